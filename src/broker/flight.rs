@@ -1,0 +1,102 @@
+//! One flight per key over all processes: an OS lock on a file beside the entry.
+//!
+//! The lock goes with the process that holds it, however that ends, so nothing is ever stale. It is
+//! tried without blocking and waited for by looking again: a blocked `flock` could not be given up
+//! at the deadline.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::cache::{Cache, Key};
+use crate::private_file;
+
+/// The flight for a key: ours once we have taken off, until this is dropped.
+pub(super) struct Flight {
+    /// `None` where there is nothing to lock, or a lock could hang: then everyone flies alone.
+    lock: Option<(File, PathBuf)>,
+}
+
+impl Flight {
+    /// The flight for a key, not yet taken.
+    pub(super) fn to(cache: &Cache, key: &Key) -> Self {
+        let Cache::File(files) = cache else {
+            return Self { lock: None };
+        };
+        let lock = files.prepare().and_then(|()| {
+            let Some(path) = files.lock_path(key) else {
+                return Ok(None);
+            };
+            private_file::open_lock(&path).map(|file| Some((file, path)))
+        });
+        let lock = lock.unwrap_or_else(|error| {
+            debug!(folder = %files.folder().display(), %error, "the cache cannot be written; each run is on its own");
+            None
+        });
+        Self { lock }
+    }
+
+    /// Takes off, unless another process is in flight.
+    pub(super) fn take_off(&mut self) -> bool {
+        let Some((file, path)) = &mut self.lock else {
+            return true;
+        };
+        match file.try_lock() {
+            Ok(()) => sign(file),
+            Err(TryLockError::WouldBlock) => return false,
+            Err(TryLockError::Error(error)) => {
+                debug!(path = %path.display(), %error, "no locks here; flying alone");
+            }
+        }
+        true
+    }
+
+    /// Who is in flight, and the lock file, for the message when we have waited too long.
+    pub(super) fn holder(&self) -> (String, PathBuf) {
+        let Some((mut file, path)) = self.lock.as_ref().map(|(file, path)| (file, path)) else {
+            return ("unknown".into(), PathBuf::new());
+        };
+        let mut pid = String::new();
+        let read = file
+            .rewind()
+            .and_then(|()| file.take(20).read_to_string(&mut pid));
+        let holder = match read {
+            Ok(1..) => format!("process {pid}"),
+            _ => "unknown".into(),
+        };
+        (holder, path.clone())
+    }
+}
+
+/// Writes who we are into the lock file. It is only for the message; that it fails is no matter.
+fn sign(file: &mut File) {
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| write!(file, "{}", std::process::id()));
+}
+
+/// How long to wait before looking again: a little at first, as most flights are short, and not the
+/// same in each process, so that two hundred of them do not look at once.
+pub(super) struct Pause {
+    next: Duration,
+}
+
+impl Pause {
+    const LONGEST: Duration = Duration::from_millis(25);
+
+    pub(super) fn new() -> Self {
+        Self {
+            next: Duration::from_micros(2_000 + u64::from(std::process::id() % 16) * 250),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 3 / 2).min(Self::LONGEST);
+        pause
+    }
+}

@@ -1,0 +1,97 @@
+//! Whether a cached credential is handed out: the two points of its life.
+//!
+//! Before the *soft* point, half of the life, it is as good as new. Between the soft and the *hard*
+//! point it is handed out too, and is due for a refresh. Past the hard point it no longer has the
+//! least life that its consumer must get, and a new one is obtained before answering.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::credential::Lifetime;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Freshness {
+    /// Before the soft point.
+    Fresh,
+    /// Past the soft point. This is where a background refresh is due.
+    Ageing,
+    /// Past the hard point, or expired.
+    Short,
+}
+
+impl Freshness {
+    /// Judges a life at the local time `now`, for a consumer that must get `least_life`.
+    pub(super) fn judge(lifetime: &Lifetime, least_life: Duration, now: Timestamp) -> Self {
+        let half = lifetime.whole() / 2;
+        // A server that issues shorter lives than a consumer wants must not be asked at every run.
+        let hard = least_life.min(half);
+        let left = lifetime.left(now);
+        if left.is_zero() || left < hard {
+            Self::Short
+        } else if left < half {
+            Self::Ageing
+        } else {
+            Self::Fresh
+        }
+    }
+
+    pub(super) const fn is_good_enough(self) -> bool {
+        matches!(self, Self::Fresh | Self::Ageing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Offset;
+
+    fn judged_after(life: u64, least: u64, age: u64) -> Freshness {
+        let begin = Timestamp::from_unix_seconds(1_000_000);
+        let lifetime = Lifetime {
+            obtained_at: begin,
+            expires_at: begin.plus(Duration::from_secs(life)),
+            clock_offset: Offset::default(),
+        };
+        Freshness::judge(
+            &lifetime,
+            Duration::from_secs(least),
+            begin.plus(Duration::from_secs(age)),
+        )
+    }
+
+    #[test]
+    fn an_hour_of_life_has_two_points() {
+        assert_eq!(judged_after(3600, 120, 0), Freshness::Fresh);
+        assert_eq!(judged_after(3600, 120, 1800), Freshness::Fresh);
+        assert_eq!(judged_after(3600, 120, 1801), Freshness::Ageing);
+        assert_eq!(judged_after(3600, 120, 3480), Freshness::Ageing);
+        assert_eq!(judged_after(3600, 120, 3481), Freshness::Short);
+        assert_eq!(
+            judged_after(3600, 0, 3600),
+            Freshness::Short,
+            "an expired one is never handed out"
+        );
+    }
+
+    #[test]
+    fn a_life_shorter_than_wanted_is_used_for_its_first_half() {
+        assert_eq!(judged_after(60, 600, 30), Freshness::Fresh);
+        assert_eq!(judged_after(60, 600, 31), Freshness::Short);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_back_proves_nothing() {
+        let begin = Timestamp::from_unix_seconds(1_000_000);
+        let lifetime = Lifetime {
+            obtained_at: begin,
+            expires_at: begin.plus(Duration::from_secs(3600)),
+            clock_offset: Offset::default(),
+        };
+        let judged = Freshness::judge(
+            &lifetime,
+            Duration::ZERO,
+            begin.minus(Duration::from_secs(7200)),
+        );
+        assert_eq!(judged, Freshness::Short);
+    }
+}

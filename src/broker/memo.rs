@@ -1,0 +1,92 @@
+//! The failure memo: a failed fetch is remembered for a few seconds, so that kubectl's five other
+//! runs, and everyone who waited for the flight, fail at once and with the same words.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use crate::cache::{Cache, Digest, Key};
+use crate::clock::Timestamp;
+use crate::error::{Code, Error, Exit};
+use crate::private_file;
+
+/// Long enough for the runs of one kubectl command, short enough that whoever mends the cause and
+/// tries again does not meet the past.
+const HOLDS: Duration = Duration::from_secs(5);
+
+/// A server may ask for more, but not for an hour of silence.
+const HOLDS_AT_MOST: Duration = Duration::from_secs(60);
+
+const LIMIT: u64 = 16 * 1024;
+
+/// A failure as it rests beside the cache entry.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Memo {
+    /// Of the run that failed. Another one's failure says nothing about ours.
+    settings: String,
+    pub(super) at: Timestamp,
+    until: Timestamp,
+    code: Code,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Memo {
+    /// Whether it still stands. A clock that reads less than when it was written has jumped.
+    pub(super) fn holds_at(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.until
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        Error::Remembered {
+            code: self.code,
+            message: self.message,
+            hint: self.hint,
+        }
+    }
+}
+
+/// Remembers a failure, if it is one that would come again.
+pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest, now: Timestamp) {
+    let Cache::File(files) = cache else { return };
+    let code = error.code();
+    if !matches!(code.exit(), Exit::Source | Exit::Temporary) || code == Code::Lock {
+        return;
+    }
+    let holds = error
+        .retry_after()
+        .unwrap_or(HOLDS)
+        .clamp(HOLDS, HOLDS_AT_MOST);
+    let memo = Memo {
+        settings: settings.to_hex(),
+        at: now,
+        until: now.plus(holds),
+        code,
+        message: error.to_string(),
+        hint: error.hint(),
+    };
+    let written = serde_json::to_vec(&memo)
+        .map_err(Into::into)
+        .and_then(|text| private_file::write(&files.memo_path(key), &text));
+    if let Err(error) = written {
+        debug!(key = key.name(), %error, "cannot remember the failure");
+    }
+}
+
+/// The failure that is remembered for these settings, however old.
+pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<Memo> {
+    let Cache::File(files) = cache else {
+        return None;
+    };
+    let text = private_file::read_own(&files.memo_path(key), LIMIT).ok()?;
+    let memo: Memo = serde_json::from_slice(&text).ok()?;
+    (memo.settings == settings.to_hex()).then_some(memo)
+}
+
+/// Forgets the failure, after a success.
+pub(super) fn forget(cache: &Cache, key: &Key) {
+    if let Cache::File(files) = cache {
+        let _ = std::fs::remove_file(files.memo_path(key));
+    }
+}

@@ -1,0 +1,128 @@
+//! The form of a cache entry: a line that identifies it, then one JSON object.
+//!
+//! ```text
+//! yc-id-token 1 <SHA-256 of what follows, hexadecimal>
+//! {"key":"id-token-…","secret":"eyJ…","lifetime":{…}}
+//! ```
+//!
+//! The digest is not a seal against an attacker, who could write a right one; it is there because a
+//! disk that flips a bit in a token would otherwise have us hand out a credential that is dead in a
+//! way nobody understands. The key inside tells an entry that was copied over another one.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::key::{Digest, Key};
+use crate::credential::{Credential, Lifetime, Restable};
+
+/// Goes up when the form changes. It is part of the file's name too, so that two versions of the
+/// program keep entries of their own instead of throwing out each other's.
+pub(super) const VERSION: u8 = 1;
+
+const MAGIC: &str = "yc-id-token 1 ";
+
+#[derive(Deserialize, Serialize)]
+struct Stored<K, T> {
+    key: K,
+    secret: T,
+    lifetime: Lifetime,
+}
+
+pub(super) fn render<T: Restable>(
+    key: &Key,
+    credential: &Credential<T>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let stored = Stored {
+        key: key.name(),
+        secret: &credential.secret,
+        lifetime: credential.lifetime,
+    };
+    let body = Zeroizing::new(serde_json::to_vec(&stored)?);
+    let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 65 + body.len()));
+    entry.extend_from_slice(MAGIC.as_bytes());
+    entry.extend_from_slice(Digest::of(&body).to_hex().as_bytes());
+    entry.push(b'\n');
+    entry.extend_from_slice(&body);
+    Ok(entry)
+}
+
+pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
+    let parsed = parse_body(entry, key);
+    if parsed.is_none() {
+        debug!(
+            key = key.name(),
+            "the cache entry is not what was written, and is not used"
+        );
+    }
+    parsed
+}
+
+fn parse_body<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
+    let rest = entry.strip_prefix(MAGIC.as_bytes())?;
+    let (digest, body) = rest.split_at_checked(64)?;
+    let body = body.strip_prefix(b"\n")?;
+    if Digest::of(body).to_hex().as_bytes() != digest {
+        return None;
+    }
+    let stored: Stored<&str, T> = serde_json::from_slice(body).ok()?;
+    (stored.key == key.name()).then_some(Credential {
+        secret: stored.secret,
+        lifetime: stored.lifetime,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Offset, Timestamp};
+    use crate::credential::{IdToken, Secret};
+
+    fn sample() -> (Key, Credential<IdToken>) {
+        let lifetime = Lifetime {
+            obtained_at: Timestamp::from_unix_seconds(1_000),
+            expires_at: Timestamp::from_unix_seconds(4_600),
+            clock_offset: Offset::default(),
+        };
+        let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
+        (
+            Key::of("id-token").with("audience", "k8s").build(),
+            Credential { secret, lifetime },
+        )
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_was() {
+        let (key, credential) = sample();
+        let back: Credential<IdToken> = parse(&render(&key, &credential).unwrap(), &key).unwrap();
+        assert_eq!(back.secret, credential.secret);
+        assert_eq!(back.lifetime, credential.lifetime);
+    }
+
+    #[test]
+    fn an_entry_cut_or_flipped_at_any_byte_is_not_used() {
+        let (key, credential) = sample();
+        let whole = render(&key, &credential).unwrap();
+        for at in 0..whole.len() {
+            assert!(
+                parse::<IdToken>(&whole[..at], &key).is_none(),
+                "cut at {at}"
+            );
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            assert!(
+                parse::<IdToken>(&flipped, &key).is_none(),
+                "flipped at {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_copied_over_another_is_not_used() {
+        let (key, credential) = sample();
+        let other = Key::of("id-token").with("audience", "vault").build();
+        assert!(parse::<IdToken>(&render(&key, &credential).unwrap(), &other).is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! The file cache: a folder of mode 0700, a file of mode 0600 for each credential, and beside it the
+//! lock and the memo of its last failure.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::entry;
+use super::key::Key;
+use crate::private_file::{self, Unread};
+
+/// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
+const ENTRY_LIMIT: u64 = 64 * 1024;
+
+/// The cache folder.
+#[derive(Clone, Debug)]
+pub struct FileCache {
+    folder: PathBuf,
+    runtime_folder: Option<PathBuf>,
+}
+
+impl FileCache {
+    /// The cache in a folder, which need not exist yet. Locks are taken in the `runtime_folder`
+    /// where locks on the cache folder could hang.
+    #[must_use]
+    pub const fn new(folder: PathBuf, runtime_folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            runtime_folder,
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the folder ready to be written to.
+    pub fn prepare(&self) -> io::Result<()> {
+        private_file::make_own_folder(&self.folder)
+    }
+
+    /// The lock that is held while a credential is being obtained. It outlives the program's
+    /// versions: two versions must not fetch at once either. `None` where a lock could hang.
+    #[must_use]
+    pub fn lock_path(&self, key: &Key) -> Option<PathBuf> {
+        let folder = if private_file::locks_can_hang(&self.folder) {
+            let folder = self.runtime_folder.as_ref()?;
+            private_file::make_own_folder(folder).ok()?;
+            folder
+        } else {
+            &self.folder
+        };
+        Some(folder.join(format!("{}.lock", key.name())))
+    }
+
+    /// Where the last failure to obtain a credential is remembered.
+    #[must_use]
+    pub fn memo_path(&self, key: &Key) -> PathBuf {
+        self.folder
+            .join(format!("{}.v{}.failure", key.name(), entry::VERSION))
+    }
+
+    fn entry_path(&self, key: &Key) -> PathBuf {
+        self.folder
+            .join(format!("{}.v{}", key.name(), entry::VERSION))
+    }
+
+    pub(super) fn read(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
+        let path = self.entry_path(key);
+        match private_file::read_own(&path, ENTRY_LIMIT) {
+            Ok(bytes) => Some(bytes),
+            Err(Unread::Absent) => None,
+            Err(Unread::Unfit(problem)) => {
+                debug!(path = %path.display(), problem, "the cache entry is not used");
+                None
+            }
+            Err(Unread::Io(error)) => {
+                debug!(path = %path.display(), %error, "the cache entry cannot be read");
+                None
+            }
+        }
+    }
+
+    pub(super) fn write(&self, key: &Key, content: &[u8]) -> io::Result<()> {
+        let path = self.entry_path(key);
+        private_file::write(&path, content).or_else(|error| {
+            // A folder in the entry's place cannot be renamed over; an empty one can go.
+            std::fs::remove_dir(&path).map_err(|_| error)?;
+            private_file::write(&path, content)
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The cache key: a SHA-256 over everything that changes the answer.
+//!
+//! Two requests have the same key exactly when the same credential answers both. Each part goes in
+//! with its name and both lengths, so that no two lists of parts run together into the same bytes.
+
+use std::fmt::{self, Write as _};
+
+use ring::digest::{Context, SHA256};
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(bytes);
+        Self::finish(context)
+    }
+
+    fn finish(context: Context) -> Self {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self(digest)
+    }
+
+    /// The digest in hexadecimal.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.0
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| char::from(DIGITS[usize::from(digit)]))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+/// The name of a credential in the cache.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Key(String);
+
+impl Key {
+    /// Begins the key of a kind of credential, such as `id-token`.
+    #[must_use]
+    pub fn of(kind: &'static str) -> KeyBuilder {
+        let builder = KeyBuilder {
+            kind,
+            context: Context::new(&SHA256),
+        };
+        builder.with("kind", kind)
+    }
+
+    /// The key as it names files: the kind, and the digest in hexadecimal.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A key in the making.
+#[derive(Clone)]
+pub struct KeyBuilder {
+    kind: &'static str,
+    context: Context,
+}
+
+impl KeyBuilder {
+    /// Adds a part that changes the answer. Secrets may go in: they do not come out again.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        for part in [name, value] {
+            self.context.update(&(part.len() as u64).to_le_bytes());
+            self.context.update(part.as_bytes());
+        }
+        self
+    }
+
+    /// The finished key.
+    #[must_use]
+    pub fn build(self) -> Key {
+        let mut name = self.kind.to_owned();
+        let _ = write!(name, "-{}", Digest::finish(self.context).to_hex());
+        Key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_run_together() {
+        let keys = [
+            Key::of("id-token").with("a", "bc").build(),
+            Key::of("id-token").with("ab", "c").build(),
+            Key::of("id-token").with("a", "b").with("c", "").build(),
+            Key::of("id-token").with("a", "b").build(),
+            Key::of("id-token").build(),
+            Key::of("iam-token").with("a", "bc").build(),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(
+                !keys[index + 1..].contains(key),
+                "{key:?} stands for two requests"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_same_tomorrow() {
+        let key = Key::of("id-token").with("audience", "k8s").build();
+        assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
+        assert_eq!(key.name().len(), "id-token-".len() + 64);
+        assert_eq!(
+            Digest::of(b"abc").to_hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "FIPS 180-4, example"
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! The command line: global options and the list of subcommands.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::consumer::{self, Consumer};
+use crate::env::{self, Env};
+use crate::error::{Error, ErrorFormat, Result};
+use crate::log;
+use crate::output::Output;
+use crate::session::Context;
+use crate::settings::Flags;
+
+const NAME: &str = "yc-id-token";
+
+const ENVIRONMENT: &str = "Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
+configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
+who we are.
+
+Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 6 temporary, 7 a cache that was asked for by name.";
+
+/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl and whatever else trusts OIDC
+#[derive(Debug, Parser)]
+#[command(name = NAME, version, after_help = ENVIRONMENT, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Consumer(Consumer),
+    #[cfg(feature = "emulator")]
+    #[command(flatten)]
+    Housekeeping(crate::command::Housekeeping),
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// To run a command.
+    Run(Box<Cli>),
+    /// To print help or the version.
+    Print(String),
+}
+
+/// Reads a command line, its first part being the name that the program was called by:
+/// `yc-id-token-kubectl` is `yc-id-token kubectl`.
+pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
+    if let Some(command) = arguments.first().and_then(named_command) {
+        arguments.insert(1, command.into());
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => Ok(Invocation::Run(Box::new(cli))),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
+            Ok(Invocation::Print(error.render().to_string()))
+        }
+        Err(error) => Err(usage(&error)),
+    }
+}
+
+fn named_command(program: &OsString) -> Option<String> {
+    let name = Path::new(program).file_stem()?.to_str()?;
+    name.strip_prefix(NAME)?
+        .strip_prefix('-')
+        .map(str::to_owned)
+}
+
+fn usage(error: &clap::Error) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::Usage {
+            problem: "a command is missing".into(),
+            hint: "see `yc-id-token --help`".into(),
+        };
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let problem = paragraphs.next().unwrap_or_default();
+    let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
+    Error::Usage {
+        problem: problem
+            .strip_prefix("error: ")
+            .unwrap_or(&problem)
+            .to_owned(),
+        hint: tip.unwrap_or_else(|| "see `yc-id-token --help`".into()),
+    }
+}
+
+/// The form of errors, read before anything can go wrong with the rest of the command line.
+#[must_use]
+pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
+    let mut asked_for = env.get(env::ERROR_FORMAT);
+    let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            break;
+        } else if argument == "--error-format" {
+            asked_for = arguments.next().map(str::to_owned);
+        } else if let Some(value) = argument.strip_prefix("--error-format=") {
+            asked_for = Some(value.to_owned());
+        }
+    }
+    if asked_for.as_deref() == Some("json") {
+        ErrorFormat::Json
+    } else {
+        ErrorFormat::Text
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
+        self.check_error_format(env)?;
+        let verbosity = match env.get(env::VERBOSE) {
+            Some(level) if self.flags.verbose == 0 => level.parse().map_err(|_| Error::Value {
+                origin: env::VERBOSE.name.into(),
+                problem: "must be a number from 0 to 3".into(),
+            })?,
+            _ => self.flags.verbose,
+        };
+        let log_file = self
+            .flags
+            .log_file
+            .clone()
+            .or_else(|| env.get_os(env::LOG_FILE).map(Into::into));
+        log::start(verbosity, log_file.as_deref())?;
+        let context = Context {
+            flags: &self.flags,
+            env,
+            clock: Clock::System,
+            consumers: consumer::TABLES,
+        };
+        match &self.command {
+            Command::Consumer(consumer) => consumer.run(context, output),
+            #[cfg(feature = "emulator")]
+            Command::Housekeeping(command) => command.run(output),
+        }
+    }
+
+    fn check_error_format(&self, env: &Env) -> Result<()> {
+        let given = self
+            .flags
+            .error_format
+            .clone()
+            .or_else(|| env.get(env::ERROR_FORMAT));
+        match given.as_deref() {
+            None | Some("text" | "json") => Ok(()),
+            Some(other) => Err(Error::Usage {
+                problem: format!("`{other}` is not a form of errors"),
+                hint: "give `text` or `json`".into(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &[&str]) -> Result<Invocation> {
+        parse(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_link_named_after_a_command_runs_it() {
+        let Ok(Invocation::Run(cli)) =
+            parse_words(&["/opt/bin/yc-id-token-kubectl", "--profile", "prod"])
+        else {
+            panic!("not run");
+        };
+        assert!(matches!(
+            cli.command,
+            Command::Consumer(Consumer::Kubectl(_))
+        ));
+        assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn a_mistyped_flag_is_one_line_and_a_suggestion() {
+        let error = parse_words(&["yc-id-token", "token", "--audiance", "x"]).unwrap_err();
+        assert_eq!(error.to_string(), "unexpected argument '--audiance' found");
+        assert_eq!(
+            error.hint().unwrap(),
+            "a similar argument exists: '--audience'"
+        );
+        let error = parse_words(&["yc-id-token"]).unwrap_err();
+        assert_eq!(error.to_string(), "a command is missing");
+    }
+
+    #[test]
+    fn the_form_of_errors_is_known_even_when_the_rest_is_wrong() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let env = Env::Fake(std::collections::HashMap::new());
+        assert_eq!(
+            error_format(&words(&["x", "--error-format=json", "--nonsense"]), &env),
+            ErrorFormat::Json
+        );
+        assert_eq!(
+            error_format(&words(&["x", "--", "--error-format=json"]), &env),
+            ErrorFormat::Text
+        );
+    }
+}

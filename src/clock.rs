@@ -1,0 +1,234 @@
+//! Time: what o'clock it is here, and what the servers say of it.
+//!
+//! Every judgement about a credential's life is made on *server* time: the local clock plus the
+//! offset that was measured when the credential was obtained (the `Date` header of RFC 9110
+//! section 6.6.1). A laptop whose clock is ten minutes slow then neither keeps a token ten minutes
+//! too long nor drops it ten minutes early.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From a `NumericDate` (RFC 7519 section 2): seconds since the epoch.
+    #[must_use]
+    pub const fn from_unix_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Reads an RFC 3339 timestamp with any offset and any fraction of a second.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .map(Self::from_date_time)
+    }
+
+    /// Reads an HTTP `Date` (RFC 9110 section 5.6.7, the form that servers must send).
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc2822)
+            .ok()
+            .map(Self::from_date_time)
+    }
+
+    /// This point shifted by an offset.
+    #[must_use]
+    pub const fn shifted(self, offset: Offset) -> Self {
+        Self(self.0.saturating_add(offset.0))
+    }
+
+    /// How long from `earlier` to this point; zero if it is not later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// This point, and `duration` more.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// This point, less `duration`.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    fn from_date_time(at: OffsetDateTime) -> Self {
+        Self(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// `YYYY-MM-DDTHH:MM:SSZ`: the one form that every consumer accepts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at =
+            OffsetDateTime::from_unix_timestamp(self.unix_seconds()).map_err(|_| fmt::Error)?;
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        )
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// How far a server's clock is ahead of ours (negative: behind), in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Offset(i64);
+
+impl Offset {
+    /// Within this, a difference is the `Date` header's whole seconds and the way of the answer,
+    /// not a wrong clock.
+    const NOISE: i64 = 2_000;
+
+    /// The offset that a server's time `server`, received at the local time `local`, tells.
+    #[must_use]
+    pub const fn measured(server: Timestamp, local: Timestamp) -> Self {
+        let difference = server.0.saturating_sub(local.0);
+        if difference.saturating_abs() <= Self::NOISE {
+            Self(0)
+        } else {
+            Self(difference)
+        }
+    }
+
+    /// Whole seconds, for messages.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0 / 1000
+    }
+}
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// The system's clock.
+    System,
+    /// Always the same, for tests.
+    Fixed(Timestamp),
+}
+
+impl Clock {
+    /// The local time.
+    #[must_use]
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::System => system_now(),
+            Self::Fixed(at) => at,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the room")]
+fn system_now() -> Timestamp {
+    // A clock before 1970 is as wrong as one at 1970.
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(millis(since_epoch))
+}
+
+/// The end of a run's time budget, on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Instant,
+    budget: Duration,
+}
+
+impl Deadline {
+    /// The deadline that is `budget` from now.
+    #[must_use]
+    pub fn within(budget: Duration) -> Self {
+        let now = Instant::now();
+        // An absurd budget overflows the clock on some systems; a day is as good as for ever here.
+        let at = now
+            .checked_add(budget)
+            .unwrap_or_else(|| now + Duration::from_secs(86_400));
+        Self { at, budget }
+    }
+
+    /// What is left; zero once it has passed.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// The whole budget, for messages.
+    #[must_use]
+    pub const fn budget(self) -> Duration {
+        self.budget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_printed_in_the_form_every_consumer_accepts() {
+        assert_eq!(
+            Timestamp::from_unix_seconds(1_795_464_938).to_string(),
+            "2026-11-23T20:15:38Z"
+        );
+        assert_eq!(Timestamp(999).to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn vendor_and_http_dates_are_read() {
+        let at = Timestamp::parse_rfc3339("2026-01-01T12:00:00.123456789Z").unwrap();
+        assert_eq!(at, Timestamp(1_767_268_800_123));
+        assert_eq!(
+            Timestamp::parse_rfc3339("2026-01-01T15:00:00+03:00")
+                .unwrap()
+                .unix_seconds(),
+            1_767_268_800
+        );
+        assert_eq!(
+            Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT")
+                .unwrap()
+                .unix_seconds(),
+            1_767_268_800
+        );
+        assert_eq!(Timestamp::parse_rfc3339("2026-01-01 12:00"), None);
+        assert_eq!(Timestamp::parse_http_date("soon"), None);
+    }
+
+    #[test]
+    fn a_second_of_difference_is_not_a_wrong_clock() {
+        let local = Timestamp::from_unix_seconds(1_000);
+        assert_eq!(
+            Offset::measured(Timestamp::from_unix_seconds(1_001), local),
+            Offset::default()
+        );
+        assert_eq!(
+            Offset::measured(Timestamp::from_unix_seconds(400), local).seconds(),
+            -600
+        );
+    }
+}

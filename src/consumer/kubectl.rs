@@ -1,0 +1,209 @@
+//! `kubectl`: the `ExecCredential` of client-go's exec plugins, `client.authentication.k8s.io` `v1`
+//! and `v1beta1` (Kubernetes documentation, "client-go credential plugins").
+//!
+//! What the cluster's entry says in its extension `client.authentication.k8s.io/exec` comes in by
+//! `KUBERNETES_EXEC_INFO`, which not every client sets.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::env::{self, Env};
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::session::{Context, Session};
+use crate::settings::{Origin, Table, unfit};
+
+pub(super) const TABLE: Table = Table { name: "kubectl", settings: &[("api_version", env::KUBECTL_API_VERSION)] };
+
+/// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
+/// no leeway. So the token is reported to expire this much before it does.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What is left beyond the skew, when it is handed out.
+const LEAST_LIFE: Duration = Duration::from_secs(60);
+
+const GROUP: &str = "client.authentication.k8s.io/";
+const V1: &str = "client.authentication.k8s.io/v1";
+const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
+
+/// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: in the kubeconfig,
+  users:
+  - name: yandex
+    user:
+      exec:
+        apiVersion: client.authentication.k8s.io/v1
+        command: yc-id-token
+        args: [kubectl, --profile=prod]
+        interactiveMode: Never")]
+pub struct Args {
+    /// apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]
+    #[arg(long, value_name = "VERSION")]
+    api_version: Option<String>,
+}
+
+/// `KUBERNETES_EXEC_INFO`, as far as we look at it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ExecInfo {
+    api_version: Option<String>,
+    spec: Option<Spec>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    cluster: Option<Cluster>,
+    interactive: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cluster {
+    config: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecCredential<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    spec: AnsweredSpec,
+    status: Status<'a>,
+}
+
+#[derive(Serialize)]
+struct AnsweredSpec {
+    interactive: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    expiration_timestamp: String,
+    token: &'a str,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let info = ExecInfo::read(context.env)?;
+        let session = Session::open(context, &TABLE)?;
+        let api_version = self.api_version(&session, &info)?;
+        let audience = audience(&session, &info)?;
+        let credential = session.id_token(&audience, LEAST_LIFE + SKEW)?;
+        let lifetime = &credential.lifetime;
+        // A token of a minute's life would otherwise be reported as expired.
+        let skew = SKEW.min(lifetime.whole() / 10);
+        let answer = ExecCredential {
+            kind: "ExecCredential",
+            api_version,
+            spec: AnsweredSpec { interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive) },
+            status: Status {
+                expiration_timestamp: lifetime.expires_at.minus(skew).to_string(),
+                token: credential.secret.0.expose(),
+            },
+        };
+        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string()))?);
+        document.push(b'\n');
+        output.write(&document)
+    }
+
+    fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
+        if let Some(setting) = session.settings.consumer("api_version", self.api_version.as_ref(), "--api-version") {
+            return known_version(&setting.value)
+                .ok_or_else(|| unfit(setting.origin, &format!("there is no apiVersion `{}` here: it must be `v1` or `v1beta1`", setting.value)));
+        }
+        match &info.api_version {
+            None => Ok(V1),
+            Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
+                problem: format!("asks for apiVersion `{}`, which is not known here", asked.escape_debug()),
+                hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig",
+            }),
+        }
+    }
+}
+
+fn known_version(text: &str) -> Option<&'static str> {
+    match text.strip_prefix(GROUP).unwrap_or(text) {
+        "v1" => Some(V1),
+        "v1beta1" => Some(V1BETA1),
+        _ => None,
+    }
+}
+
+/// The audience: what we were told for this run or profile, else what the cluster's entry says, which
+/// knows this cluster better than the defaults do.
+fn audience(session: &Session, info: &ExecInfo) -> Result<String> {
+    let setting = session.settings.audience.as_ref();
+    if let Some(setting) = setting.filter(|setting| !matches!(setting.origin, Origin::Defaults { .. })) {
+        return Ok(setting.value.clone());
+    }
+    if let Some(audience) = info.audience()? {
+        return Ok(audience);
+    }
+    setting.map(|setting| setting.value.clone()).ok_or_else(|| Error::Missing {
+        problem: "the audience is not set".into(),
+        hint: "give `--audience` with what the API server expects (`--oidc-client-id`, or `audiences` of its AuthenticationConfiguration)".into(),
+    })
+}
+
+impl ExecInfo {
+    fn read(env: &Env) -> Result<Self> {
+        let Some(text) = env.get(env::KUBERNETES_EXEC_INFO) else { return Ok(Self::default()) };
+        serde_json::from_str(&text).map_err(|error| Error::ExecInfo {
+            problem: format!("is not the JSON that kubectl sets (line {}, column {})", error.line(), error.column()),
+            hint: "unset it; kubectl sets it by itself",
+        })
+    }
+
+    fn audience(&self) -> Result<Option<String>> {
+        let cluster = self.spec.as_ref().and_then(|spec| spec.cluster.as_ref());
+        let config = cluster.and_then(|cluster| cluster.config.as_ref());
+        match config.and_then(|config| config.get("audience")) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(audience)) if !audience.is_empty() => Ok(Some(audience.clone())),
+            Some(_) => Err(Error::ExecInfo {
+                problem: "holds an audience that is not a string".into(),
+                hint: "write `audience: \"…\"` in the cluster's extension `client.authentication.k8s.io/exec` of the kubeconfig",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn info(text: &str) -> Result<ExecInfo> {
+        ExecInfo::read(&Env::Fake(HashMap::from([("KUBERNETES_EXEC_INFO", text.to_owned())])))
+    }
+
+    #[test]
+    fn the_clusters_own_audience_is_read_where_there_is_one() {
+        let with = |config: &str| {
+            let text = format!(r#"{{"apiVersion":"{V1}","kind":"ExecCredential","spec":{{"cluster":{{"server":"https://k","config":{config}}},"interactive":false}}}}"#);
+            info(&text).unwrap().audience()
+        };
+        assert_eq!(with(r#"{"audience":"aud1","n":5}"#).unwrap().as_deref(), Some("aud1"));
+        assert_eq!(with("null").unwrap(), None);
+        assert_eq!(with("{}").unwrap(), None);
+        assert!(with(r#"{"audience":5}"#).is_err());
+        assert_eq!(info(r#"{"spec":{"interactive":true}}"#).unwrap().audience().unwrap(), None);
+        assert!(info("not json").is_err());
+    }
+
+    #[test]
+    fn versions_are_taken_short_or_whole() {
+        assert_eq!(known_version("v1"), Some(V1));
+        assert_eq!(known_version(V1BETA1), Some(V1BETA1));
+        for unknown in ["client.authentication.k8s.io/v1alpha1", "v2", "", "example.io/v1"] {
+            assert_eq!(known_version(unknown), None, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The consumers: who is handed a credential, and in which format. One file a consumer: its
+//! arguments, its own settings, its least life, its format.
+//!
+//! To add one, write its file and name it in the list below.
+
+use clap::Subcommand;
+
+use crate::error::Result;
+use crate::output::Output;
+use crate::session::Context;
+use crate::settings::Table;
+
+macro_rules! consumers {
+    ($($variant:ident => $module:ident;)+) => {
+        $(mod $module;)+
+
+        /// The command of a consumer.
+        #[derive(Debug, Subcommand)]
+        pub enum Consumer {
+            $(#[allow(missing_docs, reason = "its module says what it is, and so does its help")] $variant($module::Args),)+
+        }
+
+        /// The tables of consumers that may stand in a profile.
+        pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
+
+        impl Consumer {
+            /// Gets the credential and writes it in the consumer's format.
+            pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+                match self { $(Self::$variant(arguments) => arguments.run(context, output)),+ }
+            }
+        }
+    };
+}
+
+consumers! {
+    Token => token;
+    Kubectl => kubectl;
+}

@@ -1,0 +1,140 @@
+//! `token`: the bare ID token, for everything that has no command of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::credential::{Credential, IdToken};
+use crate::env;
+use crate::error::{Error, Result, plain};
+use crate::jwt::{self, Claims};
+use crate::output::Output;
+use crate::private_file;
+use crate::session::{Context, Session};
+use crate::settings::{Table, unfit};
+
+pub(super) const TABLE: Table = Table { name: "token", settings: &[("format", env::TOKEN_FORMAT), ("output", env::TOKEN_OUTPUT)] };
+
+/// A token that was printed is about to be used.
+const LEAST_LIFE: Duration = Duration::from_secs(5 * 60);
+
+/// A token in a file is used by whoever reads it before someone writes the next.
+const LEAST_LIFE_IN_FILE: Duration = Duration::from_secs(10 * 60);
+
+/// Print the ID token, as `yc iam create-id-token` does
+///
+/// Without an audience, it is the service account's own ID, as for the vendor's command.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token token --key-file key.json --audience https://k8s.example
+  curl --config <(yc-id-token token --format curl) https://service.example
+  yc-id-token token --output /run/user/1000/aws.jwt --audience sts.amazonaws.com")]
+pub struct Args {
+    /// Form of the output: raw, json, header, curl, env, terraform [default: raw]
+    #[arg(long, value_name = "FORM")]
+    format: Option<String>,
+    /// Write to this file instead: whole or not at all, mode 0600, without a final newline
+    #[arg(long, value_name = "FILE")]
+    output: Option<String>,
+    /// Print the token's claims instead of the token
+    #[arg(long, conflicts_with_all = ["format", "output"])]
+    decode: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Raw,
+    Json,
+    Header,
+    Curl,
+    Env,
+    Terraform,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let session = Session::open(context, &TABLE)?;
+        let format = self.format(&session)?;
+        let file = session.settings.consumer("output", self.output.as_ref(), "--output").filter(|_| !self.decode);
+        let audience = match &session.settings.audience {
+            Some(audience) => &audience.value,
+            None => session.service_account()?,
+        };
+        let least_life = if file.is_some() { LEAST_LIFE_IN_FILE } else { LEAST_LIFE };
+        let credential = session.id_token(audience, least_life)?;
+        if self.decode {
+            return output.write(decoded(&credential)?.as_bytes());
+        }
+        let mut document = render(format, &credential)?;
+        match file {
+            Some(file) => write_file(&PathBuf::from(file.value), document.as_bytes()),
+            None => {
+                document.push('\n');
+                output.write(document.as_bytes())
+            }
+        }
+    }
+
+    fn format(&self, session: &Session) -> Result<Format> {
+        let Some(setting) = session.settings.consumer("format", self.format.as_ref(), "--format") else {
+            return Ok(Format::Raw);
+        };
+        Ok(match setting.value.as_str() {
+            "raw" => Format::Raw,
+            "json" => Format::Json,
+            "header" => Format::Header,
+            "curl" => Format::Curl,
+            "env" => Format::Env,
+            "terraform" => Format::Terraform,
+            other => {
+                let problem = format!("there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`");
+                return Err(unfit(setting.origin, &problem));
+            }
+        })
+    }
+}
+
+fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<String>> {
+    let token = credential.secret.0.expose();
+    let expires_at = credential.lifetime.expires_at;
+    Ok(Zeroizing::new(match format {
+        Format::Raw => token.to_owned(),
+        Format::Json => {
+            let claims = Claims::read(token).map_err(|problem| Error::Internal(problem.into()))?;
+            json!({
+                "token": token,
+                "expires_at": expires_at.to_string(),
+                "issued_at": claims.issued_at().map(|at: Timestamp| at.to_string()),
+                "issuer": claims.iss,
+                "subject": claims.sub,
+            })
+            .to_string()
+        }
+        Format::Header => format!("Authorization: Bearer {token}"),
+        // The form of a curl configuration file, so that the token is in no command line.
+        Format::Curl => format!("header = \"Authorization: Bearer {token}\""),
+        // One line without `export`, as env files and `>> $GITHUB_ENV` want it.
+        Format::Env => format!("YC_ID_TOKEN={token}"),
+        // Terraform's external data source takes an object of strings.
+        Format::Terraform => json!({ "token": token, "expires_at": expires_at.to_string() }).to_string(),
+    }))
+}
+
+fn decoded(credential: &Credential<IdToken>) -> Result<String> {
+    let claims = jwt::all_claims(credential.secret.0.expose()).map_err(|problem| Error::Internal(problem.into()))?;
+    let mut text = serde_json::to_string_pretty(&claims).map_err(|error| Error::Internal(error.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn write_file(path: &Path, document: &[u8]) -> Result<()> {
+    // A device or a pipe would be replaced by a file of that name.
+    let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    if special {
+        return Err(Error::OutputFile { path: path.into(), cause: "it is not a regular file".into() });
+    }
+    private_file::write(path, document).map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })
+}

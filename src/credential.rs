@@ -1,0 +1,138 @@
+//! What is handed around: secrets that cannot be printed by accident, and how long they live.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::clock::{Offset, Timestamp};
+
+/// Secret text. `Debug` prints `[redacted]`, there is no `Display`, and the memory is wiped when it
+/// is dropped.
+///
+/// Security: wiping is best effort. JSON parsers, TLS and the standard output buffer make copies
+/// that nobody wipes; that is why the process is not dumpable either.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself. Each use marks a place where a secret leaves this type: a request body, a
+    /// cache entry, a rendered document.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Writes a secret into a cache entry; `Secret` itself is not `Serialize`, so that every place that
+/// writes one says so.
+pub fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+/// An IAM token (`t1.…`): opaque, proves an identity to Yandex Cloud.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct IamToken(#[serde(serialize_with = "exposed")] pub Secret);
+
+/// An OIDC ID token of a service account: an RS256 JWT.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct IdToken(#[serde(serialize_with = "exposed")] pub Secret);
+
+/// What a cache entry can hold.
+pub trait Restable: DeserializeOwned + Serialize {}
+impl Restable for IamToken {}
+impl Restable for IdToken {}
+
+/// A secret and its lifetime.
+#[derive(Clone, Debug)]
+pub struct Credential<T> {
+    /// The token or the keys.
+    pub secret: T,
+    /// From when until when they are good.
+    pub lifetime: Lifetime,
+}
+
+/// From when until when a credential is good, and how to tell from a clock that may be wrong.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Lifetime {
+    /// When it was obtained, on the local clock.
+    pub obtained_at: Timestamp,
+    /// When it stops being good, on the server's clock.
+    pub expires_at: Timestamp,
+    /// How far the server's clock was ahead of the local one when it was obtained.
+    pub clock_offset: Offset,
+}
+
+impl Lifetime {
+    /// The whole life, from obtaining it to its end.
+    #[must_use]
+    pub fn whole(&self) -> Duration {
+        self.expires_at
+            .since(self.obtained_at.shifted(self.clock_offset))
+    }
+
+    /// What is left of it at the local time `now`; zero once it has expired.
+    ///
+    /// A clock that reads less than when the credential was obtained has jumped back, and then says
+    /// nothing about the time that has passed: nothing is left.
+    #[must_use]
+    pub fn left(&self, now: Timestamp) -> Duration {
+        if now < self.obtained_at {
+            return Duration::ZERO;
+        }
+        self.expires_at.since(now.shifted(self.clock_offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = Secret::new("t1.verysecret".into());
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(format!("{:?}", IdToken(secret)), "IdToken([redacted])");
+    }
+
+    #[test]
+    fn life_is_measured_on_the_servers_clock() {
+        let seconds = Timestamp::from_unix_seconds;
+        // The local clock is ten minutes slow: the server said 1600 when it read 1000.
+        let lifetime = Lifetime {
+            obtained_at: seconds(1_000),
+            expires_at: seconds(1_600 + 3_600),
+            clock_offset: Offset::measured(seconds(1_600), seconds(1_000)),
+        };
+        assert_eq!(lifetime.whole(), Duration::from_secs(3_600));
+        assert_eq!(lifetime.left(seconds(1_000)), Duration::from_secs(3_600));
+        assert_eq!(lifetime.left(seconds(4_600)), Duration::ZERO);
+        assert_eq!(
+            lifetime.left(seconds(999)),
+            Duration::ZERO,
+            "a clock that jumped back proves nothing"
+        );
+    }
+}

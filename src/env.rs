@@ -1,0 +1,169 @@
+//! Every environment variable that the program reads, each with its meaning, and the reader.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+/// An environment variable.
+#[derive(Clone, Copy, Debug)]
+pub struct Var {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, for `--help` and the documentation.
+    pub doc: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $constant: Var = Var { name: $name, doc: concat!($($doc),+) };)+
+
+        /// All of them, in the order of this page.
+        pub const ALL: &[Var] = &[$($constant),+];
+    };
+}
+
+variables! {
+    /// Profile of the configuration file to use
+    PROFILE = "YC_ID_TOKEN_PROFILE";
+    /// Configuration file
+    CONFIG = "YC_ID_TOKEN_CONFIG";
+    /// Service account whose ID token is wanted
+    SERVICE_ACCOUNT = "YC_ID_TOKEN_SERVICE_ACCOUNT";
+    /// Audience (`aud`) of the ID token
+    AUDIENCE = "YC_ID_TOKEN_AUDIENCE";
+    /// Identity towards Yandex Cloud: `authorized-key`, `iam-token`, `metadata`, or a name from the configuration file
+    IDENTITY = "YC_ID_TOKEN_IDENTITY";
+    /// File of an authorized key
+    KEY_FILE = "YC_ID_TOKEN_KEY_FILE";
+    /// IAM token to act with
+    IAM_TOKEN = "YC_ID_TOKEN_IAM_TOKEN";
+    /// File of an IAM token to act with
+    IAM_TOKEN_FILE = "YC_ID_TOKEN_IAM_TOKEN_FILE";
+    /// `true`: do not answer from the cache
+    FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
+    /// Where credentials rest: `file` or `none`
+    CACHE = "YC_ID_TOKEN_CACHE";
+    /// Time budget of a run, such as `20s`
+    TIMEOUT = "YC_ID_TOKEN_TIMEOUT";
+    /// PEM file of certificate authorities to trust besides the system's
+    CA_FILE = "YC_ID_TOKEN_CA_FILE";
+    /// Proxy for Yandex Cloud, instead of the system's
+    PROXY = "YC_ID_TOKEN_PROXY";
+    /// API endpoint, asked for the address of IAM
+    ENDPOINT = "YC_ID_TOKEN_ENDPOINT";
+    /// IAM endpoint
+    IAM_ENDPOINT = "YC_ID_TOKEN_IAM_ENDPOINT";
+    /// OAuth endpoint
+    OAUTH_ENDPOINT = "YC_ID_TOKEN_OAUTH_ENDPOINT";
+    /// Level of the log on stderr: 0 to 3, as so many `-v`
+    VERBOSE = "YC_ID_TOKEN_VERBOSE";
+    /// File that gets the log instead of stderr
+    LOG_FILE = "YC_ID_TOKEN_LOG_FILE";
+    /// Form of errors on stderr: `text` or `json`
+    ERROR_FORMAT = "YC_ID_TOKEN_ERROR_FORMAT";
+    /// `token`: form of the output
+    TOKEN_FORMAT = "YC_ID_TOKEN_TOKEN_FORMAT";
+    /// `token`: file to write instead of standard output
+    TOKEN_OUTPUT = "YC_ID_TOKEN_TOKEN_OUTPUT";
+    /// `kubectl`: apiVersion of the answer
+    KUBECTL_API_VERSION = "YC_ID_TOKEN_KUBECTL_API_VERSION";
+    /// Set by kubectl: what it asks of its exec plugin
+    KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
+    /// Yandex's own: IAM token
+    YC_IAM_TOKEN = "YC_IAM_TOKEN";
+    /// Yandex's own: IAM or OAuth token
+    YC_TOKEN = "YC_TOKEN";
+    /// Yandex's own: authorized key, its file or its content
+    YC_SERVICE_ACCOUNT_KEY_FILE = "YC_SERVICE_ACCOUNT_KEY_FILE";
+    /// Yandex's own: address of the metadata service, `host[:port]`
+    YC_METADATA_ADDR = "YC_METADATA_ADDR";
+    /// Proxy for https
+    HTTPS_PROXY = "HTTPS_PROXY";
+    /// The same, in lower case
+    HTTPS_PROXY_LOWER = "https_proxy";
+    /// Proxy for everything
+    ALL_PROXY = "ALL_PROXY";
+    /// The same, in lower case
+    ALL_PROXY_LOWER = "all_proxy";
+    /// Hosts that are reached without a proxy
+    NO_PROXY = "NO_PROXY";
+    /// The same, in lower case
+    NO_PROXY_LOWER = "no_proxy";
+    /// PEM file of the certificate authorities of this system
+    SSL_CERT_FILE = "SSL_CERT_FILE";
+    /// Folder of the certificate authorities of this system
+    SSL_CERT_DIR = "SSL_CERT_DIR";
+}
+
+/// What decides how a server is reached, though libraries read it and not we. A remembered failure
+/// is forgotten when one of them changes.
+pub const NETWORK: &[Var] = &[
+    HTTPS_PROXY,
+    HTTPS_PROXY_LOWER,
+    ALL_PROXY,
+    ALL_PROXY_LOWER,
+    NO_PROXY,
+    NO_PROXY_LOWER,
+    SSL_CERT_FILE,
+    SSL_CERT_DIR,
+];
+
+/// The reader.
+#[derive(Debug)]
+pub enum Env {
+    /// The process's environment.
+    Real,
+    /// A made-up one, for tests.
+    Fake(HashMap<&'static str, String>),
+}
+
+impl Env {
+    /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
+    #[must_use]
+    pub fn get(&self, var: Var) -> Option<String> {
+        self.raw(var)?
+            .into_string()
+            .ok()
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that names a file, which need not be UTF-8.
+    #[must_use]
+    pub fn get_os(&self, var: Var) -> Option<OsString> {
+        self.raw(var).filter(|value| !value.is_empty())
+    }
+
+    fn raw(&self, var: Var) -> Option<OsString> {
+        match self {
+            Self::Real => real(var.name),
+            Self::Fake(variables) => variables.get(var.name).map(OsString::from),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the room")]
+fn real(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let env = Env::Fake(HashMap::from([
+            ("YC_ID_TOKEN_PROFILE", String::new()),
+            ("YC_TOKEN", "t1.x.y".into()),
+        ]));
+        assert_eq!(env.get(PROFILE), None);
+        assert_eq!(env.get(YC_TOKEN).as_deref(), Some("t1.x.y"));
+    }
+
+    #[test]
+    fn every_variable_is_listed_once() {
+        let mut names: Vec<_> = ALL.iter().map(|var| var.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

@@ -1,0 +1,99 @@
+//! Stable codes of errors, and the exit status of each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run ended, for scripts: the process's exit status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Exit {
+    /// A bug, or the answer could not be written.
+    Internal = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The configuration, or a file it names, is wrong.
+    Configuration = 3,
+    /// Yandex Cloud refused.
+    Source = 4,
+    /// The network, a server's bad moment, or a time limit: trying again may help.
+    Temporary = 6,
+    /// A cache that was asked for by name cannot be used.
+    Cache = 7,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal => $exit:ident;)+) => {
+        /// What went wrong, in a form that does not change between versions.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+        pub enum Code {
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of this page.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The code as it is printed.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The exit status that goes with it.
+            #[must_use]
+            pub const fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A bug, or the system refused something it should not.
+    Internal = "E_INTERNAL" => Internal;
+    /// Standard output or the output file could not be written.
+    Output = "E_OUTPUT" => Internal;
+    /// The command line is wrong.
+    Usage = "E_USAGE" => Usage;
+    /// The configuration file cannot be read, or something in it is wrong.
+    Config = "E_CONFIG" => Configuration;
+    /// A setting that is needed is missing.
+    Missing = "E_MISSING" => Configuration;
+    /// The file of an identity cannot be used: absent, malformed, or open to others.
+    Identity = "E_IDENTITY" => Configuration;
+    /// An endpoint may not be used.
+    Endpoint = "E_ENDPOINT" => Configuration;
+    /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.
+    ExecInfo = "E_EXEC_INFO" => Configuration;
+    /// Yandex Cloud does not accept who we are (401).
+    SourceAuth = "E_SOURCE_AUTH" => Source;
+    /// Yandex Cloud does not let us do this (403).
+    SourceDenied = "E_SOURCE_DENIED" => Source;
+    /// Yandex Cloud does not know the service account (404).
+    SourceNotFound = "E_SOURCE_NOT_FOUND" => Source;
+    /// Yandex Cloud refused in another way.
+    SourceRefused = "E_SOURCE_REFUSED" => Source;
+    /// The token that came back is not the one that was asked for.
+    SourceToken = "E_SOURCE_TOKEN" => Source;
+    /// What answered does not speak the protocol: a captive portal, a proxy's page, a wrong address.
+    Foreign = "E_FOREIGN_ANSWER" => Temporary;
+    /// The server could not be reached.
+    Network = "E_NETWORK" => Temporary;
+    /// The server's certificate is not trusted.
+    Tls = "E_TLS" => Temporary;
+    /// There was no answer in time.
+    Timeout = "E_TIMEOUT" => Temporary;
+    /// The server is busy or broken (429, 5xx).
+    Unavailable = "E_UNAVAILABLE" => Temporary;
+    /// Another process holds the lock and does not finish.
+    Lock = "E_LOCK" => Temporary;
+    /// The cache that was asked for by name cannot be used.
+    Cache = "E_CACHE" => Cache;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

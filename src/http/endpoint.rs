@@ -1,0 +1,186 @@
+//! Addresses that may be talked to.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use crate::error::Error;
+
+/// The base address of a server: https, or plain http on this machine.
+///
+/// Security: credentials go to these addresses. A plain-http one is only accepted on loopback, where
+/// an emulator lives; and as nothing may stand between, it is reached without a proxy.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Endpoint {
+    url: Url,
+}
+
+impl Endpoint {
+    /// Reads an address: a URL, or `host[:port]`, which means https. `what` names it in errors.
+    pub fn parse(what: &'static str, text: &str) -> Result<Self, Error> {
+        let text = text.trim().trim_end_matches('/');
+        let absolute = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("https://{text}")
+        };
+        let refuse = |url: String, problem: &str, hint| Error::Endpoint {
+            what,
+            url,
+            problem: problem.into(),
+            hint,
+        };
+        let Ok(url) = Url::parse(&absolute) else {
+            return Err(refuse(
+                text.into(),
+                "is not an address",
+                "give it as `https://host[:port]`",
+            ));
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            let shown = without_credentials(&url);
+            return Err(refuse(
+                shown,
+                "has a user name in it",
+                "credentials do not belong in an address",
+            ));
+        }
+        let shown = url.to_string();
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse(
+                shown,
+                "has a query or a fragment",
+                "give it as `https://host[:port]`",
+            ));
+        }
+        match url.scheme() {
+            "https" => Ok(Self { url }),
+            "http" if is_loopback(&url) => Ok(Self { url }),
+            "http" => Err(refuse(
+                shown,
+                "is plain http, which would show your token to the network",
+                "give it as `https://…`",
+            )),
+            _ => Err(refuse(
+                shown,
+                "is neither https nor http",
+                "give it as `https://host[:port]`",
+            )),
+        }
+    }
+
+    /// The metadata service of this machine: link-local, plain http by its nature.
+    pub fn metadata(address: &str) -> Result<Self, Error> {
+        Url::parse(&format!("http://{address}"))
+            .ok()
+            .filter(|url| url.host().is_some() && url.path() == "/" && url.username().is_empty())
+            .map(|url| Self { url })
+            .ok_or_else(|| Error::Endpoint {
+                what: "metadata address",
+                url: address.into(),
+                problem: "is not of the form `host[:port]`".into(),
+                hint: "correct YC_METADATA_ADDR, or unset it",
+            })
+    }
+
+    /// The address of a path below it.
+    pub(super) fn join(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Host, and port where it is not the usual one: how messages name the server.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The address as text, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A URL without user and password, for messages.
+pub(super) fn without_credentials(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for addresses that cannot have credentials.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for good in [
+            "https://iam.example",
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "http://[::1]:1",
+            "iam.example:443",
+        ] {
+            assert!(Endpoint::parse("endpoint", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://iam.example",
+            "http://127.0.0.1.example",
+            "http://10.0.0.1",
+            "ftp://iam.example",
+            "https://",
+            "https://a?b=c",
+        ] {
+            assert!(Endpoint::parse("endpoint", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_shown() {
+        let error = Endpoint::parse("endpoint", "https://user:hunter2@iam.example").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn paths_go_below_the_base() {
+        let base = Endpoint::parse("endpoint", "https://gateway.example/yandex/").unwrap();
+        assert_eq!(
+            base.join("/iam/v1/tokens").as_str(),
+            "https://gateway.example/yandex/iam/v1/tokens"
+        );
+        assert_eq!(base.host(), "gateway.example");
+        assert_eq!(
+            Endpoint::parse("endpoint", "iam.example:443")
+                .unwrap()
+                .as_str(),
+            "https://iam.example"
+        );
+    }
+}

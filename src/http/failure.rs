@@ -1,0 +1,160 @@
+//! What can go wrong on the way to a server, in words: the one place that knows the HTTP client's
+//! errors.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::error::{Code, Error, plain};
+
+/// A failure on the way, before any error message is made of it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// From the HTTP client.
+    Client(reqwest::Error),
+    /// The answer is larger than any answer can be.
+    TooLarge,
+    /// The server sends us elsewhere.
+    Redirect(String),
+}
+
+impl Failure {
+    /// Whether the same request may well succeed in a moment. All our requests can be repeated: at
+    /// worst a token is issued that nobody uses.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Client(error) => {
+                !is_tls(error) && !error.is_builder() && (error.is_connect() || !error.is_timeout())
+            }
+            Self::TooLarge | Self::Redirect(_) => false,
+        }
+    }
+
+    /// The error a user meets.
+    pub(super) fn into_error(self, what: String, host: &str, seconds: f32) -> Error {
+        let (code, problem, hint) = match self {
+            Self::TooLarge => (
+                Code::Foreign,
+                format!("the answer of {host} is over 1 MiB and no token"),
+                "check that the endpoint is right and that no proxy answers in its place".into(),
+            ),
+            Self::Redirect(to) => (
+                Code::Foreign,
+                format!("{host} sends us to {to}"),
+                "sign in to the network if it asks for that; else check the endpoint: redirects are not followed with credentials".into(),
+            ),
+            Self::Client(error) => client_failure(&error, host, seconds),
+        };
+        Error::Unreached {
+            what,
+            code,
+            problem,
+            hint,
+        }
+    }
+}
+
+fn client_failure(error: &reqwest::Error, host: &str, seconds: f32) -> (Code, String, String) {
+    if let Some(cause) = find::<rustls::Error>(error) {
+        return (
+            Code::Tls,
+            format!("the TLS connection to {host} failed: {}", tls_reason(cause)),
+            tls_hint(cause),
+        );
+    }
+    if error.is_timeout() {
+        let stage = if error.is_connect() {
+            "no connection to"
+        } else {
+            "no answer from"
+        };
+        return (
+            Code::Timeout,
+            format!("{stage} {host} within {seconds:.1} s"),
+            "check the network and the proxy, or give more time with `--timeout`".into(),
+        );
+    }
+    let cause = root_cause(error);
+    if error.is_connect() {
+        let problem = if cause.contains("lookup address") || cause.contains("dns error") {
+            format!("the name {host} cannot be resolved: {cause}")
+        } else {
+            format!("cannot connect to {host}: {cause}")
+        };
+        return (
+            Code::Network,
+            problem,
+            "check the network; behind a proxy, set HTTPS_PROXY or give `--proxy`".into(),
+        );
+    }
+    (
+        Code::Network,
+        format!("the connection to {host} broke off: {cause}"),
+        "try again; if it lasts, check what stands between: a proxy, a VPN, a firewall".into(),
+    )
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    find::<rustls::Error>(error).is_some()
+}
+
+fn tls_reason(cause: &rustls::Error) -> String {
+    use rustls::CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
+    match cause {
+        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+            "its certificate is signed by an authority that is not trusted here".into()
+        }
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
+            "its certificate has expired by this machine's clock".into()
+        }
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            "its certificate is for another name".into()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn tls_hint(cause: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext};
+    match cause {
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "check this machine's date".into(),
+        rustls::Error::InvalidCertificate(_) => {
+            "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE".into()
+        }
+        _ => "check that the endpoint speaks TLS; if your network inspects it, give its authority with `--ca-file`".into(),
+    }
+}
+
+/// The innermost cause that says something, without the client's own wrapping and without URLs.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn StdError = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause
+        .downcast_ref::<io::Error>()
+        .map_or_else(|| cause.to_string(), plain)
+}
+
+/// The first cause of a type. An I/O error hides what it wraps from `source`.
+fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<T>() {
+            return Some(found);
+        }
+        if let Some(wrapped) = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            if let Some(found) = wrapped.downcast_ref::<T>() {
+                return Some(found);
+            }
+            next = wrapped.source();
+            continue;
+        }
+        next = cause.source();
+    }
+    None
+}

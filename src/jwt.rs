@@ -1,0 +1,233 @@
+//! JSON Web Tokens (RFC 7515, 7519): reading the claims of an ID token, and signing the assertion
+//! that an authorized key is exchanged with.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PSS_SHA256, RsaKeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::credential::Secret;
+
+/// The claims of an ID token that we look at (RFC 7519 section 4.1).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    /// Issuer.
+    pub iss: Option<String>,
+    /// Subject: the service account's ID.
+    pub sub: Option<String>,
+    /// Audience.
+    #[serde(default)]
+    pub aud: Audience,
+    /// Expiration time, `NumericDate`.
+    pub exp: Option<f64>,
+    /// Issued at, `NumericDate`.
+    pub iat: Option<f64>,
+}
+
+/// `aud`: one string or an array of them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// Absent.
+    #[default]
+    None,
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether it names this audience.
+    #[must_use]
+    pub fn contains(&self, audience: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == audience,
+            Self::Many(many) => many.iter().any(|one| one == audience),
+        }
+    }
+}
+
+impl std::fmt::Display for Audience {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::One(one) => write!(f, "`{one}`"),
+            Self::Many(many) => write!(f, "{many:?}"),
+        }
+    }
+}
+
+impl Claims {
+    /// Reads the claims without checking the signature: the token came from its issuer over TLS
+    /// (OpenID Connect Core 1.0 section 3.1.3.7, item 6), and its consumer checks it anyway.
+    pub fn read(token: &str) -> Result<Self, &'static str> {
+        let payload = payload(token)?;
+        serde_json::from_slice(&payload)
+            .map_err(|_| "it is a JWT, but its claims are not of an ID token")
+    }
+
+    /// The expiration time.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.exp.and_then(timestamp)
+    }
+
+    /// The time of issue.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.iat.and_then(timestamp)
+    }
+}
+
+/// All claims of a token, for people to read.
+pub fn all_claims(token: &str) -> Result<Map<String, Value>, &'static str> {
+    serde_json::from_slice(&payload(token)?).map_err(|_| "its claims are not a JSON object")
+}
+
+fn payload(token: &str) -> Result<Vec<u8>, &'static str> {
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err("it is not a JWT of three parts");
+    };
+    let decode = |part| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|_| "it is not a JWT: a part is not base64url")
+    };
+    let header: Map<String, Value> = serde_json::from_slice(&decode(header)?)
+        .map_err(|_| "it is not a JWT: the header is not JSON")?;
+    match header.get("alg").and_then(Value::as_str) {
+        None => Err("its header names no algorithm"),
+        Some(alg) if alg.eq_ignore_ascii_case("none") => Err("it is not signed"),
+        Some(_) if decode(signature)?.is_empty() => Err("it is not signed"),
+        Some(_) => decode(payload),
+    }
+}
+
+fn timestamp(seconds: f64) -> Option<Timestamp> {
+    // Beyond this a date has more than four digits of year, and f64 starts to skip seconds later.
+    let sane = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
+    sane.then(|| Timestamp::from_unix_seconds(seconds.floor() as i64))
+}
+
+/// An RSA key that signs assertions.
+pub struct SigningKey(RsaKeyPair);
+
+impl SigningKey {
+    /// Reads a PEM private key, PKCS#8 or PKCS#1, of 2048 to 4096 bits. Text around the PEM block,
+    /// such as the vendor's first line, is skipped (RFC 7468 section 2).
+    pub fn from_pem(pem: &str) -> Result<Self, String> {
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| "holds no PEM private key (`-----BEGIN PRIVATE KEY-----`)".to_owned())?;
+        let pair = match &der {
+            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+            _ => return Err("holds a private key that is not RSA".into()),
+        };
+        pair.map(Self)
+            .map_err(|rejected| match rejected.to_string().as_str() {
+                "WrongAlgorithm" => "holds a private key that is not RSA".into(),
+                "TooSmall" => "holds an RSA key of less than 2048 bits".into(),
+                "TooLarge" => "holds an RSA key of more than 4096 bits".into(),
+                _ => "holds an RSA private key that is damaged".into(),
+            })
+    }
+
+    /// A JWT signed with PS256 (RFC 7518 section 3.5).
+    pub fn sign(&self, key_id: &str, claims: &Value) -> Result<Secret, &'static str> {
+        let header = json!({ "typ": "JWT", "alg": "PS256", "kid": key_id });
+        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
+        let mut signature = vec![0; self.0.public().modulus_len()];
+        self.0
+            .sign(
+                &RSA_PSS_SHA256,
+                &SystemRandom::new(),
+                token.as_bytes(),
+                &mut signature,
+            )
+            .map_err(|_| "the key could not sign")?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
+        Ok(Secret::new(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        format!(
+            "{}.{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims),
+            URL_SAFE_NO_PAD.encode("signature")
+        )
+    }
+
+    #[test]
+    fn claims_are_read_with_either_form_of_audience() {
+        let one = Claims::read(&token(
+            r#"{"alg":"RS256"}"#,
+            r#"{"sub":"aje1","aud":"k8s","exp":1795464938,"iat":1795461338.5}"#,
+        ))
+        .unwrap();
+        assert!(one.aud.contains("k8s") && !one.aud.contains("k"));
+        assert_eq!(one.expires_at().unwrap().unix_seconds(), 1_795_464_938);
+        assert_eq!(one.issued_at().unwrap().unix_seconds(), 1_795_461_338);
+        let many =
+            Claims::read(&token(r#"{"alg":"RS256"}"#, r#"{"aud":["vault","k8s"]}"#)).unwrap();
+        assert!(many.aud.contains("k8s"));
+        assert_eq!(many.expires_at(), None);
+    }
+
+    #[test]
+    fn what_is_not_a_signed_jwt_is_told_apart() {
+        let rs256 = r#"{"alg":"RS256"}"#;
+        let unsigned = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(rs256),
+            URL_SAFE_NO_PAD.encode("{}")
+        );
+        for bad in [
+            "",
+            "a.b",
+            "a.b.c.d",
+            "<html>",
+            &token("{}", "{}"),
+            &token(r#"{"alg":"none"}"#, "{}"),
+            &token(rs256, "[]"),
+            &unsigned,
+        ] {
+            assert!(Claims::read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            Claims::read(&token(rs256, r#"{"exp":1e300}"#))
+                .unwrap()
+                .expires_at(),
+            None
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_told_in_words() {
+        assert!(
+            SigningKey::from_pem("not a key")
+                .is_err_and(|problem| problem.contains("no PEM private key"))
+        );
+        let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert!(SigningKey::from_pem(damaged).is_err_and(|problem| problem.contains("damaged")));
+    }
+}

@@ -1,0 +1,51 @@
+//! `yc-id-token`: a credential helper. It gets an OIDC ID token of a Yandex Cloud service account,
+//! keeps it on disk while it is fresh, and hands it to kubectl and others in their own format.
+//!
+//! # The map
+//!
+//! ```text
+//! argv/env ─► cli ─► settings (flag > environment > profile > defaults > built-in)
+//!                       │
+//!                       ▼
+//!                   session ─► broker ──fresh in cache──► consumer renders ─► output
+//!                                 │
+//!                           one flight per key
+//!                                 ▼
+//!           source: identity ─► IAM token ─► ID token ─► cache ─► consumer renders ─► output
+//! ```
+//!
+//! Arrows point one way: `main → cli → consumer, command → session → broker → cache, source → http,
+//! jwt → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
+//! [`http`] sees a type of the HTTP client, and only `consumer/x.rs` knows the format of x.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | what a command prints | [`consumer`], one file a command |
+//! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
+//! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
+//! | how it rests on disk | [`cache`], [`private_file`] |
+//! | what the configuration file can say, and what wins | [`settings`] |
+//! | which variables are read | [`env`] |
+//! | every message, code, exit status and hint | [`error`] |
+
+pub mod broker;
+pub mod cache;
+pub mod cli;
+pub mod clock;
+#[cfg(feature = "emulator")]
+pub mod command;
+pub mod consumer;
+pub mod credential;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod env;
+pub mod error;
+pub mod harden;
+pub mod http;
+pub mod jwt;
+pub mod log;
+pub mod output;
+pub mod private_file;
+pub mod session;
+pub mod settings;
+pub mod source;

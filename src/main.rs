@@ -1,0 +1,28 @@
+//! Hardens the process, parses, runs, reports; nothing else. The map is in the library.
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+use yc_id_token::cli::{self, Invocation};
+use yc_id_token::env::Env;
+use yc_id_token::output::Output;
+use yc_id_token::{error, harden};
+
+fn main() -> ExitCode {
+    harden::process();
+    let env = Env::Real;
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let error_format = cli::error_format(&arguments, &env);
+    let result = match cli::parse(arguments) {
+        Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
+        Ok(Invocation::Print(text)) => Output::new(stdout()).write(text.as_bytes()),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error::print(&error, error_format, &mut stderr());
+            ExitCode::from(error.code().exit() as u8)
+        }
+    }
+}

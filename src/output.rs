@@ -1,0 +1,26 @@
+//! Standard output: one document, written once, after success.
+
+use std::io::Write;
+
+use crate::error::{Error, Result, plain};
+
+/// Standard output, or what stands for it.
+pub struct Output<'a> {
+    out: Box<dyn Write + 'a>,
+}
+
+impl<'a> Output<'a> {
+    /// Writes go to `out`.
+    pub fn new(out: impl Write + 'a) -> Self {
+        Self { out: Box::new(out) }
+    }
+
+    /// Writes a whole document. A reader that went away is an error: whoever waits for the document
+    /// must not take half of it for success.
+    pub fn write(&mut self, document: &[u8]) -> Result<()> {
+        self.out
+            .write_all(document)
+            .and_then(|()| self.out.flush())
+            .map_err(|error| Error::Stdout(plain(&error)))
+    }
+}

@@ -1,0 +1,426 @@
+//! Files that hold secrets: opened without following links, refused when they are not ours alone,
+//! written whole or not at all. What differs between systems in this respect is in this file.
+//!
+//! On Unix a file is private when it is a regular file, ours, and closed to group and others. On
+//! Windows the user's profile folder is closed to others by inheritance, and files are only checked
+//! to be regular ones.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Why a private file was not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It does not exist.
+    Absent,
+    /// It exists and must not be used: a link, someone else's, open to others, too large.
+    Unfit(&'static str),
+    /// The system refused.
+    Io(io::Error),
+}
+
+/// Reads a file that this program wrote, of at most `limit` bytes.
+///
+/// Security: a link, a pipe or a file that others could have written is not even waited for.
+pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    let file = match system::open_own(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unread::Absent),
+        Err(error) if system::is_link_error(&error) => {
+            return Err(Unread::Unfit("is a symbolic link"));
+        }
+        Err(error) => return Err(Unread::Io(error)),
+    };
+    let metadata = file.metadata().map_err(Unread::Io)?;
+    if !metadata.is_file() {
+        return Err(Unread::Unfit("is not a regular file"));
+    }
+    if let Some(problem) = system::foreign(&metadata) {
+        return Err(Unread::Unfit(problem));
+    }
+    if metadata.len() > limit {
+        return Err(Unread::Unfit("is larger than anything we wrote"));
+    }
+    read_up_to(file, metadata.len(), limit).map_err(Unread::Io)
+}
+
+/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed
+/// and pipes are read (`<(…)` keeps a key off the disk), but a file that other users can read is
+/// not used. `Err(Ok(mode))` tells the permissions of such a file.
+///
+/// A file that belongs to someone else may be readable for our group: that is how Kubernetes mounts
+/// a secret for a container that does not run as root.
+pub fn read_users_secret(
+    path: &Path,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, Result<u32, io::Error>> {
+    let file = system::open_following(path).map_err(Err)?;
+    let metadata = file.metadata().map_err(Err)?;
+    if metadata.is_dir() {
+        return Err(Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "it is a directory",
+        )));
+    }
+    if let Some(mode) = system::too_open(&metadata) {
+        return Err(Ok(mode));
+    }
+    let bytes = read_up_to(file, metadata.len(), limit + 1).map_err(Err)?;
+    if bytes.len() as u64 > limit {
+        return Err(Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is too large",
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
+pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = system::open_following(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = read_up_to(file, length, limit + 1)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is too large",
+        ));
+    }
+    Ok(std::mem::take(&mut *bytes))
+}
+
+fn read_up_to(file: File, expected: u64, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    // One byte more than expected, so that the end of the file is seen without growing the buffer.
+    let capacity = usize::try_from(expected.min(limit)).unwrap_or(0) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a file whole or not at all: a new file of mode 0600 in the same folder, synced, renamed
+/// over the old one. Readers see the old content or the new, at any moment, through any crash.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".yc-id-token-")
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Opens a file for appending, 0600, making it if need be. A link is not followed.
+pub fn append(path: &Path) -> io::Result<File> {
+    system::options().append(true).create(true).open(path)
+}
+
+/// Opens a lock file, 0600, making it if need be. A link is not followed.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    system::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
+/// Makes a folder, and those above it, that only we can enter; closes one of ours that is open to
+/// others, and refuses one that is someone else's.
+pub fn make_own_folder(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => system::close_folder(path, &metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => system::make_folder(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
+/// there, even asking without blocking may never return.
+#[must_use]
+pub fn locks_can_hang(folder: &Path) -> bool {
+    system::is_network_file_system(folder)
+}
+
+/// The command that makes a file private.
+#[must_use]
+pub fn chmod_command(path: &Path) -> String {
+    format!("chmod 600 {}", shell_quoted(path))
+}
+
+fn shell_quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
+    if text.chars().all(plain) && !text.is_empty() {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// A path with a leading `~/` resolved, and a relative one taken from `base`.
+#[must_use]
+pub fn resolve(path: &str, base: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => base.join(path),
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{DirBuilder, Metadata, Permissions};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+
+    use rustix::fs::OFlags;
+
+    use super::{File, OpenOptions, Path, io};
+
+    #[expect(clippy::disallowed_methods, reason = "this is the room")]
+    pub(super) fn options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.mode(0o600).custom_flags(flags(OFlags::NOFOLLOW));
+        options
+    }
+
+    pub(super) fn open_own(path: &Path) -> io::Result<File> {
+        // Without NONBLOCK, opening a pipe that someone put in the file's place would wait for ever.
+        options()
+            .read(true)
+            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+            .open(path)
+    }
+
+    pub(super) fn open_following(path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    fn flags(flags: OFlags) -> i32 {
+        flags.bits().cast_signed()
+    }
+
+    pub(super) fn is_link_error(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    }
+
+    pub(super) fn foreign(metadata: &Metadata) -> Option<&'static str> {
+        if metadata.uid() != own_uid() {
+            Some("belongs to someone else")
+        } else if metadata.mode() & 0o077 == 0 {
+            None
+        } else {
+            Some("is open to others")
+        }
+    }
+
+    pub(super) fn too_open(metadata: &Metadata) -> Option<u32> {
+        let forbidden = if metadata.uid() == own_uid() {
+            0o077
+        } else {
+            0o007
+        };
+        // The two ends of a pipe have no permissions worth the name.
+        (metadata.is_file() && metadata.mode() & forbidden != 0).then_some(metadata.mode() & 0o777)
+    }
+
+    pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
+        if !metadata.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "it is not a directory",
+            ));
+        }
+        if metadata.uid() != own_uid() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it belongs to someone else",
+            ));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        Ok(())
+    }
+
+    fn own_uid() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_network_file_system(folder: &Path) -> bool {
+        // From linux/magic.h: NFS, SMB, SMB2, CIFS, Coda, AFS, 9P.
+        const NETWORK: [i64; 7] = [
+            0x6969,
+            0x517B,
+            0xFE53_4D42,
+            0xFF53_4D42,
+            0x7375_7245,
+            0x5346_414F,
+            0x0102_1997,
+        ];
+        rustix::fs::statfs(folder).is_ok_and(|file_system| {
+            // The type of this field differs between architectures and C libraries.
+            #[allow(
+                clippy::unnecessary_cast,
+                clippy::cast_possible_wrap,
+                reason = "i64 or u64 by target"
+            )]
+            NETWORK.contains(&(file_system.f_type as i64))
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_network_file_system(_: &Path) -> bool {
+        false
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::Metadata;
+
+    use super::{File, OpenOptions, Path, io};
+
+    #[expect(clippy::disallowed_methods, reason = "this is the room")]
+    pub(super) fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    pub(super) fn open_own(path: &Path) -> io::Result<File> {
+        if std::fs::symlink_metadata(path)?.is_symlink() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is a symbolic link",
+            ));
+        }
+        File::open(path)
+    }
+
+    pub(super) fn open_following(path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    pub(super) fn is_link_error(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::InvalidInput
+    }
+
+    pub(super) fn foreign(_: &Metadata) -> Option<&'static str> {
+        None
+    }
+
+    pub(super) fn too_open(_: &Metadata) -> Option<u32> {
+        None
+    }
+
+    pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    pub(super) fn close_folder(_: &Path, metadata: &Metadata) -> io::Result<()> {
+        if metadata.is_dir() {
+            Ok(())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "it is not a directory",
+            ))
+        }
+    }
+
+    pub(super) fn is_network_file_system(_: &Path) -> bool {
+        false
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_we_write_is_private_and_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        write(&path, b"first").unwrap();
+        write(&path, b"second").unwrap();
+        assert_eq!(&**read_own(&path, 100).unwrap(), b"second");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file stays behind"
+        );
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        write(&path, b"token").unwrap();
+        assert!(matches!(
+            read_own(&path, 4),
+            Err(Unread::Unfit("is larger than anything we wrote"))
+        ));
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(matches!(
+            read_own(&link, 100),
+            Err(Unread::Unfit("is a symbolic link"))
+        ));
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(
+            read_own(&path, 100),
+            Err(Unread::Unfit("is open to others"))
+        ));
+        assert!(matches!(
+            read_own(folder.path(), 100),
+            Err(Unread::Unfit("is not a regular file"))
+        ));
+        assert!(matches!(
+            read_own(&folder.path().join("none"), 100),
+            Err(Unread::Absent)
+        ));
+    }
+
+    #[test]
+    fn a_users_secret_open_to_others_is_refused_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        write(&path, b"{}").unwrap();
+        assert_eq!(&**read_users_secret(&path, 100).unwrap(), b"{}");
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        assert_eq!(read_users_secret(&path, 100).unwrap_err().unwrap(), 0o604);
+        assert_eq!(
+            chmod_command(Path::new("/home/a b/it's.json")),
+            r"chmod 600 '/home/a b/it'\''s.json'"
+        );
+    }
+
+    #[test]
+    fn a_folder_of_ours_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        make_own_folder(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        make_own_folder(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! One run: its settings, opened into a source and a broker.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::broker::Broker;
+use crate::cache::{Cache, FileCache};
+use crate::clock::{Clock, Deadline};
+use crate::credential::{Credential, IdToken};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::Http;
+use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
+use crate::source::{Endpoints, IdTokenWish, Identity, Source};
+
+/// What a run is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The flags that every command takes.
+    pub flags: &'a Flags,
+    /// The environment.
+    pub env: &'a Env,
+    /// The clock.
+    pub clock: Clock,
+    /// The tables that may stand in a profile.
+    pub consumers: &'a [&'a Table],
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Session {
+    /// What it has been told.
+    pub settings: Settings,
+    source: Source,
+    broker: Broker,
+}
+
+impl Session {
+    /// Opens a run of the consumer whose own settings are in `table`.
+    pub fn open(context: Context<'_>, table: &Table) -> Result<Self> {
+        let Context {
+            flags,
+            env,
+            clock,
+            consumers,
+        } = context;
+        let locations = Locations::of_system();
+        let settings = Settings::load(flags, env, &locations, consumers, table)?;
+        let deadline = Deadline::within(settings.timeout.value);
+        let text = |setting: &'_ Option<crate::settings::Setting<String>>| {
+            setting.as_ref().map(|setting| setting.value.clone())
+        };
+        let endpoints = Endpoints::new(
+            text(&settings.endpoint).as_deref(),
+            text(&settings.iam_endpoint).as_deref(),
+            text(&settings.oauth_endpoint).as_deref(),
+        )?;
+        let identity = Identity::open(settings.identity.as_ref(), env)?;
+        let http = Http::new(
+            clock,
+            deadline,
+            settings.ca_file.as_ref().map(|file| file.value.clone()),
+            settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
+        );
+        let cache = open_cache(&settings, locations)?;
+        let broker = Broker::new(
+            clock,
+            cache,
+            deadline,
+            settings.force_refresh,
+            settings.fingerprint,
+        );
+        Ok(Self {
+            settings,
+            source: Source {
+                identity,
+                endpoints,
+                http,
+            },
+            broker,
+        })
+    }
+
+    /// The service account whose ID token is wanted: the one that is set, or the identity's own.
+    pub fn service_account(&self) -> Result<&str> {
+        if let Some(setting) = &self.settings.service_account {
+            return Ok(&setting.value);
+        }
+        match &self.source.identity {
+            Identity::AuthorizedKey(key) => Ok(&key.service_account_id),
+            Identity::Metadata(_) if self.settings.identity.is_none() => Err(Error::NoIdentity {
+                tried: "no key file and no IAM token is set; this machine's own service account is only tried with `--service-account`".into(),
+            }),
+            identity => Err(Error::Missing {
+                problem: format!("the service account whose ID token is wanted is not set, and {} does not tell it", identity.describe()),
+                hint: "give `--service-account` with its ID (`aje…`)".into(),
+            }),
+        }
+    }
+
+    /// An ID token for an audience that lives for `least_life` yet.
+    pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
+        let service_account = self.service_account()?;
+        let wish = IdTokenWish {
+            source: &self.source,
+            service_account,
+            audience,
+        };
+        let credential = self.broker.obtain(&wish, least_life)?;
+        debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish_text(&wish));
+        Ok(credential)
+    }
+}
+
+fn wish_text(wish: &IdTokenWish<'_>) -> String {
+    format!(
+        "an ID token of `{}` for audience `{}`",
+        wish.service_account, wish.audience
+    )
+}
+
+fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {
+    match (settings.cache.value, locations.cache_folder) {
+        (CacheSetting::None, _) => Ok(Cache::None),
+        (CacheSetting::File, Some(folder)) => Ok(Cache::File(FileCache::new(
+            folder,
+            locations.runtime_folder,
+        ))),
+        (CacheSetting::File, None) if settings.cache.origin == Origin::BuiltIn => {
+            debug!("there is no home folder to keep credentials in");
+            Ok(Cache::None)
+        }
+        (CacheSetting::File, None) => Err(Error::Cache(format!(
+            "it was asked for ({}), and there is no home folder to keep it in",
+            settings.cache.origin
+        ))),
+    }
+}

@@ -1,0 +1,387 @@
+//! The configuration file, read as far as one run needs it.
+//!
+//! ```toml
+//! [defaults]                      # for every run
+//! [identity.NAME]                 # who we are: type, key_file, iam_token_file
+//! [profiles.NAME]                 # a named set of settings; `extends` names another profile
+//! [profiles.NAME.kubectl]         # settings of one consumer
+//! ```
+//!
+//! Only the tables that this run uses are checked key by key, so that one profile's mistake does not
+//! take the others down.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Table;
+use super::origin::Origin;
+use crate::error::{Error, Result};
+use crate::private_file;
+
+/// Ten thousand profiles fit.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// What may stand in `[defaults]` and in a profile.
+const SETTINGS: &[&str] = &[
+    "audience",
+    "ca_file",
+    "cache",
+    "endpoint",
+    "iam_endpoint",
+    "iam_token_file",
+    "identity",
+    "key_file",
+    "oauth_endpoint",
+    "proxy",
+    "service_account",
+    "timeout",
+];
+
+const IDENTITY_KEYS: &[&str] = &["iam_token_file", "key_file", "type"];
+
+/// The text of a configuration file and where it is.
+pub(super) struct Text {
+    pub(super) path: PathBuf,
+    text: String,
+}
+
+impl Text {
+    pub(super) fn read(path: PathBuf) -> std::io::Result<Self> {
+        let bytes = private_file::read_plain(&path, LIMIT)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+        Ok(Self { path, text })
+    }
+
+    #[expect(clippy::naive_bytecount, reason = "a few kilobytes, a few times")]
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes()[..at.min(self.text.len())]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1
+    }
+
+    fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
+        Error::Config {
+            path: self.path.clone(),
+            line: self.line(span.start),
+            problem,
+            hint,
+        }
+    }
+}
+
+/// The parsed file.
+pub(super) struct File<'a> {
+    source: &'a Text,
+    root: DeTable<'a>,
+    consumers: &'a [&'a Table],
+}
+
+/// One table of settings: `[defaults]` or a profile.
+#[derive(Clone, Copy)]
+pub(super) struct Layer<'a> {
+    file: &'a File<'a>,
+    table: &'a DeTable<'a>,
+    /// How it is called in messages: `profiles.prod`.
+    profile: Option<&'a str>,
+}
+
+impl<'a> File<'a> {
+    pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
+        let root = DeTable::parse(&source.text).map_err(|error| {
+            let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+            source.wrong(&error.span().unwrap_or_default(), problem, None)
+        })?;
+        let file = Self {
+            source,
+            root: root.into_inner(),
+            consumers,
+        };
+        file.check_keys(
+            &file.root,
+            &["defaults", "identity", "profiles"],
+            "the file",
+        )?;
+        Ok(file)
+    }
+
+    /// The layers of a run, the strongest first: the profile, those it extends, the defaults.
+    pub(super) fn layers(&'a self, profile: Option<(&str, &Origin)>) -> Result<Vec<Layer<'a>>> {
+        let mut layers: Vec<Layer<'a>> = Vec::new();
+        let mut next = match profile {
+            Some((name, origin)) => {
+                Some(self.profile(name, |problem_place, hint| Error::NoSuch {
+                    what: "profile",
+                    name: name.to_owned(),
+                    place: format!("{problem_place} ({origin})"),
+                    hint,
+                })?)
+            }
+            None => None,
+        };
+        while let Some(layer) = next {
+            if layers
+                .iter()
+                .any(|earlier| earlier.profile == layer.profile)
+            {
+                let span = layer
+                    .table
+                    .get("extends")
+                    .map(Spanned::span)
+                    .unwrap_or_default();
+                return Err(self.source.wrong(
+                    &span,
+                    "profiles extend each other in a circle".into(),
+                    None,
+                ));
+            }
+            layers.push(layer);
+            next = match layer.text("extends")? {
+                Some((parent, span)) => Some(self.profile(parent, |_, hint| {
+                    self.source.wrong(
+                        &span,
+                        format!("there is no profile `{parent}` to extend"),
+                        Some(hint),
+                    )
+                })?),
+                None => None,
+            };
+        }
+        if let Some(defaults) = self.root.get("defaults") {
+            layers.push(Layer {
+                file: self,
+                table: self.table(defaults, "defaults")?,
+                profile: None,
+            });
+        }
+        for layer in &layers {
+            layer.check()?;
+        }
+        Ok(layers)
+    }
+
+    /// The table of a named identity.
+    pub(super) fn identity(&'a self, name: &str) -> Result<Option<Layer<'a>>> {
+        let Some(identities) = self.root.get("identity") else {
+            return Ok(None);
+        };
+        let Some(value) = self.table(identities, "identity")?.get(name) else {
+            return Ok(None);
+        };
+        let table = self.table(value, "an identity")?;
+        self.check_keys(table, IDENTITY_KEYS, "an identity")?;
+        Ok(Some(Layer {
+            file: self,
+            table,
+            profile: None,
+        }))
+    }
+
+    /// The names of all identities.
+    pub(super) fn identities(&self) -> Vec<&str> {
+        self.names("identity")
+    }
+
+    fn profile(
+        &'a self,
+        name: &str,
+        missing: impl FnOnce(String, String) -> Error,
+    ) -> Result<Layer<'a>> {
+        let profiles = self
+            .root
+            .get("profiles")
+            .map(|profiles| self.table(profiles, "profiles"))
+            .transpose()?;
+        let found = profiles.and_then(|profiles| profiles.get_key_value(name));
+        let Some((key, value)) = found else {
+            let names = self.names("profiles");
+            let hint = match nearest(name, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => format!("add a table `[profiles.{name}]` to it"),
+                None => format!("it has {}", list(&names)),
+            };
+            return Err(missing(format!("`{}`", self.source.path.display()), hint));
+        };
+        Ok(Layer {
+            file: self,
+            table: self.table(value, "a profile")?,
+            profile: Some(key.get_ref()),
+        })
+    }
+
+    fn names(&self, table: &str) -> Vec<&str> {
+        let table = self
+            .root
+            .get(table)
+            .and_then(|value| value.get_ref().as_table());
+        table
+            .map(|table| table.keys().map(|key| key.get_ref().as_ref()).collect())
+            .unwrap_or_default()
+    }
+
+    fn table(&self, value: &'a Spanned<DeValue<'a>>, what: &str) -> Result<&'a DeTable<'a>> {
+        value.get_ref().as_table().ok_or_else(|| {
+            let problem = format!(
+                "{what} must be a table, not {}",
+                with_article(value.get_ref().type_str())
+            );
+            self.source.wrong(&value.span(), problem, None)
+        })
+    }
+
+    fn check_keys(&self, table: &DeTable<'_>, known: &[&str], what: &str) -> Result<()> {
+        for key in table.keys() {
+            if !known.contains(&key.get_ref().as_ref()) {
+                let hint = match nearest(key.get_ref(), known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("{what} can have {}", list(known)),
+                };
+                return Err(self.source.wrong(
+                    &key.span(),
+                    format!("unknown key `{}`", key.get_ref()),
+                    Some(hint),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// A text, and its place.
+    pub(super) fn text(&self, key: &str) -> Result<Option<(&'a str, Range<usize>)>> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        match value.get_ref() {
+            DeValue::String(text) => Ok(Some((text.as_ref(), value.span()))),
+            // `timeout = 20` is as clear as `timeout = "20s"`.
+            DeValue::Integer(number) if key == "timeout" => {
+                Ok(Some((number.as_str(), value.span())))
+            }
+            other => {
+                let problem = format!(
+                    "`{key}` must be a string, not {}",
+                    with_article(other.type_str())
+                );
+                Err(self.file.source.wrong(
+                    &value.span(),
+                    problem,
+                    Some(format!("write it as `{key} = \"…\"`")),
+                ))
+            }
+        }
+    }
+
+    /// A text of a consumer's own table, and its place.
+    pub(super) fn consumer_text(
+        &self,
+        consumer: &str,
+        key: &str,
+    ) -> Result<Option<(&'a str, Range<usize>)>> {
+        let Some(value) = self.table.get(consumer) else {
+            return Ok(None);
+        };
+        let table = self.file.table(value, consumer)?;
+        Layer { table, ..*self }.text(key)
+    }
+
+    /// The origin of what stands at a place of the file.
+    pub(super) fn origin(&self, span: &Range<usize>) -> Origin {
+        let source = self.file.source;
+        match self.profile {
+            Some(profile) => Origin::Profile {
+                profile: profile.into(),
+                path: source.path.clone(),
+                line: source.line(span.start),
+            },
+            None => Origin::Defaults {
+                path: source.path.clone(),
+                line: source.line(span.start),
+            },
+        }
+    }
+
+    /// Whether this is the table of the profile `name`.
+    pub(super) fn is_profile(&self, name: &str) -> bool {
+        self.profile == Some(name)
+    }
+
+    /// An error about what stands at a place of the file.
+    pub(super) fn wrong(
+        &self,
+        span: &Range<usize>,
+        problem: String,
+        hint: Option<String>,
+    ) -> Error {
+        self.file.source.wrong(span, problem, hint)
+    }
+
+    /// The error for a key that the table must have.
+    pub(super) fn lacks(&self, key: &str, hint: String) -> Error {
+        let span = self
+            .table
+            .keys()
+            .next()
+            .map(Spanned::span)
+            .unwrap_or_default();
+        self.wrong(&span, format!("`{key}` is missing"), Some(hint))
+    }
+
+    /// The folder that relative paths in the file start from.
+    pub(super) fn folder(&self) -> &'a Path {
+        self.file.source.path.parent().unwrap_or(Path::new("."))
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut known: Vec<&str> = SETTINGS.to_vec();
+        known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
+        if self.profile.is_some() {
+            known.push("extends");
+        }
+        self.file.check_keys(self.table, &known, "it")?;
+        for consumer in self.file.consumers {
+            if let Some(value) = self.table.get(consumer.name) {
+                let keys: Vec<&str> = consumer.settings.iter().map(|(key, _)| *key).collect();
+                self.file
+                    .check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The known name that was probably meant.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
+    let best = known
+        .iter()
+        .copied()
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    (similarity(&best) > 0.8).then_some(best)
+}
+
+/// Names for a message.
+pub(super) fn list(names: &[&str]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(20)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let rest = if names.len() > 20 { " and others" } else { "" };
+    shown.join(", ") + rest
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {kind}")
+}

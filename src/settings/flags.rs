@@ -1,0 +1,71 @@
+//! The flags that every command takes.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+/// The flags that every command takes. Each has a variable of the same name: `--key-file` and
+/// `YC_ID_TOKEN_KEY_FILE`.
+#[derive(Args, Clone, Debug, Default)]
+#[allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "these lines are the help"
+)]
+#[command(next_help_heading = "Common options")]
+pub struct Flags {
+    /// Profile of the configuration file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Service account whose ID token is wanted [default: the identity's own]
+    #[arg(long, global = true, value_name = "ID")]
+    pub service_account: Option<String>,
+    /// Audience (`aud`) of the ID token
+    #[arg(long, global = true, value_name = "AUD")]
+    pub audience: Option<String>,
+    /// Who we are towards Yandex Cloud: authorized-key, iam-token, metadata, or a name from the configuration file
+    #[arg(long, global = true, value_name = "IDENTITY")]
+    pub identity: Option<String>,
+    /// Authorized key of a service account, as `yc iam key create` writes it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key_file: Option<String>,
+    /// File of an IAM token to act with
+    #[arg(long, global = true, value_name = "FILE")]
+    pub iam_token_file: Option<String>,
+    /// Get a new credential, whatever is cached
+    #[arg(long, global = true)]
+    pub force_refresh: bool,
+    /// Where credentials rest: file or none [default: file]
+    #[arg(long, global = true, value_name = "WHERE")]
+    pub cache: Option<String>,
+    /// Time budget of the whole run, such as 20s [default: 20s]
+    #[arg(long, global = true, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// PEM file of certificate authorities to trust besides the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<String>,
+    /// Proxy for Yandex Cloud [default: HTTPS_PROXY and its kin]
+    #[arg(long, global = true, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// API endpoint of another installation, asked for the address of IAM
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// IAM endpoint [default: https://iam.api.cloud.yandex.net]
+    #[arg(long, global = true, value_name = "URL")]
+    pub iam_endpoint: Option<String>,
+    /// OAuth endpoint [default: https://auth.yandex.cloud]
+    #[arg(long, global = true, value_name = "URL")]
+    pub oauth_endpoint: Option<String>,
+    /// Say on stderr what is done and why; more with -vv
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log to this file instead
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Form of errors on stderr: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORM")]
+    pub error_format: Option<String>,
+}

@@ -1,0 +1,34 @@
+//! Where files are by default, by the custom of each system.
+
+use std::path::PathBuf;
+
+use directories::{BaseDirs, ProjectDirs};
+
+/// Where files are by default. Each is `None` where the system names no home.
+#[derive(Clone, Debug, Default)]
+pub struct Locations {
+    /// The home folder.
+    pub home: Option<PathBuf>,
+    /// The configuration file.
+    pub config_file: Option<PathBuf>,
+    /// The cache folder.
+    pub cache_folder: Option<PathBuf>,
+    /// A folder of this machine and login, for locks when the cache is on a network.
+    pub runtime_folder: Option<PathBuf>,
+}
+
+impl Locations {
+    /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
+    #[must_use]
+    pub fn of_system() -> Self {
+        let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {
+            return Self::default();
+        };
+        Self {
+            home: BaseDirs::new().map(|base| base.home_dir().to_owned()),
+            config_file: Some(folders.config_dir().join("config.toml")),
+            cache_folder: Some(folders.cache_dir().to_owned()),
+            runtime_folder: folders.runtime_dir().map(ToOwned::to_owned),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Where a setting's value came from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a setting's value came from. The order of the variants is the order of precedence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// The profile that was chosen, or one that it extends.
+    Profile {
+        /// Its name.
+        profile: String,
+        /// The configuration file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// The defaults of the configuration file.
+    Defaults {
+        /// The configuration file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// The program.
+    BuiltIn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "`{flag}`"),
+            Self::Variable(variable) => write!(f, "{variable}"),
+            Self::Profile {
+                profile,
+                path,
+                line,
+            } => write!(f, "profile `{profile}`, {}:{line}", path.display()),
+            Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", path.display()),
+            Self::BuiltIn => f.write_str("built in"),
+        }
+    }
+}
+
+/// A value, and where it came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}

@@ -1,0 +1,230 @@
+//! An authorized key: the vendor's JSON file with an RSA private key of a service account.
+//!
+//! Fields are accepted in both of the vendor's spellings, `service_account_id` (gRPC, CLI) and
+//! `serviceAccountId` (REST), and in the nested form that `POST /iam/v1/keys` answers with.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::credential::Secret;
+use crate::error::{Error, Result};
+use crate::jwt::SigningKey;
+use crate::private_file;
+
+const WHAT: &str = "the authorized key file";
+
+/// A 4096-bit key file has less than 6 kB.
+const LIMIT: u64 = 64 * 1024;
+
+/// The `aud` that the vendor's documentation gives for an assertion.
+const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
+
+/// The longest life of an assertion that the vendor accepts.
+const ASSERTION_LIFE: Duration = Duration::from_secs(3600);
+
+/// A server whose clock is a little behind ours must not see an assertion from the future.
+const BACKDATED: Duration = Duration::from_secs(5);
+
+/// An authorized key. The private key is only parsed when it has to sign.
+pub struct AuthorizedKey {
+    /// The key's own ID, `kid` of assertions.
+    pub id: String,
+    /// The service account it belongs to.
+    pub service_account_id: String,
+    origin: PathBuf,
+    content: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Identifiers<'a> {
+    id: Option<&'a str>,
+    #[serde(alias = "serviceAccountId")]
+    service_account_id: Option<&'a str>,
+    #[serde(borrow)]
+    key: Option<NestedIdentifiers<'a>>,
+    #[serde(alias = "privateKey")]
+    private_key: Option<IgnoredAny>,
+    #[serde(alias = "userAccountId")]
+    user_account_id: Option<IgnoredAny>,
+}
+
+/// Of the answer of `POST /iam/v1/keys`.
+#[derive(Deserialize)]
+struct NestedIdentifiers<'a> {
+    id: Option<&'a str>,
+    #[serde(alias = "serviceAccountId")]
+    service_account_id: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct PrivateKey {
+    #[serde(alias = "privateKey")]
+    private_key: Secret,
+}
+
+impl AuthorizedKey {
+    /// Reads a key file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let content =
+            private_file::read_users_secret(path, LIMIT).map_err(|problem| match problem {
+                Ok(mode) => Error::IdentityFile {
+                    what: WHAT,
+                    path: path.into(),
+                    problem: format!("can be read by others (mode {mode:04o})"),
+                    hint: format!("run `{}`", private_file::chmod_command(path)),
+                },
+                Err(error) => Error::unreadable(WHAT, path, &error),
+            })?;
+        Self::parse(content, path)
+    }
+
+    /// Takes the content of a key file; `origin` names where it came from.
+    pub fn parse(content: Zeroizing<Vec<u8>>, origin: &Path) -> Result<Self> {
+        let wrong = |problem: String| Error::IdentityFile {
+            what: WHAT,
+            path: origin.into(),
+            problem,
+            hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
+                .into(),
+        };
+        // Security: a parse error of JSON can quote what it found, and that could be the key.
+        let parsed: Identifiers<'_> = serde_json::from_slice(&content).map_err(|error| {
+            wrong(format!(
+                "is not the JSON of an authorized key (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        if parsed.user_account_id.is_some() {
+            return Err(wrong(
+                "is the key of a user account, and only a service account can have an ID token"
+                    .into(),
+            ));
+        }
+        let nested = parsed.key.as_ref();
+        let id = parsed.id.or_else(|| nested?.id);
+        let service_account_id = parsed
+            .service_account_id
+            .or_else(|| nested?.service_account_id);
+        match (id, service_account_id, parsed.private_key) {
+            (Some(id), Some(service_account_id), Some(_)) => {
+                let (id, service_account_id) = (id.to_owned(), service_account_id.to_owned());
+                Ok(Self {
+                    id,
+                    service_account_id,
+                    origin: origin.into(),
+                    content,
+                })
+            }
+            (None, ..) => Err(wrong("has no `id`".into())),
+            (_, None, _) => Err(wrong("has no `service_account_id`".into())),
+            (.., None) => Err(wrong("has no `private_key`".into())),
+        }
+    }
+
+    /// The assertion that this key is exchanged for an IAM token with: a JWT signed with PS256, as
+    /// in the vendor's "Getting an IAM token for a service account".
+    pub fn assertion(&self, now: Timestamp) -> Result<Secret> {
+        let wrong = |problem: String| {
+            Error::IdentityFile {
+            what: WHAT,
+            path: self.origin.clone(),
+            problem,
+            hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
+        }
+        };
+        let PrivateKey { private_key } = serde_json::from_slice(&self.content)
+            .map_err(|_| wrong("has a `private_key` that is not text".into()))?;
+        let key = SigningKey::from_pem(private_key.expose()).map_err(wrong)?;
+        let issued_at = now.minus(BACKDATED);
+        let claims = json!({
+            "iss": self.service_account_id,
+            "aud": ASSERTION_AUDIENCE,
+            "iat": issued_at.unix_seconds(),
+            "exp": issued_at.plus(ASSERTION_LIFE).unix_seconds(),
+        });
+        key.sign(&self.id, &claims)
+            .map_err(|problem| Error::Internal(problem.into()))
+    }
+}
+
+impl std::fmt::Debug for AuthorizedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            id,
+            service_account_id,
+            origin,
+            content: _,
+        } = self;
+        f.debug_struct("AuthorizedKey")
+            .field("id", id)
+            .field("service_account_id", service_account_id)
+            .field("origin", origin)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AuthorizedKey> {
+        AuthorizedKey::parse(
+            Zeroizing::new(text.as_bytes().to_vec()),
+            Path::new("key.json"),
+        )
+    }
+
+    #[test]
+    fn every_spelling_of_the_vendor_is_read() {
+        for text in [
+            r#"{"id":"ajek","service_account_id":"ajes","created_at":"2018-10-31T09:30:52Z","key_algorithm":"RSA_4096","public_key":"p","private_key":"k"}"#,
+            r#"{"id":"ajek","serviceAccountId":"ajes","privateKey":"k","futureField":{"a":1}}"#,
+            r#"{"key":{"id":"ajek","serviceAccountId":"ajes","publicKey":"p"},"privateKey":"k"}"#,
+        ] {
+            let key = parse(text).unwrap();
+            assert_eq!(
+                (key.id.as_str(), key.service_account_id.as_str()),
+                ("ajek", "ajes"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_file_is_told_in_words_and_never_quoted() {
+        for (text, problem) in [
+            (
+                "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n",
+                "is not the JSON of an authorized key (line 1, column 2)",
+            ),
+            (
+                r#"{"service_account_id":"a","private_key":"k"}"#,
+                "has no `id`",
+            ),
+            (
+                r#"{"id":"a","private_key":"k"}"#,
+                "has no `service_account_id`",
+            ),
+            (
+                r#"{"id":"a","service_account_id":"b"}"#,
+                "has no `private_key`",
+            ),
+            (
+                r#"{"id":"a","user_account_id":"b","private_key":"k"}"#,
+                "is the key of a user account, and only a service account can have an ID token",
+            ),
+        ] {
+            assert_eq!(
+                parse(text).unwrap_err().to_string(),
+                format!("{WHAT} `key.json` {problem}")
+            );
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Where every run of the program takes place: a home of its own, no inherited environment, and a
+//! search for secrets in all that it leaves behind.
+//!
+//! Each run logs at the highest level into a file, so that what the log could give away is looked for
+//! in every test.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
+
+/// No single run takes this long, whatever the machine does besides.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A home, an environment, and a cloud.
+pub struct Sandbox {
+    home: tempfile::TempDir,
+    environment: BTreeMap<OsString, OsString>,
+    pub cloud: Emulator,
+    pub account: String,
+    pub key: AuthorizedKey,
+    /// Secrets that the cloud does not know of.
+    secrets: RefCell<Vec<String>>,
+    /// Files that are meant to hold secrets.
+    secret_files: RefCell<Vec<PathBuf>>,
+}
+
+impl Sandbox {
+    /// A sandbox whose program is set up with a key file and the endpoints of its own cloud.
+    pub fn new() -> Self {
+        Self::with_options(Options::default())
+    }
+
+    /// The same, with a cloud that speaks TLS.
+    pub fn with_tls() -> Self {
+        let sandbox = Self::with_options(Options { tls: true, ..Options::default() });
+        sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap());
+        sandbox
+    }
+
+    pub fn with_options(options: Options) -> Self {
+        let cloud = Emulator::start(options).unwrap();
+        let account = cloud.add_service_account("robot", "b1gfolder");
+        let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
+        let home = tempfile::tempdir().unwrap();
+        let mut sandbox = Self {
+            home,
+            environment: BTreeMap::new(),
+            cloud,
+            account,
+            key,
+            secrets: RefCell::default(),
+            secret_files: RefCell::default(),
+        };
+        let key_file = sandbox.write_secret("key.json", &sandbox.key.to_json());
+        sandbox.set("HOME", sandbox.home().to_owned());
+        sandbox.set("PATH", "/usr/bin:/bin");
+        sandbox.set("YC_ID_TOKEN_KEY_FILE", key_file);
+        sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", sandbox.cloud.url().to_owned());
+        sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", sandbox.cloud.url().to_owned());
+        sandbox.set("YC_ID_TOKEN_VERBOSE", "3");
+        sandbox.set("YC_ID_TOKEN_LOG_FILE", sandbox.log_file());
+        sandbox
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub fn cache_folder(&self) -> PathBuf {
+        self.home().join(".cache/yc-id-token")
+    }
+
+    /// The cache entries of a kind, such as `id-token`.
+    pub fn entries(&self, kind: &str) -> Vec<PathBuf> {
+        let Ok(folder) = fs::read_dir(self.cache_folder()) else { return Vec::new() };
+        let mut entries: Vec<PathBuf> = folder
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with(kind) && name.ends_with(".v1")
+            })
+            .collect();
+        entries.sort();
+        entries
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.home().join("log")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.insert(name.into(), value.into());
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(OsStr::new(name));
+    }
+
+    /// Writes a file below the home.
+    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.home().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes a private file that may hold secrets.
+    pub fn write_secret(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.write(name, content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        self.secret_files.borrow_mut().push(path.clone());
+        path
+    }
+
+    /// Writes the configuration file.
+    pub fn configure(&self, text: &str) -> PathBuf {
+        self.write(".config/yc-id-token/config.toml", text)
+    }
+
+    /// Names a secret that the cloud does not know of.
+    pub fn keep_secret(&self, secret: &str) {
+        self.secrets.borrow_mut().push(secret.into());
+    }
+
+    /// A file that is meant to hold secrets.
+    pub fn may_hold_secrets(&self, path: &Path) {
+        self.secret_files.borrow_mut().push(path.into());
+    }
+
+    /// The program with arguments, not started yet.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = self.other_command(PROGRAM);
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same surroundings.
+    pub fn other_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.environment).current_dir(self.home()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Outcome {
+        self.finish(self.command(arguments))
+    }
+
+    /// Runs a command to its end.
+    pub fn finish(&self, mut command: Command) -> Outcome {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.outcome(child)
+    }
+
+    /// Waits for a child whose standard output and error are pipes.
+    pub fn outcome(&self, mut child: Child) -> Outcome {
+        let stdout = drain(child.stdout.take());
+        let stderr = drain(child.stderr.take());
+        let status = wait(&mut child);
+        let outcome = Outcome { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
+        self.assert_no_secret_in("stderr", &outcome.stderr);
+        outcome
+    }
+
+    /// How many requests for tokens the cloud has had.
+    pub fn token_requests(&self) -> (usize, usize) {
+        (self.cloud.count(Route::IamToken), self.cloud.count(Route::TokenExchange))
+    }
+
+    fn assert_no_secret_in(&self, place: &str, text: &str) {
+        for secret in self.cloud.secrets().iter().chain(self.secrets.borrow().iter()) {
+            assert!(!text.contains(secret.as_str()), "a secret is in {place}:\n{text}");
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    /// Looks for secrets in every file that is not meant to hold one.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the program's log:\n{}", self.log());
+            return;
+        }
+        let mut folders = vec![self.home().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().map(Result::unwrap) {
+                let path = entry.path();
+                let kind = entry.file_type().unwrap();
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_file() && !self.is_secret_file(&path) {
+                    let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                    self.assert_no_secret_in(&path.display().to_string(), &text);
+                }
+            }
+        }
+    }
+}
+
+impl Sandbox {
+    fn is_secret_file(&self, path: &Path) -> bool {
+        let is_entry = path.starts_with(self.cache_folder()) && path.extension() == Some(OsStr::new("v1"));
+        is_entry || self.secret_files.borrow().iter().any(|secret| secret == path)
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// The standard output of a run that succeeded, and said nothing on standard error.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert!(self.status.success() && self.stderr.is_empty(), "{self:?}");
+        self.stdout
+    }
+
+    /// The message and the hint of a run that failed as it should: in two lines, with this exit
+    /// status and code, and with nothing on standard output.
+    #[track_caller]
+    pub fn fails(self, exit: i32, code: &str) -> (String, String) {
+        assert_eq!((self.status.code(), self.stdout.as_str()), (Some(exit), ""), "{self:?}");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let [message, hint] = lines[..] else { panic!("not two lines: {self:?}") };
+        let message = message.strip_prefix("yc-id-token: ").unwrap_or_else(|| panic!("{self:?}"));
+        let message = message.strip_suffix(&format!(" [{code}]")).unwrap_or_else(|| panic!("{self:?}"));
+        let hint = hint.strip_prefix("yc-id-token: hint: ").unwrap_or_else(|| panic!("{self:?}"));
+        (message.into(), hint.into())
+    }
+}
+
+/// Waits until something holds, or fails: never by sleeping for a guessed time.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The claims of an ID token.
+pub fn claims(token: &str) -> serde_json::Map<String, serde_json::Value> {
+    yc_id_token::jwt::all_claims(token).unwrap()
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut text).unwrap();
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

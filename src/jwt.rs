@@ -54,6 +54,18 @@ impl Audience {
     }
 }
 
+impl Audience {
+    /// The one, or the first of several.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::One(one) => Some(one),
+            Self::Many(many) => many.first().map(String::as_str),
+        }
+    }
+}
+
 impl std::fmt::Display for Audience {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

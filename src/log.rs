@@ -1,12 +1,15 @@
 //! The log, for those who ask for it: `-v` says what is done and why, `-vv` every step.
 //!
-//! Security: no level shows a secret. The libraries below us do not log through this: what they
-//! would print at their lowest level is headers and bodies.
+//! Security: no level shows a secret. What the libraries below us have to say is left out: at their
+//! lowest level they would print headers and bodies.
 
 use std::path::Path;
 use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::{Error, Result, plain};
 use crate::private_file;
@@ -20,18 +23,27 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
         (0 | 2, _) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let subscriber = tracing_subscriber::fmt()
+    let format = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false);
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let started = match file {
-        None => subscriber.with_writer(std::io::stderr).try_init(),
+        None => format
+            .with_writer(std::io::stderr)
+            .finish()
+            .with(ours)
+            .try_init(),
         Some(path) => {
             let file = private_file::append(path).map_err(|error| Error::OutputFile {
                 path: path.into(),
                 cause: plain(&error),
             })?;
-            subscriber.with_writer(Mutex::new(file)).try_init()
+            format
+                .with_writer(Mutex::new(file))
+                .finish()
+                .with(ours)
+                .try_init()
         }
     };
     started.map_err(|_| Error::Internal("the log is started twice".into()))

@@ -174,10 +174,11 @@ impl Broker {
         }
     }
 
-    /// Whether something that happened at `at` happened in this run, or in one that ran beside it.
+    /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
+    /// is still to come by this clock happened before the clock jumped back.
     #[must_use]
     pub fn is_news(&self, at: Timestamp) -> bool {
-        at >= self.started
+        at >= self.started && at <= self.clock.now()
     }
 }
 

@@ -1,1 +1,218 @@
+//! The rules, on a clock that stands still and with a server that counts.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::*;
+use crate::cache::FileCache;
+use crate::clock::Offset;
+use crate::credential::{IdToken, Lifetime, Secret};
+use crate::error::Code;
+
+const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A server that issues `token-1`, `token-2`, … for an hour, but for the failures in its queue.
+#[derive(Default)]
+struct Server {
+    asked: Cell<u32>,
+    failures: RefCell<VecDeque<Error>>,
+}
+
+impl Obtain for &Server {
+    type Secret = IdToken;
+
+    fn key(&self) -> Key {
+        Key::of("id-token").build()
+    }
+
+    fn what(&self) -> String {
+        "a token".into()
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
+        self.asked.set(self.asked.get() + 1);
+        if let Some(failure) = self.failures.borrow_mut().pop_front() {
+            return Err(failure);
+        }
+        let obtained_at = broker.clock().now();
+        let lifetime = Lifetime {
+            obtained_at,
+            expires_at: obtained_at.plus(HOUR),
+            clock_offset: Offset::default(),
+        };
+        Ok(Credential {
+            secret: IdToken(Secret::new(format!("token-{}", self.asked.get()))),
+            lifetime,
+        })
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: Server::default(),
+        }
+    }
+
+    /// A run of the program, so many seconds after the beginning.
+    fn run(
+        &self,
+        seconds: u64,
+        force: bool,
+        settings: &str,
+    ) -> std::result::Result<String, (Code, u32)> {
+        let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)));
+        let cache = Cache::File(FileCache::new(self.folder.path().join("cache"), None));
+        let settings = Digest::of(settings.as_bytes());
+        let broker = Broker::new(clock, cache, Deadline::within(MINUTE), force, settings);
+        match broker.obtain(&&self.server, MINUTE) {
+            Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
+            Err(error) => Err((error.code(), self.server.asked.get())),
+        }
+    }
+
+    fn at(&self, seconds: u64) -> std::result::Result<String, (Code, u32)> {
+        self.run(seconds, false, "usual")
+    }
+
+    fn fail_next(&self, retry_after: Option<Duration>) {
+        self.server
+            .failures
+            .borrow_mut()
+            .push_back(Error::Unavailable {
+                what: "a token".into(),
+                host: "host".into(),
+                status: 503,
+                reason: "busy".into(),
+                request_id: None,
+                retry_after,
+            });
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is compared with what a run comes to"
+)]
+fn token(number: u32) -> std::result::Result<String, (Code, u32)> {
+    Ok(format!("token-{number}"))
+}
+
+#[test]
+fn a_credential_is_used_until_its_hard_point() {
+    let world = World::new();
+    assert_eq!(world.at(0), token(1));
+    assert_eq!(world.at(3540), token(1));
+    assert_eq!(world.at(3541), token(2));
+    assert_eq!(world.at(3600), token(2));
+}
+
+#[test]
+fn a_clock_that_jumped_back_costs_one_fetch() {
+    let world = World::new();
+    assert_eq!(world.at(7200), token(1));
+    assert_eq!(world.at(0), token(2));
+    assert_eq!(world.at(1), token(2));
+}
+
+#[test]
+fn a_failure_holds_for_five_seconds() {
+    let world = World::new();
+    world.fail_next(None);
+    assert_eq!(world.at(0), Err((Code::Unavailable, 1)));
+    assert_eq!(world.at(4), Err((Code::Unavailable, 1)), "not asked again");
+    assert_eq!(world.at(5), token(2));
+}
+
+#[test]
+fn a_failure_holds_for_as_long_as_the_server_wants_within_reason() {
+    let world = World::new();
+    world.fail_next(Some(Duration::from_secs(30)));
+    assert_eq!(world.at(0), Err((Code::Unavailable, 1)));
+    assert_eq!(world.at(29), Err((Code::Unavailable, 1)));
+    world.fail_next(Some(HOUR));
+    assert_eq!(world.at(30), Err((Code::Unavailable, 2)));
+    assert_eq!(world.at(89), Err((Code::Unavailable, 2)));
+    assert_eq!(world.at(90), token(3));
+}
+
+#[test]
+fn a_failure_of_other_settings_or_of_a_later_clock_does_not_hold() {
+    let world = World::new();
+    world.fail_next(None);
+    world.fail_next(None);
+    assert_eq!(world.at(100), Err((Code::Unavailable, 1)));
+    assert_eq!(world.run(100, false, "other"), Err((Code::Unavailable, 2)));
+    assert_eq!(
+        world.run(99, false, "other"),
+        token(3),
+        "the clock has jumped back"
+    );
+}
+
+#[test]
+fn a_valid_credential_is_handed_out_when_the_refresh_fails() {
+    let world = World::new();
+    assert_eq!(world.at(0), token(1));
+    for _ in 0..2 {
+        world.fail_next(None);
+    }
+    assert_eq!(world.at(3550), token(1));
+    assert_eq!(world.at(3552), token(1));
+    assert_eq!(world.server.asked.get(), 2, "and the failure is remembered");
+    assert_eq!(
+        world.run(3553, true, "usual"),
+        Err((Code::Unavailable, 3)),
+        "whoever wants a new one is told"
+    );
+    assert_eq!(world.at(3554), token(1));
+    assert_eq!(world.at(3600), token(4), "never past its expiry");
+}
+
+#[test]
+fn force_gets_a_new_one_for_everyone() {
+    let world = World::new();
+    assert_eq!(world.at(0), token(1));
+    assert_eq!(world.run(10, true, "usual"), token(2));
+    assert_eq!(world.at(11), token(2));
+}
+
+#[test]
+fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
+    let world = World::new();
+    assert_eq!(world.at(0), token(1));
+    let clock = Clock::Fixed(BEGIN.plus(MINUTE));
+    let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
+    let broker = Broker::new(
+        clock,
+        cache,
+        Deadline::within(MINUTE),
+        false,
+        Digest::of(b"usual"),
+    );
+    let refused = IdToken(Secret::new("token-1".into()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let next = runtime
+        .block_on(broker.miss(&&world.server, MINUTE, Some(&refused)))
+        .unwrap();
+    assert_eq!(next.secret.0.expose(), "token-2");
+    let again = runtime
+        .block_on(broker.miss(&&world.server, MINUTE, Some(&refused)))
+        .unwrap();
+    assert_eq!(
+        again.secret.0.expose(),
+        "token-2",
+        "what another process got instead is good"
+    );
+}

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::env::{self, Env};
@@ -154,10 +154,13 @@ fn audience(session: &Session, info: &ExecInfo) -> Result<String> {
 impl ExecInfo {
     fn read(env: &Env) -> Result<Self> {
         let Some(text) = env.get(env::KUBERNETES_EXEC_INFO) else { return Ok(Self::default()) };
-        serde_json::from_str(&text).map_err(|error| Error::ExecInfo {
-            problem: format!("is not the JSON that kubectl sets (line {}, column {})", error.line(), error.column()),
-            hint: "unset it; kubectl sets it by itself",
-        })
+        // By way of a map, as an array would also do for a struct of optional fields.
+        serde_json::from_str::<Map<String, Value>>(&text)
+            .and_then(|map| serde_json::from_value(Value::Object(map)))
+            .map_err(|_| Error::ExecInfo {
+                problem: "is not the JSON object that kubectl sets".into(),
+                hint: "unset it; kubectl sets it by itself",
+            })
     }
 
     fn audience(&self) -> Result<Option<String>> {

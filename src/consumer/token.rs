@@ -110,6 +110,7 @@ fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<
                 "issued_at": claims.issued_at().map(|at: Timestamp| at.to_string()),
                 "issuer": claims.iss,
                 "subject": claims.sub,
+                "audience": claims.aud.first(),
             })
             .to_string()
         }

@@ -19,7 +19,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// Reads an address: a URL, or `host[:port]`, which means https. `what` names it in errors.
     pub fn parse(what: &'static str, text: &str) -> Result<Self, Error> {
-        let text = text.trim().trim_end_matches('/');
+        let text = text.trim();
         let absolute = if text.contains("://") {
             text.to_owned()
         } else {

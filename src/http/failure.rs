@@ -144,17 +144,12 @@ fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
         if let Some(found) = cause.downcast_ref::<T>() {
             return Some(found);
         }
-        if let Some(wrapped) = cause
+        let wrapped = cause
             .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            if let Some(found) = wrapped.downcast_ref::<T>() {
-                return Some(found);
-            }
-            next = wrapped.source();
-            continue;
-        }
-        next = cause.source();
+            .and_then(io::Error::get_ref);
+        next = wrapped
+            .map(|wrapped| wrapped as &(dyn StdError + 'static))
+            .or_else(|| cause.source());
     }
     None
 }

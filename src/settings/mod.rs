@@ -604,6 +604,10 @@ fn parsed<T>(
 #[must_use]
 pub fn unfit(origin: Origin, problem: &str) -> Error {
     match origin {
+        Origin::Flag(flag) => Error::Usage {
+            problem: format!("`{flag}`: {problem}"),
+            hint: "see `yc-id-token --help`".into(),
+        },
         Origin::Profile { path, line, .. } | Origin::Defaults { path, line } => Error::Config {
             path,
             line,

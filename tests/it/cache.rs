@@ -1,1 +1,333 @@
+//! The cache never gives out what it should not, mends itself, and is never a condition for a token.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::sandbox::{PROGRAM, Sandbox, claims};
+
+const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
+
+/// Spoils the one entry, and expects the next run to obtain a new token and mend it.
+#[track_caller]
+fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
+    sandbox.run(TOKEN).ok();
+    let asked = sandbox.token_requests().1;
+    let entries = sandbox.entries("id-token");
+    assert_eq!(entries.len(), 1, "{case}");
+    spoil(&entries[0]);
+    let token = sandbox.run(TOKEN).ok();
+    assert_eq!(
+        claims(token.trim())["sub"],
+        sandbox.account.as_str(),
+        "{case}"
+    );
+    assert_eq!(
+        sandbox.token_requests().1,
+        asked + 1,
+        "it was not used: {case}"
+    );
+    assert_eq!(sandbox.run(TOKEN).ok(), token, "{case}");
+    assert_eq!(
+        sandbox.token_requests().1,
+        asked + 1,
+        "it was mended: {case}"
+    );
+    let metadata = fs::symlink_metadata(&entries[0]).unwrap();
+    assert!(
+        metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600,
+        "{case}"
+    );
+}
+
+#[test]
+fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
+    let sandbox = Sandbox::new();
+    let rewrite = |path: &Path, edit: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        fs::write(path, edit(fs::read(path).unwrap())).unwrap();
+    };
+    assert_mended(&sandbox, "empty", |entry| fs::write(entry, "").unwrap());
+    assert_mended(&sandbox, "cut in half", |entry| {
+        rewrite(entry, &|text| text[..text.len() / 2].to_vec());
+    });
+    assert_mended(&sandbox, "zeroes", |entry| {
+        rewrite(entry, &|text| vec![0; text.len()]);
+    });
+    assert_mended(&sandbox, "one byte flipped", |entry| {
+        rewrite(entry, &|mut text| {
+            let last = text.len() - 200;
+            text[last] ^= 1;
+            text
+        });
+    });
+    assert_mended(&sandbox, "of a future version", |entry| {
+        rewrite(entry, &|text| {
+            String::from_utf8(text)
+                .unwrap()
+                .replacen("yc-id-token 1", "yc-id-token 2", 1)
+                .into_bytes()
+        });
+    });
+    assert_mended(&sandbox, "larger than an entry", |entry| {
+        rewrite(entry, &|mut text| {
+            text.resize(100 * 1024, b' ');
+            text
+        });
+    });
+    for mode in [0o640, 0o604, 0o660] {
+        assert_mended(&sandbox, &format!("mode {mode:o}"), |entry| {
+            fs::set_permissions(entry, Permissions::from_mode(mode)).unwrap();
+        });
+    }
+    assert_mended(&sandbox, "a link", |entry| {
+        let moved = entry.with_extension("v1.moved");
+        fs::rename(entry, &moved).unwrap();
+        sandbox.may_hold_secrets(&moved);
+        symlink(&moved, entry).unwrap();
+    });
+    assert_mended(&sandbox, "a pipe", |entry| {
+        fs::remove_file(entry).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(entry)
+                .status()
+                .unwrap()
+                .success()
+        );
+    });
+    assert_mended(&sandbox, "a folder", |entry| {
+        fs::remove_file(entry).unwrap();
+        fs::create_dir(entry).unwrap();
+    });
+}
+
+#[test]
+fn another_entrys_content_under_this_name_is_not_used() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["token", "--audience", "other"]).ok();
+    let other = fs::read(&sandbox.entries("id-token")[0]).unwrap();
+    fs::remove_file(&sandbox.entries("id-token")[0]).unwrap();
+    assert_mended(&sandbox, "another audience's entry", |entry| {
+        fs::write(entry, other).unwrap();
+    });
+}
+
+#[test]
+fn an_entry_of_someone_else_is_not_used() {
+    // In a user namespace of two users, an entry that belongs to the other one.
+    let sandbox = Sandbox::new();
+    sandbox.run(TOKEN).ok();
+    let script = format!(
+        "chown 1:1 {} && exec {PROGRAM} {}",
+        sandbox.entries("id-token")[0].display(),
+        TOKEN.join(" ")
+    );
+    let first = sandbox.run(TOKEN).ok();
+    let mut shell = sandbox.other_command("unshare");
+    shell.args([
+        "--user",
+        "--map-root-user",
+        "--map-auto",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    if rustix::process::geteuid().is_root() {
+        shell = sandbox.other_command("sh");
+        shell.args(["-c", &script]);
+    }
+    assert_ne!(sandbox.finish(shell).ok(), first);
+}
+
+#[test]
+fn an_open_cache_folder_is_closed() {
+    let sandbox = Sandbox::new();
+    sandbox.run(TOKEN).ok();
+    fs::set_permissions(sandbox.cache_folder(), Permissions::from_mode(0o777)).unwrap();
+    sandbox.run(&["token", "--audience", "another"]).ok();
+    assert_eq!(
+        fs::metadata(sandbox.cache_folder())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o700
+    );
+}
+
+#[test]
+fn nothing_but_the_answer_differs_between_a_cache_and_none() {
+    let sandbox = Sandbox::new();
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--cache", "none"]).copied().collect();
+    sandbox.run(&arguments).ok();
+    sandbox.run(&arguments).ok();
+    assert_eq!(sandbox.token_requests(), (2, 2));
+    assert!(!sandbox.cache_folder().exists());
+}
+
+#[test]
+fn no_home_at_all_still_gives_a_token() {
+    // No HOME, and no entry for the user, from systemd neither: nothing tells where a cache could be.
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("HOME");
+    let script = format!(
+        "mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/nsswitch.conf && {PROGRAM} {} && {PROGRAM} token --cache file",
+        TOKEN.join(" ")
+    );
+    let outcome = sandbox.finish(in_own_mounts(&sandbox, &script));
+    assert!(outcome.stdout.starts_with("eyJ"), "{outcome:?}");
+    assert_eq!(
+        outcome.status.code(),
+        Some(7),
+        "and a cache that is asked for by name is an error: {outcome:?}"
+    );
+    assert!(outcome.stderr.contains("[E_CACHE]"), "{outcome:?}");
+}
+
+#[test]
+fn a_home_that_cannot_be_written_still_gives_a_token() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_LOG_FILE");
+    sandbox.unset("YC_ID_TOKEN_VERBOSE");
+    let home = sandbox.home().display().to_string();
+    let script = format!(
+        "mount --bind -o ro {home} {home} && mount -o remount,bind,ro {home} && {PROGRAM} {}",
+        TOKEN.join(" ")
+    );
+    assert!(
+        sandbox
+            .finish(in_own_mounts(&sandbox, &script))
+            .ok()
+            .starts_with("eyJ")
+    );
+    sandbox.set("HOME", "/proc/nonexistent");
+    sandbox.run(TOKEN).ok();
+    sandbox.set("HOME", "/dev/null");
+    sandbox.run(TOKEN).ok();
+    assert!(!sandbox.cache_folder().exists());
+}
+
+#[test]
+fn a_full_disk_still_gives_a_token_and_keeps_the_old_entry() {
+    let mut sandbox = Sandbox::new();
+    let small = sandbox.home().join("small");
+    fs::create_dir(&small).unwrap();
+    sandbox.set("XDG_CACHE_HOME", &small);
+    let script = format!(
+        "mount -t tmpfs -o size=64k,mode=700 tmpfs {small} && {PROGRAM} {token} > first && \
+         head -c 1M /dev/zero > {small}/filler; {PROGRAM} {token} > second && cmp first second && \
+         {PROGRAM} {token} --force-refresh > third && ! cmp -s first third && \
+         {PROGRAM} {token} > fourth && cmp first fourth && \
+         ! ls -A {small}/yc-id-token | grep -q '^.yc-id-token-'",
+        small = small.display(),
+        token = TOKEN.join(" "),
+    );
+    for name in ["first", "second", "third", "fourth"] {
+        sandbox.may_hold_secrets(&sandbox.home().join(name));
+    }
+    let outcome = sandbox.finish(in_own_mounts(&sandbox, &script));
+    assert!(outcome.status.success(), "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .trim()
+            .lines()
+            .all(|line| line.starts_with("head:")),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn whatever_changes_the_answer_changes_the_key() {
+    let sandbox = Sandbox::new();
+    let other_account = sandbox.cloud.add_service_account("other", "b1gfolder");
+    sandbox
+        .cloud
+        .grant_token_creator(&other_account, &sandbox.account);
+    let second_key = sandbox
+        .cloud
+        .add_authorized_key(&sandbox.account, yc_id_token::emulator::KeySize::Rsa2048);
+    sandbox.write_secret("second.json", &second_key.to_json());
+    let other_oauth = sandbox.cloud.url().replace("127.0.0.1", "localhost");
+    let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
+    sandbox.write_secret("iam-token", &iam_token);
+    let same: &[&[&str]] = &[
+        &["--audience", "a"],
+        &["--audience", "b"],
+        &["--audience", "a", "--service-account", &other_account],
+        &["--audience", "a", "--key-file", "second.json"],
+        &["--audience", "a", "--oauth-endpoint", &other_oauth],
+        &["--audience", "a", "--iam-endpoint", &other_oauth],
+        &[
+            "--audience",
+            "a",
+            "--identity",
+            "iam-token",
+            "--iam-token-file",
+            "iam-token",
+            "--service-account",
+            &sandbox.account,
+        ],
+    ];
+    let run = |arguments: &[&str]| {
+        let mut command = sandbox.command(&["token"]);
+        if arguments.contains(&"iam-token") {
+            command.env_remove("YC_ID_TOKEN_KEY_FILE");
+        }
+        command.args(arguments);
+        sandbox.finish(command).ok()
+    };
+    let first: Vec<String> = same.iter().map(|arguments| run(arguments)).collect();
+    for (index, token) in first.iter().enumerate() {
+        assert!(
+            !first[index + 1..].contains(token),
+            "{:?} was answered for another request",
+            same[index]
+        );
+        let claims = claims(token.trim());
+        assert_eq!(claims["aud"], same[index][1]);
+        let account = if index == 2 {
+            &other_account
+        } else {
+            &sandbox.account
+        };
+        assert_eq!(claims["sub"], account.as_str());
+    }
+    let asked = sandbox.token_requests();
+    let again: Vec<String> = same.iter().map(|arguments| run(arguments)).collect();
+    assert_eq!(
+        (again, sandbox.token_requests()),
+        (first, asked),
+        "and each has its own entry"
+    );
+}
+
+#[test]
+fn a_key_file_that_was_exchanged_is_another_identity() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["token", "--audience", "a"]).ok();
+    let other = sandbox.cloud.add_service_account("other", "b1gfolder");
+    let key = sandbox
+        .cloud
+        .add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
+    sandbox.write_secret("key.json", &key.to_json());
+    assert_eq!(
+        claims(sandbox.run(&["token", "--audience", "a"]).ok().trim())["sub"],
+        other.as_str()
+    );
+}
+
+/// A shell as root of its own mounts, without being root outside.
+fn in_own_mounts(sandbox: &Sandbox, script: &str) -> Command {
+    let mut shell = sandbox.other_command("unshare");
+    shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+    ]);
+    shell
+}

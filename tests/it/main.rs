@@ -4,8 +4,10 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "tests make files of every kind, and fail by panicking"
+    unreachable_pub,
+    reason = "tests make files of every kind, fail by panicking, and are nobody's library"
 )]
 
 mod cache;

@@ -1,1 +1,174 @@
+//! A token that is not the one that was asked for is never handed out, and never kept; how the
+//! vendor wraps the right one does not matter.
 
+use yc_id_token::emulator::{
+    AudienceClaim, ErrorShape, ExpiryClaim, IdTokenVariant, TokenField, TokenForm,
+};
+
+use crate::sandbox::{Sandbox, claims};
+
+const AUDIENCE: &str = "https://k8s.example";
+
+#[test]
+fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
+    let sandbox = Sandbox::new();
+    let usual = IdTokenVariant::default;
+    for (variant, difference) in [
+        (
+            IdTokenVariant {
+                audience: AudienceClaim::Wrong,
+                ..usual()
+            },
+            "it is for audience",
+        ),
+        (
+            IdTokenVariant {
+                wrong_subject: true,
+                ..usual()
+            },
+            "it is for service account",
+        ),
+        (
+            IdTokenVariant {
+                expiry: ExpiryClaim::Past,
+                ..usual()
+            },
+            "it has expired at",
+        ),
+        (
+            IdTokenVariant {
+                expiry: ExpiryClaim::Absent,
+                ..usual()
+            },
+            "it has no expiration time",
+        ),
+        (
+            IdTokenVariant {
+                issued_at_shift: 600,
+                ..usual()
+            },
+            "it is issued at",
+        ),
+        (
+            IdTokenVariant {
+                form: TokenForm::Unsigned,
+                ..usual()
+            },
+            "it is not signed",
+        ),
+        (
+            IdTokenVariant {
+                form: TokenForm::Garbage,
+                ..usual()
+            },
+            "it is not a JWT",
+        ),
+    ] {
+        sandbox.cloud.set_id_token_variant(variant);
+        let (message, _) = sandbox
+            .run(&["token", "--audience", AUDIENCE, "--force-refresh"])
+            .fails(4, "E_SOURCE_TOKEN");
+        let start = format!("cannot use an ID token for audience `{AUDIENCE}`: {difference}");
+        assert!(message.starts_with(&start), "{message}");
+        assert!(sandbox.entries("id-token").is_empty());
+    }
+    sandbox.cloud.set_id_token_variant(usual());
+    sandbox
+        .run(&["token", "--audience", AUDIENCE, "--force-refresh"])
+        .ok();
+}
+
+#[test]
+fn the_right_token_is_found_however_it_is_wrapped() {
+    let sandbox = Sandbox::new();
+    let usual = IdTokenVariant::default;
+    for variant in [
+        IdTokenVariant {
+            token_field: TokenField::IdToken,
+            ..usual()
+        },
+        IdTokenVariant {
+            expires_in: false,
+            issued_token_type: false,
+            ..usual()
+        },
+        IdTokenVariant {
+            audience: AudienceClaim::Array,
+            ..usual()
+        },
+        IdTokenVariant {
+            issued_at_shift: 30,
+            ..usual()
+        },
+        IdTokenVariant {
+            issued_at_shift: -30,
+            ..usual()
+        },
+    ] {
+        let case = format!("{variant:?}");
+        sandbox.cloud.set_id_token_variant(variant);
+        let token = sandbox
+            .run(&["token", "--audience", AUDIENCE, "--force-refresh"])
+            .ok();
+        assert_eq!(
+            claims(token.trim())["sub"],
+            sandbox.account.as_str(),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_is_understood_in_both_shapes() {
+    for error_shape in [ErrorShape::OAuth, ErrorShape::RpcStatus] {
+        let sandbox = Sandbox::new();
+        sandbox.cloud.set_id_token_variant(IdTokenVariant {
+            error_shape,
+            ..IdTokenVariant::default()
+        });
+        sandbox
+            .cloud
+            .revoke_token_creator(&sandbox.account, &sandbox.account);
+        let (message, hint) = sandbox
+            .run(&["token", "--audience", AUDIENCE])
+            .fails(4, "E_SOURCE_DENIED");
+        assert!(message.contains("(request id "), "{message}");
+        assert!(hint.contains("iam.serviceAccounts.tokenCreator"), "{hint}");
+    }
+}
+
+#[test]
+fn a_wrong_clock_here_neither_refuses_good_tokens_nor_keeps_dead_ones() {
+    for shift in [-7200, 7200] {
+        let sandbox = Sandbox::new();
+        // Only the exchange judges by the IAM token here; an assertion of another time is refused.
+        sandbox.cloud.set_clock_shift(shift);
+        let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
+        let mut command =
+            sandbox.command(&["token", "--audience", AUDIENCE, "--identity", "iam-token"]);
+        command
+            .env_remove("YC_ID_TOKEN_KEY_FILE")
+            .env("YC_IAM_TOKEN", &iam_token)
+            .arg("--service-account")
+            .arg(&sandbox.account);
+        let first = sandbox.finish(command).ok();
+        let mut command =
+            sandbox.command(&["token", "--audience", AUDIENCE, "--identity", "iam-token"]);
+        command
+            .env_remove("YC_ID_TOKEN_KEY_FILE")
+            .env("YC_IAM_TOKEN", &iam_token)
+            .arg("--service-account")
+            .arg(&sandbox.account);
+        assert_eq!(
+            sandbox.finish(command).ok(),
+            first,
+            "kept for its life, with a clock {shift} s off"
+        );
+        assert_eq!(sandbox.token_requests(), (0, 1));
+
+        let (_, hint) = sandbox
+            .run(&["token", "--audience", AUDIENCE])
+            .fails(4, "E_SOURCE_AUTH");
+        assert!(hint.contains("set this machine's clock"), "{hint}");
+    }
+}

@@ -60,10 +60,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => Ok(Invocation::Run(Box::new(cli))),
         Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            ) =>
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
             Ok(Invocation::Print(error.render().to_string()))
         }
@@ -73,9 +70,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 
 fn named_command(program: &OsString) -> Option<String> {
     let name = Path::new(program).file_stem()?.to_str()?;
-    name.strip_prefix(NAME)?
-        .strip_prefix('-')
-        .map(str::to_owned)
+    name.strip_prefix(NAME)?.strip_prefix('-').map(str::to_owned)
 }
 
 fn usage(error: &clap::Error) -> Error {
@@ -92,10 +87,7 @@ fn usage(error: &clap::Error) -> Error {
     let problem = paragraphs.next().unwrap_or_default();
     let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
     Error::Usage {
-        problem: problem
-            .strip_prefix("error: ")
-            .unwrap_or(&problem)
-            .to_owned(),
+        problem: problem.strip_prefix("error: ").unwrap_or(&problem).to_owned(),
         hint: tip.unwrap_or_else(|| "see `yc-id-token --help`".into()),
     }
 }
@@ -114,11 +106,7 @@ pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
             asked_for = Some(value.to_owned());
         }
     }
-    if asked_for.as_deref() == Some("json") {
-        ErrorFormat::Json
-    } else {
-        ErrorFormat::Text
-    }
+    if asked_for.as_deref() == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text }
 }
 
 impl Cli {
@@ -132,18 +120,11 @@ impl Cli {
             })?,
             _ => self.flags.verbose,
         };
-        let log_file = self
-            .flags
-            .log_file
-            .clone()
-            .or_else(|| env.get_os(env::LOG_FILE).map(Into::into));
+        let log_file =
+            self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(Into::into));
         log::start(verbosity, log_file.as_deref())?;
-        let context = Context {
-            flags: &self.flags,
-            env,
-            clock: Clock::System,
-            consumers: consumer::TABLES,
-        };
+        let context =
+            Context { flags: &self.flags, env, clock: Clock::System, consumers: consumer::TABLES };
         match &self.command {
             Command::Consumer(consumer) => consumer.run(context, output),
             #[cfg(feature = "emulator")]
@@ -152,11 +133,7 @@ impl Cli {
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {
-        let given = self
-            .flags
-            .error_format
-            .clone()
-            .or_else(|| env.get(env::ERROR_FORMAT));
+        let given = self.flags.error_format.clone().or_else(|| env.get(env::ERROR_FORMAT));
         match given.as_deref() {
             None | Some("text" | "json") => Ok(()),
             Some(other) => Err(Error::Usage {
@@ -188,10 +165,7 @@ mod tests {
         else {
             panic!("not run");
         };
-        assert!(matches!(
-            cli.command,
-            Command::Consumer(Consumer::Kubectl(_))
-        ));
+        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
     }
 
@@ -199,10 +173,7 @@ mod tests {
     fn a_mistyped_flag_is_one_line_and_a_suggestion() {
         let error = parse_words(&["yc-id-token", "token", "--audiance", "x"]).unwrap_err();
         assert_eq!(error.to_string(), "unexpected argument '--audiance' found");
-        assert_eq!(
-            error.hint().unwrap(),
-            "a similar argument exists: '--audience'"
-        );
+        assert_eq!(error.hint().unwrap(), "a similar argument exists: '--audience'");
         let error = parse_words(&["yc-id-token"]).unwrap_err();
         assert_eq!(error.to_string(), "a command is missing");
     }

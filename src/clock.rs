@@ -33,17 +33,13 @@ impl Timestamp {
     /// Reads an RFC 3339 timestamp with any offset and any fraction of a second.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .map(Self::from_date_time)
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_date_time)
     }
 
     /// Reads an HTTP `Date` (RFC 9110 section 5.6.7, the form that servers must send).
     #[must_use]
     pub fn parse_http_date(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc2822)
-            .ok()
-            .map(Self::from_date_time)
+        OffsetDateTime::parse(text, &Rfc2822).ok().map(Self::from_date_time)
     }
 
     /// This point shifted by an offset.
@@ -111,11 +107,7 @@ impl Offset {
     #[must_use]
     pub const fn measured(server: Timestamp, local: Timestamp) -> Self {
         let difference = server.0.saturating_sub(local.0);
-        if difference.saturating_abs() <= Self::NOISE {
-            Self(0)
-        } else {
-            Self(difference)
-        }
+        if difference.saturating_abs() <= Self::NOISE { Self(0) } else { Self(difference) }
     }
 
     /// Whole seconds, for messages.
@@ -148,9 +140,7 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 fn system_now() -> Timestamp {
     // A clock before 1970 is as wrong as one at 1970.
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(millis(since_epoch))
 }
 
@@ -167,9 +157,7 @@ impl Deadline {
     pub fn within(budget: Duration) -> Self {
         let now = Instant::now();
         // An absurd budget overflows the clock on some systems; a day is as good as for ever here.
-        let at = now
-            .checked_add(budget)
-            .unwrap_or_else(|| now + Duration::from_secs(86_400));
+        let at = now.checked_add(budget).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Self { at, budget }
     }
 
@@ -192,10 +180,7 @@ mod tests {
 
     #[test]
     fn a_timestamp_is_printed_in_the_form_every_consumer_accepts() {
-        assert_eq!(
-            Timestamp::from_unix_seconds(1_795_464_938).to_string(),
-            "2026-11-23T20:15:38Z"
-        );
+        assert_eq!(Timestamp::from_unix_seconds(1_795_464_938).to_string(), "2026-11-23T20:15:38Z");
         assert_eq!(Timestamp(999).to_string(), "1970-01-01T00:00:00Z");
     }
 
@@ -204,15 +189,11 @@ mod tests {
         let at = Timestamp::parse_rfc3339("2026-01-01T12:00:00.123456789Z").unwrap();
         assert_eq!(at, Timestamp(1_767_268_800_123));
         assert_eq!(
-            Timestamp::parse_rfc3339("2026-01-01T15:00:00+03:00")
-                .unwrap()
-                .unix_seconds(),
+            Timestamp::parse_rfc3339("2026-01-01T15:00:00+03:00").unwrap().unix_seconds(),
             1_767_268_800
         );
         assert_eq!(
-            Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT")
-                .unwrap()
-                .unix_seconds(),
+            Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT").unwrap().unix_seconds(),
             1_767_268_800
         );
         assert_eq!(Timestamp::parse_rfc3339("2026-01-01 12:00"), None);
@@ -222,13 +203,7 @@ mod tests {
     #[test]
     fn a_second_of_difference_is_not_a_wrong_clock() {
         let local = Timestamp::from_unix_seconds(1_000);
-        assert_eq!(
-            Offset::measured(Timestamp::from_unix_seconds(1_001), local),
-            Offset::default()
-        );
-        assert_eq!(
-            Offset::measured(Timestamp::from_unix_seconds(400), local).seconds(),
-            -600
-        );
+        assert_eq!(Offset::measured(Timestamp::from_unix_seconds(1_001), local), Offset::default());
+        assert_eq!(Offset::measured(Timestamp::from_unix_seconds(400), local).seconds(), -600);
     }
 }

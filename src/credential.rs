@@ -89,8 +89,7 @@ impl Lifetime {
     /// The whole life, from obtaining it to its end.
     #[must_use]
     pub fn whole(&self) -> Duration {
-        self.expires_at
-            .since(self.obtained_at.shifted(self.clock_offset))
+        self.expires_at.since(self.obtained_at.shifted(self.clock_offset))
     }
 
     /// What is left of it at the local time `now`; zero once it has expired.

@@ -120,10 +120,7 @@ impl Env {
     /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
     #[must_use]
     pub fn get(&self, var: Var) -> Option<String> {
-        self.raw(var)?
-            .into_string()
-            .ok()
-            .filter(|value| !value.is_empty())
+        self.raw(var)?.into_string().ok().filter(|value| !value.is_empty())
     }
 
     /// The value of a variable that names a file, which need not be UTF-8.

@@ -110,11 +110,8 @@ fn payload(token: &str) -> Result<Vec<u8>, &'static str> {
     else {
         return Err("it is not a JWT of three parts");
     };
-    let decode = |part| {
-        URL_SAFE_NO_PAD
-            .decode(part)
-            .map_err(|_| "it is not a JWT: a part is not base64url")
-    };
+    let decode =
+        |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| "it is not a JWT: a part is not base64url");
     let header: Map<String, Value> = serde_json::from_slice(&decode(header)?)
         .map_err(|_| "it is not a JWT: the header is not JSON")?;
     match header.get("alg").and_then(Value::as_str) {
@@ -146,13 +143,12 @@ impl SigningKey {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             _ => return Err("holds a private key that is not RSA".into()),
         };
-        pair.map(Self)
-            .map_err(|rejected| match rejected.to_string().as_str() {
-                "WrongAlgorithm" => "holds a private key that is not RSA".into(),
-                "TooSmall" => "holds an RSA key of less than 2048 bits".into(),
-                "TooLarge" => "holds an RSA key of more than 4096 bits".into(),
-                _ => "holds an RSA private key that is damaged".into(),
-            })
+        pair.map(Self).map_err(|rejected| match rejected.to_string().as_str() {
+            "WrongAlgorithm" => "holds a private key that is not RSA".into(),
+            "TooSmall" => "holds an RSA key of less than 2048 bits".into(),
+            "TooLarge" => "holds an RSA key of more than 4096 bits".into(),
+            _ => "holds an RSA private key that is damaged".into(),
+        })
     }
 
     /// A JWT signed with PS256 (RFC 7518 section 3.5).
@@ -163,12 +159,7 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let mut signature = vec![0; self.0.public().modulus_len()];
         self.0
-            .sign(
-                &RSA_PSS_SHA256,
-                &SystemRandom::new(),
-                token.as_bytes(),
-                &mut signature,
-            )
+            .sign(&RSA_PSS_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(|_| "the key could not sign")?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
@@ -208,11 +199,8 @@ mod tests {
     #[test]
     fn what_is_not_a_signed_jwt_is_told_apart() {
         let rs256 = r#"{"alg":"RS256"}"#;
-        let unsigned = format!(
-            "{}.{}.",
-            URL_SAFE_NO_PAD.encode(rs256),
-            URL_SAFE_NO_PAD.encode("{}")
-        );
+        let unsigned =
+            format!("{}.{}.", URL_SAFE_NO_PAD.encode(rs256), URL_SAFE_NO_PAD.encode("{}"));
         for bad in [
             "",
             "a.b",
@@ -225,12 +213,7 @@ mod tests {
         ] {
             assert!(Claims::read(bad).is_err(), "{bad}");
         }
-        assert_eq!(
-            Claims::read(&token(rs256, r#"{"exp":1e300}"#))
-                .unwrap()
-                .expires_at(),
-            None
-        );
+        assert_eq!(Claims::read(&token(rs256, r#"{"exp":1e300}"#)).unwrap().expires_at(), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
 //! | how it rests on disk | [`cache`], [`private_file`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
-//! | which variables are read | [`env`] |
+//! | which variables are read | [`mod@env`] |
 //! | every message, code, exit status and hint | [`error`] |
 
 pub mod broker;

@@ -23,27 +23,15 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
         (0 | 2, _) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let format = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .with_target(false);
+    let format =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let started = match file {
-        None => format
-            .with_writer(std::io::stderr)
-            .finish()
-            .with(ours)
-            .try_init(),
+        None => format.with_writer(std::io::stderr).finish().with(ours).try_init(),
         Some(path) => {
-            let file = private_file::append(path).map_err(|error| Error::OutputFile {
-                path: path.into(),
-                cause: plain(&error),
-            })?;
-            format
-                .with_writer(Mutex::new(file))
-                .finish()
-                .with(ours)
-                .try_init()
+            let file = private_file::append(path)
+                .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })?;
+            format.with_writer(Mutex::new(file)).finish().with(ours).try_init()
         }
     };
     started.map_err(|_| Error::Internal("the log is started twice".into()))

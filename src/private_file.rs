@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -60,20 +60,14 @@ pub fn read_users_secret(
     let file = system::open_following(path).map_err(Err)?;
     let metadata = file.metadata().map_err(Err)?;
     if metadata.is_dir() {
-        return Err(Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "it is a directory",
-        )));
+        return Err(Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
     }
     if let Some(mode) = system::too_open(&metadata) {
         return Err(Ok(mode));
     }
     let bytes = read_up_to(file, metadata.len(), limit + 1).map_err(Err)?;
     if bytes.len() as u64 > limit {
-        return Err(Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it is too large",
-        )));
+        return Err(Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
     }
     Ok(bytes)
 }
@@ -84,10 +78,7 @@ pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = read_up_to(file, length, limit + 1)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it is too large",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"));
     }
     Ok(std::mem::take(&mut *bytes))
 }
@@ -103,13 +94,9 @@ fn read_up_to(file: File, expected: u64, limit: u64) -> io::Result<Zeroizing<Vec
 /// Writes a file whole or not at all: a new file of mode 0600 in the same folder, synced, renamed
 /// over the old one. Readers see the old content or the new, at any moment, through any crash.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".yc-id-token-")
-        .tempfile_in(folder)?;
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".yc-id-token-").tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -123,12 +110,7 @@ pub fn append(path: &Path) -> io::Result<File> {
 
 /// Opens a lock file, 0600, making it if need be. A link is not followed.
 pub fn open_lock(path: &Path) -> io::Result<File> {
-    system::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+    system::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 /// Makes a folder, and those above it, that only we can enter; closes one of ours that is open to
@@ -146,31 +128,6 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
 #[must_use]
 pub fn locks_can_hang(folder: &Path) -> bool {
     system::is_network_file_system(folder)
-}
-
-/// The command that makes a file private.
-#[must_use]
-pub fn chmod_command(path: &Path) -> String {
-    format!("chmod 600 {}", shell_quoted(path))
-}
-
-fn shell_quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
-    if text.chars().all(plain) && !text.is_empty() {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-/// A path with a leading `~/` resolved, and a relative one taken from `base`.
-#[must_use]
-pub fn resolve(path: &str, base: &Path, home: Option<&Path>) -> PathBuf {
-    match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => base.join(path),
-    }
 }
 
 #[cfg(unix)]
@@ -191,10 +148,7 @@ mod system {
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
         // Without NONBLOCK, opening a pipe that someone put in the file's place would wait for ever.
-        options()
-            .read(true)
-            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
-            .open(path)
+        options().read(true).custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)).open(path)
     }
 
     pub(super) fn open_following(path: &Path) -> io::Result<File> {
@@ -220,11 +174,7 @@ mod system {
     }
 
     pub(super) fn too_open(metadata: &Metadata) -> Option<u32> {
-        let forbidden = if metadata.uid() == own_uid() {
-            0o077
-        } else {
-            0o007
-        };
+        let forbidden = if metadata.uid() == own_uid() { 0o077 } else { 0o007 };
         // The two ends of a pipe have no permissions worth the name.
         (metadata.is_file() && metadata.mode() & forbidden != 0).then_some(metadata.mode() & 0o777)
     }
@@ -235,10 +185,7 @@ mod system {
 
     pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
         if !metadata.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "it is not a directory",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
         }
         if metadata.uid() != own_uid() {
             return Err(io::Error::new(
@@ -259,15 +206,8 @@ mod system {
     #[cfg(target_os = "linux")]
     pub(super) fn is_network_file_system(folder: &Path) -> bool {
         // From linux/magic.h: NFS, SMB, SMB2, CIFS, Coda, AFS, 9P.
-        const NETWORK: [i64; 7] = [
-            0x6969,
-            0x517B,
-            0xFE53_4D42,
-            0xFF53_4D42,
-            0x7375_7245,
-            0x5346_414F,
-            0x0102_1997,
-        ];
+        const NETWORK: [i64; 7] =
+            [0x6969, 0x517B, 0xFE53_4D42, 0xFF53_4D42, 0x7375_7245, 0x5346_414F, 0x0102_1997];
         rustix::fs::statfs(folder).is_ok_and(|file_system| {
             // The type of this field differs between architectures and C libraries.
             #[allow(
@@ -298,10 +238,7 @@ mod system {
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
         if std::fs::symlink_metadata(path)?.is_symlink() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is a symbolic link",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"));
         }
         File::open(path)
     }
@@ -330,10 +267,7 @@ mod system {
         if metadata.is_dir() {
             Ok(())
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "it is not a directory",
-            ))
+            Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
         }
     }
 
@@ -356,10 +290,7 @@ mod tests {
         write(&path, b"first").unwrap();
         write(&path, b"second").unwrap();
         assert_eq!(&**read_own(&path, 100).unwrap(), b"second");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             1,
@@ -378,23 +309,14 @@ mod tests {
         ));
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
-        assert!(matches!(
-            read_own(&link, 100),
-            Err(Unread::Unfit("is a symbolic link"))
-        ));
+        assert!(matches!(read_own(&link, 100), Err(Unread::Unfit("is a symbolic link"))));
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(
-            read_own(&path, 100),
-            Err(Unread::Unfit("is open to others"))
-        ));
+        assert!(matches!(read_own(&path, 100), Err(Unread::Unfit("is open to others"))));
         assert!(matches!(
             read_own(folder.path(), 100),
             Err(Unread::Unfit("is not a regular file"))
         ));
-        assert!(matches!(
-            read_own(&folder.path().join("none"), 100),
-            Err(Unread::Absent)
-        ));
+        assert!(matches!(read_own(&folder.path().join("none"), 100), Err(Unread::Absent)));
     }
 
     #[test]
@@ -405,10 +327,6 @@ mod tests {
         assert_eq!(&**read_users_secret(&path, 100).unwrap(), b"{}");
         fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
         assert_eq!(read_users_secret(&path, 100).unwrap_err().unwrap(), 0o604);
-        assert_eq!(
-            chmod_command(Path::new("/home/a b/it's.json")),
-            r"chmod 600 '/home/a b/it'\''s.json'"
-        );
     }
 
     #[test]
@@ -418,9 +336,6 @@ mod tests {
         make_own_folder(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         make_own_folder(&path).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

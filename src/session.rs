@@ -11,7 +11,7 @@ use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
-use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
+use crate::settings::{CacheSetting, Flags, Locations, Origin, Setting, Settings, Table};
 use crate::source::{Endpoints, IdTokenWish, Identity, Source};
 
 /// What a run is given.
@@ -39,22 +39,14 @@ pub struct Session {
 impl Session {
     /// Opens a run of the consumer whose own settings are in `table`.
     pub fn open(context: Context<'_>, table: &Table) -> Result<Self> {
-        let Context {
-            flags,
-            env,
-            clock,
-            consumers,
-        } = context;
+        let Context { flags, env, clock, consumers } = context;
         let locations = Locations::of_system();
         let settings = Settings::load(flags, env, &locations, consumers, table)?;
         let deadline = Deadline::within(settings.timeout.value);
-        let text = |setting: &'_ Option<crate::settings::Setting<String>>| {
-            setting.as_ref().map(|setting| setting.value.clone())
-        };
         let endpoints = Endpoints::new(
-            text(&settings.endpoint).as_deref(),
-            text(&settings.iam_endpoint).as_deref(),
-            text(&settings.oauth_endpoint).as_deref(),
+            text(settings.endpoint.as_ref()),
+            text(settings.iam_endpoint.as_ref()),
+            text(settings.oauth_endpoint.as_ref()),
         )?;
         let identity = Identity::open(settings.identity.as_ref(), env)?;
         let http = Http::new(
@@ -64,22 +56,9 @@ impl Session {
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
         let cache = open_cache(&settings, locations)?;
-        let broker = Broker::new(
-            clock,
-            cache,
-            deadline,
-            settings.force_refresh,
-            settings.fingerprint,
-        );
-        Ok(Self {
-            settings,
-            source: Source {
-                identity,
-                endpoints,
-                http,
-            },
-            broker,
-        })
+        let broker =
+            Broker::new(clock, cache, deadline, settings.force_refresh, settings.fingerprint);
+        Ok(Self { settings, source: Source { identity, endpoints, http }, broker })
     }
 
     /// The service account whose ID token is wanted: the one that is set, or the identity's own.
@@ -102,31 +81,27 @@ impl Session {
     /// An ID token for an audience that lives for `least_life` yet.
     pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
         let service_account = self.service_account()?;
-        let wish = IdTokenWish {
-            source: &self.source,
-            service_account,
-            audience,
-        };
+        let wish = IdTokenWish { source: &self.source, service_account, audience };
         let credential = self.broker.obtain(&wish, least_life)?;
         debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish_text(&wish));
         Ok(credential)
     }
 }
 
+fn text(setting: Option<&Setting<String>>) -> Option<&str> {
+    setting.map(|setting| setting.value.as_str())
+}
+
 fn wish_text(wish: &IdTokenWish<'_>) -> String {
-    format!(
-        "an ID token of `{}` for audience `{}`",
-        wish.service_account, wish.audience
-    )
+    format!("an ID token of `{}` for audience `{}`", wish.service_account, wish.audience)
 }
 
 fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {
     match (settings.cache.value, locations.cache_folder) {
         (CacheSetting::None, _) => Ok(Cache::None),
-        (CacheSetting::File, Some(folder)) => Ok(Cache::File(FileCache::new(
-            folder,
-            locations.runtime_folder,
-        ))),
+        (CacheSetting::File, Some(folder)) => {
+            Ok(Cache::File(FileCache::new(folder, locations.runtime_folder)))
+        }
         (CacheSetting::File, None) if settings.cache.origin == Origin::BuiltIn => {
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)

@@ -60,9 +60,7 @@ impl Flight {
             return ("unknown".into(), PathBuf::new());
         };
         let mut pid = String::new();
-        let read = file
-            .rewind()
-            .and_then(|()| file.take(20).read_to_string(&mut pid));
+        let read = file.rewind().and_then(|()| file.take(20).read_to_string(&mut pid));
         let holder = match read {
             Ok(1..) => format!("process {pid}"),
             _ => "unknown".into(),
@@ -89,9 +87,7 @@ impl Pause {
     const LONGEST: Duration = Duration::from_millis(25);
 
     pub(super) fn new() -> Self {
-        Self {
-            next: Duration::from_micros(2_000 + u64::from(std::process::id() % 16) * 250),
-        }
+        Self { next: Duration::from_micros(2_000 + u64::from(std::process::id() % 16) * 250) }
     }
 
     pub(super) fn next(&mut self) -> Duration {

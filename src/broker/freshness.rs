@@ -87,11 +87,8 @@ mod tests {
             expires_at: begin.plus(Duration::from_secs(3600)),
             clock_offset: Offset::default(),
         };
-        let judged = Freshness::judge(
-            &lifetime,
-            Duration::ZERO,
-            begin.minus(Duration::from_secs(7200)),
-        );
+        let judged =
+            Freshness::judge(&lifetime, Duration::ZERO, begin.minus(Duration::from_secs(7200)));
         assert_eq!(judged, Freshness::Short);
     }
 }

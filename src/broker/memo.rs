@@ -39,11 +39,7 @@ impl Memo {
     }
 
     pub(super) fn into_error(self) -> Error {
-        Error::Remembered {
-            code: self.code,
-            message: self.message,
-            hint: self.hint,
-        }
+        Error::Remembered { code: self.code, message: self.message, hint: self.hint }
     }
 }
 
@@ -54,10 +50,7 @@ pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest
     if !matches!(code.exit(), Exit::Source | Exit::Temporary) || code == Code::Lock {
         return;
     }
-    let holds = error
-        .retry_after()
-        .unwrap_or(HOLDS)
-        .clamp(HOLDS, HOLDS_AT_MOST);
+    let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);
     let memo = Memo {
         settings: settings.to_hex(),
         at: now,

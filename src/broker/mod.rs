@@ -62,14 +62,7 @@ impl Broker {
         force_refresh: bool,
         settings: Digest,
     ) -> Self {
-        Self {
-            clock,
-            cache,
-            deadline,
-            force_refresh,
-            settings,
-            started: clock.now(),
-        }
+        Self { clock, cache, deadline, force_refresh, settings, started: clock.now() }
     }
 
     /// The clock of this run.
@@ -87,12 +80,9 @@ impl Broker {
         if let Some(hit) = self.cached(wanted, least_life) {
             return Ok(hit);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::Internal(format!("cannot start the network runtime: {error}"))
-            })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+            |error| Error::Internal(format!("cannot start the network runtime: {error}")),
+        )?;
         let result = runtime.block_on(self.miss(wanted, least_life, None));
         // A name lookup that hangs in the system's resolver must not hold up the exit.
         runtime.shutdown_background();
@@ -127,12 +117,7 @@ impl Broker {
             return wanted.fetch(self).await;
         }
         let key = wanted.key();
-        let attempt = Attempt {
-            broker: self,
-            key: &key,
-            least_life,
-            refused,
-        };
+        let attempt = Attempt { broker: self, key: &key, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
         let mut pause = Pause::new();
         loop {
@@ -194,11 +179,8 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// The result that another process, or an earlier run, has reached for us.
     fn settled(&self) -> Option<Result<Credential<T>>> {
         if let Some(credential) = self.acceptable() {
-            let freshness = Freshness::judge(
-                &credential.lifetime,
-                self.least_life,
-                self.broker.clock.now(),
-            );
+            let freshness =
+                Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
             if freshness.is_good_enough() {
                 return Some(Ok(credential));
             }
@@ -207,10 +189,7 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
         let now = self.broker.clock.now();
         let counts = self.broker.is_news(memo.at) || (memo.holds_at(now) && !self.wants_new());
         counts.then(|| {
-            debug!(
-                key = self.key.name(),
-                "not asked again: it failed a moment ago"
-            );
+            debug!(key = self.key.name(), "not asked again: it failed a moment ago");
             self.fall_back(memo.into_error())
         })
     }
@@ -233,9 +212,7 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// What rests in the cache, unless it is what we want to get away from.
     fn acceptable(&self) -> Option<Credential<T>> {
         let credential = self.broker.cache.get::<T>(self.key)?;
-        let refused = self
-            .refused
-            .is_some_and(|refused| *refused == credential.secret);
+        let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
         let too_old =
             self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
         (!refused && !too_old).then_some(credential)

@@ -56,10 +56,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            server: Server::default(),
-        }
+        Self { folder: tempfile::tempdir().unwrap(), server: Server::default() }
     }
 
     /// A run of the program, so many seconds after the beginning.
@@ -84,24 +81,18 @@ impl World {
     }
 
     fn fail_next(&self, retry_after: Option<Duration>) {
-        self.server
-            .failures
-            .borrow_mut()
-            .push_back(Error::Unavailable {
-                what: "a token".into(),
-                host: "host".into(),
-                status: 503,
-                reason: "busy".into(),
-                request_id: None,
-                retry_after,
-            });
+        self.server.failures.borrow_mut().push_back(Error::Unavailable {
+            what: "a token".into(),
+            host: "host".into(),
+            status: 503,
+            reason: "busy".into(),
+            request_id: None,
+            retry_after,
+        });
     }
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it is compared with what a run comes to"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what a run comes to")]
 fn token(number: u32) -> std::result::Result<String, (Code, u32)> {
     Ok(format!("token-{number}"))
 }
@@ -151,11 +142,7 @@ fn a_failure_of_other_settings_or_of_a_later_clock_does_not_hold() {
     world.fail_next(None);
     assert_eq!(world.at(100), Err((Code::Unavailable, 1)));
     assert_eq!(world.run(100, false, "other"), Err((Code::Unavailable, 2)));
-    assert_eq!(
-        world.run(99, false, "other"),
-        token(3),
-        "the clock has jumped back"
-    );
+    assert_eq!(world.run(99, false, "other"), token(3), "the clock has jumped back");
 }
 
 #[test]
@@ -191,28 +178,11 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(world.at(0), token(1));
     let clock = Clock::Fixed(BEGIN.plus(MINUTE));
     let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
-    let broker = Broker::new(
-        clock,
-        cache,
-        Deadline::within(MINUTE),
-        false,
-        Digest::of(b"usual"),
-    );
+    let broker = Broker::new(clock, cache, Deadline::within(MINUTE), false, Digest::of(b"usual"));
     let refused = IdToken(Secret::new("token-1".into()));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let next = runtime
-        .block_on(broker.miss(&&world.server, MINUTE, Some(&refused)))
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let next = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(next.secret.0.expose(), "token-2");
-    let again = runtime
-        .block_on(broker.miss(&&world.server, MINUTE, Some(&refused)))
-        .unwrap();
-    assert_eq!(
-        again.secret.0.expose(),
-        "token-2",
-        "what another process got instead is good"
-    );
+    let again = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
+    assert_eq!(again.secret.0.expose(), "token-2", "what another process got instead is good");
 }

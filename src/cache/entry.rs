@@ -35,11 +35,8 @@ pub(super) fn render<T: Restable>(
     key: &Key,
     credential: &Credential<T>,
 ) -> io::Result<Zeroizing<Vec<u8>>> {
-    let stored = Stored {
-        key: key.name(),
-        secret: &credential.secret,
-        lifetime: credential.lifetime,
-    };
+    let stored =
+        Stored { key: key.name(), secret: &credential.secret, lifetime: credential.lifetime };
     let body = Zeroizing::new(serde_json::to_vec(&stored)?);
     let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 65 + body.len()));
     entry.extend_from_slice(MAGIC.as_bytes());
@@ -52,10 +49,7 @@ pub(super) fn render<T: Restable>(
 pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
     let parsed = parse_body(entry, key);
     if parsed.is_none() {
-        debug!(
-            key = key.name(),
-            "the cache entry is not what was written, and is not used"
-        );
+        debug!(key = key.name(), "the cache entry is not what was written, and is not used");
     }
     parsed
 }
@@ -68,10 +62,8 @@ fn parse_body<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
         return None;
     }
     let stored: Stored<&str, T> = serde_json::from_slice(body).ok()?;
-    (stored.key == key.name()).then_some(Credential {
-        secret: stored.secret,
-        lifetime: stored.lifetime,
-    })
+    (stored.key == key.name())
+        .then_some(Credential { secret: stored.secret, lifetime: stored.lifetime })
 }
 
 #[cfg(test)]
@@ -87,10 +79,7 @@ mod tests {
             clock_offset: Offset::default(),
         };
         let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
-        (
-            Key::of("id-token").with("audience", "k8s").build(),
-            Credential { secret, lifetime },
-        )
+        (Key::of("id-token").with("audience", "k8s").build(), Credential { secret, lifetime })
     }
 
     #[test]
@@ -106,16 +95,10 @@ mod tests {
         let (key, credential) = sample();
         let whole = render(&key, &credential).unwrap();
         for at in 0..whole.len() {
-            assert!(
-                parse::<IdToken>(&whole[..at], &key).is_none(),
-                "cut at {at}"
-            );
+            assert!(parse::<IdToken>(&whole[..at], &key).is_none(), "cut at {at}");
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
-            assert!(
-                parse::<IdToken>(&flipped, &key).is_none(),
-                "flipped at {at}"
-            );
+            assert!(parse::<IdToken>(&flipped, &key).is_none(), "flipped at {at}");
         }
     }
 

@@ -26,10 +26,7 @@ impl FileCache {
     /// where locks on the cache folder could hang.
     #[must_use]
     pub const fn new(folder: PathBuf, runtime_folder: Option<PathBuf>) -> Self {
-        Self {
-            folder,
-            runtime_folder,
-        }
+        Self { folder, runtime_folder }
     }
 
     /// The folder.
@@ -60,13 +57,11 @@ impl FileCache {
     /// Where the last failure to obtain a credential is remembered.
     #[must_use]
     pub fn memo_path(&self, key: &Key) -> PathBuf {
-        self.folder
-            .join(format!("{}.v{}.failure", key.name(), entry::VERSION))
+        self.folder.join(format!("{}.v{}.failure", key.name(), entry::VERSION))
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {
-        self.folder
-            .join(format!("{}.v{}", key.name(), entry::VERSION))
+        self.folder.join(format!("{}.v{}", key.name(), entry::VERSION))
     }
 
     pub(super) fn read(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {

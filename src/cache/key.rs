@@ -52,10 +52,7 @@ impl Key {
     /// Begins the key of a kind of credential, such as `id-token`.
     #[must_use]
     pub fn of(kind: &'static str) -> KeyBuilder {
-        let builder = KeyBuilder {
-            kind,
-            context: Context::new(&SHA256),
-        };
+        let builder = KeyBuilder { kind, context: Context::new(&SHA256) };
         builder.with("kind", kind)
     }
 
@@ -108,10 +105,7 @@ mod tests {
             Key::of("iam-token").with("a", "bc").build(),
         ];
         for (index, key) in keys.iter().enumerate() {
-            assert!(
-                !keys[index + 1..].contains(key),
-                "{key:?} stands for two requests"
-            );
+            assert!(!keys[index + 1..].contains(key), "{key:?} stands for two requests");
         }
     }
 

@@ -44,10 +44,7 @@ impl Args {
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
         private_file::write(&key_file, key.to_json().as_bytes())
             .map_err(|error| failed(&plain(&error)))?;
-        say(
-            output,
-            &format!("2. Its authorized key is in {}.", key_file.display()),
-        )?;
+        say(output, &format!("2. Its authorized key is in {}.", key_file.display()))?;
 
         say(
             output,
@@ -84,10 +81,7 @@ impl Args {
                 emulator.jwks_url()
             ),
         )?;
-        say(
-            output,
-            "\nTry it yourself: `yc-id-token emulator` keeps such a cloud running.",
-        )
+        say(output, "\nTry it yourself: `yc-id-token emulator` keeps such a cloud running.")
     }
 }
 
@@ -110,10 +104,7 @@ fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(Stri
     if !result.status.success() {
         return Err(failed(String::from_utf8_lossy(&result.stderr).trim()));
     }
-    Ok((
-        String::from_utf8_lossy(&result.stdout).trim().to_owned(),
-        took,
-    ))
+    Ok((String::from_utf8_lossy(&result.stdout).trim().to_owned(), took))
 }
 
 fn requests(emulator: &Emulator) -> usize {
@@ -124,12 +115,10 @@ fn requests(emulator: &Emulator) -> usize {
 fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
     let answer: Value =
         serde_json::from_str(exec_credential).map_err(|_| failed("the answer is not JSON"))?;
-    let token = answer["status"]["token"]
-        .as_str()
-        .ok_or_else(|| failed("the answer holds no token"))?;
-    let (signed, signature) = token
-        .rsplit_once('.')
-        .ok_or_else(|| failed("the token is not a JWT"))?;
+    let token =
+        answer["status"]["token"].as_str().ok_or_else(|| failed("the answer holds no token"))?;
+    let (signed, signature) =
+        token.rsplit_once('.').ok_or_else(|| failed("the token is not a JWT"))?;
     let header: Value = decoded(token.split('.').next().unwrap_or_default())
         .and_then(|header| serde_json::from_slice(&header).ok())
         .ok_or_else(|| failed("the token has no header"))?;
@@ -139,15 +128,9 @@ fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
         .and_then(|keys| keys.iter().find(|key| key["kid"] == header["kid"]));
     let key = key.ok_or_else(|| failed("the token's key is not published"))?;
     let component = |name: &str| {
-        key[name]
-            .as_str()
-            .and_then(decoded)
-            .ok_or_else(|| failed("a published key is damaged"))
+        key[name].as_str().and_then(decoded).ok_or_else(|| failed("a published key is damaged"))
     };
-    let public = RsaPublicKeyComponents {
-        n: component("n")?,
-        e: component("e")?,
-    };
+    let public = RsaPublicKeyComponents { n: component("n")?, e: component("e")? };
     let signature = decoded(signature).ok_or_else(|| failed("the token is not signed"))?;
     public
         .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
@@ -160,13 +143,8 @@ fn fetch_keys(emulator: &Emulator) -> Result<Value> {
     let deadline = Deadline::within(Duration::from_secs(5));
     let http = Http::new(Clock::System, deadline, None, None);
     let client = http.client(&Endpoint::parse("issuer", emulator.url())?, what)?;
-    let path = emulator
-        .jwks_url()
-        .trim_start_matches(emulator.url())
-        .to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let path = emulator.jwks_url().trim_start_matches(emulator.url()).to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(&plain(&error)))?;
     let reply = runtime.block_on(client.send(&Request {
         what,

@@ -63,12 +63,7 @@ impl Args {
             format!("  export YC_ID_TOKEN_OAUTH_ENDPOINT={}", emulator.url()),
         ];
         let key = folder.join("key.json");
-        write(
-            &key,
-            &emulator
-                .add_authorized_key(&account, KeySize::Rsa2048)
-                .to_json(),
-        )?;
+        write(&key, &emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json())?;
         lines.push(format!("  export YC_ID_TOKEN_KEY_FILE={}", key.display()));
         if let Some(ca) = emulator.ca_pem() {
             let file = folder.join("ca.pem");
@@ -88,9 +83,8 @@ impl Args {
 
 /// The error for an emulator that does not start.
 pub(super) fn not_started(error: &StartError) -> Error {
-    let cause = std::error::Error::source(error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
+    let cause =
+        std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Error::Internal(format!("the emulator does not start: {error}{cause}"))
 }
 
@@ -99,20 +93,15 @@ fn write(path: &std::path::Path, text: &str) -> Result<()> {
 }
 
 fn unwritten(path: &std::path::Path, error: &std::io::Error) -> Error {
-    Error::OutputFile {
-        path: path.into(),
-        cause: plain(error),
-    }
+    Error::OutputFile { path: path.into(), cause: plain(error) }
 }
 
 fn wait_for_interrupt() -> Result<()> {
     let refused = |error: std::io::Error| {
         Error::Internal(format!("cannot wait for Ctrl-C: {}", plain(&error)))
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(refused)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
     runtime.block_on(interrupted()).map_err(refused)
 }
 

@@ -11,15 +11,9 @@ mod emulator;
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 pub enum Housekeeping {
-    #[allow(
-        missing_docs,
-        reason = "its module says what it is, and so does its help"
-    )]
+    #[allow(missing_docs, reason = "its module says what it is, and so does its help")]
     Demo(demo::Args),
-    #[allow(
-        missing_docs,
-        reason = "its module says what it is, and so does its help"
-    )]
+    #[allow(missing_docs, reason = "its module says what it is, and so does its help")]
     Emulator(emulator::Args),
 }
 

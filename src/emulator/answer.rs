@@ -41,20 +41,11 @@ impl Answer {
     }
 
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-        .with("content-type", content_type)
+        Self { status, headers: Vec::new(), body: body.into() }.with("content-type", content_type)
     }
 
     pub(super) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -64,18 +55,14 @@ impl Answer {
 
     /// Adds what Yandex hosts say so that a call can be found in their logs.
     pub(super) fn traced(self, request_id: &str) -> Self {
-        self.with("x-request-id", request_id)
-            .with("x-server-trace-id", &random::uuid())
+        self.with("x-request-id", request_id).with("x-server-trace-id", &random::uuid())
     }
 
     /// `now` becomes the `Date`, unless the answer has one: hyper would write the true time.
     pub(super) fn into_response(self, now: OffsetDateTime) -> Response {
         // Only a scripted fault can hold what HTTP cannot say; its author reads this answer.
         let Ok(status) = StatusCode::from_u16(self.status) else {
-            return (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "emulator: no such HTTP status",
-            )
+            return (StatusCode::INTERNAL_SERVER_ERROR, "emulator: no such HTTP status")
                 .into_response();
         };
         let mut response = Response::new(Body::from(self.body));
@@ -83,10 +70,7 @@ impl Answer {
         for (name, value) in self.headers {
             let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
             else {
-                return (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "emulator: no such HTTP header",
-                )
+                return (StatusCode::INTERNAL_SERVER_ERROR, "emulator: no such HTTP header")
                     .into_response();
             };
             response.headers_mut().append(name, value);
@@ -136,12 +120,7 @@ impl Refusal {
     }
 
     pub(super) fn of_status(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: rpc_code(status),
-            error: oauth_error(status),
-            message: message.into(),
-        }
+        Self { status, code: rpc_code(status), error: oauth_error(status), message: message.into() }
     }
 
     /// With another OAuth error than the usual one for its status.
@@ -159,11 +138,7 @@ impl Refusal {
 
     /// As the metadata service, which is no API.
     pub(super) fn as_text(&self) -> Answer {
-        Answer::new(
-            self.status,
-            "text/plain; charset=utf-8",
-            self.message.as_str(),
-        )
+        Answer::new(self.status, "text/plain; charset=utf-8", self.message.as_str())
     }
 }
 
@@ -171,18 +146,12 @@ impl Refusal {
 pub(super) fn rpc_status(status: u16, code: i32, message: &str, request_id: &str) -> Answer {
     let details =
         json!([{ "@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": request_id }]);
-    Answer::json(
-        status,
-        &json!({ "code": code, "message": message, "details": details }),
-    )
+    Answer::json(status, &json!({ "code": code, "message": message, "details": details }))
 }
 
 /// RFC 6749, section 5.2.
 pub(super) fn oauth_error_answer(status: u16, error: &str, description: &str) -> Answer {
-    Answer::json(
-        status,
-        &json!({ "error": error, "error_description": description }),
-    )
+    Answer::json(status, &json!({ "error": error, "error_description": description }))
 }
 
 /// The vendor's table of codes, read from right to left; where two codes share a status, the commoner.
@@ -260,22 +229,15 @@ mod tests {
     fn a_date_of_the_answers_own_wins() {
         let own = Answer::empty(503).with("Date", "Thu, 01 Jan 2026 12:00:00 GMT");
         let response = own.into_response(OffsetDateTime::UNIX_EPOCH);
-        assert_eq!(
-            response.headers()[header::DATE],
-            "Thu, 01 Jan 2026 12:00:00 GMT"
-        );
+        assert_eq!(response.headers()[header::DATE], "Thu, 01 Jan 2026 12:00:00 GMT");
         let usual = Answer::empty(200).into_response(OffsetDateTime::UNIX_EPOCH);
-        assert_eq!(
-            usual.headers()[header::DATE],
-            "Thu, 01 Jan 1970 00:00:00 GMT"
-        );
+        assert_eq!(usual.headers()[header::DATE], "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 
     #[test]
     fn what_http_cannot_say_is_an_error_of_the_script() {
-        let response = Answer::empty(200)
-            .with("bad header", "x")
-            .into_response(OffsetDateTime::UNIX_EPOCH);
+        let response =
+            Answer::empty(200).with("bad header", "x").into_response(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

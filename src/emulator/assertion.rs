@@ -26,18 +26,12 @@ pub(super) fn verify(service: &Service, jwt: &str) -> Result<String, Refusal> {
     let (Some(header), Some(claims), Some(signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(Refusal::unauthenticated(
-            "The JWT does not have three parts",
-        ));
+        return Err(Refusal::unauthenticated("The JWT does not have three parts"));
     };
     let key = signing_key(service, &decode_json(header, "header")?)?;
     let signed = &jwt[..header.len() + 1 + claims.len()];
     check_signature(&key.public_key, signed, signature)?;
-    check_claims(
-        service,
-        &key.service_account_id,
-        &decode_json(claims, "payload")?,
-    )?;
+    check_claims(service, &key.service_account_id, &decode_json(claims, "payload")?)?;
     Ok(key.service_account_id)
 }
 
@@ -74,9 +68,7 @@ impl Audience {
 
 fn signing_key(service: &Service, header: &Header) -> Result<RegisteredKey, Refusal> {
     if header.alg.as_deref() != Some("PS256") {
-        return Err(Refusal::unauthenticated(
-            "The only supported algorithm of the JWT is PS256",
-        ));
+        return Err(Refusal::unauthenticated("The only supported algorithm of the JWT is PS256"));
     }
     let Some(kid) = &header.kid else {
         return Err(Refusal::unauthenticated(
@@ -92,8 +84,7 @@ fn check_signature(key: &rsa::PublicKey, signed: &str, signature: &str) -> Resul
     let refusal = || Refusal::unauthenticated("The signature of the JWT is invalid");
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refusal())?;
     // Takes a salt of the digest's length, 32, and no other.
-    key.pss_verify::<Sha256>(signed.as_bytes(), &signature)
-        .map_err(|_| refusal())
+    key.pss_verify::<Sha256>(signed.as_bytes(), &signature).map_err(|_| refusal())
 }
 
 fn check_claims(service: &Service, key_owner: &str, claims: &Claims) -> Result<(), Refusal> {
@@ -105,29 +96,19 @@ fn check_claims(service: &Service, key_owner: &str, claims: &Claims) -> Result<(
         ));
     }
     if cloud.service_account(key_owner).is_none() {
-        return Err(Refusal::unauthenticated(format!(
-            "Service account '{key_owner}' not found"
-        )));
+        return Err(Refusal::unauthenticated(format!("Service account '{key_owner}' not found")));
     }
     let here = format!("{}/iam/v1/tokens", service.url);
-    if !claims
-        .aud
-        .as_ref()
-        .is_some_and(|aud| aud.contains(AUDIENCE) || aud.contains(&here))
-    {
+    if !claims.aud.as_ref().is_some_and(|aud| aud.contains(AUDIENCE) || aud.contains(&here)) {
         return Err(Refusal::unauthenticated(
             "The field 'aud' of the JWT does not contain the token service",
         ));
     }
     let (Some(iat), Some(exp)) = (claims.iat, claims.exp) else {
-        return Err(Refusal::unauthenticated(
-            "The fields 'iat' and 'exp' of the JWT are required",
-        ));
+        return Err(Refusal::unauthenticated("The fields 'iat' and 'exp' of the JWT are required"));
     };
     if exp.saturating_sub(iat) > LONGEST_LIFE {
-        return Err(Refusal::unauthenticated(
-            "The JWT lives longer than an hour",
-        ));
+        return Err(Refusal::unauthenticated("The JWT lives longer than an hour"));
     }
     if exp <= now {
         return Err(Refusal::unauthenticated("The JWT has expired"));
@@ -165,24 +146,13 @@ mod tests {
         claims: &Value,
         encoding: &'static dyn RsaEncoding,
     ) -> String {
-        let pem = key
-            .private_key_pem
-            .lines()
-            .filter(|line| !line.starts_with('-'))
-            .collect::<String>();
-        let der = base64::engine::general_purpose::STANDARD
-            .decode(pem)
-            .unwrap();
+        let pem =
+            key.private_key_pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+        let der = base64::engine::general_purpose::STANDARD.decode(pem).unwrap();
         let pair = RsaKeyPair::from_pkcs8(&der).unwrap();
         let signed = format!("{}.{}", jwt_part(header), jwt_part(claims));
         let mut signature = vec![0; pair.public().modulus_len()];
-        pair.sign(
-            encoding,
-            &SystemRandom::new(),
-            signed.as_bytes(),
-            &mut signature,
-        )
-        .unwrap();
+        pair.sign(encoding, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -202,10 +172,7 @@ mod tests {
     /// The answer to an assertion: status and message, the latter empty on success.
     fn submit(emulator: &Emulator, jwt: &str) -> (u16, String) {
         let answer = post_json(emulator, "/iam/v1/tokens", &[], &json!({ "jwt": jwt }));
-        let message = answer.json()["message"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
         (answer.status, message)
     }
 
@@ -216,18 +183,8 @@ mod tests {
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
 
         let here = format!("{}/iam/v1/tokens", emulator.url());
-        for aud in [
-            json!(AUDIENCE),
-            json!([AUDIENCE]),
-            json!(here),
-            json!(["other", AUDIENCE]),
-        ] {
-            let jwt = sign(
-                &key,
-                &header(&key),
-                &with(claims(&key), "aud", aud),
-                &RSA_PSS_SHA256,
-            );
+        for aud in [json!(AUDIENCE), json!([AUDIENCE]), json!(here), json!(["other", AUDIENCE])] {
+            let jwt = sign(&key, &header(&key), &with(claims(&key), "aud", aud), &RSA_PSS_SHA256);
             assert_eq!(submit(&emulator, &jwt), (200, String::new()));
             assert!(emulator.secrets().contains(&jwt));
         }
@@ -243,31 +200,11 @@ mod tests {
         let no_kid = json!({ "alg": "PS256" });
 
         let cases = [
-            (
-                with(good_header.clone(), "alg", json!("RS256")),
-                good.clone(),
-                "PS256",
-            ),
-            (
-                no_kid,
-                good.clone(),
-                "The required field 'kid' is missing from the JWT header",
-            ),
-            (
-                with(good_header.clone(), "kid", json!("ajeunknown")),
-                good.clone(),
-                "'ajeunknown'",
-            ),
-            (
-                good_header.clone(),
-                with(good.clone(), "iss", json!(other)),
-                "'iss'",
-            ),
-            (
-                good_header.clone(),
-                with(good.clone(), "aud", json!("https://example.org")),
-                "'aud'",
-            ),
+            (with(good_header.clone(), "alg", json!("RS256")), good.clone(), "PS256"),
+            (no_kid, good.clone(), "The required field 'kid' is missing from the JWT header"),
+            (with(good_header.clone(), "kid", json!("ajeunknown")), good.clone(), "'ajeunknown'"),
+            (good_header.clone(), with(good.clone(), "iss", json!(other)), "'iss'"),
+            (good_header.clone(), with(good.clone(), "aud", json!("https://example.org")), "'aud'"),
             (
                 good_header.clone(),
                 with(good.clone(), "exp", json!(soon(3700))),
@@ -275,41 +212,22 @@ mod tests {
             ),
             (
                 good_header.clone(),
-                with(
-                    with(good.clone(), "iat", json!(soon(-3600))),
-                    "exp",
-                    json!(soon(-1)),
-                ),
+                with(with(good.clone(), "iat", json!(soon(-3600))), "exp", json!(soon(-1))),
                 "has expired",
             ),
             (
                 good_header.clone(),
-                with(
-                    with(good.clone(), "iat", json!(soon(200))),
-                    "exp",
-                    json!(soon(300)),
-                ),
+                with(with(good.clone(), "iat", json!(soon(200))), "exp", json!(soon(300))),
                 "in the future",
             ),
-            (
-                good_header.clone(),
-                with(good.clone(), "exp", json!("soon")),
-                "payload",
-            ),
-            (
-                good_header.clone(),
-                with(good.clone(), "exp", Value::Null),
-                "'exp'",
-            ),
+            (good_header.clone(), with(good.clone(), "exp", json!("soon")), "payload"),
+            (good_header.clone(), with(good.clone(), "exp", Value::Null), "'exp'"),
         ];
         for (header, claims, words) in cases {
             let (status, message) =
                 submit(&emulator, &sign(&key, &header, &claims, &RSA_PSS_SHA256));
             assert_eq!(status, 401, "{message}");
-            assert!(
-                message.contains(words),
-                "{message:?} does not say {words:?}"
-            );
+            assert!(message.contains(words), "{message:?} does not say {words:?}");
         }
         assert_eq!(submit(&emulator, "not.a-jwt").0, 401);
     }
@@ -329,9 +247,7 @@ mod tests {
         let digest = <Sha256 as rsa::sha2::Digest>::digest(signed.as_bytes());
         for (salt, expected) in [(32, (200, String::new())), (20, invalid.clone())] {
             let scheme = rsa::Pss::<Sha256>::new_with_salt(salt);
-            let signature = private
-                .sign_with_rng(&mut Generator, scheme, &digest)
-                .unwrap();
+            let signature = private.sign_with_rng(&mut Generator, scheme, &digest).unwrap();
             let jwt = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
             assert_eq!(submit(&emulator, &jwt), expected, "salt of {salt}");
         }

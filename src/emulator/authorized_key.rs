@@ -86,16 +86,10 @@ impl AuthorizedKey {
         [&self.private_key_pem, &self.private_key_pkcs1_pem]
             .into_iter()
             .flat_map(|pem| {
-                let lines: Vec<&str> = pem
-                    .lines()
-                    .filter(|line| !line.starts_with("-----"))
-                    .collect();
+                let lines: Vec<&str> =
+                    pem.lines().filter(|line| !line.starts_with("-----")).collect();
                 let joined = lines.concat();
-                lines
-                    .into_iter()
-                    .map(str::to_owned)
-                    .chain([joined])
-                    .collect::<Vec<_>>()
+                lines.into_iter().map(str::to_owned).chain([joined]).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -181,18 +175,11 @@ mod tests {
         assert!(private.starts_with(
             "PLEASE DO NOT REMOVE THIS LINE! Yandex.Cloud SA Key ID <ajekey>\n-----BEGIN PRIVATE KEY-----\n"
         ));
-        assert!(
-            key.private_key_pkcs1_pem()
-                .starts_with("-----BEGIN RSA PRIVATE KEY-----\n")
-        );
+        assert!(key.private_key_pkcs1_pem().starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
         assert!(parse_public_key(&key.public_key_pem).is_ok());
 
         let shown = format!("{key:?}");
         assert!(key.secrets().len() > 40);
-        assert!(
-            key.secrets()
-                .iter()
-                .all(|secret| !shown.contains(secret.as_str()))
-        );
+        assert!(key.secrets().iter().all(|secret| !shown.contains(secret.as_str())));
     }
 }

@@ -20,15 +20,9 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) async fn read(request: Request) -> Self {
-        let request_id = request
-            .header("x-request-id")
-            .map_or_else(random::uuid, str::to_owned);
+        let request_id = request.header("x-request-id").map_or_else(random::uuid, str::to_owned);
         let fields = fields(&request).await;
-        Self {
-            request,
-            request_id,
-            fields,
-        }
+        Self { request, request_id, fields }
     }
 
     /// The body as JSON. Unknown fields are refused by the type: a misspelt name must not pass for an absent one.
@@ -41,9 +35,9 @@ impl Call {
     pub(super) fn must_be_form(&self) -> Result<(), Refusal> {
         match self.fields {
             Some(_) => Ok(()),
-            None => Err(Refusal::invalid_argument(
-                "the body must be application/x-www-form-urlencoded",
-            )),
+            None => {
+                Err(Refusal::invalid_argument("the body must be application/x-www-form-urlencoded"))
+            }
         }
     }
 
@@ -52,23 +46,20 @@ impl Call {
     pub(super) fn field<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Refusal> {
         let mut values = self.values(name);
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Refusal::invalid_argument(format!(
-                "`{name}` is given more than once"
-            ))),
+            (_, Some(_)) => {
+                Err(Refusal::invalid_argument(format!("`{name}` is given more than once")))
+            }
             (value, None) => Ok(value.filter(|value| !value.is_empty())),
         }
     }
 
     pub(super) fn required_field<'a>(&'a self, name: &'a str) -> Result<&'a str, Refusal> {
-        self.field(name)?
-            .ok_or_else(|| Refusal::invalid_argument(format!("`{name}` is required")))
+        self.field(name)?.ok_or_else(|| Refusal::invalid_argument(format!("`{name}` is required")))
     }
 
     /// The IAM token of the `Authorization` header.
     pub(super) fn bearer(&self) -> Option<&str> {
-        self.request
-            .header("authorization")?
-            .strip_prefix("Bearer ")
+        self.request.header("authorization")?.strip_prefix("Bearer ")
     }
 
     /// Every secret the client sent, on whatever route: a fault may hide the request from its handler.
@@ -78,9 +69,7 @@ impl Call {
             .into_iter()
             .filter_map(|name| body.get(name)?.as_str());
         // A subject that is a JWT is a secret; the id of an account, its other form, is none.
-        let subject_tokens = self
-            .values("subject_token")
-            .filter(|token| token.contains('.'));
+        let subject_tokens = self.values("subject_token").filter(|token| token.contains('.'));
         self.bearer()
             .into_iter()
             .chain(self.values("actor_token"))
@@ -92,10 +81,7 @@ impl Call {
 
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let fields = self.fields.as_deref().unwrap_or_default();
-        fields
-            .iter()
-            .filter(move |(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        fields.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -104,10 +90,7 @@ async fn fields(request: &Request) -> Option<Vec<(String, String)>> {
     let http = axum::http::Request::builder()
         .method(request.method.as_str())
         .uri(format!("/?{}", request.query))
-        .header(
-            "content-type",
-            request.header("content-type").unwrap_or_default(),
-        )
+        .header("content-type", request.header("content-type").unwrap_or_default())
         .body(Body::from(request.body.clone()))
         .ok()?;
     let Form(fields) = Form::from_request(http, &()).await.ok()?;
@@ -134,16 +117,11 @@ mod tests {
             body: body.to_owned(),
             at: Instant::now(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(Call::read(request))
     }
 
-    const FORM: (&str, &str) = (
-        "content-type",
-        "application/x-www-form-urlencoded; charset=utf-8",
-    );
+    const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
 
     #[test]
     fn fields_come_from_queries_and_forms_and_nowhere_else() {
@@ -152,12 +130,7 @@ mod tests {
         assert_eq!(query.field("empty").unwrap(), None);
         assert!(query.required_field("absent").is_err());
 
-        let form = call(
-            "POST",
-            "",
-            &[FORM],
-            "audience=https%3A%2F%2Fk8s&twice=1&twice=2",
-        );
+        let form = call("POST", "", &[FORM], "audience=https%3A%2F%2Fk8s&twice=1&twice=2");
         assert_eq!(form.field("audience").unwrap(), Some("https://k8s"));
         assert!(form.field("twice").is_err());
         let json = call("POST", "", &[("content-type", "application/json")], "{}");
@@ -167,21 +140,11 @@ mod tests {
     #[test]
     fn secrets_are_told_from_names() {
         let bearer = ("authorization", "Bearer t1.bearer");
-        let by_id = call(
-            "POST",
-            "",
-            &[FORM, bearer],
-            "subject_token=ajeaccount&actor_token=actor",
-        );
+        let by_id = call("POST", "", &[FORM, bearer], "subject_token=ajeaccount&actor_token=actor");
         assert_eq!(by_id.secrets(), ["t1.bearer", "actor"]);
         let by_jwt = call("POST", "", &[FORM], "subject_token=e30.e30.x");
         assert_eq!(by_jwt.secrets(), ["e30.e30.x"]);
-        let json = call(
-            "POST",
-            "",
-            &[],
-            r#"{"jwt":"e30.e30.x","serviceAccountId":"ajeaccount"}"#,
-        );
+        let json = call("POST", "", &[], r#"{"jwt":"e30.e30.x","serviceAccountId":"ajeaccount"}"#);
         assert_eq!(json.secrets(), ["e30.e30.x"]);
     }
 }

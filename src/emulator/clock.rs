@@ -16,9 +16,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) const fn shifted_by(seconds: i64) -> Self {
-        Self {
-            shift: time::Duration::seconds(seconds),
-        }
+        Self { shift: time::Duration::seconds(seconds) }
     }
 
     pub(super) fn now(self) -> OffsetDateTime {

@@ -95,33 +95,26 @@ impl Cloud {
     }
 
     pub(super) fn service_account(&self, id: &str) -> Option<&ServiceAccount> {
-        self.service_accounts
-            .iter()
-            .find(|account| account.id == id)
+        self.service_accounts.iter().find(|account| account.id == id)
     }
 
     pub(super) fn service_accounts_in<'a>(
         &'a self,
         folder_id: &'a str,
     ) -> impl Iterator<Item = &'a ServiceAccount> {
-        self.service_accounts
-            .iter()
-            .filter(move |account| account.folder_id == folder_id)
+        self.service_accounts.iter().filter(move |account| account.folder_id == folder_id)
     }
 
     pub(super) fn grant_token_creator(&mut self, service_account_id: &str, subject_id: &str) {
-        self.token_creators
-            .insert((service_account_id.to_owned(), subject_id.to_owned()));
+        self.token_creators.insert((service_account_id.to_owned(), subject_id.to_owned()));
     }
 
     pub(super) fn revoke_token_creator(&mut self, service_account_id: &str, subject_id: &str) {
-        self.token_creators
-            .remove(&(service_account_id.to_owned(), subject_id.to_owned()));
+        self.token_creators.remove(&(service_account_id.to_owned(), subject_id.to_owned()));
     }
 
     pub(super) fn is_token_creator(&self, service_account_id: &str, subject_id: &str) -> bool {
-        self.token_creators
-            .contains(&(service_account_id.to_owned(), subject_id.to_owned()))
+        self.token_creators.contains(&(service_account_id.to_owned(), subject_id.to_owned()))
     }
 
     /// Returns the id of the key.
@@ -132,13 +125,7 @@ impl Cloud {
     ) -> String {
         let id = random::resource_id();
         let service_account_id = service_account_id.to_owned();
-        self.authorized_keys.insert(
-            id.clone(),
-            RegisteredKey {
-                service_account_id,
-                public_key,
-            },
-        );
+        self.authorized_keys.insert(id.clone(), RegisteredKey { service_account_id, public_key });
         id
     }
 
@@ -154,19 +141,9 @@ impl Cloud {
         let token = random::iam_token();
         let expires_at = self.clock.after(self.iam_token_life);
         let subject_id = subject_id.to_owned();
-        self.iam_tokens.insert(
-            token.clone(),
-            IamToken {
-                subject_id,
-                expires_at,
-            },
-        );
+        self.iam_tokens.insert(token.clone(), IamToken { subject_id, expires_at });
         self.keep_secret(&token);
-        IssuedIamToken {
-            token,
-            life: self.iam_token_life,
-            expires_at,
-        }
+        IssuedIamToken { token, life: self.iam_token_life, expires_at }
     }
 
     /// Whose IAM token this is, if it is in force.
@@ -177,9 +154,7 @@ impl Cloud {
 
     /// Returns whose token it was.
     pub(super) fn revoke_iam_token(&mut self, iam_token: &str) -> Option<String> {
-        self.iam_tokens
-            .remove(iam_token)
-            .map(|known| known.subject_id)
+        self.iam_tokens.remove(iam_token).map(|known| known.subject_id)
     }
 
     pub(super) fn revoke_iam_tokens(&mut self) {
@@ -188,14 +163,12 @@ impl Cloud {
 
     /// Trusts one external JWT, to the letter, to act as a service account.
     pub(super) fn federate(&mut self, external_jwt: &str, service_account_id: &str) {
-        self.federated
-            .insert((external_jwt.to_owned(), service_account_id.to_owned()));
+        self.federated.insert((external_jwt.to_owned(), service_account_id.to_owned()));
         self.keep_secret(external_jwt);
     }
 
     pub(super) fn is_federated(&self, external_jwt: &str, service_account_id: &str) -> bool {
-        self.federated
-            .contains(&(external_jwt.to_owned(), service_account_id.to_owned()))
+        self.federated.contains(&(external_jwt.to_owned(), service_account_id.to_owned()))
     }
 
     pub(super) fn keep_secret(&mut self, secret: &str) {
@@ -228,10 +201,7 @@ mod tests {
         assert_eq!(cloud.revoke_iam_token(&first).as_deref(), Some("ajefirst"));
         assert_eq!(cloud.subject_of(&first), None);
         assert_eq!(cloud.subject_of(&second), Some("ajesecond"));
-        assert!(
-            cloud.secrets().contains(&first),
-            "a revoked token is still no text for a log"
-        );
+        assert!(cloud.secrets().contains(&first), "a revoked token is still no text for a log");
     }
 
     #[test]

@@ -29,10 +29,8 @@ pub(super) fn openid_configuration(service: &Service) -> Answer {
 
 /// `GET /endpoints` and `GET /endpoints/{api_endpoint_id}`
 pub(super) fn endpoints(service: &Service, call: &Call) -> Result<Answer, Refusal> {
-    let address = service
-        .url
-        .split_once("://")
-        .map_or(service.url.as_str(), |(_, address)| address);
+    let address =
+        service.url.split_once("://").map_or(service.url.as_str(), |(_, address)| address);
     let endpoint = |id: &str| json!({ "id": id, "address": address });
     match call.request.path.strip_prefix("/endpoints/") {
         None => {
@@ -53,11 +51,7 @@ mod tests {
     #[test]
     fn discovery_names_the_issuer_of_the_tokens_and_this_host() {
         let issuer = Some("https://auth.yandex.cloud".to_owned());
-        let emulator = Emulator::start(Options {
-            issuer,
-            ..Options::default()
-        })
-        .unwrap();
+        let emulator = Emulator::start(Options { issuer, ..Options::default() }).unwrap();
         let document = get(&emulator, "/.well-known/openid-configuration", &[]).json();
         assert_eq!(document["issuer"], "https://auth.yandex.cloud");
         assert_eq!(document["jwks_uri"], emulator.jwks_url());
@@ -70,15 +64,9 @@ mod tests {
         let emulator = emulator();
         let address = emulator.url().trim_start_matches("http://");
         let list = get(&emulator, "/endpoints", &[]).json();
-        assert_eq!(
-            list["endpoints"][0],
-            json!({ "id": "iam", "address": address })
-        );
+        assert_eq!(list["endpoints"][0], json!({ "id": "iam", "address": address }));
         assert_eq!(list["endpoints"][1]["id"], "resource-manager");
-        assert_eq!(
-            get(&emulator, "/endpoints/iam", &[]).json()["address"],
-            address
-        );
+        assert_eq!(get(&emulator, "/endpoints/iam", &[]).json()["address"], address);
         assert_eq!(get(&emulator, "/endpoints/compute", &[]).status, 404);
     }
 }

@@ -84,30 +84,18 @@ impl Fault {
             Self::StatusWithHeaders(status, headers) => {
                 let refusal = refuse(call, &Refusal::usual(status), exchange_errors);
                 Reaction::Answer(
-                    headers
-                        .iter()
-                        .fold(refusal, |answer, (name, value)| answer.with(name, value)),
+                    headers.iter().fold(refusal, |answer, (name, value)| answer.with(name, value)),
                 )
             }
-            Self::OAuthError {
-                status,
-                error,
-                description,
-            } => Reaction::Answer(
+            Self::OAuthError { status, error, description } => Reaction::Answer(
                 answer::oauth_error_answer(status, &error, &description).traced(request_id),
             ),
-            Self::RpcError {
-                status,
-                code,
-                message,
-            } => Reaction::Answer(
+            Self::RpcError { status, code, message } => Reaction::Answer(
                 answer::rpc_status(status, code, &message, request_id).traced(request_id),
             ),
-            Self::Body {
-                status,
-                content_type,
-                body,
-            } => Reaction::Answer(Answer::new(status, &content_type, body)),
+            Self::Body { status, content_type, body } => {
+                Reaction::Answer(Answer::new(status, &content_type, body))
+            }
             Self::Html => Reaction::Answer(Answer::new(
                 200,
                 "text/html; charset=utf-8",
@@ -120,11 +108,7 @@ impl Fault {
             Self::Stall => Reaction::Silence,
             Self::EchoSecret => {
                 let message = format!("The token is invalid: {}", call.secrets().join(" "));
-                Reaction::Answer(refuse(
-                    call,
-                    &Refusal::invalid_argument(message),
-                    exchange_errors,
-                ))
+                Reaction::Answer(refuse(call, &Refusal::invalid_argument(message), exchange_errors))
             }
         }
     }
@@ -137,9 +121,7 @@ pub(super) fn refuse(call: &Call, refusal: &Refusal, exchange_errors: ErrorShape
         (Route::TokenExchange, ErrorShape::OAuth) => {
             refusal.as_oauth_error().traced(&call.request_id)
         }
-        _ => refusal
-            .as_rpc_status(&call.request_id)
-            .traced(&call.request_id),
+        _ => refusal.as_rpc_status(&call.request_id).traced(&call.request_id),
     }
 }
 
@@ -176,10 +158,7 @@ mod tests {
 
         let retry_after = vec![("Retry-After".to_owned(), "7".to_owned())];
         let limited = jwks_with(&emulator, Fault::StatusWithHeaders(429, retry_after));
-        assert_eq!(
-            (limited.status, limited.header("retry-after")),
-            (429, Some("7"))
-        );
+        assert_eq!((limited.status, limited.header("retry-after")), (429, Some("7")));
 
         emulator.always(Route::TokenExchange, Some(Fault::Status(503)));
         let oauth = post_form(&emulator, "/oauth/token", &[]);
@@ -187,10 +166,7 @@ mod tests {
 
         emulator.always(Route::Metadata, Some(Fault::Status(500)));
         let metadata = get(&emulator, "/computeMetadata/v1/", &[]);
-        assert_eq!(
-            (metadata.status, metadata.body.as_str()),
-            (500, "Internal error")
-        );
+        assert_eq!((metadata.status, metadata.body.as_str()), (500, "Internal error"));
 
         assert_eq!(
             get(&emulator, JWKS, &[]).status,
@@ -224,11 +200,7 @@ mod tests {
         let emulator = emulator();
         let cut = jwks_with(&emulator, Fault::Truncated);
         assert_eq!(cut.header("content-length"), Some("4096"));
-        assert!(
-            (1..4096).contains(&cut.body.len()),
-            "{} bytes of body",
-            cut.body.len()
-        );
+        assert!((1..4096).contains(&cut.body.len()), "{} bytes of body", cut.body.len());
     }
 
     #[test]
@@ -245,17 +217,11 @@ mod tests {
         let emulator = emulator();
         emulator.script(Route::Jwks, [Fault::Stall]);
         let mut stalled = connect(&emulator);
-        stalled
-            .write_all(request("GET", JWKS, &[], "").as_bytes())
-            .unwrap();
+        stalled.write_all(request("GET", JWKS, &[], "").as_bytes()).unwrap();
         while emulator.count(Route::Jwks) == 0 {
             std::thread::yield_now();
         }
-        assert_eq!(
-            get(&emulator, JWKS, &[]).status,
-            200,
-            "others are served meanwhile"
-        );
+        assert_eq!(get(&emulator, JWKS, &[]).status, 200, "others are served meanwhile");
         drop(emulator);
         let mut answer = Vec::new();
         // Whether this is a reset or an end depends on the system; that it comes is the point.
@@ -267,17 +233,8 @@ mod tests {
     fn secrets_are_echoed() {
         let emulator = emulator();
         emulator.script(Route::TokenExchange, [Fault::EchoSecret]);
-        let reply = post_form(
-            &emulator,
-            "/oauth/token",
-            &[("actor_token", "t1.very.secret")],
-        );
+        let reply = post_form(&emulator, "/oauth/token", &[("actor_token", "t1.very.secret")]);
         assert_eq!(reply.status, 400);
-        assert!(
-            reply.json()["error_description"]
-                .as_str()
-                .unwrap()
-                .contains("t1.very.secret")
-        );
+        assert!(reply.json()["error_description"].as_str().unwrap().contains("t1.very.secret"));
     }
 }

@@ -27,9 +27,7 @@ pub(super) fn create(service: &Service, call: &Call) -> Result<Answer, Refusal> 
         (Some(jwt), None) => assertion::verify(service, &jwt)?,
         // There are no people in this cloud.
         (None, Some(_)) => {
-            return Err(Refusal::unauthenticated(
-                "OAuth token is invalid or expired",
-            ));
+            return Err(Refusal::unauthenticated("OAuth token is invalid or expired"));
         }
         _ => {
             return Err(Refusal::invalid_argument(
@@ -37,9 +35,7 @@ pub(super) fn create(service: &Service, call: &Call) -> Result<Answer, Refusal> 
             ));
         }
     };
-    Ok(issued(
-        &service.cloud().issue_iam_token(&service_account_id),
-    ))
+    Ok(issued(&service.cloud().issue_iam_token(&service_account_id)))
 }
 
 /// `POST /iam/v1/tokens:createForServiceAccount`
@@ -57,9 +53,7 @@ pub(super) fn create_for_service_account(
     let wanted = call.json::<Body>()?.service_account_id;
     let mut cloud = service.cloud();
     if cloud.service_account(&wanted).is_none() {
-        return Err(Refusal::not_found(format!(
-            "Service account {wanted} not found"
-        )));
+        return Err(Refusal::not_found(format!("Service account {wanted} not found")));
     }
     if !cloud.is_token_creator(&wanted, &subject) {
         return Err(Refusal::permission_denied());
@@ -79,9 +73,7 @@ pub(super) fn revoke(service: &Service, call: &Call) -> Result<Answer, Refusal> 
     let token = call.json::<Body>()?.iam_token;
     match service.cloud().revoke_iam_token(&token) {
         Some(subject_id) => Ok(Answer::ok(&json!({ "subjectId": subject_id }))),
-        None => Err(Refusal::invalid_argument(
-            "The IAM token to revoke is invalid or has expired",
-        )),
+        None => Err(Refusal::invalid_argument("The IAM token to revoke is invalid or has expired")),
     }
 }
 
@@ -107,16 +99,8 @@ mod tests {
         let other = emulator.add_service_account("other", "b1gfolder");
         let bearer = format!("Bearer {}", emulator.issue_iam_token(&other));
         let ask = |authorization: &str, id: &str| {
-            let headers = [
-                ("authorization", authorization),
-                ("x-request-id", "e38e71c3"),
-            ];
-            post_json(
-                &emulator,
-                FOR_ACCOUNT,
-                &headers,
-                &json!({ "serviceAccountId": id }),
-            )
+            let headers = [("authorization", authorization), ("x-request-id", "e38e71c3")];
+            post_json(&emulator, FOR_ACCOUNT, &headers, &json!({ "serviceAccountId": id }))
         };
 
         let denied = ask(&bearer, &account);
@@ -129,12 +113,7 @@ mod tests {
         emulator.grant_token_creator(&account, &other);
         let granted = ask(&bearer, &account);
         assert_eq!(granted.status, 200);
-        assert!(
-            granted.json()["iamToken"]
-                .as_str()
-                .unwrap()
-                .starts_with("t1.")
-        );
+        assert!(granted.json()["iamToken"].as_str().unwrap().starts_with("t1."));
         let expires_at = granted.json()["expiresAt"].as_str().unwrap().to_owned();
         assert_eq!(expires_at.len(), "2026-01-01T12:00:00.123456789Z".len());
 
@@ -151,19 +130,11 @@ mod tests {
         let bearer = format!("Bearer {token}");
         let revoke = || {
             let headers = [("authorization", bearer.as_str())];
-            post_json(
-                &emulator,
-                "/iam/v1/tokens:revoke",
-                &headers,
-                &json!({ "iamToken": token }),
-            )
+            post_json(&emulator, "/iam/v1/tokens:revoke", &headers, &json!({ "iamToken": token }))
         };
         assert_eq!(revoke().json()["subjectId"], Value::String(account.clone()));
         let again = revoke();
-        assert_eq!(
-            (again.status, again.json()["code"].as_i64()),
-            (401, Some(16))
-        );
+        assert_eq!((again.status, again.json()["code"].as_i64()), (401, Some(16)));
     }
 
     #[test]
@@ -171,10 +142,7 @@ mod tests {
         let emulator = emulator();
         let ask = |body: Value| post_json(&emulator, "/iam/v1/tokens", &[], &body).status;
         assert_eq!(ask(json!({})), 400);
-        assert_eq!(
-            ask(json!({ "jwt": "a.b.c", "yandexPassportOauthToken": "y0_x" })),
-            400
-        );
+        assert_eq!(ask(json!({ "jwt": "a.b.c", "yandexPassportOauthToken": "y0_x" })), 400);
         assert_eq!(ask(json!({ "yandexPassportOauthToken": "y0_x" })), 401);
         assert_eq!(ask(json!({ "JWT": "a.b.c" })), 400);
     }

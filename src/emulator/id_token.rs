@@ -137,10 +137,7 @@ pub(super) struct SigningKey {
 impl SigningKey {
     pub(super) fn generate() -> Result<Self, rsa::Error> {
         let private = rsa::PrivateKey::new(&mut Generator, KEY_BITS)?;
-        Ok(Self {
-            id: random::resource_id(),
-            private,
-        })
+        Ok(Self { id: random::resource_id(), private })
     }
 }
 
@@ -170,10 +167,9 @@ impl Issuer {
         let claims = self.claims(variant, grant);
         match variant.form {
             TokenForm::Signed => self.sign(&claims),
-            TokenForm::Unsigned => Ok(format!(
-                "{}.",
-                signing_input(&json!({ "alg": "none", "typ": "JWT" }), &claims)
-            )),
+            TokenForm::Unsigned => {
+                Ok(format!("{}.", signing_input(&json!({ "alg": "none", "typ": "JWT" }), &claims)))
+            }
             TokenForm::Garbage => Ok("this is not a JSON Web Token".to_owned()),
         }
     }
@@ -186,11 +182,7 @@ impl Issuer {
             ExpiryClaim::Usual | ExpiryClaim::Absent => now,
         };
         let subject = grant.subject.to_owned();
-        let subject = if variant.wrong_subject {
-            random::resource_id()
-        } else {
-            subject
-        };
+        let subject = if variant.wrong_subject { random::resource_id() } else { subject };
         let audience = match variant.audience {
             AudienceClaim::String => json!(grant.audience),
             AudienceClaim::Array => json!([grant.audience]),
@@ -240,10 +232,7 @@ mod tests {
     };
 
     fn issuer() -> Issuer {
-        Issuer::new(
-            "https://auth.yandex.cloud".into(),
-            SigningKey::generate().unwrap(),
-        )
+        Issuer::new("https://auth.yandex.cloud".into(), SigningKey::generate().unwrap())
     }
 
     fn decode(part: &str) -> Value {
@@ -258,28 +247,17 @@ mod tests {
         let jwks = issuer.jwks();
         let jwk = &jwks["keys"][0];
         let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-        let public = RsaPublicKeyComponents {
-            n: number("n"),
-            e: number("e"),
-        };
+        let public = RsaPublicKeyComponents { n: number("n"), e: number("e") };
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-        public
-            .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
-            .unwrap();
+        public.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).unwrap();
 
         let (header, claims) = signed.split_once('.').unwrap();
-        assert_eq!(
-            decode(header),
-            json!({ "alg": "RS256", "kid": jwk["kid"], "typ": "JWT" })
-        );
+        assert_eq!(decode(header), json!({ "alg": "RS256", "kid": jwk["kid"], "typ": "JWT" }));
         let claims = decode(claims);
         assert_eq!(claims["iss"], "https://auth.yandex.cloud");
         assert_eq!(claims["sub"], "ajeaccount");
         assert_eq!(claims["aud"], "k8s");
-        assert_eq!(
-            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
-            3600
-        );
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
     }
 
     #[test]
@@ -288,36 +266,18 @@ mod tests {
         let claims = |variant: IdTokenVariant| issuer.claims(&variant, &GRANT);
         let now = GRANT.clock.now().unix_timestamp();
 
-        let array = claims(IdTokenVariant {
-            audience: AudienceClaim::Array,
-            ..Default::default()
-        });
+        let array = claims(IdTokenVariant { audience: AudienceClaim::Array, ..Default::default() });
         assert_eq!(array["aud"], json!(["k8s"]));
-        let wrong = claims(IdTokenVariant {
-            wrong_subject: true,
-            ..Default::default()
-        });
+        let wrong = claims(IdTokenVariant { wrong_subject: true, ..Default::default() });
         assert_ne!(wrong["sub"], "ajeaccount");
-        let past = claims(IdTokenVariant {
-            expiry: ExpiryClaim::Past,
-            ..Default::default()
-        });
+        let past = claims(IdTokenVariant { expiry: ExpiryClaim::Past, ..Default::default() });
         assert!(past["exp"].as_i64().unwrap() <= now - EXPIRED_SINCE + 1);
-        let endless = claims(IdTokenVariant {
-            expiry: ExpiryClaim::Absent,
-            ..Default::default()
-        });
+        let endless = claims(IdTokenVariant { expiry: ExpiryClaim::Absent, ..Default::default() });
         assert!(endless.get("exp").is_none());
-        let shifted = claims(IdTokenVariant {
-            issued_at_shift: 500,
-            ..Default::default()
-        });
+        let shifted = claims(IdTokenVariant { issued_at_shift: 500, ..Default::default() });
         assert!(shifted["iat"].as_i64().unwrap() >= now + 500);
 
-        let unsigned = IdTokenVariant {
-            form: TokenForm::Unsigned,
-            ..Default::default()
-        };
+        let unsigned = IdTokenVariant { form: TokenForm::Unsigned, ..Default::default() };
         assert!(issuer.id_token(&unsigned, &GRANT).unwrap().ends_with('.'));
     }
 }

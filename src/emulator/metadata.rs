@@ -15,16 +15,12 @@ const TOKEN_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/
 /// `GET /computeMetadata/v1/instance/service-accounts/default/token`, the one path of many that is served.
 pub(super) fn token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     if call.request.header("metadata-flavor") != Some("Google") {
-        return Err(Refusal::of_status(
-            403,
-            "Missing Metadata-Flavor:Google header",
-        ));
+        return Err(Refusal::of_status(403, "Missing Metadata-Flavor:Google header"));
     }
     let mut cloud = service.cloud();
-    let (TOKEN_PATH, Some(account)) = (
-        call.request.path.as_str(),
-        cloud.attached_to_instance.clone(),
-    ) else {
+    let (TOKEN_PATH, Some(account)) =
+        (call.request.path.as_str(), cloud.attached_to_instance.clone())
+    else {
         return Err(Refusal::usual(404));
     };
     let issued = cloud.issue_iam_token(&account);
@@ -52,11 +48,7 @@ mod tests {
         let reply = get(&emulator, TOKEN_PATH, &flavor);
         assert_eq!(reply.status, 200);
         assert_eq!(reply.json()["expires_in"], 43200);
-        assert_eq!(
-            reply.header("x-request-id"),
-            None,
-            "the metadata service is no API"
-        );
+        assert_eq!(reply.header("x-request-id"), None, "the metadata service is no API");
         emulator.attach_to_instance(None);
         assert_eq!(get(&emulator, TOKEN_PATH, &flavor).status, 404);
     }

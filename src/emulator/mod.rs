@@ -133,10 +133,8 @@ impl Emulator {
     pub fn start(options: Options) -> Result<Self, StartError> {
         let key = SigningKey::generate().map_err(StartError::Key)?;
         let identity = options.tls.then(tls::Identity::generate).transpose()?;
-        let bound = Bound::bind(options.address).map_err(|source| StartError::Listen {
-            address: options.address,
-            source,
-        })?;
+        let bound = Bound::bind(options.address)
+            .map_err(|source| StartError::Listen { address: options.address, source })?;
 
         let scheme = if options.tls { "https" } else { "http" };
         let url = format!("{scheme}://{}", bound.address());
@@ -149,11 +147,7 @@ impl Emulator {
         let server = bound
             .serve(router, acceptor, service.connection_counter())
             .map_err(StartError::Thread)?;
-        Ok(Self {
-            service,
-            ca_pem,
-            _server: server,
-        })
+        Ok(Self { service, ca_pem, _server: server })
     }
 
     /// `http://127.0.0.1:PORT`, or `https`, without a trailing slash.
@@ -196,16 +190,12 @@ impl Emulator {
 
     /// Grants `iam.serviceAccounts.tokenCreator` on the account to a subject.
     pub fn grant_token_creator(&self, service_account_id: &str, to_subject: &str) {
-        self.service
-            .cloud()
-            .grant_token_creator(service_account_id, to_subject);
+        self.service.cloud().grant_token_creator(service_account_id, to_subject);
     }
 
     /// Takes that role from a subject.
     pub fn revoke_token_creator(&self, service_account_id: &str, from_subject: &str) {
-        self.service
-            .cloud()
-            .revoke_token_creator(service_account_id, from_subject);
+        self.service.cloud().revoke_token_creator(service_account_id, from_subject);
     }
 
     /// Makes a key pair and registers its public half.
@@ -231,9 +221,7 @@ impl Emulator {
     ) -> AuthorizedKey {
         let id = self.register_authorized_key(service_account_id, &key.public_key_pem);
         let mut cloud = self.service.cloud();
-        key.secrets()
-            .iter()
-            .for_each(|secret| cloud.keep_secret(secret));
+        key.secrets().iter().for_each(|secret| cloud.keep_secret(secret));
         key.renamed(&id, service_account_id)
     }
 
@@ -248,9 +236,7 @@ impl Emulator {
     ) -> String {
         let public_key = authorized_key::parse_public_key(public_key_pem)
             .unwrap_or_else(|error| panic!("not an RSA public key: {error}"));
-        self.service
-            .cloud()
-            .register_key(service_account_id, public_key)
+        self.service.cloud().register_key(service_account_id, public_key)
     }
 
     /// Deletes a key: what it signs is refused from now on.
@@ -266,9 +252,7 @@ impl Emulator {
 
     /// Lets an external JWT, this one to the letter, be exchanged for an IAM token of the account.
     pub fn federate(&self, external_jwt: &str, service_account_id: &str) {
-        self.service
-            .cloud()
-            .federate(external_jwt, service_account_id);
+        self.service.cloud().federate(external_jwt, service_account_id);
     }
 
     /// Issues an IAM token, without a request. The subject need not be a service account.
@@ -330,12 +314,7 @@ impl Emulator {
     /// How many of them were to this route.
     #[must_use]
     pub fn count(&self, route: Route) -> usize {
-        self.service
-            .traffic()
-            .requests()
-            .iter()
-            .filter(|request| request.route == route)
-            .count()
+        self.service.traffic().requests().iter().filter(|request| request.route == route).count()
     }
 
     /// Forgets them. Secrets are not forgotten.
@@ -352,8 +331,6 @@ impl Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
+        f.debug_struct("Emulator").field("url", &self.url()).finish_non_exhaustive()
     }
 }

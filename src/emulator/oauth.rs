@@ -24,17 +24,13 @@ pub(super) fn exchange(service: &Service, call: &Call) -> Result<Answer, Refusal
     call.must_be_form()?;
     let grant_type = call.required_field("grant_type")?;
     if grant_type != TOKEN_EXCHANGE {
-        return Err(
-            Refusal::invalid_argument(format!("`grant_type` must be {TOKEN_EXCHANGE}"))
-                .named("unsupported_grant_type"),
-        );
+        return Err(Refusal::invalid_argument(format!("`grant_type` must be {TOKEN_EXCHANGE}"))
+            .named("unsupported_grant_type"));
     }
     match call.required_field("requested_token_type")? {
         ID_TOKEN => id_token(service, call),
         ACCESS_TOKEN => federated_iam_token(service, call),
-        _ => Err(Refusal::invalid_argument(
-            "`requested_token_type` is not supported",
-        )),
+        _ => Err(Refusal::invalid_argument("`requested_token_type` is not supported")),
     }
 }
 
@@ -53,33 +49,19 @@ fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
             return Err(Refusal::usual(401));
         };
         if cloud.service_account(subject).is_none() {
-            return Err(Refusal::not_found(format!(
-                "Service account {subject} not found"
-            )));
+            return Err(Refusal::not_found(format!("Service account {subject} not found")));
         }
         if !cloud.is_token_creator(subject, actor) {
             return Err(Refusal::permission_denied());
         }
-        (
-            cloud.id_token_variant.clone(),
-            cloud.id_token_life,
-            cloud.clock,
-        )
+        (cloud.id_token_variant.clone(), cloud.id_token_life, cloud.clock)
     };
 
     // Signing takes a millisecond or more: the lock is free meanwhile.
     let life = variant.life.unwrap_or(life);
     let token = service
         .issuer
-        .id_token(
-            &variant,
-            &Grant {
-                subject,
-                audience,
-                life,
-                clock,
-            },
-        )
+        .id_token(&variant, &Grant { subject, audience, life, clock })
         .map_err(|error| Refusal::internal(format!("cannot sign: {error}")))?;
     service.cloud().keep_secret(&token);
 
@@ -101,9 +83,7 @@ fn federated_iam_token(service: &Service, call: &Call) -> Result<Answer, Refusal
 
     let mut cloud = service.cloud();
     if !cloud.is_federated(external_jwt, service_account_id) {
-        return Err(Refusal::invalid_argument(
-            "No federated credential matches the subject token",
-        ));
+        return Err(Refusal::invalid_argument("No federated credential matches the subject token"));
     }
     let issued = cloud.issue_iam_token(service_account_id);
     Ok(Answer::ok(&json!({
@@ -117,9 +97,7 @@ fn must_be(call: &Call, name: &str, expected: &str) -> Result<(), Refusal> {
     if call.required_field(name)? == expected {
         Ok(())
     } else {
-        Err(Refusal::invalid_argument(format!(
-            "`{name}` must be {expected}"
-        )))
+        Err(Refusal::invalid_argument(format!("`{name}` must be {expected}")))
     }
 }
 
@@ -171,10 +149,7 @@ mod tests {
         assert!(!emulator.secrets().contains(&account));
 
         let reply = ask(&emulator, &account, &actor, &[("audience", "")]).json();
-        assert_eq!(
-            claims_of(reply["access_token"].as_str().unwrap())["aud"],
-            account.as_str()
-        );
+        assert_eq!(claims_of(reply["access_token"].as_str().unwrap())["aud"], account.as_str());
     }
 
     #[test]
@@ -190,61 +165,28 @@ mod tests {
                 400,
                 "unsupported_grant_type",
             ),
-            (
-                ask(&emulator, &account, &actor, &[("actor_token_type", "")]),
-                400,
-                "invalid_request",
-            ),
-            (
-                ask(&emulator, &account, "t1.unknown.token", &[]),
-                401,
-                "invalid_token",
-            ),
-            (
-                ask(&emulator, &account, &stranger, &[]),
-                403,
-                "access_denied",
-            ),
-            (
-                ask(&emulator, "ajeunknown", &actor, &[]),
-                404,
-                "invalid_request",
-            ),
+            (ask(&emulator, &account, &actor, &[("actor_token_type", "")]), 400, "invalid_request"),
+            (ask(&emulator, &account, "t1.unknown.token", &[]), 401, "invalid_token"),
+            (ask(&emulator, &account, &stranger, &[]), 403, "access_denied"),
+            (ask(&emulator, "ajeunknown", &actor, &[]), 404, "invalid_request"),
         ];
         for (reply, status, error) in refusals {
-            assert_eq!(
-                (reply.status, reply.json()["error"].as_str()),
-                (status, Some(error))
-            );
+            assert_eq!((reply.status, reply.json()["error"].as_str()), (status, Some(error)));
         }
 
         let error_shape = ErrorShape::RpcStatus;
-        emulator.set_id_token_variant(IdTokenVariant {
-            error_shape,
-            ..Default::default()
-        });
+        emulator.set_id_token_variant(IdTokenVariant { error_shape, ..Default::default() });
         let reply = ask(&emulator, &account, &stranger, &[]);
-        assert_eq!(
-            (reply.status, reply.json()["code"].as_i64()),
-            (403, Some(7))
-        );
+        assert_eq!((reply.status, reply.json()["code"].as_i64()), (403, Some(7)));
     }
 
     #[test]
     fn a_field_may_not_come_twice() {
         let emulator = emulator();
-        let twice = [
-            ("grant_type", TOKEN_EXCHANGE),
-            ("grant_type", TOKEN_EXCHANGE),
-        ];
+        let twice = [("grant_type", TOKEN_EXCHANGE), ("grant_type", TOKEN_EXCHANGE)];
         let reply = post_form(&emulator, "/oauth/token", &twice);
         assert_eq!(reply.status, 400);
-        assert!(
-            reply.json()["error_description"]
-                .as_str()
-                .unwrap()
-                .contains("more than once")
-        );
+        assert!(reply.json()["error_description"].as_str().unwrap().contains("more than once"));
     }
 
     #[test]
@@ -289,10 +231,6 @@ mod tests {
             (refused.status, refused.json()["error"].as_str()),
             (400, Some("invalid_request"))
         );
-        assert!(
-            emulator
-                .secrets()
-                .contains(&"another.jwt.signature".to_owned())
-        );
+        assert!(emulator.secrets().contains(&"another.jwt.signature".to_owned()));
     }
 }

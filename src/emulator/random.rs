@@ -31,14 +31,7 @@ pub(super) fn uuid() -> String {
     raw[6] = (raw[6] & 0x0f) | 0x40;
     raw[8] = (raw[8] & 0x3f) | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(raw));
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// The system's generator, as the `rsa` crate wants to see one.
@@ -84,10 +77,7 @@ mod tests {
         let id = resource_id();
         assert_eq!(id.len(), 20);
         assert!(id.starts_with("aje"));
-        assert!(
-            id.bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        );
+        assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
         assert_ne!(id, resource_id());
     }
 

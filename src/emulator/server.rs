@@ -44,11 +44,7 @@ impl Bound {
             .enable_all()
             .build()?;
         match listen(&runtime, address) {
-            Ok((listener, address)) => Ok(Self {
-                runtime,
-                listener,
-                address,
-            }),
+            Ok((listener, address)) => Ok(Self { runtime, listener, address }),
             Err(error) => {
                 // To drop a runtime may block, which is forbidden if the caller is in another runtime.
                 runtime.shutdown_background();
@@ -68,31 +64,19 @@ impl Bound {
         tls: Option<TlsAcceptor>,
         connections: Arc<AtomicUsize>,
     ) -> io::Result<Server> {
-        let Self {
-            runtime,
-            listener,
-            address,
-        } = self;
+        let Self { runtime, listener, address } = self;
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::Builder::new()
-            .name("emulator".into())
-            .spawn(move || {
-                let (ready, incoming) = mpsc::channel(1);
-                runtime.spawn(accept(listener, tls, connections, ready));
-                let incoming = Incoming {
-                    ready: incoming,
-                    address,
-                };
-                let service = router.into_make_service_with_connect_info::<Wire>();
-                runtime.spawn(async move { axum::serve(incoming, service).await });
-                // An error says that the server was dropped, which is the request to stop.
-                let _ = runtime.block_on(stopped);
-                // Here the runtime is dropped: it closes the listener and every connection, stalled or not.
-            })?;
-        Ok(Server {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("emulator".into()).spawn(move || {
+            let (ready, incoming) = mpsc::channel(1);
+            runtime.spawn(accept(listener, tls, connections, ready));
+            let incoming = Incoming { ready: incoming, address };
+            let service = router.into_make_service_with_connect_info::<Wire>();
+            runtime.spawn(async move { axum::serve(incoming, service).await });
+            // An error says that the server was dropped, which is the request to stop.
+            let _ = runtime.block_on(stopped);
+            // Here the runtime is dropped: it closes the listener and every connection, stalled or not.
+        })?;
+        Ok(Server { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -134,10 +118,7 @@ impl Wire {
     }
 
     fn unlimited() -> Self {
-        Self(Arc::new(Limit {
-            bytes: AtomicUsize::new(usize::MAX),
-            reset: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Limit { bytes: AtomicUsize::new(usize::MAX), reset: AtomicBool::new(false) }))
     }
 }
 
@@ -217,11 +198,7 @@ impl AsyncWrite for Connection {
         }
         let allowed = &bytes[..bytes.len().min(left)];
         let written = ready!(connection.stream.write(context, allowed))?;
-        connection
-            .wire
-            .0
-            .bytes
-            .store(left - written, Ordering::Relaxed);
+        connection.wire.0.bytes.store(left - written, Ordering::Relaxed);
         Poll::Ready(Ok(written))
     }
 
@@ -277,12 +254,7 @@ async fn accept(
         tokio::spawn(async move {
             if let Ok(stream) = handshake(tcp, tls).await {
                 // Nobody is there to receive it when the server is stopping.
-                let _ = ready
-                    .send(Connection {
-                        stream,
-                        wire: Wire::unlimited(),
-                    })
-                    .await;
+                let _ = ready.send(Connection { stream, wire: Wire::unlimited() }).await;
             }
         });
     }
@@ -298,11 +270,7 @@ async fn handshake(tcp: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Strea
 
 fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let _context = runtime.enter();
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // On Unix this lets a stopped emulator be started again on its port; on Windows it would let two share it.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;

@@ -117,9 +117,7 @@ async fn respond(
     let (fault, delay) = service.traffic().receive(call.request.clone());
     let exchange_errors = {
         let mut cloud = service.cloud();
-        call.secrets()
-            .iter()
-            .for_each(|secret| cloud.keep_secret(secret));
+        call.secrets().iter().for_each(|secret| cloud.keep_secret(secret));
         cloud.id_token_variant.error_shape
     };
     if !delay.is_zero() {
@@ -146,12 +144,7 @@ async fn respond(
     let now = service.cloud().clock.now();
     let response = answer.into_response(now);
     let status = response.status().as_u16();
-    tracing::debug!(
-        method = call.request.method,
-        path = call.request.path,
-        status,
-        "emulator"
-    );
+    tracing::debug!(method = call.request.method, path = call.request.path, status, "emulator");
     response
 }
 
@@ -171,10 +164,7 @@ async fn receive(request: HttpRequest) -> Request {
             .headers
             .iter()
             .map(|(name, value)| {
-                (
-                    name.as_str().to_owned(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
@@ -202,15 +192,8 @@ mod tests {
     #[test]
     fn unknown_paths_are_refused_and_logged() {
         let emulator = emulator();
-        let reply = get(
-            &emulator,
-            "/compute/v1/instances?folderId=x",
-            &[("x-request-id", "mine")],
-        );
-        assert_eq!(
-            (reply.status, reply.json()["code"].as_i64()),
-            (404, Some(5))
-        );
+        let reply = get(&emulator, "/compute/v1/instances?folderId=x", &[("x-request-id", "mine")]);
+        assert_eq!((reply.status, reply.json()["code"].as_i64()), (404, Some(5)));
         assert_eq!(reply.header("x-request-id"), Some("mine"));
 
         assert_eq!(emulator.count(Route::Other), 1);
@@ -233,20 +216,10 @@ mod tests {
         let bearer = format!("Bearer {}", emulator.issue_iam_token(&account));
         let headers = [("authorization", bearer.as_str())];
         let body = json!({ "serviceAccountId": account });
-        let reply = post_json(
-            &emulator,
-            "/iam/v1/tokens:createForServiceAccount",
-            &headers,
-            &body,
-        );
+        let reply = post_json(&emulator, "/iam/v1/tokens:createForServiceAccount", &headers, &body);
 
         let server_time = Clock::shifted_by(-86_400 * 365).now();
-        assert!(
-            reply
-                .header("date")
-                .unwrap()
-                .contains(&server_time.year().to_string())
-        );
+        assert!(reply.header("date").unwrap().contains(&server_time.year().to_string()));
         let expires_at = reply.json()["expiresAt"].as_str().unwrap().to_owned();
         assert!(expires_at > clock::rfc3339(server_time));
         assert!(expires_at < clock::rfc3339(Clock::default().now()));
@@ -278,39 +251,20 @@ mod tests {
     fn a_port_is_free_again_when_the_emulator_is_dropped() {
         let first = emulator();
         let address = first.url().trim_start_matches("http://").parse().unwrap();
-        let taken = Emulator::start(Options {
-            address,
-            ..Options::default()
-        });
+        let taken = Emulator::start(Options { address, ..Options::default() });
         assert!(matches!(taken, Err(StartError::Listen { .. })));
         drop(first);
-        let second = Emulator::start(Options {
-            address,
-            ..Options::default()
-        })
-        .unwrap();
+        let second = Emulator::start(Options { address, ..Options::default() }).unwrap();
         assert_eq!(get(&second, "/endpoints", &[]).status, 200);
     }
 
     #[test]
     fn it_starts_and_stops_inside_another_runtime() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let emulator = emulator();
-            let address = emulator
-                .url()
-                .trim_start_matches("http://")
-                .parse()
-                .unwrap();
-            assert!(
-                Emulator::start(Options {
-                    address,
-                    ..Options::default()
-                })
-                .is_err()
-            );
+            let address = emulator.url().trim_start_matches("http://").parse().unwrap();
+            assert!(Emulator::start(Options { address, ..Options::default() }).is_err());
         });
     }
 }

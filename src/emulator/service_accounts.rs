@@ -28,9 +28,7 @@ pub(super) fn list_or_get(service: &Service, call: &Call) -> Result<Answer, Refu
 fn get(service: &Service, id: &str) -> Result<Answer, Refusal> {
     match service.cloud().service_account(id) {
         Some(account) => Ok(Answer::ok(&describe(account))),
-        None => Err(Refusal::not_found(format!(
-            "Service account {id} not found"
-        ))),
+        None => Err(Refusal::not_found(format!("Service account {id} not found"))),
     }
 }
 
@@ -126,11 +124,7 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_quoted_name_and_nothing_else() {
-        for filter in [
-            r#"name="my-robot""#,
-            r#"name = "my-robot""#,
-            r#" name= "my-robot" "#,
-        ] {
+        for filter in [r#"name="my-robot""#, r#"name = "my-robot""#, r#" name= "my-robot" "#] {
             assert_eq!(parse_filter(filter).unwrap(), "my-robot", "{filter}");
         }
         let wrong = [
@@ -160,15 +154,9 @@ mod tests {
 
         assert_eq!(list(&emulator, "?folderId=b1gempty").json(), json!({}));
         assert_eq!(list(&emulator, "").status, 400);
-        assert_eq!(
-            list(&emulator, &format!("/{robot}")).json()["name"],
-            "my-robot"
-        );
+        assert_eq!(list(&emulator, &format!("/{robot}")).json()["name"], "my-robot");
         assert_eq!(list(&emulator, "/ajeunknown").status, 404);
-        assert_eq!(
-            get(&emulator, "/iam/v1/serviceAccounts?folderId=b1gfolder", &[]).status,
-            401
-        );
+        assert_eq!(get(&emulator, "/iam/v1/serviceAccounts?folderId=b1gfolder", &[]).status, 401);
     }
 
     #[test]
@@ -180,11 +168,9 @@ mod tests {
         let mut sizes = Vec::new();
         let mut token = String::new();
         loop {
-            let page = list(
-                &emulator,
-                &format!("?folderId=b1gfolder&pageSize=2&pageToken={token}"),
-            )
-            .json();
+            let page =
+                list(&emulator, &format!("?folderId=b1gfolder&pageSize=2&pageToken={token}"))
+                    .json();
             sizes.push(page["serviceAccounts"].as_array().unwrap().len());
             match page["nextPageToken"].as_str() {
                 Some(next) => next.clone_into(&mut token),
@@ -192,13 +178,7 @@ mod tests {
             }
         }
         assert_eq!(sizes, [2, 2, 1]);
-        assert_eq!(
-            list(&emulator, "?folderId=b1gfolder&pageSize=1001").status,
-            400
-        );
-        assert_eq!(
-            list(&emulator, "?folderId=b1gfolder&pageToken=x").status,
-            400
-        );
+        assert_eq!(list(&emulator, "?folderId=b1gfolder&pageSize=1001").status, 400);
+        assert_eq!(list(&emulator, "?folderId=b1gfolder&pageToken=x").status, 400);
     }
 }

@@ -31,23 +31,12 @@ impl Reply {
     pub(super) fn parse(raw: &str) -> Self {
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .unwrap()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        Self {
-            status,
-            headers,
-            body: body.to_owned(),
-        }
+        Self { status, headers, body: body.to_owned() }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -55,10 +44,7 @@ impl Reply {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -73,30 +59,19 @@ pub(super) fn post_json(
     body: &Value,
 ) -> Reply {
     let headers = [headers, &[("content-type", "application/json")]].concat();
-    Reply::parse(
-        &send(
-            emulator,
-            &request("POST", path, &headers, &body.to_string()),
-        )
-        .unwrap(),
-    )
+    Reply::parse(&send(emulator, &request("POST", path, &headers, &body.to_string())).unwrap())
 }
 
 pub(super) fn post_form(emulator: &Emulator, path: &str, fields: &[(&str, &str)]) -> Reply {
     // Nothing the tests send needs escaping but the colons of URNs, and those may stay.
-    let body: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     Reply::parse(&send(emulator, &request("POST", path, &headers, &body.join("&"))).unwrap())
 }
 
 pub(super) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let headers: Vec<String> = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let headers: Vec<String> =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let headers = headers.concat();
     format!(
         "{method} {path} HTTP/1.1\r\nhost: emulator\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
@@ -130,10 +105,6 @@ pub(super) fn jwt_part(document: &Value) -> String {
 }
 
 pub(super) fn claims_of(jwt: &str) -> Value {
-    serde_json::from_slice(
-        &URL_SAFE_NO_PAD
-            .decode(jwt.split('.').nth(1).unwrap())
-            .unwrap(),
-    )
-    .unwrap()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap())
+        .unwrap()
 }

@@ -36,10 +36,7 @@ impl Identity {
                 PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             )?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            ca_pem: ca.pem(),
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        })
+        Ok(Self { ca_pem: ca.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
 }
 
@@ -56,9 +53,7 @@ pub enum TlsError {
 
 fn authority(now: OffsetDateTime) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "yc-id-token emulator CA");
+    params.distinguished_name.push(DnType::CommonName, "yc-id-token emulator CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, now);
@@ -68,9 +63,7 @@ fn authority(now: OffsetDateTime) -> Result<CertifiedIssuer<'static, KeyPair>, r
 fn leaf(now: OffsetDateTime) -> Result<CertificateParams, rcgen::Error> {
     let names = ["127.0.0.1", "::1", "localhost"].map(str::to_owned);
     let mut params = CertificateParams::new(names)?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "yc-id-token emulator");
+    params.distinguished_name.push(DnType::CommonName, "yc-id-token emulator");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -100,9 +93,7 @@ mod tests {
     fn tls_connect(emulator: &Emulator, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
         let ca = emulator.ca_pem().unwrap();
-        roots
-            .add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -116,21 +107,13 @@ mod tests {
 
     #[test]
     fn https_is_served_under_every_name_and_a_failed_handshake_is_survived() {
-        let emulator = Emulator::start(Options {
-            tls: true,
-            ..Options::default()
-        })
-        .unwrap();
+        let emulator = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
         assert!(emulator.url().starts_with("https://127.0.0.1:"));
 
-        connect(&emulator)
-            .write_all(b"this is no handshake")
-            .unwrap();
+        connect(&emulator).write_all(b"this is no handshake").unwrap();
         for name in ["127.0.0.1", "::1", "localhost"] {
             let mut stream = tls_connect(&emulator, name);
-            stream
-                .write_all(request("GET", "/endpoints", &[], "").as_bytes())
-                .unwrap();
+            stream.write_all(request("GET", "/endpoints", &[], "").as_bytes()).unwrap();
             let mut raw = String::new();
             stream.read_to_string(&mut raw).unwrap();
             assert_eq!(Reply::parse(&raw).status, 200, "{name}");
@@ -140,16 +123,10 @@ mod tests {
 
     #[test]
     fn a_truncated_answer_ends_without_close_notify() {
-        let emulator = Emulator::start(Options {
-            tls: true,
-            ..Options::default()
-        })
-        .unwrap();
+        let emulator = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
         emulator.script(Route::Endpoints, [Fault::Truncated]);
         let mut stream = tls_connect(&emulator, "localhost");
-        stream
-            .write_all(request("GET", "/endpoints", &[], "").as_bytes())
-            .unwrap();
+        stream.write_all(request("GET", "/endpoints", &[], "").as_bytes()).unwrap();
         let mut raw = Vec::new();
         let error = stream.read_to_end(&mut raw).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);

@@ -75,10 +75,7 @@ impl Request {
     /// The value of a header, if it was sent. The name is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -140,8 +137,7 @@ impl Traffic {
 }
 
 fn is_at_or_below(path: &str, root: &str) -> bool {
-    path.strip_prefix(root)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -167,16 +163,10 @@ mod tests {
             Route::of("POST", "/iam/v1/tokens:createForServiceAccount"),
             Route::IamTokenForServiceAccount
         );
-        assert_eq!(
-            Route::of("POST", "/iam/v1/tokens:revoke"),
-            Route::RevokeIamToken
-        );
+        assert_eq!(Route::of("POST", "/iam/v1/tokens:revoke"), Route::RevokeIamToken);
         assert_eq!(Route::of("POST", "/iam/v1/tokens:other"), Route::Other);
         assert_eq!(Route::of("GET", "/iam/v1/tokens"), Route::Other);
-        assert_eq!(
-            Route::of("GET", "/iam/v1/serviceAccounts/aje1"),
-            Route::ServiceAccounts
-        );
+        assert_eq!(Route::of("GET", "/iam/v1/serviceAccounts/aje1"), Route::ServiceAccounts);
         assert_eq!(Route::of("GET", "/iam/v1/serviceAccountsX"), Route::Other);
     }
 
@@ -185,14 +175,8 @@ mod tests {
         let mut traffic = Traffic::default();
         traffic.always(Route::Jwks, Some(Fault::Html));
         traffic.script(Route::Jwks, [Fault::Reset]);
-        assert!(matches!(
-            traffic.receive(request(Route::Jwks)).0,
-            Some(Fault::Reset)
-        ));
-        assert!(matches!(
-            traffic.receive(request(Route::Jwks)).0,
-            Some(Fault::Html)
-        ));
+        assert!(matches!(traffic.receive(request(Route::Jwks)).0, Some(Fault::Reset)));
+        assert!(matches!(traffic.receive(request(Route::Jwks)).0, Some(Fault::Html)));
         assert!(traffic.receive(request(Route::Other)).0.is_none());
         traffic.always(Route::Jwks, None);
         assert!(traffic.receive(request(Route::Jwks)).0.is_none());

@@ -231,11 +231,7 @@ impl Error {
     /// A file that the settings name could not be read, because of `cause`.
     #[must_use]
     pub fn unreadable(what: &'static str, path: impl Into<PathBuf>, cause: &io::Error) -> Self {
-        Self::Unreadable {
-            what,
-            path: path.into(),
-            cause: plain(cause),
-        }
+        Self::Unreadable { what, path: path.into(), cause: plain(cause) }
     }
 
     /// The stable code.
@@ -318,9 +314,7 @@ pub fn plain(cause: &io::Error) -> String {
 }
 
 fn request_note(request_id: Option<&str>) -> String {
-    request_id
-        .map(|id| format!(" (request id {id})"))
-        .unwrap_or_default()
+    request_id.map(|id| format!(" (request id {id})")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -329,10 +323,7 @@ mod tests {
 
     #[test]
     fn an_io_error_reads_as_part_of_a_sentence() {
-        assert_eq!(
-            plain(&io::Error::from_raw_os_error(2)),
-            "no such file or directory"
-        );
+        assert_eq!(plain(&io::Error::from_raw_os_error(2)), "no such file or directory");
         assert_eq!(plain(&io::Error::other("")), "");
     }
 

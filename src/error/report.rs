@@ -49,9 +49,7 @@ fn render(error: &Error, format: ErrorFormat) -> String {
 /// Security: a message can quote what a server or a file said; a control character in it could
 /// rewrite the user's terminal, and a line break forge a second message.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -35,11 +35,7 @@ impl<S> Layer<S> for ConnectAhead {
     type Service = Connector<S>;
 
     fn layer(&self, inner: S) -> Connector<S> {
-        Connector {
-            inner,
-            requested: Arc::clone(&self.requested),
-            aside: Arc::default(),
-        }
+        Connector { inner, requested: Arc::clone(&self.requested), aside: Arc::default() }
     }
 }
 
@@ -80,9 +76,7 @@ where
                 *aside = Some(Box::new(inner.call(target).await?));
                 return Err("the connection was opened ahead of its request".into());
             }
-            let kept = aside
-                .take()
-                .and_then(|connection| connection.downcast().ok());
+            let kept = aside.take().and_then(|connection| connection.downcast().ok());
             drop(aside);
             match kept {
                 Some(connection) => Ok(*connection),

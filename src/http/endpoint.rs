@@ -20,11 +20,8 @@ impl Endpoint {
     /// Reads an address: a URL, or `host[:port]`, which means https. `what` names it in errors.
     pub fn parse(what: &'static str, text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        let absolute = if text.contains("://") {
-            text.to_owned()
-        } else {
-            format!("https://{text}")
-        };
+        let absolute =
+            if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let refuse = |url: String, problem: &str, hint| Error::Endpoint {
             what,
             url,
@@ -62,11 +59,9 @@ impl Endpoint {
                 "is plain http, which would show your token to the network",
                 "give it as `https://…`",
             )),
-            _ => Err(refuse(
-                shown,
-                "is neither https nor http",
-                "give it as `https://host[:port]`",
-            )),
+            _ => {
+                Err(refuse(shown, "is neither https nor http", "give it as `https://host[:port]`"))
+            }
         }
     }
 
@@ -95,9 +90,7 @@ impl Endpoint {
     #[must_use]
     pub fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
-        self.url
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// The address as text, without a slash at its end.
@@ -119,10 +112,7 @@ impl fmt::Debug for Endpoint {
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -177,9 +167,7 @@ mod tests {
         );
         assert_eq!(base.host(), "gateway.example");
         assert_eq!(
-            Endpoint::parse("endpoint", "iam.example:443")
-                .unwrap()
-                .as_str(),
+            Endpoint::parse("endpoint", "iam.example:443").unwrap().as_str(),
             "https://iam.example"
         );
     }

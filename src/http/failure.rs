@@ -44,12 +44,7 @@ impl Failure {
             ),
             Self::Client(error) => client_failure(&error, host, seconds),
         };
-        Error::Unreached {
-            what,
-            code,
-            problem,
-            hint,
-        }
+        Error::Unreached { what, code, problem, hint }
     }
 }
 
@@ -62,11 +57,7 @@ fn client_failure(error: &reqwest::Error, host: &str, seconds: f32) -> (Code, St
         );
     }
     if error.is_timeout() {
-        let stage = if error.is_connect() {
-            "no connection to"
-        } else {
-            "no answer from"
-        };
+        let stage = if error.is_connect() { "no connection to" } else { "no answer from" };
         return (
             Code::Timeout,
             format!("{stage} {host} within {seconds:.1} s"),
@@ -132,9 +123,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause
-        .downcast_ref::<io::Error>()
-        .map_or_else(|| cause.to_string(), plain)
+    cause.downcast_ref::<io::Error>().map_or_else(|| cause.to_string(), plain)
 }
 
 /// The first cause of a type. An I/O error hides what it wraps from `source`.
@@ -144,12 +133,9 @@ fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
         if let Some(found) = cause.downcast_ref::<T>() {
             return Some(found);
         }
-        let wrapped = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = wrapped
-            .map(|wrapped| wrapped as &(dyn StdError + 'static))
-            .or_else(|| cause.source());
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next =
+            wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| cause.source());
     }
     None
 }

@@ -4,33 +4,25 @@
 //! is tried up to three times where that is useful: on connection failures, 429, 500, 502, 503 and
 //! 504. Redirects are not followed.
 
+mod client;
 mod connect_ahead;
 mod endpoint;
 mod failure;
 mod tls;
 
 use std::cell::OnceCell;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ClientConfig;
-use tracing::{debug, trace};
-use zeroize::Zeroizing;
 
-use crate::clock::{Clock, Deadline, Offset, Timestamp};
+use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Result};
-use connect_ahead::ConnectAhead;
+use client::Tries;
+pub use client::{Body, Client, Reply, Request};
 pub use endpoint::Endpoint;
-use failure::Failure;
-
-/// No token, key set or error has a size like this.
-const BODY_LIMIT: usize = 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -54,16 +46,11 @@ impl ProxyAddress {
     /// Reads `http://`, `https://` or `socks5://` and `[user:password@]host:port`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let absolute = if text.contains("://") {
-            text.to_owned()
-        } else {
-            format!("http://{text}")
-        };
+        let absolute =
+            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url = Url::parse(&absolute).ok()?;
-        let known = matches!(
-            url.scheme(),
-            "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h"
-        );
+        let known =
+            matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h");
         (known && url.host().is_some()).then_some(Self(url))
     }
 
@@ -90,13 +77,7 @@ impl Http {
         ca_file: Option<PathBuf>,
         proxy: Option<ProxyAddress>,
     ) -> Self {
-        Self {
-            clock,
-            deadline,
-            ca_file,
-            proxy,
-            tls: OnceCell::new(),
-        }
+        Self { clock, deadline, ca_file, proxy, tls: OnceCell::new() }
     }
 
     /// The client of one server. `what` is wanted from it, for messages.
@@ -121,17 +102,9 @@ impl Http {
             }
         } else {
             // Security: plain http is for this machine only. A proxy would take it elsewhere.
-            builder
-                .no_proxy()
-                .tls_backend_preconfigured(tls::unused_config()?)
+            builder.no_proxy().tls_backend_preconfigured(tls::unused_config()?)
         };
-        Client::build(
-            builder,
-            endpoint.clone(),
-            self.clock,
-            self.deadline,
-            Tries::Several,
-        )
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several)
     }
 
     /// The client of the metadata service: this machine's own affair, so never through a proxy, and
@@ -145,283 +118,17 @@ impl Http {
             .no_proxy()
             .tls_backend_preconfigured(tls::unused_config()?)
             .connect_timeout(connect_timeout);
-        Client::build(
-            builder,
-            endpoint.clone(),
-            self.clock,
-            self.deadline,
-            Tries::One,
-        )
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::One)
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 fn builder() -> ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(Policy::none())
-        .http1_only()
+    reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).http1_only()
 }
 
 fn internal(what: &str) -> Error {
     Error::Internal(format!("the HTTP client cannot use {what}"))
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tries {
-    One,
-    Several,
-}
-
-/// The client of one server.
-#[derive(Clone, Debug)]
-pub struct Client {
-    inner: reqwest::Client,
-    ahead: ConnectAhead,
-    endpoint: Endpoint,
-    clock: Clock,
-    deadline: Deadline,
-    tries: Tries,
-}
-
-/// A request. All requests of this program can be repeated without harm.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// What is wanted, for messages: "an IAM token for …".
-    pub what: &'a str,
-    /// The path below the endpoint.
-    pub path: &'a str,
-    /// What is sent.
-    pub body: Body<'a>,
-    /// Headers besides those of the body.
-    pub headers: &'a [(&'static str, &'a str)],
-}
-
-/// What a request sends.
-pub enum Body<'a> {
-    /// A GET.
-    None,
-    /// A POST of JSON text.
-    Json(Zeroizing<String>),
-    /// A POST of form fields.
-    Form(&'a [(&'static str, &'a str)]),
-}
-
-impl std::fmt::Debug for Body<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Json(_) => "Json([redacted])",
-            Self::Form(_) => "Form([redacted])",
-        })
-    }
-}
-
-/// An answer, of whatever status but a redirect.
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, at most 1 MiB.
-    pub body: Zeroizing<Vec<u8>>,
-    /// The server, for messages.
-    pub host: String,
-    /// The server's identifier of the request.
-    pub request_id: Option<String>,
-    /// When the server wants to be asked again.
-    pub retry_after: Option<Duration>,
-    /// When it came, on the local clock.
-    pub received_at: Timestamp,
-    /// How far the server's clock is ahead, by its `Date`.
-    pub clock_offset: Offset,
-}
-
-/// What one try came to, when it was no answer to be content with.
-enum Unlucky {
-    Busy(Reply),
-    Failed(Failure),
-}
-
-impl Client {
-    fn build(
-        builder: ClientBuilder,
-        endpoint: Endpoint,
-        clock: Clock,
-        deadline: Deadline,
-        tries: Tries,
-    ) -> Result<Self> {
-        let ahead = ConnectAhead::default();
-        let inner = builder
-            .connector_layer(ahead.clone())
-            .build()
-            .map_err(|_| internal("these settings"))?;
-        Ok(Self {
-            inner,
-            ahead,
-            endpoint,
-            clock,
-            deadline,
-            tries,
-        })
-    }
-
-    /// Opens the connection that the next request will use. Whatever goes wrong will go wrong again
-    /// with that request, and be reported then.
-    pub async fn connect_ahead(&self) {
-        self.ahead.request();
-        let _ = self
-            .inner
-            .get(self.endpoint.join("/"))
-            .timeout(self.deadline.left())
-            .send()
-            .await;
-        debug!(host = self.endpoint.host(), "connected ahead");
-    }
-
-    /// Sends a request and returns the server's answer, whatever its status.
-    pub async fn send(&self, request: &Request<'_>) -> Result<Reply> {
-        let retries = if self.tries == Tries::One { 0 } else { 2 };
-        let schedule = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_factor(3.0)
-            .with_max_times(retries)
-            .with_jitter();
-        let outcome = (|| self.try_once(request))
-            .retry(schedule)
-            .when(|unlucky| match unlucky {
-                Unlucky::Busy(_) => true,
-                Unlucky::Failed(failure) => failure.is_passing(),
-            })
-            .adjust(|unlucky, delay| {
-                let delay = match unlucky {
-                    Unlucky::Busy(reply) => reply.retry_after.or(delay).filter(|_| delay.is_some()),
-                    Unlucky::Failed(_) => delay,
-                };
-                delay.filter(|delay| *delay < self.deadline.left())
-            })
-            .await;
-        match outcome {
-            Ok(reply) | Err(Unlucky::Busy(reply)) => Ok(reply),
-            Err(Unlucky::Failed(failure)) => {
-                let waited = self.deadline.budget().saturating_sub(self.deadline.left());
-                Err(failure.into_error(
-                    request.what.into(),
-                    &self.endpoint.host(),
-                    waited.as_secs_f32(),
-                ))
-            }
-        }
-    }
-
-    async fn try_once(&self, request: &Request<'_>) -> std::result::Result<Reply, Unlucky> {
-        let reply = self.exchange(request).await.map_err(|failure| {
-            debug!(
-                host = self.endpoint.host(),
-                path = request.path,
-                ?failure,
-                "failed"
-            );
-            Unlucky::Failed(failure)
-        })?;
-        debug!(
-            host = reply.host,
-            path = request.path,
-            status = reply.status,
-            request_id = reply.request_id,
-            "answered"
-        );
-        if matches!(reply.status, 429 | 500 | 502 | 503 | 504) {
-            Err(Unlucky::Busy(reply))
-        } else {
-            Ok(reply)
-        }
-    }
-
-    async fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, Failure> {
-        let url = self.endpoint.join(request.path);
-        trace!(%url, "asking");
-        let builder = match &request.body {
-            Body::None => self.inner.get(url),
-            Body::Json(text) => self
-                .inner
-                .post(url)
-                .header("content-type", "application/json")
-                .body(text.to_string()),
-            Body::Form(fields) => self.inner.post(url).form(fields),
-        };
-        let mut builder = builder
-            .timeout(self.deadline.left())
-            .header("x-request-id", random_uuid());
-        for (name, value) in request.headers {
-            builder = builder.header(*name, *value);
-        }
-        let mut response = builder
-            .send()
-            .await
-            .map_err(|error| Failure::Client(error.without_url()))?;
-        let received_at = self.clock.now();
-        let status = response.status();
-        let header = |headers: &HeaderMap, name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        if status.is_redirection() {
-            let to =
-                header(response.headers(), "location").and_then(|to| response.url().join(&to).ok());
-            // The query of a portal's address can hold what was asked of it.
-            let to = to.map_or_else(
-                || "an unknown place".into(),
-                |to| to.host_str().unwrap_or_default().to_owned(),
-            );
-            return Err(Failure::Redirect(to));
-        }
-        let headers = response.headers().clone();
-        let clock_offset = header(&headers, "date")
-            .and_then(|date| Timestamp::parse_http_date(&date))
-            .map(|server| Offset::measured(server, received_at))
-            .unwrap_or_default();
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| Failure::Client(error.without_url()))?
-        {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply {
-            status: status.as_u16(),
-            body,
-            host: self.endpoint.host(),
-            request_id: header(&headers, "x-request-id")
-                .or_else(|| header(&headers, "x-server-trace-id")),
-            retry_after: header(&headers, "retry-after")
-                .and_then(|text| text.trim().parse().ok())
-                .map(Duration::from_secs),
-            received_at,
-            clock_offset,
-        })
-    }
-}
-
-/// A random UUID (RFC 9562 section 5.4), by which the server's support finds the request.
-fn random_uuid() -> String {
-    let mut bytes = [0_u8; 16];
-    // Without randomness the identifier is useless, and so is TLS: the request will say so.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut uuid = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            uuid.push('-');
-        }
-        let _ = write!(uuid, "{byte:02x}");
-    }
-    uuid
 }
 
 #[cfg(test)]
@@ -434,13 +141,5 @@ mod tests {
         assert_eq!(format!("{proxy:?}"), "http://proxy.example:3128/");
         assert!(ProxyAddress::parse("proxy.example:3128").is_some());
         assert!(ProxyAddress::parse("ftp://proxy.example").is_none());
-    }
-
-    #[test]
-    fn a_request_identifier_is_a_uuid() {
-        let uuid = random_uuid();
-        assert_eq!(uuid.len(), 36);
-        assert_eq!(&uuid[14..15], "4");
-        assert_ne!(uuid, random_uuid());
     }
 }

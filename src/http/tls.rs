@@ -27,10 +27,7 @@ pub(super) fn unused_config() -> Result<ClientConfig> {
 /// The TLS configuration. Reading the system's authorities takes milliseconds, so it is made once a
 /// run, and only when something is about to be sent.
 pub(super) fn client_config(ca_file: Option<&Path>, what: &str) -> Result<ClientConfig> {
-    let extra = ca_file
-        .map(read_authorities)
-        .transpose()?
-        .unwrap_or_default();
+    let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
     let provider = Arc::new(default_provider());
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(|_| Error::Unreached {
         what: what.into(),
@@ -59,10 +56,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(no_authority(path, "holds no PEM certificate")),
-        Err(_) => Err(no_authority(
-            path,
-            "holds a PEM certificate that is damaged",
-        )),
+        Err(_) => Err(no_authority(path, "holds a PEM certificate that is damaged")),
     }
 }
 

@@ -66,12 +66,7 @@ impl Text {
     }
 
     fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
-        Error::Config {
-            path: self.path.clone(),
-            line: self.line(span.start),
-            problem,
-            hint,
-        }
+        Error::Config { path: self.path.clone(), line: self.line(span.start), problem, hint }
     }
 }
 
@@ -97,16 +92,8 @@ impl<'a> File<'a> {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
-        let file = Self {
-            source,
-            root: root.into_inner(),
-            consumers,
-        };
-        file.check_keys(
-            &file.root,
-            &["defaults", "identity", "profiles"],
-            "the file",
-        )?;
+        let file = Self { source, root: root.into_inner(), consumers };
+        file.check_keys(&file.root, &["defaults", "identity", "profiles"], "the file")?;
         Ok(file)
     }
 
@@ -125,15 +112,8 @@ impl<'a> File<'a> {
             None => None,
         };
         while let Some(layer) = next {
-            if layers
-                .iter()
-                .any(|earlier| earlier.profile == layer.profile)
-            {
-                let span = layer
-                    .table
-                    .get("extends")
-                    .map(Spanned::span)
-                    .unwrap_or_default();
+            if layers.iter().any(|earlier| earlier.profile == layer.profile) {
+                let span = layer.table.get("extends").map(Spanned::span).unwrap_or_default();
                 return Err(self.source.wrong(
                     &span,
                     "profiles extend each other in a circle".into(),
@@ -175,11 +155,7 @@ impl<'a> File<'a> {
         };
         let table = self.table(value, "an identity")?;
         self.check_keys(table, IDENTITY_KEYS, "an identity")?;
-        Ok(Some(Layer {
-            file: self,
-            table,
-            profile: None,
-        }))
+        Ok(Some(Layer { file: self, table, profile: None }))
     }
 
     /// The names of all identities.
@@ -215,10 +191,7 @@ impl<'a> File<'a> {
     }
 
     fn names(&self, table: &str) -> Vec<&str> {
-        let table = self
-            .root
-            .get(table)
-            .and_then(|value| value.get_ref().as_table());
+        let table = self.root.get(table).and_then(|value| value.get_ref().as_table());
         table
             .map(|table| table.keys().map(|key| key.get_ref().as_ref()).collect())
             .unwrap_or_default()
@@ -226,10 +199,8 @@ impl<'a> File<'a> {
 
     fn table(&self, value: &'a Spanned<DeValue<'a>>, what: &str) -> Result<&'a DeTable<'a>> {
         value.get_ref().as_table().ok_or_else(|| {
-            let problem = format!(
-                "{what} must be a table, not {}",
-                with_article(value.get_ref().type_str())
-            );
+            let problem =
+                format!("{what} must be a table, not {}", with_article(value.get_ref().type_str()));
             self.source.wrong(&value.span(), problem, None)
         })
     }
@@ -265,10 +236,8 @@ impl<'a> Layer<'a> {
                 Ok(Some((number.as_str(), value.span())))
             }
             other => {
-                let problem = format!(
-                    "`{key}` must be a string, not {}",
-                    with_article(other.type_str())
-                );
+                let problem =
+                    format!("`{key}` must be a string, not {}", with_article(other.type_str()));
                 Err(self.file.source.wrong(
                     &value.span(),
                     problem,
@@ -300,10 +269,7 @@ impl<'a> Layer<'a> {
                 path: source.path.clone(),
                 line: source.line(span.start),
             },
-            None => Origin::Defaults {
-                path: source.path.clone(),
-                line: source.line(span.start),
-            },
+            None => Origin::Defaults { path: source.path.clone(), line: source.line(span.start) },
         }
     }
 
@@ -324,12 +290,7 @@ impl<'a> Layer<'a> {
 
     /// The error for a key that the table must have.
     pub(super) fn lacks(&self, key: &str, hint: String) -> Error {
-        let span = self
-            .table
-            .keys()
-            .next()
-            .map(Spanned::span)
-            .unwrap_or_default();
+        let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
         self.wrong(&span, format!("`{key}` is missing"), Some(hint))
     }
 
@@ -348,8 +309,7 @@ impl<'a> Layer<'a> {
         for consumer in self.file.consumers {
             if let Some(value) = self.table.get(consumer.name) {
                 let keys: Vec<&str> = consumer.settings.iter().map(|(key, _)| *key).collect();
-                self.file
-                    .check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
+                self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
             }
         }
         Ok(())
@@ -359,29 +319,18 @@ impl<'a> Layer<'a> {
 /// The known name that was probably meant.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
-    let best = known
-        .iter()
-        .copied()
-        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
     (similarity(&best) > 0.8).then_some(best)
 }
 
 /// Names for a message.
 pub(super) fn list(names: &[&str]) -> String {
-    let shown: Vec<String> = names
-        .iter()
-        .take(20)
-        .map(|name| format!("`{name}`"))
-        .collect();
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
     let rest = if names.len() > 20 { " and others" } else { "" };
     shown.join(", ") + rest
 }
 
 fn with_article(kind: &str) -> String {
-    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {kind}")
 }

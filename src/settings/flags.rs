@@ -7,11 +7,7 @@ use clap::{ArgAction, Args};
 /// The flags that every command takes. Each has a variable of the same name: `--key-file` and
 /// `YC_ID_TOKEN_KEY_FILE`.
 #[derive(Args, Clone, Debug, Default)]
-#[allow(
-    clippy::doc_markdown,
-    rustdoc::bare_urls,
-    reason = "these lines are the help"
-)]
+#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "these lines are the help")]
 #[command(next_help_heading = "Common options")]
 pub struct Flags {
     /// Profile of the configuration file

@@ -4,19 +4,23 @@ mod file;
 mod flags;
 mod locations;
 mod origin;
+mod resolve;
+mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
-use crate::private_file;
-use file::{File, Layer, Text};
+use file::{File, Text};
 pub use flags::Flags;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
+use resolve::{Resolver, flag, variable};
+pub use value::unfit;
+use value::{is_on, parse_cache, parse_duration, parse_proxy, parsed};
 
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -104,24 +108,11 @@ impl Settings {
         let profile =
             flag(flags.profile.as_ref(), "--profile").or_else(|| variable(env, env::PROFILE));
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let file = text
-            .as_ref()
-            .map(|text| File::parse(text, consumers))
-            .transpose()?;
-        let chosen = profile
-            .as_ref()
-            .map(|profile| (profile.value.as_str(), &profile.origin));
-        let layers = file
-            .as_ref()
-            .map(|file| file.layers(chosen))
-            .transpose()?
-            .unwrap_or_default();
-        let resolver = Resolver {
-            env,
-            home: locations.home.as_deref(),
-            file: file.as_ref(),
-            layers: &layers,
-        };
+        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
+        let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
+        let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
+        let resolver =
+            Resolver { env, home: locations.home.as_deref(), file: file.as_ref(), layers: &layers };
 
         let cache = resolver.text("cache", flags.cache.as_ref(), "--cache", env::CACHE)?;
         let timeout =
@@ -193,10 +184,7 @@ impl Settings {
         flag_name: &'static str,
     ) -> Option<Setting<String>> {
         let configured = || {
-            self.consumer
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map(|(_, setting)| setting.clone())
+            self.consumer.iter().find(|(name, _)| *name == key).map(|(_, setting)| setting.clone())
         };
         flag(value, flag_name).or_else(configured)
     }
@@ -214,18 +202,10 @@ impl Settings {
             }
         }
         let mut key = Key::of("settings");
-        key = add(key, "identity", self.identity.as_ref(), |identity| {
-            format!("{identity:?}")
-        });
-        key = add(key, "timeout", Some(&self.timeout), |timeout| {
-            format!("{timeout:?}")
-        });
-        key = add(key, "ca_file", self.ca_file.as_ref(), |file| {
-            file.display().to_string()
-        });
-        key = add(key, "proxy", self.proxy.as_ref(), |proxy| {
-            proxy.expose().to_owned()
-        });
+        key = add(key, "identity", self.identity.as_ref(), |identity| format!("{identity:?}"));
+        key = add(key, "timeout", Some(&self.timeout), |timeout| format!("{timeout:?}"));
+        key = add(key, "ca_file", self.ca_file.as_ref(), |file| file.display().to_string());
+        key = add(key, "proxy", self.proxy.as_ref(), |proxy| proxy.expose().to_owned());
         for (name, setting) in [
             ("service_account", &self.service_account),
             ("audience", &self.audience),
@@ -250,10 +230,7 @@ fn read_file(
     locations: &Locations,
     profile: Option<&Setting<String>>,
 ) -> Result<Option<Text>> {
-    let asked_for = flags
-        .config
-        .clone()
-        .or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
+    let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
     let what = "the configuration file";
     if let Some(path) = asked_for {
         return Text::read(path.clone())
@@ -286,375 +263,6 @@ fn read_file(
             },
         }),
         (_, text) => Ok(text),
-    }
-}
-
-/// Looks settings up, the strongest origin first.
-struct Resolver<'a> {
-    env: &'a Env,
-    home: Option<&'a Path>,
-    file: Option<&'a File<'a>>,
-    layers: &'a [Layer<'a>],
-}
-
-impl Resolver<'_> {
-    fn text(
-        &self,
-        key: &str,
-        value: Option<&String>,
-        flag_name: &'static str,
-        var: Var,
-    ) -> Result<Option<Setting<String>>> {
-        if let Some(setting) = flag(value, flag_name).or_else(|| variable(self.env, var)) {
-            return Ok(Some(setting));
-        }
-        for layer in self.layers {
-            if let Some((text, span)) = layer.text(key)? {
-                return Ok(Some(Setting {
-                    value: text.to_owned(),
-                    origin: layer.origin(&span),
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
-    fn path(
-        &self,
-        key: &str,
-        value: Option<&String>,
-        flag_name: &'static str,
-        var: Var,
-    ) -> Result<Option<Setting<PathBuf>>> {
-        if let Some(setting) = flag(value, flag_name).or_else(|| variable(self.env, var)) {
-            return Ok(Some(Setting {
-                value: setting.value.into(),
-                origin: setting.origin,
-            }));
-        }
-        for layer in self.layers {
-            if let Some((text, span)) = layer.text(key)? {
-                return Ok(Some(Setting {
-                    value: private_file::resolve(text, layer.folder(), self.home),
-                    origin: layer.origin(&span),
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn consumer(&self, table: &Table) -> Result<Vec<(&'static str, Setting<String>)>> {
-        let mut found = Vec::new();
-        for (key, var) in table.settings {
-            if let Some(setting) = variable(self.env, *var) {
-                found.push((*key, setting));
-                continue;
-            }
-            for layer in self.layers {
-                if let Some((text, span)) = layer.consumer_text(table.name, key)? {
-                    found.push((
-                        *key,
-                        Setting {
-                            value: text.to_owned(),
-                            origin: layer.origin(&span),
-                        },
-                    ));
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// `identity`, `key_file` and `iam_token_file` say the same thing in three ways. The strongest
-    /// origin that has one of them decides; within one origin, a file is more exact than a name.
-    fn identity(&self, flags: &Flags) -> Result<Option<Setting<IdentitySetting>>> {
-        let named = self.text(
-            "identity",
-            flags.identity.as_ref(),
-            "--identity",
-            env::IDENTITY,
-        )?;
-        let key_file = self.path(
-            "key_file",
-            flags.key_file.as_ref(),
-            "--key-file",
-            env::KEY_FILE,
-        )?;
-        let token_file = self.path(
-            "iam_token_file",
-            flags.iam_token_file.as_ref(),
-            "--iam-token-file",
-            env::IAM_TOKEN_FILE,
-        )?;
-        let candidates = [
-            named.as_ref().map(|s| &s.origin),
-            key_file.as_ref().map(|s| &s.origin),
-            token_file.as_ref().map(|s| &s.origin),
-        ];
-        let Some(strongest) = candidates
-            .into_iter()
-            .flatten()
-            .map(|origin| self.rank(origin))
-            .min()
-        else {
-            return Ok(None);
-        };
-        let decides = |origin: &Origin| self.rank(origin) == strongest;
-        let from_key = |setting: Setting<PathBuf>| Setting {
-            value: IdentitySetting::AuthorizedKey {
-                file: setting.value,
-            },
-            origin: setting.origin,
-        };
-        let from_token = |setting: Setting<PathBuf>| Setting {
-            value: IdentitySetting::IamTokenFile {
-                file: setting.value,
-            },
-            origin: setting.origin,
-        };
-        match (
-            named.filter(|named| decides(&named.origin)),
-            key_file,
-            token_file,
-        ) {
-            (_, Some(key), Some(token)) if decides(&key.origin) && decides(&token.origin) => {
-                Err(Error::Usage {
-                    problem: format!(
-                        "a key file ({}) and an IAM token file ({}) are given at once",
-                        key.origin, token.origin
-                    ),
-                    hint: "give one of them".into(),
-                })
-            }
-            (Some(named), Some(key), _)
-                if decides(&key.origin) && named.value != "authorized-key" =>
-            {
-                Err(Error::Usage {
-                    problem: format!(
-                        "the identity `{}` ({}) and a key file ({}) are given at once",
-                        named.value, named.origin, key.origin
-                    ),
-                    hint: "give one of them".into(),
-                })
-            }
-            (Some(named), key, _) if named.value == "authorized-key" => match key {
-                Some(key) => Ok(Some(from_key(key))),
-                None => match self.env.get_os(env::YC_SERVICE_ACCOUNT_KEY_FILE) {
-                    Some(file) => Ok(Some(Setting {
-                        value: IdentitySetting::AuthorizedKey { file: file.into() },
-                        origin: named.origin,
-                    })),
-                    None => Err(Error::Missing {
-                        problem: format!(
-                            "the identity `authorized-key` ({}) needs a key file, and none is set",
-                            named.origin
-                        ),
-                        hint: "give `--key-file`".into(),
-                    }),
-                },
-            },
-            (Some(named), _, token) if named.value == "iam-token" => Ok(Some(token.map_or(
-                Setting {
-                    value: IdentitySetting::IamToken,
-                    origin: named.origin,
-                },
-                from_token,
-            ))),
-            (Some(named), _, _) if named.value == "metadata" => Ok(Some(Setting {
-                value: IdentitySetting::Metadata,
-                origin: named.origin,
-            })),
-            (Some(named), _, _) => self.named_identity(named).map(Some),
-            (None, Some(key), _) if decides(&key.origin) => Ok(Some(from_key(key))),
-            (None, _, token) => Ok(token.map(from_token)),
-        }
-    }
-
-    /// The place of an origin in the order of precedence.
-    fn rank(&self, origin: &Origin) -> usize {
-        match origin {
-            Origin::Flag(_) => 0,
-            Origin::Variable(_) => 1,
-            Origin::Profile { profile, .. } => {
-                2 + self
-                    .layers
-                    .iter()
-                    .position(|layer| layer.is_profile(profile))
-                    .unwrap_or(self.layers.len())
-            }
-            Origin::Defaults { .. } => 3 + self.layers.len(),
-            Origin::BuiltIn => 4 + self.layers.len(),
-        }
-    }
-
-    fn named_identity(&self, named: Setting<String>) -> Result<Setting<IdentitySetting>> {
-        let Setting {
-            value: name,
-            origin,
-        } = named;
-        let found = self
-            .file
-            .map(|file| file.identity(&name))
-            .transpose()?
-            .flatten();
-        let Some(layer) = found else {
-            let mut known = vec!["authorized-key", "iam-token", "metadata"];
-            known.extend(self.file.map(File::identities).unwrap_or_default());
-            let hint = file::nearest(&name, &known).map_or_else(
-                || format!("there are {}", file::list(&known)),
-                |near| format!("did you mean `{near}`?"),
-            );
-            return Err(Error::NoSuch {
-                what: "identity",
-                name,
-                place: format!("the configuration ({origin})"),
-                hint,
-            });
-        };
-        let file_at = |key: &str| -> Result<Option<PathBuf>> {
-            let found = layer.text(key)?;
-            Ok(found.map(|(text, _)| private_file::resolve(text, layer.folder(), self.home)))
-        };
-        let kinds = ["authorized-key", "iam-token", "metadata"];
-        let Some((kind, span)) = layer.text("type")? else {
-            return Err(layer.lacks("type", format!("it is one of {}", file::list(&kinds))));
-        };
-        let value = match kind {
-            "authorized-key" => match file_at("key_file")? {
-                Some(file) => IdentitySetting::AuthorizedKey { file },
-                None => {
-                    return Err(
-                        layer.lacks("key_file", "name the file of the authorized key".into())
-                    );
-                }
-            },
-            "iam-token" => file_at("iam_token_file")?.map_or(IdentitySetting::IamToken, |file| {
-                IdentitySetting::IamTokenFile { file }
-            }),
-            "metadata" => IdentitySetting::Metadata,
-            other => {
-                let hint = file::nearest(other, &kinds).map_or_else(
-                    || file::list(&kinds),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                return Err(layer.wrong(
-                    &span,
-                    format!("there is no type `{other}` of identity"),
-                    Some(hint),
-                ));
-            }
-        };
-        Ok(Setting { value, origin })
-    }
-}
-
-fn flag(value: Option<&String>, name: &'static str) -> Option<Setting<String>> {
-    value
-        .filter(|value| !value.is_empty())
-        .map(|value| Setting {
-            value: value.clone(),
-            origin: Origin::Flag(name),
-        })
-}
-
-fn variable(env: &Env, var: Var) -> Option<Setting<String>> {
-    env.get(var).map(|value| Setting {
-        value,
-        origin: Origin::Variable(var.name),
-    })
-}
-
-/// A setting that is on or off in the environment.
-pub fn is_on(env: &Env, var: Var) -> Result<bool> {
-    match env.get(var).as_deref() {
-        None | Some("0" | "false" | "no") => Ok(false),
-        Some("1" | "true" | "yes") => Ok(true),
-        Some(_) => Err(Error::Value {
-            origin: var.name.into(),
-            problem: "must be `true` or `false`".into(),
-        }),
-    }
-}
-
-fn parsed<T>(
-    setting: Option<Setting<String>>,
-    built_in: T,
-    what: &str,
-    form: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Setting<T>> {
-    let Some(Setting { value, origin }) = setting else {
-        return Ok(Setting {
-            value: built_in,
-            origin: Origin::BuiltIn,
-        });
-    };
-    match parse(&value) {
-        Some(value) => Ok(Setting { value, origin }),
-        None => Err(unfit(
-            origin,
-            &format!("`{value}` is not {what}: it must be {form}"),
-        )),
-    }
-}
-
-/// The error for a value that a setting cannot have.
-#[must_use]
-pub fn unfit(origin: Origin, problem: &str) -> Error {
-    match origin {
-        Origin::Flag(flag) => Error::Usage {
-            problem: format!("`{flag}`: {problem}"),
-            hint: "see `yc-id-token --help`".into(),
-        },
-        Origin::Profile { path, line, .. } | Origin::Defaults { path, line } => Error::Config {
-            path,
-            line,
-            problem: problem.into(),
-            hint: None,
-        },
-        origin => Error::Value {
-            origin: origin.to_string(),
-            problem: problem.into(),
-        },
-    }
-}
-
-fn parse_cache(text: &str) -> Option<CacheSetting> {
-    match text {
-        "file" => Some(CacheSetting::File),
-        "none" => Some(CacheSetting::None),
-        _ => None,
-    }
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let duration = match unit {
-        "ms" => Duration::from_millis(number),
-        "" | "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.checked_mul(60)?),
-        _ => return None,
-    };
-    (duration > Duration::ZERO && duration <= Duration::from_secs(3600)).then_some(duration)
-}
-
-fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddress>> {
-    match ProxyAddress::parse(&setting.value) {
-        Some(value) => Ok(Setting {
-            value,
-            origin: setting.origin,
-        }),
-        // Not quoted: it may hold a password.
-        None => Err(unfit(
-            setting.origin,
-            "the proxy is not of the form `http://[user:password@]host:port` or `socks5://host:port`",
-        )),
     }
 }
 

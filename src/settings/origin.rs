@@ -35,11 +35,9 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => write!(f, "`{flag}`"),
             Self::Variable(variable) => write!(f, "{variable}"),
-            Self::Profile {
-                profile,
-                path,
-                line,
-            } => write!(f, "profile `{profile}`, {}:{line}", path.display()),
+            Self::Profile { profile, path, line } => {
+                write!(f, "profile `{profile}`, {}:{line}", path.display())
+            }
             Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", path.display()),
             Self::BuiltIn => f.write_str("built in"),
         }

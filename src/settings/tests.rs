@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::private_file;
 
-const TABLE: Table = Table {
-    name: "kubectl",
-    settings: &[("api_version", env::KUBECTL_API_VERSION)],
-};
+const TABLE: Table =
+    Table { name: "kubectl", settings: &[("api_version", env::KUBECTL_API_VERSION)] };
 
 fn load(text: &str, variables: &[(&'static str, &str)], flags: &Flags) -> Result<Settings> {
     let folder = tempfile::tempdir().unwrap();
@@ -45,67 +44,35 @@ fn every_value_keeps_its_origin() {
     let settings = load(text, &[("YC_ID_TOKEN_TIMEOUT", "7s")], &flags).unwrap();
     assert_eq!(
         settings.timeout,
-        Setting {
-            value: Duration::from_secs(7),
-            origin: Origin::Variable("YC_ID_TOKEN_TIMEOUT")
-        }
+        Setting { value: Duration::from_secs(7), origin: Origin::Variable("YC_ID_TOKEN_TIMEOUT") }
     );
     assert_eq!(origin_line(&settings.cache.origin), 2);
     let audience = settings.audience.as_ref().unwrap();
-    assert_eq!(
-        (audience.value.as_str(), origin_line(&audience.origin)),
-        ("a", 6)
-    );
+    assert_eq!((audience.value.as_str(), origin_line(&audience.origin)), ("a", 6));
     assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if profile == "base"));
-    assert_eq!(
-        settings.proxy.as_ref().unwrap().origin,
-        Origin::Flag("--proxy")
-    );
-    let version = settings
-        .consumer("api_version", None, "--api-version")
-        .unwrap();
-    assert_eq!(
-        (version.value.as_str(), origin_line(&version.origin)),
-        ("v1beta1", 11)
-    );
-    assert_eq!(
-        load("", &[], &Flags::default()).unwrap().timeout.origin,
-        Origin::BuiltIn
-    );
+    assert_eq!(settings.proxy.as_ref().unwrap().origin, Origin::Flag("--proxy"));
+    let version = settings.consumer("api_version", None, "--api-version").unwrap();
+    assert_eq!((version.value.as_str(), origin_line(&version.origin)), ("v1beta1", 11));
+    assert_eq!(load("", &[], &Flags::default()).unwrap().timeout.origin, Origin::BuiltIn);
 }
 
 #[test]
 fn the_strongest_origin_says_who_we_are() {
     let key = |file: &str| IdentitySetting::AuthorizedKey { file: file.into() };
     let decided = |text: &str, variables: &[(&'static str, &str)], flags: &Flags| {
-        load(text, variables, flags)
-            .unwrap()
-            .identity
-            .map(|setting| setting.value)
+        load(text, variables, flags).unwrap().identity.map(|setting| setting.value)
     };
     let none = Flags::default();
-    let prod = Flags {
-        profile: Some("prod".into()),
-        ..Flags::default()
-    };
+    let prod = Flags { profile: Some("prod".into()), ..Flags::default() };
     let metadata =
         "[defaults]\nidentity = \"metadata\"\n[profiles.prod]\nkey_file = \"~/prod.json\"\n";
-    assert_eq!(
-        decided(metadata, &[], &none),
-        Some(IdentitySetting::Metadata)
-    );
-    assert_eq!(
-        decided(metadata, &[], &prod),
-        Some(key("/home/me/prod.json"))
-    );
+    assert_eq!(decided(metadata, &[], &none), Some(IdentitySetting::Metadata));
+    assert_eq!(decided(metadata, &[], &prod), Some(key("/home/me/prod.json")));
     assert_eq!(
         decided(metadata, &[("YC_ID_TOKEN_IAM_TOKEN_FILE", "t")], &prod),
         Some(IdentitySetting::IamTokenFile { file: "t".into() })
     );
-    let flag = Flags {
-        identity: Some("iam-token".into()),
-        ..prod.clone()
-    };
+    let flag = Flags { identity: Some("iam-token".into()), ..prod.clone() };
     assert_eq!(
         decided(metadata, &[("YC_ID_TOKEN_KEY_FILE", "k")], &flag),
         Some(IdentitySetting::IamToken)
@@ -115,17 +82,8 @@ fn the_strongest_origin_says_who_we_are() {
     assert_eq!(decided("", &[], &none), None);
     for (text, variables) in [
         ("[defaults]\nidentity = \"authorized-key\"\n", &[][..]),
-        (
-            "[defaults]\nkey_file = \"k\"\niam_token_file = \"t\"\n",
-            &[],
-        ),
-        (
-            "",
-            &[
-                ("YC_ID_TOKEN_IDENTITY", "metadata"),
-                ("YC_ID_TOKEN_KEY_FILE", "k"),
-            ],
-        ),
+        ("[defaults]\nkey_file = \"k\"\niam_token_file = \"t\"\n", &[]),
+        ("", &[("YC_ID_TOKEN_IDENTITY", "metadata"), ("YC_ID_TOKEN_KEY_FILE", "k")]),
     ] {
         assert!(load(text, variables, &none).is_err(), "{text}");
     }
@@ -134,15 +92,10 @@ fn the_strongest_origin_says_who_we_are() {
 #[test]
 fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
     let fingerprint = |text: &str, variables: &[(&'static str, &str)]| {
-        load(text, variables, &Flags::default())
-            .unwrap()
-            .fingerprint
+        load(text, variables, &Flags::default()).unwrap().fingerprint
     };
     let base = fingerprint("", &[]);
-    assert_eq!(
-        base,
-        fingerprint("[profiles.unused]\n", &[("PATH", "/bin")])
-    );
+    assert_eq!(base, fingerprint("[profiles.unused]\n", &[("PATH", "/bin")]));
     for variables in [
         ("HTTPS_PROXY", "p:1"),
         ("NO_PROXY", "*"),
@@ -161,29 +114,10 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
 
 #[test]
 fn times_are_read_in_their_usual_forms() {
-    for (text, expected) in [
-        ("20s", 20_000),
-        ("20", 20_000),
-        ("500ms", 500),
-        ("2m", 120_000),
-    ] {
-        assert_eq!(
-            parse_duration(text),
-            Some(Duration::from_millis(expected)),
-            "{text}"
-        );
+    for (text, expected) in [("20s", 20_000), ("20", 20_000), ("500ms", 500), ("2m", 120_000)] {
+        assert_eq!(parse_duration(text), Some(Duration::from_millis(expected)), "{text}");
     }
-    for bad in [
-        "",
-        "0",
-        "s",
-        "-1s",
-        "1h30",
-        "2h",
-        "99999999999999999999",
-        "3601s",
-        "1.5s",
-    ] {
+    for bad in ["", "0", "s", "-1s", "1h30", "2h", "99999999999999999999", "3601s", "1.5s"] {
         assert_eq!(parse_duration(bad), None, "{bad}");
     }
 }

@@ -11,11 +11,11 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::secret_file;
 use crate::clock::Timestamp;
 use crate::credential::Secret;
 use crate::error::{Error, Result};
 use crate::jwt::SigningKey;
-use crate::private_file;
 
 const WHAT: &str = "the authorized key file";
 
@@ -71,16 +71,7 @@ struct PrivateKey {
 impl AuthorizedKey {
     /// Reads a key file.
     pub fn read(path: &Path) -> Result<Self> {
-        let content =
-            private_file::read_users_secret(path, LIMIT).map_err(|problem| match problem {
-                Ok(mode) => Error::IdentityFile {
-                    what: WHAT,
-                    path: path.into(),
-                    problem: format!("can be read by others (mode {mode:04o})"),
-                    hint: format!("run `{}`", private_file::chmod_command(path)),
-                },
-                Err(error) => Error::unreadable(WHAT, path, &error),
-            })?;
+        let content = secret_file::read(WHAT, path, LIMIT)?;
         Self::parse(content, path)
     }
 
@@ -109,18 +100,11 @@ impl AuthorizedKey {
         }
         let nested = parsed.key.as_ref();
         let id = parsed.id.or_else(|| nested?.id);
-        let service_account_id = parsed
-            .service_account_id
-            .or_else(|| nested?.service_account_id);
+        let service_account_id = parsed.service_account_id.or_else(|| nested?.service_account_id);
         match (id, service_account_id, parsed.private_key) {
             (Some(id), Some(service_account_id), Some(_)) => {
                 let (id, service_account_id) = (id.to_owned(), service_account_id.to_owned());
-                Ok(Self {
-                    id,
-                    service_account_id,
-                    origin: origin.into(),
-                    content,
-                })
+                Ok(Self { id, service_account_id, origin: origin.into(), content })
             }
             (None, ..) => Err(wrong("has no `id`".into())),
             (_, None, _) => Err(wrong("has no `service_account_id`".into())),
@@ -149,19 +133,13 @@ impl AuthorizedKey {
             "iat": issued_at.unix_seconds(),
             "exp": issued_at.plus(ASSERTION_LIFE).unix_seconds(),
         });
-        key.sign(&self.id, &claims)
-            .map_err(|problem| Error::Internal(problem.into()))
+        key.sign(&self.id, &claims).map_err(|problem| Error::Internal(problem.into()))
     }
 }
 
 impl std::fmt::Debug for AuthorizedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            id,
-            service_account_id,
-            origin,
-            content: _,
-        } = self;
+        let Self { id, service_account_id, origin, content: _ } = self;
         f.debug_struct("AuthorizedKey")
             .field("id", id)
             .field("service_account_id", service_account_id)
@@ -175,10 +153,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<AuthorizedKey> {
-        AuthorizedKey::parse(
-            Zeroizing::new(text.as_bytes().to_vec()),
-            Path::new("key.json"),
-        )
+        AuthorizedKey::parse(Zeroizing::new(text.as_bytes().to_vec()), Path::new("key.json"))
     }
 
     #[test]
@@ -204,18 +179,9 @@ mod tests {
                 "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n",
                 "is not the JSON of an authorized key (line 1, column 2)",
             ),
-            (
-                r#"{"service_account_id":"a","private_key":"k"}"#,
-                "has no `id`",
-            ),
-            (
-                r#"{"id":"a","private_key":"k"}"#,
-                "has no `service_account_id`",
-            ),
-            (
-                r#"{"id":"a","service_account_id":"b"}"#,
-                "has no `private_key`",
-            ),
+            (r#"{"service_account_id":"a","private_key":"k"}"#, "has no `id`"),
+            (r#"{"id":"a","private_key":"k"}"#, "has no `service_account_id`"),
+            (r#"{"id":"a","service_account_id":"b"}"#, "has no `private_key`"),
             (
                 r#"{"id":"a","user_account_id":"b","private_key":"k"}"#,
                 "is the key of a user account, and only a service account can have an ID token",

@@ -93,19 +93,12 @@ impl IamEndpoint {
             Self::PublishedBy(api) => api,
         };
         let what = "the address of IAM";
-        let request = Request {
-            what,
-            path: "/endpoints",
-            body: Body::None,
-            headers: &[],
-        };
+        let request = Request { what, path: "/endpoints", body: Body::None, headers: &[] };
         let reply = http.client(api, what)?.send(&request).await?;
         if reply.status != 200 {
             let refusal = refusal::Refusal::read(what, &reply)?;
-            return Err(refusal.into_error(
-                what.into(),
-                "check `--endpoint`, or give `--iam-endpoint`".into(),
-            ));
+            return Err(refusal
+                .into_error(what.into(), "check `--endpoint`, or give `--iam-endpoint`".into()));
         }
         let list: List =
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, &reply))?;
@@ -117,10 +110,7 @@ impl IamEndpoint {
         };
         // An emulator on this machine lists addresses that speak what it speaks.
         let scheme = api.as_str().split("://").next().unwrap_or("https");
-        Endpoint::parse(
-            "published IAM endpoint",
-            &format!("{scheme}://{}", listed.address),
-        )
+        Endpoint::parse("published IAM endpoint", &format!("{scheme}://{}", listed.address))
     }
 }
 
@@ -133,10 +123,9 @@ mod tests {
         assert!(Endpoints::new(None, None, None).is_ok());
         assert!(Endpoints::new(Some("api.cloud.yandex.net:443"), None, None).is_ok());
         assert!(Endpoints::new(None, Some("https://iam.api.cloud.yandex.net/"), None).is_ok());
-        for (api, iam) in [
-            (Some("api.yandexcloud.kz:443"), None),
-            (None, Some("https://iam.api.yandexcloud.kz")),
-        ] {
+        for (api, iam) in
+            [(Some("api.yandexcloud.kz:443"), None), (None, Some("https://iam.api.yandexcloud.kz"))]
+        {
             let error = Endpoints::new(api, iam, None).unwrap_err();
             assert!(error.to_string().contains("OAuth endpoint"), "{error}");
             assert!(Endpoints::new(api, iam, Some("https://auth.yandexcloud.kz")).is_ok());

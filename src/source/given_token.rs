@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::secret_file;
 use crate::cache::Digest;
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Error, Result};
-use crate::private_file;
 
 const WHAT: &str = "the IAM token file";
 
@@ -32,10 +32,7 @@ impl GivenToken {
     pub fn new(text: &str, origin: String) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::Value {
-                origin,
-                problem: "does not hold an IAM token".into(),
-            });
+            return Err(Error::Value { origin, problem: "does not hold an IAM token".into() });
         }
         if is_oauth_token(text) {
             return Err(Error::Value {
@@ -43,24 +40,12 @@ impl GivenToken {
                 problem: "holds an OAuth token; an IAM token (`t1.…`) is needed".into(),
             });
         }
-        Ok(Self {
-            token: IamToken(Secret::new(text.to_owned())),
-            origin,
-        })
+        Ok(Self { token: IamToken(Secret::new(text.to_owned())), origin })
     }
 
     /// Reads a token from a file, as it is now.
     pub fn read(path: &Path) -> Result<Self> {
-        let content =
-            private_file::read_users_secret(path, LIMIT).map_err(|problem| match problem {
-                Ok(mode) => Error::IdentityFile {
-                    what: WHAT,
-                    problem: format!("can be read by others (mode {mode:04o})"),
-                    hint: format!("run `{}`", private_file::chmod_command(path)),
-                    path: path.into(),
-                },
-                Err(error) => Error::unreadable(WHAT, path, &error),
-            })?;
+        let content = secret_file::read(WHAT, path, LIMIT)?;
         let text = std::str::from_utf8(&content).unwrap_or_default();
         Self::new(text, format!("{WHAT} `{}`", path.display()))
     }
@@ -79,10 +64,7 @@ impl GivenToken {
             expires_at: now.plus(ASSUMED_LIFE),
             clock_offset: Offset::default(),
         };
-        Credential {
-            secret: self.token.clone(),
-            lifetime,
-        }
+        Credential { secret: self.token.clone(), lifetime }
     }
 }
 
@@ -100,10 +82,7 @@ mod tests {
     fn what_is_no_iam_token_is_refused_before_it_is_sent() {
         for bad in ["", " \n", "t1.a b.c", "t1.ключ", "y0_AgAAAA"] {
             let error = GivenToken::new(bad, "YC_TOKEN".into()).unwrap_err();
-            assert!(
-                bad.trim().is_empty() || !error.to_string().contains(bad.trim()),
-                "{error}"
-            );
+            assert!(bad.trim().is_empty() || !error.to_string().contains(bad.trim()), "{error}");
         }
         assert!(GivenToken::new("t1.abc.def\n", "YC_TOKEN".into()).is_ok());
     }

@@ -40,14 +40,8 @@ impl Obtain for IamTokenWish<'_> {
     type Secret = IamToken;
 
     fn key(&self) -> Key {
-        let Source {
-            identity,
-            endpoints,
-            ..
-        } = self.0;
-        identity
-            .contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str()))
-            .build()
+        let Source { identity, endpoints, .. } = self.0;
+        identity.contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str())).build()
     }
 
     fn what(&self) -> String {
@@ -73,15 +67,8 @@ impl IamTokenWish<'_> {
         let what = self.what();
         let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
         let assertion = key.assertion(broker.clock().now())?;
-        let body = Body::Json(Zeroizing::new(
-            json!({ "jwt": assertion.expose() }).to_string(),
-        ));
-        let request = Request {
-            what: &what,
-            path: "/iam/v1/tokens",
-            body,
-            headers: &[],
-        };
+        let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
+        let request = Request { what: &what, path: "/iam/v1/tokens", body, headers: &[] };
         let reply = self.0.http.client(&endpoint, &what)?.send(&request).await?;
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
@@ -106,10 +93,7 @@ impl IamTokenWish<'_> {
             expires_at: expires_at.min(server_now.plus(LONGEST_LIFE)),
             clock_offset: reply.clock_offset,
         };
-        Ok(Credential {
-            secret: IamToken(answer.iam_token),
-            lifetime,
-        })
+        Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
     }
 }
 

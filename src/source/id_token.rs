@@ -48,11 +48,7 @@ impl Obtain for IdTokenWish<'_> {
     type Secret = IdToken;
 
     fn key(&self) -> Key {
-        let Source {
-            identity,
-            endpoints,
-            ..
-        } = self.source;
+        let Source { identity, endpoints, .. } = self.source;
         identity
             .contribute(
                 Key::of("id-token")
@@ -70,10 +66,7 @@ impl Obtain for IdTokenWish<'_> {
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         let iam_wish = IamTokenWish(self.source);
-        let client = self
-            .source
-            .http
-            .client(&self.source.endpoints.oauth, &self.what())?;
+        let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
         let actor = match broker.cached(&iam_wish, LEAST_LIFE) {
             Some(actor) => actor,
             None => {
@@ -87,9 +80,7 @@ impl Obtain for IdTokenWish<'_> {
         let reply = self.exchange(&client, &actor.secret).await?;
         let reply = if reply.status == 401 && !broker.is_news(actor.lifetime.obtained_at) {
             // The IAM token from the cache has been revoked, or its key has. A new one tells which.
-            let actor = broker
-                .miss(&iam_wish, LEAST_LIFE, Some(&actor.secret))
-                .await?;
+            let actor = broker.miss(&iam_wish, LEAST_LIFE, Some(&actor.secret)).await?;
             self.exchange(&client, &actor.secret).await?
         } else {
             reply
@@ -139,47 +130,31 @@ impl IdTokenWish<'_> {
             problem,
             hint: "check the endpoints; if they are right, report this to the cloud's support with the time of the request".into(),
         })?;
-        Ok(Credential {
-            secret: IdToken(token),
-            lifetime,
-        })
+        Ok(Credential { secret: IdToken(token), lifetime })
     }
 
     /// Whether this is the token that was asked for, and alive by the server's clock.
     fn check(&self, token: &str, reply: &Reply) -> std::result::Result<Lifetime, String> {
         let claims = Claims::read(token)?;
-        let Self {
-            service_account,
-            audience,
-            ..
-        } = self;
+        let Self { service_account, audience, .. } = self;
         match &claims.sub {
             Some(sub) if sub == service_account => {}
             Some(sub) => {
-                return Err(format!(
-                    "it is for service account `{sub}`, not `{service_account}`"
-                ));
+                return Err(format!("it is for service account `{sub}`, not `{service_account}`"));
             }
             None => return Err("it names no subject".into()),
         }
         if !claims.aud.contains(audience) {
-            return Err(format!(
-                "it is for audience {}, not `{audience}`",
-                claims.aud
-            ));
+            return Err(format!("it is for audience {}, not `{audience}`", claims.aud));
         }
         let server_now = reply.received_at.shifted(reply.clock_offset);
         let expires_at = claims.expires_at().ok_or("it has no expiration time")?;
         if expires_at <= server_now {
-            return Err(format!(
-                "it has expired at {expires_at}, and it is {server_now}"
-            ));
+            return Err(format!("it has expired at {expires_at}, and it is {server_now}"));
         }
         match claims.issued_at() {
             Some(issued_at) if issued_at > server_now.plus(LEEWAY) => {
-                return Err(format!(
-                    "it is issued at {issued_at}, and it is only {server_now}"
-                ));
+                return Err(format!("it is issued at {issued_at}, and it is only {server_now}"));
             }
             Some(issued_at) if issued_at >= expires_at => {
                 return Err("it expires before it is issued".into());

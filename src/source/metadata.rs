@@ -42,10 +42,7 @@ struct Answer {
 impl Metadata {
     /// The service at `host[:port]`.
     pub fn at(address: &str, chosen: bool) -> Result<Self> {
-        Ok(Self {
-            endpoint: Endpoint::metadata(address)?,
-            chosen,
-        })
+        Ok(Self { endpoint: Endpoint::metadata(address)?, chosen })
     }
 
     /// The service's address.
@@ -56,15 +53,8 @@ impl Metadata {
 
     /// Asks for an IAM token.
     pub async fn fetch(&self, http: &Http) -> Result<Credential<IamToken>> {
-        let what = format!(
-            "an IAM token from the metadata service at {}",
-            self.endpoint.host()
-        );
-        let connect_timeout = if self.chosen {
-            CONNECT_TIMEOUT
-        } else {
-            PROBE_TIMEOUT
-        };
+        let what = format!("an IAM token from the metadata service at {}", self.endpoint.host());
+        let connect_timeout = if self.chosen { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
         let client = http.metadata_client(&self.endpoint, connect_timeout)?;
         let request = Request {
             what: &what,
@@ -91,21 +81,11 @@ impl Metadata {
             Err(Error::Unreached { problem, .. }) if !self.chosen => {
                 return Err(nothing_else(&problem));
             }
-            Err(Error::Unreached {
-                what,
-                code,
-                problem,
-                ..
-            }) => {
+            Err(Error::Unreached { what, code, problem, .. }) => {
                 let hint =
                     "this identity works inside Yandex Cloud only; elsewhere give `--key-file`"
                         .into();
-                return Err(Error::Unreached {
-                    what,
-                    code,
-                    problem,
-                    hint,
-                });
+                return Err(Error::Unreached { what, code, problem, hint });
             }
             Err(error) => return Err(error),
         };
@@ -130,11 +110,7 @@ impl Metadata {
             status => {
                 let hint =
                     "check that the machine's metadata options allow tokens (`gce-http-token`)";
-                return Err(refused(
-                    Code::SourceDenied,
-                    format!("it answered {status}"),
-                    hint,
-                ));
+                return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
             }
         }
         let answer: Answer = serde_json::from_slice(&reply.body).map_err(|_| Error::Unreached {
@@ -149,10 +125,7 @@ impl Metadata {
             expires_at: reply.received_at.shifted(reply.clock_offset).plus(life),
             clock_offset: reply.clock_offset,
         };
-        Ok(Credential {
-            secret: IamToken(answer.access_token),
-            lifetime,
-        })
+        Ok(Credential { secret: IamToken(answer.access_token), lifetime })
     }
 }
 

@@ -18,6 +18,7 @@ mod iam_token;
 mod id_token;
 mod metadata;
 mod refusal;
+mod secret_file;
 
 use std::path::Path;
 
@@ -126,12 +127,12 @@ impl Identity {
                 .with("identity", "authorized-key")
                 .with("key", &authorized.id)
                 .with("key's service account", &authorized.service_account_id),
-            Self::GivenToken(given) => key
-                .with("identity", "iam-token")
-                .with("token", &given.digest().to_hex()),
-            Self::Metadata(metadata) => key
-                .with("identity", "metadata")
-                .with("address", metadata.address()),
+            Self::GivenToken(given) => {
+                key.with("identity", "iam-token").with("token", &given.digest().to_hex())
+            }
+            Self::Metadata(metadata) => {
+                key.with("identity", "metadata").with("address", metadata.address())
+            }
         }
     }
 }
@@ -146,8 +147,7 @@ fn given_in_environment(env: &Env) -> Result<Option<GivenToken>> {
 }
 
 fn metadata_address(env: &Env) -> String {
-    env.get(env::YC_METADATA_ADDR)
-        .unwrap_or_else(|| DEFAULT_ADDRESS.into())
+    env.get(env::YC_METADATA_ADDR).unwrap_or_else(|| DEFAULT_ADDRESS.into())
 }
 
 #[cfg(test)]
@@ -159,13 +159,9 @@ mod tests {
     const KEY: &str = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
 
     fn found(variables: &[(&'static str, &str)]) -> String {
-        let variables: HashMap<_, _> = variables
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect();
-        Identity::open(None, &Env::Fake(variables))
-            .unwrap()
-            .describe()
+        let variables: HashMap<_, _> =
+            variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Identity::open(None, &Env::Fake(variables)).unwrap().describe()
     }
 
     #[test]
@@ -174,16 +170,10 @@ mod tests {
         let iam = ("YC_IAM_TOKEN", "t1.a.b");
         let token = ("YC_TOKEN", "t1.a.b");
         let key = ("YC_SERVICE_ACCOUNT_KEY_FILE", KEY);
-        assert_eq!(
-            found(&[ours, iam, token, key]),
-            "the IAM token of YC_ID_TOKEN_IAM_TOKEN"
-        );
+        assert_eq!(found(&[ours, iam, token, key]), "the IAM token of YC_ID_TOKEN_IAM_TOKEN");
         assert_eq!(found(&[iam, token, key]), "the IAM token of YC_IAM_TOKEN");
         assert_eq!(found(&[token, key]), "the IAM token of YC_TOKEN");
-        assert_eq!(
-            found(&[key]),
-            "authorized key `ajek` of service account `ajes`"
-        );
+        assert_eq!(found(&[key]), "authorized key `ajek` of service account `ajes`");
         assert_eq!(found(&[]), "the metadata service at http://169.254.169.254");
         assert_eq!(
             found(&[("YC_METADATA_ADDR", "127.0.0.1:81")]),

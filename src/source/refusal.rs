@@ -40,10 +40,7 @@ impl Refusal {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
         let body = body.unwrap_or_default();
-        let said = body
-            .error_description
-            .or(body.message)
-            .or_else(|| body.error.clone());
+        let said = body.error_description.or(body.message).or_else(|| body.error.clone());
         let request_id = body
             .details
             .into_iter()
@@ -69,12 +66,7 @@ impl Refusal {
             (404, _) => Code::SourceNotFound,
             _ => Code::SourceRefused,
         };
-        Ok(Self {
-            status: reply.status,
-            code,
-            reason,
-            request_id,
-        })
+        Ok(Self { status: reply.status, code, reason, request_id })
     }
 
     /// The error a user meets.
@@ -132,10 +124,7 @@ fn scrubbed(text: &str) -> String {
         out.push_str(if secret { "[redacted]" } else { word });
         rest = after;
     }
-    let end = out
-        .char_indices()
-        .nth(REASON_LIMIT)
-        .map_or(out.len(), |(at, _)| at);
+    let end = out.char_indices().nth(REASON_LIMIT).map_or(out.len(), |(at, _)| at);
     out.truncate(end);
     out.trim().trim_end_matches('.').to_owned()
 }
@@ -186,10 +175,8 @@ mod tests {
             error(403, status).to_string(),
             "cannot get a token: Permission denied (request id e38e)"
         );
-        let oauth = error(
-            400,
-            r#"{"error":"invalid_grant","error_description":"actor token expired"}"#,
-        );
+        let oauth =
+            error(400, r#"{"error":"invalid_grant","error_description":"actor token expired"}"#);
         assert_eq!(
             oauth.to_string(),
             "cannot get a token: actor token expired (request id from-header)"

@@ -18,27 +18,12 @@ fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     assert_eq!(entries.len(), 1, "{case}");
     spoil(&entries[0]);
     let token = sandbox.run(TOKEN).ok();
-    assert_eq!(
-        claims(token.trim())["sub"],
-        sandbox.account.as_str(),
-        "{case}"
-    );
-    assert_eq!(
-        sandbox.token_requests().1,
-        asked + 1,
-        "it was not used: {case}"
-    );
+    assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
+    assert_eq!(sandbox.token_requests().1, asked + 1, "it was not used: {case}");
     assert_eq!(sandbox.run(TOKEN).ok(), token, "{case}");
-    assert_eq!(
-        sandbox.token_requests().1,
-        asked + 1,
-        "it was mended: {case}"
-    );
+    assert_eq!(sandbox.token_requests().1, asked + 1, "it was mended: {case}");
     let metadata = fs::symlink_metadata(&entries[0]).unwrap();
-    assert!(
-        metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600,
-        "{case}"
-    );
+    assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{case}");
 }
 
 #[test]
@@ -88,13 +73,7 @@ fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
     });
     assert_mended(&sandbox, "a pipe", |entry| {
         fs::remove_file(entry).unwrap();
-        assert!(
-            Command::new("mkfifo")
-                .arg(entry)
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("mkfifo").arg(entry).status().unwrap().success());
     });
     assert_mended(&sandbox, "a folder", |entry| {
         fs::remove_file(entry).unwrap();
@@ -125,14 +104,7 @@ fn an_entry_of_someone_else_is_not_used() {
     );
     let first = sandbox.run(TOKEN).ok();
     let mut shell = sandbox.other_command("unshare");
-    shell.args([
-        "--user",
-        "--map-root-user",
-        "--map-auto",
-        "sh",
-        "-c",
-        &script,
-    ]);
+    shell.args(["--user", "--map-root-user", "--map-auto", "sh", "-c", &script]);
     if rustix::process::geteuid().is_root() {
         shell = sandbox.other_command("sh");
         shell.args(["-c", &script]);
@@ -146,14 +118,7 @@ fn an_open_cache_folder_is_closed() {
     sandbox.run(TOKEN).ok();
     fs::set_permissions(sandbox.cache_folder(), Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["token", "--audience", "another"]).ok();
-    assert_eq!(
-        fs::metadata(sandbox.cache_folder())
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(sandbox.cache_folder()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
@@ -195,12 +160,7 @@ fn a_home_that_cannot_be_written_still_gives_a_token() {
         "mount --bind -o ro {home} {home} && mount -o remount,bind,ro {home} && {PROGRAM} {}",
         TOKEN.join(" ")
     );
-    assert!(
-        sandbox
-            .finish(in_own_mounts(&sandbox, &script))
-            .ok()
-            .starts_with("eyJ")
-    );
+    assert!(sandbox.finish(in_own_mounts(&sandbox, &script)).ok().starts_with("eyJ"));
     sandbox.set("HOME", "/proc/nonexistent");
     sandbox.run(TOKEN).ok();
     sandbox.set("HOME", "/dev/null");
@@ -228,26 +188,16 @@ fn a_full_disk_still_gives_a_token_and_keeps_the_old_entry() {
     }
     let outcome = sandbox.finish(in_own_mounts(&sandbox, &script));
     assert!(outcome.status.success(), "{outcome:?}");
-    assert!(
-        outcome
-            .stderr
-            .trim()
-            .lines()
-            .all(|line| line.starts_with("head:")),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.trim().lines().all(|line| line.starts_with("head:")), "{outcome:?}");
 }
 
 #[test]
 fn whatever_changes_the_answer_changes_the_key() {
     let sandbox = Sandbox::new();
     let other_account = sandbox.cloud.add_service_account("other", "b1gfolder");
-    sandbox
-        .cloud
-        .grant_token_creator(&other_account, &sandbox.account);
-    let second_key = sandbox
-        .cloud
-        .add_authorized_key(&sandbox.account, yc_id_token::emulator::KeySize::Rsa2048);
+    sandbox.cloud.grant_token_creator(&other_account, &sandbox.account);
+    let second_key =
+        sandbox.cloud.add_authorized_key(&sandbox.account, yc_id_token::emulator::KeySize::Rsa2048);
     sandbox.write_secret("second.json", &second_key.to_json());
     let other_oauth = sandbox.cloud.url().replace("127.0.0.1", "localhost");
     let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -287,20 +237,12 @@ fn whatever_changes_the_answer_changes_the_key() {
         );
         let claims = claims(token.trim());
         assert_eq!(claims["aud"], same[index][1]);
-        let account = if index == 2 {
-            &other_account
-        } else {
-            &sandbox.account
-        };
+        let account = if index == 2 { &other_account } else { &sandbox.account };
         assert_eq!(claims["sub"], account.as_str());
     }
     let asked = sandbox.token_requests();
     let again: Vec<String> = same.iter().map(|arguments| run(arguments)).collect();
-    assert_eq!(
-        (again, sandbox.token_requests()),
-        (first, asked),
-        "and each has its own entry"
-    );
+    assert_eq!((again, sandbox.token_requests()), (first, asked), "and each has its own entry");
 }
 
 #[test]
@@ -308,9 +250,7 @@ fn a_key_file_that_was_exchanged_is_another_identity() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "a"]).ok();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
-    let key = sandbox
-        .cloud
-        .add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
+    let key = sandbox.cloud.add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
     sandbox.write_secret("key.json", &key.to_json());
     assert_eq!(
         claims(sandbox.run(&["token", "--audience", "a"]).ok().trim())["sub"],

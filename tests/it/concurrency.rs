@@ -14,36 +14,22 @@ const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 static CROWD: Mutex<()> = Mutex::new(());
 
 fn start(sandbox: &Sandbox, arguments: &[&str]) -> Child {
-    sandbox
-        .command(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    sandbox.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn crowd(sandbox: &Sandbox) -> Vec<crate::sandbox::Outcome> {
-    let _alone = CROWD
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // A request that takes this long is still under way when the last process starts.
-    sandbox
-        .cloud
-        .delay(Route::TokenExchange, Duration::from_secs(2));
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let children: Vec<Child> = (0..200).map(|_| start(sandbox, TOKEN)).collect();
-    children
-        .into_iter()
-        .map(|child| sandbox.outcome(child))
-        .collect()
+    children.into_iter().map(|child| sandbox.outcome(child)).collect()
 }
 
 #[test]
 fn two_hundred_processes_on_an_empty_cache_are_one_call_to_each_endpoint() {
     let sandbox = Sandbox::new();
-    let mut tokens: Vec<String> = crowd(&sandbox)
-        .into_iter()
-        .map(crate::sandbox::Outcome::ok)
-        .collect();
+    let mut tokens: Vec<String> =
+        crowd(&sandbox).into_iter().map(crate::sandbox::Outcome::ok).collect();
     tokens.dedup();
     assert_eq!(tokens.len(), 1, "everyone has the same token");
     assert_eq!(sandbox.token_requests(), (1, 1));
@@ -52,19 +38,11 @@ fn two_hundred_processes_on_an_empty_cache_are_one_call_to_each_endpoint() {
 #[test]
 fn two_hundred_processes_share_one_refusal() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .revoke_token_creator(&sandbox.account, &sandbox.account);
-    let mut failures: Vec<_> = crowd(&sandbox)
-        .into_iter()
-        .map(|outcome| outcome.fails(4, "E_SOURCE_DENIED"))
-        .collect();
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+    let mut failures: Vec<_> =
+        crowd(&sandbox).into_iter().map(|outcome| outcome.fails(4, "E_SOURCE_DENIED")).collect();
     failures.dedup();
-    assert_eq!(
-        failures.len(),
-        1,
-        "everyone is told the same, with the same request id"
-    );
+    assert_eq!(failures.len(), 1, "everyone is told the same, with the same request id");
     assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
@@ -72,13 +50,9 @@ fn two_hundred_processes_share_one_refusal() {
 fn two_hundred_processes_that_want_a_new_token_share_one_new_token() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
-    sandbox
-        .cloud
-        .delay(Route::TokenExchange, Duration::from_secs(2));
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--force-refresh"]).copied().collect();
-    let _alone = CROWD
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let children: Vec<Child> = (0..50).map(|_| start(&sandbox, &arguments)).collect();
     for child in children {
         assert_ne!(sandbox.outcome(child).ok(), old);
@@ -96,10 +70,7 @@ fn different_audiences_share_the_one_iam_token() {
         .map(|audience| start(&sandbox, &["token", "--audience", audience]))
         .collect();
     for (child, audience) in children.into_iter().zip(&audiences) {
-        assert_eq!(
-            claims(sandbox.outcome(child).ok().trim())["aud"],
-            audience.as_str()
-        );
+        assert_eq!(claims(sandbox.outcome(child).ok().trim())["aud"], audience.as_str());
     }
     assert_eq!(sandbox.token_requests(), (1, 20));
 }
@@ -107,56 +78,34 @@ fn different_audiences_share_the_one_iam_token() {
 #[test]
 fn six_runs_of_a_failing_plugin_are_one_call() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .revoke_token_creator(&sandbox.account, &sandbox.account);
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let first = sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED");
     for _ in 0..5 {
-        assert_eq!(
-            sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED"),
-            first,
-            "in the same words"
-        );
+        assert_eq!(sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED"), first, "in the same words");
     }
     assert_eq!(sandbox.token_requests(), (1, 1));
 
     let sandbox = Sandbox::new();
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
-    let arguments: Vec<&str> = TOKEN
-        .iter()
-        .chain(&["--timeout", "300ms"])
-        .copied()
-        .collect();
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
     for _ in 0..6 {
         sandbox.run(&arguments).fails(6, "E_TIMEOUT");
     }
-    assert_eq!(
-        sandbox.token_requests(),
-        (1, 0),
-        "a server that hangs costs its time once"
-    );
+    assert_eq!(sandbox.token_requests(), (1, 0), "a server that hangs costs its time once");
 }
 
 #[test]
 fn a_failure_is_forgotten_by_force_by_a_change_of_settings_and_by_success() {
     let sandbox = Sandbox::new();
     let refuse = || {
-        sandbox
-            .cloud
-            .revoke_token_creator(&sandbox.account, &sandbox.account);
+        sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     };
     let with = |more: &[&str]| sandbox.run(&TOKEN.iter().chain(more).copied().collect::<Vec<_>>());
     refuse();
     with(&[]).fails(4, "E_SOURCE_DENIED");
     with(&["--timeout", "19s"]).fails(4, "E_SOURCE_DENIED");
-    assert_eq!(
-        sandbox.cloud.count(Route::TokenExchange),
-        2,
-        "other settings, another try"
-    );
-    sandbox
-        .cloud
-        .grant_token_creator(&sandbox.account, &sandbox.account);
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "other settings, another try");
+    sandbox.cloud.grant_token_creator(&sandbox.account, &sandbox.account);
     with(&["--force-refresh"]).ok();
     with(&[]).ok();
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 3);
@@ -175,28 +124,14 @@ fn a_valid_token_outlives_a_failing_refresh() {
     });
     let first = sandbox.run(TOKEN).ok();
     make_older(&sandbox, 40);
-    sandbox
-        .cloud
-        .always(Route::TokenExchange, Some(Fault::Status(403)));
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     for _ in 0..3 {
-        assert_eq!(
-            sandbox.run(TOKEN).ok(),
-            first,
-            "the old one, without a word"
-        );
+        assert_eq!(sandbox.run(TOKEN).ok(), first, "the old one, without a word");
     }
-    assert_eq!(
-        sandbox.cloud.count(Route::TokenExchange),
-        2,
-        "and one try for all of them"
-    );
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "and one try for all of them");
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--force-refresh"]).copied().collect();
     sandbox.run(&arguments).fails(4, "E_SOURCE_DENIED");
-    assert_eq!(
-        sandbox.run(TOKEN).ok(),
-        first,
-        "a failed refresh by force destroys nothing either"
-    );
+    assert_eq!(sandbox.run(TOKEN).ok(), first, "a failed refresh by force destroys nothing either");
     make_older(&sandbox, 30);
     sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED");
 }
@@ -206,11 +141,7 @@ fn a_token_past_its_hard_point_is_replaced_before_answering() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(TOKEN).ok();
     make_older(&sandbox, 3600 - 310);
-    assert_eq!(
-        sandbox.run(TOKEN).ok(),
-        first,
-        "five minutes and ten seconds are left"
-    );
+    assert_eq!(sandbox.run(TOKEN).ok(), first, "five minutes and ten seconds are left");
     make_older(&sandbox, 20);
     assert_ne!(sandbox.run(TOKEN).ok(), first, "less than five minutes");
     assert_eq!(sandbox.token_requests(), (1, 2));
@@ -221,45 +152,25 @@ fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || {
-        sandbox.cloud.count(Route::TokenExchange) == 1
-    });
+    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
     let follower = start(&sandbox, TOKEN);
     leader.kill().unwrap();
     leader.wait().unwrap();
     sandbox.outcome(follower).ok();
-    assert_eq!(
-        sandbox.cloud.count(Route::TokenExchange),
-        2,
-        "the next one took over"
-    );
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "the next one took over");
 }
 
 #[test]
 fn a_leader_that_hangs_is_named_when_the_time_is_up() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .always(Route::TokenExchange, Some(Fault::Stall));
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || {
-        sandbox.cloud.count(Route::TokenExchange) == 1
-    });
-    let stop = Command::new("kill")
-        .args(["-STOP", &leader.id().to_string()])
-        .status()
-        .unwrap();
+    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
     assert!(stop.success());
-    let arguments: Vec<&str> = TOKEN
-        .iter()
-        .chain(&["--timeout", "300ms"])
-        .copied()
-        .collect();
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
     let (message, hint) = sandbox.run(&arguments).fails(6, "E_LOCK");
-    assert!(
-        message.contains(&format!("another process (process {})", leader.id())),
-        "{message}"
-    );
+    assert!(message.contains(&format!("another process (process {})", leader.id())), "{message}");
     assert!(hint.contains(".lock`"), "{hint}");
     leader.kill().unwrap();
     leader.wait().unwrap();
@@ -268,9 +179,7 @@ fn a_leader_that_hangs_is_named_when_the_time_is_up() {
 /// Makes the cached ID token look as if it had been obtained so many seconds earlier.
 fn make_older(sandbox: &Sandbox, seconds: i64) {
     let entries = sandbox.entries("id-token");
-    let [entry] = &entries[..] else {
-        panic!("one entry: {entries:?}")
-    };
+    let [entry] = &entries[..] else { panic!("one entry: {entries:?}") };
     let text = std::fs::read_to_string(entry).unwrap();
     let mut body: serde_json::Value =
         serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();

@@ -11,30 +11,12 @@ use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
     let sandbox = Sandbox::new();
     let shown = sandbox.run(&["demo"]);
-    assert!(
-        shown.status.success() && shown.stderr.is_empty(),
-        "{shown:?}"
-    );
-    let answer = shown
-        .stdout
-        .lines()
-        .find(|line| line.starts_with('{'))
-        .unwrap();
+    assert!(shown.status.success() && shown.stderr.is_empty(), "{shown:?}");
+    let answer = shown.stdout.lines().find(|line| line.starts_with('{')).unwrap();
     let answer: Value = serde_json::from_str(answer).unwrap();
-    assert_eq!(
-        claims(answer["status"]["token"].as_str().unwrap())["aud"],
-        "https://k8s.example"
-    );
-    assert!(
-        shown.stdout.contains("answered from the cache, 0 requests"),
-        "{}",
-        shown.stdout
-    );
-    assert!(
-        shown.stdout.contains("The token's signature is good"),
-        "{}",
-        shown.stdout
-    );
+    assert_eq!(claims(answer["status"]["token"].as_str().unwrap())["aud"], "https://k8s.example");
+    assert!(shown.stdout.contains("answered from the cache, 0 requests"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("The token's signature is good"), "{}", shown.stdout);
     assert!(!sandbox.cache_folder().exists());
 }
 
@@ -42,36 +24,20 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
 fn the_emulator_prints_how_to_point_the_helper_at_it_and_that_works() {
     for flags in [&[][..], &["--tls"]] {
         let sandbox = Sandbox::new();
-        let mut emulator = sandbox
-            .command(&["emulator"])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(emulator.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let mut exports: Vec<String> = lines
-            .by_ref()
-            .take_while(|line| !line.starts_with("Then try:"))
-            .collect();
+        let mut emulator =
+            sandbox.command(&["emulator"]).args(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(emulator.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut exports: Vec<String> =
+            lines.by_ref().take_while(|line| !line.starts_with("Then try:")).collect();
         exports.retain(|line| line.starts_with("  export "));
         let tried = lines.next().unwrap();
-        let script = format!(
-            "{}\n{}",
-            exports.join("\n"),
-            tried.replace("yc-id-token", PROGRAM)
-        );
+        let script = format!("{}\n{}", exports.join("\n"), tried.replace("yc-id-token", PROGRAM));
         let mut shell = sandbox.other_command("sh");
         shell.args(["-c", &script]);
         let decoded: Value = serde_json::from_str(&sandbox.finish(shell).ok()).unwrap();
         assert_eq!(decoded["aud"], "https://k8s.example");
-        let key_file = exports
-            .iter()
-            .find_map(|line| line.split_once("KEY_FILE="))
-            .unwrap()
-            .1
-            .to_owned();
+        let key_file =
+            exports.iter().find_map(|line| line.split_once("KEY_FILE=")).unwrap().1.to_owned();
         assert!(std::path::Path::new(&key_file).exists());
         assert!(
             Command::new("kill")
@@ -80,12 +46,7 @@ fn the_emulator_prints_how_to_point_the_helper_at_it_and_that_works() {
                 .unwrap()
                 .success()
         );
-        eventually("the emulator ends", || {
-            emulator.try_wait().unwrap().is_some()
-        });
-        assert!(
-            !std::path::Path::new(&key_file).exists(),
-            "the key goes with it"
-        );
+        eventually("the emulator ends", || emulator.try_wait().unwrap().is_some());
+        assert!(!std::path::Path::new(&key_file).exists(), "the key goes with it");
     }
 }

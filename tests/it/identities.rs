@@ -11,27 +11,19 @@ use crate::sandbox::{Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 
 fn token(sandbox: &Sandbox, arguments: &[&str]) -> String {
-    let arguments: Vec<&str> = ["token", "--audience", AUDIENCE]
-        .iter()
-        .chain(arguments)
-        .copied()
-        .collect();
+    let arguments: Vec<&str> =
+        ["token", "--audience", AUDIENCE].iter().chain(arguments).copied().collect();
     sandbox.run(&arguments).ok().trim().to_owned()
 }
 
 #[test]
 fn every_shape_of_key_file_works() {
     let sandbox = Sandbox::new();
-    let large = sandbox
-        .cloud
-        .add_authorized_key(&sandbox.account, KeySize::Rsa4096);
+    let large = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa4096);
     for (case, key) in [("2048", &sandbox.key), ("4096", &large)] {
         let snake: Value = serde_json::from_str(&key.to_json()).unwrap();
         let pem = snake["private_key"].as_str().unwrap();
-        assert!(
-            pem.starts_with("PLEASE DO NOT REMOVE THIS LINE!"),
-            "the vendor's first line"
-        );
+        assert!(pem.starts_with("PLEASE DO NOT REMOVE THIS LINE!"), "the vendor's first line");
         let bare = &pem[pem.find("-----BEGIN").unwrap()..];
         let camel =
             json!({ "id": key.id, "serviceAccountId": key.service_account_id, "privateKey": pem });
@@ -71,11 +63,7 @@ fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
             message.ends_with(&format!("can be read by others (mode {mode:04o})")),
             "{message}"
         );
-        let command = hint
-            .strip_prefix("run `")
-            .unwrap()
-            .strip_suffix('`')
-            .unwrap();
+        let command = hint.strip_prefix("run `").unwrap().strip_suffix('`').unwrap();
         let mut shell = sandbox.other_command("sh");
         shell.args(["-c", command]);
         sandbox.finish(shell).ok();
@@ -101,32 +89,21 @@ fn a_broken_key_file_is_told_in_words() {
                 .as_str(),
             "holds an RSA private key that is damaged",
         ),
-        (
-            key(elliptic).as_str(),
-            "holds a private key that is not RSA",
-        ),
+        (key(elliptic).as_str(), "holds a private key that is not RSA"),
     ] {
         let file = sandbox.write_secret("broken.json", content);
-        let (message, hint) = sandbox
-            .run(&["token", "--key-file", file.to_str().unwrap()])
-            .fails(3, "E_IDENTITY");
+        let (message, hint) =
+            sandbox.run(&["token", "--key-file", file.to_str().unwrap()]).fails(3, "E_IDENTITY");
         assert!(message.contains(problem), "{message}");
         assert!(hint.contains("yc iam key create"), "{hint}");
     }
-    let (message, _) = sandbox
-        .run(&["token", "--key-file", "absent.json"])
-        .fails(3, "E_CONFIG");
+    let (message, _) = sandbox.run(&["token", "--key-file", "absent.json"]).fails(3, "E_CONFIG");
     assert_eq!(
         message,
         "cannot read the authorized key file `absent.json`: no such file or directory"
     );
-    let (message, _) = sandbox
-        .run(&["token", "--key-file", "/"])
-        .fails(3, "E_CONFIG");
-    assert_eq!(
-        message,
-        "cannot read the authorized key file `/`: it is a directory"
-    );
+    let (message, _) = sandbox.run(&["token", "--key-file", "/"]).fails(3, "E_CONFIG");
+    assert_eq!(message, "cannot read the authorized key file `/`: it is a directory");
     assert_eq!(sandbox.token_requests(), (0, 0), "nothing was sent");
 }
 
@@ -136,10 +113,7 @@ fn a_key_need_not_touch_the_disk() {
     sandbox.write_secret("key", &sandbox.key.to_json());
     let mut shell = sandbox.other_command("bash");
     let program = crate::sandbox::PROGRAM;
-    shell.args([
-        "-c",
-        &format!("{program} token --audience {AUDIENCE} --key-file <(cat key)"),
-    ]);
+    shell.args(["-c", &format!("{program} token --audience {AUDIENCE} --key-file <(cat key)")]);
     assert_eq!(claims(sandbox.finish(shell).ok().trim())["aud"], AUDIENCE);
 }
 
@@ -152,58 +126,31 @@ fn an_iam_token_in_the_environment_or_a_file_works() {
     let file = sandbox.write_secret("iam-token", &format!("{iam_token}\n"));
     let direct = token(
         &sandbox,
-        &[
-            "--service-account",
-            &account,
-            "--iam-token-file",
-            file.to_str().unwrap(),
-        ],
+        &["--service-account", &account, "--iam-token-file", file.to_str().unwrap()],
     );
     assert_eq!(claims(&direct)["sub"], account.as_str());
     for variable in ["YC_ID_TOKEN_IAM_TOKEN", "YC_IAM_TOKEN", "YC_TOKEN"] {
-        let mut environment = sandbox.command(&[
-            "token",
-            "--audience",
-            variable,
-            "--service-account",
-            &account,
-        ]);
+        let mut environment =
+            sandbox.command(&["token", "--audience", variable, "--service-account", &account]);
         environment.env(variable, &iam_token);
-        assert_eq!(
-            claims(sandbox.finish(environment).ok().trim())["aud"],
-            variable
-        );
+        assert_eq!(claims(sandbox.finish(environment).ok().trim())["aud"], variable);
     }
     assert_eq!(sandbox.cloud.count(Route::IamToken), 0);
-    assert!(
-        sandbox.entries("iam-token").is_empty(),
-        "a token that was given is not kept"
-    );
+    assert!(sandbox.entries("iam-token").is_empty(), "a token that was given is not kept");
 }
 
 #[test]
 fn a_given_token_does_not_tell_the_service_account() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
-    sandbox.set(
-        "YC_IAM_TOKEN",
-        sandbox.cloud.issue_iam_token(&sandbox.account),
-    );
+    sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
     let (message, hint) = sandbox.run(&["token"]).fails(3, "E_MISSING");
-    assert!(
-        message.contains("the IAM token of YC_IAM_TOKEN does not tell it"),
-        "{message}"
-    );
+    assert!(message.contains("the IAM token of YC_IAM_TOKEN does not tell it"), "{message}");
     assert!(hint.contains("--service-account"));
     sandbox.keep_secret("y0_AgAAAAAverysecretoauth");
     sandbox.set("YC_IAM_TOKEN", "y0_AgAAAAAverysecretoauth");
-    let (message, _) = sandbox
-        .run(&["token", "--service-account", "aje"])
-        .fails(3, "E_CONFIG");
-    assert_eq!(
-        message,
-        "YC_IAM_TOKEN: holds an OAuth token; an IAM token (`t1.…`) is needed"
-    );
+    let (message, _) = sandbox.run(&["token", "--service-account", "aje"]).fails(3, "E_CONFIG");
+    assert_eq!(message, "YC_IAM_TOKEN: holds an OAuth token; an IAM token (`t1.…`) is needed");
 }
 
 #[test]
@@ -212,18 +159,10 @@ fn the_machines_own_account_works_and_never_through_a_proxy() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let account = sandbox.account.clone();
     sandbox.cloud.attach_to_instance(Some(&account));
-    sandbox.set(
-        "YC_METADATA_ADDR",
-        sandbox.cloud.url().trim_start_matches("http://").to_owned(),
-    );
-    for variable in [
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ] {
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    for variable in
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
         sandbox.set(variable, "http://127.0.0.1:1");
     }
     assert_eq!(
@@ -247,19 +186,9 @@ fn the_machines_own_account_works_and_never_through_a_proxy() {
 
     sandbox.cloud.attach_to_instance(None);
     let (message, hint) = sandbox
-        .run(&[
-            "token",
-            "--service-account",
-            &account,
-            "--identity",
-            "metadata",
-            "--force-refresh",
-        ])
+        .run(&["token", "--service-account", &account, "--identity", "metadata", "--force-refresh"])
         .fails(4, "E_SOURCE_NOT_FOUND");
-    assert!(
-        message.contains("no service account is attached to this machine"),
-        "{message}"
-    );
+    assert!(message.contains("no service account is attached to this machine"), "{message}");
     assert!(hint.contains("yc compute instance update"), "{hint}");
 }
 
@@ -270,28 +199,13 @@ fn off_cloud_without_any_identity_it_says_what_to_give() {
     sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
     for arguments in [&["token"][..], &["token", "--service-account", "aje1"]] {
         let (message, hint) = sandbox.run(arguments).fails(3, "E_MISSING");
-        assert!(
-            message.starts_with("no identity towards Yandex Cloud was found"),
-            "{message}"
-        );
-        assert!(
-            hint.contains("--key-file") && hint.contains("YC_IAM_TOKEN"),
-            "{hint}"
-        );
+        assert!(message.starts_with("no identity towards Yandex Cloud was found"), "{message}");
+        assert!(hint.contains("--key-file") && hint.contains("YC_IAM_TOKEN"), "{hint}");
     }
     let (message, hint) = sandbox
-        .run(&[
-            "token",
-            "--service-account",
-            "aje1",
-            "--identity",
-            "metadata",
-        ])
+        .run(&["token", "--service-account", "aje1", "--identity", "metadata"])
         .fails(6, "E_NETWORK");
-    assert!(
-        message.contains("cannot connect to 127.0.0.1:1"),
-        "{message}"
-    );
+    assert!(message.contains("cannot connect to 127.0.0.1:1"), "{message}");
     assert!(hint.contains("inside Yandex Cloud only"), "{hint}");
 }
 
@@ -300,36 +214,21 @@ fn what_is_set_for_another_tool_does_not_change_who_a_profile_is() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.configure("[profiles.prod]\nkey_file = \"~/key.json\"\n");
-    sandbox.set(
-        "YC_IAM_TOKEN",
-        sandbox.cloud.issue_iam_token("ajesomebodyelse"),
-    );
+    sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token("ajesomebodyelse"));
     sandbox.set("YC_TOKEN", "t1.some.thing");
     token(&sandbox, &["--profile", "prod"]);
-    assert_eq!(
-        sandbox.cloud.count(Route::IamToken),
-        1,
-        "the profile's key was used"
-    );
-    assert!(
-        sandbox.log().contains("from profile `prod`"),
-        "and -v says so"
-    );
+    assert_eq!(sandbox.cloud.count(Route::IamToken), 1, "the profile's key was used");
+    assert!(sandbox.log().contains("from profile `prod`"), "and -v says so");
 }
 
 #[test]
 fn a_revoked_key_and_a_missing_role_name_their_cure() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .revoke_token_creator(&sandbox.account, &sandbox.account);
-    let (message, hint) = sandbox
-        .run(&["token", "--audience", AUDIENCE])
-        .fails(4, "E_SOURCE_DENIED");
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+    let (message, hint) =
+        sandbox.run(&["token", "--audience", AUDIENCE]).fails(4, "E_SOURCE_DENIED");
     assert!(
-        message.starts_with(&format!(
-            "cannot get an ID token for audience `{AUDIENCE}`: "
-        )),
+        message.starts_with(&format!("cannot get an ID token for audience `{AUDIENCE}`: ")),
         "{message}"
     );
     assert!(message.contains("(request id "), "{message}");
@@ -341,24 +240,13 @@ fn a_revoked_key_and_a_missing_role_name_their_cure() {
 
     let sandbox = Sandbox::new();
     sandbox.cloud.revoke_authorized_key(&sandbox.key.id);
-    let (message, hint) = sandbox
-        .run(&["token", "--audience", AUDIENCE])
-        .fails(4, "E_SOURCE_AUTH");
-    assert!(
-        message.contains(&sandbox.key.id) && message.contains("(request id "),
-        "{message}"
-    );
+    let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(4, "E_SOURCE_AUTH");
+    assert!(message.contains(&sandbox.key.id) && message.contains("(request id "), "{message}");
     assert!(hint.contains("may be revoked"), "{hint}");
 
     let sandbox = Sandbox::new();
     let (message, hint) = sandbox
-        .run(&[
-            "token",
-            "--audience",
-            AUDIENCE,
-            "--service-account",
-            "ajeunknown",
-        ])
+        .run(&["token", "--audience", AUDIENCE, "--service-account", "ajeunknown"])
         .fails(4, "E_SOURCE_NOT_FOUND");
     assert!(message.contains("(request id "), "{message}");
     assert!(hint.contains("`ajeunknown` is not known there"), "{hint}");
@@ -371,11 +259,7 @@ fn a_revoked_iam_token_in_the_cache_is_replaced_without_a_word() {
     sandbox.cloud.revoke_iam_tokens();
     let fresh = sandbox.run(&["token", "--audience", "another"]).ok();
     assert_eq!(claims(fresh.trim())["aud"], "another");
-    assert_eq!(
-        sandbox.token_requests(),
-        (2, 3),
-        "refused once, a new IAM token, accepted"
-    );
+    assert_eq!(sandbox.token_requests(), (2, 3), "refused once, a new IAM token, accepted");
 }
 
 #[test]
@@ -388,8 +272,6 @@ fn the_address_of_iam_is_found_by_the_api_endpoint() {
     token(&sandbox, &["--endpoint", &api]);
     assert_eq!(sandbox.cloud.count(Route::Endpoints), 1, "and not on a hit");
     sandbox.unset("YC_ID_TOKEN_OAUTH_ENDPOINT");
-    let (_, hint) = sandbox
-        .run(&["token", "--endpoint", &api])
-        .fails(3, "E_MISSING");
+    let (_, hint) = sandbox.run(&["token", "--endpoint", &api]).fails(3, "E_MISSING");
     assert!(hint.contains("--oauth-endpoint"), "{hint}");
 }

@@ -17,10 +17,7 @@ const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
 fn exec_info(version: &str, spec: &Value) -> String {
     // client-go ends it with a newline.
-    format!(
-        "{}\n",
-        json!({ "kind": "ExecCredential", "apiVersion": version, "spec": spec })
-    )
+    format!("{}\n", json!({ "kind": "ExecCredential", "apiVersion": version, "spec": spec }))
 }
 
 #[test]
@@ -57,11 +54,8 @@ fn the_answer_is_one_json_document_with_exactly_what_clients_read() {
 fn the_version_is_the_one_that_is_asked_for() {
     let mut sandbox = Sandbox::new();
     let version = |sandbox: &Sandbox, arguments: &[&str]| {
-        let arguments: Vec<&str> = ["kubectl", "--audience", AUDIENCE]
-            .iter()
-            .chain(arguments)
-            .copied()
-            .collect();
+        let arguments: Vec<&str> =
+            ["kubectl", "--audience", AUDIENCE].iter().chain(arguments).copied().collect();
         let answer: Value = serde_json::from_str(&sandbox.run(&arguments).ok()).unwrap();
         answer["apiVersion"].as_str().unwrap().to_owned()
     };
@@ -71,37 +65,21 @@ fn the_version_is_the_one_that_is_asked_for() {
         "nothing is asked: the JavaScript client sets no variable"
     );
     for asked in [V1, V1BETA1] {
-        sandbox.set(
-            "KUBERNETES_EXEC_INFO",
-            exec_info(asked, &json!({ "interactive": false })),
-        );
+        sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({ "interactive": false })));
         assert_eq!(version(&sandbox, &[]), asked);
     }
-    assert_eq!(
-        version(&sandbox, &["--api-version", "v1"]),
-        V1,
-        "the flag wins"
-    );
+    assert_eq!(version(&sandbox, &["--api-version", "v1"]), V1, "the flag wins");
     assert_eq!(version(&sandbox, &["--api-version", V1]), V1);
-    assert_eq!(
-        sandbox.token_requests(),
-        (1, 1),
-        "one token serves all versions"
-    );
+    assert_eq!(sandbox.token_requests(), (1, 1), "one token serves all versions");
 }
 
 #[test]
 fn an_unknown_version_is_refused_in_one_clear_line() {
     let mut sandbox = Sandbox::new();
-    for asked in [
-        "client.authentication.k8s.io/v1alpha1",
-        "example.io/v1",
-        "v1",
-    ] {
+    for asked in ["client.authentication.k8s.io/v1alpha1", "example.io/v1", "v1"] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({})));
-        let (message, hint) = sandbox
-            .run(&["kubectl", "--audience", AUDIENCE])
-            .fails(3, "E_EXEC_INFO");
+        let (message, hint) =
+            sandbox.run(&["kubectl", "--audience", AUDIENCE]).fails(3, "E_EXEC_INFO");
         assert_eq!(
             message,
             format!("KUBERNETES_EXEC_INFO asks for apiVersion `{asked}`, which is not known here")
@@ -109,9 +87,7 @@ fn an_unknown_version_is_refused_in_one_clear_line() {
         assert!(hint.contains(V1));
     }
     sandbox.unset("KUBERNETES_EXEC_INFO");
-    sandbox
-        .run(&["kubectl", "--audience", AUDIENCE, "--api-version", "v2"])
-        .fails(2, "E_USAGE");
+    sandbox.run(&["kubectl", "--audience", AUDIENCE, "--api-version", "v2"]).fails(2, "E_USAGE");
     assert_eq!(sandbox.token_requests(), (0, 0));
 }
 
@@ -128,21 +104,11 @@ fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
         let answer: Value = serde_json::from_str(&sandbox.run(arguments).ok()).unwrap();
         claims(answer["status"]["token"].as_str().unwrap())["aud"].clone()
     };
-    sandbox.set(
-        "KUBERNETES_EXEC_INFO",
-        with_cluster(&json!({ "audience": "east" })),
-    );
+    sandbox.set("KUBERNETES_EXEC_INFO", with_cluster(&json!({ "audience": "east" })));
     assert_eq!(audience(&sandbox, &["kubectl"]), "east");
-    sandbox.set(
-        "KUBERNETES_EXEC_INFO",
-        with_cluster(&json!({ "audience": "west" })),
-    );
+    sandbox.set("KUBERNETES_EXEC_INFO", with_cluster(&json!({ "audience": "west" })));
     assert_eq!(audience(&sandbox, &["kubectl"]), "west");
-    assert_eq!(
-        audience(&sandbox, &["kubectl", "--audience", "mine"]),
-        "mine",
-        "the flag wins"
-    );
+    assert_eq!(audience(&sandbox, &["kubectl", "--audience", "mine"]), "mine", "the flag wins");
     sandbox
         .configure("[defaults]\naudience = \"anywhere\"\n[profiles.prod]\naudience = \"prod\"\n");
     assert_eq!(
@@ -150,10 +116,7 @@ fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
         "west",
         "a cluster knows itself better than the defaults"
     );
-    assert_eq!(
-        audience(&sandbox, &["kubectl", "--profile", "prod"]),
-        "prod"
-    );
+    assert_eq!(audience(&sandbox, &["kubectl", "--profile", "prod"]), "prod");
     sandbox.set("KUBERNETES_EXEC_INFO", with_cluster(&Value::Null));
     assert_eq!(audience(&sandbox, &["kubectl"]), "anywhere");
 }
@@ -177,10 +140,7 @@ fn without_an_audience_it_says_where_to_set_one() {
     }
     sandbox.set(
         "KUBERNETES_EXEC_INFO",
-        exec_info(
-            V1,
-            &json!({ "cluster": { "config": { "audience": ["a"] } } }),
-        ),
+        exec_info(V1, &json!({ "cluster": { "config": { "audience": ["a"] } } })),
     );
     sandbox.run(&["kubectl"]).fails(3, "E_EXEC_INFO");
 }
@@ -203,14 +163,10 @@ fn a_token_of_a_short_life_is_not_reported_as_expired() {
         id_token_life: Duration::from_secs(50),
         ..Options::default()
     });
-    sandbox
-        .cloud
-        .set_id_token_variant(IdTokenVariant::default());
+    sandbox.cloud.set_id_token_variant(IdTokenVariant::default());
     let answer: Value =
         serde_json::from_str(&sandbox.run(&["kubectl", "--audience", AUDIENCE]).ok()).unwrap();
-    let expires = claims(answer["status"]["token"].as_str().unwrap())["exp"]
-        .as_i64()
-        .unwrap();
+    let expires = claims(answer["status"]["token"].as_str().unwrap())["exp"].as_i64().unwrap();
     let reported =
         Timestamp::parse_rfc3339(answer["status"]["expirationTimestamp"].as_str().unwrap())
             .unwrap();

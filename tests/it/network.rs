@@ -11,23 +11,14 @@ const AUDIENCE: &str = "https://k8s.example";
 const TOKEN: &[&str] = &["token", "--audience", AUDIENCE];
 
 fn body(status: u16, content_type: &str, body: &str) -> Fault {
-    Fault::Body {
-        status,
-        content_type: content_type.into(),
-        body: body.into(),
-    }
+    Fault::Body { status, content_type: content_type.into(), body: body.into() }
 }
 
 #[test]
 fn what_answers_in_the_clouds_place_is_told_apart() {
     let elsewhere = || Fault::Redirect("http://portal.example/login?secret=1".into());
     for (fault, code, problem, cure) in [
-        (
-            Fault::Html,
-            "E_FOREIGN_ANSWER",
-            "answered 200 with a web page",
-            "sign in to the network",
-        ),
+        (Fault::Html, "E_FOREIGN_ANSWER", "answered 200 with a web page", "sign in to the network"),
         (
             body(403, "text/html", "<html>blocked"),
             "E_FOREIGN_ANSWER",
@@ -71,11 +62,7 @@ fn what_answers_in_the_clouds_place_is_told_apart() {
             let (message, hint) = sandbox.run(TOKEN).fails(6, code);
             assert!(message.contains(problem), "{message}");
             assert!(hint.contains(cure), "{hint}");
-            assert_eq!(
-                sandbox.cloud.count(route),
-                1,
-                "asking again would not help: {message}"
-            );
+            assert_eq!(sandbox.cloud.count(route), 1, "asking again would not help: {message}");
         }
     }
 }
@@ -95,11 +82,7 @@ fn a_servers_bad_moment_is_waited_out() {
             let sandbox = Sandbox::new();
             let case = format!("{fault:?} of {route:?}");
             sandbox.cloud.script(route, [fault.clone(), fault.clone()]);
-            assert_eq!(
-                claims(sandbox.run(TOKEN).ok().trim())["aud"],
-                AUDIENCE,
-                "{case}"
-            );
+            assert_eq!(claims(sandbox.run(TOKEN).ok().trim())["aud"], AUDIENCE, "{case}");
             assert_eq!(sandbox.cloud.count(route), 3, "{case}");
         }
     }
@@ -108,14 +91,9 @@ fn a_servers_bad_moment_is_waited_out() {
 #[test]
 fn a_server_that_stays_broken_is_asked_three_times() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .always(Route::TokenExchange, Some(Fault::Status(503)));
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(503)));
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_UNAVAILABLE");
-    assert!(
-        message.contains(" answered 503 ") && message.contains("(request id "),
-        "{message}"
-    );
+    assert!(message.contains(" answered 503 ") && message.contains("(request id "), "{message}");
     assert!(hint.starts_with("try again"), "{hint}");
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 3);
 }
@@ -139,9 +117,7 @@ fn retry_after_is_honoured_within_the_deadline_and_reported_beyond_it() {
     );
 
     let sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .always(Route::TokenExchange, Some(wait("3600")));
+    sandbox.cloud.always(Route::TokenExchange, Some(wait("3600")));
     let (_, hint) = sandbox.run(TOKEN).fails(6, "E_UNAVAILABLE");
     assert_eq!(hint, "try again in 3600 s");
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 1);
@@ -152,11 +128,7 @@ fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
     for route in [Route::IamToken, Route::TokenExchange] {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(route, Some(Fault::Stall));
-        let arguments: Vec<&str> = TOKEN
-            .iter()
-            .chain(&["--timeout", "400ms"])
-            .copied()
-            .collect();
+        let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "400ms"]).copied().collect();
         let (message, hint) = sandbox.run(&arguments).fails(6, "E_TIMEOUT");
         assert!(
             message.contains("no answer from 127.0.0.1:") && message.contains("within 0.4 s"),
@@ -169,10 +141,7 @@ fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
 #[test]
 fn nobody_there_is_told_with_the_address() {
     let mut sandbox = Sandbox::new();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", format!("http://{free}"));
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_NETWORK");
     assert!(
@@ -182,10 +151,7 @@ fn nobody_there_is_told_with_the_address() {
     assert!(hint.contains("--proxy"), "{hint}");
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", "https://no-such-host.invalid");
     let (message, _) = sandbox.run(TOKEN).fails(6, "E_NETWORK");
-    assert!(
-        message.contains("the name no-such-host.invalid cannot be resolved"),
-        "{message}"
-    );
+    assert!(message.contains("the name no-such-host.invalid cannot be resolved"), "{message}");
 }
 
 #[test]
@@ -202,17 +168,10 @@ fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
 fn tls_is_checked_and_the_ca_file_is_the_way_in() {
     let mut sandbox = Sandbox::with_tls();
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_TLS");
-    assert!(
-        message.contains("signed by an authority that is not trusted here"),
-        "{message}"
-    );
+    assert!(message.contains("signed by an authority that is not trusted here"), "{message}");
     assert!(hint.contains("--ca-file"), "{hint}");
     assert_eq!(sandbox.token_requests(), (0, 0), "not a byte was asked");
-    let arguments: Vec<&str> = TOKEN
-        .iter()
-        .chain(&["--ca-file", "ca.pem"])
-        .copied()
-        .collect();
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--ca-file", "ca.pem"]).copied().collect();
     assert_eq!(claims(sandbox.run(&arguments).ok().trim())["aud"], AUDIENCE);
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--force-refresh"]).copied().collect();
@@ -220,17 +179,11 @@ fn tls_is_checked_and_the_ca_file_is_the_way_in() {
 
     for (content, problem) in [
         ("", "holds no PEM certificate"),
-        (
-            "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n",
-            "is damaged",
-        ),
+        ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is damaged"),
     ] {
         sandbox.write("bad.pem", content);
-        let arguments: Vec<&str> = TOKEN
-            .iter()
-            .chain(&["--force-refresh", "--ca-file", "bad.pem"])
-            .copied()
-            .collect();
+        let arguments: Vec<&str> =
+            TOKEN.iter().chain(&["--force-refresh", "--ca-file", "bad.pem"]).copied().collect();
         let (message, _) = sandbox.run(&arguments).fails(3, "E_IDENTITY");
         assert!(message.contains(problem), "{message}");
     }
@@ -253,22 +206,13 @@ fn a_certificate_for_another_name_and_a_server_without_tls_are_told_apart() {
     let other_name = format!("https://127.0.0.2:{port}");
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", other_name);
     let (message, _) = sandbox.run(TOKEN).fails(6, "E_TLS");
-    assert!(
-        message.contains("its certificate is for another name"),
-        "{message}"
-    );
+    assert!(message.contains("its certificate is for another name"), "{message}");
     drop(elsewhere);
 
     let plain = Emulator::start(Options::default()).unwrap();
-    sandbox.set(
-        "YC_ID_TOKEN_IAM_ENDPOINT",
-        plain.url().replace("http://", "https://"),
-    );
+    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", plain.url().replace("http://", "https://"));
     let (_, hint) = sandbox.run(TOKEN).fails(6, "E_TLS");
-    assert!(
-        hint.contains("check that the endpoint speaks TLS"),
-        "{hint}"
-    );
+    assert!(hint.contains("check that the endpoint speaks TLS"), "{hint}");
 }
 
 #[test]
@@ -294,14 +238,9 @@ fn plain_http_beyond_this_machine_is_refused_before_anything_is_sent() {
 #[test]
 fn a_token_for_this_machine_takes_no_proxy() {
     let mut sandbox = Sandbox::new();
-    for variable in [
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ] {
+    for variable in
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
         sandbox.set(variable, "http://127.0.0.1:1");
     }
     sandbox.run(TOKEN).ok();
@@ -316,13 +255,9 @@ fn https_takes_the_proxy_that_is_set_and_no_proxy_is_heard() {
     sandbox.run(TOKEN).fails(6, "E_NETWORK");
     sandbox.set("NO_PROXY", "127.0.0.1");
     sandbox.run(TOKEN).ok();
-    let (message, _) = sandbox
-        .run(&["token", "--proxy", "ftp://hunter2-hunter2@x"])
-        .fails(2, "E_USAGE");
-    assert!(
-        message.contains("the proxy is not of the form"),
-        "{message}"
-    );
+    let (message, _) =
+        sandbox.run(&["token", "--proxy", "ftp://hunter2-hunter2@x"]).fails(2, "E_USAGE");
+    assert!(message.contains("the proxy is not of the form"), "{message}");
 }
 
 #[test]
@@ -338,21 +273,13 @@ fn both_connections_are_opened_at_once_when_both_are_needed() {
         .spawn()
         .unwrap();
     crate::sandbox::eventually("two connections", || sandbox.cloud.connections() == 2);
-    assert_eq!(
-        sandbox.token_requests().1,
-        0,
-        "connected, and nothing asked yet"
-    );
+    assert_eq!(sandbox.token_requests().1, 0, "connected, and nothing asked yet");
     let mut child = child;
     child.kill().unwrap();
     child.wait().unwrap();
 
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
-    assert_eq!(
-        sandbox.cloud.connections(),
-        2,
-        "and that connection is the one that is used"
-    );
+    assert_eq!(sandbox.cloud.connections(), 2, "and that connection is the one that is used");
     assert_eq!(sandbox.cloud.requests().len(), 2);
 }

@@ -12,20 +12,13 @@ const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 #[test]
 fn a_reader_that_went_away_is_an_error_and_no_panic() {
     let sandbox = Sandbox::new();
-    for arguments in [
-        TOKEN,
-        &["kubectl", "--audience", "https://k8s.example"],
-        &["--help"],
-        &["--version"],
-    ] {
+    for arguments in
+        [TOKEN, &["kubectl", "--audience", "https://k8s.example"], &["--help"], &["--version"]]
+    {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let child = sandbox
-            .command(arguments)
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let child =
+            sandbox.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
         let (message, _) = sandbox.outcome(child).fails(1, "E_OUTPUT");
         assert_eq!(message, "cannot write to standard output: broken pipe");
     }
@@ -35,59 +28,29 @@ fn a_reader_that_went_away_is_an_error_and_no_panic() {
 fn a_full_disk_behind_stdout_is_an_error() {
     let sandbox = Sandbox::new();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let child = sandbox
-        .command(TOKEN)
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = sandbox.command(TOKEN).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
     let (message, _) = sandbox.outcome(child).fails(1, "E_OUTPUT");
-    assert_eq!(
-        message,
-        "cannot write to standard output: no space left on device"
-    );
+    assert_eq!(message, "cannot write to standard output: no space left on device");
 }
 
 #[test]
 fn a_closed_stderr_does_not_keep_the_token_from_stdout() {
     let sandbox = Sandbox::new();
     let mut shell = sandbox.other_command("sh");
-    shell.args([
-        "-c",
-        "exec \"$0\" token --audience a 2>&-",
-        crate::sandbox::PROGRAM,
-    ]);
+    shell.args(["-c", "exec \"$0\" token --audience a 2>&-", crate::sandbox::PROGRAM]);
     assert!(sandbox.finish(shell).ok().starts_with("eyJ"));
 }
 
 #[test]
 fn an_error_can_be_one_json_object() {
     let mut sandbox = Sandbox::new();
-    sandbox
-        .cloud
-        .revoke_token_creator(&sandbox.account, &sandbox.account);
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let outcome = sandbox.run(&["token", "--audience", "a", "--error-format", "json"]);
     let error: Value = serde_json::from_str(&outcome.stderr).unwrap();
-    assert_eq!(
-        (outcome.status.code(), outcome.stdout.as_str()),
-        (Some(4), "")
-    );
-    assert_eq!(
-        (&error["code"], &error["exit"]),
-        (&"E_SOURCE_DENIED".into(), &4.into())
-    );
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("cannot get an ID token")
-    );
-    assert!(
-        error["hint"]
-            .as_str()
-            .unwrap()
-            .contains("iam.serviceAccounts.tokenCreator")
-    );
+    assert_eq!((outcome.status.code(), outcome.stdout.as_str()), (Some(4), ""));
+    assert_eq!((&error["code"], &error["exit"]), (&"E_SOURCE_DENIED".into(), &4.into()));
+    assert!(error["message"].as_str().unwrap().starts_with("cannot get an ID token"));
+    assert!(error["hint"].as_str().unwrap().contains("iam.serviceAccounts.tokenCreator"));
 
     sandbox.set("YC_ID_TOKEN_ERROR_FORMAT", "json");
     let error: Value = serde_json::from_str(&sandbox.run(&["token", "--nonsense"]).stderr).unwrap();
@@ -147,18 +110,8 @@ fn the_log_says_what_is_done_and_why_for_those_who_ask() {
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     let outcome = sandbox.run(&["token", "--audience", "a", "-v"]);
     assert!(outcome.status.success());
-    assert!(
-        outcome.stderr.contains("from YC_ID_TOKEN_KEY_FILE"),
-        "{}",
-        outcome.stderr
-    );
-    assert!(
-        outcome
-            .stderr
-            .contains("getting an ID token for audience `a`"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("from YC_ID_TOKEN_KEY_FILE"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("getting an ID token for audience `a`"), "{}", outcome.stderr);
     let outcome = sandbox.run(&["token", "--audience", "a", "-vvv", "--log-file", "the.log"]);
     assert_eq!(outcome.stderr, "");
     let log = std::fs::read_to_string(sandbox.home().join("the.log")).unwrap();

@@ -42,10 +42,7 @@ impl Sandbox {
 
     /// The same, with a cloud that speaks TLS.
     pub fn with_tls() -> Self {
-        let sandbox = Self::with_options(Options {
-            tls: true,
-            ..Options::default()
-        });
+        let sandbox = Self::with_options(Options { tls: true, ..Options::default() });
         sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap());
         sandbox
     }
@@ -156,11 +153,7 @@ impl Sandbox {
     /// Another program in the same surroundings.
     pub fn other_command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .envs(&self.environment)
-            .current_dir(self.home())
-            .stdin(Stdio::null());
+        command.env_clear().envs(&self.environment).current_dir(self.home()).stdin(Stdio::null());
         command
     }
 
@@ -171,11 +164,7 @@ impl Sandbox {
 
     /// Runs a command to its end.
     pub fn finish(&self, mut command: Command) -> Outcome {
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.outcome(child)
     }
 
@@ -184,34 +173,20 @@ impl Sandbox {
         let stdout = drain(child.stdout.take());
         let stderr = drain(child.stderr.take());
         let status = wait(&mut child);
-        let outcome = Outcome {
-            status,
-            stdout: stdout.join().unwrap(),
-            stderr: stderr.join().unwrap(),
-        };
+        let outcome =
+            Outcome { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
         self.assert_no_secret_in("stderr", &outcome.stderr);
         outcome
     }
 
     /// How many requests for tokens the cloud has had.
     pub fn token_requests(&self) -> (usize, usize) {
-        (
-            self.cloud.count(Route::IamToken),
-            self.cloud.count(Route::TokenExchange),
-        )
+        (self.cloud.count(Route::IamToken), self.cloud.count(Route::TokenExchange))
     }
 
     fn assert_no_secret_in(&self, place: &str, text: &str) {
-        for secret in self
-            .cloud
-            .secrets()
-            .iter()
-            .chain(self.secrets.borrow().iter())
-        {
-            assert!(
-                !text.contains(secret.as_str()),
-                "a secret is in {place}:\n{text}"
-            );
+        for secret in self.cloud.secrets().iter().chain(self.secrets.borrow().iter()) {
+            assert!(!text.contains(secret.as_str()), "a secret is in {place}:\n{text}");
         }
     }
 }
@@ -225,11 +200,7 @@ impl Drop for Sandbox {
         }
         let mut folders = vec![self.home().to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder)
-                .into_iter()
-                .flatten()
-                .map(Result::unwrap)
-            {
+            for entry in fs::read_dir(&folder).into_iter().flatten().map(Result::unwrap) {
                 let path = entry.path();
                 let kind = entry.file_type().unwrap();
                 if kind.is_dir() {
@@ -247,12 +218,7 @@ impl Sandbox {
     fn is_secret_file(&self, path: &Path) -> bool {
         let is_entry =
             path.starts_with(self.cache_folder()) && path.extension() == Some(OsStr::new("v1"));
-        is_entry
-            || self
-                .secret_files
-                .borrow()
-                .iter()
-                .any(|secret| secret == path)
+        is_entry || self.secret_files.borrow().iter().any(|secret| secret == path)
     }
 }
 
@@ -276,24 +242,13 @@ impl Outcome {
     /// status and code, and with nothing on standard output.
     #[track_caller]
     pub fn fails(self, exit: i32, code: &str) -> (String, String) {
-        assert_eq!(
-            (self.status.code(), self.stdout.as_str()),
-            (Some(exit), ""),
-            "{self:?}"
-        );
+        assert_eq!((self.status.code(), self.stdout.as_str()), (Some(exit), ""), "{self:?}");
         let lines: Vec<&str> = self.stderr.lines().collect();
-        let [message, hint] = lines[..] else {
-            panic!("not two lines: {self:?}")
-        };
-        let message = message
-            .strip_prefix("yc-id-token: ")
-            .unwrap_or_else(|| panic!("{self:?}"));
-        let message = message
-            .strip_suffix(&format!(" [{code}]"))
-            .unwrap_or_else(|| panic!("{self:?}"));
-        let hint = hint
-            .strip_prefix("yc-id-token: hint: ")
-            .unwrap_or_else(|| panic!("{self:?}"));
+        let [message, hint] = lines[..] else { panic!("not two lines: {self:?}") };
+        let message = message.strip_prefix("yc-id-token: ").unwrap_or_else(|| panic!("{self:?}"));
+        let message =
+            message.strip_suffix(&format!(" [{code}]")).unwrap_or_else(|| panic!("{self:?}"));
+        let hint = hint.strip_prefix("yc-id-token: hint: ").unwrap_or_else(|| panic!("{self:?}"));
         (message.into(), hint.into())
     }
 }

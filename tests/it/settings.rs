@@ -4,10 +4,7 @@ use crate::sandbox::{Sandbox, claims};
 
 fn audience(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let arguments: Vec<&str> = ["token"].iter().chain(arguments).copied().collect();
-    claims(sandbox.run(&arguments).ok().trim())["aud"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    claims(sandbox.run(&arguments).ok().trim())["aud"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -28,16 +25,9 @@ fn flag_beats_environment_beats_profile_beats_defaults() {
     assert_eq!(audience(&sandbox, &[]), "from-profile");
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "from-environment");
     assert_eq!(audience(&sandbox, &[]), "from-environment");
-    assert_eq!(
-        audience(&sandbox, &["--audience", "from-flag"]),
-        "from-flag"
-    );
+    assert_eq!(audience(&sandbox, &["--audience", "from-flag"]), "from-flag");
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "");
-    assert_eq!(
-        audience(&sandbox, &[]),
-        "from-profile",
-        "an empty variable is none"
-    );
+    assert_eq!(audience(&sandbox, &[]), "from-profile", "an empty variable is none");
     sandbox.set("YC_ID_TOKEN_PROFILE", "");
     assert_eq!(audience(&sandbox, &[]), "from-defaults");
 }
@@ -46,10 +36,7 @@ fn flag_beats_environment_beats_profile_beats_defaults() {
 fn the_configuration_file_can_be_anywhere() {
     let mut sandbox = Sandbox::new();
     let elsewhere = sandbox.write("etc/our.toml", "[defaults]\naudience = \"elsewhere\"\n");
-    assert_eq!(
-        audience(&sandbox, &["--config", elsewhere.to_str().unwrap()]),
-        "elsewhere"
-    );
+    assert_eq!(audience(&sandbox, &["--config", elsewhere.to_str().unwrap()]), "elsewhere");
     sandbox.set("YC_ID_TOKEN_CONFIG", elsewhere);
     assert_eq!(audience(&sandbox, &[]), "elsewhere");
     sandbox.set("YC_ID_TOKEN_CONFIG", "absent.toml");
@@ -71,15 +58,9 @@ fn an_identity_by_name_and_paths_from_where_the_file_is() {
          [profiles.a]\nidentity = \"ci\"\n[profiles.b]\nidentity = \"home\"\n[profiles.c]\nkey_file = \"keys/ci.json\"\n",
     );
     for profile in ["a", "b", "c"] {
-        assert_eq!(
-            audience(&sandbox, &["--profile", profile, "--audience", profile]),
-            profile
-        );
+        assert_eq!(audience(&sandbox, &["--profile", profile, "--audience", profile]), profile);
     }
-    assert_eq!(
-        audience(&sandbox, &["--identity", "ci", "--audience", "d"]),
-        "d"
-    );
+    assert_eq!(audience(&sandbox, &["--identity", "ci", "--audience", "d"]), "d");
 }
 
 #[test]
@@ -104,11 +85,8 @@ fn a_consumers_own_table_is_heard() {
         "[profiles.prod]\naudience = \"a\"\n[profiles.prod.token]\nformat = \"header\"\n",
     );
     let run = |sandbox: &Sandbox, arguments: &[&str]| {
-        let arguments: Vec<&str> = ["token", "--profile", "prod"]
-            .iter()
-            .chain(arguments)
-            .copied()
-            .collect();
+        let arguments: Vec<&str> =
+            ["token", "--profile", "prod"].iter().chain(arguments).copied().collect();
         sandbox.run(&arguments).ok()
     };
     assert!(run(&sandbox, &[]).starts_with("Authorization: Bearer "));
@@ -128,13 +106,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
             "unknown key `audiance`",
             "did you mean `audience`?",
         ),
-        (
-            "[profile.prod]\n",
-            &[],
-            1,
-            "unknown key `profile`",
-            "did you mean `profiles`?",
-        ),
+        ("[profile.prod]\n", &[], 1, "unknown key `profile`", "did you mean `profiles`?"),
         (
             "[defaults]\ntimeout = true\n",
             &[],
@@ -181,10 +153,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
         let file = sandbox.configure(text);
         let mut command = sandbox.command(&["token"]);
         command.args(arguments).env_remove("YC_ID_TOKEN_KEY_FILE");
-        let expected = (
-            format!("{}:{line}: {problem}", file.display()),
-            hint.to_owned(),
-        );
+        let expected = (format!("{}:{line}: {problem}", file.display()), hint.to_owned());
         assert_eq!(sandbox.finish(command).fails(3, "E_CONFIG"), expected);
     }
 }
@@ -206,60 +175,31 @@ fn a_mistake_without_a_hint_is_still_told_with_its_line() {
     ] {
         let file = sandbox.configure(text);
         let outcome = sandbox.run(arguments);
-        assert_eq!(
-            (outcome.status.code(), outcome.stdout.as_str()),
-            (Some(3), ""),
-            "{outcome:?}"
-        );
+        assert_eq!((outcome.status.code(), outcome.stdout.as_str()), (Some(3), ""), "{outcome:?}");
         assert!(
-            outcome
-                .stderr
-                .starts_with(&format!("yc-id-token: {}:{line}: ", file.display())),
+            outcome.stderr.starts_with(&format!("yc-id-token: {}:{line}: ", file.display())),
             "{outcome:?}"
         );
-        assert!(
-            outcome
-                .stderr
-                .lines()
-                .next()
-                .unwrap()
-                .ends_with(" [E_CONFIG]"),
-            "{outcome:?}"
-        );
+        assert!(outcome.stderr.lines().next().unwrap().ends_with(" [E_CONFIG]"), "{outcome:?}");
     }
 }
 
 #[test]
 fn a_missing_profile_or_identity_is_told_with_the_nearest_name() {
     let sandbox = Sandbox::new();
-    let (message, hint) = sandbox
-        .run(&["token", "--profile", "prod"])
-        .fails(3, "E_CONFIG");
-    assert_eq!(
-        message,
-        "there is no profile `prod` in the configuration (`--profile`)"
-    );
-    assert!(
-        hint.contains("config.toml` with a table `[profiles.prod]`"),
-        "{hint}"
-    );
+    let (message, hint) = sandbox.run(&["token", "--profile", "prod"]).fails(3, "E_CONFIG");
+    assert_eq!(message, "there is no profile `prod` in the configuration (`--profile`)");
+    assert!(hint.contains("config.toml` with a table `[profiles.prod]`"), "{hint}");
     let file = sandbox.configure(
         "[profiles.production]\n[profiles.staging]\n[identity.robot]\ntype = \"metadata\"\n",
     );
-    let (message, hint) = sandbox
-        .run(&["token", "--profile", "prodction"])
-        .fails(3, "E_CONFIG");
+    let (message, hint) = sandbox.run(&["token", "--profile", "prodction"]).fails(3, "E_CONFIG");
     assert_eq!(
         message,
-        format!(
-            "there is no profile `prodction` in `{}` (`--profile`)",
-            file.display()
-        )
+        format!("there is no profile `prodction` in `{}` (`--profile`)", file.display())
     );
     assert_eq!(hint, "did you mean `production`?");
-    let (_, hint) = sandbox
-        .run(&["token", "--profile", "zz"])
-        .fails(3, "E_CONFIG");
+    let (_, hint) = sandbox.run(&["token", "--profile", "zz"]).fails(3, "E_CONFIG");
     assert_eq!(hint, "it has `production`, `staging`");
     let mut command = sandbox.command(&["token", "--identity", "robbot"]);
     command.env_remove("YC_ID_TOKEN_KEY_FILE");

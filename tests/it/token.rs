@@ -31,44 +31,26 @@ fn without_an_audience_it_is_the_service_account_as_at_the_vendor() {
 fn a_second_run_asks_nobody() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&["token", "--audience", AUDIENCE]).ok();
-    assert_eq!(
-        sandbox.token_requests(),
-        (1, 1),
-        "nothing cached: two requests"
-    );
+    assert_eq!(sandbox.token_requests(), (1, 1), "nothing cached: two requests");
     assert_eq!(sandbox.run(&["token", "--audience", AUDIENCE]).ok(), first);
     assert_eq!(sandbox.token_requests(), (1, 1));
     sandbox.run(&["token", "--audience", "another"]).ok();
-    assert_eq!(
-        sandbox.token_requests(),
-        (1, 2),
-        "the IAM token is cached too: one request"
-    );
+    assert_eq!(sandbox.token_requests(), (1, 2), "the IAM token is cached too: one request");
 }
 
 #[test]
 fn every_format_is_what_its_reader_expects() {
     let sandbox = Sandbox::new();
-    let run = |format: &str| {
-        sandbox
-            .run(&["token", "--audience", AUDIENCE, "--format", format])
-            .ok()
-    };
+    let run =
+        |format: &str| sandbox.run(&["token", "--audience", AUDIENCE, "--format", format]).ok();
     let token = run("raw").trim().to_owned();
     let expires = claims(&token)["exp"].as_i64().unwrap();
     assert_eq!(run("header"), format!("Authorization: Bearer {token}\n"));
-    assert_eq!(
-        run("curl"),
-        format!("header = \"Authorization: Bearer {token}\"\n")
-    );
+    assert_eq!(run("curl"), format!("header = \"Authorization: Bearer {token}\"\n"));
     assert_eq!(run("env"), format!("YC_ID_TOKEN={token}\n"));
     let terraform: Value = serde_json::from_str(&run("terraform")).unwrap();
     assert!(
-        terraform
-            .as_object()
-            .unwrap()
-            .values()
-            .all(Value::is_string),
+        terraform.as_object().unwrap().values().all(Value::is_string),
         "Terraform takes strings only"
     );
     assert_eq!(terraform["token"], token);
@@ -85,34 +67,23 @@ fn every_format_is_what_its_reader_expects() {
 #[test]
 fn curl_takes_the_curl_format_and_the_server_sees_the_token() {
     let sandbox = Sandbox::new();
-    let config = sandbox
-        .run(&["token", "--audience", AUDIENCE, "--format", "curl"])
-        .ok();
+    let config = sandbox.run(&["token", "--audience", AUDIENCE, "--format", "curl"]).ok();
     let config = sandbox.write_secret("curl.conf", &config);
     let mut curl = sandbox.other_command("curl");
     curl.args(["--silent", "--noproxy", "*", "--config"])
         .arg(config)
         .arg(format!("{}/seen", sandbox.cloud.url()));
     assert!(sandbox.finish(curl).status.success());
-    let seen = sandbox
-        .cloud
-        .requests()
-        .into_iter()
-        .find(|request| request.path == "/seen")
-        .unwrap();
+    let seen =
+        sandbox.cloud.requests().into_iter().find(|request| request.path == "/seen").unwrap();
     let token = sandbox.run(&["token", "--audience", AUDIENCE]).ok();
-    assert_eq!(
-        seen.header("authorization"),
-        Some(format!("Bearer {}", token.trim()).as_str())
-    );
+    assert_eq!(seen.header("authorization"), Some(format!("Bearer {}", token.trim()).as_str()));
 }
 
 #[test]
 fn a_shell_takes_the_env_format() {
     let sandbox = Sandbox::new();
-    let line = sandbox
-        .run(&["token", "--audience", AUDIENCE, "--format", "env"])
-        .ok();
+    let line = sandbox.run(&["token", "--audience", AUDIENCE, "--format", "env"]).ok();
     let file = sandbox.write_secret("env", &line);
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", "set -a; . \"$0\"; exec env"]).arg(file);
@@ -122,9 +93,7 @@ fn a_shell_takes_the_env_format() {
 #[test]
 fn decode_prints_claims_and_not_the_token() {
     let sandbox = Sandbox::new();
-    let printed = sandbox
-        .run(&["token", "--audience", AUDIENCE, "--decode"])
-        .ok();
+    let printed = sandbox.run(&["token", "--audience", AUDIENCE, "--decode"]).ok();
     let shown: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(shown["aud"], AUDIENCE);
     assert_eq!(shown["iss"], sandbox.cloud.issuer());
@@ -138,24 +107,12 @@ fn a_token_file_is_private_whole_and_without_a_newline() {
     let sandbox = Sandbox::new();
     let file = sandbox.home().join("token.jwt");
     sandbox.may_hold_secrets(&file);
-    let run = || {
-        sandbox
-            .run(&[
-                "token",
-                "--audience",
-                AUDIENCE,
-                "--output",
-                file.to_str().unwrap(),
-            ])
-            .ok()
-    };
+    let run =
+        || sandbox.run(&["token", "--audience", AUDIENCE, "--output", file.to_str().unwrap()]).ok();
     assert_eq!(run(), "");
     let token = fs::read_to_string(&file).unwrap();
     assert_eq!(claims(&token)["aud"], AUDIENCE);
-    assert_eq!(
-        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
     fs::write(&file, "old and longer than any token ".repeat(100)).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -172,25 +129,13 @@ fn a_token_file_is_private_whole_and_without_a_newline() {
 fn a_token_file_that_cannot_be_written_is_an_error_that_names_it() {
     let sandbox = Sandbox::new();
     let (message, _) = sandbox
-        .run(&[
-            "token",
-            "--audience",
-            AUDIENCE,
-            "--output",
-            "/nonexistent/token",
-        ])
+        .run(&["token", "--audience", AUDIENCE, "--output", "/nonexistent/token"])
         .fails(1, "E_OUTPUT");
-    assert_eq!(
-        message,
-        "cannot write `/nonexistent/token`: no such file or directory"
-    );
+    assert_eq!(message, "cannot write `/nonexistent/token`: no such file or directory");
     let (message, _) = sandbox
         .run(&["token", "--audience", AUDIENCE, "--output", "/dev/null"])
         .fails(1, "E_OUTPUT");
-    assert_eq!(
-        message,
-        "cannot write `/dev/null`: it is not a regular file"
-    );
+    assert_eq!(message, "cannot write `/dev/null`: it is not a regular file");
     let device = fs::metadata("/dev/null").unwrap();
     assert!(!device.is_file(), "and the device is still one");
 }

@@ -14,55 +14,13 @@ fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
     let sandbox = Sandbox::new();
     let usual = IdTokenVariant::default;
     for (variant, difference) in [
-        (
-            IdTokenVariant {
-                audience: AudienceClaim::Wrong,
-                ..usual()
-            },
-            "it is for audience",
-        ),
-        (
-            IdTokenVariant {
-                wrong_subject: true,
-                ..usual()
-            },
-            "it is for service account",
-        ),
-        (
-            IdTokenVariant {
-                expiry: ExpiryClaim::Past,
-                ..usual()
-            },
-            "it has expired at",
-        ),
-        (
-            IdTokenVariant {
-                expiry: ExpiryClaim::Absent,
-                ..usual()
-            },
-            "it has no expiration time",
-        ),
-        (
-            IdTokenVariant {
-                issued_at_shift: 600,
-                ..usual()
-            },
-            "it is issued at",
-        ),
-        (
-            IdTokenVariant {
-                form: TokenForm::Unsigned,
-                ..usual()
-            },
-            "it is not signed",
-        ),
-        (
-            IdTokenVariant {
-                form: TokenForm::Garbage,
-                ..usual()
-            },
-            "it is not a JWT",
-        ),
+        (IdTokenVariant { audience: AudienceClaim::Wrong, ..usual() }, "it is for audience"),
+        (IdTokenVariant { wrong_subject: true, ..usual() }, "it is for service account"),
+        (IdTokenVariant { expiry: ExpiryClaim::Past, ..usual() }, "it has expired at"),
+        (IdTokenVariant { expiry: ExpiryClaim::Absent, ..usual() }, "it has no expiration time"),
+        (IdTokenVariant { issued_at_shift: 600, ..usual() }, "it is issued at"),
+        (IdTokenVariant { form: TokenForm::Unsigned, ..usual() }, "it is not signed"),
+        (IdTokenVariant { form: TokenForm::Garbage, ..usual() }, "it is not a JWT"),
     ] {
         sandbox.cloud.set_id_token_variant(variant);
         let (message, _) = sandbox
@@ -73,9 +31,7 @@ fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
         assert!(sandbox.entries("id-token").is_empty());
     }
     sandbox.cloud.set_id_token_variant(usual());
-    sandbox
-        .run(&["token", "--audience", AUDIENCE, "--force-refresh"])
-        .ok();
+    sandbox.run(&["token", "--audience", AUDIENCE, "--force-refresh"]).ok();
 }
 
 #[test]
@@ -83,38 +39,16 @@ fn the_right_token_is_found_however_it_is_wrapped() {
     let sandbox = Sandbox::new();
     let usual = IdTokenVariant::default;
     for variant in [
-        IdTokenVariant {
-            token_field: TokenField::IdToken,
-            ..usual()
-        },
-        IdTokenVariant {
-            expires_in: false,
-            issued_token_type: false,
-            ..usual()
-        },
-        IdTokenVariant {
-            audience: AudienceClaim::Array,
-            ..usual()
-        },
-        IdTokenVariant {
-            issued_at_shift: 30,
-            ..usual()
-        },
-        IdTokenVariant {
-            issued_at_shift: -30,
-            ..usual()
-        },
+        IdTokenVariant { token_field: TokenField::IdToken, ..usual() },
+        IdTokenVariant { expires_in: false, issued_token_type: false, ..usual() },
+        IdTokenVariant { audience: AudienceClaim::Array, ..usual() },
+        IdTokenVariant { issued_at_shift: 30, ..usual() },
+        IdTokenVariant { issued_at_shift: -30, ..usual() },
     ] {
         let case = format!("{variant:?}");
         sandbox.cloud.set_id_token_variant(variant);
-        let token = sandbox
-            .run(&["token", "--audience", AUDIENCE, "--force-refresh"])
-            .ok();
-        assert_eq!(
-            claims(token.trim())["sub"],
-            sandbox.account.as_str(),
-            "{case}"
-        );
+        let token = sandbox.run(&["token", "--audience", AUDIENCE, "--force-refresh"]).ok();
+        assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
     }
 }
 
@@ -122,16 +56,12 @@ fn the_right_token_is_found_however_it_is_wrapped() {
 fn a_refusal_is_understood_in_both_shapes() {
     for error_shape in [ErrorShape::OAuth, ErrorShape::RpcStatus] {
         let sandbox = Sandbox::new();
-        sandbox.cloud.set_id_token_variant(IdTokenVariant {
-            error_shape,
-            ..IdTokenVariant::default()
-        });
         sandbox
             .cloud
-            .revoke_token_creator(&sandbox.account, &sandbox.account);
-        let (message, hint) = sandbox
-            .run(&["token", "--audience", AUDIENCE])
-            .fails(4, "E_SOURCE_DENIED");
+            .set_id_token_variant(IdTokenVariant { error_shape, ..IdTokenVariant::default() });
+        sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+        let (message, hint) =
+            sandbox.run(&["token", "--audience", AUDIENCE]).fails(4, "E_SOURCE_DENIED");
         assert!(message.contains("(request id "), "{message}");
         assert!(hint.contains("iam.serviceAccounts.tokenCreator"), "{hint}");
     }
@@ -166,9 +96,7 @@ fn a_wrong_clock_here_neither_refuses_good_tokens_nor_keeps_dead_ones() {
         );
         assert_eq!(sandbox.token_requests(), (0, 1));
 
-        let (_, hint) = sandbox
-            .run(&["token", "--audience", AUDIENCE])
-            .fails(4, "E_SOURCE_AUTH");
+        let (_, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(4, "E_SOURCE_AUTH");
         assert!(hint.contains("set this machine's clock"), "{hint}");
     }
 }

@@ -1,0 +1,83 @@
+//! What values can be, and what is said of those that cannot.
+
+use std::time::Duration;
+
+use super::{CacheSetting, Origin, Setting};
+use crate::env::{Env, Var};
+use crate::error::{Error, Result};
+use crate::http::ProxyAddress;
+
+/// A setting that is on or off in the environment.
+pub(super) fn is_on(env: &Env, var: Var) -> Result<bool> {
+    match env.get(var).as_deref() {
+        None | Some("0" | "false" | "no") => Ok(false),
+        Some("1" | "true" | "yes") => Ok(true),
+        Some(_) => Err(Error::Value {
+            origin: var.name.into(),
+            problem: "must be `true` or `false`".into(),
+        }),
+    }
+}
+
+pub(super) fn parsed<T>(
+    setting: Option<Setting<String>>,
+    built_in: T,
+    what: &str,
+    form: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Setting<T>> {
+    let Some(Setting { value, origin }) = setting else {
+        return Ok(Setting { value: built_in, origin: Origin::BuiltIn });
+    };
+    match parse(&value) {
+        Some(value) => Ok(Setting { value, origin }),
+        None => Err(unfit(origin, &format!("`{value}` is not {what}: it must be {form}"))),
+    }
+}
+
+/// The error for a value that a setting cannot have.
+#[must_use]
+pub fn unfit(origin: Origin, problem: &str) -> Error {
+    match origin {
+        Origin::Flag(flag) => Error::Usage {
+            problem: format!("`{flag}`: {problem}"),
+            hint: "see `yc-id-token --help`".into(),
+        },
+        Origin::Profile { path, line, .. } | Origin::Defaults { path, line } => {
+            Error::Config { path, line, problem: problem.into(), hint: None }
+        }
+        origin => Error::Value { origin: origin.to_string(), problem: problem.into() },
+    }
+}
+
+pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
+    match text {
+        "file" => Some(CacheSetting::File),
+        "none" => Some(CacheSetting::None),
+        _ => None,
+    }
+}
+
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let duration = match unit {
+        "ms" => Duration::from_millis(number),
+        "" | "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        _ => return None,
+    };
+    (duration > Duration::ZERO && duration <= Duration::from_secs(3600)).then_some(duration)
+}
+
+pub(super) fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddress>> {
+    match ProxyAddress::parse(&setting.value) {
+        Some(value) => Ok(Setting { value, origin: setting.origin }),
+        // Not quoted: it may hold a password.
+        None => Err(unfit(
+            setting.origin,
+            "the proxy is not of the form `http://[user:password@]host:port` or `socks5://host:port`",
+        )),
+    }
+}

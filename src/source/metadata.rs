@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::clock::Deadline;
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
-use crate::http::{Body, Endpoint, Http, Request};
+use crate::http::{Body, Endpoint, Http, Reply, Request};
 
 /// Where the service is, unless `YC_METADATA_ADDR` says otherwise.
 pub const DEFAULT_ADDRESS: &str = "169.254.169.254";
@@ -53,72 +52,8 @@ impl Metadata {
 
     /// Asks for an IAM token.
     pub async fn fetch(&self, http: &Http) -> Result<Credential<IamToken>> {
-        let what = format!("an IAM token from the metadata service at {}", self.endpoint.host());
-        let connect_timeout = if self.chosen { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
-        let client = http.metadata_client(&self.endpoint, connect_timeout)?;
-        let request = Request {
-            what: &what,
-            path: PATH,
-            body: Body::None,
-            headers: &[("metadata-flavor", "Google")],
-        };
-        let began = Deadline::within(PROBE_TIMEOUT);
-        let answer = if self.chosen {
-            client.send(&request).await
-        } else {
-            match tokio::time::timeout(began.left(), client.send(&request)).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    return Err(nothing_else(&format!(
-                        "nothing answers at {}",
-                        self.endpoint.host()
-                    )));
-                }
-            }
-        };
-        let reply = match answer {
-            Ok(reply) => reply,
-            Err(Error::Unreached { problem, .. }) if !self.chosen => {
-                return Err(nothing_else(&problem));
-            }
-            Err(Error::Unreached { what, code, problem, .. }) => {
-                let hint =
-                    "this identity works inside Yandex Cloud only; elsewhere give `--key-file`"
-                        .into();
-                return Err(Error::Unreached { what, code, problem, hint });
-            }
-            Err(error) => return Err(error),
-        };
-        let refused = |code, reason: String, hint: &str| Error::Refused {
-            what: what.clone(),
-            code,
-            reason,
-            request_id: reply.request_id.clone(),
-            hint: hint.into(),
-        };
-        match reply.status {
-            200 => {}
-            404 => {
-                let hint =
-                    "attach one with `yc compute instance update NAME --service-account-name NAME`";
-                return Err(refused(
-                    Code::SourceNotFound,
-                    "no service account is attached to this machine".into(),
-                    hint,
-                ));
-            }
-            status => {
-                let hint =
-                    "check that the machine's metadata options allow tokens (`gce-http-token`)";
-                return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
-            }
-        }
-        let answer: Answer = serde_json::from_slice(&reply.body).map_err(|_| Error::Unreached {
-            what: what.clone(),
-            code: Code::Foreign,
-            problem: "what answers there is not Yandex Cloud's metadata service".into(),
-            hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
-        })?;
+        let reply = self.ask(http).await?;
+        let answer = self.read(&reply)?;
         let life = Duration::from_secs(answer.expires_in).min(KEPT);
         let lifetime = Lifetime {
             obtained_at: reply.received_at,
@@ -126,6 +61,80 @@ impl Metadata {
             clock_offset: reply.clock_offset,
         };
         Ok(Credential { secret: IamToken(answer.access_token), lifetime })
+    }
+
+    async fn ask(&self, http: &Http) -> Result<Reply> {
+        let what = self.what();
+        let connect_timeout = if self.chosen { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
+        let client = http.metadata_client(&self.endpoint, connect_timeout)?;
+        let headers = &[("metadata-flavor", "Google")];
+        let request = Request { what: &what, path: PATH, body: Body::None, headers };
+        let answer = client.send(&request);
+        if self.chosen {
+            return answer.await.map_err(|error| match error {
+                Error::Unreached { what, code, problem, .. } => {
+                    let hint =
+                        "this identity works inside Yandex Cloud only; elsewhere give `--key-file`";
+                    Error::Unreached { what, code, problem, hint: hint.into() }
+                }
+                other => other,
+            });
+        }
+        match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
+            Ok(Err(Error::Unreached { problem, .. })) => Err(nothing_else(&problem)),
+            Ok(answer) => answer,
+            Err(_) => Err(nothing_else(&format!("nothing answers at {}", self.endpoint.host()))),
+        }
+    }
+
+    fn read(&self, reply: &Reply) -> Result<Answer> {
+        let host = &reply.host;
+        let refused = |code, reason: String, hint: &str| Error::Refused {
+            what: self.what(),
+            code,
+            reason,
+            request_id: reply.request_id.clone(),
+            hint: hint.into(),
+        };
+        match (reply.status, self.chosen) {
+            (200, _) => {}
+            (404, true) => {
+                let hint =
+                    "attach one with `yc compute instance update NAME --service-account-name NAME`";
+                let reason = "no service account is attached to this machine".into();
+                return Err(refused(Code::SourceNotFound, reason, hint));
+            }
+            (status, true) => {
+                let hint =
+                    "check that the machine's metadata options allow tokens (`gce-http-token`)";
+                return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
+            }
+            (404, false) => return Err(nothing_else(&format!("{host} has no service account"))),
+            (status, false) => return Err(nothing_else(&format!("{host} answered {status}"))),
+        }
+        let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
+        match answer.filter(|answer| self.is_ours(answer.access_token.expose())) {
+            Some(answer) => Ok(answer),
+            None if self.chosen => Err(Error::Unreached {
+                what: self.what(),
+                code: Code::Foreign,
+                problem: "what answers there is not Yandex Cloud's metadata service".into(),
+                hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
+            }),
+            None => Err(nothing_else(&format!("{host} is another cloud's"))),
+        }
+    }
+
+    /// Security: Google's machines answer the same request at the same address with a token of
+    /// Google's, which must not be sent to Yandex. IAM tokens begin with `t1.`; as the vendor may
+    /// change that, only a machine that nobody has called Yandex Cloud's is held to it.
+    fn is_ours(&self, token: &str) -> bool {
+        let googles = token.starts_with("ya29.");
+        !googles && (self.chosen || token.starts_with("t1."))
+    }
+
+    fn what(&self) -> String {
+        format!("an IAM token from the metadata service at {}", self.endpoint.host())
     }
 }
 

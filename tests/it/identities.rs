@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::{KeySize, Route};
+use yc_id_token::emulator::{Fault, KeySize, Route};
 
 use crate::sandbox::{Sandbox, claims};
 
@@ -207,6 +207,37 @@ fn off_cloud_without_any_identity_it_says_what_to_give() {
         .fails(6, "E_NETWORK");
     assert!(message.contains("cannot connect to 127.0.0.1:1"), "{message}");
     assert!(hint.contains("inside Yandex Cloud only"), "{hint}");
+}
+
+#[test]
+fn another_clouds_machine_is_not_taken_for_yandexs() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    let answer = |status: u16, body: &str| Fault::Body {
+        status,
+        content_type: "application/json".into(),
+        body: body.into(),
+    };
+    let google =
+        r#"{"access_token":"ya29.c.googles-own-token","expires_in":3599,"token_type":"Bearer"}"#;
+    sandbox.keep_secret("ya29.c.googles-own-token");
+    for (fault, problem) in [
+        (answer(200, google), "is another cloud's"),
+        (answer(200, "<html>"), "is another cloud's"),
+        (answer(401, ""), "answered 401"),
+        (answer(404, ""), "has no service account"),
+    ] {
+        sandbox.cloud.always(Route::Metadata, Some(fault));
+        let (message, _) =
+            sandbox.run(&["token", "--service-account", "aje1"]).fails(3, "E_MISSING");
+        assert!(message.contains(problem), "{message}");
+    }
+    sandbox.cloud.always(Route::Metadata, Some(answer(200, google)));
+    sandbox
+        .run(&["token", "--service-account", "aje1", "--identity", "metadata"])
+        .fails(6, "E_FOREIGN_ANSWER");
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), 0, "a token of Google's goes nowhere");
 }
 
 #[test]

@@ -67,6 +67,8 @@ impl Sandbox {
         sandbox.set("YC_ID_TOKEN_KEY_FILE", key_file);
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", sandbox.cloud.url().to_owned());
         sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", sandbox.cloud.url().to_owned());
+        // Nobody is there, whatever cloud the tests run in.
+        sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
         sandbox.set("YC_ID_TOKEN_VERBOSE", "3");
         sandbox.set("YC_ID_TOKEN_LOG_FILE", sandbox.log_file());
         sandbox

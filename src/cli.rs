@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
+use crate::command::Housekeeping;
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Result};
@@ -37,9 +38,8 @@ pub struct Cli {
 enum Command {
     #[command(flatten)]
     Consumer(Consumer),
-    #[cfg(feature = "emulator")]
     #[command(flatten)]
-    Housekeeping(crate::command::Housekeeping),
+    Housekeeping(Housekeeping),
 }
 
 /// What a command line asks for.
@@ -127,7 +127,6 @@ impl Cli {
             Context { flags: &self.flags, env, clock: Clock::System, consumers: consumer::TABLES };
         match &self.command {
             Command::Consumer(consumer) => consumer.run(context, output),
-            #[cfg(feature = "emulator")]
             Command::Housekeeping(command) => command.run(output),
         }
     }

@@ -20,7 +20,8 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what a command prints | [`consumer`], one file a command |
+//! | what a consumer gets | [`consumer`], one file a consumer |
+//! | the other commands | [`command`], one file a command |
 //! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
 //! | how it rests on disk | [`cache`], [`private_file`] |
@@ -32,7 +33,6 @@ pub mod broker;
 pub mod cache;
 pub mod cli;
 pub mod clock;
-#[cfg(feature = "emulator")]
 pub mod command;
 pub mod consumer;
 pub mod credential;

@@ -1,6 +1,7 @@
 //! The file cache: a folder of mode 0700, a file of mode 0600 for each credential, and beside it the
 //! lock and the memo of its last failure.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,31 @@ impl FileCache {
         self.folder.join(format!("{}.v{}.failure", key.name(), entry::VERSION))
     }
 
+    /// Removes all entries and memos, and what a killed writer has left. Locks stay: a process may
+    /// be holding one. Returns how many entries there were.
+    pub fn clear(&self) -> io::Result<usize> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let path = entry?.path();
+            let extension = path.extension().and_then(OsStr::to_str);
+            if extension == Some("lock") {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Ok(()) => removed += usize::from(extension.is_some_and(is_entry)),
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
     fn entry_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.v{}", key.name(), entry::VERSION))
     }
@@ -81,6 +107,8 @@ impl FileCache {
     }
 
     pub(super) fn write(&self, key: &Key, content: &[u8]) -> io::Result<()> {
+        // A folder of someone else's is not for our secrets, even where we could write to it.
+        self.prepare()?;
         let path = self.entry_path(key);
         private_file::write(&path, content).or_else(|error| {
             // A folder in the entry's place cannot be renamed over; an empty one can go.
@@ -88,4 +116,9 @@ impl FileCache {
             private_file::write(&path, content)
         })
     }
+}
+
+/// Entries of every version: a user who clears the cache means all of them.
+fn is_entry(extension: &str) -> bool {
+    extension.strip_prefix('v').is_some_and(|version| version.parse::<u8>().is_ok())
 }

@@ -5,15 +5,20 @@ use clap::Subcommand;
 use crate::error::Result;
 use crate::output::Output;
 
+mod cache;
+#[cfg(feature = "emulator")]
 mod demo;
+#[cfg(feature = "emulator")]
 mod emulator;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
-    #[allow(missing_docs, reason = "its module says what it is, and so does its help")]
+    Cache(cache::Args),
+    #[cfg(feature = "emulator")]
     Demo(demo::Args),
-    #[allow(missing_docs, reason = "its module says what it is, and so does its help")]
+    #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
 }
 
@@ -21,7 +26,10 @@ impl Housekeeping {
     /// Runs the command.
     pub fn run(&self, output: &mut Output<'_>) -> Result<()> {
         match self {
+            Self::Cache(arguments) => arguments.run(output),
+            #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output),
+            #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output),
         }
     }

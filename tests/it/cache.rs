@@ -258,6 +258,26 @@ fn a_key_file_that_was_exchanged_is_another_identity() {
     );
 }
 
+#[test]
+fn clear_removes_every_credential_and_says_how_many() {
+    let sandbox = Sandbox::new();
+    let cleared =
+        |count| format!("removed {count} credentials from {}\n", sandbox.cache_folder().display());
+    assert_eq!(sandbox.run(&["cache", "clear"]).ok(), cleared(0), "before there is a cache");
+    sandbox.run(TOKEN).ok();
+    fs::write(sandbox.cache_folder().join(".yc-id-token-left-by-a-kill"), "half").unwrap();
+    assert_eq!(
+        sandbox.run(&["cache", "path"]).ok(),
+        format!("{}\n", sandbox.cache_folder().display())
+    );
+    assert_eq!(sandbox.run(&["cache", "clear"]).ok(), cleared(2), "an IAM token and an ID token");
+    let left: Vec<_> =
+        fs::read_dir(sandbox.cache_folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.iter().all(|path| path.extension() == Some("lock".as_ref())), "{left:?}");
+    sandbox.run(TOKEN).ok();
+    assert_eq!(sandbox.token_requests(), (2, 2));
+}
+
 /// A shell as root of its own mounts, without being root outside.
 fn in_own_mounts(sandbox: &Sandbox, script: &str) -> Command {
     let mut shell = sandbox.other_command("unshare");

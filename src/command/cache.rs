@@ -1,0 +1,43 @@
+//! `cache`: where credentials rest, and how to be rid of them.
+
+use clap::Subcommand;
+
+use crate::cache::FileCache;
+use crate::error::{Error, Result, plain};
+use crate::output::Output;
+use crate::settings::Locations;
+
+/// Show where credentials rest, or remove them
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print the cache folder
+    Path,
+    /// Remove every cached credential, of all profiles
+    Clear,
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
+        let locations = Locations::of_system();
+        let folder = locations
+            .cache_folder
+            .ok_or_else(|| Error::Cache("there is no home folder that it could be in".into()))?;
+        let text = match self.action {
+            Action::Path => folder.display().to_string(),
+            Action::Clear => {
+                let removed = FileCache::new(folder.clone(), locations.runtime_folder).clear();
+                let removed = removed.map_err(|error| {
+                    Error::Cache(format!("`{}`: {}", folder.display(), plain(&error)))
+                })?;
+                format!("removed {removed} credentials from {}", folder.display())
+            }
+        };
+        output.write(format!("{text}\n").as_bytes())
+    }
+}

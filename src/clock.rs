@@ -110,10 +110,16 @@ impl Offset {
         if difference.saturating_abs() <= Self::NOISE { Self(0) } else { Self(difference) }
     }
 
-    /// Whole seconds, for messages.
+    /// From the server's clock to ours.
     #[must_use]
-    pub const fn seconds(self) -> i64 {
-        self.0 / 1000
+    pub const fn reversed(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+
+    /// Whether it is more than clocks that are kept right differ by.
+    #[must_use]
+    pub const fn is_wrong_clock(self) -> bool {
+        self.0.saturating_abs() > 60_000
     }
 }
 
@@ -204,6 +210,8 @@ mod tests {
     fn a_second_of_difference_is_not_a_wrong_clock() {
         let local = Timestamp::from_unix_seconds(1_000);
         assert_eq!(Offset::measured(Timestamp::from_unix_seconds(1_001), local), Offset::default());
-        assert_eq!(Offset::measured(Timestamp::from_unix_seconds(400), local).seconds(), -600);
+        let behind = Offset::measured(Timestamp::from_unix_seconds(400), local);
+        assert_eq!(local.shifted(behind), Timestamp::from_unix_seconds(400));
+        assert!(behind.is_wrong_clock() && !Offset::default().is_wrong_clock());
     }
 }

@@ -92,6 +92,13 @@ impl Lifetime {
         self.expires_at.since(self.obtained_at.shifted(self.clock_offset))
     }
 
+    /// When it stops being good by the local clock, which is the one that programs on this machine
+    /// judge by.
+    #[must_use]
+    pub fn expires_at_here(&self) -> Timestamp {
+        self.expires_at.shifted(self.clock_offset.reversed())
+    }
+
     /// What is left of it at the local time `now`; zero once it has expired.
     ///
     /// A clock that reads less than when the credential was obtained has jumped back, and then says
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(lifetime.whole(), Duration::from_secs(3_600));
         assert_eq!(lifetime.left(seconds(1_000)), Duration::from_secs(3_600));
         assert_eq!(lifetime.left(seconds(4_600)), Duration::ZERO);
+        assert_eq!(lifetime.expires_at_here(), seconds(4_600));
         assert_eq!(
             lifetime.left(seconds(999)),
             Duration::ZERO,

@@ -103,7 +103,7 @@ impl Args {
             api_version,
             spec: AnsweredSpec { interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive) },
             status: Status {
-                expiration_timestamp: lifetime.expires_at.minus(skew).to_string(),
+                expiration_timestamp: lifetime.expires_at_here().minus(skew).to_string(),
                 token: credential.secret.0.expose(),
             },
         };

@@ -16,7 +16,7 @@ use crate::cache::Key;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
-use crate::http::{Body, Reply, Request};
+use crate::http::{Body, Client, Reply, Request};
 
 /// It is used at once, for one exchange.
 pub(super) const LEAST_LIFE: Duration = Duration::from_secs(60);
@@ -66,13 +66,16 @@ impl IamTokenWish<'_> {
     async fn exchange(&self, key: &AuthorizedKey, broker: &Broker) -> Result<Credential<IamToken>> {
         let what = self.what();
         let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
-        let assertion = key.assertion(broker.clock().now())?;
-        let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
-        let request = Request { what: &what, path: "/iam/v1/tokens", body, headers: &[] };
-        let reply = self.0.http.client(&endpoint, &what)?.send(&request).await?;
+        let client = self.0.http.client(&endpoint, &what)?;
+        let now = broker.clock().now();
+        let mut reply = self.present(key, now, &client).await?;
+        if reply.status == 401 && reply.clock_offset.is_wrong_clock() {
+            // It was of another time, by a clock of which we now know how wrong it is.
+            reply = self.present(key, now.shifted(reply.clock_offset), &client).await?;
+        }
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
-            let hint = hint(&refusal, key, &reply);
+            let hint = hint(&refusal, key);
             return Err(refusal.into_error(what, hint));
         }
         let answer: Answer =
@@ -95,15 +98,16 @@ impl IamTokenWish<'_> {
         };
         Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
     }
+
+    async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
+        let assertion = key.assertion(now)?;
+        let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
+        let what = self.what();
+        client.send(&Request { what: &what, path: "/iam/v1/tokens", body, headers: &[] }).await
+    }
 }
 
-fn hint(refusal: &Refusal, key: &AuthorizedKey, reply: &Reply) -> String {
-    let wrong_by = reply.clock_offset.seconds();
-    if wrong_by.abs() > 60 {
-        return format!(
-            "set this machine's clock: the server's is {wrong_by} s ahead of it, and an assertion of another time is refused"
-        );
-    }
+fn hint(refusal: &Refusal, key: &AuthorizedKey) -> String {
     match refusal.code {
         Code::SourceAuth => format!(
             "the key `{}` may be revoked or its service account deleted; see `yc iam key list --service-account-id {}`",

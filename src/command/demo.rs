@@ -13,7 +13,7 @@ use super::emulator::not_started;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Error, Result, plain};
-use crate::http::{Body, Endpoint, Http, Request};
+use crate::http::{Endpoint, Http, Request};
 use crate::output::Output;
 use crate::private_file;
 
@@ -146,12 +146,7 @@ fn fetch_keys(emulator: &Emulator) -> Result<Value> {
     let path = emulator.jwks_url().trim_start_matches(emulator.url()).to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(&plain(&error)))?;
-    let reply = runtime.block_on(client.send(&Request {
-        what,
-        path: &path,
-        body: Body::None,
-        headers: &[],
-    }))?;
+    let reply = runtime.block_on(client.send(&Request::get(what, &path)))?;
     serde_json::from_slice(&reply.body).map_err(|_| failed("the issuer's keys are not JSON"))
 }
 

@@ -48,6 +48,23 @@ pub struct Request<'a> {
     pub body: Body<'a>,
     /// Headers besides those of the body.
     pub headers: &'a [(&'static str, &'a str)],
+    /// Whether a refusal, by the protocol's own words, is one that passes: it is tried again, as a
+    /// server in trouble is.
+    pub passes: fn(&Reply) -> bool,
+}
+
+impl<'a> Request<'a> {
+    /// A GET.
+    #[must_use]
+    pub const fn get(what: &'a str, path: &'a str) -> Self {
+        Self { what, path, body: Body::None, headers: &[], passes: |_| false }
+    }
+
+    /// A POST.
+    #[must_use]
+    pub const fn post(what: &'a str, path: &'a str, body: Body<'a>) -> Self {
+        Self { what, path, body, headers: &[], passes: |_| false }
+    }
 }
 
 /// What a request sends.
@@ -57,7 +74,7 @@ pub enum Body<'a> {
     /// A POST of JSON text.
     Json(Zeroizing<String>),
     /// A POST of form fields.
-    Form(&'a [(&'static str, &'a str)]),
+    Form(&'a [(&'a str, &'a str)]),
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -165,7 +182,7 @@ impl Client {
             request_id = reply.request_id,
             "answered"
         );
-        if matches!(reply.status, 429 | 500 | 502 | 503 | 504) {
+        if matches!(reply.status, 429 | 500 | 502 | 503 | 504) || (request.passes)(&reply) {
             Err(Unlucky::Busy(reply))
         } else {
             Ok(reply)

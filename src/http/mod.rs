@@ -4,6 +4,7 @@
 //! is tried up to three times where that is useful: on connection failures, 429, 500, 502, 503 and
 //! 504. Redirects are not followed.
 
+mod answer;
 mod client;
 mod connect_ahead;
 mod endpoint;
@@ -20,6 +21,7 @@ use rustls::ClientConfig;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Result};
+pub use answer::scrubbed;
 use client::Tries;
 pub use client::{Body, Client, Reply, Request};
 pub use endpoint::Endpoint;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::refusal;
 use crate::error::{Error, Result};
-use crate::http::{Body, Endpoint, Http, Request};
+use crate::http::{Endpoint, Http, Request};
 
 /// The API of the Russian installation.
 pub const DEFAULT_API: &str = "https://api.cloud.yandex.net";
@@ -93,8 +93,7 @@ impl IamEndpoint {
             Self::PublishedBy(api) => api,
         };
         let what = "the address of IAM";
-        let request = Request { what, path: "/endpoints", body: Body::None, headers: &[] };
-        let reply = http.client(api, what)?.send(&request).await?;
+        let reply = http.client(api, what)?.send(&Request::get(what, "/endpoints")).await?;
         if reply.status != 200 {
             let refusal = refusal::Refusal::read(what, &reply)?;
             return Err(refusal

@@ -103,7 +103,7 @@ impl IamTokenWish<'_> {
         let assertion = key.assertion(now)?;
         let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
         let what = self.what();
-        client.send(&Request { what: &what, path: "/iam/v1/tokens", body, headers: &[] }).await
+        client.send(&Request::post(&what, "/iam/v1/tokens", body)).await
     }
 }
 

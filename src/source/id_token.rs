@@ -102,14 +102,7 @@ impl IdTokenWish<'_> {
             // The vendor's CLI says what an absent audience means, but not who fills it in.
             ("audience", self.audience),
         ];
-        client
-            .send(&Request {
-                what: &what,
-                path: "/oauth/token",
-                body: Body::Form(&fields),
-                headers: &[],
-            })
-            .await
+        client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
     fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
-use crate::http::{Body, Endpoint, Http, Reply, Request};
+use crate::http::{Endpoint, Http, Reply, Request};
 
 /// Where the service is, unless `YC_METADATA_ADDR` says otherwise.
 pub const DEFAULT_ADDRESS: &str = "169.254.169.254";
@@ -68,7 +68,7 @@ impl Metadata {
         let connect_timeout = if self.chosen { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
         let client = http.metadata_client(&self.endpoint, connect_timeout)?;
         let headers = &[("metadata-flavor", "Google")];
-        let request = Request { what: &what, path: PATH, body: Body::None, headers };
+        let request = Request { headers, ..Request::get(&what, PATH) };
         let answer = client.send(&request);
         if self.chosen {
             return answer.await.map_err(|error| match error {

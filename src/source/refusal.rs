@@ -4,10 +4,7 @@
 use serde::Deserialize;
 
 use crate::error::{Code, Error};
-use crate::http::Reply;
-
-/// More of a server's words than this helps nobody.
-const REASON_LIMIT: usize = 300;
+use crate::http::{Reply, scrubbed};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -46,16 +43,9 @@ impl Refusal {
             .into_iter()
             .find_map(|detail| detail.request_id)
             .or_else(|| reply.request_id.clone());
-        let reason = scrubbed(said.as_deref().unwrap_or(phrase(reply.status)));
-        if reply.status == 429 || reply.status >= 500 {
-            return Err(Error::Unavailable {
-                what: what.into(),
-                host: reply.host.clone(),
-                status: reply.status,
-                reason,
-                request_id,
-                retry_after: reply.retry_after,
-            });
+        let reason = said.map_or_else(|| reply.phrase().to_owned(), |said| scrubbed(&said));
+        if reply.is_trouble() {
+            return Err(reply.unavailable(what, reason, request_id));
         }
         if !understood {
             return Err(foreign(what, reply));
@@ -83,65 +73,7 @@ impl Refusal {
 
 /// An answer that is not Yandex Cloud's.
 pub(super) fn foreign(what: &str, reply: &Reply) -> Error {
-    let looks_like_html = reply.body.trim_ascii_start().first() == Some(&b'<');
-    let (kind, hint) = if looks_like_html {
-        (
-            "a web page",
-            "sign in to the network if it asks for that; else a proxy answers in the server's place, or the endpoint is wrong",
-        )
-    } else {
-        (
-            "something that is not the protocol's JSON",
-            "check the endpoint, and what stands between: a proxy, a gateway",
-        )
-    };
-    Error::Unreached {
-        what: what.into(),
-        code: Code::Foreign,
-        problem: format!("{} answered {} with {kind}", reply.host, reply.status),
-        hint: hint.into(),
-    }
-}
-
-/// Security: a server that repeats in its message what we sent would have us print a secret. Every
-/// long run of token characters goes, as do the lesser ones that begin like a token.
-fn scrubbed(text: &str) -> String {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "._-+/~".contains(c);
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let end = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
-        if end == 0 {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-            continue;
-        }
-        let (word, after) = rest.split_at(end);
-        let secret = word.len() > 64
-            || ["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_"]
-                .iter()
-                .any(|prefix| word.starts_with(prefix));
-        out.push_str(if secret { "[redacted]" } else { word });
-        rest = after;
-    }
-    let end = out.char_indices().nth(REASON_LIMIT).map_or(out.len(), |(at, _)| at);
-    out.truncate(end);
-    out.trim().trim_end_matches('.').to_owned()
-}
-
-fn phrase(status: u16) -> &'static str {
-    match status {
-        400 => "bad request",
-        401 => "unauthenticated",
-        403 => "permission denied",
-        404 => "not found",
-        429 => "too many requests",
-        502 => "bad gateway",
-        503 => "service unavailable",
-        504 => "gateway timeout",
-        500.. => "server error",
-        _ => "refused without a reason",
-    }
+    reply.foreign(what, "JSON")
 }
 
 #[cfg(test)]
@@ -190,18 +122,5 @@ mod tests {
         let error = error(403, "<html>Sign in</html>");
         assert_eq!(error.code(), Code::Foreign);
         assert!(error.to_string().contains("a web page"));
-    }
-
-    #[test]
-    fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
-        assert_eq!(
-            scrubbed("bad actor_token: t1.9eu.abc, jwt=eyJh.eyJz.c2ln"),
-            "bad actor_token: [redacted], jwt=[redacted]"
-        );
-        assert_eq!(scrubbed(&"A".repeat(65)), "[redacted]");
-        assert_eq!(
-            scrubbed("The required field 'kid' is missing."),
-            "The required field 'kid' is missing"
-        );
     }
 }

@@ -1,0 +1,150 @@
+//! What an answer means, whatever the protocol: a server in trouble, something that does not speak
+//! the protocol, and words that may be repeated.
+
+use crate::error::{Code, Error};
+
+use super::Reply;
+
+/// More of a server's words than this helps nobody.
+const REASON_LIMIT: usize = 300;
+
+impl Reply {
+    /// Whether the server is busy or broken (429, 5xx), which says nothing about what was asked.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        self.status == 429 || self.status >= 500
+    }
+
+    /// The error for a server that is busy or broken.
+    #[must_use]
+    pub fn unavailable(&self, what: &str, reason: String, request_id: Option<String>) -> Error {
+        Error::Unavailable {
+            what: what.into(),
+            host: self.host.clone(),
+            status: self.status,
+            reason,
+            request_id,
+            retry_after: self.retry_after,
+        }
+    }
+
+    /// The error for an answer that does not speak the protocol, whose `language` is JSON or XML.
+    #[must_use]
+    pub fn foreign(&self, what: &str, language: &str) -> Error {
+        let body = self.body.trim_ascii_start();
+        let begins = |tag: &str| {
+            body.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
+        };
+        let (kind, hint) = if body.is_empty() {
+            (
+                "an empty body".into(),
+                "check the endpoint, and what stands between: a proxy, a gateway",
+            )
+        } else if begins("<!doctype") || begins("<html") {
+            (
+                "a web page".into(),
+                "sign in to the network if it asks for that; else a proxy answers in the server's place, or the endpoint is wrong",
+            )
+        } else {
+            (
+                format!("something that is not the protocol's {language}"),
+                "check the endpoint, and what stands between: a proxy, a gateway",
+            )
+        };
+        Error::Unreached {
+            what: what.into(),
+            code: Code::Foreign,
+            problem: format!("{} answered {} with {kind}", self.host, self.status),
+            hint: hint.into(),
+        }
+    }
+
+    /// The status in words, for an answer that gives no reason.
+    #[must_use]
+    pub const fn phrase(&self) -> &'static str {
+        match self.status {
+            400 => "bad request",
+            401 => "unauthenticated",
+            403 => "permission denied",
+            404 => "not found",
+            429 => "too many requests",
+            502 => "bad gateway",
+            503 => "service unavailable",
+            504 => "gateway timeout",
+            500.. => "server error",
+            _ => "refused without a reason",
+        }
+    }
+}
+
+/// A server's words, fit to be repeated.
+///
+/// Security: a server that repeats in its message what we sent would have us print a secret. Every
+/// long run of token characters goes, as do the lesser ones that begin like a token.
+#[must_use]
+pub fn scrubbed(text: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "._-+/~".contains(c);
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let end = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
+        if end == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+            continue;
+        }
+        let (word, after) = rest.split_at(end);
+        let secret = word.len() > 64
+            || ["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_"]
+                .iter()
+                .any(|prefix| word.starts_with(prefix));
+        out.push_str(if secret { "[redacted]" } else { word });
+        rest = after;
+    }
+    let end = out.char_indices().nth(REASON_LIMIT).map_or(out.len(), |(at, _)| at);
+    out.truncate(end);
+    out.trim().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Offset, Timestamp};
+
+    fn foreign(body: &str) -> String {
+        let reply = Reply {
+            status: 200,
+            body: body.as_bytes().to_vec().into(),
+            host: "sts.example".into(),
+            request_id: None,
+            retry_after: None,
+            received_at: Timestamp::from_unix_seconds(0),
+            clock_offset: Offset::default(),
+        };
+        reply.foreign("a token", "XML").to_string()
+    }
+
+    #[test]
+    fn what_is_not_the_protocol_is_called_what_it_is() {
+        let says =
+            |problem: &str| format!("cannot get a token: sts.example answered 200 with {problem}");
+        for page in ["<html>Sign in</html>", " \n<!DOCTYPE html>", "<HTML>"] {
+            assert_eq!(foreign(page), says("a web page"), "{page}");
+        }
+        assert_eq!(foreign(""), says("an empty body"));
+        assert_eq!(foreign("<Other/>"), says("something that is not the protocol's XML"));
+    }
+
+    #[test]
+    fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
+        assert_eq!(
+            scrubbed("bad actor_token: t1.9eu.abc, jwt=eyJh.eyJz.c2ln"),
+            "bad actor_token: [redacted], jwt=[redacted]"
+        );
+        assert_eq!(scrubbed(&"A".repeat(65)), "[redacted]");
+        assert_eq!(
+            scrubbed("The required field 'kid' is missing."),
+            "The required field 'kid' is missing"
+        );
+    }
+}

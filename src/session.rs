@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Obtain};
 use crate::cache::{Cache, FileCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -37,11 +37,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a run of the consumer whose own settings are in `table`.
-    pub fn open(context: Context<'_>, table: &Table) -> Result<Self> {
+    /// Opens a run of the consumers whose own settings are in `tables`.
+    pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
         let Context { flags, env, clock, consumers } = context;
         let locations = Locations::of_system();
-        let settings = Settings::load(flags, env, &locations, consumers, table)?;
+        let settings = Settings::load(flags, env, &locations, consumers, tables)?;
         let deadline = Deadline::within(settings.timeout.value);
         let endpoints = Endpoints::new(
             text(settings.endpoint.as_ref()),
@@ -78,22 +78,30 @@ impl Session {
         }
     }
 
+    /// The wish for an ID token for an audience.
+    pub fn id_token_wish<'a>(&'a self, audience: &'a str) -> Result<IdTokenWish<'a>> {
+        Ok(IdTokenWish { source: &self.source, service_account: self.service_account()?, audience })
+    }
+
     /// An ID token for an audience that lives for `least_life` yet.
     pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
-        let service_account = self.service_account()?;
-        let wish = IdTokenWish { source: &self.source, service_account, audience };
-        let credential = self.broker.obtain(&wish, least_life)?;
-        debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish_text(&wish));
+        self.obtain(&self.id_token_wish(audience)?, least_life)
+    }
+
+    /// A credential that lives for `least_life` yet.
+    pub fn obtain<O: Obtain>(
+        &self,
+        wish: &O,
+        least_life: Duration,
+    ) -> Result<Credential<O::Secret>> {
+        let credential = self.broker.obtain(wish, least_life)?;
+        debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish.what());
         Ok(credential)
     }
 }
 
 fn text(setting: Option<&Setting<String>>) -> Option<&str> {
     setting.map(|setting| setting.value.as_str())
-}
-
-fn wish_text(wish: &IdTokenWish<'_>) -> String {
-    format!("an ID token of `{}` for audience `{}`", wish.service_account, wish.audience)
 }
 
 fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {

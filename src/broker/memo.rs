@@ -47,7 +47,8 @@ impl Memo {
 pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest, now: Timestamp) {
     let Cache::File(files) = cache else { return };
     let code = error.code();
-    if !matches!(code.exit(), Exit::Source | Exit::Temporary) || code == Code::Lock {
+    if !matches!(code.exit(), Exit::Source | Exit::Consumer | Exit::Temporary) || code == Code::Lock
+    {
         return;
     }
     let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);

@@ -14,9 +14,9 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Origin, Table, unfit};
+use crate::settings::{Field, Origin, Table, unfit};
 
-pub(super) const TABLE: Table = Table { name: "kubectl", settings: &[("api_version", env::KUBECTL_API_VERSION)] };
+pub(super) const TABLE: Table = Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
 
 /// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
 /// no leeway. So the token is reported to expire this much before it does.
@@ -91,7 +91,7 @@ struct Status<'a> {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let info = ExecInfo::read(context.env)?;
-        let session = Session::open(context, &TABLE)?;
+        let session = Session::open(context, &[&TABLE])?;
         let api_version = self.api_version(&session, &info)?;
         let audience = audience(&session, &info)?;
         let credential = session.id_token(&audience, LEAST_LIFE + SKEW)?;
@@ -113,7 +113,7 @@ impl Args {
     }
 
     fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(setting) = session.settings.consumer("api_version", self.api_version.as_ref(), "--api-version") {
+        if let Some(setting) = session.settings.consumer(&TABLE, "api_version", self.api_version.as_ref(), "--api-version") {
             return known_version(&setting.value)
                 .ok_or_else(|| unfit(setting.origin, &format!("there is no apiVersion `{}` here: it must be `v1` or `v1beta1`", setting.value)));
         }

@@ -14,9 +14,9 @@ use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::{Context, Session};
-use crate::settings::{Table, unfit};
+use crate::settings::{Field, Table, unfit};
 
-pub(super) const TABLE: Table = Table { name: "token", settings: &[("format", env::TOKEN_FORMAT), ("output", env::TOKEN_OUTPUT)] };
+pub(super) const TABLE: Table = Table { name: "token", settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)] };
 
 /// A token that was printed is about to be used.
 const LEAST_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -56,9 +56,9 @@ enum Format {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let session = Session::open(context, &TABLE)?;
+        let session = Session::open(context, &[&TABLE])?;
         let format = self.format(&session)?;
-        let file = session.settings.consumer("output", self.output.as_ref(), "--output").filter(|_| !self.decode);
+        let file = session.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output").filter(|_| !self.decode);
         let audience = match &session.settings.audience {
             Some(audience) => &audience.value,
             None => session.service_account()?,
@@ -79,7 +79,7 @@ impl Args {
     }
 
     fn format(&self, session: &Session) -> Result<Format> {
-        let Some(setting) = session.settings.consumer("format", self.format.as_ref(), "--format") else {
+        let Some(setting) = session.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format") else {
             return Ok(Format::Raw);
         };
         Ok(match setting.value.as_str() {

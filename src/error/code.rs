@@ -16,10 +16,16 @@ pub enum Exit {
     Configuration = 3,
     /// Yandex Cloud refused.
     Source = 4,
+    /// The consumer's server, such as AWS STS, refused.
+    Consumer = 5,
     /// The network, a server's bad moment, or a time limit: trying again may help.
     Temporary = 6,
     /// A cache that was asked for by name cannot be used.
     Cache = 7,
+    /// `exec`: the command could not be started, as `env` and shells report it.
+    NotRun = 126,
+    /// `exec`: there is no such command, as `env` and shells report it.
+    NoCommand = 127,
 }
 
 macro_rules! codes {
@@ -76,6 +82,12 @@ codes! {
     SourceRefused = "E_SOURCE_REFUSED" => Source;
     /// The token that came back is not the one that was asked for.
     SourceToken = "E_SOURCE_TOKEN" => Source;
+    /// The consumer's server does not accept the ID token.
+    ConsumerAuth = "E_CONSUMER_AUTH" => Consumer;
+    /// The consumer's server does not let us do this.
+    ConsumerDenied = "E_CONSUMER_DENIED" => Consumer;
+    /// The consumer's server refused in another way.
+    ConsumerRefused = "E_CONSUMER_REFUSED" => Consumer;
     /// What answered does not speak the protocol: a captive portal, a proxy's page, a wrong address.
     Foreign = "E_FOREIGN_ANSWER" => Temporary;
     /// The server could not be reached.
@@ -90,6 +102,10 @@ codes! {
     Lock = "E_LOCK" => Temporary;
     /// The cache that was asked for by name cannot be used.
     Cache = "E_CACHE" => Cache;
+    /// The command that was to be run could not be started.
+    NotRun = "E_NOT_RUN" => NotRun;
+    /// There is no such command.
+    NoCommand = "E_NO_COMMAND" => NoCommand;
 }
 
 impl fmt::Display for Code {

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Table;
 use super::origin::Origin;
+use super::{Field, Form, Table};
 use crate::error::{Error, Result};
 use crate::private_file;
 
@@ -122,7 +122,7 @@ impl<'a> File<'a> {
             }
             layers.push(layer);
             next = match layer.text("extends")? {
-                Some((parent, span)) => Some(self.profile(parent, |_, hint| {
+                Some((parent, span)) => Some(self.profile(&parent, |_, hint| {
                     self.source.wrong(
                         &span,
                         format!("there is no profile `{parent}` to extend"),
@@ -225,39 +225,33 @@ impl<'a> File<'a> {
 
 impl<'a> Layer<'a> {
     /// A text, and its place.
-    pub(super) fn text(&self, key: &str) -> Result<Option<(&'a str, Range<usize>)>> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
+        // `timeout = 20` is as clear as `timeout = "20s"`.
+        self.value(key, if key == "timeout" { Form::Time } else { Form::Text })
+    }
+
+    /// A value of a consumer's own table, as text, and its place.
+    pub(super) fn consumer_value(
+        &self,
+        table: &str,
+        field: &Field,
+    ) -> Result<Option<(String, Range<usize>)>> {
+        let Some(value) = self.table.get(table) else {
+            return Ok(None);
+        };
+        let table = self.file.table(value, table)?;
+        Layer { table, ..*self }.value(field.key, field.form)
+    }
+
+    fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
-        match value.get_ref() {
-            DeValue::String(text) => Ok(Some((text.as_ref(), value.span()))),
-            // `timeout = 20` is as clear as `timeout = "20s"`.
-            DeValue::Integer(number) if key == "timeout" => {
-                Ok(Some((number.as_str(), value.span())))
-            }
-            other => {
-                let problem =
-                    format!("`{key}` must be a string, not {}", with_article(other.type_str()));
-                Err(self.file.source.wrong(
-                    &value.span(),
-                    problem,
-                    Some(format!("write it as `{key} = \"…\"`")),
-                ))
-            }
-        }
-    }
-
-    /// A text of a consumer's own table, and its place.
-    pub(super) fn consumer_text(
-        &self,
-        consumer: &str,
-        key: &str,
-    ) -> Result<Option<(&'a str, Range<usize>)>> {
-        let Some(value) = self.table.get(consumer) else {
-            return Ok(None);
-        };
-        let table = self.file.table(value, consumer)?;
-        Layer { table, ..*self }.text(key)
+        form.read(value).map(|text| Some((text, value.span()))).map_err(|(span, found)| {
+            let (wanted, example) = form.described();
+            let problem = format!("`{key}` must be {wanted}, not {}", with_article(found));
+            self.wrong(&span, problem, Some(format!("write it as `{key} = {example}`")))
+        })
     }
 
     /// The origin of what stands at a place of the file.
@@ -308,7 +302,7 @@ impl<'a> Layer<'a> {
         self.file.check_keys(self.table, &known, "it")?;
         for consumer in self.file.consumers {
             if let Some(value) = self.table.get(consumer.name) {
-                let keys: Vec<&str> = consumer.settings.iter().map(|(key, _)| *key).collect();
+                let keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
                 self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
             }
         }

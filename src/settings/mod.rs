@@ -5,13 +5,14 @@ mod flags;
 mod locations;
 mod origin;
 mod resolve;
+mod table;
 mod value;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cache::{Digest, Key, KeyBuilder};
-use crate::env::{self, Env, Var};
+use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
 use file::{File, Text};
@@ -19,20 +20,12 @@ pub use flags::Flags;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
 use resolve::{Resolver, flag, variable};
-pub use value::unfit;
-use value::{is_on, parse_cache, parse_duration, parse_proxy, parsed};
+pub use table::{Field, Form, Table};
+use value::{is_on, parse_cache, parse_proxy, parse_timeout, parsed};
+pub use value::{parse_duration, parse_switch, unfit};
 
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A consumer's own settings: the name of its table in a profile, and its keys with their variables.
-#[derive(Debug)]
-pub struct Table {
-    /// The table's name, which is the subcommand's too.
-    pub name: &'static str,
-    /// Key and variable of each setting.
-    pub settings: &'static [(&'static str, Var)],
-}
 
 /// What one run has been told.
 #[derive(Clone, Debug)]
@@ -61,8 +54,8 @@ pub struct Settings {
     pub iam_endpoint: Option<Setting<String>>,
     /// The OAuth endpoint.
     pub oauth_endpoint: Option<Setting<String>>,
-    /// The consumer's own settings, but for its flags: key and value.
-    consumer: Vec<(&'static str, Setting<String>)>,
+    /// The consumers' own settings, but for their flags: table, key and value.
+    consumer: Vec<(&'static str, &'static str, Setting<String>)>,
     /// Over all of the above and the variables that decide how servers are reached.
     pub fingerprint: Digest,
 }
@@ -96,14 +89,14 @@ pub enum CacheSetting {
 }
 
 impl Settings {
-    /// What this run has been told, with the own settings of the consumer `table`. `consumers` are
-    /// all tables that may stand in a profile.
+    /// What this run has been told, with the consumers' own settings of `tables`. `consumers` are all
+    /// tables that may stand in a profile.
     pub fn load(
         flags: &Flags,
         env: &Env,
         locations: &Locations,
         consumers: &[&Table],
-        table: &Table,
+        tables: &[&Table],
     ) -> Result<Self> {
         let profile =
             flag(flags.profile.as_ref(), "--profile").or_else(|| variable(env, env::PROFILE));
@@ -144,8 +137,8 @@ impl Settings {
                 timeout,
                 DEFAULT_TIMEOUT,
                 "a time",
-                "a time such as `20s`, `500ms` or `2m`",
-                parse_duration,
+                "a time of at most an hour, such as `20s`, `500ms` or `2m`",
+                parse_timeout,
             )?,
             ca_file: resolver.path("ca_file", flags.ca_file.as_ref(), "--ca-file", env::CA_FILE)?,
             proxy: proxy.map(parse_proxy).transpose()?,
@@ -167,7 +160,7 @@ impl Settings {
                 "--oauth-endpoint",
                 env::OAUTH_ENDPOINT,
             )?,
-            consumer: resolver.consumer(table)?,
+            consumer: resolver.consumer(tables)?,
             profile,
             fingerprint: Digest::of(&[]),
         };
@@ -175,16 +168,21 @@ impl Settings {
         Ok(settings)
     }
 
-    /// A setting of the consumer's own: its flag, or its variable, or its table.
+    /// A setting of a consumer's own: its flag, or its variable, or its table.
     #[must_use]
     pub fn consumer(
         &self,
+        table: &Table,
         key: &'static str,
         value: Option<&String>,
         flag_name: &'static str,
     ) -> Option<Setting<String>> {
         let configured = || {
-            self.consumer.iter().find(|(name, _)| *name == key).map(|(_, setting)| setting.clone())
+            let is_it = |name: &str, its_key: &str| name == table.name && its_key == key;
+            self.consumer
+                .iter()
+                .find(|(name, its_key, _)| is_it(name, its_key))
+                .map(|(.., setting)| setting.clone())
         };
         flag(value, flag_name).or_else(configured)
     }

@@ -26,6 +26,13 @@ pub enum Origin {
         /// The line, counted from 1.
         line: usize,
     },
+    /// Another program's configuration file, which we share.
+    Shared {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// The program.
     BuiltIn,
 }
@@ -39,6 +46,7 @@ impl fmt::Display for Origin {
                 write!(f, "profile `{profile}`, {}:{line}", path.display())
             }
             Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", path.display()),
+            Self::Shared { path, line } => write!(f, "{}:{line}", path.display()),
             Self::BuiltIn => f.write_str("built in"),
         }
     }

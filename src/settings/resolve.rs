@@ -29,7 +29,7 @@ impl Resolver<'_> {
         }
         for layer in self.layers {
             if let Some((text, span)) = layer.text(key)? {
-                return Ok(Some(Setting { value: text.to_owned(), origin: layer.origin(&span) }));
+                return Ok(Some(Setting { value: text, origin: layer.origin(&span) }));
             }
         }
         Ok(None)
@@ -49,7 +49,7 @@ impl Resolver<'_> {
         for layer in self.layers {
             if let Some((text, span)) = layer.text(key)? {
                 return Ok(Some(Setting {
-                    value: resolve_path(text, layer.folder(), self.home),
+                    value: resolve_path(&text, layer.folder(), self.home),
                     origin: layer.origin(&span),
                 }));
             }
@@ -57,19 +57,21 @@ impl Resolver<'_> {
         Ok(None)
     }
 
-    pub(super) fn consumer(&self, table: &Table) -> Result<Vec<(&'static str, Setting<String>)>> {
+    pub(super) fn consumer(
+        &self,
+        tables: &[&Table],
+    ) -> Result<Vec<(&'static str, &'static str, Setting<String>)>> {
         let mut found = Vec::new();
-        for (key, var) in table.settings {
-            if let Some(setting) = variable(self.env, *var) {
-                found.push((*key, setting));
+        for (table, field) in
+            tables.iter().flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
+        {
+            if let Some(setting) = variable(self.env, field.var) {
+                found.push((table, field.key, setting));
                 continue;
             }
             for layer in self.layers {
-                if let Some((text, span)) = layer.consumer_text(table.name, key)? {
-                    found.push((
-                        *key,
-                        Setting { value: text.to_owned(), origin: layer.origin(&span) },
-                    ));
+                if let Some((value, span)) = layer.consumer_value(table, field)? {
+                    found.push((table, field.key, Setting { value, origin: layer.origin(&span) }));
                     break;
                 }
             }
@@ -171,7 +173,8 @@ impl Resolver<'_> {
                     .unwrap_or(self.layers.len())
             }
             Origin::Defaults { .. } => 3 + self.layers.len(),
-            Origin::BuiltIn => 4 + self.layers.len(),
+            Origin::Shared { .. } => 4 + self.layers.len(),
+            Origin::BuiltIn => 5 + self.layers.len(),
         }
     }
 
@@ -194,13 +197,13 @@ impl Resolver<'_> {
         };
         let file_at = |key: &str| -> Result<Option<PathBuf>> {
             let found = layer.text(key)?;
-            Ok(found.map(|(text, _)| resolve_path(text, layer.folder(), self.home)))
+            Ok(found.map(|(text, _)| resolve_path(&text, layer.folder(), self.home)))
         };
         let kinds = ["authorized-key", "iam-token", "metadata"];
         let Some((kind, span)) = layer.text("type")? else {
             return Err(layer.lacks("type", format!("it is one of {}", file::list(&kinds))));
         };
-        let value = match kind {
+        let value = match kind.as_str() {
             "authorized-key" => match file_at("key_file")? {
                 Some(file) => IdentitySetting::AuthorizedKey { file },
                 None => {

@@ -5,8 +5,15 @@ use std::collections::HashMap;
 use super::*;
 use crate::private_file;
 
-const TABLE: Table =
-    Table { name: "kubectl", settings: &[("api_version", env::KUBECTL_API_VERSION)] };
+const TABLE: Table = Table {
+    name: "kubectl",
+    settings: &[
+        Field::text("api_version", env::KUBECTL_API_VERSION),
+        Field::new("words", Form::Words, env::TOKEN_FORMAT),
+        Field::new("switch", Form::Switch, env::TOKEN_OUTPUT),
+        Field::new("time", Form::Time, env::PROFILE),
+    ],
+};
 
 fn load(text: &str, variables: &[(&'static str, &str)], flags: &Flags) -> Result<Settings> {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +30,7 @@ fn load(text: &str, variables: &[(&'static str, &str)], flags: &Flags) -> Result
         config_file: Some(path),
         ..Locations::default()
     };
-    Settings::load(flags, &env, &locations, &[&TABLE], &TABLE)
+    Settings::load(flags, &env, &locations, &[&TABLE], &[&TABLE])
 }
 
 fn origin_line(origin: &Origin) -> usize {
@@ -51,7 +58,7 @@ fn every_value_keeps_its_origin() {
     assert_eq!((audience.value.as_str(), origin_line(&audience.origin)), ("a", 6));
     assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if profile == "base"));
     assert_eq!(settings.proxy.as_ref().unwrap().origin, Origin::Flag("--proxy"));
-    let version = settings.consumer("api_version", None, "--api-version").unwrap();
+    let version = settings.consumer(&TABLE, "api_version", None, "--api-version").unwrap();
     assert_eq!((version.value.as_str(), origin_line(&version.origin)), ("v1beta1", 11));
     assert_eq!(load("", &[], &Flags::default()).unwrap().timeout.origin, Origin::BuiltIn);
 }
@@ -90,6 +97,33 @@ fn the_strongest_origin_says_who_we_are() {
 }
 
 #[test]
+fn a_consumers_values_have_the_forms_that_it_declares() {
+    let prod = Flags { profile: Some("prod".into()), ..Flags::default() };
+    let read = |line: &str, key: &'static str| {
+        load(&format!("[profiles.prod.kubectl]\n{line}\n"), &[], &prod)
+            .map(|settings| settings.consumer(&TABLE, key, None, "--flag").unwrap().value)
+    };
+    for (line, key, value) in [
+        ("words = [\"a\", \"b\"]", "words", "a\nb"),
+        ("words = \"a\"", "words", "a"),
+        ("switch = true", "switch", "true"),
+        ("time = 900", "time", "900"),
+        ("time = \"1h\"", "time", "1h"),
+    ] {
+        assert_eq!(read(line, key).unwrap(), value, "{line}");
+    }
+    for (line, said) in [
+        ("words = [1]", "`words` must be a list of strings, not an integer"),
+        ("switch = \"true\"", "`switch` must be true or false, not a string"),
+        ("time = true", "`time` must be a time, not a boolean"),
+        ("api_version = 1", "`api_version` must be a string, not an integer"),
+    ] {
+        let error = read(line, "words").unwrap_err();
+        assert!(error.to_string().ends_with(said), "{line}: {error}");
+    }
+}
+
+#[test]
 fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
     let fingerprint = |text: &str, variables: &[(&'static str, &str)]| {
         load(text, variables, &Flags::default()).unwrap().fingerprint
@@ -115,9 +149,10 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
 #[test]
 fn times_are_read_in_their_usual_forms() {
     for (text, expected) in [("20s", 20_000), ("20", 20_000), ("500ms", 500), ("2m", 120_000)] {
-        assert_eq!(parse_duration(text), Some(Duration::from_millis(expected)), "{text}");
+        assert_eq!(parse_timeout(text), Some(Duration::from_millis(expected)), "{text}");
     }
+    assert_eq!(parse_duration("12h"), Some(Duration::from_secs(43_200)), "not every time is short");
     for bad in ["", "0", "s", "-1s", "1h30", "2h", "99999999999999999999", "3601s", "1.5s"] {
-        assert_eq!(parse_duration(bad), None, "{bad}");
+        assert_eq!(parse_timeout(bad), None, "{bad}");
     }
 }

@@ -9,13 +9,20 @@ use crate::http::ProxyAddress;
 
 /// A setting that is on or off in the environment.
 pub(super) fn is_on(env: &Env, var: Var) -> Result<bool> {
-    match env.get(var).as_deref() {
-        None | Some("0" | "false" | "no") => Ok(false),
-        Some("1" | "true" | "yes") => Ok(true),
-        Some(_) => Err(Error::Value {
-            origin: var.name.into(),
-            problem: "must be `true` or `false`".into(),
-        }),
+    let Some(value) = env.get(var) else { return Ok(false) };
+    parse_switch(&value).ok_or_else(|| Error::Value {
+        origin: var.name.into(),
+        problem: "must be `true` or `false`".into(),
+    })
+}
+
+/// Reads whether something is on.
+#[must_use]
+pub fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "true" | "yes" => Some(true),
+        "0" | "false" | "no" => Some(false),
+        _ => None,
     }
 }
 
@@ -43,7 +50,9 @@ pub fn unfit(origin: Origin, problem: &str) -> Error {
             problem: format!("`{flag}`: {problem}"),
             hint: "see `yc-id-token --help`".into(),
         },
-        Origin::Profile { path, line, .. } | Origin::Defaults { path, line } => {
+        Origin::Profile { path, line, .. }
+        | Origin::Defaults { path, line }
+        | Origin::Shared { path, line } => {
             Error::Config { path, line, problem: problem.into(), hint: None }
         }
         origin => Error::Value { origin: origin.to_string(), problem: problem.into() },
@@ -58,7 +67,14 @@ pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
     }
 }
 
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// A run's time budget: more than an hour is a slip of the pen.
+pub(super) fn parse_timeout(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|timeout| *timeout <= Duration::from_secs(3600))
+}
+
+/// Reads a time: `20s`, `500ms`, `2m`, `1h`, or a bare number of seconds. Not zero.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
@@ -66,9 +82,10 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
         "ms" => Duration::from_millis(number),
         "" | "s" => Duration::from_secs(number),
         "m" => Duration::from_secs(number.checked_mul(60)?),
+        "h" => Duration::from_secs(number.checked_mul(3600)?),
         _ => return None,
     };
-    (duration > Duration::ZERO && duration <= Duration::from_secs(3600)).then_some(duration)
+    (duration > Duration::ZERO).then_some(duration)
 }
 
 pub(super) fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddress>> {

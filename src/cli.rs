@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -22,9 +23,10 @@ const ENVIRONMENT: &str = "Every option can be set by a variable of its name, su
 configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
 who we are.
 
-Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 6 temporary, 7 a cache that was asked for by name.";
+Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
+`exec` ends as its command does.";
 
-/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl and whatever else trusts OIDC
+/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS and whatever else trusts OIDC
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, after_help = ENVIRONMENT, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
@@ -81,14 +83,16 @@ fn usage(error: &clap::Error) -> Error {
         };
     }
     let text = error.render().to_string();
-    let mut paragraphs = text
+    let paragraphs: Vec<String> = text
         .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
-    let problem = paragraphs.next().unwrap_or_default();
-    let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let beginning_with = |start| paragraphs.iter().find_map(|text| text.strip_prefix(start));
+    let tip = beginning_with("tip: ").map(str::to_owned);
+    let usage = || beginning_with("Usage: ").map(|usage| format!("it is used as `{usage}`"));
     Error::Usage {
-        problem: problem.strip_prefix("error: ").unwrap_or(&problem).to_owned(),
-        hint: tip.unwrap_or_else(|| "see `yc-id-token --help`".into()),
+        problem: beginning_with("error: ").unwrap_or_default().to_owned(),
+        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()),
     }
 }
 
@@ -110,8 +114,8 @@ pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
 }
 
 impl Cli {
-    /// Runs the command.
-    pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
+    /// Runs the command, and tells the exit status of a run that did not fail.
+    pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         self.check_error_format(env)?;
         let verbosity = match env.get(env::VERBOSE) {
             Some(level) if self.flags.verbose == 0 => level.parse().map_err(|_| Error::Value {
@@ -127,7 +131,7 @@ impl Cli {
             Context { flags: &self.flags, env, clock: Clock::System, consumers: consumer::TABLES };
         match &self.command {
             Command::Consumer(consumer) => consumer.run(context, output),
-            Command::Housekeeping(command) => command.run(output),
+            Command::Housekeeping(command) => command.run(output).map(|()| ExitCode::SUCCESS),
         }
     }
 

@@ -66,6 +66,46 @@ variables! {
     TOKEN_OUTPUT = "YC_ID_TOKEN_TOKEN_OUTPUT";
     /// `kubectl`: apiVersion of the answer
     KUBECTL_API_VERSION = "YC_ID_TOKEN_KUBECTL_API_VERSION";
+    /// `aws`: role to assume
+    AWS_ROLE_ARN = "YC_ID_TOKEN_AWS_ROLE_ARN";
+    /// `aws`: name of the session
+    AWS_ROLE_SESSION_NAME = "YC_ID_TOKEN_AWS_ROLE_SESSION_NAME";
+    /// `aws`: life of the keys, such as `1h`
+    AWS_DURATION = "YC_ID_TOKEN_AWS_DURATION";
+    /// `aws`: policy that narrows the role down, as JSON
+    AWS_POLICY = "YC_ID_TOKEN_AWS_POLICY";
+    /// `aws`: managed policies that narrow the role down, with spaces between them
+    AWS_POLICY_ARN = "YC_ID_TOKEN_AWS_POLICY_ARN";
+    /// `aws`: region whose STS is asked
+    AWS_REGION = "YC_ID_TOKEN_AWS_REGION";
+    /// `aws`: address of another STS
+    AWS_STS_ENDPOINT = "YC_ID_TOKEN_AWS_STS_ENDPOINT";
+    /// `aws`: `true`: the region's dual-stack STS
+    AWS_STS_DUAL_STACK = "YC_ID_TOKEN_AWS_STS_DUAL_STACK";
+    /// `aws`: `true`: the region's FIPS STS
+    AWS_STS_FIPS = "YC_ID_TOKEN_AWS_STS_FIPS";
+    /// `exec`: `true`: the keys of an AWS role
+    EXEC_AWS = "YC_ID_TOKEN_EXEC_AWS";
+    /// AWS's own: region
+    AWS_OWN_REGION = "AWS_REGION";
+    /// AWS's own: region, for older tools
+    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION";
+    /// AWS's own: profile of its configuration
+    AWS_PROFILE = "AWS_PROFILE";
+    /// AWS's own: profile of its configuration, for older tools
+    AWS_DEFAULT_PROFILE = "AWS_DEFAULT_PROFILE";
+    /// AWS's own: configuration file
+    AWS_CONFIG_FILE = "AWS_CONFIG_FILE";
+    /// AWS's own: address of STS
+    AWS_ENDPOINT_URL_STS = "AWS_ENDPOINT_URL_STS";
+    /// AWS's own: address of all services
+    AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL";
+    /// AWS's own: `true`: such addresses do not count
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    /// AWS's own: `true`: FIPS endpoints
+    AWS_USE_FIPS_ENDPOINT = "AWS_USE_FIPS_ENDPOINT";
+    /// AWS's own: `true`: dual-stack endpoints
+    AWS_USE_DUALSTACK_ENDPOINT = "AWS_USE_DUALSTACK_ENDPOINT";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// Yandex's own: IAM token

@@ -21,14 +21,13 @@ fn main() -> ExitCode {
     let error_format = cli::error_format(&arguments, &env);
     let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
-        Ok(Invocation::Print(text)) => Output::new(stdout()).write(text.as_bytes()),
+        Ok(Invocation::Print(text)) => {
+            Output::new(stdout()).write(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+        }
         Err(error) => Err(error),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error::print(&error, error_format, &mut stderr());
-            ExitCode::from(error.code().exit() as u8)
-        }
-    }
+    result.unwrap_or_else(|error| {
+        error::print(&error, error_format, &mut stderr());
+        ExitCode::from(error.code().exit() as u8)
+    })
 }

@@ -3,6 +3,8 @@
 //!
 //! To add one, write its file and name it in the list below.
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::error::Result;
@@ -25,14 +27,33 @@ macro_rules! consumers {
 
         impl Consumer {
             /// Gets the credential and writes it in the consumer's format.
-            pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-                match self { $(Self::$variant(arguments) => arguments.run(context, output)),+ }
+            pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+                match self { $(Self::$variant(arguments) => arguments.run(context, output).map(Ending::exit_code)),+ }
             }
         }
     };
 }
 
+/// How a run ends that did not fail: most with success, one that runs a command as that does.
+trait Ending {
+    fn exit_code(self) -> ExitCode;
+}
+
+impl Ending for () {
+    fn exit_code(self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Ending for ExitCode {
+    fn exit_code(self) -> ExitCode {
+        self
+    }
+}
+
 consumers! {
     Token => token;
     Kubectl => kubectl;
+    Aws => aws;
+    Exec => exec;
 }

@@ -187,15 +187,28 @@ pub enum Error {
         hint: String,
     },
 
-    /// The token that came back is not the one that was asked for.
+    /// What came back is not what was asked for.
     #[error("cannot use {what}: {problem}")]
     WrongToken {
         /// What was wanted.
         what: String,
+        /// Whose token it is.
+        code: Code,
         /// How it differs.
         problem: String,
         /// What to do.
         hint: String,
+    },
+
+    /// The command that was to be run cannot be.
+    #[error("cannot run `{command}`: {cause}")]
+    Command {
+        /// The command.
+        command: String,
+        /// Whether there is one.
+        code: Code,
+        /// Why it cannot be run.
+        cause: String,
     },
 
     /// Another process holds the lock and does not finish.
@@ -251,9 +264,11 @@ impl Error {
             Self::ExecInfo { .. } => Code::ExecInfo,
             Self::Refused { code, .. }
             | Self::Unreached { code, .. }
+            | Self::WrongToken { code, .. }
+            | Self::Command { code, .. }
             | Self::Remembered { code, .. } => *code,
+
             Self::Unavailable { .. } => Code::Unavailable,
-            Self::WrongToken { .. } => Code::SourceToken,
             Self::LockTimeout { .. } => Code::Lock,
             Self::Cache(_) => Code::Cache,
         }
@@ -285,7 +300,11 @@ impl Error {
             | Self::Refused { hint, .. }
             | Self::Unreached { hint, .. }
             | Self::WrongToken { hint, .. } => hint.clone(),
-            Self::Config { hint, .. } | Self::Remembered { hint, .. } => return hint.clone(),
+            Self::Command { .. } => "give a command that can be run after `--`; a shell's own commands need the shell: `sh -c '…'`".into(),
+            Self::Config { hint, .. } => {
+                hint.clone().unwrap_or_else(|| "correct that line of the file".into())
+            }
+            Self::Remembered { hint, .. } => return hint.clone(),
         };
         Some(hint)
     }

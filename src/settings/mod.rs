@@ -21,8 +21,8 @@ pub use locations::Locations;
 pub use origin::{Origin, Setting};
 use resolve::{Resolver, flag, variable};
 pub use table::{Field, Form, Table};
-use value::{is_on, parse_cache, parse_proxy, parse_timeout, parsed};
-pub use value::{parse_duration, parse_switch, unfit};
+pub use value::{is_on, parse_duration, parse_switch, unfit};
+use value::{is_set, parse_cache, parse_proxy, parse_timeout, parsed};
 
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -125,7 +125,7 @@ impl Settings {
                 env::AUDIENCE,
             )?,
             identity: resolver.identity(flags)?,
-            force_refresh: flags.force_refresh || is_on(env, env::FORCE_REFRESH)?,
+            force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
             cache: parsed(
                 cache,
                 CacheSetting::File,

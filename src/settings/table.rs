@@ -77,7 +77,7 @@ impl Form {
     pub(super) const fn described(self) -> (&'static str, &'static str) {
         match self {
             Self::Text => ("a string", "\"…\""),
-            Self::Time => ("a time", "\"1h\""),
+            Self::Time => ("a time", "\"20m\""),
             Self::Switch => ("true or false", "true"),
             Self::Words => ("a list of strings", "[\"…\"]"),
         }

@@ -2,18 +2,31 @@
 
 use std::time::Duration;
 
-use super::{CacheSetting, Origin, Setting};
+use super::{CacheSetting, Origin, Setting, Settings, Table};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
 
 /// A setting that is on or off in the environment.
-pub(super) fn is_on(env: &Env, var: Var) -> Result<bool> {
+pub(super) fn is_set(env: &Env, var: Var) -> Result<bool> {
     let Some(value) = env.get(var) else { return Ok(false) };
     parse_switch(&value).ok_or_else(|| Error::Value {
         origin: var.name.into(),
         problem: "must be `true` or `false`".into(),
     })
+}
+
+/// A consumer's setting that is on or off: its flag, which can only be on, or its variable or table.
+pub fn is_on(
+    settings: &Settings,
+    table: &Table,
+    key: &'static str,
+    flag: bool,
+    flag_name: &'static str,
+) -> Result<Setting<bool>> {
+    let flag = flag.then(|| "true".to_owned());
+    let setting = settings.consumer(table, key, flag.as_ref(), flag_name);
+    parsed(setting, false, "a switch", "`true` or `false`", parse_switch)
 }
 
 /// Reads whether something is on.

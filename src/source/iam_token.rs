@@ -85,6 +85,7 @@ impl IamTokenWish<'_> {
             .filter(|expires_at| *expires_at > server_now)
             .ok_or_else(|| Error::WrongToken {
                 what: what.clone(),
+                code: Code::SourceToken,
                 problem: format!(
                     "the server says that it expires at `{}`, which is not ahead",
                     answer.expires_at.escape_debug()

@@ -120,6 +120,7 @@ impl IdTokenWish<'_> {
             .ok_or_else(|| refusal::foreign(&what, reply))?;
         let lifetime = self.check(token.expose(), reply).map_err(|problem| Error::WrongToken {
             what,
+            code: Code::SourceToken,
             problem,
             hint: "check the endpoints; if they are right, report this to the cloud's support with the time of the request".into(),
         })?;

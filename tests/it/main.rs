@@ -10,9 +10,13 @@
     reason = "tests make files of every kind, fail by panicking, and are nobody's library"
 )]
 
+mod aws;
+mod aws_endpoint;
 mod cache;
 mod concurrency;
 mod demo;
+mod exec;
+mod fake_sts;
 mod identities;
 mod kubectl;
 mod network;

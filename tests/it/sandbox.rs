@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use yc_id_token::cache::Digest;
 use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
@@ -96,6 +97,25 @@ impl Sandbox {
             .collect();
         entries.sort();
         entries
+    }
+
+    /// Lets time pass for the cache entries of a kind: they become older by this much.
+    pub fn age(&self, kind: &str, by: Duration) {
+        let entries = self.entries(kind);
+        assert!(!entries.is_empty(), "there is no `{kind}` in the cache");
+        for path in entries {
+            let entry = fs::read_to_string(&path).unwrap();
+            let (head, body) = entry.split_once('\n').unwrap();
+            let mut stored: serde_json::Value = serde_json::from_str(body).unwrap();
+            for point in ["obtained_at", "expires_at"] {
+                let at = stored["lifetime"][point].as_i64().unwrap();
+                stored["lifetime"][point] = (at - i64::try_from(by.as_millis()).unwrap()).into();
+            }
+            let body = stored.to_string();
+            let magic = head.rsplit_once(' ').unwrap().0;
+            let digest = Digest::of(body.as_bytes()).to_hex();
+            fs::write(&path, format!("{magic} {digest}\n{body}")).unwrap();
+        }
     }
 
     pub fn log_file(&self) -> PathBuf {

@@ -111,8 +111,8 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
             "[defaults]\ntimeout = true\n",
             &[],
             2,
-            "`timeout` must be a string, not a boolean",
-            "write it as `timeout = \"…\"`",
+            "`timeout` must be a time, not a boolean",
+            "write it as `timeout = \"20m\"`",
         ),
         (
             "[defaults]\naudience = 5\n",

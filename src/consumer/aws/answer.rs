@@ -1,0 +1,194 @@
+//! The answer of STS: XML, in the namespace `https://sts.amazonaws.com/doc/2011-06-15/`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
+use crate::error::{Code, Error, Result};
+use crate::http::Reply;
+
+/// No session of a role is longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
+
+/// Temporary keys.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct SessionKeys {
+    pub(super) access_key_id: String,
+    #[serde(serialize_with = "exposed")]
+    pub(super) secret_access_key: Secret,
+    #[serde(serialize_with = "exposed_if_any")]
+    pub(super) session_token: Option<Secret>,
+    /// The account that the role is in.
+    pub(super) account_id: Option<String>,
+}
+
+impl Restable for SessionKeys {}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn exposed_if_any<S: Serializer>(
+    secret: &Option<Secret>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => exposed(secret, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "AssumeRoleWithWebIdentityResult")]
+    result: Outcome,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Outcome {
+    credentials: Credentials,
+    assumed_role_user: Option<AssumedRoleUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Credentials {
+    access_key_id: String,
+    secret_access_key: Secret,
+    session_token: Option<Secret>,
+    expiration: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser {
+    arn: Option<String>,
+}
+
+/// Reads the keys from an answer whose status is 200. Half an answer is none.
+pub(super) fn read(what: &str, reply: &Reply) -> Result<Credential<SessionKeys>> {
+    let document: Option<Document> =
+        std::str::from_utf8(&reply.body).ok().and_then(|xml| quick_xml::de::from_str(xml).ok());
+    let Some(Document { result }) = document else { return Err(reply.foreign(what, "XML")) };
+    let Credentials { access_key_id, secret_access_key, session_token, expiration } =
+        result.credentials;
+    if access_key_id.is_empty() || secret_access_key.expose().is_empty() {
+        return Err(reply.foreign(what, "XML"));
+    }
+    let account_id = result.assumed_role_user.and_then(|user| account_of(&user.arn?));
+    let keys = SessionKeys {
+        access_key_id,
+        secret_access_key,
+        session_token: session_token.filter(|token| !token.expose().is_empty()),
+        account_id,
+    };
+    let server_now = reply.received_at.shifted(reply.clock_offset);
+    let expires_at = Timestamp::parse_rfc3339(&expiration)
+        .filter(|expires_at| *expires_at > server_now)
+        .ok_or_else(|| Error::WrongToken {
+            what: what.into(),
+            code: Code::Foreign,
+            problem: format!(
+                "{} says that they expire at `{}`, which is not ahead",
+                reply.host,
+                expiration.escape_debug()
+            ),
+            hint: "check the clock of that server, and this machine's date".into(),
+        })?;
+    let lifetime = Lifetime {
+        obtained_at: reply.received_at,
+        expires_at: expires_at.min(server_now.plus(LONGEST_LIFE)),
+        clock_offset: reply.clock_offset,
+    };
+    Ok(Credential { secret: keys, lifetime })
+}
+
+/// The account in `arn:aws:sts::123456789012:assumed-role/…`. Servers that are not AWS's have none.
+fn account_of(arn: &str) -> Option<String> {
+    let account = arn.split(':').nth(4)?;
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| account.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Offset;
+
+    const WHOLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult>
+    <SubjectFromWebIdentityToken>aje1</SubjectFromWebIdentityToken>
+    <Audience>sts.amazonaws.com</Audience>
+    <AssumedRoleUser>
+      <Arn>arn:aws:sts::123456789012:assumed-role/robot/session</Arn>
+      <AssumedRoleId>AROA:session</AssumedRoleId>
+    </AssumedRoleUser>
+    <Credentials>
+      <AccessKeyId>ASIA1</AccessKeyId>
+      <SecretAccessKey>wJal/+&amp;=</SecretAccessKey>
+      <SessionToken>IQoJ</SessionToken>
+      <Expiration>2026-11-23T20:00:00Z</Expiration>
+    </Credentials>
+    <PackedPolicySize>6</PackedPolicySize><SourceIdentity/>
+  </AssumeRoleWithWebIdentityResult>
+  <ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>
+</AssumeRoleWithWebIdentityResponse>
+"#;
+
+    fn read_at(now: &str, body: &str) -> Result<Credential<SessionKeys>> {
+        let reply = Reply {
+            status: 200,
+            body: body.as_bytes().to_vec().into(),
+            host: "sts.example".into(),
+            request_id: None,
+            retry_after: None,
+            received_at: Timestamp::parse_rfc3339(now).unwrap(),
+            clock_offset: Offset::default(),
+        };
+        read("keys", &reply)
+    }
+
+    fn read_now(body: &str) -> Result<Credential<SessionKeys>> {
+        read_at("2026-11-23T19:00:00Z", body)
+    }
+
+    #[test]
+    fn the_keys_of_a_whole_answer_are_read() {
+        let credential = read_now(WHOLE).unwrap();
+        let keys = credential.secret;
+        assert_eq!(keys.access_key_id, "ASIA1");
+        assert_eq!(keys.secret_access_key.expose(), "wJal/+&=");
+        assert_eq!(keys.session_token.unwrap().expose(), "IQoJ");
+        assert_eq!(keys.account_id.as_deref(), Some("123456789012"));
+        assert_eq!(credential.lifetime.expires_at.to_string(), "2026-11-23T20:00:00Z");
+    }
+
+    #[test]
+    fn what_servers_leave_out_is_not_missed() {
+        let minio = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn></Arn><AssumeRoleId></AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>K</AccessKeyId><SecretAccessKey>S</SecretAccessKey><Expiration>2026-11-23T19:59:59.5Z</Expiration><SessionToken/></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+        let keys = read_now(minio).unwrap().secret;
+        assert_eq!((keys.session_token, keys.account_id), (None, None));
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        let end = WHOLE.trim_end().len();
+        for at in (0..end).filter(|at| WHOLE.is_char_boundary(*at)) {
+            assert!(read_now(&WHOLE[..at]).is_err(), "cut at {at}");
+        }
+        for element in ["AccessKeyId", "SecretAccessKey", "Expiration"] {
+            let renamed = WHOLE.replace(element, "Other");
+            assert!(read_now(&renamed).is_err(), "without {element}");
+        }
+    }
+
+    #[test]
+    fn keys_that_have_expired_are_not_taken() {
+        let error = read_at("2026-11-23T20:00:00Z", WHOLE).unwrap_err();
+        assert!(error.to_string().contains("not ahead"), "{error}");
+        assert!(read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).is_err());
+        let long = read_now(&WHOLE.replace("2026-11-23T20", "2027-11-23T20")).unwrap();
+        assert_eq!(long.lifetime.whole(), LONGEST_LIFE);
+    }
+}

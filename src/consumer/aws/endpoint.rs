@@ -1,0 +1,338 @@
+//! Which STS is asked, by region or by address.
+//!
+//! An address: `--sts-endpoint`, its variable or profile; `AWS_ENDPOINT_URL_STS`; `AWS_ENDPOINT_URL`;
+//! what AWS's configuration says. Else the regional endpoint of: `--region`, its variable or profile;
+//! `AWS_REGION`; `AWS_DEFAULT_REGION`; AWS's configuration; the first region of the role's partition.
+//!
+//! AWS's variables come below our settings on purpose, as Yandex's own do: an address that is exported
+//! for another tool does not change where a configured profile's token goes.
+
+use std::path::Path;
+
+use crate::env::{self, Env};
+use crate::error::Result;
+use crate::http::Endpoint;
+use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch, unfit};
+
+use super::config_file::ConfigFile;
+use super::{Options, TABLE};
+
+/// A part of AWS that shares nothing with the others (AWS SDKs, `partitions.json`).
+struct Partition {
+    id: &'static str,
+    /// How the names of its regions begin.
+    regions: &'static str,
+    /// Where its STS is asked if nobody says where.
+    first_region: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+}
+
+const PARTITIONS: &[Partition] = &[
+    Partition::new("aws-cn", "cn-", "cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    Partition::new("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
+    Partition::new("aws-eusc", "eusc-", "eusc-de-east-1", "amazonaws.eu", "api.amazonwebservices.eu"),
+    Partition::new("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
+    Partition::new("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
+    Partition::new("aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    Partition::new("aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    // Every other region, known or to come.
+    Partition::new("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
+];
+
+/// The name by which AWS's tools call the endpoint without a region.
+const GLOBAL: &str = "aws-global";
+
+/// The STS that is asked.
+#[derive(Debug)]
+pub(super) struct Sts {
+    pub(super) endpoint: Endpoint,
+    /// Whether it is AWS's own, and not what speaks its protocol.
+    pub(super) is_aws: bool,
+    region: Setting<String>,
+}
+
+impl Sts {
+    /// Chooses the STS for a role.
+    pub(super) fn choose(
+        options: &Options,
+        settings: &Settings,
+        env: &Env,
+        role_arn: Option<&Setting<String>>,
+    ) -> Result<Self> {
+        let shared = Shared::of_system(env);
+        let region = region(options, settings, env, &shared, role_arn);
+        let fips = shared.switch(
+            is_on(settings, &TABLE, "sts_fips", options.sts_fips, "--sts-fips")?,
+            env::AWS_USE_FIPS_ENDPOINT,
+            "use_fips_endpoint",
+        );
+        let dual_stack = shared.switch(
+            is_on(settings, &TABLE, "sts_dual_stack",
+                options.sts_dual_stack,
+                "--sts-dual-stack",
+            )?,
+            env::AWS_USE_DUALSTACK_ENDPOINT,
+            "use_dualstack_endpoint",
+        );
+        let Some(address) = address(options, settings, env, &shared) else {
+            let partition = Partition::of_region(&region)?;
+            partition.check_role(&region, role_arn)?;
+            let address = partition.address(&region, &fips, &dual_stack)?;
+            return Ok(Self { endpoint: Endpoint::parse("STS endpoint", &address)?, is_aws: true, region });
+        };
+        // It would go unheeded, and whoever asks for FIPS means it.
+        for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
+            if switch.value {
+                let problem = format!(
+                    "the {kind} endpoint of a region cannot be had together with the address of an STS ({})",
+                    address.origin
+                );
+                return Err(unfit(switch.origin, &problem));
+            }
+        }
+        let endpoint = Endpoint::parse("STS endpoint", &address.value)?;
+        let is_aws = is_of_aws(&endpoint);
+        Ok(Self { endpoint, is_aws, region })
+    }
+
+    /// The region, if somebody named one.
+    pub(super) fn named_region(&self) -> Option<String> {
+        let is_named = self.region.origin != Origin::BuiltIn && self.region.value != GLOBAL;
+        is_named.then(|| self.region.value.clone())
+    }
+
+    /// The region that was asked, for messages.
+    pub(super) fn region(&self) -> &str {
+        &self.region.value
+    }
+}
+
+fn address(
+    options: &Options,
+    settings: &Settings,
+    env: &Env,
+    shared: &Shared<'_>,
+) -> Option<Setting<String>> {
+    let ours =
+        settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint");
+    if ours.is_some() {
+        return ours;
+    }
+    let ignored = env.get(env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS);
+    if ignored.is_some_and(|ignored| ignored.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    variable(env, env::AWS_ENDPOINT_URL_STS)
+        .or_else(|| variable(env, env::AWS_ENDPOINT_URL))
+        .or_else(|| shared.file.as_ref()?.sts_endpoint())
+}
+
+fn region(
+    options: &Options,
+    settings: &Settings,
+    env: &Env,
+    shared: &Shared<'_>,
+    role_arn: Option<&Setting<String>>,
+) -> Setting<String> {
+    settings
+        .consumer(&TABLE, "region", options.region.as_ref(), "--region")
+        .or_else(|| variable(env, env::AWS_OWN_REGION))
+        .or_else(|| variable(env, env::AWS_DEFAULT_REGION))
+        .or_else(|| shared.file.as_ref()?.profile_setting("region"))
+        .unwrap_or_else(|| {
+            let partition = role_arn.and_then(|arn| arn.value.split(':').nth(1));
+            let partition = PARTITIONS.iter().find(|known| Some(known.id) == partition);
+            let first = partition.map_or("us-east-1", |partition| partition.first_region);
+            Setting { value: first.into(), origin: Origin::BuiltIn }
+        })
+}
+
+fn variable(env: &Env, var: env::Var) -> Option<Setting<String>> {
+    env.get(var).map(|value| Setting { value, origin: Origin::Variable(var.name) })
+}
+
+/// What AWS's tools on this machine share.
+struct Shared<'a> {
+    env: &'a Env,
+    file: Option<ConfigFile>,
+}
+
+impl<'a> Shared<'a> {
+    fn of_system(env: &'a Env) -> Self {
+        Self::new(env, Locations::of_system().home.as_deref())
+    }
+
+    fn new(env: &'a Env, home: Option<&Path>) -> Self {
+        Self { env, file: ConfigFile::read(env, home) }
+    }
+
+    /// A switch: ours, or else that of AWS's tools. What these do not understand is off to them.
+    fn switch(&self, ours: Setting<bool>, var: env::Var, key: &str) -> Setting<bool> {
+        if ours.origin != Origin::BuiltIn {
+            return ours;
+        }
+        variable(self.env, var)
+            .or_else(|| self.file.as_ref()?.profile_setting(key))
+            .map_or(ours, |setting| Setting {
+                value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
+                origin: setting.origin,
+            })
+    }
+}
+
+impl Partition {
+    const fn new(
+        id: &'static str,
+        regions: &'static str,
+        first_region: &'static str,
+        suffix: &'static str,
+        dual_stack_suffix: &'static str,
+    ) -> Self {
+        Self { id, regions, first_region, suffix, dual_stack_suffix }
+    }
+
+    fn of_region(region: &Setting<String>) -> Result<&'static Self> {
+        let name = &region.value;
+        // Security: it becomes part of a host name.
+        let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let partition = PARTITIONS.iter().find(|partition| name.starts_with(partition.regions));
+        partition.filter(|_| name.len() <= 63 && name.chars().all(is_label)).ok_or_else(|| {
+            unfit(region.origin.clone(), &format!("`{name}` is not the name of an AWS region"))
+        })
+    }
+
+    /// A role of one partition is not known in the others, and a token must not be shown to them.
+    fn check_role(&self, region: &Setting<String>, role_arn: Option<&Setting<String>>) -> Result<()> {
+        let Some(arn) = role_arn else { return Ok(()) };
+        let its = arn.value.split(':').nth(1);
+        match its.filter(|its| PARTITIONS.iter().any(|known| known.id == *its)) {
+            Some(its) if its != self.id => Err(unfit(
+                region.origin.clone(),
+                &format!(
+                    "the region `{}` is in AWS's partition `{}`, and the role ({}) in `{its}`",
+                    region.value, self.id, arn.origin
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The address of a region's STS (AWS SDKs, endpoint rule set of STS).
+    fn address(
+        &self,
+        region: &Setting<String>,
+        fips: &Setting<bool>,
+        dual_stack: &Setting<bool>,
+    ) -> Result<String> {
+        let name = &region.value;
+        if name == GLOBAL {
+            return match [fips, dual_stack].into_iter().find(|switch| switch.value) {
+                Some(switch) => Err(unfit(
+                    switch.origin.clone(),
+                    "the endpoint without a region has no such form; name a region",
+                )),
+                None => Ok(format!("https://sts.{}", self.suffix)),
+            };
+        }
+        // In GovCloud the usual endpoint is the FIPS one.
+        let is_usual = self.id == "aws-us-gov" && !dual_stack.value;
+        let host = if fips.value && !is_usual { "sts-fips" } else { "sts" };
+        let suffix = if dual_stack.value { self.dual_stack_suffix } else { self.suffix };
+        Ok(format!("https://{host}.{name}.{suffix}"))
+    }
+}
+
+fn is_of_aws(endpoint: &Endpoint) -> bool {
+    let host = endpoint.host();
+    PARTITIONS.iter().any(|partition| {
+        [partition.suffix, partition.dual_stack_suffix]
+            .iter()
+            .any(|suffix| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn setting(value: &str) -> Setting<String> {
+        Setting { value: value.into(), origin: Origin::Flag("--region") }
+    }
+
+    fn switch(value: bool) -> Setting<bool> {
+        Setting { value, origin: Origin::Flag("--sts-fips") }
+    }
+
+    fn address(region: &str, fips: bool, dual_stack: bool) -> Result<String> {
+        let region = setting(region);
+        Partition::of_region(&region)?.address(&region, &switch(fips), &switch(dual_stack))
+    }
+
+    #[test]
+    fn every_partition_has_its_own_names() {
+        // The whole table is compared with botocore's in the tests with real peers.
+        for (region, fips, dual_stack, host) in [
+            ("eu-central-1", false, false, "sts.eu-central-1.amazonaws.com"),
+            ("eu-central-1", true, false, "sts-fips.eu-central-1.amazonaws.com"),
+            ("eu-central-1", false, true, "sts.eu-central-1.api.aws"),
+            ("aws-global", false, false, "sts.amazonaws.com"),
+            ("cn-northwest-1", false, true, "sts.cn-northwest-1.api.amazonwebservices.com.cn"),
+            ("us-gov-west-1", true, false, "sts.us-gov-west-1.amazonaws.com"),
+            ("us-gov-west-1", true, true, "sts-fips.us-gov-west-1.api.aws"),
+            ("us-iso-east-1", false, false, "sts.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", false, false, "sts.us-isob-east-1.sc2s.sgov.gov"),
+            ("eusc-de-east-1", false, false, "sts.eusc-de-east-1.amazonaws.eu"),
+            ("xx-moon-9", false, false, "sts.xx-moon-9.amazonaws.com"),
+        ] {
+            assert_eq!(address(region, fips, dual_stack).unwrap(), format!("https://{host}"));
+        }
+        assert!(address("aws-global", true, false).is_err());
+    }
+
+    #[test]
+    fn a_region_cannot_smuggle_another_host_in() {
+        for bad in ["evil.example/", "a.b", "a@b", "EU-CENTRAL-1", "eu central", &"a".repeat(64)] {
+            assert!(address(bad, false, false).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_one_partition_does_not_go_to_another() {
+        let check = |region: &str, role: &str| {
+            let region = setting(region);
+            let role = setting(role);
+            Partition::of_region(&region).unwrap().check_role(&region, Some(&role))
+        };
+        assert!(check("cn-north-1", "arn:aws-cn:iam::123456789012:role/r").is_ok());
+        assert!(check("us-east-1", "arn:aws:iam::123456789012:role/r").is_ok());
+        let error = check("us-east-1", "arn:aws-cn:iam::123456789012:role/r").unwrap_err();
+        assert!(error.to_string().contains("`aws-cn`"), "{error}");
+    }
+
+    #[test]
+    fn servers_of_aws_are_told_from_those_that_speak_its_protocol() {
+        let is_aws = |url: &str| is_of_aws(&Endpoint::parse("STS endpoint", url).unwrap());
+        assert!(is_aws("https://sts.eu-central-1.amazonaws.com"));
+        assert!(is_aws("https://vpce-1.sts.us-east-1.vpce.amazonaws.com"));
+        assert!(!is_aws("https://notamazonaws.com"));
+        assert!(!is_aws("https://minio.example"));
+    }
+
+    #[test]
+    fn tools_of_aws_are_heard_where_we_are_told_nothing() {
+        let env = Env::Fake(HashMap::from([
+            ("AWS_USE_FIPS_ENDPOINT", "TRUE".to_owned()),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "maybe".to_owned()),
+        ]));
+        let shared = Shared::new(&env, None);
+        let unset = || Setting { value: false, origin: Origin::BuiltIn };
+        assert!(shared.switch(unset(), env::AWS_USE_FIPS_ENDPOINT, "use_fips_endpoint").value);
+        let dual_stack = env::AWS_USE_DUALSTACK_ENDPOINT;
+        assert!(!shared.switch(unset(), dual_stack, "use_dualstack_endpoint").value);
+        let off = switch(false);
+        assert!(!shared.switch(off, env::AWS_USE_FIPS_ENDPOINT, "use_fips_endpoint").value);
+    }
+}

@@ -1,0 +1,56 @@
+//! Keys in the environment of a child (AWS SDKs and Tools Reference Guide, "Environment variables").
+
+use std::process::Command;
+
+use super::Keys;
+
+/// What a child must not inherit, as one or the other of AWS's tools would heed it before the keys,
+/// or take it for a part of them.
+const IN_THE_WAY: &[&str] = &[
+    // The JavaScript SDK looks into the profile first.
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    // botocore takes this one for the session token, if it is there.
+    "AWS_SECURITY_TOKEN",
+    // Other spellings of the keys, which older SDKs look for.
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_CREDENTIAL_FILE",
+    // Other ways to keys, which some tools put before these ones.
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    // What belongs to the keys that were there before.
+    "AWS_SESSION_TOKEN",
+    "AWS_ACCOUNT_ID",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_CREDENTIAL_SCOPE",
+];
+
+impl Keys {
+    /// Puts the keys into the environment that a child will have, and takes out what is in their way.
+    pub(in crate::consumer) fn hand_over(&self, child: &mut Command) {
+        for name in IN_THE_WAY {
+            child.env_remove(name);
+        }
+        let keys = &self.credential.secret;
+        child.env("AWS_ACCESS_KEY_ID", &keys.access_key_id);
+        child.env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.expose());
+        if let Some(token) = &keys.session_token {
+            child.env("AWS_SESSION_TOKEN", token.expose());
+        }
+        if let Some(account) = &keys.account_id {
+            child.env("AWS_ACCOUNT_ID", account);
+        }
+        let expires_at = self.credential.lifetime.expires_at_here();
+        child.env("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string());
+        if let Some(region) = &self.region {
+            // Version 1 of the CLI and boto read the one, everyone else the other.
+            child.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);
+        }
+    }
+}

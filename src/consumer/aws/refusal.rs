@@ -1,0 +1,265 @@
+//! What STS says when it refuses, and what is to be done about it.
+//!
+//! Codes are those of the API reference's "Common Errors" and of `AssumeRoleWithWebIdentity`. Servers
+//! that only speak the protocol have others; their words are passed on.
+
+use serde::Deserialize;
+
+use crate::credential::IdToken;
+use crate::error::{Code, Error};
+use crate::http::{Reply, scrubbed};
+use crate::jwt::Claims;
+
+use super::role::RoleSession;
+
+/// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    error: Option<Said>,
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Said {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// A refusal, read.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    code: String,
+    message: String,
+    request_id: Option<String>,
+}
+
+/// What was asked, to be held against the refusal.
+pub(super) struct Asked<'a> {
+    pub(super) what: &'a str,
+    pub(super) role: &'a RoleSession,
+    pub(super) region: &'a str,
+    pub(super) token: &'a IdToken,
+}
+
+impl Refusal {
+    /// Reads an answer, if it is a refusal in the protocol's words.
+    pub(super) fn read(reply: &Reply) -> Option<Self> {
+        if reply.status == 200 {
+            return None;
+        }
+        let xml = std::str::from_utf8(&reply.body).ok()?;
+        let document: Document = quick_xml::de::from_str(xml).ok()?;
+        let said = document.error.unwrap_or(Said { code: document.code, message: document.message });
+        Some(Self {
+            code: said.code.filter(|code| !code.is_empty())?,
+            message: said.message.unwrap_or_default(),
+            request_id: document.request_id,
+        })
+    }
+
+    /// Whether the ID token has expired by the clock of STS.
+    pub(super) fn is_expired_token(&self) -> bool {
+        matches!(self.code.as_str(), "ExpiredTokenException" | "ExpiredToken")
+    }
+
+    /// Whether the same request may well succeed in a moment: throttling, and AWS not reaching the
+    /// issuer, which it reports in two ways.
+    pub(super) fn passes(&self) -> bool {
+        match self.code.as_str() {
+            "IDPCommunicationError" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
+            | "ServiceUnavailable" | "InternalFailure" => true,
+            "InvalidIdentityToken" => {
+                self.message.to_lowercase().contains("couldn't retrieve verification key")
+            }
+            _ => false,
+        }
+    }
+
+    /// The error for an answer whose status is not 200.
+    pub(super) fn into_error_of(reply: &Reply, asked: &Asked<'_>) -> Error {
+        let what = asked.what;
+        let Some(refusal) = Self::read(reply) else {
+            return if reply.is_trouble() {
+                reply.unavailable(what, reply.phrase().into(), reply.request_id.clone())
+            } else {
+                reply.foreign(what, "XML")
+            };
+        };
+        let reason = refusal.reason();
+        let request_id = refusal.request_id.clone().or_else(|| reply.request_id.clone());
+        if reply.is_trouble() || refusal.passes() {
+            return reply.unavailable(what, reason, request_id);
+        }
+        let (code, hint) = refusal.advice(reply, asked);
+        Error::Refused { what: what.into(), code, reason, request_id, hint }
+    }
+
+    fn reason(&self) -> String {
+        match scrubbed(&self.message) {
+            message if message.is_empty() => scrubbed(&self.code),
+            message => format!("{message} ({})", scrubbed(&self.code)),
+        }
+    }
+
+    fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
+        let Asked { role, region, .. } = asked;
+        let token = Token::read(asked.token);
+        let says = |what: &str| self.message.to_lowercase().contains(what);
+        match self.code.as_str() {
+            "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, token.trust_policy(role)),
+            "InvalidIdentityToken" if says("no openidconnect provider") => (
+                Code::ConsumerAuth,
+                format!(
+                    "make the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+                    token.issuer, token.audience
+                ),
+            ),
+            "InvalidIdentityToken" if says("audience") => (
+                Code::ConsumerAuth,
+                format!(
+                    "add `{}` to the audiences of the provider `{}` (`aws iam add-client-id-to-open-id-connect-provider`), or give the audience that it has with `--audience`",
+                    token.audience,
+                    token.provider()
+                ),
+            ),
+            "InvalidIdentityToken" | "IDPRejectedClaim" => (
+                Code::ConsumerAuth,
+                format!(
+                    "compare the token with the OIDC provider in the role's account (`aws iam get-open-id-connect-provider`): {}",
+                    token.claims()
+                ),
+            ),
+            _ if self.is_expired_token() => (
+                Code::ConsumerAuth,
+                format!("the ID token is new, so check the clock of {}", reply.host),
+            ),
+            "RegionDisabledException" => (
+                Code::ConsumerRefused,
+                format!(
+                    "activate STS for the region `{region}` in the account's settings (IAM), or give another one with `--region`"
+                ),
+            ),
+            "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => (
+                Code::ConsumerRefused,
+                format!(
+                    "make it smaller: `policy` has {} characters and there are {} of `policy_arn`, which count together with the session's tags",
+                    role.policy.as_ref().map_or(0, |policy| policy.chars().count()),
+                    role.policy_arns.len()
+                ),
+            ),
+            "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
+                Code::ConsumerRefused,
+                "correct `policy` (`--policy`): it is JSON, but no policy; `aws accessanalyzer validate-policy` tells what is wrong with it".into(),
+            ),
+            "ValidationError" if says("durationseconds") || says("maxsessionduration") => (
+                Code::ConsumerRefused,
+                format!(
+                    "ask for less than {} s with `--duration`, or let the role allow more: `aws iam update-role --role-name {} --max-session-duration …`",
+                    role.duration.as_secs(),
+                    role.role_name()
+                ),
+            ),
+            _ => (
+                Code::ConsumerRefused,
+                format!("check the role and the endpoint {}; {}", reply.host, token.claims()),
+            ),
+        }
+    }
+}
+
+/// What the ID token says, for hints.
+struct Token {
+    issuer: String,
+    audience: String,
+    subject: String,
+}
+
+impl Token {
+    fn read(token: &IdToken) -> Self {
+        let claims = Claims::read(token.0.expose()).ok();
+        let said = |claim: Option<String>| claim.unwrap_or_else(|| "nothing".into());
+        Self {
+            issuer: said(claims.as_ref().and_then(|claims| claims.iss.clone())),
+            audience: said(claims.as_ref().and_then(|claims| claims.aud.first().map(str::to_owned))),
+            subject: said(claims.and_then(|claims| claims.sub)),
+        }
+    }
+
+    /// As IAM calls the provider, and the keys of its conditions: the issuer without its scheme.
+    fn provider(&self) -> &str {
+        self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, rest)| rest)
+    }
+
+    fn claims(&self) -> String {
+        let Self { issuer, audience, subject } = self;
+        format!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`")
+    }
+
+    fn trust_policy(&self, role: &RoleSession) -> String {
+        let (provider, audience, subject) = (self.provider(), &self.audience, &self.subject);
+        format!(
+            "the role's trust policy (`aws iam get-role --role-name {}`) must allow sts:AssumeRoleWithWebIdentity to the provider `{provider}`, and its conditions match `{provider}:aud` = `{audience}` and `{provider}:sub` = `{subject}`",
+            role.role_name()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Offset, Timestamp};
+
+    fn read(status: u16, body: &str) -> Option<Refusal> {
+        Refusal::read(&Reply {
+            status,
+            body: body.as_bytes().to_vec().into(),
+            host: "sts.example".into(),
+            request_id: None,
+            retry_after: None,
+            received_at: Timestamp::from_unix_seconds(0),
+            clock_offset: Offset::default(),
+        })
+    }
+
+    fn refusal(code: &str, message: &str) -> Refusal {
+        Refusal { code: code.into(), message: message.into(), request_id: None }
+    }
+
+    #[test]
+    fn a_refusal_is_read_in_either_shape() {
+        let aws = r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+            <Error><Type>Sender</Type><Code>AccessDenied</Code><Message>No</Message></Error>
+            <RequestId>r-1</RequestId></ErrorResponse>"#;
+        let read_aws = read(403, aws).unwrap();
+        assert_eq!(read_aws, Refusal { request_id: Some("r-1".into()), ..refusal("AccessDenied", "No") });
+        let bare = "<Error><Code>MalformedInput</Code><RequestId>r-2</RequestId></Error>";
+        assert_eq!(read(400, bare).unwrap().code, "MalformedInput");
+        for none in ["", "{}", "<html><body>no</body></html>", "<ErrorResponse><Error>"] {
+            assert_eq!(read(400, none), None, "{none}");
+        }
+        assert_eq!(read(200, aws), None);
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        for (code, message) in [
+            ("IDPCommunicationError", ""),
+            ("Throttling", "Rate exceeded"),
+            ("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
+        ] {
+            assert!(refusal(code, message).passes(), "{code}");
+        }
+        for (code, message) in [
+            ("InvalidIdentityToken", "Incorrect token audience"),
+            ("AccessDenied", ""),
+            ("IDPRejectedClaim", ""),
+            ("ExpiredTokenException", ""),
+        ] {
+            assert!(!refusal(code, message).passes(), "{code}");
+        }
+    }
+}

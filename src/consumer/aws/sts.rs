@@ -1,0 +1,109 @@
+//! The exchange: one unsigned POST, the ID token in its body (AWS STS API Reference,
+//! `AssumeRoleWithWebIdentity`).
+
+use std::time::Duration;
+
+use crate::broker::{Broker, Obtain};
+use crate::cache::Key;
+use crate::credential::{Credential, IdToken};
+use crate::error::Result;
+use crate::http::{Body, Client, Reply, Request};
+use crate::source::IdTokenWish;
+
+use super::answer::{self, SessionKeys};
+use super::endpoint::Sts;
+use super::refusal::{Asked, Refusal};
+use super::role::RoleSession;
+
+/// The ID token is used at once, for one exchange.
+const LEAST_LIFE: Duration = Duration::from_secs(60);
+
+/// The wish for the keys of a role.
+#[derive(Debug)]
+pub(super) struct AssumeRole<'a> {
+    pub(super) sts: &'a Sts,
+    pub(super) role: &'a RoleSession,
+    pub(super) id_token: IdTokenWish<'a>,
+}
+
+impl Obtain for AssumeRole<'_> {
+    type Secret = SessionKeys;
+
+    fn key(&self) -> Key {
+        let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
+        let mut key = Key::of("aws-session")
+            .with("id token", self.id_token.key().name())
+            .with("sts", self.sts.endpoint.as_str())
+            .with("duration", &duration.as_secs().to_string());
+        for (part, value) in [("role", role_arn), ("name", name), ("policy", policy)] {
+            if let Some(value) = value {
+                key = key.with(part, value);
+            }
+        }
+        policy_arns.iter().fold(key, |key, arn| key.with("policy arn", arn)).build()
+    }
+
+    fn what(&self) -> String {
+        match &self.role.role_arn {
+            Some(arn) => format!("keys of the role `{arn}`"),
+            None => format!("keys of {}", self.sts.endpoint.host()),
+        }
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<SessionKeys>> {
+        let what = self.what();
+        let client = self.id_token.source.http.client(&self.sts.endpoint, &what)?;
+        let token = match broker.cached(&self.id_token, LEAST_LIFE) {
+            Some(token) => token,
+            None => {
+                let ahead = client.clone();
+                tokio::spawn(async move { ahead.connect_ahead().await });
+                broker.miss(&self.id_token, LEAST_LIFE, None).await?
+            }
+        };
+        let reply = self.present(&token.secret, &what, &client).await?;
+        let has_expired = Refusal::read(&reply).is_some_and(|refusal| refusal.is_expired_token());
+        if has_expired && !broker.is_news(token.lifetime.obtained_at) {
+            // It came from the cache, and STS has another idea of the time.
+            let token = broker.miss(&self.id_token, LEAST_LIFE, Some(&token.secret)).await?;
+            let reply = self.present(&token.secret, &what, &client).await?;
+            return self.accept(&what, &reply, &token.secret);
+        }
+        self.accept(&what, &reply, &token.secret)
+    }
+}
+
+impl AssumeRole<'_> {
+    async fn present(&self, token: &IdToken, what: &str, client: &Client) -> Result<Reply> {
+        let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
+        let duration = duration.as_secs().to_string();
+        let numbered: Vec<(String, &str)> = policy_arns
+            .iter()
+            .zip(1..)
+            .map(|(arn, number)| (format!("PolicyArns.member.{number}.arn"), arn.as_str()))
+            .collect();
+        let mut fields = vec![
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("Version", "2011-06-15"),
+            ("WebIdentityToken", token.0.expose()),
+            ("DurationSeconds", &duration),
+        ];
+        for (field, value) in [("RoleArn", role_arn), ("RoleSessionName", name), ("Policy", policy)] {
+            if let Some(value) = value {
+                fields.push((field, value));
+            }
+        }
+        fields.extend(numbered.iter().map(|(field, arn)| (field.as_str(), *arn)));
+        let passes = |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.passes());
+        let request = Request { passes, ..Request::post(what, "/", Body::Form(&fields)) };
+        client.send(&request).await
+    }
+
+    fn accept(&self, what: &str, reply: &Reply, token: &IdToken) -> Result<Credential<SessionKeys>> {
+        if reply.status == 200 {
+            return answer::read(what, reply);
+        }
+        let asked = Asked { what, role: self.role, region: self.sts.region(), token };
+        Err(Refusal::into_error_of(reply, &asked))
+    }
+}

@@ -66,6 +66,8 @@ variables! {
     TOKEN_OUTPUT = "YC_ID_TOKEN_TOKEN_OUTPUT";
     /// `kubectl`: apiVersion of the answer
     KUBECTL_API_VERSION = "YC_ID_TOKEN_KUBECTL_API_VERSION";
+    /// `aws`: audience of the ID token for STS
+    AWS_AUDIENCE = "YC_ID_TOKEN_AWS_AUDIENCE";
     /// `aws`: role to assume
     AWS_ROLE_ARN = "YC_ID_TOKEN_AWS_ROLE_ARN";
     /// `aws`: name of the session

@@ -107,6 +107,24 @@ fn the_request_is_one_unsigned_form_with_all_that_was_asked_for() {
 }
 
 #[test]
+fn a_profile_can_serve_aws_beside_a_consumer_with_another_audience() {
+    let mut sandbox = Sandbox::new();
+    let sts = FakeSts::start(&mut sandbox);
+    let audience = |arguments: &[&str]| {
+        sandbox.run(&[&["aws", "--force-refresh"], arguments].concat()).ok();
+        let token = sts.requests().pop().unwrap().fields["WebIdentityToken"].clone();
+        crate::sandbox::claims(&token)["aud"].as_str().unwrap().to_owned()
+    };
+    sandbox.configure(
+        "[profiles.one]\naudience = \"k8s\"\n[profiles.both]\nextends = \"one\"\naws = { audience = \"aws\" }\n",
+    );
+    assert_eq!(audience(&[]), "sts.amazonaws.com");
+    assert_eq!(audience(&["--profile=one"]), "k8s");
+    assert_eq!(audience(&["--profile=both"]), "aws");
+    assert_eq!(audience(&["--profile=both", "--audience=this"]), "this");
+}
+
+#[test]
 fn what_is_cached_is_not_asked_for_again() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);

@@ -22,7 +22,7 @@ use crate::env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Form, Setting, Settings, Table};
+use crate::settings::{Field, Form, Origin, Setting, Settings, Table};
 
 use answer::SessionKeys;
 use endpoint::Sts;
@@ -32,6 +32,7 @@ use sts::AssumeRole;
 pub(super) const TABLE: Table = Table {
     name: "aws",
     settings: &[
+        Field::text("audience", env::AWS_AUDIENCE),
         Field::text("role_arn", env::AWS_ROLE_ARN),
         Field::text("role_session_name", env::AWS_ROLE_SESSION_NAME),
         Field::new("duration", Form::Time, env::AWS_DURATION),
@@ -151,8 +152,9 @@ impl Options {
         let role_arn = self.role_arn(settings);
         let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
         let role = RoleSession::read(self, settings, role_arn, &sts, session.service_account()?)?;
-        let audience = settings.audience.as_ref().map_or(AUDIENCE, |audience| &audience.value);
-        let wish = AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(audience)? };
+        let audience = audience(settings);
+        let wish =
+            AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
         let is_short = role.duration <= LEAST_LIFE;
         let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { LEAST_LIFE };
         let credential = session.obtain(&wish, least_life)?;
@@ -162,4 +164,14 @@ impl Options {
     fn role_arn(&self, settings: &Settings) -> Option<Setting<String>> {
         settings.consumer(&TABLE, "role_arn", self.role_arn.as_ref(), "--role-arn")
     }
+}
+
+/// The audience: what this run is told, else what is said for AWS, else for the profile, which may
+/// serve other consumers too.
+fn audience(settings: &Settings) -> String {
+    let general = settings.audience.clone();
+    let told = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
+    told.or_else(|| settings.consumer(&TABLE, "audience", None, "--audience"))
+        .or(general)
+        .map_or_else(|| AUDIENCE.to_owned(), |audience| audience.value)
 }

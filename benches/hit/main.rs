@@ -11,26 +11,26 @@
     reason = "a bench makes files, prints, and fails by panicking"
 )]
 
+mod place;
+mod table;
+
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use yc_id_token::emulator::{Emulator, KeySize, Options, Route};
+use yc_id_token::emulator::Route;
+
+use place::{PEER, Place};
+use table::{Table, megabytes, thousands};
 
 /// The cache hits that are measured.
-const CONSUMERS: [&str; 2] = ["kubectl", "token"];
+const CONSUMERS: [&str; 3] = ["kubectl", "token", "aws"];
 const RUNS: usize = 1000;
 const AT_ONCE: usize = 200;
 /// How long each server takes to answer the two hundred.
 const DELAY: Duration = Duration::from_secs(1);
-
-/// Another cloud's plugin for kubectl, the fastest of its kind.
-const PEER: &str = "gke-gcloud-auth-plugin";
-const PEER_TOKEN: &str = "ya29.bench";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench` to the arguments that it was given for us.
@@ -43,7 +43,9 @@ fn main() -> ExitCode {
         panic!("give the static program and an empty static `main`; better: use benches/run");
     };
     let place = Place::new(program);
-    place.fill_cache();
+    for consumer in CONSUMERS {
+        place.fill_cache(consumer);
+    }
     let mut table = Table::default();
     size(&place, &mut table);
     wall(&place, floor, &mut table);
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
     cold_requests(&place, &mut table);
     at_once(&place, &mut table);
 
-    println!("{}\n\n{table}", machine());
+    println!("{}\n\n{table}", table::machine(RUNS));
     if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -79,15 +81,15 @@ fn wall(place: &Place, floor: &Path, table: &mut Table) {
     candidates.extend(CONSUMERS.map(|consumer| Candidate::new(place.hit(consumer))));
     let peer = place.peer();
     candidates.extend(peer.as_ref().ok().map(|peer| Candidate::new(place.command(peer, &[]))));
-    let requests = place.cloud.requests().len();
+    let requests = place.requests();
     for _ in 0..RUNS {
         candidates.iter_mut().for_each(Candidate::run);
     }
-    assert_eq!(place.cloud.requests().len(), requests, "these were no hits");
+    assert_eq!(place.requests(), requests, "these were no hits");
 
     let times: Vec<Times> = candidates.into_iter().map(Candidate::times).collect();
-    let (floor, truth, hits) = (&times[0], &times[1], &times[2..4]);
-    let peer = peer.map(|_| &times[4]);
+    let (floor, truth, hits) = (&times[0], &times[1], &times[2..]);
+    let peer = peer.map(|_| &times[2 + CONSUMERS.len()]);
     table.add("an empty static `main`, wall", Ok(floor.to_string()), "");
     table.add("`/bin/true`, wall", Ok(truth.to_string()), "");
     if let Ok(peer) = peer {
@@ -157,14 +159,17 @@ fn memory(place: &Place, consumer: &str, table: &mut Table) {
 }
 
 fn cold_requests(place: &Place, table: &mut Table) {
-    place.empty_cache("");
-    place.cloud.clear_requests();
-    place.fill_cache();
-    table.add("requests, nothing cached", Ok(place.cloud.requests().len().to_string()), "2");
-    place.empty_cache("id-token");
-    place.cloud.clear_requests();
-    place.fill_cache();
-    table.add("requests, IAM token cached", Ok(place.cloud.requests().len().to_string()), "1");
+    let mut asked = |consumer: &str, emptied: &str, what: &str, target: &str| {
+        place.empty_cache(emptied);
+        let before = place.requests();
+        place.fill_cache(consumer);
+        let requests = place.requests() - before;
+        table.add(format!("`{consumer}`, requests, {what}"), Ok(requests.to_string()), target);
+    };
+    asked("kubectl", "", "nothing cached", "2");
+    asked("kubectl", "id-token", "IAM token cached", "1");
+    asked("aws", "", "nothing cached", "3");
+    asked("aws", "aws-session", "ID token cached", "1");
 }
 
 /// Two hundred runs on an empty cache, beside a single one, and what it costs to spawn as many that do
@@ -174,7 +179,7 @@ fn at_once(place: &Place, table: &mut Table) {
         place.cloud.delay(route, DELAY);
     }
     place.empty_cache("");
-    let single = timed(|| place.fill_cache());
+    let single = timed(|| place.fill_cache("kubectl"));
     let spawn = timed(|| together(|| place.command(&place.program, &["--version"])));
     place.empty_cache("");
     place.cloud.clear_requests();
@@ -205,139 +210,6 @@ fn timed(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
-}
-
-/// A home with a configuration, and the cloud that it names.
-struct Place {
-    home: tempfile::TempDir,
-    cloud: Emulator,
-    program: PathBuf,
-}
-
-impl Place {
-    fn new(program: &Path) -> Self {
-        let cloud = Emulator::start(Options::default()).unwrap();
-        let account = cloud.add_service_account("robot", "b1gfolder");
-        let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
-        let place = Self {
-            home: tempfile::tempdir().unwrap(),
-            cloud,
-            program: program.canonicalize().unwrap(),
-        };
-        let key_file = place.write(".config/yc-id-token/key.json", &key.to_json());
-        fs::set_permissions(key_file, fs::Permissions::from_mode(0o600)).unwrap();
-        let url = place.cloud.url();
-        place.write(
-            ".config/yc-id-token/config.toml",
-            &format!(
-                r#"[identity.robot]
-type = "authorized-key"
-key_file = "key.json"
-
-[profiles.staging]
-audience = "https://k8s.staging.example"
-identity = "robot"
-
-[profiles.prod]
-audience = "https://k8s.example"
-identity = "robot"
-iam_endpoint = "{url}"
-oauth_endpoint = "{url}"
-"#
-            ),
-        );
-        place
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.home.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// A command as kubectl would run it, but for its output, which goes to `/dev/null`. There is
-    /// nothing here that would make the standard library fork where it can spawn.
-    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
-        let info = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#;
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("KUBERNETES_EXEC_INFO", info)
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    }
-
-    fn hit(&self, consumer: &str) -> Command {
-        self.command(&self.program, &[consumer, "--profile", "prod"])
-    }
-
-    fn fill_cache(&self) {
-        assert!(self.hit("kubectl").status().unwrap().success());
-    }
-
-    /// Removes what is cached of a kind of credential; of all kinds, if that is empty.
-    fn empty_cache(&self, kind: &str) {
-        for entry in fs::read_dir(self.home.path().join(".cache/yc-id-token")).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_name().to_string_lossy().starts_with(kind) {
-                fs::remove_file(entry.path()).unwrap();
-            }
-        }
-    }
-
-    /// A hit under a tool that watches it.
-    fn under_hit(&self, tool: &[&str], consumer: &str) -> Result<Output, String> {
-        self.under(tool, &[consumer, "--profile", "prod"])
-    }
-
-    fn under(&self, tool: &[&str], arguments: &[&str]) -> Result<Output, String> {
-        let output = self
-            .command(Path::new(tool[0]), &tool[1..])
-            .arg(&self.program)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output();
-        match output {
-            Ok(output) if output.status.success() => Ok(output),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(format!("there is no `{}`", tool[0]))
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// The peer, with a kubeconfig of one cluster and a token in its cache.
-    fn peer(&self) -> Result<PathBuf, String> {
-        let program = Path::new("/usr/bin").join(PEER);
-        if !program.exists() {
-            return Err("it is not installed".into());
-        }
-        self.write(
-            ".kube/config",
-            r#"{"apiVersion": "v1", "kind": "Config", "current-context": "bench", "users": [{"name": "bench", "user": {}}],
-"clusters": [{"name": "bench", "cluster": {"server": "https://127.0.0.1:1"}}],
-"contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}]}"#,
-        );
-        self.write(
-            ".kube/gke_gcloud_auth_plugin_cache",
-            &format!(
-                r#"{{"current_context": "bench", "access_token": "{PEER_TOKEN}", "token_expiry": "2099-01-01T00:00:00Z", "extra_args": ""}}"#
-            ),
-        );
-        let output = self.command(&program, &[]).stdout(Stdio::piped()).output().unwrap();
-        if String::from_utf8_lossy(&output.stdout).contains(PEER_TOKEN) {
-            Ok(program)
-        } else {
-            Err("this version does not take its token from the cache made for it".into())
-        }
-    }
 }
 
 struct Candidate {
@@ -387,61 +259,4 @@ impl fmt::Display for Times {
             milliseconds(self.median)
         )
     }
-}
-
-#[derive(Default)]
-struct Table {
-    rows: Vec<[String; 3]>,
-    incomplete: bool,
-}
-
-impl Table {
-    fn add(&mut self, what: impl Into<String>, figure: Result<String, String>, target: &str) {
-        self.incomplete |= figure.is_err();
-        let figure =
-            figure.unwrap_or_else(|why| format!("not measured: {}", why.replace('\n', " ")));
-        self.rows.push([what.into(), figure, target.into()]);
-    }
-
-    /// A comparison that not every machine can make.
-    fn leave_out(&mut self, what: impl Into<String>, why: &str, target: &str) {
-        self.rows.push([what.into(), format!("left out: {why}"), target.into()]);
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what | figure | target |\n| --- | --- | --- |")?;
-        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
-    }
-}
-
-fn machine() -> String {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let information = read("/proc/cpuinfo");
-    let model =
-        information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    format!(
-        "{} × {}, Linux {}, load {}; wall times of {RUNS} runs each, taking turns, output to `/dev/null`",
-        std::thread::available_parallelism().unwrap(),
-        model.map_or("unknown processor", |(_, model)| model),
-        read("/proc/sys/kernel/osrelease").trim(),
-        read("/proc/loadavg").split(' ').next().unwrap_or_default()
-    )
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
-}
-
-/// A number with commas between the thousands.
-fn thousands(digits: &str) -> String {
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,0 +1,210 @@
+//! Where the runs take place: a home with a configuration, the cloud and the STS that it names.
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use yc_id_token::emulator::{Emulator, KeySize, Options};
+
+/// Another cloud's plugin for kubectl, the fastest of its kind.
+pub(crate) const PEER: &str = "gke-gcloud-auth-plugin";
+const PEER_TOKEN: &str = "ya29.bench";
+
+/// A home with a configuration, and the cloud that it names.
+pub(crate) struct Place {
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) cloud: Emulator,
+    pub(crate) program: PathBuf,
+    sts: Sts,
+}
+
+impl Place {
+    pub(crate) fn new(program: &Path) -> Self {
+        let cloud = Emulator::start(Options::default()).unwrap();
+        let account = cloud.add_service_account("robot", "b1gfolder");
+        let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
+        let place = Self {
+            home: tempfile::tempdir().unwrap(),
+            cloud,
+            program: program.canonicalize().unwrap(),
+            sts: Sts::start(),
+        };
+        let key_file = place.write(".config/yc-id-token/key.json", &key.to_json());
+        fs::set_permissions(key_file, fs::Permissions::from_mode(0o600)).unwrap();
+        let url = place.cloud.url();
+        place.write(
+            ".config/yc-id-token/config.toml",
+            &format!(
+                r#"[identity.robot]
+type = "authorized-key"
+key_file = "key.json"
+
+[profiles.staging]
+audience = "https://k8s.staging.example"
+identity = "robot"
+
+[profiles.prod]
+audience = "https://k8s.example"
+identity = "robot"
+iam_endpoint = "{url}"
+oauth_endpoint = "{url}"
+
+[profiles.prod.aws]
+role_arn = "arn:aws:iam::123456789012:role/robot"
+region = "eu-central-1"
+sts_endpoint = "http://{}"
+"#,
+                place.sts.address
+            ),
+        );
+        place
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A command as kubectl would run it, but for its output, which goes to `/dev/null`. There is
+    /// nothing here that would make the standard library fork where it can spawn.
+    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let info = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("KUBERNETES_EXEC_INFO", info)
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+
+    pub(crate) fn hit(&self, consumer: &str) -> Command {
+        self.command(&self.program, &[consumer, "--profile", "prod"])
+    }
+
+    pub(crate) fn fill_cache(&self, consumer: &str) {
+        assert!(self.hit(consumer).status().unwrap().success());
+    }
+
+    /// How many requests all servers have had.
+    pub(crate) fn requests(&self) -> usize {
+        self.cloud.requests().len() + self.sts.requests.load(Ordering::Relaxed)
+    }
+
+    /// Removes what is cached of a kind of credential; of all kinds, if that is empty.
+    pub(crate) fn empty_cache(&self, kind: &str) {
+        for entry in fs::read_dir(self.home.path().join(".cache/yc-id-token")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with(kind) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
+    /// A hit under a tool that watches it.
+    pub(crate) fn under_hit(&self, tool: &[&str], consumer: &str) -> Result<Output, String> {
+        self.under(tool, &[consumer, "--profile", "prod"])
+    }
+
+    pub(crate) fn under(&self, tool: &[&str], arguments: &[&str]) -> Result<Output, String> {
+        let output = self
+            .command(Path::new(tool[0]), &tool[1..])
+            .arg(&self.program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .output();
+        match output {
+            Ok(output) if output.status.success() => Ok(output),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(format!("there is no `{}`", tool[0]))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The peer, with a kubeconfig of one cluster and a token in its cache.
+    pub(crate) fn peer(&self) -> Result<PathBuf, String> {
+        let program = Path::new("/usr/bin").join(PEER);
+        if !program.exists() {
+            return Err("it is not installed".into());
+        }
+        self.write(
+            ".kube/config",
+            r#"{"apiVersion": "v1", "kind": "Config", "current-context": "bench", "users": [{"name": "bench", "user": {}}],
+"clusters": [{"name": "bench", "cluster": {"server": "https://127.0.0.1:1"}}],
+"contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}]}"#,
+        );
+        self.write(
+            ".kube/gke_gcloud_auth_plugin_cache",
+            &format!(
+                r#"{{"current_context": "bench", "access_token": "{PEER_TOKEN}", "token_expiry": "2099-01-01T00:00:00Z", "extra_args": ""}}"#
+            ),
+        );
+        let output = self.command(&program, &[]).stdout(Stdio::piped()).output().unwrap();
+        if String::from_utf8_lossy(&output.stdout).contains(PEER_TOKEN) {
+            Ok(program)
+        } else {
+            Err("this version does not take its token from the cache made for it".into())
+        }
+    }
+}
+
+/// An STS that gives everyone keys.
+struct Sts {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Sts {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if answer(&stream.unwrap()).is_some() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { address, requests }
+    }
+}
+
+/// Answers the one request of a connection, if there is one.
+fn answer(mut stream: &TcpStream) -> Option<()> {
+    let body = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
+        <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/robot/bench</Arn></AssumedRoleUser>\
+        <Credentials><AccessKeyId>ASIABENCH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+        <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+        </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        if line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    reader.take(length).read_to_end(&mut Vec::new()).ok()?;
+    let head =
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).ok()
+}

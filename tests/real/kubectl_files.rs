@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use yc_id_token::emulator::Options;
 
 use super::api_server::{ApiServer, Trust};
+use super::documents::{Readme, filled_in};
 use super::kubeconfig::{V1, counted_plugin, kubectl, plugin, put_on_path, runs, set_up, whoami};
 use super::{peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox};
@@ -21,26 +22,14 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/kubectl/{name}"))
 }
 
-/// The README's blocks in a language, in order.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = file("README.md");
-    let begin = format!("```{language}\n");
-    let blocks = readme.split(&begin).skip(1);
-    blocks.map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect()
-}
-
-/// A text with what a user has in place of what it says.
-#[track_caller]
-fn filled_in(text: &str, said: &str, had: &str) -> String {
-    assert!(text.contains(said), "there is no `{said}` in:\n{text}");
-    text.replace(said, had)
-}
-
 /// A sandbox in the cloud of the files' issuer, configured as the README says.
 fn sandbox() -> Sandbox {
     let issuer = Some("https://auth.yandex.cloud".to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
-    let [configuration] = &blocks("toml")[..] else { panic!("one block of TOML is expected") };
+    let readme = Readme::of("kubectl");
+    let [configuration] = &readme.blocks("toml")[..] else {
+        panic!("one block of TOML is expected")
+    };
     sandbox.configure(configuration);
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -124,7 +113,8 @@ fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
 
 /// The trust that an API server gets from the flags in the README.
 fn trust_of_flags(account: &str) -> Trust {
-    let [flags] = &blocks("text")[..] else { panic!("one block of flags is expected") };
+    let readme = Readme::of("kubectl");
+    let [flags] = &readme.blocks("text")[..] else { panic!("one block of flags is expected") };
     let flags = filled_in(flags, ACCOUNT, account);
     let value = |name: &str| {
         let values: Vec<&str> = flags.lines().filter_map(|line| line.strip_prefix(name)).collect();
@@ -195,7 +185,8 @@ fn the_readmes_commands_set_kubectl_up() {
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
 
-    let blocks = blocks("sh");
+    let readme = Readme::of("kubectl");
+    let blocks = readme.blocks("sh");
     let script = filled_in(&blocks.concat(), SERVER, &server.url);
     let script = filled_in(&script, SERVER_CA, ca.to_str().unwrap());
     let mut shell = sandbox.other_command("/bin/sh");

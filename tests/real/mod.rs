@@ -4,13 +4,23 @@
 //! skipped proves nothing, and nobody notices.
 
 mod api_server;
+mod aws;
+mod aws_credential_process;
+mod aws_files;
+mod aws_web_identity;
+mod documents;
 mod kubeconfig;
 mod kubectl;
 mod kubectl_files;
+mod moto;
+mod seaweedfs;
+mod terraform;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A program that `tests/run` provides, by its place among them.
@@ -32,12 +42,51 @@ fn project_file(place: &str) -> String {
 
 /// What a server on loopback answers to a GET without TLS: the status and the body.
 fn http_get(server: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n\r\n").unwrap();
+    http(server, "GET", path, "").unwrap()
+}
+
+/// The same for any request, and for a server that may not be there yet.
+fn http(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n");
+    write!(stream, "{head}content-length: {length}\r\n\r\n{body}")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.expect("a status"), body.to_owned())
+    stream.read_to_string(&mut answer)?;
+    let parts = answer.split_once("\r\n\r\n");
+    let status = |head: &str| head.split(' ').nth(1)?.parse().ok();
+    let whole = parts.and_then(|(head, body)| Some((status(head)?, body.to_owned())));
+    whole.ok_or_else(|| std::io::Error::other(format!("no HTTP answer: {answer:?}")))
+}
+
+/// A port for a server that cannot be told to take any free one. It is below those that the kernel
+/// gives out, so that nobody else is given it before it is used.
+fn free_port() -> u16 {
+    const FIRST: u32 = 20_000;
+    const MANY: u32 = 12_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Two runs of the tests begin in different places.
+        let place = std::process::id() % MANY * 101 + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + place % MANY).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A process of a test, with nothing left of it when the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

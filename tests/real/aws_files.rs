@@ -1,0 +1,167 @@
+//! The files of `integrations/aws`, each used as a user would use it, and what its README tells to
+//! type, typed.
+
+use std::path::Path;
+
+use serde_json::Value;
+use yc_id_token::emulator::Options;
+
+use super::aws::{Client, put_get, set_up};
+use super::documents::{Readme, filled_in};
+use super::kubeconfig::put_on_path;
+use super::moto::Moto;
+use super::seaweedfs::{BUCKET, Role, SeaweedFs};
+use super::{peer, project_file, terraform};
+use crate::sandbox::{PROGRAM, Sandbox};
+
+/// What the files say where a user has something else.
+const ACCOUNT: &str = "ajeexampleaccount000";
+const HELPER: &str = "/usr/local/bin/yc-id-token";
+const ISSUER: &str = "https://auth.yandex.cloud";
+const STORAGE: &str = "https://s3.example:9000";
+
+fn file(name: &str) -> String {
+    project_file(&format!("integrations/aws/{name}"))
+}
+
+fn readme() -> Readme {
+    Readme::of("aws")
+}
+
+/// A sandbox in the cloud of the files' issuer, configured as the README says.
+fn sandbox(configuration: &str) -> Sandbox {
+    let issuer = Some(ISSUER.to_owned());
+    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    sandbox.configure(configuration);
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.write(".aws/config", &filled_in(&file("config"), HELPER, PROGRAM));
+    sandbox.write("trust-policy.json", &trust_policy(&sandbox));
+    let cli = peer("aws-venv/bin/aws");
+    let folders = [Path::new(PROGRAM), &cli].map(|program| program.parent().unwrap());
+    put_on_path(&mut sandbox, &folders);
+    sandbox
+}
+
+fn trust_policy(sandbox: &Sandbox) -> String {
+    filled_in(&file("trust-policy.json"), ACCOUNT, &sandbox.account)
+}
+
+/// An administrator of the account, who is not us.
+fn as_administrator(sandbox: &mut Sandbox) {
+    sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
+    sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
+}
+
+fn as_ourselves(sandbox: &mut Sandbox) {
+    sandbox.unset("AWS_ACCESS_KEY_ID");
+    sandbox.unset("AWS_SECRET_ACCESS_KEY");
+}
+
+/// Types one of the README's blocks into a shell.
+#[track_caller]
+fn type_in(sandbox: &Sandbox, block: &str) -> String {
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", &block.replace(HELPER, PROGRAM)]);
+    sandbox.finish(shell).ok()
+}
+
+/// The role's trust policy as the account has it.
+fn trust_of_role(sandbox: &Sandbox) -> Value {
+    let query = "aws iam get-role --role-name yandex-robot --query Role.AssumeRolePolicyDocument --output json";
+    serde_json::from_str(&type_in(sandbox, query)).unwrap()
+}
+
+/// A policy's values can be lists; to IAM, a list of one is that one.
+fn without_lists_of_one(value: &Value) -> Value {
+    match value {
+        Value::Array(list) if list.len() == 1 => without_lists_of_one(&list[0]),
+        Value::Object(map) => map
+            .iter()
+            .map(|(name, value)| (name.clone(), without_lists_of_one(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn the_readmes_commands_do_what_it_says() {
+    let readme = readme();
+    let mut sandbox = sandbox(readme.block("toml", "[profiles.aws]"));
+    let moto = Moto::start();
+    set_up(&mut sandbox, &moto.url());
+    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
+
+    as_administrator(&mut sandbox);
+    type_in(&sandbox, readme.block("sh", "create-role"));
+    let wanted: Value = serde_json::from_str(&trust_policy(&sandbox)).unwrap();
+    assert_eq!(trust_of_role(&sandbox), wanted);
+    let provider = type_in(&sandbox, "aws iam list-open-id-connect-providers --output text");
+    let federated = wanted["Statement"][0]["Principal"]["Federated"].as_str().unwrap();
+    assert!(provider.contains(federated), "{provider}");
+    as_ourselves(&mut sandbox);
+
+    let claims: Value =
+        serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
+    assert_eq!(claims["iss"], ISSUER);
+    let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);
+    for check in ["--profile yandex", "exec --aws"] {
+        let identity: Value =
+            serde_json::from_str(&type_in(&sandbox, readme.block("sh", check))).unwrap();
+        assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"), "{check}");
+    }
+    let chained = "aws sts get-caller-identity --profile yandex-other --query Arn --output text";
+    assert!(
+        type_in(&sandbox, chained).starts_with("arn:aws:sts::222222222222:assumed-role/other/")
+    );
+
+    sandbox.may_hold_secrets(&sandbox.home().join("aws.jwt"));
+    let identity = type_in(&sandbox, readme.block("sh", "AWS_WEB_IDENTITY_TOKEN_FILE"));
+    assert!(identity.contains("assumed-role/yandex-robot/robot"), "{identity}");
+}
+
+#[test]
+fn terraform_makes_the_same_role_and_can_act_as_it() {
+    let mut sandbox = sandbox(readme().block("toml", "[profiles.aws]"));
+    let moto = Moto::start();
+    set_up(&mut sandbox, &moto.url());
+    as_administrator(&mut sandbox);
+    terraform::init(&mut sandbox, &file("terraform/main.tf"), &moto.url());
+    let account = format!("-var=service_account_id={}", sandbox.account);
+    terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false", &account]);
+    let role = terraform::run(&sandbox, &["output", "-raw", "role_arn"]);
+    assert_eq!(role, "arn:aws:iam::123456789012:role/yandex-robot");
+    let statement = |policy: &Value| without_lists_of_one(&policy["Statement"][0]);
+    let wanted = statement(&serde_json::from_str(&trust_policy(&sandbox)).unwrap());
+    let made = statement(&trust_of_role(&sandbox));
+    for part in ["Action", "Condition", "Effect", "Principal"] {
+        assert_eq!(made[part], wanted[part], "{part}");
+    }
+
+    // Its provider is written in Go, and reads `credential_process` too.
+    as_ourselves(&mut sandbox);
+    sandbox.set("AWS_PROFILE", "yandex");
+    let caller = "data \"aws_caller_identity\" \"me\" {}\noutput \"me\" { value = data.aws_caller_identity.me.arn }\n";
+    terraform::init(&mut sandbox, caller, &moto.url());
+    terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false", "-state=other"]);
+    let me = terraform::run(&sandbox, &["output", "-raw", "-state=other", "me"]);
+    assert!(me.starts_with("arn:aws:sts::123456789012:assumed-role/yandex-robot/"), "{me}");
+}
+
+#[test]
+fn the_profile_for_a_server_that_is_compatible_with_s3_works() {
+    let configuration = readme().block("toml", "storage").to_owned();
+    let mut sandbox = sandbox("");
+    let role = Role { name: "yandex-robot", audience: "storage", subject: &sandbox.account };
+    let store = SeaweedFs::start(&sandbox.cloud, &[role]);
+    sandbox.configure(&filled_in(&configuration, STORAGE, &store.url()));
+    let config = filled_in(&file("config"), STORAGE, &store.url());
+    sandbox.write(".aws/config", &filled_in(&config, HELPER, PROGRAM));
+    sandbox.set("AWS_PROFILE", "storage");
+    for client in [Client::Cli, Client::Boto3, Client::Rust] {
+        let text = format!("by {client:?}");
+        let outcome = put_get(&sandbox, client, BUCKET, "object", &text);
+        assert_eq!(outcome.ok(), format!("{text}\n"), "{client:?}");
+    }
+}

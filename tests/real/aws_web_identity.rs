@@ -1,0 +1,92 @@
+//! Clients of AWS that exchange the ID token themselves, from a file that `token --output` has written.
+
+use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
+use super::moto::Moto;
+use super::seaweedfs::{BUCKET, Role, SeaweedFs};
+use crate::sandbox::Sandbox;
+
+/// Those that look for `AWS_WEB_IDENTITY_TOKEN_FILE` by themselves.
+const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
+
+/// A store that lets this account in with tokens for `s3`.
+fn store(sandbox: &Sandbox) -> SeaweedFs {
+    let role = Role { name: "writer", audience: "s3", subject: &sandbox.account };
+    let other = Role { name: "other", audience: "s3", subject: "ajesomebodyelse00000" };
+    SeaweedFs::start(&sandbox.cloud, &[role, other])
+}
+
+/// Writes a token for an audience where the clients are told to look for one, to assume a role with.
+fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
+    let file = sandbox.home().join("aws.jwt");
+    sandbox.may_hold_secrets(&file);
+    let output = format!("--output={}", file.display());
+    let audience = format!("--audience={audience}");
+    assert_eq!(sandbox.run(&["token", &audience, &output]).ok(), "");
+    set_up(sandbox, endpoint);
+    sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", file);
+    sandbox.set("AWS_ROLE_ARN", SeaweedFs::role_arn(role));
+    sandbox.set("AWS_ROLE_SESSION_NAME", "robot");
+}
+
+#[test]
+fn the_clients_of_aws_store_objects_with_a_token_file() {
+    let mut sandbox = Sandbox::new();
+    let store = store(&sandbox);
+    sign_in(&mut sandbox, &store.url(), "s3", "writer");
+    for client in CLIENTS {
+        let text = format!("by {client:?}");
+        let outcome = put_get(&sandbox, client, BUCKET, "object", &text);
+        assert_eq!(outcome.ok(), format!("{text}\n"));
+    }
+    assert_eq!(sandbox.token_requests(), (1, 1));
+}
+
+#[test]
+fn they_do_so_when_the_issuer_speaks_tls() {
+    let mut sandbox = Sandbox::with_tls();
+    sandbox.set("YC_ID_TOKEN_CA_FILE", sandbox.home().join("ca.pem"));
+    let store = store(&sandbox);
+    sign_in(&mut sandbox, &store.url(), "s3", "writer");
+    assert_eq!(put_get(&sandbox, Client::Rust, BUCKET, "object", "text").ok(), "text\n");
+}
+
+#[test]
+fn fifty_requests_of_one_program_are_made_with_one_set_of_credentials() {
+    let mut sandbox = Sandbox::new();
+    let moto = Moto::start();
+    sign_in(&mut sandbox, &moto.url(), "s3", "writer");
+    assert_eq!(access_keys_of_fifty_requests(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_token_for_another_audience_or_of_another_account_is_refused() {
+    let mut sandbox = Sandbox::new();
+    let store = store(&sandbox);
+    for (audience, role) in [("elsewhere", "writer"), ("s3", "other")] {
+        sign_in(&mut sandbox, &store.url(), audience, role);
+        for client in CLIENTS {
+            let outcome = put_get(&sandbox, client, BUCKET, "object", "text");
+            assert!(!outcome.status.success(), "{client:?}: {outcome:?}");
+            assert!(outcome.stderr.contains("AccessDenied"), "{client:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_role_gives_no_right_to_another_bucket() {
+    let mut sandbox = Sandbox::new();
+    let store = store(&sandbox);
+    sign_in(&mut sandbox, &store.url(), "s3", "writer");
+    let outcome = sandbox.finish(cli(&sandbox, &["s3", "mb", "s3://another"]));
+    assert!(outcome.stderr.contains("AccessDenied"), "{outcome:?}");
+}
+
+#[test]
+fn the_cli_learns_from_aws_who_it_is() {
+    let mut sandbox = Sandbox::new();
+    let moto = Moto::start();
+    sign_in(&mut sandbox, &moto.url(), "s3", "writer");
+    let identity = ["sts", "get-caller-identity", "--query=Arn", "--output=text"];
+    let arn = sandbox.finish(cli(&sandbox, &identity)).ok();
+    assert_eq!(arn, "arn:aws:sts::123456789012:assumed-role/writer/robot\n");
+}

@@ -1,0 +1,36 @@
+//! The ready configurations of `integrations`, as tests use them: the files, and the blocks of the
+//! READMEs, with what a user has in place of what they say.
+
+use super::project_file;
+
+/// The README of a folder of `integrations`.
+pub struct Readme(String);
+
+impl Readme {
+    pub fn of(folder: &str) -> Self {
+        Self(project_file(&format!("integrations/{folder}/README.md")))
+    }
+
+    /// Its blocks in a language, in order.
+    pub fn blocks(&self, language: &str) -> Vec<&str> {
+        let begin = format!("```{language}\n");
+        let blocks = self.0.split(&begin).skip(1);
+        blocks.map(|rest| rest.split_once("```").unwrap().0).collect()
+    }
+
+    /// Its one block in a language that says this.
+    #[track_caller]
+    pub fn block(&self, language: &str, saying: &str) -> &str {
+        let blocks = self.blocks(language);
+        let found: Vec<&&str> = blocks.iter().filter(|block| block.contains(saying)).collect();
+        let [block] = found[..] else { panic!("{} blocks say `{saying}`", found.len()) };
+        block
+    }
+}
+
+/// A text with what a user has in place of what it says.
+#[track_caller]
+pub fn filled_in(text: &str, said: &str, had: &str) -> String {
+    assert!(text.contains(said), "there is no `{said}` in:\n{text}");
+    text.replace(said, had)
+}

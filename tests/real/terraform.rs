@@ -1,0 +1,50 @@
+//! Terraform and its provider for AWS, which is the Go SDK's reader of what we print.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::peer;
+use crate::sandbox::Sandbox;
+
+/// Has the provider ask one server for everything, and check nothing with AWS itself.
+const PROVIDER: &str = r#"
+provider "aws" {
+  region                      = "eu-central-1"
+  skip_credentials_validation = true
+  skip_get_ec2_platforms      = true
+  skip_metadata_api_check     = true
+  endpoints {
+    iam = "ENDPOINT"
+    sts = "ENDPOINT"
+  }
+}
+"#;
+
+/// Makes a folder with a configuration ready to be applied to what is at an endpoint.
+pub fn init(sandbox: &mut Sandbox, configuration: &str, endpoint: &str) {
+    sandbox.write("terraform/main.tf", configuration);
+    sandbox.write("terraform/provider.tf", &PROVIDER.replace("ENDPOINT", endpoint));
+    // It asks its maker for news otherwise.
+    sandbox.set("CHECKPOINT_DISABLE", "1");
+    sandbox.set("AWS_SDK_LOAD_CONFIG", "1");
+    let plugins = peer("terraform/terraform").with_file_name("plugins");
+    run(sandbox, &["init", "-input=false", &format!("-plugin-dir={}", plugins.display())]);
+}
+
+/// Runs Terraform to a good end in that folder, and returns what it prints.
+pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let mut command: Command = sandbox.other_command(peer("terraform/terraform"));
+    command.args(arguments).current_dir(sandbox.home().join("terraform"));
+    // This edition logs everything that it does.
+    let log = fs::File::create(sandbox.home().join("terraform.log")).unwrap();
+    let output = command.stderr(log).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}\n{}", errors(&sandbox.home().join("terraform.log")));
+    stdout
+}
+
+fn errors(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    log.lines().filter(|line| !line.starts_with(['[', ' '])).collect::<Vec<_>>().join("\n")
+}

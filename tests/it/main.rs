@@ -20,6 +20,7 @@ mod fake_sts;
 mod identities;
 mod kubectl;
 mod network;
+mod network_faults;
 mod output;
 #[path = "../real/mod.rs"]
 mod real;

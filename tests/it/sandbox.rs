@@ -179,6 +179,14 @@ impl Sandbox {
         command
     }
 
+    /// A shell as root of namespaces of its own, such as `--mount`, without being root outside.
+    pub fn in_own_namespaces(&self, namespaces: &[&str], script: &str) -> Command {
+        let mut shell = self.other_command("unshare");
+        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(["--user", "--map-root-user"]);
+        shell.args(namespaces).args(["sh", "-c", script]);
+        shell
+    }
+
     /// Runs the program.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Outcome {
         self.finish(self.command(arguments))

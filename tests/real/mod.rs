@@ -13,6 +13,8 @@ mod kubeconfig;
 mod kubectl;
 mod kubectl_files;
 mod moto;
+mod proxies;
+mod proxy_servers;
 mod seaweedfs;
 mod terraform;
 
@@ -24,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A program that `tests/run` provides, by its place among them.
-fn peer(place: &str) -> PathBuf {
+pub fn peer(place: &str) -> PathBuf {
     let advice = "it is provided by `tests/run`, which then runs the tests";
     let Some(peers) = std::env::var_os("YC_ID_TOKEN_TEST_PEERS") else {
         panic!("this test needs `{place}`: {advice}");

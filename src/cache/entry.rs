@@ -73,11 +73,11 @@ mod tests {
     use crate::credential::{IdToken, Secret};
 
     fn sample() -> (Key, Credential<IdToken>) {
-        let lifetime = Lifetime {
-            obtained_at: Timestamp::from_unix_seconds(1_000),
-            expires_at: Timestamp::from_unix_seconds(4_600),
-            clock_offset: Offset::default(),
-        };
+        let lifetime = Lifetime::new(
+            Timestamp::from_unix_seconds(1_000).into(),
+            Timestamp::from_unix_seconds(4_600),
+            Offset::default(),
+        );
         let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
         (Key::of("id-token").with("audience", "k8s").build(), Credential { secret, lifetime })
     }

@@ -27,6 +27,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// What may stand in `[defaults]` and in a profile.
 const SETTINGS: &[&str] = &[
     "audience",
+    "background_refresh",
     "ca_file",
     "cache",
     "endpoint",
@@ -226,8 +227,13 @@ impl<'a> File<'a> {
 impl<'a> Layer<'a> {
     /// A text, and its place.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
-        // `timeout = 20` is as clear as `timeout = "20s"`.
-        self.value(key, if key == "timeout" { Form::Time } else { Form::Text })
+        let form = match key {
+            // `timeout = 20` is as clear as `timeout = "20s"`.
+            "timeout" => Form::Time,
+            "background_refresh" => Form::Switch,
+            _ => Form::Text,
+        };
+        self.value(key, form)
     }
 
     /// A value of a consumer's own table, as text, and its place.

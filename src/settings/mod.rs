@@ -40,6 +40,8 @@ pub struct Settings {
     pub identity: Option<Setting<IdentitySetting>>,
     /// Whether to get a new credential whatever is cached.
     pub force_refresh: bool,
+    /// Whether a credential past its soft point is refreshed in the background.
+    pub background_refresh: Setting<bool>,
     /// Where credentials rest.
     pub cache: Setting<CacheSetting>,
     /// The run's time budget.
@@ -107,6 +109,12 @@ impl Settings {
         let resolver =
             Resolver { env, home: locations.home.as_deref(), file: file.as_ref(), layers: &layers };
 
+        let background_refresh = resolver.text(
+            "background_refresh",
+            flags.background_refresh.as_ref(),
+            "--background-refresh",
+            env::BACKGROUND_REFRESH,
+        )?;
         let cache = resolver.text("cache", flags.cache.as_ref(), "--cache", env::CACHE)?;
         let timeout =
             resolver.text("timeout", flags.timeout.as_ref(), "--timeout", env::TIMEOUT)?;
@@ -126,6 +134,13 @@ impl Settings {
             )?,
             identity: resolver.identity(flags)?,
             force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
+            background_refresh: parsed(
+                background_refresh,
+                true,
+                "a switch",
+                "`true` or `false`",
+                parse_switch,
+            )?,
             cache: parsed(
                 cache,
                 CacheSetting::File,

@@ -23,7 +23,9 @@ mod network;
 mod output;
 #[path = "../real/mod.rs"]
 mod real;
+mod refresh;
 mod sandbox;
 mod settings;
+mod signals;
 mod token;
 mod verification;

@@ -202,6 +202,7 @@ impl Broker {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
+                self.cache.sweep(self.clock.now().at);
                 Ok(credential)
             }
             Err(error) => {

@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
-use super::{Field, Form, Table};
+use super::{Field, Form, Table, prune};
 use crate::error::{Error, Result};
 use crate::private_file;
 
@@ -55,6 +55,12 @@ impl Text {
         let text = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
         Ok(Self { path, text })
+    }
+
+    /// What of it a run needs, if that can be told before parsing.
+    pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
+        let text = prune::pruned(&self.text, profile)?;
+        Some(Self { path: self.path.clone(), text })
     }
 
     #[expect(clippy::naive_bytecount, reason = "a few kilobytes, a few times")]

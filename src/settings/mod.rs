@@ -4,6 +4,7 @@ mod file;
 mod flags;
 mod locations;
 mod origin;
+mod prune;
 mod resolve;
 mod table;
 mod value;
@@ -103,7 +104,28 @@ impl Settings {
         let profile =
             flag(flags.profile.as_ref(), "--profile").or_else(|| variable(env, env::PROFILE));
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
+        let name = profile.as_ref().map(|profile| profile.value.as_str());
+        let pruned = text.as_ref().and_then(|text| text.pruned(name));
+        let resolve = |text: Option<&Text>| {
+            Self::resolve(text, profile.clone(), flags, env, locations, consumers, tables)
+        };
+        // What is not right without the rest of the file may be so with it, and else is told by it.
+        match pruned.and_then(|pruned| resolve(Some(&pruned)).ok()) {
+            Some(settings) => Ok(settings),
+            None => resolve(text.as_ref()),
+        }
+    }
+
+    fn resolve(
+        text: Option<&Text>,
+        profile: Option<Setting<String>>,
+        flags: &Flags,
+        env: &Env,
+        locations: &Locations,
+        consumers: &[&Table],
+        tables: &[&Table],
+    ) -> Result<Self> {
+        let file = text.map(|text| File::parse(text, consumers)).transpose()?;
         let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
         let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
         let resolver =

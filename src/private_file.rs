@@ -11,6 +11,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+/// How the names of files begin that are not finished yet.
+pub const TEMPORARY: &str = ".yc-id-token-";
+
 /// Why a private file was not read.
 #[derive(Debug)]
 pub enum Unread {
@@ -96,7 +99,7 @@ fn read_up_to(file: File, expected: u64, limit: u64) -> io::Result<Zeroizing<Vec
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".yc-id-token-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
-use super::{Field, Form, Table};
+use super::{Field, Form, Table, prune};
 use crate::error::{Error, Result};
 use crate::private_file;
 
@@ -27,6 +27,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// What may stand in `[defaults]` and in a profile.
 const SETTINGS: &[&str] = &[
     "audience",
+    "background_refresh",
     "ca_file",
     "cache",
     "endpoint",
@@ -54,6 +55,12 @@ impl Text {
         let text = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
         Ok(Self { path, text })
+    }
+
+    /// What of it a run needs, if that can be told before parsing.
+    pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
+        let text = prune::pruned(&self.text, profile)?;
+        Some(Self { path: self.path.clone(), text })
     }
 
     #[expect(clippy::naive_bytecount, reason = "a few kilobytes, a few times")]
@@ -226,8 +233,13 @@ impl<'a> File<'a> {
 impl<'a> Layer<'a> {
     /// A text, and its place.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
-        // `timeout = 20` is as clear as `timeout = "20s"`.
-        self.value(key, if key == "timeout" { Form::Time } else { Form::Text })
+        let form = match key {
+            // `timeout = 20` is as clear as `timeout = "20s"`.
+            "timeout" => Form::Time,
+            "background_refresh" => Form::Switch,
+            _ => Form::Text,
+        };
+        self.value(key, form)
     }
 
     /// A value of a consumer's own table, as text, and its place.

@@ -24,7 +24,9 @@ mod network_faults;
 mod output;
 #[path = "../real/mod.rs"]
 mod real;
+mod refresh;
 mod sandbox;
 mod settings;
+mod signals;
 mod token;
 mod verification;

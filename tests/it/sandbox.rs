@@ -107,9 +107,12 @@ impl Sandbox {
             let entry = fs::read_to_string(&path).unwrap();
             let (head, body) = entry.split_once('\n').unwrap();
             let mut stored: serde_json::Value = serde_json::from_str(body).unwrap();
-            for point in ["obtained_at", "expires_at"] {
+            for point in ["obtained_at", "obtained_uptime", "expires_at"] {
                 let at = stored["lifetime"][point].as_i64().unwrap();
-                stored["lifetime"][point] = (at - i64::try_from(by.as_millis()).unwrap()).into();
+                let before = at - i64::try_from(by.as_millis()).unwrap();
+                // A machine that has not been up for so long was restarted since.
+                let before = if point == "obtained_uptime" { before.max(0) } else { before };
+                stored["lifetime"][point] = before.into();
             }
             let body = stored.to_string();
             let magic = head.rsplit_once(' ').unwrap().0;

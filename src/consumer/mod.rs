@@ -67,6 +67,9 @@ impl Ending for ExitCode {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub use {aws::sts_xml, kubectl::exec_info};
+
 consumers! {
     Token => token;
     Kubectl => kubectl;

@@ -105,7 +105,7 @@ pub struct Reply {
     pub clock_offset: Option<Offset>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Reply {
     /// An answer that nobody gave, received at 1970-01-01T00:00:00Z.
     pub(crate) fn made_up(status: u16, body: &str) -> Self {

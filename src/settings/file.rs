@@ -57,6 +57,12 @@ impl Text {
         Ok(Self { path, text })
     }
 
+    /// A text that is in no file.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn made_up(text: String) -> Self {
+        Self { path: "config.toml".into(), text }
+    }
+
     /// What of it a run needs, if that can be told before parsing.
     pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
         let text = prune::pruned(&self.text, profile)?;

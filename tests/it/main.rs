@@ -14,6 +14,7 @@ mod aws;
 mod aws_endpoint;
 mod cache;
 mod concurrency;
+mod corpus;
 mod demo;
 mod exec;
 mod fake_sts;

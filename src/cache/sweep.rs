@@ -2,7 +2,7 @@
 //! the folder has become: a look at every name, and into a few of the files.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tracing::debug;
@@ -29,9 +29,7 @@ const REST_OF_UNFINISHED: Duration = Duration::from_secs(3600);
 
 /// Sweeps a folder.
 pub(super) fn sweep(folder: &Path, now: Timestamp) {
-    let Ok(names) = std::fs::read_dir(folder) else { return };
-    let paths: Vec<PathBuf> =
-        names.take(NAMES).filter_map(|name| Some(name.ok()?.path())).collect();
+    let paths = private_file::list(folder, NAMES);
     // Not always at the beginning, so that every file has its turn.
     let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(LOOKS);
     let turn = (0..paths.len().min(LOOKS)).map(|step| begin.wrapping_add(step) % paths.len());
@@ -80,6 +78,7 @@ fn is_abandoned(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::path::PathBuf;
 
     use super::*;
     use crate::cache::{Cache, FileCache, Key};

@@ -5,6 +5,7 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "tests make files of every kind, fail by panicking, and are nobody's library"
@@ -18,6 +19,7 @@ mod corpus;
 mod demo;
 mod exec;
 mod fake_sts;
+mod faults;
 mod identities;
 mod kubectl;
 mod network;

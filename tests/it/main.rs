@@ -22,13 +22,16 @@ mod fake_sts;
 mod faults;
 mod identities;
 mod kubectl;
+mod leaks;
 mod network;
 mod network_faults;
 mod output;
+mod processes;
 #[path = "../real/mod.rs"]
 mod real;
 mod refresh;
 mod sandbox;
+mod secrets;
 mod settings;
 mod signals;
 mod token;

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use yc_id_token::cache::Digest;
 use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
+use crate::leaks;
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
 
 /// No single run takes this long, whatever the machine does besides.
@@ -218,9 +220,16 @@ impl Sandbox {
     }
 
     fn assert_no_secret_in(&self, place: &str, text: &str) {
-        for secret in self.cloud.secrets().iter().chain(self.secrets.lock().unwrap().iter()) {
-            assert!(!text.contains(secret.as_str()), "a secret is in {place}:\n{text}");
+        for secret in self.secrets() {
+            assert!(!leaks::holds(text, &secret), "a secret is in {place}:\n{text}");
         }
+    }
+
+    /// Every secret of the cloud, and those besides.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.cloud.secrets();
+        secrets.extend(self.secrets.lock().unwrap().iter().cloned());
+        secrets
     }
 }
 

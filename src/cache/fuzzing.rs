@@ -5,6 +5,9 @@ use crate::clock::Timestamp;
 use crate::credential::IdToken;
 
 /// An entry that is read comes back the same when it is written.
+///
+/// # Panics
+/// If that does not hold.
 pub fn cache_entry(data: &[u8]) {
     let key = Key::of("id-token").build();
     let sealed = entry::sealed(data);

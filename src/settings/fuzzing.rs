@@ -9,9 +9,12 @@ use crate::fuzzing::is_told_in_two_lines;
 
 /// What is wrong in a file is told in words; and a large one, of which only a part is parsed, says the
 /// same as all of it.
+///
+/// # Panics
+/// If that does not hold.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let whole = Text::made_up(format!("{text}\n{}", "# padding\n".repeat(820)));
+    let whole = Text::made_up(format!("{text}\n#{}", "-".repeat(8 * 1024)));
     for profile in [None, Some("p")] {
         let resolved = resolve(&whole, profile);
         match &resolved {

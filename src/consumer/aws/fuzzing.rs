@@ -10,6 +10,9 @@ use crate::fuzzing::is_told_in_two_lines;
 use crate::http::Reply;
 
 /// Keys live, and not for longer than any do; a refusal, or what is none, is told in words.
+///
+/// # Panics
+/// If that does not hold.
 pub fn sts_xml(data: &[u8]) {
     let Ok(body) = std::str::from_utf8(data) else { return };
     match answer::read("keys", &Reply::made_up(200, body)) {

@@ -83,11 +83,14 @@ pub fn addresses(data: &[u8]) {
         }
         Err(error) => is_told_in_two_lines(&error),
     }
-    if let Err(error) = Endpoint::parse("endpoint", &format!("https://me:hunter2@{text}")) {
-        assert!(text.contains("hunter2") || !error.to_string().contains("hunter2"), "{error}");
-    }
-    if let Some(proxy) = ProxyAddress::parse(&format!("http://me:hunter2@{text}")) {
-        assert!(text.contains("hunter2") || !format!("{proxy:?}").contains("hunter2"), "{proxy:?}");
+    // A URL is read without the line breaks and tabs in it.
+    if !text.replace(['\n', '\r', '\t'], "").contains("hunter2") {
+        if let Err(error) = Endpoint::parse("endpoint", &format!("https://me:hunter2@{text}")) {
+            assert!(!error.to_string().contains(":hunter2"), "{error}");
+        }
+        if let Some(proxy) = ProxyAddress::parse(&format!("http://me:hunter2@{text}")) {
+            assert!(!format!("{proxy:?}").contains(":hunter2"), "{proxy:?}");
+        }
     }
     let _ = Endpoint::metadata(text);
     let words = scrubbed(text);

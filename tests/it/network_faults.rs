@@ -16,7 +16,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 const TOKEN: &[&str] = &["token", "--audience", AUDIENCE];
 /// The same, by someone in a hurry.
-const HURRIED: &[&str] = &["token", "--audience", AUDIENCE, "--timeout", "600ms"];
+const HURRIED: &[&str] = &["token", "--audience", AUDIENCE, "--timeout", "2s"];
 
 /// A server on loopback that does the same with every connection.
 struct Server {
@@ -112,7 +112,7 @@ fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url(scheme));
         let (message, hint) = sandbox.run(HURRIED).fails(6, "E_TIMEOUT");
         assert!(
-            message.contains(&format!("{stage} {} within 0.6 s", server.address)),
+            message.contains(&format!("{stage} {} within 2.0 s", server.address)),
             "{case}: {message}"
         );
         assert!(hint.contains("--timeout"), "{case}: {hint}");
@@ -153,8 +153,8 @@ fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
 fn the_time_limit_is_for_all_tries_together() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::IamToken, [Fault::Reset, Fault::Stall]);
-    let (message, _) = sandbox.run(&[TOKEN, &["--timeout", "2s"]].concat()).fails(6, "E_TIMEOUT");
-    assert!(message.contains("within 2.0 s"), "{message}");
+    let (message, _) = sandbox.run(&[TOKEN, &["--timeout", "3s"]].concat()).fails(6, "E_TIMEOUT");
+    assert!(message.contains("within 3.0 s"), "{message}");
     assert_eq!(sandbox.cloud.count(Route::IamToken), 2);
 }
 
@@ -212,13 +212,13 @@ fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
     );
     let shell = sandbox.in_own_namespaces(&["--mount", "--net"], &script);
     let (message, hint) = sandbox.finish(shell).fails(6, "E_TIMEOUT");
-    assert!(message.contains("no connection to iam.example within 0.6 s"), "{message}");
+    assert!(message.contains("no connection to iam.example within 2.0 s"), "{message}");
     assert!(hint.contains("check the network"), "{hint}");
 }
 
 #[test]
 fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
-    for scheme in ["http", "https", "socks5", "socks4"] {
+    each(["http", "https", "socks5", "socks4"], |scheme| {
         let sandbox = Sandbox::with_tls();
         let server = Server::start(listen_in_silence);
         let proxy = server.url(scheme);
@@ -227,7 +227,7 @@ fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
         assert!(message.contains("no connection to 127.0.0.1:"), "{scheme}: {message}");
         assert!(hint.contains("the proxy"), "{scheme}: {hint}");
         assert_eq!(sandbox.cloud.connections(), 0);
-    }
+    });
 }
 
 #[test]

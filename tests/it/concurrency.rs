@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use yc_id_token::emulator::{Fault, Options, Route};
 
+use crate::fake_sts::FakeSts;
 use crate::sandbox::{Sandbox, claims, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
@@ -73,6 +74,28 @@ fn different_audiences_share_the_one_iam_token() {
         assert_eq!(claims(sandbox.outcome(child).ok().trim())["aud"], audience.as_str());
     }
     assert_eq!(sandbox.token_requests(), (1, 20));
+}
+
+#[test]
+fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
+    let mut sandbox = Sandbox::new();
+    let sts = FakeSts::start(&mut sandbox);
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
+    let commands: [&[&str]; 5] = [
+        TOKEN,
+        &["token", "--audience=https://k8s.example", "--format=json"],
+        &["kubectl", "--audience=k8s"],
+        &["aws"],
+        &["aws", "--duration=2h"],
+    ];
+    let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let children: Vec<Child> =
+        (0..200).map(|number| start(&sandbox, commands[number % commands.len()])).collect();
+    for child in children {
+        sandbox.outcome(child).ok();
+    }
+    assert_eq!(sandbox.token_requests(), (1, 3), "three audiences");
+    assert_eq!(sts.count(), 2, "two sessions");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
+use tracing::debug;
 
 use crate::error::{Code, Error, Result};
 use crate::private_file;
@@ -35,6 +36,7 @@ pub(super) fn client_config(ca_file: Option<&Path>, what: &str) -> Result<Client
         problem: "this system has no certificate authorities to trust".into(),
         hint: "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE".into(),
     })?;
+    debug!("trust is set up");
     Ok(builder(provider)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))

@@ -17,7 +17,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
-use super::{Field, Form, Table, prune};
+use super::prune::{self, Gap, Pruned};
+use super::{Field, Form, Table};
 use crate::error::{Error, Result};
 use crate::private_file;
 
@@ -46,36 +47,35 @@ const IDENTITY_KEYS: &[&str] = &["iam_token_file", "key_file", "type"];
 /// The text of a configuration file and where it is.
 pub(super) struct Text {
     pub(super) path: PathBuf,
-    text: String,
+    content: String,
+    gaps: Vec<Gap>,
 }
 
 impl Text {
     pub(super) fn read(path: PathBuf) -> std::io::Result<Self> {
         let bytes = private_file::read_plain(&path, LIMIT)?;
-        let text = String::from_utf8(bytes)
+        let content = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-        Ok(Self { path, text })
+        Ok(Self { path, content, gaps: Vec::new() })
     }
 
     /// A text that is in no file.
     #[cfg(feature = "fuzzing")]
-    pub(super) fn made_up(text: String) -> Self {
-        Self { path: "config.toml".into(), text }
+    pub(super) fn made_up(content: String) -> Self {
+        Self { path: "config.toml".into(), content, gaps: Vec::new() }
     }
 
     /// What of it a run needs, if that can be told before parsing.
     pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
-        let text = prune::pruned(&self.text, profile)?;
-        Some(Self { path: self.path.clone(), text })
+        let Pruned { text: content, gaps } = prune::pruned(&self.content, profile)?;
+        Some(Self { path: self.path.clone(), content, gaps })
     }
 
-    #[expect(clippy::naive_bytecount, reason = "a few kilobytes, a few times")]
     fn line(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at.min(self.text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        let before = &self.content.as_bytes()[..at.min(self.content.len())];
+        let gaps = self.gaps.iter().filter(|gap| gap.at <= at);
+        let missing: usize = gaps.map(|gap| gap.lines).sum();
+        memchr::memchr_iter(b'\n', before).count() + missing + 1
     }
 
     fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
@@ -101,7 +101,7 @@ pub(super) struct Layer<'a> {
 
 impl<'a> File<'a> {
     pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
-        let root = DeTable::parse(&source.text).map_err(|error| {
+        let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;

@@ -1,43 +1,96 @@
 //! A large configuration file, cut down to what one run needs before it is parsed.
 //!
 //! A generated file with a thousand profiles would cost each cache hit more than everything else. So
-//! the tables of other profiles are blanked out, line by line: what is left has the lines of the file,
-//! and is a file that says the same for this run.
+//! the tables of other profiles are left out, and what is left is a file that says the same for this
+//! run. Which lines are missing is kept, for the origins of settings.
 //!
 //! This is no parser of TOML, and need not be: whoever cannot make sense of what is left reads the whole
 //! file, which then is right or tells what is wrong.
 
-use std::collections::BTreeSet;
+use memchr::memmem;
 
 /// Parsing less takes no time worth saving.
 const SMALL: usize = 8 * 1024;
 
-/// The file without the profiles that this run does not use, with the lines where they are. `None`
-/// where that is not certain, or not worth the trouble.
-pub(super) fn pruned(text: &str, profile: Option<&str>) -> Option<String> {
-    // In a text of several lines, what looks like a table may be none.
-    if text.len() <= SMALL || text.contains("\"\"\"") || text.contains("'''") {
+/// What is left of a file.
+#[derive(Debug, Default)]
+pub(super) struct Pruned {
+    pub(super) text: String,
+    /// Where lines are missing, and how many.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// Lines that are missing.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Gap {
+    pub(super) at: usize,
+    pub(super) lines: usize,
+}
+
+/// How a table of a profile begins.
+const PROFILE: &str = "[profiles.";
+
+/// The file without the profiles that this run does not use. `None` where that is not certain, or not
+/// worth the trouble.
+pub(super) fn pruned(text: &str, profile: Option<&str>) -> Option<Pruned> {
+    if text.len() <= SMALL || is_unclear(text.as_bytes()) {
         return None;
     }
     let used = used(text, profile)?;
-    let mut left = String::with_capacity(SMALL);
-    let mut keeps = true;
-    for line in text.split_inclusive('\n') {
-        if let Some(head) = head(line) {
-            keeps = profile_of(head).is_none_or(|profile| used.contains(profile));
+    let mut left = Pruned::default();
+    let mut begin = 0;
+    let heads = memmem::find_iter(text.as_bytes(), b"\n[").map(|newline| newline + 1);
+    for end in heads.chain([text.len()]) {
+        let table = &text[begin..end];
+        begin = end;
+        if is_used(table, &used) {
+            left.text.push_str(table);
+            continue;
         }
-        left.push_str(if keeps { line } else { "\n" });
+        let lines = memchr::memchr_iter(b'\n', table.as_bytes()).count();
+        match left.gaps.last_mut() {
+            Some(gap) if gap.at == left.text.len() => gap.lines += lines,
+            _ => left.gaps.push(Gap { at: left.text.len(), lines }),
+        }
     }
     Some(left)
 }
 
+/// Whether a bracket at the begin of a line may be something else than the head of a table, or a head
+/// stand elsewhere: in a text of several lines, or indented.
+fn is_unclear(text: &[u8]) -> bool {
+    let has = |quotes: &[u8]| memmem::find(text, quotes).is_some();
+    let is_indented = |bracket: usize| {
+        let before = text[..bracket].iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+        matches!(before, None | Some(b'\n'))
+    };
+    has(b"\"\"\"")
+        || has(b"'''")
+        || has(b"\t[")
+        || memmem::find_iter(text, b" [").any(|space| is_indented(space + 1))
+}
+
+/// Whether a piece of the file belongs to a profile that is used, or to no profile by a plain name.
+fn is_used(table: &str, used: &[&str]) -> bool {
+    let Some(rest) = table.strip_prefix(PROFILE) else { return true };
+    let is_plain = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let is_it = |profile: &&str| {
+        rest.strip_prefix(*profile).is_some_and(|rest| rest.starts_with([']', '.', ' ', '\t']))
+    };
+    !is_plain || used.iter().any(is_it)
+}
+
 /// The profile, and those that it extends.
-fn used<'a>(text: &'a str, profile: Option<&'a str>) -> Option<BTreeSet<&'a str>> {
-    let mut used = BTreeSet::new();
+fn used<'a>(text: &'a str, profile: Option<&'a str>) -> Option<Vec<&'a str>> {
+    let mut used = Vec::new();
     let mut next = profile;
     while let Some(profile) = next.filter(|profile| !used.contains(profile)) {
-        used.insert(profile);
-        next = parent(text, profile).ok()?;
+        used.push(profile);
+        let head = format!("\n{PROFILE}{profile}]");
+        let begin = memmem::find(text.as_bytes(), head.as_bytes())? + head.len();
+        let table = &text[begin..];
+        let end = memmem::find(table.as_bytes(), b"\n[").unwrap_or(table.len());
+        next = parent(&table[..end]).ok()?;
     }
     Some(used)
 }
@@ -46,36 +99,12 @@ fn used<'a>(text: &'a str, profile: Option<&'a str>) -> Option<BTreeSet<&'a str>
 struct Unclear;
 
 /// The profile that a profile extends, if it does.
-fn parent<'a>(text: &'a str, profile: &str) -> Result<Option<&'a str>, Unclear> {
-    let mut is_there = false;
-    let mut inside = false;
-    let mut parent = None;
-    for line in text.lines() {
-        if let Some(head) = head(line) {
-            inside = head.strip_prefix("profiles.") == Some(profile);
-            is_there |= inside;
-        } else if inside && line.trim_start().starts_with("extends") {
-            let value = line.split_once('=').and_then(|(_, value)| value.trim().strip_prefix('"'));
-            let (name, _) = value.and_then(|value| value.split_once('"')).ok_or(Unclear)?;
-            parent = Some(name);
-        }
-    }
-    if is_there { Ok(parent) } else { Err(Unclear) }
-}
-
-/// The name in a line that begins a table: `[profiles.prod.aws]`.
-fn head(line: &str) -> Option<&str> {
-    let (name, rest) = line.trim_start().strip_prefix('[')?.split_once(']')?;
-    let rest = rest.trim();
-    (rest.is_empty() || rest.starts_with('#')).then_some(name.trim())
-}
-
-/// The profile that a table belongs to. One with quotes or spaces in its name is left to the parser.
-fn profile_of(head: &str) -> Option<&str> {
-    let rest = head.strip_prefix("profiles.")?;
-    let name = rest.split('.').next()?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    name.chars().all(is_plain).then_some(name)
+fn parent(table: &str) -> Result<Option<&str>, Unclear> {
+    let mut lines = table.lines().filter(|line| line.trim_start().starts_with("extends"));
+    let Some(line) = lines.next() else { return Ok(None) };
+    let value = line.split_once('=').and_then(|(_, value)| value.trim().strip_prefix('"'));
+    let (name, _) = value.and_then(|value| value.split_once('"')).ok_or(Unclear)?;
+    Ok(Some(name))
 }
 
 #[cfg(test)]
@@ -84,13 +113,14 @@ mod tests {
 
     fn large(middle: &str) -> String {
         let padding = "# padding\n".repeat(SMALL / 10 + 1);
-        format!("[defaults]\ntimeout = 5\n{middle}{padding}")
+        format!("[defaults]\ntimeout = 5\nlist = [\"a\"]\n{middle}{padding}")
     }
 
     fn lines(text: &str, profile: Option<&str>) -> Option<Vec<String>> {
         let left = pruned(text, profile)?;
-        assert_eq!(left.lines().count(), text.lines().count(), "the lines stay where they are");
-        let kept = left.lines().filter(|line| !line.is_empty() && *line != "# padding");
+        let missing: usize = left.gaps.iter().map(|gap| gap.lines).sum();
+        assert_eq!(left.text.lines().count() + missing, text.lines().count());
+        let kept = left.text.lines().filter(|line| *line != "# padding");
         Some(kept.map(str::to_owned).collect())
     }
 
@@ -102,14 +132,14 @@ mod tests {
         let left = lines(&text, Some("prod")).unwrap().join("\n");
         assert_eq!(
             left,
-            "[defaults]\ntimeout = 5\n[profiles.base]\naudience = \"b\"\n[profiles.prod] # ours\nextends = \"base\"\n[profiles.prod.aws]\nregion = \"r\"\n[identity.robot]\ntype = \"metadata\""
+            "[defaults]\ntimeout = 5\nlist = [\"a\"]\n[profiles.base]\naudience = \"b\"\n[profiles.prod] # ours\nextends = \"base\"\n[profiles.prod.aws]\nregion = \"r\"\n[identity.robot]\ntype = \"metadata\""
         );
         assert!(!lines(&text, None).unwrap().join("\n").contains("profiles"));
     }
 
     #[test]
     fn what_is_not_certain_is_left_to_the_parser() {
-        assert_eq!(pruned("[profiles.a]\n", Some("a")), None, "small");
+        assert!(pruned("[profiles.a]\n", Some("a")).is_none(), "small");
         for (text, profile) in [
             ("[profiles.a]\npolicy = '''\n[profiles.b]\n'''\n", "a"),
             ("[profiles]\na = { audience = \"x\" }\n", "a"),
@@ -117,11 +147,13 @@ mod tests {
             ("[profiles.a]\nextends = 'b'\n[profiles.b]\n", "a"),
             ("[profiles.\"a b\"]\naudience = \"x\"\n", "a b"),
             ("[profiles.a]\n", "absent"),
+            ("[profiles.a]\n  [defaults]\n", "a"),
+            ("[profiles.a]\n\t[defaults]\n", "a"),
         ] {
-            assert_eq!(pruned(&large(text), Some(profile)), None, "{text}");
+            assert!(pruned(&large(text), Some(profile)).is_none(), "{text}");
         }
         // A circle is for the parser to tell of, but must not keep us here.
         let circle = large("[profiles.a]\nextends = \"b\"\n[profiles.b]\nextends = \"a\"\n");
-        assert_eq!(lines(&circle, Some("a")).unwrap().len(), 6);
+        assert_eq!(lines(&circle, Some("a")).unwrap().len(), 7);
     }
 }

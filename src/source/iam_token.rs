@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::refusal::{self, Refusal};
@@ -100,6 +101,7 @@ impl IamTokenWish<'_> {
 
     async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
         let assertion = key.assertion(now)?;
+        debug!("signed the assertion");
         let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
         let what = self.what();
         client.send(&Request::post(&what, "/iam/v1/tokens", body)).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use yc_id_token::emulator::{Fault, Options, Route};
 
+use crate::fake_sts::FakeSts;
 use crate::sandbox::{Sandbox, claims, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
@@ -73,6 +74,28 @@ fn different_audiences_share_the_one_iam_token() {
         assert_eq!(claims(sandbox.outcome(child).ok().trim())["aud"], audience.as_str());
     }
     assert_eq!(sandbox.token_requests(), (1, 20));
+}
+
+#[test]
+fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
+    let mut sandbox = Sandbox::new();
+    let sts = FakeSts::start(&mut sandbox);
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
+    let commands: [&[&str]; 5] = [
+        TOKEN,
+        &["token", "--audience=https://k8s.example", "--format=json"],
+        &["kubectl", "--audience=k8s"],
+        &["aws"],
+        &["aws", "--duration=2h"],
+    ];
+    let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let children: Vec<Child> =
+        (0..200).map(|number| start(&sandbox, commands[number % commands.len()])).collect();
+    for child in children {
+        sandbox.outcome(child).ok();
+    }
+    assert_eq!(sandbox.token_requests(), (1, 3), "three audiences");
+    assert_eq!(sts.count(), 2, "two sessions");
 }
 
 #[test]
@@ -161,14 +184,34 @@ fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "the next one took over");
 }
 
+/// A run that is stopped while it asks for a token.
+fn stopped_leader(sandbox: &Sandbox) -> Child {
+    let asked = sandbox.cloud.count(Route::TokenExchange);
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    let leader = start(sandbox, TOKEN);
+    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
+    assert!(stop.success());
+    leader
+}
+
+#[test]
+fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.run(TOKEN).ok();
+    // Less is left than there should be.
+    sandbox.age("id-token", Duration::from_secs(57 * 60));
+    let mut leader = stopped_leader(&sandbox);
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
+    assert_eq!(sandbox.run(&arguments).ok(), old);
+    leader.kill().unwrap();
+    leader.wait().unwrap();
+}
+
 #[test]
 fn a_leader_that_hangs_is_named_when_the_time_is_up() {
     let sandbox = Sandbox::new();
-    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
-    let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
-    assert!(stop.success());
+    let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
     let (message, hint) = sandbox.run(&arguments).fails(6, "E_LOCK");
     assert!(message.contains(&format!("another process (process {})", leader.id())), "{message}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::broker::{Broker, Obtain};
-use crate::cache::{Cache, FileCache};
+use crate::cache::{Cache, Digest, FileCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
@@ -86,6 +86,24 @@ impl Session {
     /// An ID token for an audience that lives for `least_life` yet.
     pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
         self.obtain(&self.id_token_wish(audience)?, least_life)
+    }
+
+    /// The broker of this run.
+    #[must_use]
+    pub const fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// How servers are reached in this run.
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.source.http
+    }
+
+    /// Lets failures be remembered for these settings of a consumer's own too: whoever corrects one of
+    /// them wants to see whether it helped.
+    pub fn distinguish(&mut self, settings: Digest) {
+        self.broker.distinguish(settings);
     }
 
     /// A credential that lives for `least_life` yet.

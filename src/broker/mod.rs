@@ -35,6 +35,12 @@ pub trait Obtain {
         true
     }
 
+    /// Whether this one, now that it is known, may rest there after all. A credential for so many uses
+    /// is its first user's.
+    fn keeps(&self, _: &Credential<Self::Secret>) -> bool {
+        true
+    }
+
     /// Obtains it from its server. It has been checked: it is what was asked for, and alive.
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
@@ -65,6 +71,18 @@ impl Broker {
         Self { clock, cache, deadline, force_refresh, settings, started: clock.now() }
     }
 
+    /// Lets failures be remembered for these settings of a consumer's own too.
+    pub fn distinguish(&mut self, settings: Digest) {
+        let both = self.settings.to_hex() + &settings.to_hex();
+        self.settings = Digest::of(both.as_bytes());
+    }
+
+    /// Where credentials rest.
+    #[must_use]
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// The clock of this run.
     #[must_use]
     pub const fn clock(&self) -> Clock {
@@ -80,13 +98,7 @@ impl Broker {
         if let Some(hit) = self.cached(wanted, least_life) {
             return Ok(hit);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
-            |error| Error::Internal(format!("cannot start the network runtime: {error}")),
-        )?;
-        let result = runtime.block_on(self.miss(wanted, least_life, None));
-        // A name lookup that hangs in the system's resolver must not hold up the exit.
-        runtime.shutdown_background();
-        result
+        wait(self.miss(wanted, least_life, None))
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -146,7 +158,12 @@ impl Broker {
         info!("getting {}", wanted.what());
         match wanted.fetch(self).await {
             Ok(credential) => {
-                if let Err(error) = self.cache.put(&key, &credential) {
+                if !wanted.keeps(&credential) {
+                    debug!(
+                        key = key.name(),
+                        "it is not for others, and does not rest in the cache"
+                    );
+                } else if let Err(error) = self.cache.put(&key, &credential) {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
@@ -165,6 +182,17 @@ impl Broker {
     pub fn is_news(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.clock.now()
     }
+}
+
+/// Waits for what goes over the network.
+pub fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Error::Internal(format!("cannot start the network runtime: {error}")))?;
+    let result = runtime.block_on(work);
+    // A name lookup that hangs in the system's resolver must not hold up the exit.
+    runtime.shutdown_background();
+    result
 }
 
 /// One run's wish for one credential, and what has become of it so far.

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::io;
 
+use super::reach::Advice;
 use crate::error::{Code, Error, plain};
 
 /// A failure on the way, before any error message is made of it.
@@ -30,30 +31,39 @@ impl Failure {
     }
 
     /// The error a user meets.
-    pub(super) fn into_error(self, what: String, host: &str, seconds: f32) -> Error {
+    pub(super) fn into_error(
+        self,
+        what: String,
+        host: &str,
+        seconds: f32,
+        advice: &Advice,
+    ) -> Error {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
                 format!("the answer of {host} is over 1 MiB and no token"),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
-            Self::Redirect(to) => (
-                Code::Foreign,
-                format!("{host} sends us to {to}"),
-                "sign in to the network if it asks for that; else check the endpoint: redirects are not followed with credentials".into(),
-            ),
-            Self::Client(error) => client_failure(&error, host, seconds),
+            Self::Redirect(to) => {
+                (Code::Foreign, format!("{host} sends us to {to}"), advice.redirect.into())
+            }
+            Self::Client(error) => client_failure(&error, host, seconds, advice),
         };
         Error::Unreached { what, code, problem, hint }
     }
 }
 
-fn client_failure(error: &reqwest::Error, host: &str, seconds: f32) -> (Code, String, String) {
+fn client_failure(
+    error: &reqwest::Error,
+    host: &str,
+    seconds: f32,
+    advice: &Advice,
+) -> (Code, String, String) {
     if let Some(cause) = find::<rustls::Error>(error) {
         return (
             Code::Tls,
             format!("the TLS connection to {host} failed: {}", tls_reason(cause)),
-            tls_hint(cause),
+            tls_hint(cause, advice),
         );
     }
     if error.is_timeout() {
@@ -106,13 +116,11 @@ fn tls_reason(cause: &rustls::Error) -> String {
     }
 }
 
-fn tls_hint(cause: &rustls::Error) -> String {
+fn tls_hint(cause: &rustls::Error, advice: &Advice) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext};
     match cause {
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "check this machine's date".into(),
-        rustls::Error::InvalidCertificate(_) => {
-            "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE".into()
-        }
+        rustls::Error::InvalidCertificate(_) => advice.authority.into(),
         _ => "check that the endpoint speaks TLS; if your network inspects it, give its authority with `--ca-file`".into(),
     }
 }

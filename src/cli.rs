@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::command::Housekeeping;
@@ -59,7 +59,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
         arguments.insert(1, command.into());
     }
-    match Cli::try_parse_from(arguments) {
+    match parse_consumer(&arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok) {
         Ok(cli) => Ok(Invocation::Run(Box::new(cli))),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
@@ -68,6 +68,17 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
         }
         Err(error) => Err(usage(&error)),
     }
+}
+
+/// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
+/// longer than to answer from the cache. What is understood so means the same to the whole program;
+/// what is not, and help, is left to that.
+fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
+    let named = |argument: &OsString| Consumer::command_line(argument.to_str()?);
+    let consumer = arguments.iter().skip(1).find_map(named)?;
+    let program = Flags::augment_args(clap::Command::new(NAME)).subcommand(consumer);
+    let matches = program.try_get_matches_from(arguments).ok()?;
+    Cli::from_arg_matches(&matches).ok()
 }
 
 fn named_command(program: &OsString) -> Option<String> {
@@ -170,6 +181,15 @@ mod tests {
         };
         assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn the_name_of_a_consumer_can_be_a_value() {
+        let words = ["yc-id-token", "--profile", "token", "kubectl", "--audience", "aws"];
+        let Ok(Invocation::Run(cli)) = parse_words(&words) else { panic!("not run") };
+        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
+        assert_eq!(cli.flags.profile.as_deref(), Some("token"));
+        assert_eq!(cli.flags.audience.as_deref(), Some("aws"));
     }
 
     #[test]

@@ -26,6 +26,17 @@ macro_rules! consumers {
         pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
 
         impl Consumer {
+            /// The command line of one consumer, without those of the others.
+            pub(crate) fn command_line(name: &str) -> Option<clap::Command> {
+                match name {
+                    $(stringify!($module) => {
+                        let command = clap::Command::new(stringify!($module));
+                        Some(<$module::Args as clap::Args>::augment_args(command))
+                    })+
+                    _ => None,
+                }
+            }
+
             /// Gets the credential and writes it in the consumer's format.
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(arguments) => arguments.run(context, output).map(Ending::exit_code)),+ }

@@ -110,25 +110,16 @@ pub fn scrubbed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Offset, Timestamp};
 
     fn foreign(body: &str) -> String {
-        let reply = Reply {
-            status: 200,
-            body: body.as_bytes().to_vec().into(),
-            host: "sts.example".into(),
-            request_id: None,
-            retry_after: None,
-            received_at: Timestamp::from_unix_seconds(0),
-            clock_offset: Offset::default(),
-        };
-        reply.foreign("a token", "XML").to_string()
+        Reply::made_up(200, body).foreign("a token", "XML").to_string()
     }
 
     #[test]
     fn what_is_not_the_protocol_is_called_what_it_is() {
-        let says =
-            |problem: &str| format!("cannot get a token: sts.example answered 200 with {problem}");
+        let says = |problem: &str| {
+            format!("cannot get a token: server.example answered 200 with {problem}")
+        };
         for page in ["<html>Sign in</html>", " \n<!DOCTYPE html>", "<HTML>"] {
             assert_eq!(foreign(page), says("a web page"), "{page}");
         }

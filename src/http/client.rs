@@ -110,6 +110,22 @@ pub struct Reply {
     pub clock_offset: Offset,
 }
 
+#[cfg(test)]
+impl Reply {
+    /// An answer that nobody gave, received at 1970-01-01T00:00:00Z.
+    pub(crate) fn made_up(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            body: body.as_bytes().to_vec().into(),
+            host: "server.example".into(),
+            request_id: None,
+            retry_after: None,
+            received_at: Timestamp::from_unix_seconds(0),
+            clock_offset: Offset::default(),
+        }
+    }
+}
+
 /// What one try came to, when it was no answer to be content with.
 enum Unlucky {
     Busy(Reply),

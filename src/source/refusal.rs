@@ -79,18 +79,9 @@ pub(super) fn foreign(what: &str, reply: &Reply) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Offset, Timestamp};
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply {
-            status,
-            body: body.as_bytes().to_vec().into(),
-            host: "auth.example".into(),
-            request_id: Some("from-header".into()),
-            retry_after: None,
-            received_at: Timestamp::from_unix_seconds(0),
-            clock_offset: Offset::default(),
-        }
+        Reply { request_id: Some("from-header".into()), ..Reply::made_up(status, body) }
     }
 
     fn error(status: u16, body: &str) -> Error {

@@ -7,19 +7,12 @@ use std::path::Path;
 use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
 use super::moto::Moto;
 use super::peer;
-use super::seaweedfs::{BUCKET, Role, SeaweedFs};
+use super::seaweedfs::{BUCKET, SeaweedFs};
 use crate::aws_endpoint::Proxy;
 use crate::fake_sts::{Answer, FakeSts};
 use crate::sandbox::{PROGRAM, Sandbox};
 
 const CLIENTS: [Client; 4] = [Client::Cli, Client::Boto3, Client::JavaScript, Client::Rust];
-
-/// A store that lets this account in with tokens for `s3`, as the role `writer`.
-fn store(sandbox: &Sandbox) -> SeaweedFs {
-    let role = Role { name: "writer", audience: "s3", subject: &sandbox.account };
-    let other = Role { name: "other", audience: "s3", subject: "ajesomebodyelse00000" };
-    SeaweedFs::start(&sandbox.cloud, &[role, other])
-}
 
 /// Makes our program the `credential_process` of the profile that the clients use, its runs counted.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
@@ -40,7 +33,7 @@ fn runs(sandbox: &Sandbox) -> usize {
 #[test]
 fn every_client_stores_an_object_and_reads_it_back() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
     for client in CLIENTS {
         let text = format!("by {client:?}");
@@ -66,7 +59,7 @@ fn fifty_requests_of_one_program_run_the_helper_once() {
 #[test]
 fn a_refusal_reaches_the_user_of_every_client() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "other");
     for client in CLIENTS {
         let outcome = put_get(&sandbox, client, BUCKET, "object", "text");
@@ -115,7 +108,7 @@ fn half_an_answer_of_sts_puts_no_secret_into_an_error_of_the_client() {
 #[test]
 fn exec_gives_every_client_its_keys_though_it_has_a_profile_that_would_win() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     set_up(&mut sandbox, &store.url());
     // None of them is to be led here.
     sandbox.write(".aws/config", "[profile broken]\ncredential_process = /bin/false\n");

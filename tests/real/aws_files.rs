@@ -105,6 +105,9 @@ fn the_readmes_commands_do_what_it_says() {
     let claims: Value =
         serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
     assert_eq!(claims["iss"], ISSUER);
+    // A newcomer has none of these set; the region comes from the files.
+    sandbox.unset("AWS_REGION");
+    sandbox.unset("AWS_DEFAULT_REGION");
     let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);
     for check in ["--profile yandex", "exec --aws"] {
         let identity: Value =
@@ -117,6 +120,7 @@ fn the_readmes_commands_do_what_it_says() {
     );
 
     sandbox.may_hold_secrets(&sandbox.home().join("aws.jwt"));
+    sandbox.set("AWS_DEFAULT_REGION", "eu-central-1");
     let identity = type_in(&sandbox, readme.block("sh", "AWS_WEB_IDENTITY_TOKEN_FILE"));
     assert!(identity.contains("assumed-role/yandex-robot/robot"), "{identity}");
 }

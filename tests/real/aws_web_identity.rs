@@ -2,18 +2,11 @@
 
 use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
 use super::moto::Moto;
-use super::seaweedfs::{BUCKET, Role, SeaweedFs};
+use super::seaweedfs::{BUCKET, SeaweedFs};
 use crate::sandbox::Sandbox;
 
 /// Those that look for `AWS_WEB_IDENTITY_TOKEN_FILE` by themselves.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
-
-/// A store that lets this account in with tokens for `s3`.
-fn store(sandbox: &Sandbox) -> SeaweedFs {
-    let role = Role { name: "writer", audience: "s3", subject: &sandbox.account };
-    let other = Role { name: "other", audience: "s3", subject: "ajesomebodyelse00000" };
-    SeaweedFs::start(&sandbox.cloud, &[role, other])
-}
 
 /// Writes a token for an audience where the clients are told to look for one, to assume a role with.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
@@ -31,7 +24,7 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
 #[test]
 fn the_clients_of_aws_store_objects_with_a_token_file() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
     for client in CLIENTS {
         let text = format!("by {client:?}");
@@ -45,7 +38,7 @@ fn the_clients_of_aws_store_objects_with_a_token_file() {
 fn they_do_so_when_the_issuer_speaks_tls() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("YC_ID_TOKEN_CA_FILE", sandbox.home().join("ca.pem"));
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
     assert_eq!(put_get(&sandbox, Client::Rust, BUCKET, "object", "text").ok(), "text\n");
 }
@@ -61,7 +54,7 @@ fn fifty_requests_of_one_program_are_made_with_one_set_of_credentials() {
 #[test]
 fn a_token_for_another_audience_or_of_another_account_is_refused() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     for (audience, role) in [("elsewhere", "writer"), ("s3", "other")] {
         sign_in(&mut sandbox, &store.url(), audience, role);
         for client in CLIENTS {
@@ -75,7 +68,7 @@ fn a_token_for_another_audience_or_of_another_account_is_refused() {
 #[test]
 fn a_role_gives_no_right_to_another_bucket() {
     let mut sandbox = Sandbox::new();
-    let store = store(&sandbox);
+    let store = SeaweedFs::with_writer(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
     let outcome = sandbox.finish(cli(&sandbox, &["s3", "mb", "s3://another"]));
     assert!(outcome.stderr.contains("AccessDenied"), "{outcome:?}");

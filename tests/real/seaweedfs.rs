@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use yc_id_token::emulator::Emulator;
 
 use super::{Killed, free_port, http, peer};
-use crate::sandbox::eventually;
+use crate::sandbox::{Sandbox, eventually};
 
 /// The bucket that is there from the start. It is all that the roles have rights on.
 pub const BUCKET: &str = "data";
@@ -53,6 +53,14 @@ impl SeaweedFs {
         let mut server = Self { ports, process, folder };
         server.wait();
         server
+    }
+
+    /// Starts a server that lets a sandbox's account in as the role `writer`, with tokens for `s3`; and
+    /// somebody else, as the role `other`.
+    pub fn with_writer(sandbox: &Sandbox) -> Self {
+        let writer = Role { name: "writer", audience: "s3", subject: &sandbox.account };
+        let other = Role { name: "other", audience: "s3", subject: "ajesomebodyelse00000" };
+        Self::start(&sandbox.cloud, &[writer, other])
     }
 
     /// Where both STS and S3 are.

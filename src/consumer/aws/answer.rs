@@ -113,7 +113,6 @@ fn account_of(arn: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Offset;
 
     const WHOLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -137,15 +136,8 @@ mod tests {
 "#;
 
     fn read_at(now: &str, body: &str) -> Result<Credential<SessionKeys>> {
-        let reply = Reply {
-            status: 200,
-            body: body.as_bytes().to_vec().into(),
-            host: "sts.example".into(),
-            request_id: None,
-            retry_after: None,
-            received_at: Timestamp::parse_rfc3339(now).unwrap(),
-            clock_offset: Offset::default(),
-        };
+        let received_at = Timestamp::parse_rfc3339(now).unwrap();
+        let reply = Reply { received_at, ..Reply::made_up(200, body) };
         read("keys", &reply)
     }
 

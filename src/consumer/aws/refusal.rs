@@ -211,18 +211,9 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Offset, Timestamp};
 
     fn read(status: u16, body: &str) -> Option<Refusal> {
-        Refusal::read(&Reply {
-            status,
-            body: body.as_bytes().to_vec().into(),
-            host: "sts.example".into(),
-            request_id: None,
-            retry_after: None,
-            received_at: Timestamp::from_unix_seconds(0),
-            clock_offset: Offset::default(),
-        })
+        Refusal::read(&Reply::made_up(status, body))
     }
 
     fn refusal(code: &str, message: &str) -> Refusal {

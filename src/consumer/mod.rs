@@ -10,7 +10,7 @@ use clap::Subcommand;
 use crate::error::Result;
 use crate::output::Output;
 use crate::session::Context;
-use crate::settings::Table;
+use crate::settings::{Origin, Settings, Table};
 
 macro_rules! consumers {
     ($($variant:ident => $module:ident;)+) => {
@@ -62,9 +62,20 @@ impl Ending for ExitCode {
     }
 }
 
+/// The audience of a consumer that has its own: what this run is told, else what is said for the
+/// consumer, else for the profile, which may serve other consumers too.
+fn audience(settings: &Settings, table: &Table) -> Option<String> {
+    let general = settings.audience.clone();
+    let told = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
+    told.or_else(|| settings.consumer(table, "audience", None, "--audience"))
+        .or(general)
+        .map(|audience| audience.value)
+}
+
 consumers! {
     Token => token;
     Kubectl => kubectl;
     Aws => aws;
+    Vault => vault;
     Exec => exec;
 }

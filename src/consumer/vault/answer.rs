@@ -158,8 +158,8 @@ struct LookUpData {
 impl State {
     /// Reads an answer whose status is 200.
     pub(super) fn read(what: &str, reply: &Reply) -> Result<Self> {
-        let LookUp { data } = serde_json::from_slice(&reply.body)
-            .map_err(|_| reply.foreign(what, "JSON"))?;
+        let LookUp { data } =
+            serde_json::from_slice(&reply.body).map_err(|_| reply.foreign(what, "JSON"))?;
         let has_end = data.ttl > 0 || data.expire_time.is_some();
         Ok(Self { ttl: has_end.then(|| Duration::from_secs(data.ttl)) })
     }
@@ -191,7 +191,9 @@ mod tests {
         for at in 0..WHOLE.len() {
             assert!(read_body(&WHOLE[..at]).is_err(), "cut at {at}");
         }
-        for (part, other) in [("client_token", "x"), ("s.8SgJ", ""), ("s.8SgJ", "s.8\\n"), ("\"auth\"", "\"a\"")] {
+        for (part, other) in
+            [("client_token", "x"), ("s.8SgJ", ""), ("s.8SgJ", "s.8\\n"), ("\"auth\"", "\"a\"")]
+        {
             assert!(read_body(&WHOLE.replace(part, other)).is_err(), "without {part}");
         }
     }
@@ -211,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_second_factor_is_told_as_what_it_is() {
-        let wanted = WHOLE.replace("s.8SgJ", "").replace("\"mfa_requirement\":null", "\"mfa_requirement\":{\"mfa_request_id\":\"x\"}");
+        let wanted = WHOLE
+            .replace("s.8SgJ", "")
+            .replace("\"mfa_requirement\":null", "\"mfa_requirement\":{\"mfa_request_id\":\"x\"}");
         let error = read_body(&wanted).unwrap_err();
         assert!(error.to_string().contains("second factor"), "{error}");
     }
@@ -233,7 +237,10 @@ mod tests {
             let reply = Reply::made_up(200, &format!(r#"{{"data":{data}}}"#));
             State::read("it", &reply).unwrap().ttl
         };
-        assert_eq!(ttl(r#"{"ttl":1199,"expire_time":"2026-12-27T19:26:51Z"}"#), Some(Duration::from_secs(1199)));
+        assert_eq!(
+            ttl(r#"{"ttl":1199,"expire_time":"2026-12-27T19:26:51Z"}"#),
+            Some(Duration::from_secs(1199))
+        );
         assert_eq!(ttl(r#"{"ttl":0,"expire_time":null}"#), None);
         assert!(State::read("it", &Reply::made_up(200, "{}")).is_err());
     }

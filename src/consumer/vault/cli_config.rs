@@ -33,7 +33,8 @@ impl CliConfig {
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
-        let place = |vars: &[Var], name: &str| told(vars).or_else(|| Some(home.as_ref()?.join(name)));
+        let place =
+            |vars: &[Var], name: &str| told(vars).or_else(|| Some(home.as_ref()?.join(name)));
         let mut paths: Vec<PathBuf> =
             [place(VAULT, ".vault"), place(BAO, ".bao")].into_iter().flatten().collect();
         paths.dedup();
@@ -113,7 +114,14 @@ mod tests {
         ] {
             assert_eq!(token_helper(text).as_deref(), Some("/p/x"), "{text}");
         }
-        for text in ["", "# token_helper = \"/no\"", "token_helper = \"\"", "token_helper = /no", "other = \"/no\"", "/*"] {
+        for text in [
+            "",
+            "# token_helper = \"/no\"",
+            "token_helper = \"\"",
+            "token_helper = /no",
+            "other = \"/no\"",
+            "/*",
+        ] {
             assert_eq!(token_helper(text), None, "{text}");
         }
     }

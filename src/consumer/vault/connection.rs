@@ -75,12 +75,14 @@ impl Server {
             (None, Some(agent)) => {
                 (address(&agent.value)?, official_address.map(|text| address(&text)).transpose()?)
             }
-            (None, None) => (address(official_address.as_deref().unwrap_or(DEFAULT_ADDRESS))?, None),
+            (None, None) => {
+                (address(official_address.as_deref().unwrap_or(DEFAULT_ADDRESS))?, None)
+            }
         };
         let namespace = own("namespace", options.namespace.as_ref(), "--namespace")
             .or_else(|| official(env, NAMESPACE));
-        let namespace =
-            namespace.map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
+        let namespace = namespace
+            .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
         let mut reach = reach(options, settings, env)?;
         reach.skip_verify = skips_verification(options, env, &endpoint)?;
         Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, reach })
@@ -121,8 +123,7 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let request =
-            Request { what, path, body, headers: &headers, passes: refusal::passes };
+        let request = Request { what, path, body, headers: &headers, passes: refusal::passes };
         client.send(&request).await
     }
 
@@ -230,8 +231,8 @@ fn authorities(ca: [Option<Setting<String>>; 3]) -> Option<Authorities> {
     };
     let folder_first = is_flag(&folder) && !is_flag(&file);
     let file = file.map(|file| Authorities::File(file.value.into()));
-    let text = text
-        .map(|text| Authorities::Text { pem: text.value, origin: text.origin.to_string() });
+    let text =
+        text.map(|text| Authorities::Text { pem: text.value, origin: text.origin.to_string() });
     let folder = folder.map(|folder| Authorities::Folder(folder.value.into()));
     if folder_first { folder } else { file.or(text).or(folder) }
 }
@@ -243,7 +244,10 @@ fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<Clie
         }
         [None, None] => Ok(None),
         [Some(one), None] | [None, Some(one)] => Err(Error::Missing {
-            problem: format!("of the client certificate and its key, only one is set ({})", one.origin),
+            problem: format!(
+                "of the client certificate and its key, only one is set ({})",
+                one.origin
+            ),
             hint: "give both `--client-cert` and `--client-key`".into(),
         }),
     }

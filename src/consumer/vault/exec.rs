@@ -55,21 +55,21 @@ fn hand_over(vault: &Vault, token: &Secret, child: &mut Command) {
 /// The token is the command's own: to revoke one that is shared would pull it from under others.
 fn run_and_revoke(vault: &Vault, mut command: Command) -> Result<ExitCode> {
     let credential = vault.obtain(Sharing::Own)?;
-    revoke::check_revocable(vault, &credential)?;
+    let instead = "leave out `--revoke`; or let the role have `token_type=service`";
+    revoke::check_revocable(vault, &credential, instead)?;
     let token = &credential.secret.token;
     hand_over(vault, token, &mut command);
-    let (ended, revoked) = system::with_signals_handed_on(command, || {
-        let http = vault.session.http().anew();
-        broker::wait(vault.server.revoke(token, &http))
-    })?;
-    match revoked {
-        Ok(_) => Ok(ExitCode::from(ended)),
+    let ended = system::run(command);
+    let http = vault.session.http().anew();
+    match (ended, broker::wait(vault.server.revoke(token, &http))) {
+        (Ok(0), Err(error)) => Err(error),
         // What the command has to say comes first.
-        Err(error) if ended != 0 => {
-            info!("{error}");
-            Ok(ExitCode::from(ended))
+        (ended, revoked) => {
+            if let Err(error) = revoked {
+                info!("{error}");
+            }
+            ended.map(ExitCode::from)
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -84,13 +84,10 @@ mod system {
     use super::{Command, Result, broker, not_run};
     use crate::error::Error;
 
-    /// Runs a command, and something after it. The signals that end a process are the command's until
-    /// both are done.
-    pub(super) fn with_signals_handed_on<T>(
-        command: Command,
-        after: impl FnOnce() -> T,
-    ) -> Result<(u8, T)> {
-        let ended = broker::wait(async {
+    /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
+    /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
+    pub(super) fn run(command: Command) -> Result<u8> {
+        broker::wait(async {
             let shown = Command::new(command.get_program());
             let mut streams = Vec::new();
             for (kind, number, by_terminal) in [
@@ -100,8 +97,9 @@ mod system {
                 (SignalKind::terminate(), Signal::TERM, false),
             ] {
                 let stream = signal(kind);
-                let stream = stream
-                    .map_err(|error| Error::Internal(format!("cannot wait for signals: {error}")))?;
+                let stream = stream.map_err(|error| {
+                    Error::Internal(format!("cannot wait for signals: {error}"))
+                })?;
                 streams.push((stream, number, by_terminal));
             }
             let child = tokio::process::Command::from(command).spawn();
@@ -117,9 +115,8 @@ mod system {
                     }
                 });
             }
-            child.wait().await.map_err(|error| not_run(&shown, &error))
-        })?;
-        Ok((code(ended), after()))
+            child.wait().await.map(code).map_err(|error| not_run(&shown, &error))
+        })
     }
 
     /// Whether what is typed at a terminal reaches this process: then it has reached the command too, and
@@ -142,12 +139,8 @@ mod system {
     use super::{Command, Result, not_run};
 
     /// The console tells the command of a break by itself.
-    pub(super) fn with_signals_handed_on<T>(
-        mut command: Command,
-        after: impl FnOnce() -> T,
-    ) -> Result<(u8, T)> {
+    pub(super) fn run(mut command: Command) -> Result<u8> {
         let ended = command.status().map_err(|error| not_run(&command, &error))?;
-        let code = ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-        Ok((code, after()))
+        Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
 }

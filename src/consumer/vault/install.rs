@@ -27,7 +27,7 @@ impl Args {
         let link = self.link()?;
         let configs = CliConfig::of_both(env)?;
         let done = if self.remove { remove(&link, &configs)? } else { install(&link, &configs)? };
-        output.write(done.as_bytes())
+        output.write((done.join("\n") + "\n").as_bytes())
     }
 
     fn link(&self) -> Result<PathBuf> {
@@ -61,14 +61,12 @@ impl Args {
 
 /// Whether a token helper is this program.
 pub(super) fn is_ourselves(helper: &Path) -> bool {
-    let same = |one: &Path, other: &Path| {
-        matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-    };
+    let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
     helper.file_stem() == Path::new(NAME).file_stem()
         || std::env::current_exe().is_ok_and(|program| same(helper, &program))
 }
 
-fn install(link: &Path, configs: &[CliConfig]) -> Result<String> {
+fn install(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
     // All that can be in the way is looked at before anything is changed.
     for config in configs {
         match config.token_helper() {
@@ -76,43 +74,43 @@ fn install(link: &Path, configs: &[CliConfig]) -> Result<String> {
             _ => {}
         }
     }
-    let mut done = make_link(link)?;
+    let mut done = vec![make_link(link)?];
     for config in configs {
         let path = config.path.display();
         if config.token_helper().is_some() {
-            done += &format!("unchanged  {path} names it already\n");
+            done.push(format!("unchanged  {path} names it already"));
         } else {
             write(&config.path, &config.with_helper(link))?;
-            done += &format!("added      to {path}: token_helper = \"{}\"\n", link.display());
+            done.push(format!("added      to {path}: token_helper = \"{}\"", link.display()));
         }
     }
     Ok(done)
 }
 
-fn remove(link: &Path, configs: &[CliConfig]) -> Result<String> {
-    let mut done = String::new();
+fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
+    let mut done = Vec::new();
     for config in configs {
         let path = config.path.display();
         let Some(text) = &config.text else { continue };
         let left = config.without_helper(link);
         if left == *text {
-            done += &format!("unchanged  {path} does not name it\n");
-        } else if left.trim().is_empty() {
+            done.push(format!("unchanged  {path} does not name it"));
+        } else if left.trim().is_empty() && !is_symlink(&config.path) {
             let removed = std::fs::remove_file(&config.path);
             removed.map_err(|error| unwritten(&config.path, &error))?;
-            done += &format!("removed    {path}, in which nothing else stood\n");
+            done.push(format!("removed    {path}, in which nothing else stood"));
         } else {
             write(&config.path, &left)?;
-            done += &format!("removed    from {path}: token_helper = \"{}\"\n", link.display());
+            done.push(format!("removed    from {path}: token_helper = \"{}\"", link.display()));
         }
     }
     match std::fs::symlink_metadata(link) {
         Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
         Ok(_) => {
             std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
-            done += &format!("removed    {}\n", link.display());
+            done.push(format!("removed    {}", link.display()));
         }
-        Err(_) => done += &format!("unchanged  there is no {}\n", link.display()),
+        Err(_) => done.push(format!("unchanged  there is no {}", link.display())),
     }
     Ok(done)
 }
@@ -122,7 +120,7 @@ fn make_link(link: &Path) -> Result<String> {
         .map_err(|error| Error::Internal(format!("this program's file is not known: {error}")))?;
     if std::fs::symlink_metadata(link).is_ok() {
         if system::leads_to(link, &program) {
-            return Ok(format!("unchanged  {} leads to {}\n", link.display(), program.display()));
+            return Ok(format!("unchanged  {} leads to {}", link.display(), program.display()));
         }
         if !is_link_of_ours(link) {
             return Err(is_something_else(link));
@@ -132,12 +130,16 @@ fn make_link(link: &Path) -> Result<String> {
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
     }
     system::link(&program, link).map_err(|error| unwritten(link, &error))?;
-    Ok(format!("made       {}, which leads to {}\n", link.display(), program.display()))
+    Ok(format!("made       {}, which leads to {}", link.display(), program.display()))
 }
 
 /// Whether what is there was made here: a link, wherever it leads by now; on Windows, the copy.
 fn is_link_of_ours(link: &Path) -> bool {
-    cfg!(windows) || std::fs::symlink_metadata(link).is_ok_and(|metadata| metadata.is_symlink())
+    cfg!(windows) || is_symlink(link)
+}
+
+fn is_symlink(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 /// A configuration that is a link, such as one into a repository of dotfiles, stays one.
@@ -152,7 +154,11 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Error {
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {
     Error::Missing {
-        problem: format!("{} names another token helper, `{}`", config.path.display(), other.display()),
+        problem: format!(
+            "{} names another token helper, `{}`",
+            config.path.display(),
+            other.display()
+        ),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
     }
 }

@@ -117,7 +117,8 @@ impl Login<'_> {
             return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
         }
         let Self { server, mount, role, .. } = self;
-        let asked = Asked { what, mount, role: *role, namespace: server.namespace.as_deref(), token };
+        let asked =
+            Asked { what, mount, role: *role, namespace: server.namespace.as_deref(), token };
         Err(refusal::error_of_login(reply, &asked))
     }
 }

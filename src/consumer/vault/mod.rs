@@ -77,6 +77,7 @@ pub struct Args {
 }
 
 #[derive(clap::Subcommand, Debug)]
+#[allow(clippy::doc_markdown, reason = "these lines are the help")]
 enum Action {
     /// Print the token
     Token {
@@ -113,6 +114,7 @@ enum Action {
 
 /// Which server, and who we are there.
 #[derive(clap::Args, Debug, Default)]
+#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "these lines are the help")]
 #[command(next_help_heading = "Vault options")]
 struct Options {
     /// Address of the server [default: BAO_ADDR, VAULT_ADDR, https://127.0.0.1:8200]
@@ -272,7 +274,10 @@ impl Vault {
         let Some(Setting { value, origin }) = setting else { return Ok(None) };
         match crate::settings::parse_duration(&value) {
             Some(life) if life.subsec_nanos() == 0 => Ok(Some(life)),
-            _ => Err(unfit(origin, &format!("`{value}` is not a time in whole seconds, such as `60s`"))),
+            _ => Err(unfit(
+                origin,
+                &format!("`{value}` is not a time in whole seconds, such as `60s`"),
+            )),
         }
     }
 
@@ -310,7 +315,9 @@ mod tests {
         for (text, path) in [("jwt", "jwt"), ("/team/jwt/", "team/jwt"), ("a.b_c", "a.b_c")] {
             assert_eq!(checked(text).unwrap(), path);
         }
-        for bad in ["", "/", "a//b", "..", "jwt/../../sys", "%2e%2e", "a?b", "a#b", "a b", "é", "a\\b"] {
+        for bad in
+            ["", "/", "a//b", "..", "jwt/../../sys", "%2e%2e", "a?b", "a#b", "a b", "é", "a\\b"]
+        {
             assert!(checked(bad).is_err(), "{bad}");
         }
     }

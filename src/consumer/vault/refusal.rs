@@ -45,9 +45,8 @@ pub(super) fn is_expired_token(reply: &Reply) -> bool {
 /// not fetch the issuer's keys.
 pub(super) fn passes(reply: &Reply) -> bool {
     match reply.status {
-        412 => true,
         501 => false,
-        500.. => true,
+        412 | 500.. => true,
         _ => has_no_keys(reply),
     }
 }
@@ -138,7 +137,9 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
     match reply.status {
         400 if says(&["(aud)", "no audiences bound", "audience claim"]) => (
             Code::ConsumerAuth,
-            format!("`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}"),
+            format!(
+                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}"
+            ),
         ),
         400 if says(&["(sub)"]) => (
             Code::ConsumerAuth,
@@ -153,7 +154,11 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
         ),
         400 if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => (
             Code::ConsumerAuth,
-            format!("the ID token is new ({}), so check the clock of {}", token.times(), reply.host),
+            format!(
+                "the ID token is new ({}), so check the clock of {}",
+                token.times(),
+                reply.host
+            ),
         ),
         400 if says(&["signature", "unknown signing key", "no known key"]) => (
             Code::ConsumerAuth,
@@ -166,24 +171,33 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
             Code::ConsumerAuth,
             format!("`bound_claims` of the role must match the token: {}; {role}", token.claims()),
         ),
+        400 if says(&["not found in token"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
+                token.claims()
+            ),
+        ),
         400 if says(&["missing role"]) => (
             Code::ConsumerRefused,
-            format!("give `--role`, or let the mount have a `default_role`; {}", asked.look_at("list", "role")),
+            format!(
+                "give `--role`, or let the mount have a `default_role`; {}",
+                asked.look_at("list", "role")
+            ),
         ),
-        400 if says(&["could not be found"]) => (
-            Code::ConsumerRefused,
-            format!("check `--role`; {}", asked.look_at("list", "role")),
-        ),
+        400 if says(&["could not be found"]) => {
+            (Code::ConsumerRefused, format!("check `--role`; {}", asked.look_at("list", "role")))
+        }
         400 if says(&["could not load configuration"]) => (
             Code::ConsumerRefused,
             format!(
-                "the mount `{mount}` has not been told its issuer: `vault write auth/{mount}/config oidc_discovery_url={issuer}`"
+                "the mount `{mount}` has not been told its issuer: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
+                asked.in_namespace()
             ),
         ),
-        400 if says(&["role_type", "is not allowed"]) => (
-            Code::ConsumerRefused,
-            format!("the role must have `role_type=jwt`; {role}"),
-        ),
+        400 if says(&["role_type", "is not allowed"]) => {
+            (Code::ConsumerRefused, format!("the role must have `role_type=jwt`; {role}"))
+        }
         404 if says(&["namespace"]) => (
             Code::ConsumerRefused,
             "check `--namespace` and VAULT_NAMESPACE; it is shown by `vault namespace list`".into(),
@@ -191,14 +205,14 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
         403 => (
             Code::ConsumerDenied,
             format!(
-                "no JWT auth method may be mounted at `{mount}`: give `--mount` with its path, which is shown by `vault auth list`{}; else look at `token_bound_cidrs` of the role",
+                "there may be nothing at `{mount}`: give `--mount` with the path of the JWT auth method, which `vault auth list{}` shows; else look at `token_bound_cidrs` of the role",
                 asked.in_namespace()
             ),
         ),
         404 | 405 => (
             Code::ConsumerRefused,
             format!(
-                "what is mounted at `{mount}` is no JWT auth method: give `--mount` with its path, which is shown by `vault auth list`{}",
+                "what is at `{mount}` is no JWT auth method: give `--mount` with the path of one, which `vault auth list{}` shows",
                 asked.in_namespace()
             ),
         ),
@@ -219,12 +233,11 @@ impl Asked<'_> {
 
     /// The command that shows something of the mount. `bao` takes the same.
     fn look_at(&self, verb: &str, place: &str) -> String {
-        let namespace = self.namespace.map(|name| format!(" -namespace={name}")).unwrap_or_default();
-        format!("look at `vault {verb}{namespace} auth/{}/{place}`", self.mount)
+        format!("look at `vault {verb}{} auth/{}/{place}`", self.in_namespace(), self.mount)
     }
 
     fn in_namespace(&self) -> String {
-        self.namespace.map(|name| format!(" in the namespace `{name}`")).unwrap_or_default()
+        self.namespace.map(|name| format!(" -namespace={name}")).unwrap_or_default()
     }
 }
 
@@ -278,10 +291,14 @@ mod tests {
     #[test]
     fn only_what_passes_is_tried_again() {
         let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
-        for (status, error) in [(412, "required index state not present"), (500, "x"), (520, "x"), (400, keys)] {
+        for (status, error) in
+            [(412, "required index state not present"), (500, "x"), (520, "x"), (400, keys)]
+        {
             assert!(passes(&reply(status, error)), "{status} {error}");
         }
-        for (status, error) in [(400, "missing role"), (403, "permission denied"), (501, "x"), (404, "x")] {
+        for (status, error) in
+            [(400, "missing role"), (403, "permission denied"), (501, "x"), (404, "x")]
+        {
             assert!(!passes(&reply(status, error)), "{status} {error}");
         }
     }

@@ -34,12 +34,14 @@ pub(super) fn status(
         return Err(Error::Refused {
             what: format!("the state of the Vault token at {}", vault.server.name()),
             code: crate::error::Code::ConsumerDenied,
-            reason: "the server knows no such token: it has been revoked, or the server was set up anew".into(),
+            reason:
+                "the server knows no such token: it has been revoked, or the server was set up anew"
+                    .into(),
             request_id: None,
             hint: "get another with `yc-id-token vault login`".into(),
         });
     };
-    output.write(describe(&vault, &credential, state.ttl).as_bytes())
+    output.write(lines(&describe(&vault, &credential, state.ttl)).as_bytes())
 }
 
 fn no_token(vault: &Vault) -> Error {
@@ -50,12 +52,12 @@ fn no_token(vault: &Vault) -> Error {
     }
 }
 
-/// A token in lines. `ttl` is what is left of its life; `None` is no end.
+/// A token, line by line. `ttl` is what is left of its life; `None` is no end.
 pub(super) fn describe(
     vault: &Vault,
     credential: &Credential<VaultToken>,
     ttl: Option<Duration>,
-) -> String {
+) -> Vec<(&'static str, String)> {
     let token = &credential.secret;
     let mut shown = vec![("address", vault.server.endpoint.as_str().to_owned())];
     shown.extend(vault.server.namespace.clone().map(|namespace| ("namespace", namespace)));
@@ -70,15 +72,19 @@ pub(super) fn describe(
     match &token.accessor {
         Some(accessor) => shown.push(("accessor", accessor.clone())),
         None if token.is_batch => {
-            shown.push(("type", "batch: it has no accessor, and cannot be renewed or revoked".into()));
+            shown.push((
+                "type",
+                "batch: it has no accessor, and cannot be renewed or revoked".into(),
+            ));
         }
         None => {}
     }
-    lines(&shown)
+    shown
 }
 
-fn lines(shown: &[(&str, String)]) -> String {
-    shown.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+pub(super) fn lines(shown: &[(&str, String)]) -> String {
+    let line = |(name, value): &(&str, String)| format!("{name:<10} {value}\n");
+    shown.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 /// `59m 12s, until 2026-11-23T20:00:00Z`.
@@ -104,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_life_is_told_in_two_units() {
-        let told = |seconds| life(Some(Duration::from_secs(seconds)), Timestamp::from_unix_seconds(0));
+        let told =
+            |seconds| life(Some(Duration::from_secs(seconds)), Timestamp::from_unix_seconds(0));
         assert_eq!(told(0), "0s, until 1970-01-01T00:00:00Z");
         assert_eq!(told(59), "59s, until 1970-01-01T00:00:59Z");
         assert!(told(3600).starts_with("1h 0m, "));

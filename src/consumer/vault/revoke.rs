@@ -10,26 +10,21 @@ use super::answer::VaultToken;
 use super::login::Sharing;
 use super::{Options, Vault, store};
 
-pub(super) fn run(
-    options: &Options,
-    context: Context<'_>,
-    output: &mut Output<'_>,
-) -> Result<()> {
+pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = Vault::open(options, context)?;
     let Some(credential) = vault.resting()? else {
         return output.write(b"there is no token to revoke\n");
     };
-    check_revocable(&vault, &credential)?;
+    let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
+    check_revocable(&vault, &credential, instead)?;
     let token = &credential.secret.token;
     let was_known = broker::wait(vault.server.revoke(token, vault.session.http()))?;
     forget(&vault)?;
     // The CLI would go on using it.
     let stored = store::remove_if_stored(token, context.env)?;
-    let mut text = if was_known { "revoked" } else { "it had been revoked before" }.to_owned();
-    if let Some(path) = stored {
-        text += &format!(", and removed from {}", path.display());
-    }
-    output.write(format!("{text}\n").as_bytes())
+    let done = if was_known { "revoked" } else { "it had been revoked before" };
+    let stored = stored.map(|path| format!(", and removed from {}", path.display()));
+    output.write(format!("{done}{}\n", stored.unwrap_or_default()).as_bytes())
 }
 
 /// Removes the token from the cache.
@@ -40,7 +35,11 @@ pub(super) fn forget(vault: &Vault) -> Result<()> {
 }
 
 /// Batch tokens are not known to the server one by one.
-pub(super) fn check_revocable(vault: &Vault, credential: &Credential<VaultToken>) -> Result<()> {
+pub(super) fn check_revocable(
+    vault: &Vault,
+    credential: &Credential<VaultToken>,
+    instead: &str,
+) -> Result<()> {
     if !credential.secret.is_batch {
         return Ok(());
     }
@@ -52,6 +51,6 @@ pub(super) fn check_revocable(vault: &Vault, credential: &Credential<VaultToken>
             credential.lifetime.expires_at_here()
         ),
         request_id: None,
-        hint: "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`".into(),
+        hint: instead.into(),
     })
 }

@@ -36,14 +36,12 @@ pub(super) fn login(
     let token = &credential.secret;
     let stored = keep(&vault, &token.token, token.num_uses > 0, env)?;
     let left = credential.lifetime.left(vault.now());
-    let mut text = report::describe(&vault, &credential, Some(left));
-    for place in stored {
-        text += &format!("{:<10} {place}\n", "stored");
-    }
+    let mut shown = report::describe(&vault, &credential, Some(left));
+    shown.extend(stored.into_iter().map(|place| ("stored", place)));
     if let Some((var, _)) = env.first(TOKEN) {
-        text += &format!("{:<10} {} is set, and the CLI takes that one instead\n", "but", var.name);
+        shown.push(("but", format!("{} is set, and the CLI takes that one instead", var.name)));
     }
-    output.write(text.as_bytes())
+    output.write(report::lines(&shown).as_bytes())
 }
 
 /// Stores a token, and tells where.

@@ -107,7 +107,9 @@ fn store(vault: &Vault, env: &Env) -> Result<()> {
     if read.is_err() || !is_token(token) {
         return Err(Error::Usage {
             problem: "there is no token on standard input".into(),
-            hint: "this is for the `vault` and `bao` CLIs; to log in, run `yc-id-token vault login`".into(),
+            hint:
+                "this is for the `vault` and `bao` CLIs; to log in, run `yc-id-token vault login`"
+                    .into(),
         });
     }
     let cache = vault.session.broker().cache();

@@ -72,8 +72,9 @@ and then one of
 pub struct Args {
     #[command(subcommand)]
     action: Action,
+    // Boxed, as it would make the command line of every other command larger.
     #[command(flatten)]
-    options: Options,
+    options: Box<Options>,
 }
 
 #[derive(clap::Subcommand, Debug)]

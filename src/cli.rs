@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::Clock;
 use crate::command::Housekeeping;
 use crate::consumer::{self, Consumer};
@@ -34,9 +35,13 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     flags: Flags,
+    /// The words that this was read from.
+    #[arg(skip)]
+    arguments: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 enum Command {
     #[command(flatten)]
     Consumer(Consumer),
@@ -49,6 +54,8 @@ enum Command {
 pub enum Invocation {
     /// To run a command.
     Run(Box<Cli>),
+    /// To refresh, in the background, what a command hands out.
+    Refresh(Box<Cli>),
     /// To print help or the version.
     Print(String),
 }
@@ -59,8 +66,16 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
         arguments.insert(1, command.into());
     }
-    match parse_consumer(&arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok) {
-        Ok(cli) => Ok(Invocation::Run(Box::new(cli))),
+    let refresh = arguments.get(1).is_some_and(|word| word == REFRESH);
+    if refresh {
+        arguments.remove(1);
+    }
+    match parse_consumer(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
+        Ok(mut cli) => {
+            cli.arguments = arguments.split_off(1);
+            let cli = Box::new(cli);
+            Ok(if refresh { Invocation::Refresh(cli) } else { Invocation::Run(cli) })
+        }
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
@@ -127,6 +142,37 @@ pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
 impl Cli {
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
+        self.begin(env)?;
+        match &self.command {
+            Command::Consumer(consumer) => {
+                let purpose = Purpose::Answer(Some(Rerun::of(&self.arguments)));
+                consumer.run(self.context(env, &purpose), output)
+            }
+            Command::Housekeeping(command) => command.run(output).map(|()| ExitCode::SUCCESS),
+        }
+    }
+
+    /// Refreshes what the command hands out, in a session of its own.
+    pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
+        begin_session();
+        self.begin(env)?;
+        if let Command::Consumer(consumer) = &self.command {
+            consumer.refresh(self.context(env, &Purpose::Refresh))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn context<'a>(&'a self, env: &'a Env, purpose: &'a Purpose) -> Context<'a> {
+        Context {
+            flags: &self.flags,
+            env,
+            clock: Clock::System,
+            purpose,
+            consumers: consumer::TABLES,
+        }
+    }
+
+    fn begin(&self, env: &Env) -> Result<()> {
         self.check_error_format(env)?;
         let verbosity = match env.get(env::VERBOSE) {
             Some(level) if self.flags.verbose == 0 => level.parse().map_err(|_| Error::Value {
@@ -137,13 +183,7 @@ impl Cli {
         };
         let log_file =
             self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(Into::into));
-        log::start(verbosity, log_file.as_deref())?;
-        let context =
-            Context { flags: &self.flags, env, clock: Clock::System, consumers: consumer::TABLES };
-        match &self.command {
-            Command::Consumer(consumer) => consumer.run(context, output),
-            Command::Housekeeping(command) => command.run(output).map(|()| ExitCode::SUCCESS),
-        }
+        log::start(verbosity, log_file.as_deref())
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {

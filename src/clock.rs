@@ -4,6 +4,9 @@
 //! offset that was measured when the credential was obtained (the `Date` header of RFC 9110
 //! section 6.6.1). A laptop whose clock is ten minutes slow then neither keeps a token ten minutes
 //! too long nor drops it ten minutes early.
+//!
+//! A clock can be set, even by hours. How long the machine has been up cannot: so a moment has both,
+//! and of two accounts of the time that has passed the longer one counts.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,6 +55,18 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// How long it is between two points, whichever is earlier.
+    #[must_use]
+    pub fn distance(self, other: Self) -> Duration {
+        self.since(other).max(other.since(self))
+    }
+
+    /// A time of the file system. One before 1970 is as wrong as 1970.
+    #[must_use]
+    pub fn of(time: SystemTime) -> Self {
+        Self(millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
 
     /// This point, and `duration` more.
@@ -123,31 +138,80 @@ impl Offset {
     }
 }
 
+/// How long the machine has been up, in milliseconds, the time included that it was suspended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Uptime(u64);
+
+impl Uptime {
+    /// From milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// How long from `earlier` to this; zero if it is not later, as after a restart.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment, by the clock and by the machine's uptime.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moment {
+    /// By the local clock.
+    pub at: Timestamp,
+    /// By the machine's uptime, where the system tells it.
+    pub uptime: Option<Uptime>,
+}
+
+impl From<Timestamp> for Moment {
+    /// A moment of which only the time is known.
+    fn from(at: Timestamp) -> Self {
+        Self { at, uptime: None }
+    }
+}
+
 /// Where the time comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     /// The system's clock.
     System,
     /// Always the same, for tests.
-    Fixed(Timestamp),
+    Fixed(Moment),
 }
 
 impl Clock {
-    /// The local time.
+    /// This moment.
     #[must_use]
-    pub fn now(self) -> Timestamp {
+    pub fn now(self) -> Moment {
         match self {
-            Self::System => system_now(),
-            Self::Fixed(at) => at,
+            Self::System => Moment { at: system_now(), uptime: system_uptime() },
+            Self::Fixed(moment) => moment,
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 fn system_now() -> Timestamp {
-    // A clock before 1970 is as wrong as one at 1970.
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(millis(since_epoch))
+    Timestamp::of(SystemTime::now())
+}
+
+/// Only Linux has a clock that goes on while the machine is suspended and is not set.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+fn system_uptime() -> Option<Uptime> {
+    use rustix::time::{ClockId, clock_gettime};
+    let uptime = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(uptime.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(uptime.tv_nsec).unwrap_or(0);
+    Some(Uptime(seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_uptime() -> Option<Uptime> {
+    None
 }
 
 /// The end of a run's time budget, on the monotonic clock.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::clock::{Offset, Timestamp};
+use crate::clock::{Moment, Offset, Timestamp, Uptime};
 
 /// Secret text. `Debug` prints `[redacted]`, there is no `Display`, and the memory is wiped when it
 /// is dropped.
@@ -79,6 +79,9 @@ pub struct Credential<T> {
 pub struct Lifetime {
     /// When it was obtained, on the local clock.
     pub obtained_at: Timestamp,
+    /// The same by the machine's uptime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obtained_uptime: Option<Uptime>,
     /// When it stops being good, on the server's clock.
     pub expires_at: Timestamp,
     /// How far the server's clock was ahead of the local one when it was obtained.
@@ -86,6 +89,17 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
+    /// The life of what was obtained at a moment, from a server whose clock was ahead by `clock_offset`.
+    #[must_use]
+    pub const fn new(obtained: Moment, expires_at: Timestamp, clock_offset: Offset) -> Self {
+        Self {
+            obtained_at: obtained.at,
+            obtained_uptime: obtained.uptime,
+            expires_at,
+            clock_offset,
+        }
+    }
+
     /// The whole life, from obtaining it to its end.
     #[must_use]
     pub fn whole(&self) -> Duration {
@@ -99,16 +113,21 @@ impl Lifetime {
         self.expires_at.shifted(self.clock_offset.reversed())
     }
 
-    /// What is left of it at the local time `now`; zero once it has expired.
+    /// What is left of it; zero once it has expired.
     ///
     /// A clock that reads less than when the credential was obtained has jumped back, and then says
-    /// nothing about the time that has passed: nothing is left.
+    /// nothing about the time that has passed: nothing is left. One that has jumped back by less is
+    /// found out by the machine's uptime.
     #[must_use]
-    pub fn left(&self, now: Timestamp) -> Duration {
-        if now < self.obtained_at {
+    pub fn left(&self, now: Moment) -> Duration {
+        if now.at < self.obtained_at {
             return Duration::ZERO;
         }
-        self.expires_at.since(now.shifted(self.clock_offset))
+        let by_clock = self.expires_at.since(now.at.shifted(self.clock_offset));
+        match (self.obtained_uptime, now.uptime) {
+            (Some(then), Some(now)) => by_clock.min(self.whole().saturating_sub(now.since(then))),
+            _ => by_clock,
+        }
     }
 }
 
@@ -127,19 +146,43 @@ mod tests {
     fn life_is_measured_on_the_servers_clock() {
         let seconds = Timestamp::from_unix_seconds;
         // The local clock is ten minutes slow: the server said 1600 when it read 1000.
-        let lifetime = Lifetime {
-            obtained_at: seconds(1_000),
-            expires_at: seconds(1_600 + 3_600),
-            clock_offset: Offset::measured(seconds(1_600), seconds(1_000)),
-        };
+        let lifetime = Lifetime::new(
+            seconds(1_000).into(),
+            seconds(1_600 + 3_600),
+            Offset::measured(seconds(1_600), seconds(1_000)),
+        );
         assert_eq!(lifetime.whole(), Duration::from_secs(3_600));
-        assert_eq!(lifetime.left(seconds(1_000)), Duration::from_secs(3_600));
-        assert_eq!(lifetime.left(seconds(4_600)), Duration::ZERO);
+        assert_eq!(lifetime.left(seconds(1_000).into()), Duration::from_secs(3_600));
+        assert_eq!(lifetime.left(seconds(4_600).into()), Duration::ZERO);
         assert_eq!(lifetime.expires_at_here(), seconds(4_600));
         assert_eq!(
-            lifetime.left(seconds(999)),
+            lifetime.left(seconds(999).into()),
             Duration::ZERO,
             "a clock that jumped back proves nothing"
         );
+    }
+
+    #[test]
+    fn of_clock_and_uptime_the_one_counts_by_which_more_time_has_passed() {
+        let moment = |at, uptime: u64| Moment {
+            at: Timestamp::from_unix_seconds(at),
+            uptime: Some(Uptime::from_millis(uptime * 1000)),
+        };
+        let expires_at = Timestamp::from_unix_seconds(1_000 + 3_600);
+        let lifetime = Lifetime::new(moment(1_000, 500), expires_at, Offset::default());
+        let left = |at, uptime| lifetime.left(moment(at, uptime)).as_secs();
+        assert_eq!(left(2_000, 1_500), 2_600, "they agree");
+        assert_eq!(left(1_200, 3_500), 600, "the clock was set back by 2,800 s");
+        assert_eq!(left(4_000, 600), 600, "it was set ahead, or the machine has been restarted");
+        assert_eq!(left(2_000, 100), 2_600, "the machine has been restarted");
+        assert_eq!(left(1_100, 4_100), 0, "expired, whatever the clock says");
+    }
+
+    #[test]
+    fn an_entry_of_before_uptimes_is_still_read() {
+        let text = r#"{"obtained_at":1000,"expires_at":5000,"clock_offset":0}"#;
+        let lifetime: Lifetime = serde_json::from_str(text).unwrap();
+        assert_eq!(lifetime.obtained_uptime, None);
+        assert_eq!(serde_json::to_string(&lifetime).unwrap(), text);
     }
 }

@@ -40,6 +40,8 @@ variables! {
     IAM_TOKEN_FILE = "YC_ID_TOKEN_IAM_TOKEN_FILE";
     /// `true`: do not answer from the cache
     FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
+    /// `false`: nothing is refreshed in the background
+    BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
     /// Where credentials rest: `file` or `none`
     CACHE = "YC_ID_TOKEN_CACHE";
     /// Time budget of a run, such as `20s`

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let error_format = cli::error_format(&arguments, &env);
     let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
+        Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
         Ok(Invocation::Print(text)) => {
             Output::new(stdout()).write(text.as_bytes()).map(|()| ExitCode::SUCCESS)
         }
@@ -28,6 +29,6 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         error::print(&error, error_format, &mut stderr());
-        ExitCode::from(error.code().exit() as u8)
+        ExitCode::from(error.exit_status())
     })
 }

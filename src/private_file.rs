@@ -7,9 +7,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+/// How the names of files begin that are not finished yet.
+pub const TEMPORARY: &str = ".yc-id-token-";
 
 /// Why a private file was not read.
 #[derive(Debug)]
@@ -96,7 +99,7 @@ fn read_up_to(file: File, expected: u64, limit: u64) -> io::Result<Zeroizing<Vec
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".yc-id-token-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -111,6 +114,12 @@ pub fn append(path: &Path) -> io::Result<File> {
 /// Opens a lock file, 0600, making it if need be. A link is not followed.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     system::options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// The paths of what is in a folder, `limit` at most; none of a folder that cannot be read.
+#[must_use]
+pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {
+    system::list(folder, limit).unwrap_or_default()
 }
 
 /// Opens the terminal that this process is controlled by, if there is one.
@@ -138,18 +147,32 @@ pub fn locks_can_hang(folder: &Path) -> bool {
 
 #[cfg(unix)]
 mod system {
+    use std::ffi::OsStr;
     use std::fs::{DirBuilder, Metadata, Permissions};
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
-    use rustix::fs::OFlags;
+    use rustix::fs::{Dir, Mode, OFlags};
 
-    use super::{File, OpenOptions, Path, io};
+    use super::{File, OpenOptions, Path, PathBuf, io};
 
     #[expect(clippy::disallowed_methods, reason = "this is the room")]
     pub(super) fn options() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.mode(0o600).custom_flags(flags(OFlags::NOFOLLOW));
         options
+    }
+
+    /// The standard library would end the program over a folder that cannot be closed.
+    pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = rustix::fs::open(folder, flags, Mode::empty())?;
+        let names = Dir::new(open)?.filter_map(Result::ok);
+        let paths = names.filter_map(|entry| {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            (name != "." && name != "..").then(|| folder.join(name))
+        });
+        Ok(paths.take(limit).collect())
     }
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
@@ -235,11 +258,18 @@ mod system {
 mod system {
     use std::fs::Metadata;
 
-    use super::{File, OpenOptions, Path, io};
+    use super::{File, OpenOptions, Path, PathBuf, io};
 
     #[expect(clippy::disallowed_methods, reason = "this is the room")]
     pub(super) fn options() -> OpenOptions {
         OpenOptions::new()
+    }
+
+    pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?
+            .take(limit)
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect()
     }
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Obtain};
+use crate::broker::{Broker, Obtain, Purpose};
 use crate::cache::{Cache, Digest, FileCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub env: &'a Env,
     /// The clock.
     pub clock: Clock,
+    /// What the run is for.
+    pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
     pub consumers: &'a [&'a Table],
 }
@@ -39,7 +41,7 @@ pub struct Session {
 impl Session {
     /// Opens a run of the consumers whose own settings are in `tables`.
     pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
-        let Context { flags, env, clock, consumers } = context;
+        let Context { flags, env, clock, purpose, consumers } = context;
         let locations = Locations::of_system();
         let settings = Settings::load(flags, env, &locations, consumers, tables)?;
         let deadline = Deadline::within(settings.timeout.value);
@@ -56,8 +58,17 @@ impl Session {
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
         let cache = open_cache(&settings, locations)?;
-        let broker =
-            Broker::new(clock, cache, deadline, settings.force_refresh, settings.fingerprint);
+        let broker = Broker::new(
+            clock,
+            cache,
+            deadline,
+            match purpose {
+                Purpose::Answer(_) if !settings.background_refresh.value => Purpose::Answer(None),
+                purpose => purpose.clone(),
+            },
+            settings.force_refresh,
+            settings.fingerprint,
+        );
         Ok(Self { settings, source: Source { identity, endpoints, http }, broker })
     }
 

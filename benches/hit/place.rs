@@ -1,5 +1,6 @@
 //! Where the runs take place: a home with a configuration, the cloud and the STS that it names.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -34,8 +35,7 @@ impl Place {
             program: program.canonicalize().unwrap(),
             sts: Sts::start(),
         };
-        let key_file = place.write(".config/yc-id-token/key.json", &key.to_json());
-        fs::set_permissions(key_file, fs::Permissions::from_mode(0o600)).unwrap();
+        private(&place.write(".config/yc-id-token/key.json", &key.to_json()));
         let url = place.cloud.url();
         place.write(
             ".config/yc-id-token/config.toml",
@@ -65,7 +65,7 @@ sts_endpoint = "http://{}"
         place
     }
 
-    fn write(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
         let path = self.home.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -94,6 +94,22 @@ sts_endpoint = "http://{}"
 
     pub(crate) fn fill_cache(&self, consumer: &str) {
         assert!(self.hit(consumer).status().unwrap().success());
+    }
+
+    /// Makes it a place of ten thousand entries and a thousand profiles.
+    pub(crate) fn crowd(&self) {
+        let config = self.home.path().join(".config/yc-id-token/config.toml");
+        let mut text = fs::read_to_string(&config).unwrap();
+        for number in 0..1000 {
+            let _ = write!(
+                text,
+                "\n[profiles.p{number}]\naudience = \"https://k8s-{number}.example\"\nidentity = \"robot\"\n"
+            );
+        }
+        fs::write(&config, text).unwrap();
+        for number in 0..10_000 {
+            self.write(&format!(".cache/yc-id-token/id-token-{number:064x}.v1"), "");
+        }
     }
 
     /// How many requests all servers have had.
@@ -159,6 +175,12 @@ sts_endpoint = "http://{}"
             Err("this version does not take its token from the cache made for it".into())
         }
     }
+}
+
+/// Makes a file private.
+pub(crate) fn private(path: &Path) -> PathBuf {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
 }
 
 /// An STS that gives everyone keys.

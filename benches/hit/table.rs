@@ -54,7 +54,8 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 }
 
 /// A number with commas between the thousands.
-pub(crate) fn thousands(digits: &str) -> String {
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

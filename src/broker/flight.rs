@@ -4,7 +4,7 @@
 //! tried without blocking and waited for by looking again: a blocked `flock` could not be given up
 //! at the deadline.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,11 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::cache::{Cache, Key};
+use crate::clock::Timestamp;
 use crate::private_file;
+
+/// How often a server is asked for a credential that is still good.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The flight for a key: ours once we have taken off, until this is dropped.
 pub(super) struct Flight {
@@ -67,6 +71,33 @@ impl Flight {
         };
         (holder, path.clone())
     }
+}
+
+/// Claims a refresh in the background for this process: at most one in half a minute is granted, to
+/// one process, and none while another one is in flight.
+///
+/// A flight begins with writing into the lock file, so the time of that writing is when the last one
+/// began. A file system without locks grants no refresh: there each run is on its own.
+pub(super) fn claim(cache: &Cache, key: &Key, now: Timestamp) -> bool {
+    let Cache::File(files) = cache else { return false };
+    let Some(path) = files.lock_path(key) else { return false };
+    // An empty one has just been made.
+    let is_due = |metadata: &Metadata| {
+        let is_old = |at| now.distance(Timestamp::of(at)) >= REFRESH_INTERVAL;
+        metadata.len() == 0 || metadata.modified().is_ok_and(is_old)
+    };
+    if std::fs::metadata(&path).is_ok_and(|metadata| !is_due(&metadata)) {
+        return false;
+    }
+    // The lock ends with this function: the process that we start takes it again.
+    private_file::open_lock(&path).is_ok_and(|mut file| {
+        let is_ours =
+            file.try_lock().is_ok() && file.metadata().is_ok_and(|metadata| is_due(&metadata));
+        if is_ours {
+            sign(&mut file);
+        }
+        is_ours
+    })
 }
 
 /// Writes who we are into the lock file. It is only for the message; that it fails is no matter.

@@ -6,22 +6,22 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::credential::Lifetime;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Freshness {
     /// Before the soft point.
     Fresh,
-    /// Past the soft point. This is where a background refresh is due.
+    /// Past the soft point: due for a refresh in the background.
     Ageing,
     /// Past the hard point, or expired.
     Short,
 }
 
 impl Freshness {
-    /// Judges a life at the local time `now`, for a consumer that must get `least_life`.
-    pub(super) fn judge(lifetime: &Lifetime, least_life: Duration, now: Timestamp) -> Self {
+    /// Judges a life at a moment, for a consumer that must get `least_life`.
+    pub(super) fn judge(lifetime: &Lifetime, least_life: Duration, now: Moment) -> Self {
         let half = lifetime.whole() / 2;
         // A server that issues shorter lives than a consumer wants must not be asked at every run.
         let hard = least_life.min(half);
@@ -43,20 +43,14 @@ impl Freshness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Offset;
+    use crate::clock::{Offset, Timestamp};
 
     fn judged_after(life: u64, least: u64, age: u64) -> Freshness {
         let begin = Timestamp::from_unix_seconds(1_000_000);
-        let lifetime = Lifetime {
-            obtained_at: begin,
-            expires_at: begin.plus(Duration::from_secs(life)),
-            clock_offset: Offset::default(),
-        };
-        Freshness::judge(
-            &lifetime,
-            Duration::from_secs(least),
-            begin.plus(Duration::from_secs(age)),
-        )
+        let expires_at = begin.plus(Duration::from_secs(life));
+        let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
+        let now = begin.plus(Duration::from_secs(age)).into();
+        Freshness::judge(&lifetime, Duration::from_secs(least), now)
     }
 
     #[test]
@@ -82,13 +76,10 @@ mod tests {
     #[test]
     fn a_clock_that_jumped_back_proves_nothing() {
         let begin = Timestamp::from_unix_seconds(1_000_000);
-        let lifetime = Lifetime {
-            obtained_at: begin,
-            expires_at: begin.plus(Duration::from_secs(3600)),
-            clock_offset: Offset::default(),
-        };
-        let judged =
-            Freshness::judge(&lifetime, Duration::ZERO, begin.minus(Duration::from_secs(7200)));
+        let expires_at = begin.plus(Duration::from_secs(3600));
+        let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
+        let now = begin.minus(Duration::from_secs(7200)).into();
+        let judged = Freshness::judge(&lifetime, Duration::ZERO, now);
         assert_eq!(judged, Freshness::Short);
     }
 }

@@ -18,6 +18,9 @@ const HOLDS: Duration = Duration::from_secs(5);
 /// A server may ask for more, but not for an hour of silence.
 const HOLDS_AT_MOST: Duration = Duration::from_secs(60);
 
+/// Whoever has a valid credential need not ask a server that fails more often than this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const LIMIT: u64 = 16 * 1024;
 
 /// A failure as it rests beside the cache entry.
@@ -36,6 +39,11 @@ impl Memo {
     /// Whether it still stands. A clock that reads less than when it was written has jumped.
     pub(super) fn holds_at(&self, now: Timestamp) -> bool {
         self.at <= now && now < self.until
+    }
+
+    /// Whether it is too recent to ask again, for a run that can do without.
+    pub(super) fn is_recent(&self, now: Timestamp) -> bool {
+        self.at <= now && now.since(self.at) < PATIENCE
     }
 
     pub(super) fn into_error(self) -> Error {

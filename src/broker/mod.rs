@@ -6,7 +6,9 @@
 
 mod flight;
 mod freshness;
+mod interruption;
 mod memo;
+mod refresh;
 
 use std::time::Duration;
 
@@ -18,6 +20,9 @@ use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result};
 use flight::{Flight, Pause};
 use freshness::Freshness;
+#[cfg(unix)]
+pub use interruption::is_ignored;
+pub use refresh::{REFRESH, Rerun, begin_session};
 
 /// Something that the broker can obtain.
 pub trait Obtain {
@@ -45,12 +50,23 @@ pub trait Obtain {
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
 
+/// What a run is for.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// To hand out a credential. One that is past its soft point is refreshed by running this again, if
+    /// it can be.
+    Answer(Option<Rerun>),
+    /// To refresh one, in the background.
+    Refresh,
+}
+
 /// The broker of one run.
 #[derive(Debug)]
 pub struct Broker {
     clock: Clock,
     cache: Cache,
     deadline: Deadline,
+    purpose: Purpose,
     force_refresh: bool,
     /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
     /// these settings only: whoever changes one wants to see whether it helped.
@@ -65,10 +81,12 @@ impl Broker {
         clock: Clock,
         cache: Cache,
         deadline: Deadline,
+        purpose: Purpose,
         force_refresh: bool,
         settings: Digest,
     ) -> Self {
-        Self { clock, cache, deadline, force_refresh, settings, started: clock.now() }
+        let started = clock.now().at;
+        Self { clock, cache, deadline, purpose, force_refresh, settings, started }
     }
 
     /// Lets failures be remembered for these settings of a consumer's own too.
@@ -95,10 +113,24 @@ impl Broker {
         wanted: &O,
         least_life: Duration,
     ) -> Result<Credential<O::Secret>> {
-        if let Some(hit) = self.cached(wanted, least_life) {
+        if let Some((hit, freshness)) = self.look(wanted, least_life)
+            && self.suffices(freshness)
+        {
+            self.refresh_soon(wanted, freshness);
             return Ok(hit);
         }
-        wait(self.miss(wanted, least_life, None))
+        self.wait(&wanted.what(), self.miss(wanted, least_life, None))
+    }
+
+    /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
+    pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        finish(async {
+            tokio::select! {
+                result = work => result,
+                error = interruption::interruption(what, watches_parent) => Err(error),
+            }
+        })
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -107,6 +139,15 @@ impl Broker {
         wanted: &O,
         least_life: Duration,
     ) -> Option<Credential<O::Secret>> {
+        let (credential, freshness) = self.look(wanted, least_life)?;
+        freshness.is_good_enough().then_some(credential)
+    }
+
+    fn look<O: Obtain>(
+        &self,
+        wanted: &O,
+        least_life: Duration,
+    ) -> Option<(Credential<O::Secret>, Freshness)> {
         if self.force_refresh || !wanted.rests() {
             return None;
         }
@@ -114,7 +155,24 @@ impl Broker {
         let credential = self.cache.get::<O::Secret>(&key)?;
         let freshness = Freshness::judge(&credential.lifetime, least_life, self.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
-        freshness.is_good_enough().then_some(credential)
+        Some((credential, freshness))
+    }
+
+    /// Whether this is good enough for what this run is for.
+    const fn suffices(&self, freshness: Freshness) -> bool {
+        match self.purpose {
+            Purpose::Answer(_) => freshness.is_good_enough(),
+            Purpose::Refresh => matches!(freshness, Freshness::Fresh),
+        }
+    }
+
+    /// Past the soft point, has another process obtain the next credential.
+    fn refresh_soon<O: Obtain>(&self, wanted: &O, freshness: Freshness) {
+        if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) = (&self.purpose, freshness)
+            && flight::claim(&self.cache, &wanted.key(), self.clock.now().at)
+        {
+            rerun.start();
+        }
     }
 
     /// Obtains a credential on the way to another one, within its flight. A credential equal to
@@ -167,10 +225,11 @@ impl Broker {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
+                self.cache.sweep(self.clock.now().at);
                 Ok(credential)
             }
             Err(error) => {
-                memo::remember(&self.cache, &key, &error, self.settings, self.clock.now());
+                memo::remember(&self.cache, &key, &error, self.settings, self.clock.now().at);
                 attempt.fall_back(error)
             }
         }
@@ -180,12 +239,12 @@ impl Broker {
     /// is still to come by this clock happened before the clock jumped back.
     #[must_use]
     pub fn is_news(&self, at: Timestamp) -> bool {
-        at >= self.started && at <= self.clock.now()
+        at >= self.started && at <= self.clock.now().at
     }
 }
 
-/// Waits for what goes over the network.
-pub fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Waits for what is not to be broken off.
+pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::Internal(format!("cannot start the network runtime: {error}")))?;
@@ -209,13 +268,16 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
         if let Some(credential) = self.acceptable() {
             let freshness =
                 Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
-            if freshness.is_good_enough() {
+            if self.broker.suffices(freshness) {
                 return Some(Ok(credential));
             }
         }
         let memo = memo::recall(&self.broker.cache, self.key, self.broker.settings)?;
-        let now = self.broker.clock.now();
-        let counts = self.broker.is_news(memo.at) || (memo.holds_at(now) && !self.wants_new());
+        let now = self.broker.clock.now().at;
+        let can_do_without =
+            || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
+        let holds = memo.holds_at(now) || (memo.is_recent(now) && can_do_without());
+        let counts = self.broker.is_news(memo.at) || (holds && !self.wants_new());
         counts.then(|| {
             debug!(key = self.key.name(), "not asked again: it failed a moment ago");
             self.fall_back(memo.into_error())
@@ -228,13 +290,15 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
         if self.wants_new() {
             return Err(failure);
         }
-        match self.acceptable() {
-            Some(credential) if !credential.lifetime.left(self.broker.clock.now()).is_zero() => {
-                info!("{failure}; using the credential of before, which is still valid");
-                Ok(credential)
-            }
-            _ => Err(failure),
-        }
+        let Some(credential) = self.alive() else { return Err(failure) };
+        info!("{failure}; using the credential of before, which is still valid");
+        Ok(credential)
+    }
+
+    /// What rests in the cache, while it is still alive.
+    fn alive(&self) -> Option<Credential<T>> {
+        let now = self.broker.clock.now();
+        self.acceptable().filter(|credential| !credential.lifetime.left(now).is_zero())
     }
 
     /// What rests in the cache, unless it is what we want to get away from.

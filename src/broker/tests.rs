@@ -36,12 +36,8 @@ impl Obtain for &Server {
         if let Some(failure) = self.failures.borrow_mut().pop_front() {
             return Err(failure);
         }
-        let obtained_at = broker.clock().now();
-        let lifetime = Lifetime {
-            obtained_at,
-            expires_at: obtained_at.plus(HOUR),
-            clock_offset: Offset::default(),
-        };
+        let now = broker.clock().now();
+        let lifetime = Lifetime::new(now, now.at.plus(HOUR), Offset::default());
         Ok(Credential {
             secret: IdToken(Secret::new(format!("token-{}", self.asked.get()))),
             lifetime,
@@ -66,10 +62,20 @@ impl World {
         force: bool,
         settings: &str,
     ) -> std::result::Result<String, (Code, u32)> {
-        let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)));
+        self.run_for(Purpose::Answer(None), seconds, force, settings)
+    }
+
+    fn run_for(
+        &self,
+        purpose: Purpose,
+        seconds: u64,
+        force: bool,
+        settings: &str,
+    ) -> std::result::Result<String, (Code, u32)> {
+        let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)).into());
         let cache = Cache::File(FileCache::new(self.folder.path().join("cache"), None));
         let settings = Digest::of(settings.as_bytes());
-        let broker = Broker::new(clock, cache, Deadline::within(MINUTE), force, settings);
+        let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
             Err(error) => Err((error.code(), self.server.asked.get())),
@@ -165,6 +171,36 @@ fn a_valid_credential_is_handed_out_when_the_refresh_fails() {
 }
 
 #[test]
+fn a_server_that_fails_is_left_alone_for_half_a_minute_while_there_is_a_valid_credential() {
+    let world = World::new();
+    assert_eq!(world.at(0), token(1));
+    world.fail_next(None);
+    for seconds in [3545, 3555, 3574] {
+        assert_eq!(world.at(seconds), token(1), "at {seconds}");
+    }
+    assert_eq!(world.server.asked.get(), 2);
+    assert_eq!(world.at(3575), token(3));
+}
+
+#[test]
+fn a_refresh_obtains_what_is_past_its_soft_point_and_nothing_else() {
+    let world = World::new();
+    let refresh = |seconds| world.run_for(Purpose::Refresh, seconds, false, "usual");
+    assert_eq!(world.at(0), token(1));
+    assert_eq!(refresh(1800), token(1), "still fresh");
+    assert_eq!(refresh(1801), token(2));
+    assert_eq!(world.at(1802), token(2));
+    assert_eq!(
+        world.at(1801 + 1801),
+        token(2),
+        "a run that answers does not wait for the next one"
+    );
+    world.fail_next(None);
+    assert_eq!(refresh(1801 + 1801), token(2), "a failed refresh destroys nothing");
+    assert_eq!(world.server.asked.get(), 3);
+}
+
+#[test]
 fn force_gets_a_new_one_for_everyone() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
@@ -176,9 +212,10 @@ fn force_gets_a_new_one_for_everyone() {
 fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
-    let clock = Clock::Fixed(BEGIN.plus(MINUTE));
+    let clock = Clock::Fixed(BEGIN.plus(MINUTE).into());
     let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
-    let broker = Broker::new(clock, cache, Deadline::within(MINUTE), false, Digest::of(b"usual"));
+    let (purpose, settings) = (Purpose::Answer(None), Digest::of(b"usual"));
+    let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, false, settings);
     let refused = IdToken(Secret::new("token-1".into()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let next = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();

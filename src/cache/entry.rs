@@ -18,11 +18,16 @@ use zeroize::Zeroizing;
 use super::key::{Digest, Key};
 use crate::credential::{Credential, Lifetime, Restable};
 
-/// Goes up when the form changes. It is part of the file's name too, so that two versions of the
-/// program keep entries of their own instead of throwing out each other's.
-pub(super) const VERSION: u8 = 1;
+/// The form is part of the file's name too, so that two versions of the program keep entries of their
+/// own instead of throwing out each other's. Its number goes up when the form changes.
+pub(super) const EXTENSION: &str = "v1";
 
 const MAGIC: &str = "yc-id-token 1 ";
+
+#[derive(Deserialize)]
+struct Dated {
+    lifetime: Lifetime,
+}
 
 #[derive(Deserialize, Serialize)]
 struct Stored<K, T> {
@@ -54,16 +59,23 @@ pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T
     parsed
 }
 
+/// The lifetime in an entry, whatever its key.
+pub(super) fn lifetime(entry: &[u8]) -> Option<Lifetime> {
+    serde_json::from_slice::<Dated>(body(entry)?).ok().map(|dated| dated.lifetime)
+}
+
 fn parse_body<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
+    let stored: Stored<&str, T> = serde_json::from_slice(body(entry)?).ok()?;
+    (stored.key == key.name())
+        .then_some(Credential { secret: stored.secret, lifetime: stored.lifetime })
+}
+
+/// What follows the first line, if it is what was written.
+fn body(entry: &[u8]) -> Option<&[u8]> {
     let rest = entry.strip_prefix(MAGIC.as_bytes())?;
     let (digest, body) = rest.split_at_checked(64)?;
     let body = body.strip_prefix(b"\n")?;
-    if Digest::of(body).to_hex().as_bytes() != digest {
-        return None;
-    }
-    let stored: Stored<&str, T> = serde_json::from_slice(body).ok()?;
-    (stored.key == key.name())
-        .then_some(Credential { secret: stored.secret, lifetime: stored.lifetime })
+    (Digest::of(body).to_hex().as_bytes() == digest).then_some(body)
 }
 
 #[cfg(test)]
@@ -73,11 +85,11 @@ mod tests {
     use crate::credential::{IdToken, Secret};
 
     fn sample() -> (Key, Credential<IdToken>) {
-        let lifetime = Lifetime {
-            obtained_at: Timestamp::from_unix_seconds(1_000),
-            expires_at: Timestamp::from_unix_seconds(4_600),
-            clock_offset: Offset::default(),
-        };
+        let lifetime = Lifetime::new(
+            Timestamp::from_unix_seconds(1_000).into(),
+            Timestamp::from_unix_seconds(4_600),
+            Offset::default(),
+        );
         let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
         (Key::of("id-token").with("audience", "k8s").build(), Credential { secret, lifetime })
     }

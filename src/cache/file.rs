@@ -13,7 +13,7 @@ use super::key::Key;
 use crate::private_file::{self, Unread};
 
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
-const ENTRY_LIMIT: u64 = 64 * 1024;
+pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 
 /// The cache folder.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl FileCache {
     /// Where the last failure to obtain a credential is remembered.
     #[must_use]
     pub fn memo_path(&self, key: &Key) -> PathBuf {
-        self.folder.join(format!("{}.v{}.failure", key.name(), entry::VERSION))
+        self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
     /// Removes all entries and memos, and what a killed writer has left. Locks stay: a process may
@@ -87,7 +87,7 @@ impl FileCache {
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {
-        self.folder.join(format!("{}.v{}", key.name(), entry::VERSION))
+        self.folder.join(format!("{}.{}", key.name(), entry::EXTENSION))
     }
 
     pub(super) fn read(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
@@ -126,6 +126,6 @@ impl FileCache {
 }
 
 /// Entries of every version: a user who clears the cache means all of them.
-fn is_entry(extension: &str) -> bool {
+pub(super) fn is_entry(extension: &str) -> bool {
     extension.strip_prefix('v').is_some_and(|version| version.parse::<u8>().is_ok())
 }

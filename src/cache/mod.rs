@@ -7,9 +7,11 @@
 mod entry;
 mod file;
 mod key;
+mod sweep;
 
 use std::io;
 
+use crate::clock::Timestamp;
 use crate::credential::{Credential, Restable};
 
 pub use file::FileCache;
@@ -32,6 +34,13 @@ impl Cache {
         match self {
             Self::File(files) => entry::parse(&files.read(key)?, key),
             Self::None => None,
+        }
+    }
+
+    /// Removes some of what nobody will use again.
+    pub fn sweep(&self, now: Timestamp) {
+        if let Self::File(files) = self {
+            sweep::sweep(files.folder(), now);
         }
     }
 

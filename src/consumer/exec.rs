@@ -1,10 +1,12 @@
 //! `exec`: a command that has credentials in its environment, for programs that know no helper.
 //!
 //! The command takes this process's place, so that signals, the terminal and the exit status are its
-//! own. It has the credentials for as long as they live; nothing renews them.
+//! own. It has the credentials for as long as they live; nothing renews them. So it is given such as
+//! have at least half of their life before them.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use super::aws;
 use crate::env;
@@ -15,6 +17,9 @@ use crate::settings::{Field, Form, Table, is_on};
 
 pub(super) const TABLE: Table =
     Table { name: "exec", settings: &[Field::new("aws", Form::Switch, env::EXEC_AWS)] };
+
+/// As much as there can be: the broker never asks for more than half of a life.
+const LEAST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Run a command with credentials in its environment
 #[derive(clap::Args, Debug)]
@@ -45,8 +50,19 @@ impl Args {
         }
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]);
-        self.aws_options.obtain(&session, context)?.hand_over(&mut command);
+        self.aws_options.obtain(&session, context, LEAST_LIFE)?.hand_over(&mut command);
         become_command(command)
+    }
+
+    /// Nothing is handed out past its soft point, so there is nothing to refresh: that process would
+    /// become a child of the command, which does not know it.
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "every consumer can be asked to refresh"
+    )]
+    pub(super) fn refresh(&self, _: Context<'_>) -> Result<()> {
+        Ok(())
     }
 }
 

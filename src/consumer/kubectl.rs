@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
@@ -93,8 +94,7 @@ impl Args {
         let info = ExecInfo::read(context.env)?;
         let session = Session::open(context, &[&TABLE])?;
         let api_version = self.api_version(&session, &info)?;
-        let audience = audience(&session, &info)?;
-        let credential = session.id_token(&audience, LEAST_LIFE + SKEW)?;
+        let credential = obtain(&session, &info)?;
         let lifetime = &credential.lifetime;
         // A token of a minute's life would otherwise be reported as expired.
         let skew = SKEW.min(lifetime.whole() / 10);
@@ -112,6 +112,12 @@ impl Args {
         output.write(&document)
     }
 
+    #[expect(clippy::unused_self, reason = "the version is nothing to a token that nobody is handed")]
+    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
+        let info = ExecInfo::read(context.env)?;
+        obtain(&Session::open(context, &[&TABLE])?, &info).map(drop)
+    }
+
     fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
         if let Some(setting) = session.settings.consumer(&TABLE, "api_version", self.api_version.as_ref(), "--api-version") {
             return known_version(&setting.value)
@@ -125,6 +131,10 @@ impl Args {
             }),
         }
     }
+}
+
+fn obtain(session: &Session, info: &ExecInfo) -> Result<Credential<IdToken>> {
+    session.id_token(&audience(session, info)?, LEAST_LIFE + SKEW)
 }
 
 fn known_version(text: &str) -> Option<&'static str> {

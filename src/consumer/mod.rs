@@ -37,6 +37,11 @@ macro_rules! consumers {
                 }
             }
 
+            /// Gets the credential anew if it is past its soft point, and hands it to nobody.
+            pub fn refresh(&self, context: Context<'_>) -> Result<()> {
+                match self { $(Self::$variant(arguments) => arguments.refresh(context)),+ }
+            }
+
             /// Gets the credential and writes it in the consumer's format.
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(arguments) => arguments.run(context, output).map(Ending::exit_code)),+ }

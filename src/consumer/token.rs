@@ -14,7 +14,7 @@ use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Table, unfit};
+use crate::settings::{Field, Setting, Table, unfit};
 
 pub(super) const TABLE: Table = Table { name: "token", settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)] };
 
@@ -58,13 +58,8 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let session = Session::open(context, &[&TABLE])?;
         let format = self.format(&session)?;
-        let file = session.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output").filter(|_| !self.decode);
-        let audience = match &session.settings.audience {
-            Some(audience) => &audience.value,
-            None => session.service_account()?,
-        };
-        let least_life = if file.is_some() { LEAST_LIFE_IN_FILE } else { LEAST_LIFE };
-        let credential = session.id_token(audience, least_life)?;
+        let file = self.file(&session);
+        let credential = self.obtain(&session)?;
         if self.decode {
             return output.write(decoded(&credential)?.as_bytes());
         }
@@ -76,6 +71,24 @@ impl Args {
                 output.write(document.as_bytes())
             }
         }
+    }
+
+    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
+        self.obtain(&Session::open(context, &[&TABLE])?).map(drop)
+    }
+
+    fn obtain(&self, session: &Session) -> Result<Credential<IdToken>> {
+        let audience = match &session.settings.audience {
+            Some(audience) => &audience.value,
+            None => session.service_account()?,
+        };
+        let in_file = self.file(session).is_some();
+        session.id_token(audience, if in_file { LEAST_LIFE_IN_FILE } else { LEAST_LIFE })
+    }
+
+    fn file(&self, session: &Session) -> Option<Setting<String>> {
+        let file = session.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output");
+        file.filter(|_| !self.decode)
     }
 
     fn format(&self, session: &Session) -> Result<Format> {

@@ -22,6 +22,8 @@ pub enum Exit {
     Temporary = 6,
     /// A cache that was asked for by name cannot be used.
     Cache = 7,
+    /// Interrupted: 128 and the number of the signal, here `SIGINT`.
+    Interrupted = 130,
     /// `exec`: the command could not be started, as `env` and shells report it.
     NotRun = 126,
     /// `exec`: there is no such command, as `env` and shells report it.
@@ -104,6 +106,8 @@ codes! {
     Lock = "E_LOCK" => Temporary;
     /// The cache that was asked for by name cannot be used.
     Cache = "E_CACHE" => Cache;
+    /// A signal, or the end of the program that waited, ended the run.
+    Interrupted = "E_INTERRUPTED" => Interrupted;
     /// The command that was to be run could not be started.
     NotRun = "E_NOT_RUN" => NotRun;
     /// There is no such command.

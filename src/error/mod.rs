@@ -224,6 +224,15 @@ pub enum Error {
         budget: Duration,
     },
 
+    /// A signal, or the end of the program that waits for us, ended the run.
+    #[error("interrupted while getting {what}")]
+    Interrupted {
+        /// What was wanted.
+        what: String,
+        /// The signal; `SIGHUP` if the program that waited has ended.
+        signal: i32,
+    },
+
     /// The cache that was asked for by name cannot be used.
     #[error("cannot use the cache: {0}")]
     Cache(String),
@@ -270,7 +279,17 @@ impl Error {
 
             Self::Unavailable { .. } => Code::Unavailable,
             Self::LockTimeout { .. } => Code::Lock,
+            Self::Interrupted { .. } => Code::Interrupted,
             Self::Cache(_) => Code::Cache,
+        }
+    }
+
+    /// The process's exit status: that of the code; for a signal, 128 and its number, as shells have it.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(0),
+            _ => self.code().exit() as u8,
         }
     }
 
@@ -291,6 +310,7 @@ impl Error {
             Self::LockTimeout { lock, .. } => {
                 format!("end that process, or give more time with `--timeout`; the lock is `{}`", lock.display())
             }
+            Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
             Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
             Self::Endpoint { hint, .. } | Self::ExecInfo { hint, .. } => (*hint).into(),
             Self::Usage { hint, .. }

@@ -36,7 +36,7 @@ fn render(error: &Error, format: ErrorFormat) -> String {
             text
         }
         ErrorFormat::Json => {
-            let exit = code.exit() as u8;
+            let exit = error.exit_status();
             let mut text =
                 json!({ "code": code.name(), "message": message, "hint": hint, "exit": exit })
                     .to_string();

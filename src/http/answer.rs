@@ -1,6 +1,8 @@
 //! What an answer means, whatever the protocol: a server in trouble, something that does not speak
 //! the protocol, and words that may be repeated.
 
+use crate::clock::Timestamp;
+use crate::credential::Lifetime;
 use crate::error::{Code, Error};
 
 use super::Reply;
@@ -13,6 +15,18 @@ impl Reply {
     #[must_use]
     pub const fn is_trouble(&self) -> bool {
         self.status == 429 || self.status >= 500
+    }
+
+    /// What o'clock it is on the server.
+    #[must_use]
+    pub fn server_now(&self) -> Timestamp {
+        self.received.at.shifted(self.clock_offset.unwrap_or_default())
+    }
+
+    /// The life of what came with this answer and expires at `expires_at`, on the server's clock.
+    #[must_use]
+    pub fn lifetime(&self, expires_at: Timestamp) -> Lifetime {
+        Lifetime::new(self.received, expires_at, self.clock_offset.unwrap_or_default())
     }
 
     /// The error for a server that is busy or broken.

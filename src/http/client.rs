@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::internal;
 use super::reach::Advice;
-use crate::clock::{Clock, Deadline, Offset, Timestamp};
+use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::Result;
 
 /// No token, key set or error has a size like this.
@@ -104,10 +104,10 @@ pub struct Reply {
     pub request_id: Option<String>,
     /// When the server wants to be asked again.
     pub retry_after: Option<Duration>,
-    /// When it came, on the local clock.
-    pub received_at: Timestamp,
-    /// How far the server's clock is ahead, by its `Date`.
-    pub clock_offset: Offset,
+    /// When it came.
+    pub received: Moment,
+    /// How far the server's clock is ahead, by its `Date`, if it has one.
+    pub clock_offset: Option<Offset>,
 }
 
 #[cfg(test)]
@@ -120,8 +120,8 @@ impl Reply {
             host: "server.example".into(),
             request_id: None,
             retry_after: None,
-            received_at: Timestamp::from_unix_seconds(0),
-            clock_offset: Offset::default(),
+            received: Timestamp::from_unix_seconds(0).into(),
+            clock_offset: None,
         }
     }
 }
@@ -232,7 +232,7 @@ impl Client {
         }
         let mut response =
             builder.send().await.map_err(|error| Failure::Client(error.without_url()))?;
-        let received_at = self.clock.now();
+        let received = self.clock.now();
         let status = response.status();
         let header = |headers: &HeaderMap, name: &str| {
             headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -253,8 +253,7 @@ impl Client {
         let headers = response.headers().clone();
         let clock_offset = header(&headers, "date")
             .and_then(|date| Timestamp::parse_http_date(&date))
-            .map(|server| Offset::measured(server, received_at))
-            .unwrap_or_default();
+            .map(|server| Offset::measured(server, received.at));
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) =
             response.chunk().await.map_err(|error| Failure::Client(error.without_url()))?
@@ -273,7 +272,7 @@ impl Client {
             retry_after: header(&headers, "retry-after")
                 .and_then(|text| text.trim().parse().ok())
                 .map(Duration::from_secs),
-            received_at,
+            received,
             clock_offset,
         })
     }

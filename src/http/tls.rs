@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
+use tracing::debug;
 
 use super::reach::{Authorities, ClientCertificate, Reach};
 use super::verifier::{NotVerified, VerifiedAs};
@@ -84,6 +85,7 @@ fn system_verifier(
         problem: "this system has no certificate authorities to trust".into(),
         hint: "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE".into(),
     })?;
+    debug!("trust is set up");
     Ok(Arc::new(verifier))
 }
 

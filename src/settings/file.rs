@@ -17,6 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
+use super::prune::{self, Gap, Pruned};
 use super::{Field, Form, Table};
 use crate::error::{Error, Result};
 use crate::private_file;
@@ -27,6 +28,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// What may stand in `[defaults]` and in a profile.
 const SETTINGS: &[&str] = &[
     "audience",
+    "background_refresh",
     "ca_file",
     "cache",
     "endpoint",
@@ -45,24 +47,29 @@ const IDENTITY_KEYS: &[&str] = &["iam_token_file", "key_file", "type"];
 /// The text of a configuration file and where it is.
 pub(super) struct Text {
     pub(super) path: PathBuf,
-    text: String,
+    content: String,
+    gaps: Vec<Gap>,
 }
 
 impl Text {
     pub(super) fn read(path: PathBuf) -> std::io::Result<Self> {
         let bytes = private_file::read_plain(&path, LIMIT)?;
-        let text = String::from_utf8(bytes)
+        let content = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-        Ok(Self { path, text })
+        Ok(Self { path, content, gaps: Vec::new() })
     }
 
-    #[expect(clippy::naive_bytecount, reason = "a few kilobytes, a few times")]
+    /// What of it a run needs, if that can be told before parsing.
+    pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
+        let Pruned { text: content, gaps } = prune::pruned(&self.content, profile)?;
+        Some(Self { path: self.path.clone(), content, gaps })
+    }
+
     fn line(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at.min(self.text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        let before = &self.content.as_bytes()[..at.min(self.content.len())];
+        let gaps = self.gaps.iter().filter(|gap| gap.at <= at);
+        let missing: usize = gaps.map(|gap| gap.lines).sum();
+        memchr::memchr_iter(b'\n', before).count() + missing + 1
     }
 
     fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
@@ -88,7 +95,7 @@ pub(super) struct Layer<'a> {
 
 impl<'a> File<'a> {
     pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
-        let root = DeTable::parse(&source.text).map_err(|error| {
+        let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
@@ -226,8 +233,13 @@ impl<'a> File<'a> {
 impl<'a> Layer<'a> {
     /// A text, and its place.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
-        // `timeout = 20` is as clear as `timeout = "20s"`.
-        self.value(key, if key == "timeout" { Form::Time } else { Form::Text })
+        let form = match key {
+            // `timeout = 20` is as clear as `timeout = "20s"`.
+            "timeout" => Form::Time,
+            "background_refresh" => Form::Switch,
+            _ => Form::Text,
+        };
+        self.value(key, form)
     }
 
     /// A value of a consumer's own table, as text, and its place.

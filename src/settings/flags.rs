@@ -34,6 +34,9 @@ pub struct Flags {
     /// Get a new credential, whatever is cached
     #[arg(long, global = true)]
     pub force_refresh: bool,
+    /// Whether what is past half of its life is refreshed in the background: true or false [default: true]
+    #[arg(long, global = true, value_name = "BOOL")]
+    pub background_refresh: Option<String>,
     /// Where credentials rest: file or none [default: file]
     #[arg(long, global = true, value_name = "WHERE")]
     pub cache: Option<String>,

@@ -4,6 +4,7 @@ mod file;
 mod flags;
 mod locations;
 mod origin;
+mod prune;
 mod resolve;
 mod table;
 mod value;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub identity: Option<Setting<IdentitySetting>>,
     /// Whether to get a new credential whatever is cached.
     pub force_refresh: bool,
+    /// Whether a credential past its soft point is refreshed in the background.
+    pub background_refresh: Setting<bool>,
     /// Where credentials rest.
     pub cache: Setting<CacheSetting>,
     /// The run's time budget.
@@ -101,12 +104,39 @@ impl Settings {
         let profile =
             flag(flags.profile.as_ref(), "--profile").or_else(|| variable(env, env::PROFILE));
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
+        let name = profile.as_ref().map(|profile| profile.value.as_str());
+        let pruned = text.as_ref().and_then(|text| text.pruned(name));
+        let resolve = |text: Option<&Text>| {
+            Self::resolve(text, profile.clone(), flags, env, locations, consumers, tables)
+        };
+        // What is not right without the rest of the file may be so with it, and else is told by it.
+        match pruned.and_then(|pruned| resolve(Some(&pruned)).ok()) {
+            Some(settings) => Ok(settings),
+            None => resolve(text.as_ref()),
+        }
+    }
+
+    fn resolve(
+        text: Option<&Text>,
+        profile: Option<Setting<String>>,
+        flags: &Flags,
+        env: &Env,
+        locations: &Locations,
+        consumers: &[&Table],
+        tables: &[&Table],
+    ) -> Result<Self> {
+        let file = text.map(|text| File::parse(text, consumers)).transpose()?;
         let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
         let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
         let resolver =
             Resolver { env, home: locations.home.as_deref(), file: file.as_ref(), layers: &layers };
 
+        let background_refresh = resolver.text(
+            "background_refresh",
+            flags.background_refresh.as_ref(),
+            "--background-refresh",
+            env::BACKGROUND_REFRESH,
+        )?;
         let cache = resolver.text("cache", flags.cache.as_ref(), "--cache", env::CACHE)?;
         let timeout =
             resolver.text("timeout", flags.timeout.as_ref(), "--timeout", env::TIMEOUT)?;
@@ -126,6 +156,13 @@ impl Settings {
             )?,
             identity: resolver.identity(flags)?,
             force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
+            background_refresh: parsed(
+                background_refresh,
+                true,
+                "a switch",
+                "`true` or `false`",
+                parse_switch,
+            )?,
             cache: parsed(
                 cache,
                 CacheSetting::File,

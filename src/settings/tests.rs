@@ -147,6 +147,27 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
 }
 
 #[test]
+fn a_large_file_says_the_same_as_if_it_were_small() {
+    use std::fmt::Write as _;
+    let mut text = String::from("[defaults]\ntimeout = 5\n[profiles.base]\naudience = \"a\"\n");
+    for number in 0..1000 {
+        let _ = writeln!(
+            text,
+            "[profiles.p{number}]\nextends = \"base\"\nservice_account = \"aje{number}\""
+        );
+    }
+    let flags = |profile: &str| Flags { profile: Some(profile.into()), ..Flags::default() };
+    let settings = load(&text, &[], &flags("p700")).unwrap();
+    assert_eq!(settings.audience.unwrap().value, "a");
+    let account = settings.service_account.unwrap();
+    assert_eq!((account.value.as_str(), origin_line(&account.origin)), ("aje700", 5 + 700 * 3 + 2));
+    let missing = load(&text, &[], &flags("p7000")).unwrap_err();
+    assert_eq!(missing.hint().unwrap(), "did you mean `p700`?");
+    text.push_str("[profile.typo]\n");
+    assert!(load(&text, &[], &flags("p1")).unwrap_err().to_string().contains("`profile`"));
+}
+
+#[test]
 fn times_are_read_in_their_usual_forms() {
     for (text, expected) in [("20s", 20_000), ("20", 20_000), ("500ms", 500), ("2m", 120_000)] {
         assert_eq!(parse_timeout(text), Some(Duration::from_millis(expected)), "{text}");

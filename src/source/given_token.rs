@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cache::Digest;
-use crate::clock::{Offset, Timestamp};
+use crate::clock::{Moment, Offset};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Error, Result};
 use crate::secret_file;
@@ -58,12 +58,8 @@ impl GivenToken {
 
     /// The token as a credential.
     #[must_use]
-    pub fn credential(&self, now: Timestamp) -> Credential<IamToken> {
-        let lifetime = Lifetime {
-            obtained_at: now,
-            expires_at: now.plus(ASSUMED_LIFE),
-            clock_offset: Offset::default(),
-        };
+    pub fn credential(&self, now: Moment) -> Credential<IamToken> {
+        let lifetime = Lifetime::new(now, now.at.plus(ASSUMED_LIFE), Offset::default());
         Credential { secret: self.token.clone(), lifetime }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::refusal::{self, Refusal};
@@ -14,7 +15,7 @@ use super::{AuthorizedKey, Identity, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::Key;
 use crate::clock::Timestamp;
-use crate::credential::{Credential, IamToken, Lifetime, Secret};
+use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Client, Reply, Request};
 
@@ -67,11 +68,13 @@ impl IamTokenWish<'_> {
         let what = self.what();
         let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
         let client = self.0.http.client(&endpoint, &what)?;
-        let now = broker.clock().now();
+        let now = broker.clock().now().at;
         let mut reply = self.present(key, now, &client).await?;
-        if reply.status == 401 && reply.clock_offset.is_wrong_clock() {
+        if let Some(offset) = reply.clock_offset.filter(|offset| offset.is_wrong_clock())
+            && reply.status == 401
+        {
             // It was of another time, by a clock of which we now know how wrong it is.
-            reply = self.present(key, now.shifted(reply.clock_offset), &client).await?;
+            reply = self.present(key, now.shifted(offset), &client).await?;
         }
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
@@ -80,7 +83,7 @@ impl IamTokenWish<'_> {
         }
         let answer: Answer =
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
-        let server_now = reply.received_at.shifted(reply.clock_offset);
+        let server_now = reply.server_now();
         let expires_at = Timestamp::parse_rfc3339(&answer.expires_at)
             .filter(|expires_at| *expires_at > server_now)
             .ok_or_else(|| Error::WrongToken {
@@ -92,16 +95,13 @@ impl IamTokenWish<'_> {
                 ),
                 hint: "check this machine's date, and the endpoint".into(),
             })?;
-        let lifetime = Lifetime {
-            obtained_at: reply.received_at,
-            expires_at: expires_at.min(server_now.plus(LONGEST_LIFE)),
-            clock_offset: reply.clock_offset,
-        };
+        let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
         Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
     }
 
     async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
         let assertion = key.assertion(now)?;
+        debug!("signed the assertion");
         let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
         let what = self.what();
         client.send(&Request::post(&what, "/iam/v1/tokens", body)).await

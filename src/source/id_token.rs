@@ -14,6 +14,7 @@ use super::refusal::{self, Refusal};
 use super::{Identity, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::Key;
+use crate::clock::Offset;
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Client, Reply, Request};
@@ -85,7 +86,7 @@ impl Obtain for IdTokenWish<'_> {
         } else {
             reply
         };
-        self.accept(&reply)
+        self.accept(reply)
     }
 }
 
@@ -105,20 +106,20 @@ impl IdTokenWish<'_> {
         client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
-    fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {
+    fn accept(&self, mut reply: Reply) -> Result<Credential<IdToken>> {
         let what = self.what();
         if reply.status != 200 {
-            let refusal = Refusal::read(&what, reply)?;
+            let refusal = Refusal::read(&what, &reply)?;
             let hint = self.hint(&refusal);
             return Err(refusal.into_error(what, hint));
         }
         let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, reply))?;
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
         let token = answer
             .access_token
             .or(answer.id_token)
-            .ok_or_else(|| refusal::foreign(&what, reply))?;
-        let lifetime = self.check(token.expose(), reply).map_err(|problem| Error::WrongToken {
+            .ok_or_else(|| refusal::foreign(&what, &reply))?;
+        let lifetime = self.check(token.expose(), &mut reply).map_err(|problem| Error::WrongToken {
             what,
             code: Code::SourceToken,
             problem,
@@ -128,8 +129,9 @@ impl IdTokenWish<'_> {
     }
 
     /// Whether this is the token that was asked for, and alive by the server's clock.
-    fn check(&self, token: &str, reply: &Reply) -> std::result::Result<Lifetime, String> {
+    fn check(&self, token: &str, reply: &mut Reply) -> std::result::Result<Lifetime, String> {
         let claims = Claims::read(token)?;
+        date_by(&claims, reply);
         let Self { service_account, audience, .. } = self;
         match &claims.sub {
             Some(sub) if sub == service_account => {}
@@ -141,7 +143,7 @@ impl IdTokenWish<'_> {
         if !claims.aud.contains(audience) {
             return Err(format!("it is for audience {}, not `{audience}`", claims.aud));
         }
-        let server_now = reply.received_at.shifted(reply.clock_offset);
+        let server_now = reply.server_now();
         let expires_at = claims.expires_at().ok_or("it has no expiration time")?;
         if expires_at <= server_now {
             return Err(format!("it has expired at {expires_at}, and it is {server_now}"));
@@ -155,11 +157,7 @@ impl IdTokenWish<'_> {
             }
             _ => {}
         }
-        Ok(Lifetime {
-            obtained_at: reply.received_at,
-            expires_at,
-            clock_offset: reply.clock_offset,
-        })
+        Ok(reply.lifetime(expires_at))
     }
 
     fn hint(&self, refusal: &Refusal) -> String {
@@ -192,5 +190,43 @@ impl IdTokenWish<'_> {
             }
             _ => "check the service account's ID and the OAuth endpoint".into(),
         }
+    }
+}
+
+/// Tells an answer without a `Date` by what it brings: a token that was issued just now is issued
+/// neither in the future nor long enough ago to have expired. If it seems so, the local clock is
+/// wrong. Short of that, an issuer may well date its tokens back a little.
+fn date_by(claims: &Claims, reply: &mut Reply) {
+    let (Some(issued_at), None) = (claims.issued_at(), reply.clock_offset) else { return };
+    let here = reply.received.at;
+    if issued_at > here || claims.expires_at().is_some_and(|expires_at| expires_at <= here) {
+        reply.clock_offset = Some(Offset::measured(issued_at, here));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::jwt::Audience;
+
+    #[test]
+    fn without_a_date_a_token_tells_the_time_if_the_clock_cannot_be_right() {
+        let seconds = Timestamp::from_unix_seconds;
+        let server_now = |local: i64| {
+            let claims = Claims {
+                iss: None,
+                sub: None,
+                aud: Audience::None,
+                exp: Some(13_600.0),
+                iat: Some(10_000.0),
+            };
+            let mut reply = Reply { received: seconds(local).into(), ..Reply::made_up(200, "") };
+            date_by(&claims, &mut reply);
+            reply.server_now().unix_seconds()
+        };
+        assert_eq!(server_now(2_000), 10_000, "slow by hours");
+        assert_eq!(server_now(20_000), 10_000, "fast by hours");
+        assert_eq!(server_now(10_300), 10_300, "dated back by five minutes");
     }
 }

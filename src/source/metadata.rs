@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::credential::{Credential, IamToken, Lifetime, Secret};
+use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Endpoint, Http, Reply, Request};
 
@@ -55,11 +55,7 @@ impl Metadata {
         let reply = self.ask(http).await?;
         let answer = self.read(&reply)?;
         let life = Duration::from_secs(answer.expires_in).min(KEPT);
-        let lifetime = Lifetime {
-            obtained_at: reply.received_at,
-            expires_at: reply.received_at.shifted(reply.clock_offset).plus(life),
-            clock_offset: reply.clock_offset,
-        };
+        let lifetime = reply.lifetime(reply.server_now().plus(life));
         Ok(Credential { secret: IamToken(answer.access_token), lifetime })
     }
 

@@ -201,6 +201,7 @@ fn keys_are_handed_out_while_botocore_would_not_look_for_new_ones() {
     for (duration, kept, renewed) in [("1h", 44, 46), ("15m", 9, 11)] {
         let mut sandbox = Sandbox::new();
         let sts = FakeSts::start(&mut sandbox);
+        sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
         let run = |count| {
             sandbox.run(&["aws", "--duration", duration]).ok();
             assert_eq!(sts.count(), count, "keys of {duration}");

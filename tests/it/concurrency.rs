@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use yc_id_token::emulator::{Fault, Options, Route};
 
+use crate::fake_sts::FakeSts;
 use crate::sandbox::{Sandbox, claims, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
@@ -76,6 +77,28 @@ fn different_audiences_share_the_one_iam_token() {
 }
 
 #[test]
+fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
+    let mut sandbox = Sandbox::new();
+    let sts = FakeSts::start(&mut sandbox);
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
+    let commands: [&[&str]; 5] = [
+        TOKEN,
+        &["token", "--audience=https://k8s.example", "--format=json"],
+        &["kubectl", "--audience=k8s"],
+        &["aws"],
+        &["aws", "--duration=2h"],
+    ];
+    let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let children: Vec<Child> =
+        (0..200).map(|number| start(&sandbox, commands[number % commands.len()])).collect();
+    for child in children {
+        sandbox.outcome(child).ok();
+    }
+    assert_eq!(sandbox.token_requests(), (1, 3), "three audiences");
+    assert_eq!(sts.count(), 2, "two sessions");
+}
+
+#[test]
 fn six_runs_of_a_failing_plugin_are_one_call() {
     let sandbox = Sandbox::new();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -123,7 +146,7 @@ fn a_valid_token_outlives_a_failing_refresh() {
         ..Options::default()
     });
     let first = sandbox.run(TOKEN).ok();
-    make_older(&sandbox, 40);
+    sandbox.age("id-token", Duration::from_secs(40));
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     for _ in 0..3 {
         assert_eq!(sandbox.run(TOKEN).ok(), first, "the old one, without a word");
@@ -132,17 +155,18 @@ fn a_valid_token_outlives_a_failing_refresh() {
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--force-refresh"]).copied().collect();
     sandbox.run(&arguments).fails(4, "E_SOURCE_DENIED");
     assert_eq!(sandbox.run(TOKEN).ok(), first, "a failed refresh by force destroys nothing either");
-    make_older(&sandbox, 30);
+    sandbox.age("id-token", Duration::from_secs(30));
     sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED");
 }
 
 #[test]
 fn a_token_past_its_hard_point_is_replaced_before_answering() {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
     let first = sandbox.run(TOKEN).ok();
-    make_older(&sandbox, 3600 - 310);
+    sandbox.age("id-token", Duration::from_secs(3600 - 310));
     assert_eq!(sandbox.run(TOKEN).ok(), first, "five minutes and ten seconds are left");
-    make_older(&sandbox, 20);
+    sandbox.age("id-token", Duration::from_secs(20));
     assert_ne!(sandbox.run(TOKEN).ok(), first, "less than five minutes");
     assert_eq!(sandbox.token_requests(), (1, 2));
 }
@@ -174,20 +198,4 @@ fn a_leader_that_hangs_is_named_when_the_time_is_up() {
     assert!(hint.contains(".lock`"), "{hint}");
     leader.kill().unwrap();
     leader.wait().unwrap();
-}
-
-/// Makes the cached ID token look as if it had been obtained so many seconds earlier.
-fn make_older(sandbox: &Sandbox, seconds: i64) {
-    let entries = sandbox.entries("id-token");
-    let [entry] = &entries[..] else { panic!("one entry: {entries:?}") };
-    let text = std::fs::read_to_string(entry).unwrap();
-    let mut body: serde_json::Value =
-        serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
-    for field in ["obtained_at", "expires_at"] {
-        let at = &mut body["lifetime"][field];
-        *at = (at.as_i64().unwrap() - seconds * 1000).into();
-    }
-    let body = body.to_string();
-    let digest = yc_id_token::cache::Digest::of(body.as_bytes()).to_hex();
-    std::fs::write(entry, format!("yc-id-token 1 {digest}\n{body}")).unwrap();
 }

@@ -5,6 +5,7 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "tests make files of every kind, fail by panicking, and are nobody's library"
@@ -19,14 +20,17 @@ mod exec;
 mod fake_server;
 mod fake_sts;
 mod fake_vault;
+mod faults;
 mod identities;
 mod kubectl;
 mod network;
 mod output;
 #[path = "../real/mod.rs"]
 mod real;
+mod refresh;
 mod sandbox;
 mod settings;
+mod signals;
 mod token;
 mod vault;
 mod vault_cli;

@@ -4,7 +4,6 @@
 //! Each run logs at the highest level into a file, so that what the log could give away is looked for
 //! in every test.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,6 +11,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use yc_id_token::cache::Digest;
@@ -30,9 +30,9 @@ pub struct Sandbox {
     pub account: String,
     pub key: AuthorizedKey,
     /// Secrets that the cloud does not know of.
-    secrets: RefCell<Vec<String>>,
+    secrets: Mutex<Vec<String>>,
     /// Files that are meant to hold secrets.
-    secret_files: RefCell<Vec<PathBuf>>,
+    secret_files: Mutex<Vec<PathBuf>>,
 }
 
 impl Sandbox {
@@ -59,8 +59,8 @@ impl Sandbox {
             cloud,
             account,
             key,
-            secrets: RefCell::default(),
-            secret_files: RefCell::default(),
+            secrets: Mutex::default(),
+            secret_files: Mutex::default(),
         };
         let key_file = sandbox.write_secret("key.json", &sandbox.key.to_json());
         sandbox.set("HOME", sandbox.home().to_owned());
@@ -107,9 +107,12 @@ impl Sandbox {
             let entry = fs::read_to_string(&path).unwrap();
             let (head, body) = entry.split_once('\n').unwrap();
             let mut stored: serde_json::Value = serde_json::from_str(body).unwrap();
-            for point in ["obtained_at", "expires_at"] {
+            for point in ["obtained_at", "obtained_uptime", "expires_at"] {
                 let at = stored["lifetime"][point].as_i64().unwrap();
-                stored["lifetime"][point] = (at - i64::try_from(by.as_millis()).unwrap()).into();
+                let before = at - i64::try_from(by.as_millis()).unwrap();
+                // A machine that has not been up for so long was restarted since.
+                let before = if point == "obtained_uptime" { before.max(0) } else { before };
+                stored["lifetime"][point] = before.into();
             }
             let body = stored.to_string();
             let magic = head.rsplit_once(' ').unwrap().0;
@@ -146,7 +149,7 @@ impl Sandbox {
     pub fn write_secret(&self, name: &str, content: &str) -> PathBuf {
         let path = self.write(name, content);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        self.secret_files.borrow_mut().push(path.clone());
+        self.secret_files.lock().unwrap().push(path.clone());
         path
     }
 
@@ -157,12 +160,12 @@ impl Sandbox {
 
     /// Names a secret that the cloud does not know of.
     pub fn keep_secret(&self, secret: &str) {
-        self.secrets.borrow_mut().push(secret.into());
+        self.secrets.lock().unwrap().push(secret.into());
     }
 
     /// A file that is meant to hold secrets.
     pub fn may_hold_secrets(&self, path: &Path) {
-        self.secret_files.borrow_mut().push(path.into());
+        self.secret_files.lock().unwrap().push(path.into());
     }
 
     /// The program with arguments, not started yet.
@@ -207,7 +210,7 @@ impl Sandbox {
     }
 
     fn assert_no_secret_in(&self, place: &str, text: &str) {
-        for secret in self.cloud.secrets().iter().chain(self.secrets.borrow().iter()) {
+        for secret in self.cloud.secrets().iter().chain(self.secrets.lock().unwrap().iter()) {
             assert!(!text.contains(secret.as_str()), "a secret is in {place}:\n{text}");
         }
     }
@@ -238,9 +241,11 @@ impl Drop for Sandbox {
 
 impl Sandbox {
     fn is_secret_file(&self, path: &Path) -> bool {
-        let is_entry =
-            path.starts_with(self.cache_folder()) && path.extension() == Some(OsStr::new("v1"));
-        is_entry || self.secret_files.borrow().iter().any(|secret| secret == path)
+        let is_unfinished =
+            path.file_name().unwrap().to_string_lossy().starts_with(".yc-id-token-");
+        let is_entry = path.starts_with(self.cache_folder())
+            && (is_unfinished || path.extension() == Some(OsStr::new("v1")));
+        is_entry || self.secret_files.lock().unwrap().iter().any(|secret| secret == path)
     }
 }
 

@@ -82,6 +82,7 @@ fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
     ] {
         let mut sandbox = Sandbox::new();
         let vault = FakeVault::start(&mut sandbox);
+        sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
         vault.script([Answer::Auth(json!({ "lease_duration": lease }))]);
         let run = |count| {
             printed(&sandbox, &[]);
@@ -93,6 +94,28 @@ fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
         sandbox.age("vault-token", Duration::from_secs(replaced - kept));
         run(2);
     }
+}
+
+#[test]
+fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
+    for command in [&["vault", "token"][..], &["vault", "token-helper", "get"]] {
+        let mut sandbox = Sandbox::new();
+        let vault = FakeVault::start(&mut sandbox);
+        let run = || sandbox.run(command).ok().trim().to_owned();
+        run();
+        sandbox.age("vault-token", Duration::from_secs(700));
+        assert_eq!(run(), token(1), "nobody waits");
+        eventually("there is another", || run() == token(2));
+        assert_eq!(vault.logins(), 2);
+    }
+    // A command is given one that lasts, and has no child that it does not know of.
+    let mut sandbox = Sandbox::new();
+    let vault = FakeVault::start(&mut sandbox);
+    sandbox.run(TOKEN).ok();
+    sandbox.age("vault-token", Duration::from_secs(700));
+    let command = ["vault", "exec", "--", "printenv", "VAULT_TOKEN"];
+    assert_eq!(sandbox.run(&command).ok(), format!("{}\n", token(2)));
+    assert_eq!(vault.asked(), ["login", "login"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod aws;
 mod aws_credential_process;
 mod aws_files;
 mod aws_web_identity;
+mod clock;
 mod documents;
 mod kubeconfig;
 mod kubectl;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
+use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::http::Reply;
 
@@ -82,7 +82,7 @@ pub(super) fn read(what: &str, reply: &Reply) -> Result<Credential<SessionKeys>>
         session_token: session_token.filter(|token| !token.expose().is_empty()),
         account_id,
     };
-    let server_now = reply.received_at.shifted(reply.clock_offset);
+    let server_now = reply.server_now();
     let expires_at = Timestamp::parse_rfc3339(&expiration)
         .filter(|expires_at| *expires_at > server_now)
         .ok_or_else(|| Error::WrongToken {
@@ -95,11 +95,7 @@ pub(super) fn read(what: &str, reply: &Reply) -> Result<Credential<SessionKeys>>
             ),
             hint: "check the clock of that server, and this machine's date".into(),
         })?;
-    let lifetime = Lifetime {
-        obtained_at: reply.received_at,
-        expires_at: expires_at.min(server_now.plus(LONGEST_LIFE)),
-        clock_offset: reply.clock_offset,
-    };
+    let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
     Ok(Credential { secret: keys, lifetime })
 }
 
@@ -136,8 +132,8 @@ mod tests {
 "#;
 
     fn read_at(now: &str, body: &str) -> Result<Credential<SessionKeys>> {
-        let received_at = Timestamp::parse_rfc3339(now).unwrap();
-        let reply = Reply { received_at, ..Reply::made_up(200, body) };
+        let received = Timestamp::parse_rfc3339(now).unwrap().into();
+        let reply = Reply { received, ..Reply::made_up(200, body) };
         read("keys", &reply)
     }
 

@@ -121,7 +121,7 @@ struct CredentialProcess<'a> {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let session = Session::open(context, &[&TABLE])?;
-        let Keys { credential, .. } = self.options.obtain(&session, context)?;
+        let Keys { credential, .. } = self.options.obtain(&session, context, LEAST_LIFE)?;
         let keys = &credential.secret;
         let answer = CredentialProcess {
             version: 1,
@@ -137,6 +137,11 @@ impl Args {
         document.push(b'\n');
         output.write(&document)
     }
+
+    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
+        let session = Session::open(context, &[&TABLE])?;
+        self.options.obtain(&session, context, LEAST_LIFE).map(drop)
+    }
 }
 
 /// Keys, and the region that was named on the way to them.
@@ -146,8 +151,13 @@ pub(super) struct Keys {
 }
 
 impl Options {
-    /// The keys of the role, from the cache or from STS.
-    pub(super) fn obtain(&self, session: &Session, context: Context<'_>) -> Result<Keys> {
+    /// The keys of the role, from the cache or from STS, for a consumer that must get `least_life`.
+    pub(super) fn obtain(
+        &self,
+        session: &Session,
+        context: Context<'_>,
+        least_life: Duration,
+    ) -> Result<Keys> {
         let settings = &session.settings;
         let role_arn = self.role_arn(settings);
         let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
@@ -157,7 +167,7 @@ impl Options {
         let wish =
             AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
         let is_short = role.duration <= LEAST_LIFE;
-        let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { LEAST_LIFE };
+        let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { least_life };
         let credential = session.obtain(&wish, least_life)?;
         Ok(Keys { credential, region: sts.named_region() })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
+use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::http::Reply;
 
@@ -102,7 +102,8 @@ pub(super) fn read(what: &str, reply: &Reply, is_wrapped: bool) -> Result<Creden
     if !is_token(token.token.expose()) {
         return Err(foreign());
     }
-    Ok(Credential { secret: token, lifetime: lifetime(life, reply) })
+    let lifetime = reply.lifetime(reply.server_now().plus(life_of(life)));
+    Ok(Credential { secret: token, lifetime })
 }
 
 fn text(text: String) -> Option<String> {
@@ -114,15 +115,10 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn lifetime(seconds: u64, reply: &Reply) -> Lifetime {
-    let life = match seconds {
+fn life_of(seconds: u64) -> Duration {
+    match seconds {
         0 => LIFE_WITHOUT_END,
         seconds => Duration::from_secs(seconds).min(LONGEST_LIFE),
-    };
-    Lifetime {
-        obtained_at: reply.received_at,
-        expires_at: reply.received_at.shifted(reply.clock_offset).plus(life),
-        clock_offset: reply.clock_offset,
     }
 }
 

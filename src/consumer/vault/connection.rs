@@ -127,9 +127,14 @@ impl Server {
         client.send(&request).await
     }
 
+    /// What [`Self::look_up`] gets, for messages.
+    pub(super) fn state(&self) -> String {
+        format!("the state of the Vault token at {}", self.name())
+    }
+
     /// What the server knows of a token, or that it knows none of it. This is a use of the token.
     pub(super) async fn look_up(&self, token: &VaultToken, http: &Http) -> Result<Option<State>> {
-        let what = format!("the state of the Vault token at {}", self.name());
+        let what = self.state();
         let reply = self.act(&what, "/v1/auth/token/lookup-self", Body::None, &token.token, http);
         let reply = reply.await?;
         match reply.status {

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use tracing::info;
 
@@ -16,6 +17,10 @@ use crate::session::Context;
 use super::super::exec::{become_command, not_run};
 use super::login::Sharing;
 use super::{Options, Vault, revoke};
+
+/// As much as there can be, half of a life: nothing renews what a command was given. And nothing is
+/// refreshed in the background, by a process that would become the command's child.
+const LEAST_LIFE: Duration = Duration::MAX;
 
 pub(super) fn run(
     options: &Options,
@@ -29,7 +34,7 @@ pub(super) fn run(
     if revoke {
         return run_and_revoke(&vault, command);
     }
-    let (credential, doubt) = vault.living_token()?;
+    let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
     if let Some(error) = doubt {
         info!("{error}; using the token of before");
     }
@@ -54,14 +59,14 @@ fn hand_over(vault: &Vault, token: &Secret, child: &mut Command) {
 
 /// The token is the command's own: to revoke one that is shared would pull it from under others.
 fn run_and_revoke(vault: &Vault, mut command: Command) -> Result<ExitCode> {
-    let credential = vault.obtain(Sharing::Own)?;
+    let credential = vault.obtain(Sharing::Own, LEAST_LIFE)?;
     let instead = "leave out `--revoke`; or let the role have `token_type=service`";
     revoke::check_revocable(vault, &credential, instead)?;
     let token = &credential.secret.token;
     hand_over(vault, token, &mut command);
     let ended = system::run(command);
     let http = vault.session.http().anew();
-    match (ended, broker::wait(vault.server.revoke(token, &http))) {
+    match (ended, broker::finish(vault.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
         // What the command has to say comes first.
         (ended, revoked) => {
@@ -87,7 +92,7 @@ mod system {
     /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
     /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
     pub(super) fn run(command: Command) -> Result<u8> {
-        broker::wait(async {
+        broker::finish(async {
             let shown = Command::new(command.get_program());
             let mut streams = Vec::new();
             for (kind, number, by_terminal) in [
@@ -96,6 +101,9 @@ mod system {
                 (SignalKind::hangup(), Signal::HUP, true),
                 (SignalKind::terminate(), Signal::TERM, false),
             ] {
+                if broker::is_ignored(number.as_raw()) {
+                    continue;
+                }
                 let stream = signal(kind);
                 let stream = stream.map_err(|error| {
                     Error::Internal(format!("cannot wait for signals: {error}"))

@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::broker;
+use crate::broker::Obtain as _;
 use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Setting, Table, unfit};
 
-use answer::VaultToken;
+use answer::{State, VaultToken};
 use connection::Server;
 use login::{Login, Sharing};
 
@@ -167,6 +167,19 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    /// Those that hand out a token that rests in the cache.
+    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
+        let hands_out = match &self.action {
+            Action::Token { .. } | Action::Login => true,
+            Action::TokenHelper { request } => request.hands_out(),
+            Action::ByName(request) => request.request().hands_out(),
+            Action::Exec { .. } | Action::Revoke | Action::Status | Action::InstallHelper(_) => {
+                false
+            }
+        };
+        if hands_out { Vault::open(&self.options, context)?.token().map(drop) } else { Ok(()) }
+    }
 }
 
 fn token(
@@ -177,7 +190,7 @@ fn token(
 ) -> Result<()> {
     let vault = Vault::open(options, context)?;
     let credential = match vault.wrap_ttl(wrap_ttl, context.env)? {
-        Some(life) => vault.obtain(Sharing::Wrapped(life))?,
+        Some(life) => vault.obtain(Sharing::Wrapped(life), LEAST_LIFE)?,
         None => vault.token()?,
     };
     let mut document = zeroize::Zeroizing::new(credential.secret.token.expose().to_owned());
@@ -222,44 +235,53 @@ impl Vault {
         })
     }
 
-    fn obtain(&self, sharing: Sharing) -> Result<Credential<VaultToken>> {
+    fn obtain(&self, sharing: Sharing, least_life: Duration) -> Result<Credential<VaultToken>> {
         let login = self.login(sharing)?;
-        let credential = self.session.obtain(&login, LEAST_LIFE)?;
+        let credential = self.session.obtain(&login, least_life)?;
         // Only now is it known what a tenth of its life is.
         let tenth = credential.lifetime.whole() / 10;
         if credential.lifetime.left(self.now()) < tenth {
-            return self.session.obtain(&login, LEAST_LIFE.max(tenth));
+            return self.session.obtain(&login, least_life.max(tenth));
         }
         Ok(credential)
     }
 
     /// The token, from the cache or by logging in.
     fn token(&self) -> Result<Credential<VaultToken>> {
-        self.obtain(Sharing::Shared)
+        self.obtain(Sharing::Shared, LEAST_LIFE)
     }
 
     /// The same, and not one that the server has forgotten: it has been revoked, or the server has been
     /// set up anew. A token for so many uses is not looked at, as that is a use.
     ///
     /// A server that cannot be asked now is no reason to doubt the token; that is told in `doubt`.
-    fn living_token(&self) -> Result<(Credential<VaultToken>, Option<Error>)> {
-        let credential = self.token()?;
+    fn living_token(
+        &self,
+        least_life: Duration,
+    ) -> Result<(Credential<VaultToken>, Option<Error>)> {
+        let credential = self.obtain(Sharing::Shared, least_life)?;
         let broker = self.session.broker();
         if broker.is_news(credential.lifetime.obtained_at) || credential.secret.num_uses > 0 {
             return Ok((credential, None));
         }
-        let http = self.session.http();
-        match broker::wait(self.server.look_up(&credential.secret, http)) {
+        match self.look_up(&credential.secret) {
             Ok(Some(_)) => Ok((credential, None)),
             Ok(None) => {
                 tracing::info!("the token in the cache is no longer known to the server");
                 let login = self.login(Sharing::Shared)?;
                 let refused = Some(&credential.secret);
-                let new = broker::wait(broker.miss(&login, LEAST_LIFE, refused))?;
+                let new = broker.wait(&login.what(), broker.miss(&login, least_life, refused))?;
                 Ok((new, None))
             }
             Err(error) => Ok((credential, Some(error))),
         }
+    }
+
+    /// What the server knows of a token, or that it knows none of it.
+    fn look_up(&self, token: &VaultToken) -> Result<Option<State>> {
+        let Self { server, session, .. } = self;
+        let what = server.state();
+        session.broker().wait(&what, server.look_up(token, session.http()))
     }
 
     /// The token that rests in the cache. Nobody is asked for one.
@@ -282,7 +304,7 @@ impl Vault {
         }
     }
 
-    fn now(&self) -> crate::clock::Timestamp {
+    fn now(&self) -> crate::clock::Moment {
         self.session.broker().clock().now()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::broker;
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Error, Result};
@@ -29,10 +28,9 @@ pub(super) fn status(
         return output.write(text.as_bytes());
     }
     let Some(credential) = vault.resting()? else { return Err(no_token(&vault)) };
-    let state = broker::wait(vault.server.look_up(&credential.secret, vault.session.http()))?;
-    let Some(state) = state else {
+    let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
-            what: format!("the state of the Vault token at {}", vault.server.name()),
+            what: vault.server.state(),
             code: crate::error::Code::ConsumerDenied,
             reason:
                 "the server knows no such token: it has been revoked, or the server was set up anew"
@@ -65,7 +63,7 @@ pub(super) fn describe(
     let role = token.role.clone().or_else(|| vault.role.clone());
     shown.extend(role.map(|role| ("role", role)));
     shown.push(("policies", token.policies.join(", ")));
-    shown.push(("ttl", life(ttl, vault.now())));
+    shown.push(("ttl", life(ttl, vault.now().at)));
     if token.num_uses > 0 {
         shown.push(("uses", format!("{}, so it is not kept", token.num_uses)));
     }

@@ -18,7 +18,9 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
     check_revocable(&vault, &credential, instead)?;
     let token = &credential.secret.token;
-    let was_known = broker::wait(vault.server.revoke(token, vault.session.http()))?;
+    let http = vault.session.http();
+    // Half a revocation would leave nobody to tell whether it was one.
+    let was_known = broker::finish(vault.server.revoke(token, http))?;
     forget(&vault)?;
     // The CLI would go on using it.
     let stored = store::remove_if_stored(token, context.env)?;

@@ -14,7 +14,7 @@ use crate::session::Context;
 use crate::settings::Locations;
 
 use super::cli_config::CliConfig;
-use super::{Options, Vault, install, report, token_helper};
+use super::{LEAST_LIFE, Options, Vault, install, report, token_helper};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
 const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
@@ -29,7 +29,7 @@ pub(super) fn login(
 ) -> Result<()> {
     let env = context.env;
     let vault = Vault::open(options, context)?;
-    let (credential, doubt) = vault.living_token()?;
+    let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
     if let Some(error) = doubt {
         return Err(error);
     }

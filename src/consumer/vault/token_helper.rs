@@ -67,6 +67,10 @@ struct Override(#[serde(serialize_with = "exposed")] Secret);
 impl Restable for Override {}
 
 impl Request {
+    pub(super) const fn hands_out(self) -> bool {
+        matches!(self, Self::Get)
+    }
+
     pub(super) fn run(
         self,
         options: &Options,
@@ -118,8 +122,8 @@ fn store(vault: &Vault, env: &Env) -> Result<()> {
     }
     let now = vault.now();
     // How long it lives is for its server to say, and asking could be one use too many.
-    let expires_at = now.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
-    let lifetime = Lifetime { obtained_at: now, expires_at, clock_offset: Offset::default() };
+    let expires_at = now.at.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
+    let lifetime = Lifetime::new(now, expires_at, Offset::default());
     let credential = Credential { secret: Override(Secret::new(token.to_owned())), lifetime };
     let kept = cache.put(&key(vault, &address_of_cli(vault, env)?), &credential);
     kept.map_err(|error| Error::Cache(format!("the token is not kept: {}", plain(&error))))

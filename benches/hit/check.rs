@@ -1,0 +1,48 @@
+//! The gate: what can be counted and does not depend on the machine may not grow unnoticed.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::CONSUMERS;
+use crate::counts::{instructions, system_calls};
+use crate::place::Place;
+use crate::table::thousands;
+
+/// Instructions of a hit, a little above what they are. Whoever needs more says why, and raises them.
+const INSTRUCTIONS: u64 = 620_000;
+
+/// The same in a crowd, where a hundred kilobytes of configuration are looked through.
+const INSTRUCTIONS_IN_A_CROWD: u64 = 1_200_000;
+
+const SYSTEM_CALLS: usize = 55;
+
+pub(crate) fn check(program: &Path) -> ExitCode {
+    let place = Place::new(program);
+    let mut exceeded = false;
+    let mut judge = |what: String, figure: u64, limit: u64| {
+        let verdict = if figure <= limit { "ok" } else { "TOO MUCH" };
+        exceeded |= figure > limit;
+        println!("{what}: {} of {}, {verdict}", thousands(figure), thousands(limit));
+    };
+    let bytes = std::fs::metadata(&place.program).unwrap().len();
+    judge("bytes of the binary".into(), bytes, 6_000_000);
+    for consumer in CONSUMERS {
+        place.fill_cache(consumer);
+    }
+    for (place_is, limit) in [("", INSTRUCTIONS), (" in a crowd", INSTRUCTIONS_IN_A_CROWD)] {
+        for consumer in CONSUMERS {
+            let figure = instructions(&place, consumer).unwrap();
+            judge(format!("instructions of a hit of `{consumer}`{place_is}"), figure, limit);
+            let calls = system_calls(&place, consumer).unwrap();
+            let what = format!("system calls of a hit of `{consumer}`{place_is}");
+            judge(what, calls.all as u64, SYSTEM_CALLS as u64);
+            judge(
+                "… that make a process or a socket".into(),
+                (calls.processes + calls.sockets) as u64,
+                0,
+            );
+        }
+        place.crowd();
+    }
+    if exceeded { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,78 @@
+//! What ends a run that waits: a signal, or the end of the program that waits for it.
+//!
+//! kubectl and Terraform, when they are killed, leave their helper alone with its request. Nobody will
+//! read the answer; so the helper ends too, with all that it has begun put away.
+
+use crate::error::Error;
+
+/// Completes when this run is to end, with the error that says why. `what` is what it was getting.
+#[cfg(unix)]
+pub(super) async fn interruption(what: &str, watches_parent: bool) -> Error {
+    unix::interruption(what, watches_parent).await
+}
+
+/// On Windows a console ends its programs by itself.
+#[cfg(windows)]
+pub(super) async fn interruption(_: &str, _: bool) -> Error {
+    std::future::pending().await
+}
+
+#[cfg(unix)]
+pub use unix::is_ignored;
+
+#[cfg(unix)]
+mod unix {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getppid};
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::mpsc;
+    use tokio::time::{MissedTickBehavior, interval};
+
+    use super::Error;
+
+    /// A tenth of a second is soon enough, and costs nothing.
+    const LOOK: Duration = Duration::from_millis(100);
+
+    const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
+
+    pub(super) async fn interruption(what: &str, watches_parent: bool) -> Error {
+        let (sender, mut caught) = mpsc::channel(1);
+        for number in SIGNALS.map(Signal::as_raw) {
+            if is_ignored(number) {
+                continue;
+            }
+            let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                stream.recv().await;
+                let _ = sender.send(number).await;
+            });
+        }
+        let parent = getppid();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(signal) = caught.recv() => {
+                    return Error::Interrupted { what: what.into(), signal };
+                }
+                _ = looks.tick(), if watches_parent => {
+                    if getppid() != parent {
+                        return Error::Interrupted { what: what.into(), signal: Signal::HUP.as_raw() };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether this process has been started to ignore a signal (proc(5), `SigIgn`), as `nohup`, and a
+    /// shell that runs us in the background, want it.
+    #[must_use]
+    pub fn is_ignored(number: i32) -> bool {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        mask & (1 << (number - 1)) != 0
+    }
+}

@@ -1,0 +1,108 @@
+//! The refresh in the background: past the soft point a credential is handed out at once, and one
+//! detached process obtains the next.
+//!
+//! It is this program again, with the same command line behind the word `refresh`: it obtains what
+//! that command would hand out, and hands it to nobody.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{Command, Stdio};
+
+use tracing::debug;
+
+use crate::env;
+
+/// The word that makes a command line one that only refreshes.
+pub const REFRESH: &str = "refresh";
+
+const PROXY: &str = "--proxy";
+
+/// How this run would be started again.
+#[derive(Clone, Debug, Default)]
+pub struct Rerun {
+    arguments: Vec<OsString>,
+    proxy: Option<OsString>,
+}
+
+impl Rerun {
+    /// This run's command line, without the program's name.
+    ///
+    /// Security: a proxy's address can hold a password. Whoever wrote it into a command line has shown
+    /// it; we do not do so again, and let the environment carry it.
+    #[must_use]
+    pub fn of(arguments: &[OsString]) -> Self {
+        let mut rerun = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let joined = argument.to_str().and_then(|text| text.strip_prefix("--proxy="));
+            if argument == PROXY {
+                rerun.proxy = rest.next().cloned();
+            } else if let Some(value) = joined {
+                rerun.proxy = Some(value.into());
+            } else {
+                rerun.arguments.push(argument.clone());
+            }
+        }
+        rerun
+    }
+
+    /// Starts the process that refreshes, and forgets it. That it cannot be started is no failure of
+    /// this run, which has a valid credential.
+    pub(super) fn start(&self) {
+        if let Err(error) = self.command().and_then(|mut command| command.spawn()) {
+            debug!(%error, "cannot start the refresh in the background");
+        } else {
+            debug!("refreshing in the background");
+        }
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(OsStr::new(REFRESH)).args(&self.arguments);
+        if let Some(proxy) = &self.proxy {
+            command.env(env::PROXY.name, proxy);
+        }
+        // Whoever reads our output waits for its end, which must not be that of the refresh.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        detach(&mut command);
+        Ok(command)
+    }
+}
+
+/// The process makes a session of its own as its first act: see [`begin_session`].
+#[cfg(unix)]
+fn detach(_: &mut Command) {}
+
+#[cfg(windows)]
+fn detach(command: &mut Command) {
+    use std::os::windows::process::CommandExt;
+    // winbase.h: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
+    command.creation_flags(0x0000_0008 | 0x0000_0200);
+}
+
+/// Leaves the session, and so the terminal and the process group, of the run that started this one.
+pub fn begin_session() {
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_in_no_command_line_of_ours() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let proxy = "http://me:hunter2@proxy.example";
+        for arguments in [
+            words(&["token", "--proxy", proxy, "--audience", "k8s"]),
+            words(&["token", &format!("--proxy={proxy}"), "--audience", "k8s"]),
+        ] {
+            let command = Rerun::of(&arguments).command().unwrap();
+            let given: Vec<_> = command.get_args().collect();
+            assert_eq!(given, ["refresh", "token", "--audience", "k8s"]);
+            let variables: Vec<_> = command.get_envs().collect();
+            assert_eq!(variables, [("YC_ID_TOKEN_PROXY".as_ref(), Some(proxy.as_ref()))]);
+        }
+    }
+}

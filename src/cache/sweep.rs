@@ -1,0 +1,174 @@
+//! Sweeping: whoever misses removes some of what nobody will use again. It is bounded, however large
+//! the folder has become: a look at every name, and into a few of the files.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tracing::debug;
+
+use super::entry;
+use super::file::{ENTRY_LIMIT, is_entry};
+use crate::clock::Timestamp;
+use crate::private_file;
+
+/// A folder with more names than this is looked at in part.
+const NAMES: usize = 20_000;
+
+/// Files that are looked into.
+const LOOKS: usize = 64;
+
+/// What has rested for so long is either of use or a remnant.
+const REST: Duration = Duration::from_secs(24 * 3600);
+
+/// What another version of the program has left may be of use to it for longer.
+const REST_OF_OTHERS: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A temporary file is renamed in a moment, or never.
+const REST_OF_UNFINISHED: Duration = Duration::from_secs(3600);
+
+/// Sweeps a folder.
+pub(super) fn sweep(folder: &Path, now: Timestamp) {
+    let paths = private_file::list(folder, NAMES);
+    // Not always at the beginning, so that every file has its turn.
+    let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(LOOKS);
+    let turn = (0..paths.len().min(LOOKS)).map(|step| begin.wrapping_add(step) % paths.len());
+    for path in turn.map(|at| &paths[at]) {
+        if is_remnant(path, now) && std::fs::remove_file(path).is_ok() {
+            debug!(path = %path.display(), "swept");
+        }
+    }
+}
+
+fn is_remnant(path: &Path, now: Timestamp) -> bool {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
+    if !metadata.is_file() {
+        return false;
+    }
+    let rests = |rest: Duration| {
+        let age = |at: SystemTime| now.since(Timestamp::of(at));
+        metadata.modified().is_ok_and(|at| age(at) > rest)
+    };
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    match path.extension().and_then(OsStr::to_str) {
+        _ if name.starts_with(private_file::TEMPORARY) => rests(REST_OF_UNFINISHED),
+        Some("failure") => rests(REST),
+        Some("lock") => rests(REST) && is_abandoned(path),
+        Some(extension) if extension == entry::EXTENSION => rests(REST) && has_expired(path, now),
+        Some(extension) if is_entry(extension) => rests(REST_OF_OTHERS),
+        // Not ours.
+        _ => false,
+    }
+}
+
+/// What cannot be read is of no use either.
+fn has_expired(path: &Path, now: Timestamp) -> bool {
+    let content = private_file::read_own(path, ENTRY_LIMIT).ok();
+    let lifetime = content.and_then(|content| entry::lifetime(&content));
+    lifetime.is_none_or(|lifetime| lifetime.expires_at_here() < now)
+}
+
+/// A lock is not taken away from anyone who holds it. If someone opens it just now to wait for it, two
+/// will be in flight at once, which is a request too many and no more.
+fn is_abandoned(path: &Path) -> bool {
+    let has_entry = path.with_extension(entry::EXTENSION).exists();
+    !has_entry && private_file::open_lock(path).is_ok_and(|lock| lock.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::cache::{Cache, FileCache, Key};
+    use crate::clock::Offset;
+    use crate::credential::{Credential, IdToken, Lifetime, Secret};
+
+    const HOUR: u64 = 3600;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn file(&self, name: &str, hours_old: u64) -> PathBuf {
+            let path = self.0.path().join(name);
+            private_file::write(&path, b"content").unwrap();
+            self.touch(&path, hours_old);
+            path
+        }
+
+        fn entry(&self, audience: &str, hours_old: u64, life: u64) -> PathBuf {
+            let cache = Cache::File(FileCache::new(self.0.path().into(), None));
+            let key = Key::of("id-token").with("audience", audience).build();
+            let begin = now().minus(Duration::from_secs(hours_old * HOUR));
+            let expires_at = begin.plus(Duration::from_secs(life * HOUR));
+            let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
+            let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
+            cache.put(&key, &Credential { secret, lifetime }).unwrap();
+            let path = self.0.path().join(key.name()).with_extension(entry::EXTENSION);
+            self.touch(&path, hours_old);
+            path
+        }
+
+        fn touch(&self, path: &Path, hours_old: u64) {
+            assert!(path.starts_with(self.0.path()));
+            let at = SystemTime::UNIX_EPOCH
+                + Duration::from_secs(u64::try_from(now().unix_seconds()).unwrap())
+                - Duration::from_secs(hours_old * HOUR);
+            private_file::open_lock(path).unwrap().set_modified(at).unwrap();
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000)
+    }
+
+    #[test]
+    fn what_nobody_will_use_again_goes_and_the_rest_stays() {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        let remnants = [
+            folder.entry("expired", 30, 1),
+            folder.file(&format!("corrupt.{}", entry::EXTENSION), 30),
+            folder.file("id-token-x.v1.failure", 30),
+            folder.file("id-token-x.lock", 30),
+            folder.file(".yc-id-token-Ab3dEf", 2),
+            folder.file("id-token-x.v0", 31 * 24),
+        ];
+        let held = folder.file("held.lock", 30);
+        let lock = File::open(&held).unwrap();
+        lock.lock().unwrap();
+        let alive = folder.entry("long", 30, 32 * 24);
+        let kept = [
+            alive.with_extension("lock"),
+            folder.entry("just-expired", 2, 1),
+            folder.file("id-token-y.v1.failure", 1),
+            folder.file("id-token-y.lock", 1),
+            folder.file(".yc-id-token-Ab3dEg", 0),
+            folder.file("id-token-y.v2", 30),
+            folder.file("somebody's file", 100 * 24),
+            alive,
+            held,
+        ];
+        folder.touch(&kept[0], 30);
+        sweep(folder.0.path(), now());
+        assert_eq!(remnants.iter().find(|path| path.exists()), None, "swept");
+        assert_eq!(kept.iter().find(|path| !path.exists()), None, "kept");
+    }
+
+    #[test]
+    fn of_a_large_folder_every_file_has_its_turn_and_no_sweep_takes_more_than_its_share() {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        for number in 0..300 {
+            folder.file(&format!("id-token-{number}.v1.failure"), 30);
+        }
+        let count = || fs::read_dir(folder.0.path()).unwrap().count();
+        let mut seconds = 0;
+        while count() > 0 {
+            let before = count();
+            sweep(folder.0.path(), now().plus(Duration::from_secs(seconds)));
+            assert!(before - count() <= LOOKS, "{before}");
+            seconds += 1;
+            assert!(seconds < 20, "{} are left", count());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A run that waits ends when it is told to, or when nobody waits for it any more, and leaves nothing
+//! in the way of the next.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::sandbox::{PROGRAM, Sandbox, eventually};
+
+const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn send(signal: &str, pid: u32) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(status.success(), "kill {signal} {pid}");
+}
+
+/// Nothing is left of a run but what every run leaves.
+#[track_caller]
+fn assert_nothing_in_the_way(sandbox: &Sandbox) {
+    for entry in fs::read_dir(sandbox.cache_folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        assert!(matches!(extension, Some("lock" | "v1" | "failure")), "{}", path.display());
+    }
+    sandbox.cloud.always(Route::TokenExchange, None);
+    let impatient: Vec<&str> = TOKEN.iter().chain(&["--timeout=10s"]).copied().collect();
+    sandbox.run(&impatient).ok();
+}
+
+#[test]
+fn each_signal_ends_a_run_that_waits_for_a_server() {
+    for (signal, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
+        let sandbox = Sandbox::new();
+        sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+        let child = start(sandbox.command(TOKEN));
+        eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+        send(signal, child.id());
+        let outcome = sandbox.outcome(child);
+        assert_eq!(outcome.status.code(), Some(128 + number), "{signal}: {outcome:?}");
+        let (message, _) = outcome.fails(128 + number, "E_INTERRUPTED");
+        assert_eq!(
+            message,
+            "interrupted while getting an ID token for audience `https://k8s.example`"
+        );
+        assert_nothing_in_the_way(&sandbox);
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_another_run_ends_too() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
+    let leader = start(sandbox.command(TOKEN));
+    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    let follower = start(sandbox.command(TOKEN));
+    let mut log = String::new();
+    eventually("the follower has started", || {
+        log = sandbox.log();
+        log.matches("identity: ").count() == 2
+    });
+    // It may not have come to wait yet, and then it ends as any process does.
+    send("-TERM", follower.id());
+    let outcome = sandbox.outcome(follower);
+    assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{outcome:?}");
+    send("-TERM", leader.id());
+    sandbox.outcome(leader).fails(128 + 15, "E_INTERRUPTED");
+    assert_nothing_in_the_way(&sandbox);
+}
+
+#[test]
+fn a_run_whose_parent_is_killed_ends_as_well() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    // The shell is killed without a chance to tell anyone.
+    let mut command = sandbox.other_command("/bin/sh");
+    command.args(["-c", &format!("{PROGRAM} token --audience=k8s & echo $!; wait")]);
+    let mut shell = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(shell.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    let process = format!("/proc/{}/stat", line.trim());
+    let is_gone = || fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z "));
+    eventually("the orphan ends", is_gone);
+    assert_nothing_in_the_way(&sandbox);
+}
+
+#[test]
+fn a_signal_that_was_to_be_ignored_is_ignored() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.delay(Route::TokenExchange, std::time::Duration::from_millis(500));
+    // As `nohup` does it.
+    let mut command = sandbox.other_command("/bin/sh");
+    command.args(["-c", &format!("trap '' HUP; exec {PROGRAM} token --audience=k8s")]);
+    let child = start(command);
+    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    send("-HUP", child.id());
+    sandbox.outcome(child).ok();
+}

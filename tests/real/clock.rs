@@ -1,0 +1,68 @@
+//! A clock that is wrong, or is set while credentials rest in the cache: no dead token is handed out,
+//! and each change costs one fetch at most.
+//!
+//! libfaketime sets the clock that the program reads; how long the machine has been up stays true.
+
+use std::time::Duration;
+
+use yc_id_token::emulator::Route;
+
+use super::peer;
+use crate::sandbox::{Sandbox, claims};
+
+const TOKEN: &[&str] = &["token", "--audience=k8s"];
+
+/// Runs the program by a clock that is set ahead, or behind, by so much.
+fn token_at(sandbox: &Sandbox, shift: &str) -> String {
+    let mut command = sandbox.command(TOKEN);
+    command.env("LD_PRELOAD", peer("libfaketime.so.1")).env("FAKETIME", shift);
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    sandbox.finish(command).ok()
+}
+
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
+    sandbox
+}
+
+#[test]
+fn a_jump_of_hours_in_either_direction_costs_one_fetch() {
+    let sandbox = sandbox();
+    let fetches = || sandbox.cloud.count(Route::TokenExchange);
+    for (number, shift) in ["+0", "+3h", "+0", "-3h", "+0", "-10d", "+365d"].into_iter().enumerate()
+    {
+        let first = token_at(&sandbox, shift);
+        assert_eq!(fetches(), number + 1, "the clock is at {shift}");
+        for _ in 0..3 {
+            assert_eq!(token_at(&sandbox, shift), first);
+        }
+        assert_eq!(fetches(), number + 1, "and stays there");
+        let expires_at = claims(first.trim())["exp"].as_i64().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert!(expires_at - 300 > i64::try_from(now.as_secs()).unwrap(), "it is alive");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_less_than_a_tokens_age_does_not_make_it_younger() {
+    let sandbox = sandbox();
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let old = token_at(&sandbox, "+0");
+    sandbox.age("id-token", minutes(50));
+    assert_eq!(token_at(&sandbox, "-30m"), old, "ten minutes are left, by either account");
+    sandbox.age("id-token", minutes(6));
+    assert_ne!(token_at(&sandbox, "-30m"), old, "it is 56 minutes old, whatever the clock says");
+}
+
+#[test]
+fn a_machine_that_slept_wakes_with_a_new_token() {
+    let sandbox = sandbox();
+    let old = token_at(&sandbox, "+0");
+    // While it slept, the clock and the uptime went on; so they did if it was only one of them.
+    sandbox.age("id-token", Duration::from_secs(8 * 3600));
+    let new = token_at(&sandbox, "+0");
+    assert_ne!(new, old);
+    assert_eq!(token_at(&sandbox, "+0"), new);
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2);
+}

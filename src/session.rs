@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::broker::{Broker, Obtain, Purpose};
-use crate::cache::{Cache, Digest, FileCache};
+use crate::cache::{Cache, FileCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
@@ -109,12 +109,6 @@ impl Session {
     #[must_use]
     pub const fn http(&self) -> &Http {
         &self.source.http
-    }
-
-    /// Lets failures be remembered for these settings of a consumer's own too: whoever corrects one of
-    /// them wants to see whether it helped.
-    pub fn distinguish(&mut self, settings: Digest) {
-        self.broker.distinguish(settings);
     }
 
     /// A credential that lives for `least_life` yet.

@@ -46,6 +46,12 @@ pub trait Obtain {
         true
     }
 
+    /// Settings of its own that decide how it is obtained, and not what it is: whoever corrects one of them
+    /// wants to see whether it helped, and not a failure of before.
+    fn ways(&self) -> String {
+        String::new()
+    }
+
     /// Obtains it from its server. It has been checked: it is what was asked for, and alive.
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
@@ -87,12 +93,6 @@ impl Broker {
     ) -> Self {
         let started = clock.now().at;
         Self { clock, cache, deadline, purpose, force_refresh, settings, started }
-    }
-
-    /// Lets failures be remembered for these settings of a consumer's own too.
-    pub fn distinguish(&mut self, settings: Digest) {
-        let both = self.settings.to_hex() + &settings.to_hex();
-        self.settings = Digest::of(both.as_bytes());
     }
 
     /// Where credentials rest.
@@ -187,7 +187,11 @@ impl Broker {
             return wanted.fetch(self).await;
         }
         let key = wanted.key();
-        let attempt = Attempt { broker: self, key: &key, least_life, refused };
+        let settings = match wanted.ways() {
+            ways if ways.is_empty() => self.settings,
+            ways => Digest::of((self.settings.to_hex() + &ways).as_bytes()),
+        };
+        let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
         let mut pause = Pause::new();
         loop {
@@ -229,7 +233,7 @@ impl Broker {
                 Ok(credential)
             }
             Err(error) => {
-                memo::remember(&self.cache, &key, &error, self.settings, self.clock.now().at);
+                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at);
                 attempt.fall_back(error)
             }
         }
@@ -258,6 +262,7 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 struct Attempt<'a, T> {
     broker: &'a Broker,
     key: &'a Key,
+    settings: Digest,
     least_life: Duration,
     refused: Option<&'a T>,
 }
@@ -272,7 +277,7 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
                 return Some(Ok(credential));
             }
         }
-        let memo = memo::recall(&self.broker.cache, self.key, self.broker.settings)?;
+        let memo = memo::recall(&self.broker.cache, self.key, self.settings)?;
         let now = self.broker.clock.now().at;
         let can_do_without =
             || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();

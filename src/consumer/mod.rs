@@ -3,6 +3,7 @@
 //!
 //! To add one, write its file and name it in the list below.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -26,12 +27,14 @@ macro_rules! consumers {
         pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
 
         impl Consumer {
-            /// The command line of one consumer, without those of the others.
-            pub(crate) fn command_line(name: &str) -> Option<clap::Command> {
+            /// The command line of one consumer, without those of the others, as far as these arguments
+            /// need it.
+            pub(crate) fn command_line(name: &str, arguments: &[OsString]) -> Option<clap::Command> {
                 match name {
                     $(stringify!($module) => {
-                        let command = clap::Command::new(stringify!($module));
-                        Some(<$module::Args as clap::Args>::augment_args(command))
+                        let name = stringify!($module);
+                        let command = <$module::Args as clap::Args>::augment_args(clap::Command::new(name));
+                        Some(narrowed(name, command, arguments))
                     })+
                     _ => None,
                 }
@@ -48,6 +51,27 @@ macro_rules! consumers {
             }
         }
     };
+}
+
+/// What a program by the name of a command is to run, if its first argument is this one.
+pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
+    let mut words = vec![command.into()];
+    // The `vault` CLI can be told the path of its token helper and nothing else.
+    if command == vault::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
+        words.push("token-helper".into());
+    }
+    words
+}
+
+/// A command with one of its own commands, the one that is named: to tell each of ten of every option that
+/// holds for all takes longer than the rest of a cache hit.
+fn narrowed(name: &'static str, command: clap::Command, arguments: &[OsString]) -> clap::Command {
+    match arguments.iter().find_map(|word| command.find_subcommand(word)) {
+        Some(named) => clap::Command::new(name)
+            .args(command.get_arguments().cloned())
+            .subcommand(named.clone()),
+        None => command,
+    }
 }
 
 /// How a run ends that did not fail: most with success, one that runs a command as that does.

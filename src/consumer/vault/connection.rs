@@ -7,7 +7,6 @@
 
 use std::path::PathBuf;
 
-use crate::cache::Digest;
 use crate::credential::Secret;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
@@ -93,9 +92,9 @@ impl Server {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
     }
 
-    /// All that decides how it is reached. A failure under other settings says nothing.
-    pub(super) fn fingerprint(&self) -> Digest {
-        Digest::of(format!("{:?} {:?}", self.endpoint, self.reach).as_bytes())
+    /// All that decides how it is reached.
+    pub(super) fn ways(&self) -> String {
+        format!("{:?}", self.reach)
     }
 
     /// How it is called in messages.

@@ -68,6 +68,10 @@ impl Obtain for Login<'_> {
         matches!(self.sharing, Sharing::Shared)
     }
 
+    fn ways(&self) -> String {
+        self.server.ways()
+    }
+
     /// Of a token for so many uses, each who takes it from the cache has a use less.
     fn keeps(&self, credential: &Credential<VaultToken>) -> bool {
         credential.secret.num_uses == 0

@@ -30,6 +30,7 @@ use crate::settings::{Field, Form, Setting, Table, unfit};
 use answer::{State, VaultToken};
 use connection::Server;
 use login::{Login, Sharing};
+pub(super) use token_helper::is_request;
 
 pub(super) const TABLE: Table = Table {
     name: "vault",
@@ -103,14 +104,12 @@ enum Action {
     Status,
     /// Do what the `vault` and `bao` CLIs ask of a token helper
     TokenHelper {
-        #[command(subcommand)]
+        /// get: print the token, without a newline; store: keep the one on standard input, and hand it out from now on; erase: remove what is kept
+        #[arg(value_name = "REQUEST", value_parser = token_helper::parse_request)]
         request: token_helper::Request,
     },
     /// Make this program the token helper of the `vault` and `bao` CLIs
     InstallHelper(install::Args),
-    /// As the token helper, by the name yc-id-token-vault
-    #[command(flatten)]
-    ByName(token_helper::RequestByName),
 }
 
 /// Which server, and who we are there.
@@ -163,7 +162,6 @@ impl Args {
             Action::Status => report::status(options, context, output)?,
             Action::TokenHelper { request } => request.run(options, context, output)?,
             Action::InstallHelper(arguments) => arguments.run(context.env, output)?,
-            Action::ByName(request) => request.request().run(options, context, output)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -173,7 +171,6 @@ impl Args {
         let hands_out = match &self.action {
             Action::Token { .. } | Action::Login => true,
             Action::TokenHelper { request } => request.hands_out(),
-            Action::ByName(request) => request.request().hands_out(),
             Action::Exec { .. } | Action::Revoke | Action::Status | Action::InstallHelper(_) => {
                 false
             }
@@ -209,7 +206,7 @@ struct Vault {
 
 impl Vault {
     fn open(options: &Options, context: Context<'_>) -> Result<Self> {
-        let mut session = Session::open(context, &[&TABLE])?;
+        let session = Session::open(context, &[&TABLE])?;
         let settings = &session.settings;
         let server = Server::read(options, settings, context.env)?;
         let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
@@ -220,7 +217,6 @@ impl Vault {
         let role = own("role", options.role.as_ref(), "--role").map(|role| role.value);
         let audience =
             super::audience(settings, &TABLE).unwrap_or_else(|| server.audience().to_owned());
-        session.distinguish(server.fingerprint());
         Ok(Self { session, server, mount, role, audience })
     }
 

@@ -41,6 +41,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 enum Command {
     #[command(flatten)]
     Consumer(Consumer),
@@ -63,7 +64,8 @@ pub enum Invocation {
 /// `yc-id-token-kubectl` is `yc-id-token kubectl`.
 pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
-        arguments.insert(1, command.into());
+        let words = consumer::words_of(&command, arguments.get(1));
+        arguments.splice(1..1, words);
     }
     let refresh = arguments.get(1).is_some_and(|word| word == REFRESH);
     if refresh {
@@ -88,7 +90,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 /// longer than to answer from the cache. What is understood so means the same to the whole program;
 /// what is not, and help, is left to that.
 fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
-    let named = |argument: &OsString| Consumer::command_line(argument.to_str()?);
+    let named = |argument: &OsString| Consumer::command_line(argument.to_str()?, arguments);
     let consumer = arguments.iter().skip(1).find_map(named)?;
     let program = Flags::augment_args(clap::Command::new(NAME)).subcommand(consumer);
     let matches = program.try_get_matches_from(arguments).ok()?;
@@ -220,6 +222,17 @@ mod tests {
         };
         assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn a_link_named_after_vault_is_a_token_helper_and_the_command_too() {
+        let words = |words: &[&str]| match parse_words(words) {
+            Ok(Invocation::Run(cli)) => cli.arguments,
+            other => panic!("not run: {other:?}"),
+        };
+        let helper = "/opt/bin/yc-id-token-vault";
+        assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", "get"]);
+        assert_eq!(words(&[helper, "token", "--role=r"]), ["vault", "token", "--role=r"]);
     }
 
     #[test]

@@ -88,6 +88,30 @@ variables! {
     AWS_STS_DUAL_STACK = "YC_ID_TOKEN_AWS_STS_DUAL_STACK";
     /// `aws`: `true`: the region's FIPS STS
     AWS_STS_FIPS = "YC_ID_TOKEN_AWS_STS_FIPS";
+    /// `vault`: audience of the ID token for Vault
+    VAULT_AUDIENCE = "YC_ID_TOKEN_VAULT_AUDIENCE";
+    /// `vault`: address of the server
+    VAULT_ADDRESS = "YC_ID_TOKEN_VAULT_ADDRESS";
+    /// `vault`: namespace
+    VAULT_NAMESPACE = "YC_ID_TOKEN_VAULT_NAMESPACE";
+    /// `vault`: path that the JWT auth method is mounted at
+    VAULT_MOUNT = "YC_ID_TOKEN_VAULT_MOUNT";
+    /// `vault`: role to log in with
+    VAULT_ROLE = "YC_ID_TOKEN_VAULT_ROLE";
+    /// `vault`: PEM file of the server's certificate authority
+    VAULT_CA_CERT = "YC_ID_TOKEN_VAULT_CA_CERT";
+    /// `vault`: the server's certificate authority itself, as PEM
+    VAULT_CA_BYTES = "YC_ID_TOKEN_VAULT_CA_BYTES";
+    /// `vault`: folder of PEM files of certificate authorities
+    VAULT_CA_PATH = "YC_ID_TOKEN_VAULT_CA_PATH";
+    /// `vault`: PEM file of the certificate that we show
+    VAULT_CLIENT_CERT = "YC_ID_TOKEN_VAULT_CLIENT_CERT";
+    /// `vault`: PEM file of that certificate's private key
+    VAULT_CLIENT_KEY = "YC_ID_TOKEN_VAULT_CLIENT_KEY";
+    /// `vault`: name that the server's certificate must be for
+    VAULT_TLS_SERVER_NAME = "YC_ID_TOKEN_VAULT_TLS_SERVER_NAME";
+    /// `vault token`: life of the wrapping token that stands for the Vault token
+    VAULT_WRAP_TTL = "YC_ID_TOKEN_VAULT_WRAP_TTL";
     /// `exec`: `true`: the keys of an AWS role
     EXEC_AWS = "YC_ID_TOKEN_EXEC_AWS";
     /// AWS's own: region
@@ -110,6 +134,70 @@ variables! {
     AWS_USE_FIPS_ENDPOINT = "AWS_USE_FIPS_ENDPOINT";
     /// AWS's own: `true`: dual-stack endpoints
     AWS_USE_DUALSTACK_ENDPOINT = "AWS_USE_DUALSTACK_ENDPOINT";
+    /// OpenBao's own: address of the server
+    BAO_OWN_ADDR = "BAO_ADDR";
+    /// Vault's own: address of the server
+    VAULT_OWN_ADDR = "VAULT_ADDR";
+    /// OpenBao's own: address of an agent that stands before the server
+    BAO_OWN_AGENT_ADDR = "BAO_AGENT_ADDR";
+    /// Vault's own: address of an agent that stands before the server
+    VAULT_OWN_AGENT_ADDR = "VAULT_AGENT_ADDR";
+    /// OpenBao's own: namespace
+    BAO_OWN_NAMESPACE = "BAO_NAMESPACE";
+    /// Vault's own: namespace
+    VAULT_OWN_NAMESPACE = "VAULT_NAMESPACE";
+    /// OpenBao's own: PEM file of the server's certificate authority
+    BAO_OWN_CACERT = "BAO_CACERT";
+    /// Vault's own: PEM file of the server's certificate authority
+    VAULT_OWN_CACERT = "VAULT_CACERT";
+    /// OpenBao's own: the server's certificate authority itself, as PEM
+    BAO_OWN_CACERT_BYTES = "BAO_CACERT_BYTES";
+    /// Vault's own: the server's certificate authority itself, as PEM
+    VAULT_OWN_CACERT_BYTES = "VAULT_CACERT_BYTES";
+    /// OpenBao's own: folder of certificate authorities
+    BAO_OWN_CAPATH = "BAO_CAPATH";
+    /// Vault's own: folder of certificate authorities
+    VAULT_OWN_CAPATH = "VAULT_CAPATH";
+    /// OpenBao's own: certificate that the client shows
+    BAO_OWN_CLIENT_CERT = "BAO_CLIENT_CERT";
+    /// Vault's own: certificate that the client shows
+    VAULT_OWN_CLIENT_CERT = "VAULT_CLIENT_CERT";
+    /// OpenBao's own: private key of that certificate
+    BAO_OWN_CLIENT_KEY = "BAO_CLIENT_KEY";
+    /// Vault's own: private key of that certificate
+    VAULT_OWN_CLIENT_KEY = "VAULT_CLIENT_KEY";
+    /// OpenBao's own: name that the server's certificate must be for
+    BAO_OWN_TLS_SERVER_NAME = "BAO_TLS_SERVER_NAME";
+    /// Vault's own: name that the server's certificate must be for
+    VAULT_OWN_TLS_SERVER_NAME = "VAULT_TLS_SERVER_NAME";
+    /// OpenBao's own: `true`: the server's certificate is not checked; refused unless said by flag
+    BAO_OWN_SKIP_VERIFY = "BAO_SKIP_VERIFY";
+    /// Vault's own: `true`: the server's certificate is not checked; refused unless said by flag
+    VAULT_OWN_SKIP_VERIFY = "VAULT_SKIP_VERIFY";
+    /// OpenBao's own: proxy for the server
+    BAO_OWN_PROXY_ADDR = "BAO_PROXY_ADDR";
+    /// Vault's own: proxy for the server
+    VAULT_OWN_PROXY_ADDR = "VAULT_PROXY_ADDR";
+    /// OpenBao's own: proxy for the server, by its older name
+    BAO_OWN_HTTP_PROXY = "BAO_HTTP_PROXY";
+    /// Vault's own: proxy for the server, by its older name
+    VAULT_OWN_HTTP_PROXY = "VAULT_HTTP_PROXY";
+    /// OpenBao's own: life of wrapping tokens
+    BAO_OWN_WRAP_TTL = "BAO_WRAP_TTL";
+    /// Vault's own: life of wrapping tokens
+    VAULT_OWN_WRAP_TTL = "VAULT_WRAP_TTL";
+    /// OpenBao's own: token, which its CLI prefers to any that is stored
+    BAO_OWN_TOKEN = "BAO_TOKEN";
+    /// Vault's own: token, which its CLI prefers to any that is stored
+    VAULT_OWN_TOKEN = "VAULT_TOKEN";
+    /// OpenBao's own: file that its CLI stores a token in
+    BAO_OWN_TOKEN_PATH = "BAO_TOKEN_PATH";
+    /// Vault's own: file that its CLI stores a token in
+    VAULT_OWN_TOKEN_PATH = "VAULT_TOKEN_PATH";
+    /// OpenBao's own: configuration file of its CLI
+    BAO_OWN_CONFIG_PATH = "BAO_CONFIG_PATH";
+    /// Vault's own: configuration file of its CLI
+    VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// Yandex's own: IAM token
@@ -173,6 +261,14 @@ impl Env {
         self.raw(var).filter(|value| !value.is_empty())
     }
 
+    /// The value of a setting that two programs have a variable for. The first that is set decides, even
+    /// if it is empty, which then counts as not set: so OpenBao reads its own variables and Vault's.
+    #[must_use]
+    pub fn first(&self, vars: [Var; 2]) -> Option<(Var, String)> {
+        let (var, value) = vars.into_iter().find_map(|var| Some((var, self.raw(var)?)))?;
+        value.into_string().ok().filter(|value| !value.is_empty()).map(|value| (var, value))
+    }
+
     fn raw(&self, var: Var) -> Option<OsString> {
         match self {
             Self::Real => real(var.name),
@@ -198,6 +294,21 @@ mod tests {
         ]));
         assert_eq!(env.get(PROFILE), None);
         assert_eq!(env.get(YC_TOKEN).as_deref(), Some("t1.x.y"));
+    }
+
+    #[test]
+    fn of_two_variables_the_first_decides_even_when_it_is_empty() {
+        let pair = [BAO_OWN_ADDR, VAULT_OWN_ADDR];
+        let read = |variables: &[(&'static str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            let found = Env::Fake(variables.collect()).first(pair);
+            found.map(|(var, value)| (var.name, value))
+        };
+        let (bao, vault) = (("BAO_ADDR", "b"), ("VAULT_ADDR", "v"));
+        assert_eq!(read(&[bao, vault]), Some(("BAO_ADDR", "b".into())));
+        assert_eq!(read(&[vault]), Some(("VAULT_ADDR", "v".into())));
+        assert_eq!(read(&[("BAO_ADDR", ""), vault]), None);
+        assert_eq!(read(&[]), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! | the other commands | [`command`], one file a command |
 //! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
-//! | how it rests on disk | [`cache`], [`private_file`] |
+//! | how it rests on disk | [`cache`], [`private_file`], [`secret_file`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | which variables are read | [`mod@env`] |
 //! | every message, code, exit status and hint | [`error`] |
@@ -49,6 +49,7 @@ pub mod jwt;
 pub mod log;
 pub mod output;
 pub mod private_file;
+pub mod secret_file;
 pub mod session;
 pub mod settings;
 pub mod source;

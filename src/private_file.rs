@@ -122,6 +122,12 @@ pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {
     system::list(folder, limit).unwrap_or_default()
 }
 
+/// Opens the terminal that this process is controlled by, if there is one.
+#[cfg(unix)]
+pub fn open_terminal() -> io::Result<File> {
+    system::open_following(Path::new("/dev/tty"))
+}
+
 /// Makes a folder, and those above it, that only we can enter; closes one of ours that is open to
 /// others, and refuses one that is someone else's.
 pub fn make_own_folder(path: &Path) -> io::Result<()> {

@@ -99,6 +99,18 @@ impl Session {
         self.obtain(&self.id_token_wish(audience)?, least_life)
     }
 
+    /// The broker of this run.
+    #[must_use]
+    pub const fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// How servers are reached in this run.
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.source.http
+    }
+
     /// A credential that lives for `least_life` yet.
     pub fn obtain<O: Obtain>(
         &self,

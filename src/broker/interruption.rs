@@ -18,6 +18,9 @@ pub(super) async fn interruption(_: &str, _: bool) -> Error {
 }
 
 #[cfg(unix)]
+pub use unix::is_ignored;
+
+#[cfg(unix)]
 mod unix {
     use std::time::Duration;
 
@@ -35,10 +38,8 @@ mod unix {
 
     pub(super) async fn interruption(what: &str, watches_parent: bool) -> Error {
         let (sender, mut caught) = mpsc::channel(1);
-        let ignored = ignored_signals();
         for number in SIGNALS.map(Signal::as_raw) {
-            // `nohup`, and a shell that runs us in the background, want them ignored.
-            if ignored & (1 << (number - 1)) != 0 {
+            if is_ignored(number) {
                 continue;
             }
             let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
@@ -65,10 +66,13 @@ mod unix {
         }
     }
 
-    /// The signals that this process has been started to ignore, a bit each (proc(5), `SigIgn`).
-    fn ignored_signals() -> u64 {
+    /// Whether this process has been started to ignore a signal (proc(5), `SigIgn`), as `nohup`, and a
+    /// shell that runs us in the background, want it.
+    #[must_use]
+    pub fn is_ignored(number: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        mask & (1 << (number - 1)) != 0
     }
 }

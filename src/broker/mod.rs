@@ -20,6 +20,8 @@ use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result};
 use flight::{Flight, Pause};
 use freshness::Freshness;
+#[cfg(unix)]
+pub use interruption::is_ignored;
 pub use refresh::{REFRESH, Rerun, begin_session};
 
 /// Something that the broker can obtain.
@@ -36,6 +38,18 @@ pub trait Obtain {
     /// Whether it may rest in the cache, and be shared with other processes there.
     fn rests(&self) -> bool {
         true
+    }
+
+    /// Whether this one, now that it is known, may rest there after all. A credential for so many uses
+    /// is its first user's.
+    fn keeps(&self, _: &Credential<Self::Secret>) -> bool {
+        true
+    }
+
+    /// Settings of its own that decide how it is obtained, and not what it is: whoever corrects one of them
+    /// wants to see whether it helped, and not a failure of before.
+    fn ways(&self) -> String {
+        String::new()
     }
 
     /// Obtains it from its server. It has been checked: it is what was asked for, and alive.
@@ -81,6 +95,12 @@ impl Broker {
         Self { clock, cache, deadline, purpose, force_refresh, settings, started }
     }
 
+    /// Where credentials rest.
+    #[must_use]
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// The clock of this run.
     #[must_use]
     pub const fn clock(&self) -> Clock {
@@ -99,20 +119,18 @@ impl Broker {
             self.refresh_soon(wanted, freshness);
             return Ok(hit);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
-            |error| Error::Internal(format!("cannot start the network runtime: {error}")),
-        )?;
-        let what = wanted.what();
+        self.wait(&wanted.what(), self.miss(wanted, least_life, None))
+    }
+
+    /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
+    pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
-        let result = runtime.block_on(async {
+        finish(async {
             tokio::select! {
-                result = self.miss(wanted, least_life, None) => result,
-                error = interruption::interruption(&what, watches_parent) => Err(error),
+                result = work => result,
+                error = interruption::interruption(what, watches_parent) => Err(error),
             }
-        });
-        // A name lookup that hangs in the system's resolver must not hold up the exit.
-        runtime.shutdown_background();
-        result
+        })
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -169,7 +187,11 @@ impl Broker {
             return wanted.fetch(self).await;
         }
         let key = wanted.key();
-        let attempt = Attempt { broker: self, key: &key, least_life, refused };
+        let settings = match wanted.ways() {
+            ways if ways.is_empty() => self.settings,
+            ways => Digest::of((self.settings.to_hex() + &ways).as_bytes()),
+        };
+        let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
         let mut pause = Pause::new();
         loop {
@@ -198,7 +220,12 @@ impl Broker {
         info!("getting {}", wanted.what());
         match wanted.fetch(self).await {
             Ok(credential) => {
-                if let Err(error) = self.cache.put(&key, &credential) {
+                if !wanted.keeps(&credential) {
+                    debug!(
+                        key = key.name(),
+                        "it is not for others, and does not rest in the cache"
+                    );
+                } else if let Err(error) = self.cache.put(&key, &credential) {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
@@ -206,7 +233,7 @@ impl Broker {
                 Ok(credential)
             }
             Err(error) => {
-                memo::remember(&self.cache, &key, &error, self.settings, self.clock.now().at);
+                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at);
                 attempt.fall_back(error)
             }
         }
@@ -220,10 +247,22 @@ impl Broker {
     }
 }
 
+/// Waits for what is not to be broken off.
+pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Error::Internal(format!("cannot start the network runtime: {error}")))?;
+    let result = runtime.block_on(work);
+    // A name lookup that hangs in the system's resolver must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
 /// One run's wish for one credential, and what has become of it so far.
 struct Attempt<'a, T> {
     broker: &'a Broker,
     key: &'a Key,
+    settings: Digest,
     least_life: Duration,
     refused: Option<&'a T>,
 }
@@ -238,7 +277,7 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
                 return Some(Ok(credential));
             }
         }
-        let memo = memo::recall(&self.broker.cache, self.key, self.broker.settings)?;
+        let memo = memo::recall(&self.broker.cache, self.key, self.settings)?;
         let now = self.broker.clock.now().at;
         let can_do_without =
             || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();

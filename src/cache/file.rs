@@ -116,6 +116,13 @@ impl FileCache {
             private_file::write(&path, content)
         })
     }
+
+    pub(super) fn remove(&self, key: &Key) -> io::Result<()> {
+        match std::fs::remove_file(self.entry_path(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
 }
 
 /// Entries of every version: a user who clears the cache means all of them.

@@ -53,4 +53,12 @@ impl Cache {
             Self::None => Ok(()),
         }
     }
+
+    /// Removes what rests under a key, if anything does.
+    pub fn remove(&self, key: &Key) -> io::Result<()> {
+        match self {
+            Self::File(files) => files.remove(key),
+            Self::None => Ok(()),
+        }
+    }
 }

@@ -68,20 +68,20 @@ impl Args {
 
 /// On Unix, this returns only if it fails.
 #[cfg(unix)]
-fn become_command(mut command: Command) -> Result<ExitCode> {
+pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     let error = command.exec();
     Err(not_run(&command, &error))
 }
 
 #[cfg(windows)]
-fn become_command(mut command: Command) -> Result<ExitCode> {
+pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
     let status = command.status().map_err(|error| not_run(&command, &error))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-fn not_run(command: &Command, error: &std::io::Error) -> Error {
+pub(super) fn not_run(command: &Command, error: &std::io::Error) -> Error {
     let is_absent = error.kind() == std::io::ErrorKind::NotFound;
     Error::Command {
         command: command.get_program().to_string_lossy().into_owned(),

@@ -3,6 +3,7 @@
 //!
 //! To add one, write its file and name it in the list below.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -10,7 +11,7 @@ use clap::Subcommand;
 use crate::error::Result;
 use crate::output::Output;
 use crate::session::Context;
-use crate::settings::Table;
+use crate::settings::{Origin, Settings, Table};
 
 macro_rules! consumers {
     ($($variant:ident => $module:ident;)+) => {
@@ -26,12 +27,14 @@ macro_rules! consumers {
         pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
 
         impl Consumer {
-            /// The command line of one consumer, without those of the others.
-            pub(crate) fn command_line(name: &str) -> Option<clap::Command> {
+            /// The command line of one consumer, without those of the others, as far as these arguments
+            /// need it.
+            pub(crate) fn command_line(name: &str, arguments: &[OsString]) -> Option<clap::Command> {
                 match name {
                     $(stringify!($module) => {
-                        let command = clap::Command::new(stringify!($module));
-                        Some(<$module::Args as clap::Args>::augment_args(command))
+                        let name = stringify!($module);
+                        let command = <$module::Args as clap::Args>::augment_args(clap::Command::new(name));
+                        Some(narrowed(name, command, arguments))
                     })+
                     _ => None,
                 }
@@ -48,6 +51,27 @@ macro_rules! consumers {
             }
         }
     };
+}
+
+/// What a program by the name of a command is to run, if its first argument is this one.
+pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
+    let mut words = vec![command.into()];
+    // The `vault` CLI can be told the path of its token helper and nothing else.
+    if command == vault::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
+        words.push("token-helper".into());
+    }
+    words
+}
+
+/// A command with one of its own commands, the one that is named: to tell each of ten of every option that
+/// holds for all takes longer than the rest of a cache hit.
+fn narrowed(name: &'static str, command: clap::Command, arguments: &[OsString]) -> clap::Command {
+    match arguments.iter().find_map(|word| command.find_subcommand(word)) {
+        Some(named) => clap::Command::new(name)
+            .args(command.get_arguments().cloned())
+            .subcommand(named.clone()),
+        None => command,
+    }
 }
 
 /// How a run ends that did not fail: most with success, one that runs a command as that does.
@@ -70,9 +94,20 @@ impl Ending for ExitCode {
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};
 
+/// The audience of a consumer that has its own: what this run is told, else what is said for the
+/// consumer, else for the profile, which may serve other consumers too.
+fn audience(settings: &Settings, table: &Table) -> Option<String> {
+    let general = settings.audience.clone();
+    let told = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
+    told.or_else(|| settings.consumer(table, "audience", None, "--audience"))
+        .or(general)
+        .map(|audience| audience.value)
+}
+
 consumers! {
     Token => token;
     Kubectl => kubectl;
     Aws => aws;
+    Vault => vault;
     Exec => exec;
 }

@@ -90,6 +90,8 @@ codes! {
     ConsumerDenied = "E_CONSUMER_DENIED" => Consumer;
     /// The consumer's server refused in another way.
     ConsumerRefused = "E_CONSUMER_REFUSED" => Consumer;
+    /// The consumer's server is sealed or not set up yet: it answers nobody.
+    ConsumerSealed = "E_CONSUMER_SEALED" => Temporary;
     /// What answered does not speak the protocol: a captive portal, a proxy's page, a wrong address.
     Foreign = "E_FOREIGN_ANSWER" => Temporary;
     /// The server could not be reached.

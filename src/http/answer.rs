@@ -108,10 +108,11 @@ pub fn scrubbed(text: &str) -> String {
             continue;
         }
         let (word, after) = rest.split_at(end);
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| word.starts_with(prefix));
         let secret = word.len() > 64
-            || ["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_"]
-                .iter()
-                .any(|prefix| word.starts_with(prefix));
+            || begins(&["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_", "hvs.", "hvb."])
+            // The tokens of OpenBao, which a host name could begin like.
+            || (word.len() > 20 && begins(&["s.", "b."]));
         out.push_str(if secret { "[redacted]" } else { word });
         rest = after;
     }
@@ -145,6 +146,10 @@ mod tests {
         assert_eq!(
             scrubbed("bad actor_token: t1.9eu.abc, jwt=eyJh.eyJz.c2ln"),
             "bad actor_token: [redacted], jwt=[redacted]"
+        );
+        assert_eq!(
+            scrubbed("token s.AFULgPM4asDQAQndXPfTjPtc of s.example, hvs.CAES"),
+            "token [redacted] of s.example, [redacted]"
         );
         assert_eq!(scrubbed(&"A".repeat(65)), "[redacted]");
         assert_eq!(

@@ -14,6 +14,7 @@ use super::connect_ahead::ConnectAhead;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::internal;
+use super::reach::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::Result;
 
@@ -35,6 +36,7 @@ pub struct Client {
     clock: Clock,
     deadline: Deadline,
     tries: Tries,
+    advice: Advice,
 }
 
 /// A request. All requests of this program can be repeated without harm.
@@ -71,6 +73,8 @@ impl<'a> Request<'a> {
 pub enum Body<'a> {
     /// A GET.
     None,
+    /// A POST of nothing.
+    Empty,
     /// A POST of JSON text.
     Json(Zeroizing<String>),
     /// A POST of form fields.
@@ -81,6 +85,7 @@ impl std::fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
+            Self::Empty => "Empty",
             Self::Json(_) => "Json([redacted])",
             Self::Form(_) => "Form([redacted])",
         })
@@ -134,13 +139,14 @@ impl Client {
         clock: Clock,
         deadline: Deadline,
         tries: Tries,
+        advice: Advice,
     ) -> Result<Self> {
         let ahead = ConnectAhead::default();
         let inner = builder
             .connector_layer(ahead.clone())
             .build()
             .map_err(|_| internal("these settings"))?;
-        Ok(Self { inner, ahead, endpoint, clock, deadline, tries })
+        Ok(Self { inner, ahead, endpoint, clock, deadline, tries, advice })
     }
 
     /// Opens the connection that the next request will use. Whatever goes wrong will go wrong again
@@ -182,6 +188,7 @@ impl Client {
                     &self.endpoint.host(),
                     waited.as_secs_f32(),
                     self.ahead.has_connected(),
+                    &self.advice,
                 ))
             }
         }
@@ -211,6 +218,7 @@ impl Client {
         trace!(%url, "asking");
         let builder = match &request.body {
             Body::None => self.inner.get(url),
+            Body::Empty => self.inner.post(url).body(""),
             Body::Json(text) => self
                 .inner
                 .post(url)
@@ -236,7 +244,10 @@ impl Client {
             // The query of a portal's address can hold what was asked of it.
             let to = to.map_or_else(
                 || "an unknown place".into(),
-                |to| to.host_str().unwrap_or_default().to_owned(),
+                |to| {
+                    let host = to.host_str().unwrap_or_default();
+                    to.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+                },
             );
             return Err(Failure::Redirect(to));
         }

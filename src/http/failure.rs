@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use super::proxy_failure::ProxyFailure;
+use super::reach::Advice;
 use crate::error::{Code, Error, plain};
 
 /// A failure on the way, before any error message is made of it.
@@ -40,6 +41,7 @@ impl Failure {
         host: &str,
         seconds: f32,
         connected: bool,
+        advice: &Advice,
     ) -> Error {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
@@ -47,12 +49,10 @@ impl Failure {
                 format!("the answer of {host} is over 1 MiB and no token"),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
-            Self::Redirect(to) => (
-                Code::Foreign,
-                format!("{host} sends us to {to}"),
-                "sign in to the network if it asks for that; else check the endpoint: redirects are not followed with credentials".into(),
-            ),
-            Self::Client(error) => client_failure(&error, host, seconds, connected),
+            Self::Redirect(to) => {
+                (Code::Foreign, format!("{host} sends us to {to}"), advice.redirect.into())
+            }
+            Self::Client(error) => client_failure(&error, host, seconds, connected, advice),
         };
         Error::Unreached { what, code, problem, hint }
     }
@@ -63,12 +63,16 @@ fn client_failure(
     host: &str,
     seconds: f32,
     connected: bool,
+    advice: &Advice,
 ) -> (Code, String, String) {
     let proxy = proxy_failure(error);
     if let Some(cause) = find::<rustls::Error>(error) {
         let to_proxy = proxy == Some(ProxyFailure::Unreached);
-        let (peer, hint) =
-            if to_proxy { ("the proxy", proxy_tls_hint(cause)) } else { (host, tls_hint(cause)) };
+        let (peer, hint) = if to_proxy {
+            ("the proxy", proxy_tls_hint(cause))
+        } else {
+            (host, tls_hint(cause, advice))
+        };
         let reason = tls_reason(cause);
         return (Code::Tls, format!("the TLS connection to {peer} failed: {reason}"), hint);
     }
@@ -127,13 +131,11 @@ fn tls_reason(cause: &rustls::Error) -> String {
     }
 }
 
-fn tls_hint(cause: &rustls::Error) -> String {
+fn tls_hint(cause: &rustls::Error, advice: &Advice) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext};
     match cause {
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "check this machine's date".into(),
-        rustls::Error::InvalidCertificate(_) => {
-            "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE".into()
-        }
+        rustls::Error::InvalidCertificate(_) => advice.authority.into(),
         _ => "check that the endpoint speaks TLS; if your network inspects it, give its authority with `--ca-file`".into(),
     }
 }

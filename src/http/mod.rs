@@ -10,7 +10,9 @@ mod connect_ahead;
 mod endpoint;
 mod failure;
 mod proxy_failure;
+mod reach;
 mod tls;
+mod verifier;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ pub use answer::scrubbed;
 use client::Tries;
 pub use client::{Body, Client, Reply, Request};
 pub use endpoint::Endpoint;
+pub use reach::{Advice, Authorities, ClientCertificate, Reach};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -83,19 +86,43 @@ impl Http {
         Self { clock, deadline, ca_file, proxy, tls: OnceCell::new() }
     }
 
+    /// The same, with the whole time budget before it: for what is done after a command of the user's
+    /// has run.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        let deadline = Deadline::within(self.deadline.budget());
+        Self::new(self.clock, deadline, self.ca_file.clone(), self.proxy.clone())
+    }
+
     /// The client of one server. `what` is wanted from it, for messages.
     pub fn client(&self, endpoint: &Endpoint, what: &str) -> Result<Client> {
+        let tls = || match self.tls.get() {
+            Some(tls) => Ok(tls.clone()),
+            None => {
+                let made = tls::client_config(self.ca_file.as_deref(), what)?;
+                Ok(self.tls.get_or_init(|| made).clone())
+            }
+        };
+        self.build(endpoint, tls, None, Advice::default())
+    }
+
+    /// The client of a server that has settings of its own for how it is reached.
+    pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &str) -> Result<Client> {
+        let tls = || tls::client_config_by(reach, self.ca_file.as_deref(), what);
+        self.build(endpoint, tls, reach.proxy.as_ref(), reach.advice)
+    }
+
+    fn build(
+        &self,
+        endpoint: &Endpoint,
+        tls: impl FnOnce() -> Result<ClientConfig>,
+        own_proxy: Option<&ProxyAddress>,
+        advice: Advice,
+    ) -> Result<Client> {
         let builder = builder().connect_timeout(CONNECT_TIMEOUT);
         let builder = if endpoint.is_tls() {
-            let tls = match self.tls.get() {
-                Some(tls) => tls.clone(),
-                None => {
-                    let made = tls::client_config(self.ca_file.as_deref(), what)?;
-                    self.tls.get_or_init(|| made).clone()
-                }
-            };
-            let builder = builder.https_only(true).tls_backend_preconfigured(tls);
-            match &self.proxy {
+            let builder = builder.https_only(true).tls_backend_preconfigured(tls()?);
+            match own_proxy.or(self.proxy.as_ref()) {
                 Some(ProxyAddress(url)) => {
                     let proxy =
                         Proxy::all(url.clone()).map_err(|_| internal("the proxy address"))?;
@@ -107,7 +134,7 @@ impl Http {
             // Security: plain http is for this machine only. A proxy would take it elsewhere.
             builder.no_proxy().tls_backend_preconfigured(tls::unused_config()?)
         };
-        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several)
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several, advice)
     }
 
     /// The client of the metadata service: this machine's own affair, so never through a proxy, and
@@ -121,7 +148,8 @@ impl Http {
             .no_proxy()
             .tls_backend_preconfigured(tls::unused_config()?)
             .connect_timeout(connect_timeout);
-        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::One)
+        let advice = Advice::default();
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::One, advice)
     }
 }
 

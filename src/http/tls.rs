@@ -1,21 +1,30 @@
-//! Whom to trust: the system's certificate authorities, and those of `--ca-file`.
+//! Whom to trust: the system's certificate authorities, and those of `--ca-file`; or what the settings
+//! of one server say.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 use tracing::debug;
 
+use super::reach::{Authorities, ClientCertificate, Reach};
+use super::verifier::{NotVerified, VerifiedAs};
+
 use crate::error::{Code, Error, Result};
 use crate::private_file;
+use crate::secret_file;
 
 /// A bundle of all public authorities has a quarter of this.
 const BUNDLE_LIMIT: u64 = 4 * 1024 * 1024;
+
+const PEM_CERTIFICATES: &str = "give a file with `-----BEGIN CERTIFICATE-----` blocks";
 
 /// The TLS configuration of a client that speaks plain http: it trusts nobody, and reads no file to
 /// know that. A container without certificate authorities can use it.
@@ -28,19 +37,123 @@ pub(super) fn unused_config() -> Result<ClientConfig> {
 /// The TLS configuration. Reading the system's authorities takes milliseconds, so it is made once a
 /// run, and only when something is about to be sent.
 pub(super) fn client_config(ca_file: Option<&Path>, what: &str) -> Result<ClientConfig> {
-    let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
     let provider = Arc::new(default_provider());
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(|_| Error::Unreached {
+    let verifier = system_verifier(ca_file, &provider, what)?;
+    Ok(builder(provider)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+/// The TLS configuration for a server that has settings of its own.
+pub(super) fn client_config_by(
+    reach: &Reach,
+    ca_file: Option<&Path>,
+    what: &str,
+) -> Result<ClientConfig> {
+    let provider = Arc::new(default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
+        Arc::new(NotVerified::new(&provider))
+    } else {
+        let verifier = match &reach.authorities {
+            Some(authorities) => verifier_of(authorities, &provider)?,
+            None => system_verifier(ca_file, &provider, what)?,
+        };
+        match &reach.server_name {
+            Some(name) => Arc::new(VerifiedAs::new(verifier, server_name(name)?)),
+            None => verifier,
+        }
+    };
+    let builder = builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
+    match &reach.certificate {
+        Some(certificate) => {
+            with_certificate(certificate, |chain, key| builder.with_client_auth_cert(chain, key))
+        }
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn system_verifier(
+    ca_file: Option<&Path>,
+    provider: &Arc<CryptoProvider>,
+    what: &str,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(provider)).map_err(|_| Error::Unreached {
         what: what.into(),
         code: Code::Tls,
         problem: "this system has no certificate authorities to trust".into(),
         hint: "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE".into(),
     })?;
     debug!("trust is set up");
-    Ok(builder(provider)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    Ok(Arc::new(verifier))
+}
+
+/// A verifier that trusts these authorities and no others.
+fn verifier_of(
+    authorities: &Authorities,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    let certificates = match authorities {
+        Authorities::File(path) => read_authorities(path)?,
+        Authorities::Folder(path) => read_folder(path)?,
+        Authorities::Text { pem, origin } => {
+            certificates(pem.as_bytes()).map_err(|problem| Error::Value {
+                origin: origin.clone(),
+                problem: format!("the certificate authority {problem}"),
+            })?
+        }
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let verifier = verifier
+        .build()
+        .map_err(|_| Error::Internal("these certificate authorities cannot be used".into()))?;
+    Ok(verifier)
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>> {
+    ServerName::try_from(name.to_owned()).map_err(|_| Error::Missing {
+        problem: format!("`{}` is not the name of a TLS server", name.escape_debug()),
+        hint: "give the name that the server's certificate is for".into(),
+    })
+}
+
+fn with_certificate(
+    certificate: &ClientCertificate,
+    accept: impl FnOnce(
+        Vec<CertificateDer<'static>>,
+        PrivateKeyDer<'static>,
+    ) -> std::result::Result<ClientConfig, rustls::Error>,
+) -> Result<ClientConfig> {
+    const CERTIFICATE: &str = "the client certificate";
+    const KEY: &str = "the client key";
+    let ClientCertificate { chain: chain_path, key: key_path } = certificate;
+    let unfit = |what, path: &Path, problem: &str, hint: &str| Error::IdentityFile {
+        what,
+        path: path.into(),
+        problem: problem.into(),
+        hint: hint.into(),
+    };
+    let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)
+        .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, &error))?;
+    let chain = certificates(&pem)
+        .map_err(|problem| unfit(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES))?;
+    let pem = secret_file::read(KEY, key_path, BUNDLE_LIMIT)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        unfit(
+            KEY,
+            key_path,
+            "holds no PEM private key that is not encrypted",
+            "give a file with a `-----BEGIN PRIVATE KEY-----` block",
+        )
+    })?;
+    accept(chain, key).map_err(|_| {
+        let problem = format!("does not go with the certificate `{}`", chain_path.display());
+        unfit(KEY, key_path, &problem, "give the key that the certificate was made for")
+    })
 }
 
 fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
@@ -53,20 +166,38 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let what = "the certificate authority file";
     let pem = private_file::read_plain(path, BUNDLE_LIMIT)
         .map_err(|error| Error::unreadable(what, path, &error))?;
-    let certificates: std::result::Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(no_authority(path, "holds no PEM certificate")),
-        Err(_) => Err(no_authority(path, "holds a PEM certificate that is damaged")),
-    }
-}
-
-fn no_authority(path: &Path, problem: &str) -> Error {
-    Error::IdentityFile {
-        what: "the certificate authority file",
+    certificates(&pem).map_err(|problem| Error::IdentityFile {
+        what,
         path: path.into(),
         problem: problem.into(),
-        hint: "give a file with `-----BEGIN CERTIFICATE-----` blocks".into(),
+        hint: PEM_CERTIFICATES.into(),
+    })
+}
+
+/// All authorities of a folder. What is no certificate may stand there too.
+fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let what = "the folder of certificate authorities";
+    let entries = std::fs::read_dir(path).map_err(|error| Error::unreadable(what, path, &error))?;
+    let files = entries
+        .filter_map(|entry| private_file::read_plain(&entry.ok()?.path(), BUNDLE_LIMIT).ok());
+    let found: Vec<_> = files.filter_map(|pem| certificates(&pem).ok()).flatten().collect();
+    if found.is_empty() {
+        return Err(Error::IdentityFile {
+            what,
+            path: path.into(),
+            problem: "holds no file with a PEM certificate".into(),
+            hint: "give a folder of files with `-----BEGIN CERTIFICATE-----` blocks".into(),
+        });
+    }
+    Ok(found)
+}
+
+fn certificates(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, &'static str> {
+    let certificates: std::result::Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err("holds no PEM certificate"),
+        Err(_) => Err("holds a PEM certificate that is damaged"),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File, Layer};
-use super::{Flags, IdentitySetting, Origin, Setting, Table};
+use super::{Flags, Form, IdentitySetting, Origin, Setting, Table};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 
@@ -70,7 +70,11 @@ impl Resolver<'_> {
                 continue;
             }
             for layer in self.layers {
-                if let Some((value, span)) = layer.consumer_value(table, field)? {
+                if let Some((mut value, span)) = layer.consumer_value(table, field)? {
+                    if field.form == Form::Path {
+                        let path = resolve_path(&value, layer.folder(), self.home);
+                        value = path.to_string_lossy().into_owned();
+                    }
                     found.push((table, field.key, Setting { value, origin: layer.origin(&span) }));
                     break;
                 }

@@ -36,6 +36,8 @@ pub enum Form {
     Time,
     /// `true` or `false`.
     Switch,
+    /// A path, which in the file may begin with `~/`, and starts where the file is if it is relative.
+    Path,
     /// A list of words, or one. As text, they stand in lines.
     Words,
 }
@@ -61,7 +63,9 @@ impl Form {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<String, (Range<usize>, &'static str)> {
         match (self, value.get_ref()) {
-            (Self::Text | Self::Time | Self::Words, DeValue::String(text)) => Ok(text.to_string()),
+            (Self::Text | Self::Time | Self::Path | Self::Words, DeValue::String(text)) => {
+                Ok(text.to_string())
+            }
             (Self::Time, DeValue::Integer(number)) => Ok(number.as_str().to_owned()),
             (Self::Switch, DeValue::Boolean(on)) => Ok(on.to_string()),
             (Self::Words, DeValue::Array(words)) => {
@@ -76,7 +80,7 @@ impl Form {
     /// What it must be, and how it is written.
     pub(super) const fn described(self) -> (&'static str, &'static str) {
         match self {
-            Self::Text => ("a string", "\"…\""),
+            Self::Text | Self::Path => ("a string", "\"…\""),
             Self::Time => ("a time", "\"20m\""),
             Self::Switch => ("true or false", "true"),
             Self::Words => ("a list of strings", "[\"…\"]"),

@@ -11,11 +11,11 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::secret_file;
 use crate::clock::Timestamp;
 use crate::credential::Secret;
 use crate::error::{Error, Result};
 use crate::jwt::SigningKey;
+use crate::secret_file;
 
 const WHAT: &str = "the authorized key file";
 

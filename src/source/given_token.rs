@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::secret_file;
 use crate::cache::Digest;
 use crate::clock::{Moment, Offset};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Error, Result};
+use crate::secret_file;
 
 const WHAT: &str = "the IAM token file";
 

@@ -18,7 +18,6 @@ mod iam_token;
 mod id_token;
 mod metadata;
 mod refusal;
-mod secret_file;
 
 use std::path::Path;
 

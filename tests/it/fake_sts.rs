@@ -3,11 +3,10 @@
 //! bytes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crate::fake_server::{self, FakeServer, Reply};
 use crate::sandbox::Sandbox;
 
 /// All secret keys begin like this, and all session tokens.
@@ -35,124 +34,74 @@ pub enum Answer {
 
 /// A running server. It stops when dropped.
 pub struct FakeSts {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    script: VecDeque<Answer>,
-    requests: Vec<Request>,
-    connections: usize,
-    stopped: bool,
+    server: FakeServer,
+    script: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl FakeSts {
     /// Starts a server, and sets a sandbox up to assume a role there.
     pub fn start(sandbox: &mut Sandbox) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map(Result::unwrap) {
-                if shared.lock().unwrap().stopped {
-                    return;
-                }
-                shared.lock().unwrap().connections += 1;
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &shared));
-            }
+        let script = Arc::new(Mutex::new(VecDeque::new()));
+        let shared = Arc::clone(&script);
+        let server = FakeServer::start(move |request, number| {
+            answer(&Request::read(request), number, shared.lock().unwrap().pop_front())
         });
         for secret in [SECRET, SESSION_TOKEN] {
             sandbox.keep_secret(secret);
         }
-        let sts = Self { address, state };
+        let sts = Self { server, script };
         sandbox.set("YC_ID_TOKEN_AWS_STS_ENDPOINT", sts.url());
         sandbox.set("YC_ID_TOKEN_AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/robot");
         sts
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Answers the next requests like this, one each; then with keys of the life that is asked for.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.state.lock().unwrap().script.extend(answers);
+        self.script.lock().unwrap().extend(answers);
     }
 
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.state.lock().unwrap().requests.clone()
+        self.server.requests().iter().map(Request::read).collect()
     }
 
     /// How many requests there were.
     pub fn count(&self) -> usize {
-        self.state.lock().unwrap().requests.len()
+        self.server.requests().len()
     }
 
     /// How many connections were made.
     pub fn connections(&self) -> usize {
-        self.state.lock().unwrap().connections
+        self.server.connections()
     }
 }
 
-impl Drop for FakeSts {
-    fn drop(&mut self) {
-        self.state.lock().unwrap().stopped = true;
-        // So that the thread that waits for connections sees it.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn serve(stream: TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    while let Some(request) = read_request(&mut reader) {
-        let (answer, number) = {
-            let mut state = state.lock().unwrap();
-            state.requests.push(request.clone());
-            (state.script.pop_front(), state.requests.len())
-        };
-        let asked = request.fields.get("DurationSeconds").and_then(|text| text.parse().ok());
-        let answer = answer.unwrap_or(Answer::Keys(Duration::from_secs(asked.unwrap_or(3600))));
-        let (status, body) = match answer {
-            Answer::Keys(life) => (200, keys(&request, number, life)),
-            Answer::Refusal(status, code, message) => (status, refusal(code, message)),
-            Answer::Bytes(bytes) => {
-                let _ = stream.write_all(bytes.as_bytes());
-                let _ = stream.shutdown(Shutdown::Both);
-                return;
-            }
-        };
-        let head = format!(
-            "HTTP/1.1 {status} x\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nx-amzn-requestid: r-{number}\r\n\r\n",
-            body.len()
-        );
-        if stream.write_all(format!("{head}{body}").as_bytes()).is_err() {
-            return;
+impl Request {
+    fn read(request: &fake_server::Request) -> Self {
+        let pairs = request.body.split('&').filter_map(|pair| pair.split_once('='));
+        Self {
+            line: request.line.clone(),
+            headers: request.headers.clone(),
+            fields: pairs.map(|(name, value)| (decoded(name), decoded(value))).collect(),
         }
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|read| *read > 0)?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        headers.insert(name.to_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8(body).unwrap();
-    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-    let fields = pairs.map(|(name, value)| (decoded(name), decoded(value))).collect();
-    Some(Request { line: line.trim().to_owned(), headers, fields })
+fn answer(request: &Request, number: usize, scripted: Option<Answer>) -> Reply {
+    let asked = request.fields.get("DurationSeconds").and_then(|text| text.parse().ok());
+    let answer = scripted.unwrap_or(Answer::Keys(Duration::from_secs(asked.unwrap_or(3600))));
+    let (status, body) = match answer {
+        Answer::Keys(life) => (200, keys(request, number, life)),
+        Answer::Refusal(status, code, message) => (status, refusal(code, message)),
+        Answer::Bytes(bytes) => return Reply::Bytes(bytes),
+    };
+    let headers =
+        vec![("content-type", "text/xml".into()), ("x-amzn-requestid", format!("r-{number}"))];
+    Reply::Answer { status, headers, body }
 }
 
 /// `application/x-www-form-urlencoded`.

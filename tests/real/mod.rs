@@ -14,10 +14,15 @@ mod kubeconfig;
 mod kubectl;
 mod kubectl_files;
 mod moto;
+mod openbao;
 mod proxies;
 mod proxy_servers;
 mod seaweedfs;
 mod terraform;
+mod vault;
+mod vault_files;
+mod vault_tls;
+mod vault_tokens;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -55,11 +60,25 @@ fn http(
     path: &str,
     body: &str,
 ) -> std::io::Result<(u16, String)> {
+    http_with(server, method, path, &[], body)
+}
+
+/// The same with more headers.
+fn http_with(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n");
-    write!(stream, "{head}content-length: {length}\r\n\r\n{body}")?;
+    let headers: Vec<String> =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
+    write!(stream, "{head}{headers}content-length: {length}\r\n\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let parts = answer.split_once("\r\n\r\n");

@@ -24,7 +24,7 @@ use crate::env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Form, Origin, Setting, Settings, Table};
+use crate::settings::{Field, Form, Setting, Settings, Table};
 
 use answer::SessionKeys;
 use endpoint::Sts;
@@ -167,7 +167,8 @@ impl Options {
         let role_arn = self.role_arn(settings);
         let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
         let role = RoleSession::read(self, settings, role_arn, &sts, session.service_account()?)?;
-        let audience = audience(settings);
+        let audience =
+            super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
         let wish =
             AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
         let is_short = role.duration <= LEAST_LIFE;
@@ -179,14 +180,4 @@ impl Options {
     fn role_arn(&self, settings: &Settings) -> Option<Setting<String>> {
         settings.consumer(&TABLE, "role_arn", self.role_arn.as_ref(), "--role-arn")
     }
-}
-
-/// The audience: what this run is told, else what is said for AWS, else for the profile, which may
-/// serve other consumers too.
-fn audience(settings: &Settings) -> String {
-    let general = settings.audience.clone();
-    let told = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
-    told.or_else(|| settings.consumer(&TABLE, "audience", None, "--audience"))
-        .or(general)
-        .map_or_else(|| AUDIENCE.to_owned(), |audience| audience.value)
 }

@@ -1,4 +1,4 @@
-//! Reading the file of an identity, and saying how to close one that is open to others.
+//! Reading a secret that the user keeps in a file, and saying how to close one that is open to others.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::private_file;
 
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
-pub(super) fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     private_file::read_users_secret(path, limit).map_err(|problem| match problem {
         Ok(mode) => Error::IdentityFile {
             what,

@@ -1,0 +1,4 @@
+# What the service account may do.
+path "secret/data/robot" {
+  capabilities = ["read"]
+}

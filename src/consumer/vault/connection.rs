@@ -1,0 +1,285 @@
+//! The server: its address, its namespace, and how it is reached.
+//!
+//! Our settings come first: flag, variable, profile. Where they say nothing, the variables of the official
+//! clients are read as those read them: of `BAO_X` and `VAULT_X` the first that is set decides, even if it
+//! is empty. Their variables come below our settings on purpose, as Yandex's own do: an address that is
+//! exported for another tool does not change where a configured profile's token goes.
+
+use std::path::PathBuf;
+
+use crate::credential::Secret;
+use crate::env::{self, Env, Var};
+use crate::error::{Error, Result};
+use crate::http::{
+    Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, ProxyAddress, Reach,
+    Reply, Request,
+};
+use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
+
+use super::answer::{State, VaultToken};
+use super::refusal;
+use super::{Options, TABLE, checked_path};
+
+/// Where the official clients look for a server unless they are told.
+const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
+
+pub(super) const ADDRESS: [Var; 2] = [env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR];
+const AGENT_ADDRESS: [Var; 2] = [env::BAO_OWN_AGENT_ADDR, env::VAULT_OWN_AGENT_ADDR];
+const NAMESPACE: [Var; 2] = [env::BAO_OWN_NAMESPACE, env::VAULT_OWN_NAMESPACE];
+const CA_CERT: [Var; 2] = [env::BAO_OWN_CACERT, env::VAULT_OWN_CACERT];
+const CA_BYTES: [Var; 2] = [env::BAO_OWN_CACERT_BYTES, env::VAULT_OWN_CACERT_BYTES];
+const CA_PATH: [Var; 2] = [env::BAO_OWN_CAPATH, env::VAULT_OWN_CAPATH];
+const CLIENT_CERT: [Var; 2] = [env::BAO_OWN_CLIENT_CERT, env::VAULT_OWN_CLIENT_CERT];
+const CLIENT_KEY: [Var; 2] = [env::BAO_OWN_CLIENT_KEY, env::VAULT_OWN_CLIENT_KEY];
+const SERVER_NAME: [Var; 2] = [env::BAO_OWN_TLS_SERVER_NAME, env::VAULT_OWN_TLS_SERVER_NAME];
+const SKIP_VERIFY: [Var; 2] = [env::BAO_OWN_SKIP_VERIFY, env::VAULT_OWN_SKIP_VERIFY];
+/// The later name beats the older one.
+const PROXIES: [[Var; 2]; 2] = [
+    [env::BAO_OWN_PROXY_ADDR, env::VAULT_OWN_PROXY_ADDR],
+    [env::BAO_OWN_HTTP_PROXY, env::VAULT_OWN_HTTP_PROXY],
+];
+
+const ADVICE: Advice = Advice {
+    redirect: "if that is the active node, give its address with `--address` or VAULT_ADDR; tokens do not follow redirects",
+    authority: "give the server's certificate authority with `--ca-cert` or VAULT_CACERT, and the name that its certificate is for with `--tls-server-name`",
+};
+
+/// A setting of the official clients.
+pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
+    env.first(vars).map(|(var, value)| Setting { value, origin: Origin::Variable(var.name) })
+}
+
+/// A server, and how it is reached.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) endpoint: Endpoint,
+    /// The address of the server behind an agent.
+    behind: Option<Endpoint>,
+    pub(super) namespace: Option<String>,
+    /// Whether the address is one of our own settings, and not the official clients'.
+    pub(super) is_ours: bool,
+    reach: Reach,
+}
+
+impl Server {
+    pub(super) fn read(options: &Options, settings: &Settings, env: &Env) -> Result<Self> {
+        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
+        let ours = own("address", options.address.as_ref(), "--address");
+        let is_ours = ours.is_some();
+        let address = |address: &str| Endpoint::parse("address of Vault", address);
+        let official_address = official(env, ADDRESS).map(|setting| setting.value);
+        let agent = official(env, AGENT_ADDRESS).filter(|_| !is_ours);
+        let (endpoint, behind) = match (ours, agent) {
+            (Some(ours), _) => (address(&ours.value)?, None),
+            (None, Some(agent)) => {
+                (address(&agent.value)?, official_address.map(|text| address(&text)).transpose()?)
+            }
+            (None, None) => {
+                (address(official_address.as_deref().unwrap_or(DEFAULT_ADDRESS))?, None)
+            }
+        };
+        let namespace = own("namespace", options.namespace.as_ref(), "--namespace")
+            .or_else(|| official(env, NAMESPACE));
+        let namespace = namespace
+            .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
+        let mut reach = reach(options, settings, env)?;
+        reach.skip_verify = skips_verification(options, env, &endpoint)?;
+        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, reach })
+    }
+
+    /// The audience of tokens for it, unless somebody says otherwise: its address.
+    pub(super) fn audience(&self) -> &str {
+        self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
+    }
+
+    /// All that decides how it is reached.
+    pub(super) fn ways(&self) -> String {
+        format!("{:?}", self.reach)
+    }
+
+    /// How it is called in messages.
+    pub(super) fn name(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} (namespace `{namespace}`)", self.endpoint.host()),
+            None => self.endpoint.host(),
+        }
+    }
+
+    pub(super) fn client(&self, http: &Http, what: &str) -> Result<Client> {
+        http.client_by(&self.reach, &self.endpoint, what)
+    }
+
+    /// Sends a request as the official clients do: in the namespace, and with the header by which an agent
+    /// tells it from one that a web page has had a browser send.
+    pub(super) async fn send(
+        &self,
+        client: &Client,
+        what: &str,
+        path: &str,
+        body: Body<'_>,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Reply> {
+        let mut headers = vec![("x-vault-request", "true")];
+        headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
+        headers.extend(header);
+        let request = Request { what, path, body, headers: &headers, passes: refusal::passes };
+        client.send(&request).await
+    }
+
+    /// What [`Self::look_up`] gets, for messages.
+    pub(super) fn state(&self) -> String {
+        format!("the state of the Vault token at {}", self.name())
+    }
+
+    /// What the server knows of a token, or that it knows none of it. This is a use of the token.
+    pub(super) async fn look_up(&self, token: &VaultToken, http: &Http) -> Result<Option<State>> {
+        let what = self.state();
+        let reply = self.act(&what, "/v1/auth/token/lookup-self", Body::None, &token.token, http);
+        let reply = reply.await?;
+        match reply.status {
+            200 => State::read(&what, &reply).map(Some),
+            403 => Ok(None),
+            _ => Err(refusal::error_of(&reply, &what)),
+        }
+    }
+
+    /// Has the server forget a token, or says that it knew none of it.
+    pub(super) async fn revoke(&self, token: &Secret, http: &Http) -> Result<bool> {
+        let what = format!("rid of the Vault token at {}", self.name());
+        let reply = self.act(&what, "/v1/auth/token/revoke-self", Body::Empty, token, http).await?;
+        match reply.status {
+            200 | 204 => Ok(true),
+            403 => Ok(false),
+            _ => Err(refusal::error_of(&reply, &what)),
+        }
+    }
+
+    async fn act(
+        &self,
+        what: &str,
+        path: &str,
+        body: Body<'_>,
+        token: &Secret,
+        http: &Http,
+    ) -> Result<Reply> {
+        let client = self.client(http, what)?;
+        self.send(&client, what, path, body, Some(("x-vault-token", token.expose()))).await
+    }
+
+    /// The variables by which another client reaches this server in the same way. `None` is one that must
+    /// not be set.
+    pub(super) fn variables(&self) -> Vec<(&'static str, Option<String>)> {
+        let mut variables = vec![
+            ("ADDR", Some(self.endpoint.as_str().to_owned())),
+            ("NAMESPACE", self.namespace.clone()),
+            // It would win over the address.
+            ("AGENT_ADDR", None),
+        ];
+        let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
+        let authority = match &self.reach.authorities {
+            Some(Authorities::File(file)) => Some(("CACERT", path(file))),
+            Some(Authorities::Folder(folder)) => Some(("CAPATH", path(folder))),
+            Some(Authorities::Text { pem, .. }) => Some(("CACERT_BYTES", Some(pem.clone()))),
+            None => None,
+        };
+        if let Some(authority) = authority {
+            variables.extend(["CACERT", "CACERT_BYTES", "CAPATH"].map(|name| (name, None)));
+            variables.push(authority);
+        }
+        if let Some(ClientCertificate { chain, key }) = &self.reach.certificate {
+            variables.extend([("CLIENT_CERT", path(chain)), ("CLIENT_KEY", path(key))]);
+        }
+        if let Some(name) = &self.reach.server_name {
+            variables.push(("TLS_SERVER_NAME", Some(name.clone())));
+        }
+        variables
+    }
+}
+
+fn reach(options: &Options, settings: &Settings, env: &Env) -> Result<Reach> {
+    let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
+    let ca = [
+        own("ca_cert", options.ca_cert.as_ref(), "--ca-cert"),
+        own("ca_bytes", None, "--ca-cert"),
+        own("ca_path", options.ca_path.as_ref(), "--ca-path"),
+    ];
+    let official_ca = || [CA_CERT, CA_BYTES, CA_PATH].map(|vars| official(env, vars));
+    let certificate = [
+        own("client_cert", options.client_cert.as_ref(), "--client-cert"),
+        own("client_key", options.client_key.as_ref(), "--client-key"),
+    ];
+    let official_certificate = || [CLIENT_CERT, CLIENT_KEY].map(|vars| official(env, vars));
+    // Settings of ours and variables of theirs are not mixed.
+    let said_by_us = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
+    let ca = if said_by_us(&ca) { ca } else { official_ca() };
+    let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
+    let server_name = own("tls_server_name", options.tls_server_name.as_ref(), "--tls-server-name")
+        .or_else(|| official(env, SERVER_NAME));
+    let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
+    Ok(Reach {
+        authorities: authorities(ca),
+        certificate: client_certificate(certificate)?,
+        server_name: server_name.map(|name| name.value),
+        skip_verify: false,
+        proxy: proxy.map(proxy_address).transpose()?,
+        advice: ADVICE,
+    })
+}
+
+/// Of several, the one that the official clients take: a file, then text, then a folder. But a flag, which
+/// is closer than a variable, comes before all.
+fn authorities(ca: [Option<Setting<String>>; 3]) -> Option<Authorities> {
+    let [file, text, folder] = ca;
+    let is_flag = |setting: &Option<Setting<String>>| {
+        setting.as_ref().is_some_and(|setting| matches!(setting.origin, Origin::Flag(_)))
+    };
+    let folder_first = is_flag(&folder) && !is_flag(&file);
+    let file = file.map(|file| Authorities::File(file.value.into()));
+    let text =
+        text.map(|text| Authorities::Text { pem: text.value, origin: text.origin.to_string() });
+    let folder = folder.map(|folder| Authorities::Folder(folder.value.into()));
+    if folder_first { folder } else { file.or(text).or(folder) }
+}
+
+fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<ClientCertificate>> {
+    match given {
+        [Some(chain), Some(key)] => {
+            Ok(Some(ClientCertificate { chain: chain.value.into(), key: key.value.into() }))
+        }
+        [None, None] => Ok(None),
+        [Some(one), None] | [None, Some(one)] => Err(Error::Missing {
+            problem: format!(
+                "of the client certificate and its key, only one is set ({})",
+                one.origin
+            ),
+            hint: "give both `--client-cert` and `--client-key`".into(),
+        }),
+    }
+}
+
+fn proxy_address(setting: Setting<String>) -> Result<ProxyAddress> {
+    // Not quoted: it may hold a password.
+    ProxyAddress::parse(&setting.value)
+        .ok_or_else(|| unfit(setting.origin, "the proxy is not of the form `http://host:port`"))
+}
+
+/// Security: a variable that is forgotten in a profile of the shell must not give tokens away to whoever
+/// stands between. Whoever means it says so where it is seen.
+fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Result<bool> {
+    if options.tls_skip_verify {
+        return Ok(true);
+    }
+    let Some(asked) = official(env, SKIP_VERIFY) else { return Ok(false) };
+    let is_off = matches!(parse_switch(&asked.value.to_lowercase()), Some(false))
+        || matches!(asked.value.as_str(), "f" | "F");
+    if is_off || endpoint.as_str().starts_with("http://") {
+        return Ok(false);
+    }
+    Err(Error::Missing {
+        problem: format!(
+            "{} is not heeded: whoever stands between would be given the ID token and the Vault token",
+            asked.origin
+        ),
+        hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; whoever means it says `--tls-skip-verify`".into(),
+    })
+}

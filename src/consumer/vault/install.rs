@@ -1,0 +1,196 @@
+//! `vault install-helper`: this program as the token helper of the `vault` and `bao` CLIs, and back.
+
+use std::path::{Path, PathBuf};
+
+use crate::env::Env;
+use crate::error::{Error, Result, plain};
+use crate::output::Output;
+use crate::private_file;
+use crate::settings::Locations;
+
+use super::cli_config::CliConfig;
+
+const NAME: &str = if cfg!(windows) { "yc-id-token-vault.exe" } else { "yc-id-token-vault" };
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Undo it
+    #[arg(long)]
+    remove: bool,
+    /// The link to make [default: ~/.local/bin/yc-id-token-vault]
+    #[arg(long, value_name = "PATH")]
+    link: Option<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
+        let link = self.link()?;
+        let configs = CliConfig::of_both(env)?;
+        let done = if self.remove { remove(&link, &configs)? } else { install(&link, &configs)? };
+        output.write((done.join("\n") + "\n").as_bytes())
+    }
+
+    fn link(&self) -> Result<PathBuf> {
+        let default = || Some(Locations::of_system().home?.join(".local").join("bin").join(NAME));
+        let link = self.link.clone().or_else(default).ok_or_else(|| Error::Missing {
+            problem: "there is no home folder to make the link in".into(),
+            hint: "give `--link`".into(),
+        })?;
+        let link = std::path::absolute(&link)
+            .map_err(|error| Error::OutputFile { path: link, cause: plain(&error) })?;
+        // OpenBao and older Vaults run it through a shell, which would take the path apart.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
+        if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
+            return Err(Error::Usage {
+                problem: format!(
+                    "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
+                    link.display()
+                ),
+                hint: "give `--link` with a path without spaces and special characters".into(),
+            });
+        }
+        if link.file_stem() != Path::new(NAME).file_stem() {
+            return Err(Error::Usage {
+                problem: format!("`{}` is not named yc-id-token-vault", link.display()),
+                hint: "the program knows by this name what it is to do".into(),
+            });
+        }
+        Ok(link)
+    }
+}
+
+/// Whether a token helper is this program.
+pub(super) fn is_ourselves(helper: &Path) -> bool {
+    let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    helper.file_stem() == Path::new(NAME).file_stem()
+        || std::env::current_exe().is_ok_and(|program| same(helper, &program))
+}
+
+fn install(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
+    // All that can be in the way is looked at before anything is changed.
+    for config in configs {
+        match config.token_helper() {
+            Some(other) if other != link => return Err(has_another(config, &other)),
+            _ => {}
+        }
+    }
+    let mut done = vec![make_link(link)?];
+    for config in configs {
+        let path = config.path.display();
+        if config.token_helper().is_some() {
+            done.push(format!("unchanged  {path} names it already"));
+        } else {
+            write(&config.path, &config.with_helper(link))?;
+            done.push(format!("added      to {path}: token_helper = \"{}\"", link.display()));
+        }
+    }
+    Ok(done)
+}
+
+fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for config in configs {
+        let path = config.path.display();
+        let Some(text) = &config.text else { continue };
+        let left = config.without_helper(link);
+        if left == *text {
+            done.push(format!("unchanged  {path} does not name it"));
+        } else if left.trim().is_empty() && !is_symlink(&config.path) {
+            let removed = std::fs::remove_file(&config.path);
+            removed.map_err(|error| unwritten(&config.path, &error))?;
+            done.push(format!("removed    {path}, in which nothing else stood"));
+        } else {
+            write(&config.path, &left)?;
+            done.push(format!("removed    from {path}: token_helper = \"{}\"", link.display()));
+        }
+    }
+    match std::fs::symlink_metadata(link) {
+        Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
+        Ok(_) => {
+            std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
+            done.push(format!("removed    {}", link.display()));
+        }
+        Err(_) => done.push(format!("unchanged  there is no {}", link.display())),
+    }
+    Ok(done)
+}
+
+fn make_link(link: &Path) -> Result<String> {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::Internal(format!("this program's file is not known: {error}")))?;
+    if std::fs::symlink_metadata(link).is_ok() {
+        if system::leads_to(link, &program) {
+            return Ok(format!("unchanged  {} leads to {}", link.display(), program.display()));
+        }
+        if !is_link_of_ours(link) {
+            return Err(is_something_else(link));
+        }
+        std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
+    } else if let Some(folder) = link.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+    }
+    system::link(&program, link).map_err(|error| unwritten(link, &error))?;
+    Ok(format!("made       {}, which leads to {}", link.display(), program.display()))
+}
+
+/// Whether what is there was made here: a link, wherever it leads by now; on Windows, the copy.
+fn is_link_of_ours(link: &Path) -> bool {
+    cfg!(windows) || is_symlink(link)
+}
+
+fn is_symlink(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// A configuration that is a link, such as one into a repository of dotfiles, stays one.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    private_file::write(&target, text.as_bytes()).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Error {
+    Error::OutputFile { path: path.into(), cause: plain(error) }
+}
+
+fn has_another(config: &CliConfig, other: &Path) -> Error {
+    Error::Missing {
+        problem: format!(
+            "{} names another token helper, `{}`",
+            config.path.display(),
+            other.display()
+        ),
+        hint: "take that line out if you do not need it; nothing has been changed".into(),
+    }
+}
+
+fn is_something_else(link: &Path) -> Error {
+    Error::OutputFile { path: link.into(), cause: "there is a file that is not ours".into() }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::path::Path;
+
+    pub(super) fn link(program: &Path, link: &Path) -> std::io::Result<()> {
+        std::os::unix::fs::symlink(program, link)
+    }
+
+    pub(super) fn leads_to(link: &Path, program: &Path) -> bool {
+        std::fs::read_link(link).is_ok_and(|target| target == program)
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::path::Path;
+
+    /// Links are for administrators here.
+    pub(super) fn link(program: &Path, link: &Path) -> std::io::Result<()> {
+        std::fs::copy(program, link).map(|_| ())
+    }
+
+    /// A copy may be of an older version.
+    pub(super) fn leads_to(_: &Path, _: &Path) -> bool {
+        false
+    }
+}

@@ -1,0 +1,128 @@
+//! The login: one POST of the role and the ID token.
+
+use std::time::Duration;
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::broker::{Broker, Obtain};
+use crate::cache::Key;
+use crate::credential::{Credential, IdToken};
+use crate::error::Result;
+use crate::http::{Body, Client, Reply};
+use crate::source::IdTokenWish;
+
+use super::answer::{self, VaultToken};
+use super::connection::Server;
+use super::refusal::{self, Asked};
+
+/// The ID token is used at once, for one login.
+const LEAST_LIFE: Duration = Duration::from_secs(60);
+
+/// The wish for a token.
+#[derive(Debug)]
+pub(super) struct Login<'a> {
+    pub(super) server: &'a Server,
+    pub(super) mount: &'a str,
+    /// `None` is the mount's own default.
+    pub(super) role: Option<&'a str>,
+    pub(super) id_token: IdTokenWish<'a>,
+    pub(super) sharing: Sharing,
+}
+
+/// Who is to have the token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sharing {
+    /// Whoever asks for the same.
+    Shared,
+    /// This run alone, which revokes it.
+    Own,
+    /// Whoever unwraps it, within this time.
+    Wrapped(Duration),
+}
+
+impl Obtain for Login<'_> {
+    type Secret = VaultToken;
+
+    fn key(&self) -> Key {
+        let key = Key::of("vault-token")
+            .with("id token", self.id_token.key().name())
+            .with("address", self.server.endpoint.as_str())
+            .with("namespace", self.server.namespace.as_deref().unwrap_or_default())
+            .with("mount", self.mount);
+        match self.role {
+            Some(role) => key.with("role", role).build(),
+            None => key.build(),
+        }
+    }
+
+    fn what(&self) -> String {
+        let server = self.server.name();
+        match self.role {
+            Some(role) => format!("a Vault token of the role `{role}` at {server}"),
+            None => format!("a Vault token at {server}"),
+        }
+    }
+
+    fn rests(&self) -> bool {
+        matches!(self.sharing, Sharing::Shared)
+    }
+
+    fn ways(&self) -> String {
+        self.server.ways()
+    }
+
+    /// Of a token for so many uses, each who takes it from the cache has a use less.
+    fn keeps(&self, credential: &Credential<VaultToken>) -> bool {
+        credential.secret.num_uses == 0
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<VaultToken>> {
+        let what = self.what();
+        let client = self.server.client(&self.id_token.source.http, &what)?;
+        let token = match broker.cached(&self.id_token, LEAST_LIFE) {
+            Some(token) => token,
+            None => {
+                let ahead = client.clone();
+                tokio::spawn(async move { ahead.connect_ahead().await });
+                broker.miss(&self.id_token, LEAST_LIFE, None).await?
+            }
+        };
+        let reply = self.present(&token.secret, &what, &client).await?;
+        if refusal::is_expired_token(&reply) && !broker.is_news(token.lifetime.obtained_at) {
+            // It came from the cache, and Vault has another idea of the time.
+            let token = broker.miss(&self.id_token, LEAST_LIFE, Some(&token.secret)).await?;
+            let reply = self.present(&token.secret, &what, &client).await?;
+            return self.accept(&what, &reply, &token.secret);
+        }
+        self.accept(&what, &reply, &token.secret)
+    }
+}
+
+impl Login<'_> {
+    async fn present(&self, token: &IdToken, what: &str, client: &Client) -> Result<Reply> {
+        let jwt = token.0.expose();
+        let body = match self.role {
+            Some(role) => json!({ "role": role, "jwt": jwt }),
+            None => json!({ "jwt": jwt }),
+        };
+        let body = Body::Json(Zeroizing::new(body.to_string()));
+        let path = format!("/v1/auth/{}/login", self.mount);
+        let life = match self.sharing {
+            Sharing::Wrapped(life) => Some(format!("{}s", life.as_secs())),
+            Sharing::Shared | Sharing::Own => None,
+        };
+        let wrapping = life.as_deref().map(|life| ("x-vault-wrap-ttl", life));
+        self.server.send(client, what, &path, body, wrapping).await
+    }
+
+    fn accept(&self, what: &str, reply: &Reply, token: &IdToken) -> Result<Credential<VaultToken>> {
+        if reply.status == 200 {
+            return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
+        }
+        let Self { server, mount, role, .. } = self;
+        let asked =
+            Asked { what, mount, role: *role, namespace: server.namespace.as_deref(), token };
+        Err(refusal::error_of_login(reply, &asked))
+    }
+}

@@ -1,0 +1,314 @@
+//! What the server says when it refuses, and what is to be done about it.
+//!
+//! Every refusal is `{"errors":["…"]}`. A JWT that it does not like is 400, never 401 or 403; which of the
+//! role's conditions failed is in the words only, those of OpenBao 2.7 and of Vault's JWT plugin.
+
+use serde::Deserialize;
+
+use crate::credential::IdToken;
+use crate::error::{Code, Error};
+use crate::http::{Reply, scrubbed};
+use crate::jwt::Claims;
+
+#[derive(Deserialize)]
+struct Document {
+    errors: Vec<String>,
+}
+
+/// What was asked, to be held against the refusal.
+pub(super) struct Asked<'a> {
+    pub(super) what: &'a str,
+    pub(super) mount: &'a str,
+    pub(super) role: Option<&'a str>,
+    pub(super) namespace: Option<&'a str>,
+    pub(super) token: &'a IdToken,
+}
+
+/// The server's words, if it is one that speaks the protocol.
+fn said(reply: &Reply) -> Option<String> {
+    let document: Document = serde_json::from_slice(&reply.body).ok()?;
+    Some(document.errors.join("; "))
+}
+
+fn says(reply: &Reply, words: &[&str]) -> bool {
+    let said = said(reply).unwrap_or_default().to_lowercase();
+    words.iter().any(|words| said.contains(words))
+}
+
+/// Whether the ID token has expired by the server's clock.
+pub(super) fn is_expired_token(reply: &Reply) -> bool {
+    reply.status == 400 && says(reply, &["token is expired", "token has expired"])
+}
+
+/// Whether the same request may well succeed in a moment, beyond what is tried again anyway: a standby
+/// that has not caught up with the active node (412), the errors of gateways, and a server that could
+/// not fetch the issuer's keys.
+pub(super) fn passes(reply: &Reply) -> bool {
+    match reply.status {
+        501 => false,
+        412 | 500.. => true,
+        _ => has_no_keys(reply),
+    }
+}
+
+fn has_no_keys(reply: &Reply) -> bool {
+    reply.status == 400 && says(reply, &["fetching keys", "error fetching jwks", "get keys failed"])
+}
+
+fn is_sealed(reply: &Reply) -> bool {
+    says(reply, &["vault is sealed", "not yet initialized", "not initialized"])
+}
+
+/// The error for an answer to anything but a login.
+pub(super) fn error_of(reply: &Reply, what: &str) -> Error {
+    general(reply, what).unwrap_or_else(|| Error::Refused {
+        what: what.into(),
+        code: Code::ConsumerRefused,
+        reason: reason(reply),
+        request_id: reply.request_id.clone(),
+        hint: format!("see the log of {}", reply.host),
+    })
+}
+
+/// The error for an answer to a login whose status is not 200.
+pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
+    general(reply, asked.what).unwrap_or_else(|| {
+        let (code, hint) = advice(reply, asked);
+        Error::Refused {
+            what: asked.what.into(),
+            code,
+            reason: reason(reply),
+            request_id: reply.request_id.clone(),
+            hint,
+        }
+    })
+}
+
+fn reason(reply: &Reply) -> String {
+    match said(reply).map(|said| scrubbed(&said)) {
+        Some(said) if !said.is_empty() => said,
+        _ => format!("{} ({})", reply.phrase(), reply.status),
+    }
+}
+
+/// What does not depend on what was asked: a server that is sealed, busy or broken, or none of Vault's.
+fn general(reply: &Reply, what: &str) -> Option<Error> {
+    let passing = |reason: String, code, hint| Error::Refused {
+        what: what.into(),
+        code,
+        reason,
+        request_id: reply.request_id.clone(),
+        hint,
+    };
+    if is_sealed(reply) {
+        let hint = format!(
+            "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
+            reply.host
+        );
+        return Some(passing(reason(reply), Code::ConsumerSealed, hint));
+    }
+    if reply.is_trouble() || reply.status == 412 {
+        if reply.retry_after.is_some() {
+            return Some(reply.unavailable(what, reason(reply), reply.request_id.clone()));
+        }
+        let reason = format!("{} answered {} {}", reply.host, reply.status, reason(reply));
+        let hint = "try again; if it lasts, look at `vault status` and the server's log".into();
+        return Some(passing(reason, Code::Unavailable, hint));
+    }
+    if has_no_keys(reply) {
+        let hint = format!(
+            "the issuer must be reachable from {}: look at `vault read auth/…/config`, and at that machine's network",
+            reply.host
+        );
+        return Some(passing(reason(reply), Code::Unavailable, hint));
+    }
+    if said(reply).is_none() {
+        return Some(reply.foreign(what, "JSON"));
+    }
+    None
+}
+
+fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
+    let says = |words: &[&str]| says(reply, words);
+    let token = Token::read(asked.token);
+    let Token { issuer, audience, subject, .. } = &token;
+    let role = asked.look_at_role();
+    let mount = asked.mount;
+    match reply.status {
+        400 if says(&["(aud)", "no audiences bound", "audience claim"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}"
+            ),
+        ),
+        400 if says(&["(sub)"]) => (
+            Code::ConsumerAuth,
+            format!("`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}"),
+        ),
+        400 if says(&["(iss)"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
+                asked.look_at("read", "config")
+            ),
+        ),
+        400 if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "the ID token is new ({}), so check the clock of {}",
+                token.times(),
+                reply.host
+            ),
+        ),
+        400 if says(&["signature", "unknown signing key", "no known key"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
+                asked.look_at("read", "config")
+            ),
+        ),
+        400 if says(&["validating claims", "bound claim"]) => (
+            Code::ConsumerAuth,
+            format!("`bound_claims` of the role must match the token: {}; {role}", token.claims()),
+        ),
+        400 if says(&["not found in token"]) => (
+            Code::ConsumerAuth,
+            format!(
+                "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
+                token.claims()
+            ),
+        ),
+        400 if says(&["missing role"]) => (
+            Code::ConsumerRefused,
+            format!(
+                "give `--role`, or let the mount have a `default_role`; {}",
+                asked.look_at("list", "role")
+            ),
+        ),
+        400 if says(&["could not be found"]) => {
+            (Code::ConsumerRefused, format!("check `--role`; {}", asked.look_at("list", "role")))
+        }
+        400 if says(&["could not load configuration"]) => (
+            Code::ConsumerRefused,
+            format!(
+                "the mount `{mount}` has not been told its issuer: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
+                asked.in_namespace()
+            ),
+        ),
+        400 if says(&["role_type", "is not allowed"]) => {
+            (Code::ConsumerRefused, format!("the role must have `role_type=jwt`; {role}"))
+        }
+        404 if says(&["namespace"]) => (
+            Code::ConsumerRefused,
+            "check `--namespace` and VAULT_NAMESPACE; it is shown by `vault namespace list`".into(),
+        ),
+        403 => (
+            Code::ConsumerDenied,
+            format!(
+                "there may be nothing at `{mount}`: give `--mount` with the path of the JWT auth method, which `vault auth list{}` shows; else look at `token_bound_cidrs` of the role",
+                asked.in_namespace()
+            ),
+        ),
+        404 | 405 => (
+            Code::ConsumerRefused,
+            format!(
+                "what is at `{mount}` is no JWT auth method: give `--mount` with the path of one, which `vault auth list{}` shows",
+                asked.in_namespace()
+            ),
+        ),
+        _ => (
+            Code::ConsumerRefused,
+            format!("compare the role with the token: {}; {role}", token.claims()),
+        ),
+    }
+}
+
+impl Asked<'_> {
+    fn look_at_role(&self) -> String {
+        match self.role {
+            Some(role) => self.look_at("read", &format!("role/{role}")),
+            None => self.look_at("read", "config"),
+        }
+    }
+
+    /// The command that shows something of the mount. `bao` takes the same.
+    fn look_at(&self, verb: &str, place: &str) -> String {
+        format!("look at `vault {verb}{} auth/{}/{place}`", self.in_namespace(), self.mount)
+    }
+
+    fn in_namespace(&self) -> String {
+        self.namespace.map(|name| format!(" -namespace={name}")).unwrap_or_default()
+    }
+}
+
+/// What the ID token says, for hints.
+struct Token {
+    issuer: String,
+    audience: String,
+    subject: String,
+    claims: Option<Claims>,
+}
+
+impl Token {
+    fn read(token: &IdToken) -> Self {
+        let claims = Claims::read(token.0.expose()).ok();
+        let said = |claim: Option<String>| claim.unwrap_or_else(|| "nothing".into());
+        let of = |claim: fn(&Claims) -> Option<String>| said(claims.as_ref().and_then(claim));
+        Self {
+            issuer: of(|claims| claims.iss.clone()),
+            audience: of(|claims| claims.aud.first().map(str::to_owned)),
+            subject: of(|claims| claims.sub.clone()),
+            claims,
+        }
+    }
+
+    fn claims(&self) -> String {
+        let Self { issuer, audience, subject, .. } = self;
+        format!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`")
+    }
+
+    fn times(&self) -> String {
+        let claims = self.claims.as_ref();
+        let time = |at: Option<crate::clock::Timestamp>| {
+            at.map_or_else(|| "nothing".into(), |at| at.to_string())
+        };
+        format!(
+            "`iat` = {}, `exp` = {}",
+            time(claims.and_then(Claims::issued_at)),
+            time(claims.and_then(Claims::expires_at))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, error: &str) -> Reply {
+        Reply::made_up(status, &serde_json::json!({ "errors": [error] }).to_string())
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
+        for (status, error) in
+            [(412, "required index state not present"), (500, "x"), (520, "x"), (400, keys)]
+        {
+            assert!(passes(&reply(status, error)), "{status} {error}");
+        }
+        for (status, error) in
+            [(400, "missing role"), (403, "permission denied"), (501, "x"), (404, "x")]
+        {
+            assert!(!passes(&reply(status, error)), "{status} {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_refusal_of_vaults_is_told_apart() {
+        assert_eq!(error_of(&Reply::made_up(403, "<html>no"), "it").code(), Code::Foreign);
+        assert_eq!(error_of(&Reply::made_up(503, ""), "it").code(), Code::Unavailable);
+        assert_eq!(error_of(&reply(503, "Vault is sealed"), "it").code(), Code::ConsumerSealed);
+        let empty = error_of(&Reply::made_up(404, r#"{"errors":[]}"#), "it");
+        assert_eq!(empty.to_string(), "cannot get it: not found (404)");
+    }
+}

@@ -1,0 +1,119 @@
+//! What is said about a token: everything but the token.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::credential::Credential;
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::session::Context;
+
+use super::answer::VaultToken;
+use super::token_helper;
+use super::{Options, Vault};
+
+/// `vault status`.
+pub(super) fn status(
+    options: &Options,
+    context: Context<'_>,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let vault = Vault::open(options, context)?;
+    if token_helper::has_override(&vault, context.env)? {
+        // It is the user's, and may be good for so many uses: it is not looked at.
+        let text = lines(&[
+            ("address", vault.server.endpoint.as_str().to_owned()),
+            ("token", "one that the CLI has stored, which the token helper hands out until `vault token-helper erase`".into()),
+        ]);
+        return output.write(text.as_bytes());
+    }
+    let Some(credential) = vault.resting()? else { return Err(no_token(&vault)) };
+    let Some(state) = vault.look_up(&credential.secret)? else {
+        return Err(Error::Refused {
+            what: vault.server.state(),
+            code: crate::error::Code::ConsumerDenied,
+            reason:
+                "the server knows no such token: it has been revoked, or the server was set up anew"
+                    .into(),
+            request_id: None,
+            hint: "get another with `yc-id-token vault login`".into(),
+        });
+    };
+    output.write(lines(&describe(&vault, &credential, state.ttl)).as_bytes())
+}
+
+fn no_token(vault: &Vault) -> Error {
+    let role = vault.role.as_ref().map(|role| format!(" of the role `{role}`")).unwrap_or_default();
+    Error::Missing {
+        problem: format!("no Vault token{role} at {} is kept here", vault.server.name()),
+        hint: "get one with `yc-id-token vault login`".into(),
+    }
+}
+
+/// A token, line by line. `ttl` is what is left of its life; `None` is no end.
+pub(super) fn describe(
+    vault: &Vault,
+    credential: &Credential<VaultToken>,
+    ttl: Option<Duration>,
+) -> Vec<(&'static str, String)> {
+    let token = &credential.secret;
+    let mut shown = vec![("address", vault.server.endpoint.as_str().to_owned())];
+    shown.extend(vault.server.namespace.clone().map(|namespace| ("namespace", namespace)));
+    shown.push(("mount", vault.mount.clone()));
+    let role = token.role.clone().or_else(|| vault.role.clone());
+    shown.extend(role.map(|role| ("role", role)));
+    shown.push(("policies", token.policies.join(", ")));
+    shown.push(("ttl", life(ttl, vault.now().at)));
+    if token.num_uses > 0 {
+        shown.push(("uses", format!("{}, so it is not kept", token.num_uses)));
+    }
+    match &token.accessor {
+        Some(accessor) => shown.push(("accessor", accessor.clone())),
+        None if token.is_batch => {
+            shown.push((
+                "type",
+                "batch: it has no accessor, and cannot be renewed or revoked".into(),
+            ));
+        }
+        None => {}
+    }
+    shown
+}
+
+pub(super) fn lines(shown: &[(&str, String)]) -> String {
+    let line = |(name, value): &(&str, String)| format!("{name:<10} {value}\n");
+    shown.iter().map(line).collect::<Vec<_>>().concat()
+}
+
+/// `59m 12s, until 2026-11-23T20:00:00Z`.
+fn life(ttl: Option<Duration>, now: Timestamp) -> String {
+    let Some(ttl) = ttl else { return "without end".into() };
+    let seconds = ttl.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    let parts = [(days, 'd'), (hours, 'h'), (minutes, 'm'), (rest, 's')];
+    let shown: Vec<String> = parts
+        .iter()
+        .skip_while(|(count, _)| *count == 0)
+        .take(2)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    let shown = if shown.is_empty() { "0s".into() } else { shown.join(" ") };
+    format!("{shown}, until {}", now.plus(ttl))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_told_in_two_units() {
+        let told =
+            |seconds| life(Some(Duration::from_secs(seconds)), Timestamp::from_unix_seconds(0));
+        assert_eq!(told(0), "0s, until 1970-01-01T00:00:00Z");
+        assert_eq!(told(59), "59s, until 1970-01-01T00:00:59Z");
+        assert!(told(3600).starts_with("1h 0m, "));
+        assert!(told(2_764_800).starts_with("32d 0h, "));
+        assert_eq!(life(None, Timestamp::from_unix_seconds(0)), "without end");
+    }
+}

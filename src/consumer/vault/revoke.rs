@@ -1,0 +1,58 @@
+//! `vault revoke`: the end of the token that is kept.
+
+use crate::broker::{self, Obtain};
+use crate::credential::Credential;
+use crate::error::{Code, Error, Result, plain};
+use crate::output::Output;
+use crate::session::Context;
+
+use super::answer::VaultToken;
+use super::login::Sharing;
+use super::{Options, Vault, store};
+
+pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let vault = Vault::open(options, context)?;
+    let Some(credential) = vault.resting()? else {
+        return output.write(b"there is no token to revoke\n");
+    };
+    let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
+    check_revocable(&vault, &credential, instead)?;
+    let token = &credential.secret.token;
+    let http = vault.session.http();
+    // Half a revocation would leave nobody to tell whether it was one.
+    let was_known = broker::finish(vault.server.revoke(token, http))?;
+    forget(&vault)?;
+    // The CLI would go on using it.
+    let stored = store::remove_if_stored(token, context.env)?;
+    let done = if was_known { "revoked" } else { "it had been revoked before" };
+    let stored = stored.map(|path| format!(", and removed from {}", path.display()));
+    output.write(format!("{done}{}\n", stored.unwrap_or_default()).as_bytes())
+}
+
+/// Removes the token from the cache.
+pub(super) fn forget(vault: &Vault) -> Result<()> {
+    let key = vault.login(Sharing::Shared)?.key();
+    let removed = vault.session.broker().cache().remove(&key);
+    removed.map_err(|error| Error::Cache(format!("the token stays in it: {}", plain(&error))))
+}
+
+/// Batch tokens are not known to the server one by one.
+pub(super) fn check_revocable(
+    vault: &Vault,
+    credential: &Credential<VaultToken>,
+    instead: &str,
+) -> Result<()> {
+    if !credential.secret.is_batch {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        what: format!("rid of the Vault token at {}", vault.server.name()),
+        code: Code::ConsumerRefused,
+        reason: format!(
+            "it is a batch token, which cannot be revoked; it expires at {}",
+            credential.lifetime.expires_at_here()
+        ),
+        request_id: None,
+        hint: instead.into(),
+    })
+}

@@ -1,0 +1,128 @@
+//! `vault login`: the token where the CLIs look for it, which is with their token helper or in a file.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::credential::Secret;
+use crate::env::{self, Env, Var};
+use crate::error::{Code, Error, Result, plain};
+use crate::http::scrubbed;
+use crate::output::Output;
+use crate::private_file;
+use crate::session::Context;
+use crate::settings::Locations;
+
+use super::cli_config::CliConfig;
+use super::{LEAST_LIFE, Options, Vault, install, report, token_helper};
+
+const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
+const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
+
+/// Larger than any token.
+const LIMIT: u64 = 64 * 1024;
+
+pub(super) fn login(
+    options: &Options,
+    context: Context<'_>,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let env = context.env;
+    let vault = Vault::open(options, context)?;
+    let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
+    if let Some(error) = doubt {
+        return Err(error);
+    }
+    let token = &credential.secret;
+    let stored = keep(&vault, &token.token, token.num_uses > 0, env)?;
+    let left = credential.lifetime.left(vault.now());
+    let mut shown = report::describe(&vault, &credential, Some(left));
+    shown.extend(stored.into_iter().map(|place| ("stored", place)));
+    if let Some((var, _)) = env.first(TOKEN) {
+        shown.push(("but", format!("{} is set, and the CLI takes that one instead", var.name)));
+    }
+    output.write(report::lines(&shown).as_bytes())
+}
+
+/// Stores a token, and tells where.
+fn keep(vault: &Vault, token: &Secret, is_limited: bool, env: &Env) -> Result<Vec<String>> {
+    let mut helpers: Vec<PathBuf> =
+        CliConfig::of_both(env)?.iter().filter_map(CliConfig::token_helper).collect();
+    helpers.dedup();
+    if helpers.is_empty() {
+        let path = token_file(env)?;
+        private_file::write(&path, token.expose().as_bytes())
+            .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error) })?;
+        return Ok(vec![format!("in {}", path.display())]);
+    }
+    helpers.iter().map(|helper| hand_to(helper, vault, token, is_limited)).collect()
+}
+
+fn hand_to(helper: &Path, vault: &Vault, token: &Secret, is_limited: bool) -> Result<String> {
+    if !install::is_ourselves(helper) {
+        run_helper(helper, vault, token)?;
+        return Ok(format!("by {}", helper.display()));
+    }
+    token_helper::remove_override(vault)?;
+    Ok(if is_limited {
+        "nowhere: the token helper, yc-id-token, gets one for each command".into()
+    } else {
+        "for the token helper, which is yc-id-token".into()
+    })
+}
+
+/// Runs `HELPER store`, which reads the token from its standard input.
+fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
+    let mut command = Command::new(helper);
+    command.arg("store").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    for name in ["BAO_ADDR", "VAULT_ADDR"] {
+        command.env(name, vault.server.endpoint.as_str());
+    }
+    let not_run = |error: &std::io::Error| failed(helper, &plain(error));
+    let mut child = command.spawn().map_err(|error| not_run(&error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that reads nothing and ends well has its reasons.
+        let _ = stdin.write_all(token.expose().as_bytes());
+    }
+    let ended = child.wait_with_output().map_err(|error| not_run(&error))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    // Security: it may repeat what it was given.
+    let said = String::from_utf8_lossy(&ended.stderr).replace(token.expose(), "[redacted]");
+    Err(failed(helper, &format!("{} ({})", scrubbed(&said), ended.status)))
+}
+
+fn failed(helper: &Path, cause: &str) -> Error {
+    Error::Refused {
+        what: format!("the token stored by the token helper `{}`", helper.display()),
+        code: Code::ConsumerRefused,
+        reason: cause.to_owned(),
+        request_id: None,
+        hint: "correct the helper, or take it out of `~/.vault` and `~/.bao`".into(),
+    }
+}
+
+fn token_file(env: &Env) -> Result<PathBuf> {
+    if let Some((_, path)) = env.first(TOKEN_PATH) {
+        return Ok(path.into());
+    }
+    let home = Locations::of_system().home.ok_or_else(|| Error::Missing {
+        problem: "there is no home folder to store the token in".into(),
+        hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
+    })?;
+    Ok(home.join(".vault-token"))
+}
+
+/// Removes the file that a token was stored in, if it is still that token.
+pub(super) fn remove_if_stored(token: &Secret, env: &Env) -> Result<Option<PathBuf>> {
+    let Ok(path) = token_file(env) else { return Ok(None) };
+    let Ok(stored) = private_file::read_own(&path, LIMIT) else { return Ok(None) };
+    if stored.trim_ascii() != token.expose().as_bytes() {
+        return Ok(None);
+    }
+    match std::fs::remove_file(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) => Err(Error::OutputFile { path, cause: plain(&error) }),
+    }
+}

@@ -1,0 +1,163 @@
+//! `vault token-helper`: what the `vault` and `bao` CLIs ask of a token helper ("Token helpers" in either's
+//! documentation): `get` prints the token, `store` reads one, `erase` removes it.
+//!
+//! A helper is named by a path alone, so this is run by a link named `yc-id-token-vault`, without
+//! arguments of ours: its settings are variables and the configuration file. OpenBao tells it by `BAO_ADDR`
+//! which server it is for; Vault hands on what it inherited.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+
+use serde::{Deserialize, Serialize};
+use tracing::info;
+use zeroize::Zeroizing;
+
+use crate::cache::{Cache, Key};
+use crate::clock::Offset;
+use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
+use crate::env::Env;
+use crate::error::{Code, Error, Result, plain};
+use crate::http::Endpoint;
+use crate::output::Output;
+use crate::session::Context;
+
+use super::answer::is_token;
+use super::connection::{self, official};
+use super::{Options, Vault, revoke};
+
+/// Larger than any token.
+const LIMIT: u64 = 64 * 1024;
+
+/// A request of the CLI.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Request {
+    Get,
+    Store,
+    Erase,
+}
+
+/// Reads a request. This costs a hit less than a list of values that the parser of arguments knows.
+pub(super) fn parse_request(word: &str) -> std::result::Result<Request, String> {
+    match word {
+        "get" => Ok(Request::Get),
+        "store" => Ok(Request::Store),
+        "erase" => Ok(Request::Erase),
+        _ => Err("it must be `get`, `store` or `erase`".into()),
+    }
+}
+
+/// Whether a word is such a request.
+pub(in crate::consumer) fn is_request(word: &OsStr) -> bool {
+    word.to_str().is_some_and(|word| parse_request(word).is_ok())
+}
+
+/// A token that the user has logged in with by other means. It has the say until it is erased.
+#[derive(Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+struct Override(#[serde(serialize_with = "exposed")] Secret);
+
+impl Restable for Override {}
+
+impl Request {
+    pub(super) const fn hands_out(self) -> bool {
+        matches!(self, Self::Get)
+    }
+
+    pub(super) fn run(
+        self,
+        options: &Options,
+        context: Context<'_>,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
+        let vault = Vault::open(options, context)?;
+        match self {
+            Self::Get => get(&vault, context.env, output),
+            Self::Store => store(&vault, context.env),
+            Self::Erase => erase(&vault, context.env),
+        }
+    }
+}
+
+fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
+    let asking = address_of_cli(vault, env)?;
+    if let Some(Override(token)) = overriding(vault, &asking) {
+        return output.write(token.expose().as_bytes());
+    }
+    // Security: the CLI sends what it is given to its server, which may be another than ours.
+    if asking != vault.server.endpoint {
+        info!(cli = %asking.as_str(), ours = %vault.server.endpoint.as_str(), "no token for that server");
+        return Ok(());
+    }
+    match vault.token() {
+        Ok(credential) => output.write(credential.secret.token.expose().as_bytes()),
+        // The CLI asks before it does anything, unsealing included. It will say by itself what is wrong.
+        Err(error) if error.code() == Code::ConsumerSealed => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn store(vault: &Vault, env: &Env) -> Result<()> {
+    let mut text = Zeroizing::new(String::new());
+    let read = std::io::stdin().take(LIMIT).read_to_string(&mut text);
+    let token = text.trim();
+    if read.is_err() || !is_token(token) {
+        return Err(Error::Usage {
+            problem: "there is no token on standard input".into(),
+            hint:
+                "this is for the `vault` and `bao` CLIs; to log in, run `yc-id-token vault login`"
+                    .into(),
+        });
+    }
+    let cache = vault.session.broker().cache();
+    if matches!(cache, Cache::None) {
+        return Err(Error::Cache("there is nowhere to keep the token".into()));
+    }
+    let now = vault.now();
+    // How long it lives is for its server to say, and asking could be one use too many.
+    let expires_at = now.at.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
+    let lifetime = Lifetime::new(now, expires_at, Offset::default());
+    let credential = Credential { secret: Override(Secret::new(token.to_owned())), lifetime };
+    let kept = cache.put(&key(vault, &address_of_cli(vault, env)?), &credential);
+    kept.map_err(|error| Error::Cache(format!("the token is not kept: {}", plain(&error))))
+}
+
+fn erase(vault: &Vault, env: &Env) -> Result<()> {
+    remove(vault, &address_of_cli(vault, env)?)?;
+    // Where nothing says who we are, there is no token of ours either.
+    if vault.session.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
+}
+
+/// Whether the CLI would be given a token that it has stored itself.
+pub(super) fn has_override(vault: &Vault, env: &Env) -> Result<bool> {
+    Ok(overriding(vault, &address_of_cli(vault, env)?).is_some())
+}
+
+/// Removes what the CLI has stored for our server.
+pub(super) fn remove_override(vault: &Vault) -> Result<()> {
+    remove(vault, &vault.server.endpoint)
+}
+
+fn remove(vault: &Vault, server: &Endpoint) -> Result<()> {
+    let removed = vault.session.broker().cache().remove(&key(vault, server));
+    removed.map_err(|error| Error::Cache(format!("the token stays in it: {}", plain(&error))))
+}
+
+fn overriding(vault: &Vault, server: &Endpoint) -> Option<Override> {
+    let cache = vault.session.broker().cache();
+    cache.get::<Override>(&key(vault, server)).map(|credential| credential.secret)
+}
+
+fn key(vault: &Vault, server: &Endpoint) -> Key {
+    Key::of("vault-override")
+        .with("address", server.as_str())
+        .with("namespace", vault.server.namespace.as_deref().unwrap_or_default())
+        .build()
+}
+
+/// The server that the CLI is about to talk to, as far as it tells.
+fn address_of_cli(vault: &Vault, env: &Env) -> Result<Endpoint> {
+    match official(env, connection::ADDRESS).filter(|_| vault.server.is_ours) {
+        Some(address) => Endpoint::parse("address of Vault", &address.value),
+        None => Ok(vault.server.endpoint.clone()),
+    }
+}

@@ -1,0 +1,214 @@
+//! The files of `integrations/vault`, each used as a user would use it, and what its README tells to type,
+//! typed.
+//!
+//! The Terraform provider for Vault is in no package registry. Its two files are read by Terraform, whose
+//! formatter parses them, but not applied; what one would set up is compared with what the CLI sets up,
+//! and what the other has the provider log in with is logged in with.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::documents::{Readme, filled_in};
+use super::kubeconfig::put_on_path;
+use super::openbao::{ANSWER, OpenBao, bao, cli};
+use super::{Killed, peer, project_file};
+use crate::sandbox::{PROGRAM, Sandbox, eventually};
+
+/// What the files say where a user has something else.
+const ACCOUNT: &str = "ajeexampleaccount000";
+const ADDRESS: &str = "https://vault.example:8200";
+const AUTHORITY: &str = "/etc/ssl/vault-ca.pem";
+const ISSUER: &str = "https://auth.yandex.cloud";
+const RUN: &str = "/run/yc-id-token";
+
+fn file(name: &str) -> String {
+    project_file(&format!("integrations/vault/{name}"))
+}
+
+fn readme() -> Readme {
+    Readme::of("vault")
+}
+
+/// A text with what this sandbox and server have in place of what it says.
+fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
+    let home = sandbox.home().display().to_string();
+    text.replace(ACCOUNT, &sandbox.account)
+        .replace(ADDRESS, &server.url())
+        .replace(AUTHORITY, &format!("{home}/vault-ca.pem"))
+        .replace(ISSUER, sandbox.cloud.url())
+        .replace(RUN, &home)
+}
+
+/// A sandbox and a server, configured as the README says, with `vault` and `bao` on the `PATH`.
+fn start() -> (Sandbox, OpenBao) {
+    let mut sandbox = Sandbox::new();
+    let server = OpenBao::start_untrusting();
+    sandbox.write("vault-ca.pem", &server.ca_pem);
+    let configuration = readme().block("toml", "[profiles.vault]").to_owned();
+    sandbox.configure(&here(&sandbox, &server, &configuration));
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.write("policy.hcl", &file("policy.hcl"));
+    let folder = sandbox.home().join("clis");
+    fs::create_dir(&folder).unwrap();
+    for name in ["vault", "bao"] {
+        std::os::unix::fs::symlink(bao(), folder.join(name)).unwrap();
+    }
+    put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap(), &folder]);
+    sandbox.set("SHELL", "/bin/sh");
+    sandbox.set("VAULT_ADDR", server.url());
+    sandbox.set("VAULT_CACERT", sandbox.home().join("vault-ca.pem"));
+    set_up(&mut sandbox, &server);
+    (sandbox, server)
+}
+
+/// The administrator types in the README's third step.
+fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
+    sandbox.set("VAULT_TOKEN", server.root_token());
+    let steps = readme().block("sh", "vault write auth/jwt/role").to_owned();
+    type_in(sandbox, server, &steps);
+    sandbox.unset("VAULT_TOKEN");
+}
+
+/// Types one of the README's blocks into a shell.
+#[track_caller]
+fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", &here(sandbox, server, block)]);
+    sandbox.finish(shell).ok()
+}
+
+#[test]
+fn the_readmes_commands_do_what_it_says() {
+    let (sandbox, server) = start();
+    let readme = readme();
+    let typed = |saying: &str| type_in(&sandbox, &server, readme.block("sh", saying));
+    assert!(typed("--version").starts_with("yc-id-token "));
+    let claims: Value = serde_json::from_str(&typed("--decode")).unwrap();
+    assert_eq!(claims["iss"], sandbox.cloud.issuer());
+    assert_eq!(typed("vault exec"), ANSWER);
+    let file = sandbox.home().join(".vault-token");
+    sandbox.may_hold_secrets(&file);
+    let said = typed("vault login");
+    assert!(said.contains("role       robot\n") && said.ends_with(ANSWER), "{said}");
+    fs::remove_file(file).unwrap();
+    let said = typed("export YC_ID_TOKEN_PROFILE");
+    assert!(said.contains("yc-id-token-vault, which leads to") && said.ends_with(ANSWER), "{said}");
+    assert_eq!(server.leases("jwt"), 1, "all of them have had the same token");
+    assert!(typed("--remove").lines().all(|line| line.starts_with("removed ")));
+    assert!(!sandbox.home().join(".bao").exists());
+}
+
+#[test]
+fn the_agent_logs_in_again_at_each_rotation_of_the_token_file() {
+    let (mut sandbox, server) = start();
+    let config = here(&sandbox, &server, &file("agent.hcl"));
+    let config = sandbox.write("agent.hcl", &filled_in(&config, "\"30s\"", "\"100ms\""));
+    let (jwt, sink) = (sandbox.home().join("vault.jwt"), sandbox.home().join("vault-token"));
+    for file in [&jwt, &sink] {
+        sandbox.may_hold_secrets(file);
+    }
+    let block = readme().block("sh", "--output=").to_owned();
+    let rotate = filled_in(&block, "yc-id-token token", "yc-id-token token --force-refresh");
+    type_in(&sandbox, &server, &block);
+
+    let log = fs::File::create(sandbox.home().join("agent.log")).unwrap();
+    let mut agent = cli(&sandbox, &["agent", &format!("-config={}", config.display())]);
+    agent.stdout(log.try_clone().unwrap()).stderr(log);
+    let _agent = Killed(agent.spawn().unwrap());
+    let handed_on = || fs::read_to_string(&sink).unwrap_or_default();
+    let mut last = String::new();
+    for _ in 0..3 {
+        eventually(
+            "the agent has another token",
+            || !matches!(handed_on(), token if token.is_empty() || token == last),
+        );
+        last = handed_on();
+        sandbox.keep_secret(&last);
+        assert!(jwt.exists(), "the agent leaves it there");
+        sandbox.set("VAULT_TOKEN", &last);
+        assert_eq!(super::openbao::read_secret(&sandbox).ok(), ANSWER);
+        type_in(&sandbox, &server, &rotate);
+    }
+    assert!(server.leases("jwt") >= 3);
+}
+
+#[test]
+fn a_job_of_gitlab_reads_a_secret_and_leaves_no_token() {
+    const JOB: &str = "
+import sys, yaml
+document = yaml.safe_load(sys.stdin)
+variables, job = document.pop('variables'), document.pop('deploy')
+assert not document, document
+print('\\n'.join(f\"export {name}='{value}'\" for name, value in variables.items()))
+print('\\n'.join(job['script']))
+print('cp answer told')
+print('\\n'.join(job['after_script']))
+";
+    let (mut sandbox, server) = start();
+    let yaml = sandbox.write("gitlab-ci.yml", &here(&sandbox, &server, &file("gitlab-ci.yml")));
+    let mut python = sandbox.other_command(peer("venv/bin/python"));
+    python.args(["-c", JOB]).stdin(fs::File::open(yaml).unwrap());
+    let script = sandbox.finish(python).ok();
+    // A runner: no configuration, the key in a variable.
+    fs::remove_file(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
+    sandbox.unset("VAULT_ADDR");
+    sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
+    assert_eq!(type_in(&sandbox, &server, &script), "");
+    assert_eq!(fs::read_to_string(sandbox.home().join("told")).unwrap(), ANSWER);
+    assert!(!sandbox.home().join("answer").exists());
+    assert_eq!(server.leases("jwt"), 0);
+    assert!(!sandbox.cache_folder().exists());
+}
+
+#[test]
+fn terraform_reads_its_files_and_would_set_up_the_same_role() {
+    let (sandbox, server) = start();
+    for name in ["role.tf", "provider.tf"] {
+        let path = sandbox.write(name, &file(&format!("terraform/{name}")));
+        let mut terraform = sandbox.other_command(peer("terraform/terraform"));
+        terraform.args(["fmt", "-check", "-diff"]).arg(path);
+        let output = terraform.output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let role = file("terraform/role.tf");
+    let made = server.admin("GET", "auth/jwt/role/robot", &Value::Null)["data"].clone();
+    for (parameter, expected, written) in [
+        ("role_type", json!("jwt"), "\"jwt\""),
+        ("user_claim", json!("sub"), "\"sub\""),
+        ("bound_audiences", json!([server.url()]), "[var.audience]"),
+        ("bound_subject", json!(sandbox.account), "var.service_account_id"),
+        ("token_policies", json!(["robot"]), "[vault_policy.robot.name]"),
+        ("token_ttl", json!(1200), "1200"),
+    ] {
+        assert_eq!(made[parameter], expected, "{parameter}");
+        let value = |line: &str| {
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == parameter).then(|| value.trim().to_owned())
+        };
+        assert_eq!(role.lines().find_map(value).as_deref(), Some(written), "{parameter}");
+    }
+}
+
+#[test]
+fn what_terraforms_provider_logs_in_with_can_be_logged_in_with() {
+    let (mut sandbox, server) = start();
+    let provider = file("terraform/provider.tf");
+    let readme = readme();
+    let export = readme.block("sh", "TERRAFORM_VAULT_AUTH_JWT");
+    let login = format!(
+        "{export}printf %s \"$TERRAFORM_VAULT_AUTH_JWT\" | vault write -field=token auth/jwt/login role=robot jwt=-"
+    );
+    for said in ["mount = \"jwt\"", "role  = \"robot\"", "skip_child_token = true"] {
+        assert!(provider.contains(said), "{said}");
+    }
+    let token = type_in(&sandbox, &server, &login);
+    sandbox.keep_secret(&token);
+    sandbox.set("VAULT_TOKEN", &token);
+    assert_eq!(super::openbao::read_secret(&sandbox).ok(), ANSWER);
+    // Which is what the provider would do if it were not told to leave it.
+    let child = sandbox.finish(cli(&sandbox, &["token", "create"]));
+    assert!(child.stderr.contains("permission denied"), "{child:?}");
+}

@@ -54,12 +54,12 @@ fn end(mut child: Child) {
 
 #[test]
 fn no_secret_is_in_the_arguments_or_the_environment_of_a_process() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     for line in those_that_obtain() {
         let child = stalled(&sandbox, sandbox.command(&line.words(&["-vvv"])));
         for process in family(child.id()) {
             let [arguments, environment] = seen(process);
-            assert!(arguments.contains(line.command), "{arguments}");
+            assert!(arguments.contains(&line.command.replace(' ', "\0")), "{arguments}");
             for secret in sandbox.secrets() {
                 assert!(!leaks::holds(&arguments, &secret), "{arguments}");
                 assert!(!leaks::holds(&environment, &secret), "{environment}");
@@ -72,7 +72,7 @@ fn no_secret_is_in_the_arguments_or_the_environment_of_a_process() {
 
 #[test]
 fn what_was_given_in_a_variable_does_not_become_an_argument() {
-    let (mut sandbox, _sts) = sandbox();
+    let (mut sandbox, _servers) = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
     for line in those_that_obtain() {
@@ -89,7 +89,7 @@ fn what_was_given_in_a_variable_does_not_become_an_argument() {
 
 #[test]
 fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     let environment = sandbox.run(&["exec", "--aws", "--", "env", "-0"]).ok();
     assert!(environment.contains("AWS_SECRET_ACCESS_KEY="), "{environment}");
     let secrets = sandbox.cloud.secrets();
@@ -101,7 +101,7 @@ fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
 
 #[test]
 fn the_refresh_in_the_background_shows_no_secret_either() {
-    let (mut sandbox, _sts) = sandbox();
+    let (mut sandbox, _servers) = sandbox();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "seen-in-the-background");
     sandbox.run(&["token", "--audience=seen-in-the-background"]).ok();
     sandbox.age("id-token", Duration::from_secs(31 * 60));
@@ -139,7 +139,7 @@ fn the_refresh_in_the_background_shows_no_secret_either() {
 
 #[test]
 fn an_emulator_and_a_demo_show_their_own_secrets_where_they_say_so_only() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     let markers = ["PRIVATE KEY", "t1.", "eyJ"];
     let demo = sandbox.run(&["demo", "-vvv"]);
     assert!(demo.status.success(), "{demo:?}");
@@ -178,7 +178,7 @@ fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
 
 #[test]
 fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     let readable = |process: u32| {
         let mut command = without_privileges(&sandbox, "cat");
         command.arg(format!("/proc/{process}/maps"));
@@ -200,7 +200,7 @@ fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
 
 #[test]
 fn a_crash_leaves_no_core_file() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     for (signal, number) in [("ABRT", 6), ("ILL", 4), ("FPE", 8)] {
         // The shell allows what its own limits allow. The program does not take it.
         let mut command = sandbox.other_command("sh");

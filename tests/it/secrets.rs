@@ -8,6 +8,7 @@ use serde_json::Value;
 use yc_id_token::emulator::{Fault, IdTokenVariant, Route, TokenForm};
 
 use crate::fake_sts::{Answer, FakeSts};
+use crate::fake_vault::{self, FakeVault};
 use crate::sandbox::Sandbox;
 
 /// A command line of the program.
@@ -32,6 +33,15 @@ const LINES: &[Line] = &[
     obtains("kubectl", &["--api-version=v1beta1"]),
     obtains("aws", &[]),
     obtains("exec", &["--aws", "--", "true"]),
+    obtains("vault token", &[]),
+    obtains("vault token", &["--wrap-ttl=60s"]),
+    obtains("vault login", &[]),
+    obtains("vault exec", &["--", "true"]),
+    obtains("vault exec", &["--revoke", "--", "true"]),
+    obtains("vault token-helper", &["get"]),
+    keeps_house("vault status"),
+    keeps_house("vault revoke"),
+    keeps_house("vault install-helper"),
     keeps_house("cache path"),
     keeps_house("cache clear"),
     keeps_house("demo"),
@@ -66,15 +76,24 @@ pub fn those_that_obtain() -> impl Iterator<Item = &'static Line> {
     LINES.iter().filter(|line| line.obtains)
 }
 
+/// The consumers' servers.
+pub struct Servers {
+    sts: FakeSts,
+    vault: FakeVault,
+}
+
 /// A sandbox where every command finds what it needs, and says all that it can on standard error.
-pub fn sandbox() -> (Sandbox, FakeSts) {
+pub fn sandbox() -> (Sandbox, Servers) {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
+    let vault = FakeVault::start(&mut sandbox);
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
-    sandbox.may_hold_secrets(&sandbox.home().join("output"));
-    (sandbox, sts)
+    for file in ["output", ".vault-token"] {
+        sandbox.may_hold_secrets(&sandbox.home().join(file));
+    }
+    (sandbox, Servers { sts, vault })
 }
 
 /// The commands that the help names below some words, and those below them.
@@ -94,7 +113,7 @@ fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn every_command_there_is_is_looked_at_here() {
-    let (sandbox, _sts) = sandbox();
+    let (sandbox, _servers) = sandbox();
     let looked_at: BTreeSet<String> = LINES.iter().map(|line| line.command.to_owned()).collect();
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
@@ -102,7 +121,7 @@ fn every_command_there_is_is_looked_at_here() {
 #[test]
 fn no_command_shows_a_secret_however_much_it_says() {
     for identity in ["file", "variable", "token", "token-file", "metadata"] {
-        let (mut sandbox, _sts) = sandbox();
+        let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
         let token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -140,7 +159,7 @@ fn no_command_shows_a_secret_however_much_it_says() {
 
 #[test]
 fn no_command_shows_a_secret_whatever_goes_wrong() {
-    let (sandbox, sts) = sandbox();
+    let (sandbox, Servers { sts, vault }) = sandbox();
     let usual = IdTokenVariant::default;
     let fails = |line: &Line, code: &str| {
         let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
@@ -179,6 +198,11 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
                 assert_eq!(outcome.status.code(), Some(5), "{outcome:?}");
             }
         }
+        if line.command.starts_with("vault ") {
+            vault.script([fake_vault::Answer::Refusal(400, repeated(&sandbox))]);
+            let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
+            assert_eq!(outcome.status.code(), Some(5), "{outcome:?}");
+        }
     }
 }
 
@@ -192,7 +216,7 @@ fn repeated(sandbox: &Sandbox) -> &'static str {
 
 #[test]
 fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
-    let (mut sandbox, _sts) = sandbox();
+    let (mut sandbox, _servers) = sandbox();
     let key = sandbox.key.to_json();
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
     let pem =

@@ -87,10 +87,11 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// `YYYY-MM-DDTHH:MM:SSZ`: the one form that every consumer accepts.
+    /// `YYYY-MM-DDTHH:MM:SSZ`: the one form that every consumer accepts. What it cannot say is as far
+    /// off as it can.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at =
-            OffsetDateTime::from_unix_timestamp(self.unix_seconds()).map_err(|_| fmt::Error)?;
+        let seconds = self.unix_seconds().clamp(FIRST_SECOND, LAST_SECOND);
+        let at = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
@@ -107,6 +108,10 @@ impl fmt::Display for Timestamp {
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// What a year of four digits can say: 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
+const FIRST_SECOND: i64 = -62_167_219_200;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// How far a server's clock is ahead of ours (negative: behind), in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -246,6 +251,8 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -277,5 +284,30 @@ mod tests {
         let behind = Offset::measured(Timestamp::from_unix_seconds(400), local);
         assert_eq!(local.shifted(behind), Timestamp::from_unix_seconds(400));
         assert!(behind.is_wrong_clock() && !Offset::default().is_wrong_clock());
+    }
+
+    proptest! {
+        #[test]
+        fn any_point_in_time_is_printed_and_read_back_to_the_second(millis in any::<i64>()) {
+            let at = Timestamp(millis);
+            let read = Timestamp::parse_rfc3339(&at.to_string()).unwrap();
+            let printable = at.unix_seconds().clamp(FIRST_SECOND, LAST_SECOND);
+            prop_assert_eq!(read.unix_seconds(), printable);
+        }
+
+        #[test]
+        fn a_point_of_these_years_is_printed_as_it_is(seconds in FIRST_SECOND..=LAST_SECOND) {
+            let at = Timestamp::from_unix_seconds(seconds);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_string()), Some(at));
+        }
+
+        #[test]
+        fn no_text_is_too_odd_to_be_read_as_a_date(text in "\\PC{0,40}|[0-9TZ:+.-]{0,40}") {
+            for read in [Timestamp::parse_rfc3339, Timestamp::parse_http_date] {
+                if let Some(at) = read(&text) {
+                    prop_assert!((FIRST_SECOND - 86_400..=LAST_SECOND + 86_400).contains(&at.unix_seconds()));
+                }
+            }
+        }
     }
 }

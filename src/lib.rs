@@ -40,6 +40,9 @@ pub mod credential;
 pub mod emulator;
 pub mod env;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod harden;
 pub mod http;
 pub mod jwt;

@@ -16,8 +16,24 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
             problem: format!("can be read by others (mode {mode:04o})"),
             hint: format!("run `chmod 600 {}`", shell_quoted(path)),
         },
+        // Security: whoever puts the secret itself in the place of the name must not find it in a log.
+        Err(_) if is_secret(path) => Error::IdentityFile {
+            what,
+            path: "[redacted]".into(),
+            problem: "is not the name of a file, but what one would hold".into(),
+            hint: "write it into a file of mode 0600, and give the name of that".into(),
+        },
         Err(error) => Error::unreadable(what, path, &error),
     })
+}
+
+/// Whether this, where there is no such file, is a key or a token.
+fn is_secret(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let last = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_token =
+        ["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_"].iter().any(|start| last.starts_with(start));
+    text.contains("PRIVATE KEY") || text.contains(['{', '\n']) || (is_token && last.len() > 32)
 }
 
 fn shell_quoted(path: &Path) -> String {
@@ -33,6 +49,18 @@ fn shell_quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_told_from_the_name_of_a_file() {
+        let token = format!("t1.{}", "a".repeat(40));
+        let in_folder = format!("/home/me/.config/yc-id-token/{token}");
+        for secret in [r#"{"id":"ajek"}"#, "-----BEGIN PRIVATE KEY-----", &token, &in_folder] {
+            assert!(is_secret(Path::new(secret)), "{secret}");
+        }
+        for name in ["/home/me/key.json", "t1.txt", "~/keys/robot key.json"] {
+            assert!(!is_secret(Path::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn the_command_works_for_any_path() {

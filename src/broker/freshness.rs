@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::credential::Lifetime;
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Freshness {
     /// Before the soft point.
     Fresh,
@@ -42,8 +42,10 @@ impl Freshness {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::clock::{Offset, Timestamp};
+    use crate::clock::{Offset, Timestamp, Uptime};
 
     fn judged_after(life: u64, least: u64, age: u64) -> Freshness {
         let begin = Timestamp::from_unix_seconds(1_000_000);
@@ -81,5 +83,69 @@ mod tests {
         let now = begin.minus(Duration::from_secs(7200)).into();
         let judged = Freshness::judge(&lifetime, Duration::ZERO, now);
         assert_eq!(judged, Freshness::Short);
+    }
+
+    /// Seconds of any size, the extremes and the neighbours of each other among them.
+    fn seconds() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            any::<i64>(),
+            -5..5_i64,
+            1_800_000_000..1_800_000_010_i64,
+            Just(i64::MIN),
+            Just(i64::MAX)
+        ]
+    }
+
+    fn moment() -> impl Strategy<Value = Moment> {
+        let uptime = prop_oneof![any::<u64>(), 0..20_000_u64];
+        (seconds(), proptest::option::of(uptime)).prop_map(|(at, uptime)| Moment {
+            at: Timestamp::from_unix_seconds(at),
+            uptime: uptime.map(Uptime::from_millis),
+        })
+    }
+
+    fn lifetime() -> impl Strategy<Value = Lifetime> {
+        (moment(), seconds(), seconds(), seconds()).prop_map(
+            |(obtained, expires_at, server, local)| {
+                let [expires_at, server, local] =
+                    [expires_at, server, local].map(Timestamp::from_unix_seconds);
+                Lifetime::new(obtained, expires_at, Offset::measured(server, local))
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn what_is_handed_out_is_alive_by_every_clock(
+            lifetime in lifetime(),
+            least_life in prop_oneof![any::<u64>(), 0..20_u64].prop_map(Duration::from_secs),
+            now in moment(),
+        ) {
+            let left = lifetime.left(now);
+            prop_assert!(left <= lifetime.whole());
+            if Freshness::judge(&lifetime, least_life, now).is_good_enough() {
+                prop_assert!(!left.is_zero());
+                prop_assert!(left >= least_life.min(lifetime.whole() / 2));
+                prop_assert!(now.at >= lifetime.obtained_at, "the clock has jumped back");
+                prop_assert!(lifetime.expires_at > now.at.shifted(lifetime.clock_offset), "it has expired");
+                if let (Some(then), Some(now)) = (lifetime.obtained_uptime, now.uptime) {
+                    prop_assert!(now.since(then) < lifetime.whole(), "the machine has been up for longer");
+                }
+            }
+        }
+
+        #[test]
+        fn what_gets_older_never_gets_fresher(
+            lifetime in lifetime(),
+            least_life in 0..20_u64,
+            age in prop_oneof![any::<u64>(), 0..20_000_u64],
+            more in prop_oneof![any::<u64>(), 0..20_000_u64],
+        ) {
+            let at = |age| lifetime.obtained_at.plus(Duration::from_millis(age));
+            let judge = |at: Timestamp| Freshness::judge(&lifetime, Duration::from_secs(least_life), at.into());
+            prop_assert!(judge(at(age.saturating_add(more))) >= judge(at(age)));
+        }
     }
 }

@@ -204,7 +204,7 @@ impl Broker {
             let left = self.deadline.left();
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
-                return Err(Error::LockTimeout {
+                return attempt.fall_back(Error::LockTimeout {
                     what: wanted.what(),
                     holder,
                     lock,

@@ -43,12 +43,17 @@ pub(super) fn render<T: Restable>(
     let stored =
         Stored { key: key.name(), secret: &credential.secret, lifetime: credential.lifetime };
     let body = Zeroizing::new(serde_json::to_vec(&stored)?);
+    Ok(sealed(&body))
+}
+
+/// The entry that has this in it.
+pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 65 + body.len()));
     entry.extend_from_slice(MAGIC.as_bytes());
-    entry.extend_from_slice(Digest::of(&body).to_hex().as_bytes());
+    entry.extend_from_slice(Digest::of(body).to_hex().as_bytes());
     entry.push(b'\n');
-    entry.extend_from_slice(&body);
-    Ok(entry)
+    entry.extend_from_slice(body);
+    entry
 }
 
 pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {

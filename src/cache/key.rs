@@ -92,6 +92,8 @@ impl KeyBuilder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -119,5 +121,27 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "FIPS 180-4, example"
         );
+    }
+
+    /// Parts that are likely to run together.
+    fn parts() -> impl Strategy<Value = Vec<(String, String)>> {
+        proptest::collection::vec(("[ab\0]{0,3}", "[ab\0]{0,3}"), 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn only_equal_lists_of_parts_have_equal_keys(
+            kinds in (0..3_usize, 0..3_usize),
+            one in parts(),
+            other in parts(),
+        ) {
+            let key = |kind: usize, parts: &[(String, String)]| {
+                let begun = Key::of(["a", "b", "ab"][kind]);
+                parts.iter().fold(begun, |key, (name, value)| key.with(name, value)).build()
+            };
+            let equal = kinds.0 == kinds.1 && one == other;
+            prop_assert_eq!(key(kinds.0, &one) == key(kinds.1, &other), equal);
+            prop_assert_eq!(key(kinds.0, &one), key(kinds.0, &one));
+        }
     }
 }

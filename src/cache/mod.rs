@@ -6,6 +6,8 @@
 
 mod entry;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 mod sweep;
 

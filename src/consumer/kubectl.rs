@@ -187,6 +187,16 @@ impl ExecInfo {
     }
 }
 
+/// What kubectl says, for the fuzz target of this name: it is understood, or told to be wrong.
+#[cfg(feature = "fuzzing")]
+pub fn exec_info(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let env = Env::Fake([(env::KUBERNETES_EXEC_INFO.name, text.to_owned())].into());
+    if let Err(error) = ExecInfo::read(&env).and_then(|info| info.audience()) {
+        crate::fuzzing::is_told_in_two_lines(&error);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

@@ -91,6 +91,9 @@ impl Ending for ExitCode {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub use {aws::sts_xml, kubectl::exec_info};
+
 /// The audience of a consumer that has its own: what this run is told, else what is said for the
 /// consumer, else for the profile, which may serve other consumers too.
 fn audience(settings: &Settings, table: &Table) -> Option<String> {

@@ -110,7 +110,7 @@ pub struct Reply {
     pub clock_offset: Option<Offset>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Reply {
     /// An answer that nobody gave, received at 1970-01-01T00:00:00Z.
     pub(crate) fn made_up(status: u16, body: &str) -> Self {
@@ -187,6 +187,7 @@ impl Client {
                     request.what.into(),
                     &self.endpoint.host(),
                     waited.as_secs_f32(),
+                    self.ahead.has_connected(),
                     &self.advice,
                 ))
             }
@@ -254,6 +255,7 @@ impl Client {
         let clock_offset = header(&headers, "date")
             .and_then(|date| Timestamp::parse_http_date(&date))
             .map(|server| Offset::measured(server, received.at));
+        let server_now = received.at.shifted(clock_offset.unwrap_or_default());
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) =
             response.chunk().await.map_err(|error| Failure::Client(error.without_url()))?
@@ -270,11 +272,18 @@ impl Client {
             request_id: header(&headers, "x-request-id")
                 .or_else(|| header(&headers, "x-server-trace-id")),
             retry_after: header(&headers, "retry-after")
-                .and_then(|text| text.trim().parse().ok())
-                .map(Duration::from_secs),
+                .and_then(|text| read_retry_after(text.trim(), server_now)),
             received,
             clock_offset,
         })
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date on the server's clock.
+fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Timestamp::parse_http_date(text).map(|at| at.since(server_now)),
     }
 }
 
@@ -298,6 +307,16 @@ fn random_uuid() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_can_say_in_two_ways_when_to_ask_again() {
+        let now = Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT").unwrap();
+        let seconds = |text| read_retry_after(text, now).map(|wait| wait.as_secs());
+        assert_eq!(seconds("120"), Some(120));
+        assert_eq!(seconds("Thu, 01 Jan 2026 12:02:00 GMT"), Some(120));
+        assert_eq!(seconds("Thu, 01 Jan 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(seconds("soon"), None);
+    }
 
     #[test]
     fn a_request_identifier_is_a_uuid() {

@@ -22,6 +22,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConnectAhead {
     requested: Arc<AtomicBool>,
+    connected: Arc<AtomicBool>,
 }
 
 impl ConnectAhead {
@@ -29,13 +30,20 @@ impl ConnectAhead {
     pub(super) fn request(&self) {
         self.requested.store(true, Ordering::Relaxed);
     }
+
+    /// Whether there has been a connection at all: what takes too long before is another matter than
+    /// what takes too long after.
+    pub(super) fn has_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> Layer<S> for ConnectAhead {
     type Service = Connector<S>;
 
     fn layer(&self, inner: S) -> Connector<S> {
-        Connector { inner, requested: Arc::clone(&self.requested), aside: Arc::default() }
+        let Self { requested, connected } = self.clone();
+        Connector { inner, requested, connected, aside: Arc::default() }
     }
 }
 
@@ -44,6 +52,7 @@ impl<S> Layer<S> for ConnectAhead {
 pub(super) struct Connector<S> {
     inner: S,
     requested: Arc<AtomicBool>,
+    connected: Arc<AtomicBool>,
     /// The connection that was opened ahead. Its type has no name outside the HTTP client. The lock is
     /// held while it is being opened, so that the request that comes early waits for it.
     aside: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
@@ -70,17 +79,23 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let aside = Arc::clone(&self.aside);
         let ahead = self.requested.swap(false, Ordering::Relaxed);
+        let connected = Arc::clone(&self.connected);
+        let mut connect = move |target| {
+            let connecting = inner.call(target);
+            let connected = Arc::clone(&connected);
+            async move { connecting.await.inspect(|_| connected.store(true, Ordering::Relaxed)) }
+        };
         Box::pin(async move {
             let mut aside = aside.lock().await;
             if ahead {
-                *aside = Some(Box::new(inner.call(target).await?));
+                *aside = Some(Box::new(connect(target).await?));
                 return Err("the connection was opened ahead of its request".into());
             }
             let kept = aside.take().and_then(|connection| connection.downcast().ok());
             drop(aside);
             match kept {
                 Some(connection) => Ok(*connection),
-                None => inner.call(target).await,
+                None => connect(target).await,
             }
         })
     }

@@ -30,7 +30,7 @@ impl Endpoint {
         };
         let Ok(url) = Url::parse(&absolute) else {
             return Err(refuse(
-                text.into(),
+                behind_credentials(text).into(),
                 "is not an address",
                 "give it as `https://host[:port]`",
             ));
@@ -73,7 +73,7 @@ impl Endpoint {
             .map(|url| Self { url })
             .ok_or_else(|| Error::Endpoint {
                 what: "metadata address",
-                url: address.into(),
+                url: behind_credentials(address).into(),
                 problem: "is not of the form `host[:port]`".into(),
                 hint: "correct YC_METADATA_ADDR, or unset it",
             })
@@ -125,6 +125,11 @@ pub(super) fn without_credentials(url: &Url) -> String {
     shown.to_string()
 }
 
+/// What is no URL can have a user and a password in front all the same.
+fn behind_credentials(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +160,10 @@ mod tests {
     #[test]
     fn a_password_in_an_address_is_refused_and_not_shown() {
         let error = Endpoint::parse("endpoint", "https://user:hunter2@iam.example").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        let error = Endpoint::parse("endpoint", "https://user:hunter2@iam:99999").unwrap_err();
+        assert_eq!(error.to_string(), "the endpoint `iam:99999` is not an address");
+        let error = Endpoint::metadata("user:hunter2@169.254.169.254").unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::io;
 
+use super::proxy_failure::ProxyFailure;
 use super::reach::Advice;
 use crate::error::{Code, Error, plain};
 
@@ -24,18 +25,22 @@ impl Failure {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Client(error) => {
-                !is_tls(error) && !error.is_builder() && (error.is_connect() || !error.is_timeout())
+                !is_tls(error)
+                    && !error.is_builder()
+                    && (error.is_connect() || !error.is_timeout())
+                    && proxy_failure(error).is_none_or(|failure| failure.is_passing())
             }
             Self::TooLarge | Self::Redirect(_) => false,
         }
     }
 
-    /// The error a user meets.
+    /// The error a user meets, after so many seconds, with or without there having been a connection.
     pub(super) fn into_error(
         self,
         what: String,
         host: &str,
         seconds: f32,
+        connected: bool,
         advice: &Advice,
     ) -> Error {
         let (code, problem, hint) = match self {
@@ -47,7 +52,7 @@ impl Failure {
             Self::Redirect(to) => {
                 (Code::Foreign, format!("{host} sends us to {to}"), advice.redirect.into())
             }
-            Self::Client(error) => client_failure(&error, host, seconds, advice),
+            Self::Client(error) => client_failure(&error, host, seconds, connected, advice),
         };
         Error::Unreached { what, code, problem, hint }
     }
@@ -57,17 +62,23 @@ fn client_failure(
     error: &reqwest::Error,
     host: &str,
     seconds: f32,
+    connected: bool,
     advice: &Advice,
 ) -> (Code, String, String) {
+    let proxy = proxy_failure(error);
     if let Some(cause) = find::<rustls::Error>(error) {
-        return (
-            Code::Tls,
-            format!("the TLS connection to {host} failed: {}", tls_reason(cause)),
-            tls_hint(cause, advice),
-        );
+        let to_proxy = proxy == Some(ProxyFailure::Unreached);
+        let (peer, hint) = if to_proxy {
+            ("the proxy", proxy_tls_hint(cause))
+        } else {
+            (host, tls_hint(cause, advice))
+        };
+        let reason = tls_reason(cause);
+        return (Code::Tls, format!("the TLS connection to {peer} failed: {reason}"), hint);
     }
     if error.is_timeout() {
-        let stage = if error.is_connect() { "no connection to" } else { "no answer from" };
+        let connecting = error.is_connect() || !connected;
+        let stage = if connecting { "no connection to" } else { "no answer from" };
         return (
             Code::Timeout,
             format!("{stage} {host} within {seconds:.1} s"),
@@ -75,6 +86,10 @@ fn client_failure(
         );
     }
     let cause = root_cause(error);
+    if let Some(proxy) = proxy {
+        let (problem, hint) = proxy.told(host, &cause);
+        return (Code::Network, problem, hint);
+    }
     if error.is_connect() {
         let problem = if cause.contains("lookup address") || cause.contains("dns error") {
             format!("the name {host} cannot be resolved: {cause}")
@@ -125,6 +140,15 @@ fn tls_hint(cause: &rustls::Error, advice: &Advice) -> String {
     }
 }
 
+fn proxy_tls_hint(cause: &rustls::Error) -> String {
+    match cause {
+        rustls::Error::InvalidCertificate(_) => {
+            "give the proxy's certificate authority with `--ca-file` or SSL_CERT_FILE".into()
+        }
+        _ => "few proxies speak TLS themselves: write its address as `http://host:port`".into(),
+    }
+}
+
 /// The innermost cause that says something, without the client's own wrapping and without URLs.
 fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn StdError = error;
@@ -134,16 +158,22 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.downcast_ref::<io::Error>().map_or_else(|| cause.to_string(), plain)
 }
 
-/// The first cause of a type. An I/O error hides what it wraps from `source`.
+fn proxy_failure(error: &reqwest::Error) -> Option<ProxyFailure> {
+    causes(error).find_map(ProxyFailure::read)
+}
+
+/// The first cause of a type.
 fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next =
-            wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| cause.source());
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// All causes, the outermost first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |cause| cause_of(*cause))
+}
+
+/// An I/O error hides what it wraps from `source`.
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| error.source())
 }

@@ -9,6 +9,7 @@ mod client;
 mod connect_ahead;
 mod endpoint;
 mod failure;
+mod proxy_failure;
 mod reach;
 mod tls;
 mod verifier;

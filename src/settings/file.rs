@@ -59,6 +59,12 @@ impl Text {
         Ok(Self { path, content, gaps: Vec::new() })
     }
 
+    /// A text that is in no file.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn made_up(content: String) -> Self {
+        Self { path: "config.toml".into(), content, gaps: Vec::new() }
+    }
+
     /// What of it a run needs, if that can be told before parsing.
     pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
         let Pruned { text: content, gaps } = prune::pruned(&self.content, profile)?;

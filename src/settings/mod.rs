@@ -2,6 +2,8 @@
 
 mod file;
 mod flags;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod locations;
 mod origin;
 mod prune;

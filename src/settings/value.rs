@@ -111,3 +111,28 @@ pub(super) fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddre
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_means_what_its_unit_says_or_nothing(number in any::<u64>(), unit in 0..5_usize) {
+            let (unit, millis) = [("ms", 1), ("", 1000), ("s", 1000), ("m", 60_000), ("h", 3_600_000)][unit];
+            let meant = u128::from(number) * millis;
+            match parse_duration(&format!("{number}{unit}")) {
+                Some(duration) => prop_assert_eq!(duration.as_millis(), meant),
+                None => prop_assert!(number == 0 || meant / 1000 > u128::from(u64::MAX)),
+            }
+        }
+
+        #[test]
+        fn no_text_is_a_time_of_nothing_or_of_more_than_an_hour(text in "\\PC{0,8}|[0-9]{0,22}[ms h]{0,3}") {
+            prop_assert_ne!(parse_duration(&text), Some(Duration::ZERO));
+            prop_assert!(parse_timeout(&text).is_none_or(|time| time <= Duration::from_secs(3600)));
+        }
+    }
+}

@@ -280,14 +280,5 @@ fn clear_removes_every_credential_and_says_how_many() {
 
 /// A shell as root of its own mounts, without being root outside.
 fn in_own_mounts(sandbox: &Sandbox, script: &str) -> Command {
-    let mut shell = sandbox.other_command("unshare");
-    shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args([
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        script,
-    ]);
-    shell
+    sandbox.in_own_namespaces(&["--mount"], script)
 }

@@ -184,14 +184,34 @@ fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "the next one took over");
 }
 
+/// A run that is stopped while it asks for a token.
+fn stopped_leader(sandbox: &Sandbox) -> Child {
+    let asked = sandbox.cloud.count(Route::TokenExchange);
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    let leader = start(sandbox, TOKEN);
+    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
+    assert!(stop.success());
+    leader
+}
+
+#[test]
+fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.run(TOKEN).ok();
+    // Less is left than there should be.
+    sandbox.age("id-token", Duration::from_secs(57 * 60));
+    let mut leader = stopped_leader(&sandbox);
+    let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
+    assert_eq!(sandbox.run(&arguments).ok(), old);
+    leader.kill().unwrap();
+    leader.wait().unwrap();
+}
+
 #[test]
 fn a_leader_that_hangs_is_named_when_the_time_is_up() {
     let sandbox = Sandbox::new();
-    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
-    let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
-    assert!(stop.success());
+    let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
     let (message, hint) = sandbox.run(&arguments).fails(6, "E_LOCK");
     assert!(message.contains(&format!("another process (process {})", leader.id())), "{message}");

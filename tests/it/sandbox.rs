@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use yc_id_token::cache::Digest;
 use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
+use crate::leaks;
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
 
 /// No single run takes this long, whatever the machine does besides.
@@ -182,6 +184,14 @@ impl Sandbox {
         command
     }
 
+    /// A shell as root of namespaces of its own, such as `--mount`, without being root outside.
+    pub fn in_own_namespaces(&self, namespaces: &[&str], script: &str) -> Command {
+        let mut shell = self.other_command("unshare");
+        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(["--user", "--map-root-user"]);
+        shell.args(namespaces).args(["sh", "-c", script]);
+        shell
+    }
+
     /// Runs the program.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Outcome {
         self.finish(self.command(arguments))
@@ -210,9 +220,16 @@ impl Sandbox {
     }
 
     fn assert_no_secret_in(&self, place: &str, text: &str) {
-        for secret in self.cloud.secrets().iter().chain(self.secrets.lock().unwrap().iter()) {
-            assert!(!text.contains(secret.as_str()), "a secret is in {place}:\n{text}");
+        for secret in self.secrets() {
+            assert!(!leaks::holds(text, &secret), "a secret is in {place}:\n{text}");
         }
+    }
+
+    /// Every secret of the cloud, and those besides.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.cloud.secrets();
+        secrets.extend(self.secrets.lock().unwrap().iter().cloned());
+        secrets
     }
 }
 

@@ -10,6 +10,13 @@ use crate::sandbox::{PROGRAM, Sandbox, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
+/// The program, which hears signals even if these tests have been started to ignore them.
+fn hearing(sandbox: &Sandbox, arguments: &[&str]) -> Command {
+    let mut command = sandbox.other_command("env");
+    command.args(["--default-signal=HUP,INT,TERM", PROGRAM]).args(arguments);
+    command
+}
+
 fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -37,7 +44,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
     for (signal, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-        let child = start(sandbox.command(TOKEN));
+        let child = start(hearing(&sandbox, TOKEN));
         eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
         send(signal, child.id());
         let outcome = sandbox.outcome(child);
@@ -55,9 +62,9 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
 fn a_run_that_waits_for_another_run_ends_too() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
-    let leader = start(sandbox.command(TOKEN));
+    let leader = start(hearing(&sandbox, TOKEN));
     eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
-    let follower = start(sandbox.command(TOKEN));
+    let follower = start(hearing(&sandbox, TOKEN));
     let mut log = String::new();
     eventually("the follower has started", || {
         log = sandbox.log();

@@ -15,6 +15,8 @@ mod kubectl;
 mod kubectl_files;
 mod moto;
 mod openbao;
+mod proxies;
+mod proxy_servers;
 mod seaweedfs;
 mod terraform;
 mod vault;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A program that `tests/run` provides, by its place among them.
-fn peer(place: &str) -> PathBuf {
+pub fn peer(place: &str) -> PathBuf {
     let advice = "it is provided by `tests/run`, which then runs the tests";
     let Some(peers) = std::env::var_os("YC_ID_TOKEN_TEST_PEERS") else {
         panic!("this test needs `{place}`: {advice}");

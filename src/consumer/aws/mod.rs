@@ -8,6 +8,8 @@ mod answer;
 mod config_file;
 mod endpoint;
 mod environment;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod refusal;
 mod role;
 mod sts;
@@ -28,6 +30,9 @@ use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
 use sts::AssumeRole;
+
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::sts_xml;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",

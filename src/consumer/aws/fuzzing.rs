@@ -1,0 +1,37 @@
+//! What an STS answers.
+
+use std::time::Duration;
+
+use super::answer;
+use super::refusal::{Asked, Refusal};
+use super::role::RoleSession;
+use crate::credential::{IdToken, Secret};
+use crate::fuzzing::is_told_in_two_lines;
+use crate::http::Reply;
+
+/// Keys live, and not for longer than any do; a refusal, or what is none, is told in words.
+///
+/// # Panics
+/// If that does not hold.
+pub fn sts_xml(data: &[u8]) {
+    let Ok(body) = std::str::from_utf8(data) else { return };
+    match answer::read("keys", &Reply::made_up(200, body)) {
+        Ok(credential) => {
+            let life = credential.lifetime.whole();
+            assert!(!life.is_zero() && life <= Duration::from_secs(43_200), "{life:?}");
+        }
+        Err(error) => is_told_in_two_lines(&error),
+    }
+    let role = RoleSession {
+        role_arn: Some("arn:aws:iam::123456789012:role/robot".into()),
+        name: None,
+        duration: Duration::from_secs(3600),
+        policy: None,
+        policy_arns: Vec::new(),
+    };
+    let token = IdToken(Secret::new("e30.e30.c2ln".into()));
+    let asked = Asked { what: "keys", role: &role, region: "us-east-1", token: &token };
+    for status in [400, 403, 503] {
+        is_told_in_two_lines(&Refusal::into_error_of(&Reply::made_up(status, body), &asked));
+    }
+}

@@ -1,0 +1,89 @@
+//! What a proxy did instead of connecting us.
+//!
+//! The HTTP client has no public types for this, so they are known by what they say. The tests against
+//! real proxies notice when they say something else.
+
+use std::error::Error as StdError;
+
+/// What a proxy did.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum ProxyFailure {
+    /// It was not reached.
+    Unreached,
+    /// It wants a user and a password, or others than it was given.
+    Credentials,
+    /// It answered, and would or could not connect us: why, if it says so.
+    Refused(Option<String>),
+    /// It broke off, or does not speak the protocol of a proxy.
+    BrokeOff,
+}
+
+impl ProxyFailure {
+    /// What one cause of an error says of a proxy.
+    pub(super) fn read(cause: &(dyn StdError + 'static)) -> Option<Self> {
+        let text = cause.to_string();
+        if let Some(problem) = text.strip_prefix("tunnel error: ") {
+            return Some(match problem {
+                "failed to create underlying connection" => Self::Unreached,
+                "proxy authorization required" => Self::Credentials,
+                "unsuccessful" => Self::Refused(None),
+                _ => Self::BrokeOff,
+            });
+        }
+        Some(match text.strip_prefix("SOCKS error: ")? {
+            "failed to create underlying connection" => Self::Unreached,
+            "credentials not accepted"
+            | "server does not support user/pass authentication"
+            | "server implements authentication incorrectly" => Self::Credentials,
+            "io error during SOCKS handshake" | "failed parsing server response" => Self::BrokeOff,
+            problem => Self::Refused(Some(problem.to_owned())),
+        })
+    }
+
+    /// Whether it may well do better in a moment.
+    ///
+    /// A proxy that refuses may do so because of the password, and says no more of it than its status,
+    /// which the HTTP client keeps to itself. A wrong password that is tried over and over locks accounts.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreached | Self::BrokeOff)
+    }
+
+    /// What happened on the way to `host`, and what to do. `cause` is what the system said.
+    pub(super) fn told(&self, host: &str, cause: &str) -> (String, String) {
+        let address = "the proxy's address in `--proxy`, HTTPS_PROXY or ALL_PROXY";
+        match self {
+            Self::Unreached => {
+                // A SOCKS proxy's failure hides what the system said.
+                let cause = if cause.starts_with("SOCKS error") {
+                    String::new()
+                } else {
+                    format!(": {cause}")
+                };
+                (
+                    format!("cannot connect to the proxy{cause}"),
+                    format!("check {address}; hosts that need none are listed in NO_PROXY"),
+                )
+            }
+            Self::Credentials => (
+                "the proxy asks for a user and a password, or for others than it was given".into(),
+                format!(
+                    "write them into {address}, as in `http://user:password@host:port`, with `%40` for an `@`"
+                ),
+            ),
+            Self::Refused(reason) => {
+                let reason =
+                    reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                (
+                    format!("the proxy does not connect us to {host}{reason}"),
+                    format!(
+                        "check that the proxy lets you reach {host}, and the user and password in {address}"
+                    ),
+                )
+            }
+            Self::BrokeOff => (
+                "what answers as the proxy broke off, or is no proxy of this kind".into(),
+                format!("check {address}: `http://`, `https://` or `socks5://`, and the port"),
+            ),
+        }
+    }
+}

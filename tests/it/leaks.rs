@@ -1,0 +1,45 @@
+//! Looking for a secret in what a run leaves behind: as it is, and as base64 of whatever it is in the
+//! middle of.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+/// Base64 of less than this could be there by chance.
+const SHORT: usize = 12;
+
+/// Whether a secret is in a text.
+pub fn holds(text: &str, secret: &str) -> bool {
+    !text.is_empty() && forms(secret).iter().any(|form| text.contains(form.as_str()))
+}
+
+/// A secret, and what is the same in every base64 of a text that it is part of, wherever it begins in
+/// there.
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned()];
+    if secret.len() < SHORT {
+        return forms;
+    }
+    for before in 0..3 {
+        let text = [&[0; 2][..before], secret.as_bytes()].concat();
+        // Six bits are a character. Those at both ends have bits of the neighbours in them.
+        let whole = (before * 8).div_ceil(6)..text.len() * 8 / 6;
+        forms.push(STANDARD_NO_PAD.encode(&text)[whole.clone()].to_owned());
+        forms.push(URL_SAFE_NO_PAD.encode(&text)[whole].to_owned());
+    }
+    forms
+}
+
+#[test]
+fn a_secret_is_found_in_every_base64_of_what_it_is_part_of() {
+    let secret = "p@ss?word~hunter2";
+    assert!(holds("http://robot:p@ss?word~hunter2@proxy", secret));
+    for before in ["", "u", "me", "robot", "robot:"] {
+        for after in ["", "\n", "@proxy"] {
+            let text = format!("{before}{secret}{after}");
+            for encoded in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                assert!(holds(&format!("Basic {encoded}=="), secret), "{text}: {encoded}");
+            }
+        }
+    }
+    assert!(!holds("http://robot:p@ss?word~hunter3@proxy", secret));
+}

@@ -1,0 +1,346 @@
+//! Networks that do not refuse but waste time, or break off in the middle: at every stage a run ends
+//! within its time limit, says which stage it was, and has not asked more often than is useful.
+//!
+//! Only an emulated server speaks the protocol; those here speak as little of it as the fault allows.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::sandbox::{PROGRAM, Sandbox, claims};
+
+const AUDIENCE: &str = "https://k8s.example";
+const TOKEN: &[&str] = &["token", "--audience", AUDIENCE];
+/// The same, by someone in a hurry.
+const HURRIED: &[&str] = &["token", "--audience", AUDIENCE, "--timeout", "2s"];
+
+/// A server on loopback that does the same with every connection.
+struct Server {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        let serve = Arc::new(serve);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map(Result::unwrap) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let serve = Arc::clone(&serve);
+                std::thread::spawn(move || serve(stream));
+            }
+        });
+        Self { address, connections }
+    }
+
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}", self.address)
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads for as long as the client is there.
+fn listen_in_silence(mut stream: TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// Ends the connection by a reset: on Linux, one that is closed with something unread.
+fn reset(stream: TcpStream) {
+    let _ = stream.peek(&mut [0]);
+    drop(stream);
+}
+
+/// Answers this, however long it takes.
+fn drip(mut stream: TcpStream, text: &str) {
+    for byte in text.bytes() {
+        if stream.write_all(&[byte]).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn read_head(stream: &TcpStream) -> String {
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream);
+    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+    head
+}
+
+/// Tests all cases side by side, as most of what they cost is waiting.
+fn each<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        let test = &test;
+        for case in cases {
+            scope.spawn(move || test(case));
+        }
+    });
+}
+
+#[test]
+fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
+    let answer =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4096\r\n\r\n";
+    let late_body = move |mut stream: TcpStream| {
+        read_head(&stream);
+        let _ = stream.write_all(answer.as_bytes());
+        drip(stream, &" ".repeat(4096));
+    };
+    let late_headers = |stream| {
+        read_head(&stream);
+        drip(stream, &format!("HTTP/1.1 200 {}", "K".repeat(4096)));
+    };
+    let cases = [
+        ("no handshake", "https", Server::start(listen_in_silence), "no connection to"),
+        ("no answer", "http", Server::start(listen_in_silence), "no answer from"),
+        ("slow headers", "http", Server::start(late_headers), "no answer from"),
+        ("slow body", "http", Server::start(late_body), "no answer from"),
+    ];
+    each(cases, |(case, scheme, server, stage)| {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url(scheme));
+        let (message, hint) = sandbox.run(HURRIED).fails(6, "E_TIMEOUT");
+        assert!(
+            message.contains(&format!("{stage} {} within 2.0 s", server.address)),
+            "{case}: {message}"
+        );
+        assert!(hint.contains("--timeout"), "{case}: {hint}");
+        assert_eq!(server.connections(), 1, "{case}: asked once");
+    });
+}
+
+#[test]
+fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
+    let half_headers = |mut stream: TcpStream| {
+        let _ = stream.peek(&mut [0]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-");
+        reset(stream);
+    };
+    let half_body = |mut stream: TcpStream| {
+        read_head(&stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4096\r\n\r\n{");
+    };
+    let cases = [
+        ("closed at once", "http", Server::start(drop)),
+        ("closed at once", "https", Server::start(drop)),
+        ("reset in the handshake", "https", Server::start(reset)),
+        ("reset in the request", "http", Server::start(reset)),
+        ("reset in the headers", "http", Server::start(half_headers)),
+        ("closed in the body", "http", Server::start(half_body)),
+    ];
+    each(cases, |(case, scheme, server)| {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url(scheme));
+        let (message, hint) = sandbox.run(TOKEN).fails(6, "E_NETWORK");
+        assert!(message.contains(&server.address.to_string()), "{case}: {message}");
+        assert!(hint.contains("proxy"), "{case}: {hint}");
+        assert_eq!(server.connections(), 3, "{case}");
+    });
+}
+
+#[test]
+fn the_time_limit_is_for_all_tries_together() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.script(Route::IamToken, [Fault::Reset, Fault::Stall]);
+    let (message, _) = sandbox.run(&[TOKEN, &["--timeout", "3s"]].concat()).fails(6, "E_TIMEOUT");
+    assert!(message.contains("within 3.0 s"), "{message}");
+    assert_eq!(sandbox.cloud.count(Route::IamToken), 2);
+}
+
+#[test]
+fn an_address_that_swallows_connections_is_left_for_the_next_one() {
+    // IPv6 comes first, and is dead: the queue of its listener is full, so the system drops what comes.
+    let sandbox = Sandbox::new();
+    let port: u16 = sandbox.cloud.url().rsplit(':').next().unwrap().parse().unwrap();
+    let _dead = DeadAddress::on(port);
+    let endpoint = format!("http://localhost:{port}");
+    let run = |hosts: &str, arguments: &[&str]| {
+        let hosts = sandbox.write("hosts", hosts);
+        let script = format!(
+            "mount --bind {} /etc/hosts && getent ahosts localhost | head -n 1 >{}/first && exec {PROGRAM} {}",
+            hosts.display(),
+            sandbox.home().display(),
+            arguments.join(" "),
+        );
+        let mut shell = sandbox.in_own_namespaces(&["--mount"], &script);
+        shell
+            .env("YC_ID_TOKEN_IAM_ENDPOINT", &endpoint)
+            .env("YC_ID_TOKEN_OAUTH_ENDPOINT", &endpoint);
+        sandbox.finish(shell)
+    };
+    let token = run("127.0.0.1 localhost\n::1 localhost\n", TOKEN).ok();
+    assert_eq!(claims(token.trim())["aud"], AUDIENCE);
+    let first = std::fs::read_to_string(sandbox.home().join("first")).unwrap();
+    assert!(first.starts_with("::1 "), "the dead address comes first: {first}");
+
+    let again = [HURRIED, &["--force-refresh"]].concat();
+    let (message, _) = run("::1 localhost\n", &again).fails(6, "E_TIMEOUT");
+    assert!(message.contains(&format!("no connection to localhost:{port}")), "{message}");
+}
+
+#[test]
+fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://iam.example");
+    let resolver = sandbox.write("resolv.conf", "nameserver 127.0.0.1\n");
+    // It has a socket that nobody reads, for as long as the program runs.
+    let silent = sandbox.write(
+        "silent.py",
+        "import os, socket, sys\n\
+         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         silent.bind(('127.0.0.1', 53))\n\
+         silent.set_inheritable(True)\n\
+         os.execv(sys.argv[1], sys.argv[1:])\n",
+    );
+    let script = format!(
+        "mount --bind {} /etc/resolv.conf && ip link set lo up && exec {} {} {PROGRAM} {}",
+        resolver.display(),
+        crate::real::peer("venv/bin/python").display(),
+        silent.display(),
+        HURRIED.join(" "),
+    );
+    let shell = sandbox.in_own_namespaces(&["--mount", "--net"], &script);
+    let (message, hint) = sandbox.finish(shell).fails(6, "E_TIMEOUT");
+    assert!(message.contains("no connection to iam.example within 2.0 s"), "{message}");
+    assert!(hint.contains("check the network"), "{hint}");
+}
+
+#[test]
+fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
+    each(["http", "https", "socks5", "socks4"], |scheme| {
+        let sandbox = Sandbox::with_tls();
+        let server = Server::start(listen_in_silence);
+        let proxy = server.url(scheme);
+        let (message, hint) =
+            sandbox.run(&[HURRIED, &["--proxy", &proxy]].concat()).fails(6, "E_TIMEOUT");
+        assert!(message.contains("no connection to 127.0.0.1:"), "{scheme}: {message}");
+        assert!(hint.contains("the proxy"), "{scheme}: {hint}");
+        assert_eq!(sandbox.cloud.connections(), 0);
+    });
+}
+
+#[test]
+fn a_proxy_that_fails_is_told_apart_from_the_server() {
+    let unresolved = "http://no-such-proxy.invalid:3128";
+    let says = |answer: &'static str| {
+        Server::start(move |mut stream| {
+            read_head(&stream);
+            let _ = stream.write_all(answer.as_bytes());
+            listen_in_silence(stream);
+        })
+    };
+    let portal = says("HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\n\r\n");
+    let login = says("HTTP/1.1 511 Network Authentication Required\r\n\r\n<html>Sign in</html>");
+    let no_proxy = Server::start(|mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
+        listen_in_silence(stream);
+    });
+    let closed = Server::start(drop);
+    let cases = [
+        (
+            "http://127.0.0.1:1",
+            "E_NETWORK",
+            "cannot connect to the proxy: connection refused",
+            "NO_PROXY",
+        ),
+        ("socks5://127.0.0.1:1", "E_NETWORK", "cannot connect to the proxy", "NO_PROXY"),
+        (unresolved, "E_NETWORK", "cannot connect to the proxy: failed to lookup", "NO_PROXY"),
+        (
+            &portal.url("http"),
+            "E_NETWORK",
+            "the proxy does not connect us to 127.0.0.1:",
+            "lets you reach",
+        ),
+        (
+            &login.url("http"),
+            "E_NETWORK",
+            "the proxy does not connect us to 127.0.0.1:",
+            "lets you reach",
+        ),
+        (
+            &no_proxy.url("http"),
+            "E_NETWORK",
+            "the proxy does not connect us to 127.0.0.1:",
+            "address",
+        ),
+        (
+            &no_proxy.url("socks5"),
+            "E_NETWORK",
+            "broke off, or is no proxy of this kind",
+            "`socks5://`",
+        ),
+        (&closed.url("http"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
+        (&closed.url("socks5"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
+        (
+            &no_proxy.url("https"),
+            "E_TLS",
+            "the TLS connection to the proxy failed",
+            "`http://host:port`",
+        ),
+    ];
+    each(cases, |(proxy, code, problem, cure)| {
+        let sandbox = Sandbox::with_tls();
+        let (message, hint) = sandbox.run(&[TOKEN, &["--proxy", proxy]].concat()).fails(6, code);
+        assert!(message.contains(problem), "{proxy}: {message}");
+        assert!(hint.contains(cure), "{proxy}: {hint}");
+        assert_eq!(sandbox.cloud.connections(), 0, "never past the proxy");
+    });
+}
+
+#[test]
+fn a_password_that_a_proxy_does_not_take_is_not_tried_again() {
+    for status in ["401 Unauthorized", "403 Forbidden", "407 Proxy Authentication Required"] {
+        let mut sandbox = Sandbox::new();
+        let server = Server::start(move |mut stream| {
+            assert!(read_head(&stream).to_lowercase().contains("proxy-authorization: basic "));
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+        });
+        sandbox.keep_secret("hunter2-hunter2");
+        sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://iam.example");
+        let proxy = server.url("http").replace("://", "://robot:hunter2-hunter2@");
+        sandbox.set("HTTPS_PROXY", proxy);
+        for _ in 0..6 {
+            let (message, hint) = sandbox.run(TOKEN).fails(6, "E_NETWORK");
+            assert!(message.contains("the proxy "), "{message}");
+            assert!(hint.contains("password"), "{hint}");
+        }
+        assert_eq!(server.connections(), 1, "{status}: not by kubectl's five other runs either");
+    }
+}
+
+/// An address that connections to it vanish at.
+struct DeadAddress {
+    _listener: tokio::net::TcpListener,
+    _queued: Vec<TcpStream>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl DeadAddress {
+    /// The port of the IPv6 loopback.
+    fn on(port: u16) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let address = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+        let listener = {
+            let _entered = runtime.enter();
+            let socket = tokio::net::TcpSocket::new_v6().unwrap();
+            socket.bind(address).unwrap();
+            socket.listen(0).unwrap()
+        };
+        // Nobody takes them out of the queue, until there is no room for another.
+        let queued = std::iter::from_fn(|| {
+            TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()
+        });
+        Self { _queued: queued.collect(), _listener: listener, _runtime: runtime }
+    }
+}

@@ -1,0 +1,219 @@
+//! What other processes can see of a run, and what is left of one that crashes: no secret.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::leaks;
+use crate::sandbox::{PROGRAM, Sandbox, eventually};
+use crate::secrets::{sandbox, those_that_obtain};
+
+/// What is to be seen of a process: its arguments and its environment.
+fn seen(pid: u32) -> [String; 2] {
+    ["cmdline", "environ"].map(|name| {
+        let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A process and all that it has started and that still run.
+fn family(pid: u32) -> Vec<u32> {
+    let parent = |child: u32| -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:\t"))?.parse().ok()
+    };
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let all: Vec<u32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&member) = family.get(next) {
+        family.extend(all.iter().filter(|process| parent(**process) == Some(member)));
+        next += 1;
+    }
+    family
+}
+
+/// Starts a line, and leaves it waiting for an IAM token.
+fn stalled(sandbox: &Sandbox, mut command: Command) -> Child {
+    sandbox.cloud.clear_requests();
+    sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it asks", || sandbox.cloud.count(Route::IamToken) == 1);
+    child
+}
+
+fn end(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn no_secret_is_in_the_arguments_or_the_environment_of_a_process() {
+    let (sandbox, _sts) = sandbox();
+    for line in those_that_obtain() {
+        let child = stalled(&sandbox, sandbox.command(&line.words(&["-vvv"])));
+        for process in family(child.id()) {
+            let [arguments, environment] = seen(process);
+            assert!(arguments.contains(line.command), "{arguments}");
+            for secret in sandbox.secrets() {
+                assert!(!leaks::holds(&arguments, &secret), "{arguments}");
+                assert!(!leaks::holds(&environment, &secret), "{environment}");
+            }
+        }
+        end(child);
+        fs::remove_dir_all(sandbox.cache_folder()).unwrap();
+    }
+}
+
+#[test]
+fn what_was_given_in_a_variable_does_not_become_an_argument() {
+    let (mut sandbox, _sts) = sandbox();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
+    for line in those_that_obtain() {
+        let child = stalled(&sandbox, sandbox.command(&line.words(&["-vvv"])));
+        for process in family(child.id()) {
+            let [arguments, _] = seen(process);
+            let secrets = sandbox.secrets();
+            assert!(!secrets.iter().any(|secret| leaks::holds(&arguments, secret)), "{arguments}");
+        }
+        end(child);
+        fs::remove_dir_all(sandbox.cache_folder()).unwrap();
+    }
+}
+
+#[test]
+fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
+    let (sandbox, _sts) = sandbox();
+    let environment = sandbox.run(&["exec", "--aws", "--", "env", "-0"]).ok();
+    assert!(environment.contains("AWS_SECRET_ACCESS_KEY="), "{environment}");
+    let secrets = sandbox.cloud.secrets();
+    assert!(!secrets.iter().any(|secret| leaks::holds(&environment, secret)), "{environment}");
+    // What it asks the system for is that of the user's command, and nothing of ours.
+    let arguments = sandbox.run(&["exec", "--aws", "--", "cat", "/proc/self/cmdline"]).ok();
+    assert_eq!(arguments, "cat\0/proc/self/cmdline\0");
+}
+
+#[test]
+fn the_refresh_in_the_background_shows_no_secret_either() {
+    let (mut sandbox, _sts) = sandbox();
+    sandbox.set("YC_ID_TOKEN_AUDIENCE", "seen-in-the-background");
+    sandbox.run(&["token", "--audience=seen-in-the-background"]).ok();
+    sandbox.age("id-token", Duration::from_secs(31 * 60));
+    for lock in fs::read_dir(sandbox.cache_folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if lock.extension() == Some("lock".as_ref()) {
+            fs::remove_file(lock).unwrap();
+        }
+    }
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    sandbox.keep_secret("hunter2-hunter2");
+    let proxy = "http://robot:hunter2-hunter2@127.0.0.1:1";
+    sandbox.run(&["token", "--audience=seen-in-the-background", "--proxy", proxy]).ok();
+    let refresh = || {
+        let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let mut processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        processes.find(|process: &u32| {
+            let [arguments, _] = seen(*process);
+            arguments.contains("\0refresh\0") && arguments.contains("seen-in-the-background")
+        })
+    };
+    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    let process = refresh().expect("it waits for its answer");
+    let [arguments, environment] = seen(process);
+    for secret in sandbox.secrets() {
+        assert!(!leaks::holds(&arguments, &secret), "{arguments}");
+        // The proxy's password has to be handed on, and other users cannot see it here.
+        let of_proxy = secret == "hunter2-hunter2";
+        assert!(of_proxy || !leaks::holds(&environment, &secret), "{environment}");
+    }
+    sandbox.cloud.always(Route::TokenExchange, None);
+    let killed = Command::new("kill").arg(process.to_string()).status().unwrap();
+    assert!(killed.success());
+    eventually("it ends", || refresh().is_none());
+}
+
+#[test]
+fn an_emulator_and_a_demo_show_their_own_secrets_where_they_say_so_only() {
+    let (sandbox, _sts) = sandbox();
+    let markers = ["PRIVATE KEY", "t1.", "eyJ"];
+    let demo = sandbox.run(&["demo", "-vvv"]);
+    assert!(demo.status.success(), "{demo:?}");
+    assert!(!markers.iter().any(|marker| demo.stderr.contains(marker)), "{demo:?}");
+
+    let folder = sandbox.home().join("emulated");
+    let mut command = sandbox.command(&["emulator", "-vvv", "--directory=emulated"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let key_file = folder.join("key.json");
+    eventually("it has a key", || key_file.exists());
+    sandbox.may_hold_secrets(&key_file);
+    let key = serde_json::from_str::<Value>(&fs::read_to_string(&key_file).unwrap()).unwrap();
+    for line in key["private_key"].as_str().unwrap().lines().filter(|line| line.len() == 64) {
+        sandbox.keep_secret(line);
+    }
+    let [arguments, environment] = seen(child.id());
+    for secret in sandbox.secrets() {
+        assert!(!leaks::holds(&arguments, &secret) && !leaks::holds(&environment, &secret));
+    }
+    let ended = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(ended.success());
+    let outcome = sandbox.outcome(child);
+    assert!(!markers.iter().any(|marker| outcome.stdout.contains(marker)), "{outcome:?}");
+}
+
+/// Runs something without the rights that root has over the processes of others, its own among them.
+fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return sandbox.other_command(program);
+    }
+    let mut command = sandbox.other_command("setpriv");
+    let rights = ["--bounding-set=-all", "--inh-caps=-all", "--securebits=+noroot,+noroot_locked"];
+    command.args(rights).arg(program);
+    command
+}
+
+#[test]
+fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
+    let (sandbox, _sts) = sandbox();
+    let readable = |process: u32| {
+        let mut command = without_privileges(&sandbox, "cat");
+        command.arg(format!("/proc/{process}/maps"));
+        sandbox.finish(command).status.success()
+    };
+    let open = without_privileges(&sandbox, "sleep").arg("600").spawn().unwrap();
+    eventually("a program that does nothing against it can be read", || readable(open.id()));
+    end(open);
+
+    let mut command = without_privileges(&sandbox, PROGRAM);
+    command.arg("token");
+    let child = stalled(&sandbox, command);
+    assert!(!readable(child.id()));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    end(child);
+}
+
+#[test]
+fn a_crash_leaves_no_core_file() {
+    let (sandbox, _sts) = sandbox();
+    for (signal, number) in [("ABRT", 6), ("ILL", 4), ("FPE", 8)] {
+        // The shell allows what its own limits allow. The program does not take it.
+        let mut command = sandbox.other_command("sh");
+        command.args(["-c", &format!("ulimit -S -c $(ulimit -H -c); exec {PROGRAM} token")]);
+        let child = stalled(&sandbox, command);
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let status = sandbox.outcome(child).status;
+        assert!(!status.core_dumped(), "{status}");
+        assert_eq!(status.signal(), Some(number), "{status}");
+        let files = fs::read_dir(sandbox.home()).unwrap().map(|entry| entry.unwrap().file_name());
+        let cores: Vec<_> =
+            files.filter(|name| name.to_string_lossy().starts_with("core")).collect();
+        assert!(cores.is_empty(), "{cores:?}");
+    }
+}

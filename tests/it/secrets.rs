@@ -1,0 +1,218 @@
+//! No command shows a secret, however much it is asked to say and whatever goes wrong.
+//!
+//! Every run of every test is searched (see `sandbox`). Here are those that are most likely to fail.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use yc_id_token::emulator::{Fault, IdTokenVariant, Route, TokenForm};
+
+use crate::fake_sts::{Answer, FakeSts};
+use crate::sandbox::Sandbox;
+
+/// A command line of the program.
+pub struct Line {
+    pub command: &'static str,
+    arguments: &'static [&'static str],
+    /// Whether it obtains credentials.
+    obtains: bool,
+}
+
+/// Lines of every command there is.
+const LINES: &[Line] = &[
+    obtains("token", &["--format=raw"]),
+    obtains("token", &["--format=json"]),
+    obtains("token", &["--format=header"]),
+    obtains("token", &["--format=curl"]),
+    obtains("token", &["--format=env"]),
+    obtains("token", &["--format=terraform"]),
+    obtains("token", &["--decode"]),
+    obtains("token", &["--output=output"]),
+    obtains("kubectl", &["--api-version=v1"]),
+    obtains("kubectl", &["--api-version=v1beta1"]),
+    obtains("aws", &[]),
+    obtains("exec", &["--aws", "--", "true"]),
+    keeps_house("cache path"),
+    keeps_house("cache clear"),
+    keeps_house("demo"),
+    keeps_house("emulator"),
+];
+
+const fn obtains(command: &'static str, arguments: &'static [&'static str]) -> Line {
+    Line { command, arguments, obtains: true }
+}
+
+const fn keeps_house(command: &'static str) -> Line {
+    Line { command, arguments: &[], obtains: false }
+}
+
+impl Line {
+    /// Whether it is the first of its command.
+    fn is_first(&self) -> bool {
+        let first = LINES.iter().find(|line| line.command == self.command);
+        first.is_some_and(|first| first.arguments == self.arguments)
+    }
+
+    pub fn words(&self, more: &[&'static str]) -> Vec<&'static str> {
+        self.command
+            .split(' ')
+            .chain(more.iter().copied())
+            .chain(self.arguments.iter().copied())
+            .collect()
+    }
+}
+
+pub fn those_that_obtain() -> impl Iterator<Item = &'static Line> {
+    LINES.iter().filter(|line| line.obtains)
+}
+
+/// A sandbox where every command finds what it needs, and says all that it can on standard error.
+pub fn sandbox() -> (Sandbox, FakeSts) {
+    let mut sandbox = Sandbox::new();
+    let sts = FakeSts::start(&mut sandbox);
+    sandbox.unset("YC_ID_TOKEN_LOG_FILE");
+    sandbox.unset("YC_ID_TOKEN_VERBOSE");
+    sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
+    sandbox.may_hold_secrets(&sandbox.home().join("output"));
+    (sandbox, sts)
+}
+
+/// The commands that the help names below some words, and those below them.
+fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
+    let help = sandbox.run(&[below, &["--help"]].concat()).ok();
+    let Some((_, list)) = help.split_once("\nCommands:\n") else {
+        return BTreeSet::from([below.join(" ")]);
+    };
+    let entries = list.lines().take_while(|line| !line.is_empty());
+    // A description that goes on in the next line is further in.
+    let names = entries.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names
+        .filter(|name| !name.is_empty())
+        .flat_map(|name| commands(sandbox, &[below, &[name]].concat()))
+        .collect()
+}
+
+#[test]
+fn every_command_there_is_is_looked_at_here() {
+    let (sandbox, _sts) = sandbox();
+    let looked_at: BTreeSet<String> = LINES.iter().map(|line| line.command.to_owned()).collect();
+    assert_eq!(commands(&sandbox, &[]), looked_at);
+}
+
+#[test]
+fn no_command_shows_a_secret_however_much_it_says() {
+    for identity in ["file", "variable", "token", "token-file", "metadata"] {
+        let (mut sandbox, _sts) = sandbox();
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+        let token = sandbox.cloud.issue_iam_token(&sandbox.account);
+        match identity {
+            "file" => sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json")),
+            "variable" => sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json()),
+            "token" => sandbox.set("YC_IAM_TOKEN", token),
+            "token-file" => {
+                let file = sandbox.write_secret("iam-token", &token);
+                sandbox.set("YC_ID_TOKEN_IAM_TOKEN_FILE", file);
+            }
+            _ => {
+                sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+                let address = sandbox.cloud.url().trim_start_matches("http://").to_owned();
+                sandbox.set("YC_METADATA_ADDR", address);
+            }
+        }
+        // Who we are does not change the form of an answer: the other identities need fewer lines.
+        let lines = those_that_obtain().filter(|line| identity == "file" || line.is_first());
+        for line in lines {
+            let run = |more: &[&'static str]| {
+                let outcome = sandbox.run(&line.words(more));
+                assert!(outcome.status.success(), "{identity}: {:?}: {outcome:?}", line.words(&[]));
+                outcome.stderr
+            };
+            // Into a file, which the sandbox searches at its end; and on standard error, with and
+            // without something in the cache.
+            assert_eq!(run(&["-vvv", "--log-file=log"]), "");
+            assert!(run(&["-vvv", "--force-refresh"]).contains("TRACE asking"), "it says a lot");
+            assert!(run(&["-vvv"]).contains("INFO"), "it says a lot");
+        }
+        assert!(sandbox.log().contains("TRACE asking"), "it says a lot: {}", sandbox.log());
+    }
+}
+
+#[test]
+fn no_command_shows_a_secret_whatever_goes_wrong() {
+    let (sandbox, sts) = sandbox();
+    let usual = IdTokenVariant::default;
+    let fails = |line: &Line, code: &str| {
+        let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
+        assert!(
+            outcome.stderr.contains(&format!("[{code}]")),
+            "{:?}: {outcome:?}",
+            line.words(&[])
+        );
+        assert_eq!(outcome.stdout, "", "{:?}", line.words(&[]));
+    };
+    for line in those_that_obtain().filter(|line| line.is_first()) {
+        for route in [Route::IamToken, Route::TokenExchange] {
+            sandbox.cloud.always(route, Some(Fault::EchoSecret));
+            fails(line, "E_SOURCE_REFUSED");
+            sandbox.cloud.always(route, None);
+        }
+        sandbox
+            .cloud
+            .script(Route::TokenExchange, [Fault::Reset, Fault::Status(503), Fault::Truncated]);
+        fails(line, "E_NETWORK");
+        for variant in [
+            IdTokenVariant { wrong_subject: true, ..usual() },
+            IdTokenVariant { form: TokenForm::Garbage, ..usual() },
+        ] {
+            sandbox.cloud.set_id_token_variant(variant);
+            fails(line, "E_SOURCE_TOKEN");
+        }
+        sandbox.cloud.set_id_token_variant(usual());
+        if matches!(line.command, "aws" | "exec") {
+            for answer in [
+                Answer::Refusal(400, "InvalidIdentityToken", repeated(&sandbox)),
+                Answer::Refusal(403, repeated(&sandbox), "no"),
+            ] {
+                sts.script([answer]);
+                let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
+                assert_eq!(outcome.status.code(), Some(5), "{outcome:?}");
+            }
+        }
+    }
+}
+
+/// A token, as the server that it was shown to could repeat it.
+fn repeated(sandbox: &Sandbox) -> &'static str {
+    let secrets = sandbox.cloud.secrets();
+    let token = secrets.iter().rfind(|secret| secret.starts_with("eyJ")).unwrap();
+    let words = format!("no: {token}");
+    Box::leak(words.into_boxed_str())
+}
+
+#[test]
+fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
+    let (mut sandbox, _sts) = sandbox();
+    let key = sandbox.key.to_json();
+    let token = sandbox.cloud.issue_iam_token(&sandbox.account);
+    let pem =
+        serde_json::from_str::<Value>(&key).unwrap()["private_key"].as_str().unwrap().to_owned();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    for (variable, value) in [
+        ("YC_ID_TOKEN_KEY_FILE", &key),
+        ("YC_ID_TOKEN_KEY_FILE", &pem),
+        ("YC_SERVICE_ACCOUNT_KEY_FILE", &pem),
+        ("YC_ID_TOKEN_IAM_TOKEN_FILE", &token),
+    ] {
+        let mut command = sandbox.command(&["token"]);
+        command.env(variable, value);
+        let (message, hint) = sandbox.finish(command).fails(3, "E_IDENTITY");
+        assert!(message.contains("is not the name of a file"), "{message}");
+        assert!(hint.contains("into a file"), "{hint}");
+    }
+    // A file that breaks off in the middle of the key.
+    for end in (0..key.len() - 8).step_by(97) {
+        let file = sandbox.write_secret("broken.json", &key[..end]);
+        sandbox.run(&["token", "--key-file", file.to_str().unwrap()]).fails(3, "E_IDENTITY");
+    }
+}

@@ -27,7 +27,7 @@ who we are.
 Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
 `exec` ends as its command does.";
 
-/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS and whatever else trusts OIDC
+/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, after_help = ENVIRONMENT, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {

@@ -163,7 +163,7 @@ fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
     assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
     assert_eq!(vault.logins(), 0);
     let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("one that the CLI has stored"), "{said}");
+    assert!(said.contains("one that was stored"), "{said}");
     assert_eq!(vault.asked(), [""; 0], "it may be for so many uses");
     sandbox.set("VAULT_NAMESPACE", "other");
     assert_eq!(ask(&sandbox, "get").ok(), token(1), "it is for one server and namespace");
@@ -178,6 +178,19 @@ fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
     assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
     assert_eq!(ask(&sandbox, "get").ok(), token(2));
     assert!(!sandbox.home().join(".vault-token").exists());
+
+    // By flags that the helper is not run with.
+    let said = sandbox.run(&["vault", "login", "--role=other"]).ok();
+    assert!(said.contains("which is yc-id-token, until it expires\n"), "{said}");
+    assert_eq!(ask(&sandbox, "get").ok(), token(4));
+    let said = sandbox.run(&["vault", "status", "--role=other"]).ok();
+    assert!(said.contains("accessor   accessor-4\n"), "{said}");
+    sandbox.run(&["vault", "revoke", "--role=other"]).ok();
+    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not handed out any more");
+    sandbox.run(&["vault", "login", "--role=other"]).ok();
+    assert_eq!(ask(&sandbox, "get").ok(), token(7));
+    sandbox.age("vault-override", Duration::from_secs(1300));
+    assert_eq!(ask(&sandbox, "get").ok(), token(2));
 
     for bad in ["", "two words", "line\nline"] {
         store(&sandbox, bad).fails(2, "E_USAGE");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::credential::Credential;
+use crate::credential::{Credential, Secret};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::Context;
@@ -19,15 +19,19 @@ pub(super) fn status(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let vault = Vault::open(options, context)?;
-    if token_helper::has_override(&vault, context.env)? {
+    let resting = vault.resting()?;
+    let is_ours = |token: &Secret| {
+        resting.as_ref().is_some_and(|credential| credential.secret.token == *token)
+    };
+    if token_helper::stored(&vault, context.env)?.is_some_and(|token| !is_ours(&token)) {
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
             ("address", vault.server.endpoint.as_str().to_owned()),
-            ("token", "one that the CLI has stored, which the token helper hands out until `vault token-helper erase`".into()),
+            ("token", "one that was stored, which the token helper hands out until `vault token-helper erase`".into()),
         ]);
         return output.write(text.as_bytes());
     }
-    let Some(credential) = vault.resting()? else { return Err(no_token(&vault)) };
+    let Some(credential) = resting else { return Err(no_token(&vault)) };
     let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
             what: vault.server.state(),

@@ -8,7 +8,7 @@ use crate::session::Context;
 
 use super::answer::VaultToken;
 use super::login::Sharing;
-use super::{Options, Vault, store};
+use super::{Options, Vault, store, token_helper};
 
 pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = Vault::open(options, context)?;
@@ -23,6 +23,9 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     let was_known = broker::finish(vault.server.revoke(token, http))?;
     forget(&vault)?;
     // The CLI would go on using it.
+    if token_helper::stored(&vault, context.env)?.is_some_and(|stored| stored == *token) {
+        token_helper::remove_override(&vault)?;
+    }
     let stored = store::remove_if_stored(token, context.env)?;
     let done = if was_known { "revoked" } else { "it had been revoked before" };
     let stored = stored.map(|path| format!(", and removed from {}", path.display()));

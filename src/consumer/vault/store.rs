@@ -4,16 +4,19 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::credential::Secret;
+use crate::broker::Obtain as _;
+use crate::credential::{Credential, Secret};
 use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain};
 use crate::http::scrubbed;
 use crate::output::Output;
 use crate::private_file;
 use crate::session::Context;
-use crate::settings::Locations;
+use crate::settings::{Flags, Locations};
 
+use super::answer::VaultToken;
 use super::cli_config::CliConfig;
+use super::login::Sharing;
 use super::{LEAST_LIFE, Options, Vault, install, report, token_helper};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -33,8 +36,7 @@ pub(super) fn login(
     if let Some(error) = doubt {
         return Err(error);
     }
-    let token = &credential.secret;
-    let stored = keep(&vault, &token.token, token.num_uses > 0, env)?;
+    let stored = keep(&vault, &credential, context)?;
     let left = credential.lifetime.left(vault.now());
     let mut shown = report::describe(&vault, &credential, Some(left));
     shown.extend(stored.into_iter().map(|place| ("stored", place)));
@@ -45,30 +47,51 @@ pub(super) fn login(
 }
 
 /// Stores a token, and tells where.
-fn keep(vault: &Vault, token: &Secret, is_limited: bool, env: &Env) -> Result<Vec<String>> {
-    let mut helpers: Vec<PathBuf> =
-        CliConfig::of_both(env)?.iter().filter_map(CliConfig::token_helper).collect();
+fn keep(
+    vault: &Vault,
+    credential: &Credential<VaultToken>,
+    context: Context<'_>,
+) -> Result<Vec<String>> {
+    let configs = CliConfig::of_both(context.env)?;
+    let mut helpers: Vec<PathBuf> = configs.iter().filter_map(CliConfig::token_helper).collect();
     helpers.dedup();
     if helpers.is_empty() {
-        let path = token_file(env)?;
-        private_file::write(&path, token.expose().as_bytes())
+        let path = token_file(context.env)?;
+        private_file::write(&path, credential.secret.token.expose().as_bytes())
             .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error) })?;
         return Ok(vec![format!("in {}", path.display())]);
     }
-    helpers.iter().map(|helper| hand_to(helper, vault, token, is_limited)).collect()
+    helpers.iter().map(|helper| hand_to(helper, vault, credential, context)).collect()
 }
 
-fn hand_to(helper: &Path, vault: &Vault, token: &Secret, is_limited: bool) -> Result<String> {
+fn hand_to(
+    helper: &Path,
+    vault: &Vault,
+    credential: &Credential<VaultToken>,
+    context: Context<'_>,
+) -> Result<String> {
     if !install::is_ourselves(helper) {
-        run_helper(helper, vault, token)?;
+        run_helper(helper, vault, &credential.secret.token)?;
         return Ok(format!("by {}", helper.display()));
     }
+    if !would_be_had_by_helper(vault, context) {
+        token_helper::put_override(vault, credential)?;
+        return Ok("for the token helper, which is yc-id-token, until it expires".into());
+    }
     token_helper::remove_override(vault)?;
-    Ok(if is_limited {
+    Ok(if credential.secret.num_uses > 0 {
         "nowhere: the token helper, yc-id-token, gets one for each command".into()
     } else {
         "for the token helper, which is yc-id-token".into()
     })
+}
+
+/// Whether the token helper, which is run without our flags, gets the same token by itself.
+fn would_be_had_by_helper(vault: &Vault, context: Context<'_>) -> bool {
+    let (options, flags) = (Options::default(), Flags::default());
+    let key = |vault: &Vault| vault.login(Sharing::Shared).map(|login| login.key()).ok();
+    let helpers = Vault::open(&options, Context { flags: &flags, ..context });
+    helpers.is_ok_and(|helpers| key(&helpers) == key(vault))
 }
 
 /// Runs `HELPER store`, which reads the token from its standard input.

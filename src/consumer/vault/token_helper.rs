@@ -21,7 +21,7 @@ use crate::http::Endpoint;
 use crate::output::Output;
 use crate::session::Context;
 
-use super::answer::is_token;
+use super::answer::{VaultToken, is_token};
 use super::connection::{self, official};
 use super::{Options, Vault, revoke};
 
@@ -51,7 +51,8 @@ pub(in crate::consumer) fn is_request(word: &OsStr) -> bool {
     word.to_str().is_some_and(|word| parse_request(word).is_ok())
 }
 
-/// A token that the user has logged in with by other means. It has the say until it is erased.
+/// A token that the user has logged in with by other means, or with settings that the helper does not know.
+/// It has the say until it is erased.
 #[derive(Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 struct Override(#[serde(serialize_with = "exposed")] Secret);
@@ -108,16 +109,26 @@ fn store(vault: &Vault, env: &Env) -> Result<()> {
                     .into(),
         });
     }
-    let cache = vault.session.broker().cache();
-    if matches!(cache, Cache::None) {
-        return Err(Error::Cache("there is nowhere to keep the token".into()));
-    }
     let now = vault.now();
     // How long it lives is for its server to say, and asking could be one use too many.
     let expires_at = now.at.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
     let lifetime = Lifetime::new(now, expires_at, Offset::default());
-    let credential = Credential { secret: Override(Secret::new(token.to_owned())), lifetime };
-    let kept = cache.put(&key(vault, &address_of_cli(vault, env)?), &credential);
+    let token = Secret::new(token.to_owned());
+    put(vault, &address_of_cli(vault, env)?, token, lifetime)
+}
+
+/// Keeps a token that the helper would not get by itself, for as long as it lives.
+pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -> Result<()> {
+    let token = credential.secret.token.clone();
+    put(vault, &vault.server.endpoint, token, credential.lifetime)
+}
+
+fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> Result<()> {
+    let cache = vault.session.broker().cache();
+    if matches!(cache, Cache::None) {
+        return Err(Error::Cache("there is nowhere to keep the token".into()));
+    }
+    let kept = cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime });
     kept.map_err(|error| Error::Cache(format!("the token is not kept: {}", plain(&error))))
 }
 
@@ -127,9 +138,10 @@ fn erase(vault: &Vault, env: &Env) -> Result<()> {
     if vault.session.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
 }
 
-/// Whether the CLI would be given a token that it has stored itself.
-pub(super) fn has_override(vault: &Vault, env: &Env) -> Result<bool> {
-    Ok(overriding(vault, &address_of_cli(vault, env)?).is_some())
+/// The token that was stored for the CLI, and which it would be given instead of ours.
+pub(super) fn stored(vault: &Vault, env: &Env) -> Result<Option<Secret>> {
+    let stored = overriding(vault, &address_of_cli(vault, env)?);
+    Ok(stored.map(|Override(token)| token))
 }
 
 /// Removes what the CLI has stored for our server.
@@ -144,7 +156,8 @@ fn remove(vault: &Vault, server: &Endpoint) -> Result<()> {
 
 fn overriding(vault: &Vault, server: &Endpoint) -> Option<Override> {
     let cache = vault.session.broker().cache();
-    cache.get::<Override>(&key(vault, server)).map(|credential| credential.secret)
+    let credential = cache.get::<Override>(&key(vault, server))?;
+    (!credential.lifetime.left(vault.now()).is_zero()).then_some(credential.secret)
 }
 
 fn key(vault: &Vault, server: &Endpoint) -> Key {

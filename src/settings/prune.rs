@@ -33,41 +33,56 @@ const PROFILE: &str = "[profiles.";
 /// The file without the profiles that this run does not use. `None` where that is not certain, or not
 /// worth the trouble.
 pub(super) fn pruned(text: &str, profile: Option<&str>) -> Option<Pruned> {
-    if text.len() <= SMALL || is_unclear(text.as_bytes()) {
+    if text.len() <= SMALL {
         return None;
     }
+    let heads = heads(text.as_bytes())?;
     let used = used(text, profile)?;
     let mut left = Pruned::default();
     let mut begin = 0;
-    let heads = memmem::find_iter(text.as_bytes(), b"\n[").map(|newline| newline + 1);
-    for end in heads.chain([text.len()]) {
+    let mut left_out = 0;
+    for end in heads.into_iter().chain([text.len()]) {
         let table = &text[begin..end];
-        begin = end;
         if is_used(table, &used) {
+            left.leave_out(&text[left_out..begin]);
             left.text.push_str(table);
-            continue;
+            left_out = end;
         }
-        let lines = memchr::memchr_iter(b'\n', table.as_bytes()).count();
-        match left.gaps.last_mut() {
-            Some(gap) if gap.at == left.text.len() => gap.lines += lines,
-            _ => left.gaps.push(Gap { at: left.text.len(), lines }),
-        }
+        begin = end;
     }
+    left.leave_out(&text[left_out..]);
     Some(left)
 }
 
-/// Whether a bracket at the begin of a line may be something else than the head of a table, or a head
-/// stand elsewhere: in a text of several lines, or indented.
-fn is_unclear(text: &[u8]) -> bool {
+impl Pruned {
+    fn leave_out(&mut self, tables: &str) {
+        if !tables.is_empty() {
+            let lines = memchr::memchr_iter(b'\n', tables.as_bytes()).count();
+            self.gaps.push(Gap { at: self.text.len(), lines });
+        }
+    }
+}
+
+/// Where the tables begin. `None` if a bracket at the begin of a line may be something else than the
+/// head of a table, or a head stand elsewhere: in a text of several lines, or indented.
+fn heads(text: &[u8]) -> Option<Vec<usize>> {
     let has = |quotes: &[u8]| memmem::find(text, quotes).is_some();
-    let is_indented = |bracket: usize| {
-        let before = text[..bracket].iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
-        matches!(before, None | Some(b'\n'))
-    };
-    has(b"\"\"\"")
-        || has(b"'''")
-        || has(b"\t[")
-        || memmem::find_iter(text, b" [").any(|space| is_indented(space + 1))
+    if has(b"\"\"\"") || has(b"'''") {
+        return None;
+    }
+    let mut heads = Vec::new();
+    for bracket in memchr::memchr_iter(b'[', text) {
+        match text[..bracket].last() {
+            None | Some(b'\n') => heads.push(bracket),
+            Some(b' ' | b'\t') => {
+                let is_white = |byte: &&u8| matches!(byte, b' ' | b'\t');
+                let before = text[..bracket].iter().rev().find(|byte| !is_white(byte));
+                before.filter(|byte| **byte != b'\n')?;
+            }
+            Some(_) => {}
+        }
+    }
+    Some(heads)
 }
 
 /// Whether a piece of the file belongs to a profile that is used, or to no profile by a plain name.

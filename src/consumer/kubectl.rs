@@ -17,7 +17,8 @@ use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Origin, Table, unfit};
 
-pub(super) const TABLE: Table = Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
+pub(super) const TABLE: Table =
+    Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
 
 /// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
 /// no leeway. So the token is reported to expire this much before it does.
@@ -101,27 +102,46 @@ impl Args {
         let answer = ExecCredential {
             kind: "ExecCredential",
             api_version,
-            spec: AnsweredSpec { interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive) },
+            spec: AnsweredSpec {
+                interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive),
+            },
             status: Status {
                 expiration_timestamp: lifetime.expires_at_here().minus(skew).to_string(),
                 token: credential.secret.0.expose(),
             },
         };
-        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string()))?);
+        let mut document = Zeroizing::new(
+            serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string()))?,
+        );
         document.push(b'\n');
         output.write(&document)
     }
 
-    #[expect(clippy::unused_self, reason = "the version is nothing to a token that nobody is handed")]
+    #[expect(
+        clippy::unused_self,
+        reason = "the version is nothing to a token that nobody is handed"
+    )]
     pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
         let info = ExecInfo::read(context.env)?;
         obtain(&Session::open(context, &[&TABLE])?, &info).map(drop)
     }
 
     fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(setting) = session.settings.consumer(&TABLE, "api_version", self.api_version.as_ref(), "--api-version") {
-            return known_version(&setting.value)
-                .ok_or_else(|| unfit(setting.origin, &format!("there is no apiVersion `{}` here: it must be `v1` or `v1beta1`", setting.value)));
+        if let Some(setting) = session.settings.consumer(
+            &TABLE,
+            "api_version",
+            self.api_version.as_ref(),
+            "--api-version",
+        ) {
+            return known_version(&setting.value).ok_or_else(|| {
+                unfit(
+                    setting.origin,
+                    &format!(
+                        "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
+                        setting.value
+                    ),
+                )
+            });
         }
         match &info.api_version {
             None => Ok(V1),
@@ -149,7 +169,9 @@ fn known_version(text: &str) -> Option<&'static str> {
 /// knows this cluster better than the defaults do.
 fn audience(session: &Session, info: &ExecInfo) -> Result<String> {
     let setting = session.settings.audience.as_ref();
-    if let Some(setting) = setting.filter(|setting| !matches!(setting.origin, Origin::Defaults { .. })) {
+    if let Some(setting) =
+        setting.filter(|setting| !matches!(setting.origin, Origin::Defaults { .. }))
+    {
         return Ok(setting.value.clone());
     }
     if let Some(audience) = info.audience()? {
@@ -210,7 +232,9 @@ mod tests {
     #[test]
     fn the_clusters_own_audience_is_read_where_there_is_one() {
         let with = |config: &str| {
-            let text = format!(r#"{{"apiVersion":"{V1}","kind":"ExecCredential","spec":{{"cluster":{{"server":"https://k","config":{config}}},"interactive":false}}}}"#);
+            let text = format!(
+                r#"{{"apiVersion":"{V1}","kind":"ExecCredential","spec":{{"cluster":{{"server":"https://k","config":{config}}},"interactive":false}}}}"#
+            );
             info(&text).unwrap().audience()
         };
         assert_eq!(with(r#"{"audience":"aud1","n":5}"#).unwrap().as_deref(), Some("aud1"));

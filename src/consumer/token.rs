@@ -16,7 +16,10 @@ use crate::private_file;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Setting, Table, unfit};
 
-pub(super) const TABLE: Table = Table { name: "token", settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)] };
+pub(super) const TABLE: Table = Table {
+    name: "token",
+    settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)],
+};
 
 /// A token that was printed is about to be used.
 const LEAST_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -92,7 +95,9 @@ impl Args {
     }
 
     fn format(&self, session: &Session) -> Result<Format> {
-        let Some(setting) = session.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format") else {
+        let Some(setting) =
+            session.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
+        else {
             return Ok(Format::Raw);
         };
         Ok(match setting.value.as_str() {
@@ -103,7 +108,9 @@ impl Args {
             "env" => Format::Env,
             "terraform" => Format::Terraform,
             other => {
-                let problem = format!("there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`");
+                let problem = format!(
+                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`"
+                );
                 return Err(unfit(setting.origin, &problem));
             }
         })
@@ -133,13 +140,17 @@ fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<
         // One line without `export`, as env files and `>> $GITHUB_ENV` want it.
         Format::Env => format!("YC_ID_TOKEN={token}"),
         // Terraform's external data source takes an object of strings.
-        Format::Terraform => json!({ "token": token, "expires_at": expires_at.to_string() }).to_string(),
+        Format::Terraform => {
+            json!({ "token": token, "expires_at": expires_at.to_string() }).to_string()
+        }
     }))
 }
 
 fn decoded(credential: &Credential<IdToken>) -> Result<String> {
-    let claims = jwt::all_claims(credential.secret.0.expose()).map_err(|problem| Error::Internal(problem.into()))?;
-    let mut text = serde_json::to_string_pretty(&claims).map_err(|error| Error::Internal(error.to_string()))?;
+    let claims = jwt::all_claims(credential.secret.0.expose())
+        .map_err(|problem| Error::Internal(problem.into()))?;
+    let mut text = serde_json::to_string_pretty(&claims)
+        .map_err(|error| Error::Internal(error.to_string()))?;
     text.push('\n');
     Ok(text)
 }
@@ -148,7 +159,11 @@ fn write_file(path: &Path, document: &[u8]) -> Result<()> {
     // A device or a pipe would be replaced by a file of that name.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     if special {
-        return Err(Error::OutputFile { path: path.into(), cause: "it is not a regular file".into() });
+        return Err(Error::OutputFile {
+            path: path.into(),
+            cause: "it is not a regular file".into(),
+        });
     }
-    private_file::write(path, document).map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })
+    private_file::write(path, document)
+        .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })
 }

@@ -104,9 +104,9 @@ fn names(section: &str, kind: &str, name: &str) -> bool {
     if section == "default" {
         return kind == "profile" && name == "default";
     }
-    section.strip_prefix(kind).is_some_and(|rest| {
-        rest.starts_with([' ', '\t']) && rest.trim().trim_matches('"') == name
-    })
+    section
+        .strip_prefix(kind)
+        .is_some_and(|rest| rest.starts_with([' ', '\t']) && rest.trim().trim_matches('"') == name)
 }
 
 /// A comment after a value begins behind white space.
@@ -173,7 +173,9 @@ sts =
 
     #[test]
     fn a_file_that_is_none_says_nothing() {
-        for text in ["", "[", "=", "[default", "[default]\nregion", "[default]\nregion =\n", "\u{0}"] {
+        for text in
+            ["", "[", "=", "[default", "[default]\nregion", "[default]\nregion =\n", "\u{0}"]
+        {
             assert_eq!(file("default", text).profile_setting("region"), None, "{text:?}");
         }
     }

@@ -29,13 +29,37 @@ struct Partition {
 }
 
 const PARTITIONS: &[Partition] = &[
-    Partition::new("aws-cn", "cn-", "cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    Partition::new(
+        "aws-cn",
+        "cn-",
+        "cn-north-1",
+        "amazonaws.com.cn",
+        "api.amazonwebservices.com.cn",
+    ),
     Partition::new("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
-    Partition::new("aws-eusc", "eusc-", "eusc-de-east-1", "amazonaws.eu", "api.amazonwebservices.eu"),
+    Partition::new(
+        "aws-eusc",
+        "eusc-",
+        "eusc-de-east-1",
+        "amazonaws.eu",
+        "api.amazonwebservices.eu",
+    ),
     Partition::new("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
     Partition::new("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
-    Partition::new("aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    Partition::new("aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    Partition::new(
+        "aws-iso-e",
+        "eu-isoe-",
+        "eu-isoe-west-1",
+        "cloud.adc-e.uk",
+        "api.cloud-aws.adc-e.uk",
+    ),
+    Partition::new(
+        "aws-iso-f",
+        "us-isof-",
+        "us-isof-south-1",
+        "csp.hci.ic.gov",
+        "api.aws.hci.ic.gov",
+    ),
     // Every other region, known or to come.
     Partition::new("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
 ];
@@ -68,10 +92,7 @@ impl Sts {
             "use_fips_endpoint",
         );
         let dual_stack = shared.switch(
-            is_on(settings, &TABLE, "sts_dual_stack",
-                options.sts_dual_stack,
-                "--sts-dual-stack",
-            )?,
+            is_on(settings, &TABLE, "sts_dual_stack", options.sts_dual_stack, "--sts-dual-stack")?,
             env::AWS_USE_DUALSTACK_ENDPOINT,
             "use_dualstack_endpoint",
         );
@@ -79,7 +100,11 @@ impl Sts {
             let partition = Partition::of_region(&region)?;
             partition.check_role(&region, role_arn)?;
             let address = partition.address(&region, &fips, &dual_stack)?;
-            return Ok(Self { endpoint: Endpoint::parse("STS endpoint", &address)?, is_aws: true, region });
+            return Ok(Self {
+                endpoint: Endpoint::parse("STS endpoint", &address)?,
+                is_aws: true,
+                region,
+            });
         };
         // It would go unheeded, and whoever asks for FIPS means it.
         for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
@@ -172,12 +197,13 @@ impl<'a> Shared<'a> {
         if ours.origin != Origin::BuiltIn {
             return ours;
         }
-        variable(self.env, var)
-            .or_else(|| self.file.as_ref()?.profile_setting(key))
-            .map_or(ours, |setting| Setting {
+        variable(self.env, var).or_else(|| self.file.as_ref()?.profile_setting(key)).map_or(
+            ours,
+            |setting| Setting {
                 value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
                 origin: setting.origin,
-            })
+            },
+        )
     }
 }
 
@@ -203,7 +229,11 @@ impl Partition {
     }
 
     /// A role of one partition is not known in the others, and a token must not be shown to them.
-    fn check_role(&self, region: &Setting<String>, role_arn: Option<&Setting<String>>) -> Result<()> {
+    fn check_role(
+        &self,
+        region: &Setting<String>,
+        role_arn: Option<&Setting<String>>,
+    ) -> Result<()> {
         let Some(arn) = role_arn else { return Ok(()) };
         let its = arn.value.split(':').nth(1);
         match its.filter(|its| PARTITIONS.iter().any(|known| known.id == *its)) {

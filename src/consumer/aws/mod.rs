@@ -167,8 +167,7 @@ impl Options {
         let role_arn = self.role_arn(settings);
         let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
         let role = RoleSession::read(self, settings, role_arn, &sts, session.service_account()?)?;
-        let audience =
-            super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
+        let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
         let wish =
             AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
         let is_short = role.duration <= LEAST_LIFE;

@@ -53,7 +53,8 @@ impl Refusal {
         }
         let xml = std::str::from_utf8(&reply.body).ok()?;
         let document: Document = quick_xml::de::from_str(xml).ok()?;
-        let said = document.error.unwrap_or(Said { code: document.code, message: document.message });
+        let said =
+            document.error.unwrap_or(Said { code: document.code, message: document.message });
         Some(Self {
             code: said.code.filter(|code| !code.is_empty())?,
             message: said.message.unwrap_or_default(),
@@ -70,8 +71,12 @@ impl Refusal {
     /// issuer, which it reports in two ways.
     pub(super) fn passes(&self) -> bool {
         match self.code.as_str() {
-            "IDPCommunicationError" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
-            | "ServiceUnavailable" | "InternalFailure" => true,
+            "IDPCommunicationError"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "ServiceUnavailable"
+            | "InternalFailure" => true,
             "InvalidIdentityToken" => {
                 self.message.to_lowercase().contains("couldn't retrieve verification key")
             }
@@ -184,7 +189,9 @@ impl Token {
         let said = |claim: Option<String>| claim.unwrap_or_else(|| "nothing".into());
         Self {
             issuer: said(claims.as_ref().and_then(|claims| claims.iss.clone())),
-            audience: said(claims.as_ref().and_then(|claims| claims.aud.first().map(str::to_owned))),
+            audience: said(
+                claims.as_ref().and_then(|claims| claims.aud.first().map(str::to_owned)),
+            ),
             subject: said(claims.and_then(|claims| claims.sub)),
         }
     }
@@ -226,7 +233,10 @@ mod tests {
             <Error><Type>Sender</Type><Code>AccessDenied</Code><Message>No</Message></Error>
             <RequestId>r-1</RequestId></ErrorResponse>"#;
         let read_aws = read(403, aws).unwrap();
-        assert_eq!(read_aws, Refusal { request_id: Some("r-1".into()), ..refusal("AccessDenied", "No") });
+        assert_eq!(
+            read_aws,
+            Refusal { request_id: Some("r-1".into()), ..refusal("AccessDenied", "No") }
+        );
         let bare = "<Error><Code>MalformedInput</Code><RequestId>r-2</RequestId></Error>";
         assert_eq!(read(400, bare).unwrap().code, "MalformedInput");
         for none in ["", "{}", "<html><body>no</body></html>", "<ErrorResponse><Error>"] {
@@ -240,7 +250,10 @@ mod tests {
         for (code, message) in [
             ("IDPCommunicationError", ""),
             ("Throttling", "Rate exceeded"),
-            ("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
+            (
+                "InvalidIdentityToken",
+                "Couldn't retrieve verification key from your identity provider",
+            ),
         ] {
             assert!(refusal(code, message).passes(), "{code}");
         }

@@ -117,7 +117,9 @@ fn role_problem(arn: &str) -> Option<String> {
 fn foreign_role_problem(arn: &str) -> Option<String> {
     let is_arn = arn.starts_with("arn:") && arn.bytes().all(|byte| byte.is_ascii_graphic());
     (!is_arn || !(20..=2048).contains(&arn.len())).then(|| {
-        format!("`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`")
+        format!(
+            "`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`"
+        )
     })
 }
 
@@ -154,11 +156,17 @@ fn policy_problem(policy: &str) -> Option<String> {
         return Some(format!("the policy has {length} characters, and STS takes {POLICY_LIMIT}"));
     }
     if let Some(path) = policy.strip_prefix("file://") {
-        return Some(format!("the policy must be the JSON itself, not the name of the file `{path}`"));
+        return Some(format!(
+            "the policy must be the JSON itself, not the name of the file `{path}`"
+        ));
     }
     let read = serde_json::from_str::<Map<String, Value>>(policy);
     read.err().map(|error| {
-        format!("the policy is not a JSON object (line {}, column {})", error.line(), error.column())
+        format!(
+            "the policy is not a JSON object (line {}, column {})",
+            error.line(),
+            error.column()
+        )
     })
 }
 
@@ -166,7 +174,10 @@ fn read_policy_arns(setting: &Setting<String>) -> Result<Vec<String>> {
     let arns: Vec<String> = setting.value.split_whitespace().map(str::to_owned).collect();
     let wrong = |problem: String| Err(unfit(setting.origin.clone(), &problem));
     if arns.len() > POLICY_ARNS_LIMIT {
-        return wrong(format!("{} policies are given, and STS takes {POLICY_ARNS_LIMIT}", arns.len()));
+        return wrong(format!(
+            "{} policies are given, and STS takes {POLICY_ARNS_LIMIT}",
+            arns.len()
+        ));
     }
     match arns.iter().find(|arn| !arn.starts_with("arn:") || !(20..=2048).contains(&arn.len())) {
         Some(arn) => wrong(format!(
@@ -205,7 +216,9 @@ mod tests {
         ] {
             assert!(role_problem(bad).is_some(), "{bad}");
         }
-        assert!(role_problem("arn:aws:sts::123456789012:assumed-role/r/s").unwrap().contains("session"));
+        assert!(
+            role_problem("arn:aws:sts::123456789012:assumed-role/r/s").unwrap().contains("session")
+        );
         assert_eq!(foreign_role_problem("arn:aws:iam::role/S3Writer"), None);
         assert!(foreign_role_problem("role/S3Writer").is_some());
     }
@@ -239,7 +252,9 @@ mod tests {
     #[test]
     fn a_policy_is_a_json_object_of_limited_size() {
         assert_eq!(policy_problem(r#"{"Version":"2012-10-17","Statement":[]}"#), None);
-        for bad in ["[]", "{", "file://policy.json", "", &format!("{{\"a\":\"{}\"}}", "x".repeat(2048))] {
+        for bad in
+            ["[]", "{", "file://policy.json", "", &format!("{{\"a\":\"{}\"}}", "x".repeat(2048))]
+        {
             assert!(policy_problem(bad).is_some(), "{bad}");
         }
         let arns = |text: &str| {

@@ -88,7 +88,8 @@ impl AssumeRole<'_> {
             ("WebIdentityToken", token.0.expose()),
             ("DurationSeconds", &duration),
         ];
-        for (field, value) in [("RoleArn", role_arn), ("RoleSessionName", name), ("Policy", policy)] {
+        for (field, value) in [("RoleArn", role_arn), ("RoleSessionName", name), ("Policy", policy)]
+        {
             if let Some(value) = value {
                 fields.push((field, value));
             }
@@ -99,7 +100,12 @@ impl AssumeRole<'_> {
         client.send(&request).await
     }
 
-    fn accept(&self, what: &str, reply: &Reply, token: &IdToken) -> Result<Credential<SessionKeys>> {
+    fn accept(
+        &self,
+        what: &str,
+        reply: &Reply,
+        token: &IdToken,
+    ) -> Result<Credential<SessionKeys>> {
         if reply.status == 200 {
             return answer::read(what, reply);
         }

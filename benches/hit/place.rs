@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) home: tempfile::TempDir,
     pub(crate) cloud: Emulator,
     pub(crate) program: PathBuf,
-    sts: Sts,
+    server: Server,
 }
 
 impl Place {
@@ -33,7 +33,7 @@ impl Place {
             home: tempfile::tempdir().unwrap(),
             cloud,
             program: program.canonicalize().unwrap(),
-            sts: Sts::start(),
+            server: Server::start(),
         };
         private(&place.write(".config/yc-id-token/key.json", &key.to_json()));
         let url = place.cloud.url();
@@ -57,9 +57,12 @@ oauth_endpoint = "{url}"
 [profiles.prod.aws]
 role_arn = "arn:aws:iam::123456789012:role/robot"
 region = "eu-central-1"
-sts_endpoint = "http://{}"
+sts_endpoint = "http://{server}"
+
+[profiles.prod.vault]
+address = "http://{server}"
 "#,
-                place.sts.address
+                server = place.server.address
             ),
         );
         place
@@ -89,7 +92,7 @@ sts_endpoint = "http://{}"
     }
 
     pub(crate) fn hit(&self, consumer: &str) -> Command {
-        self.command(&self.program, &[consumer, "--profile", "prod"])
+        self.command(&self.program, &words(consumer))
     }
 
     pub(crate) fn fill_cache(&self, consumer: &str) {
@@ -114,7 +117,7 @@ sts_endpoint = "http://{}"
 
     /// How many requests all servers have had.
     pub(crate) fn requests(&self) -> usize {
-        self.cloud.requests().len() + self.sts.requests.load(Ordering::Relaxed)
+        self.cloud.requests().len() + self.server.requests.load(Ordering::Relaxed)
     }
 
     /// Removes what is cached of a kind of credential; of all kinds, if that is empty.
@@ -129,7 +132,7 @@ sts_endpoint = "http://{}"
 
     /// A hit under a tool that watches it.
     pub(crate) fn under_hit(&self, tool: &[&str], consumer: &str) -> Result<Output, String> {
-        self.under(tool, &[consumer, "--profile", "prod"])
+        self.under(tool, &words(consumer))
     }
 
     pub(crate) fn under(&self, tool: &[&str], arguments: &[&str]) -> Result<Output, String> {
@@ -183,13 +186,18 @@ pub(crate) fn private(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// An STS that gives everyone keys.
-struct Sts {
+/// The words of a consumer's command.
+fn words(consumer: &str) -> Vec<&str> {
+    consumer.split(' ').chain(["--profile", "prod"]).collect()
+}
+
+/// An STS and a Vault that give everyone what is asked for.
+struct Server {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
 }
 
-impl Sts {
+impl Server {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -206,26 +214,26 @@ impl Sts {
     }
 }
 
+const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
+    <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/robot/bench</Arn></AssumedRoleUser>\
+    <Credentials><AccessKeyId>ASIABENCH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+    <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+    </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+
+const LOGIN: &str = r#"{"auth":{"client_token":"s.bench","accessor":"a","policies":["p"],"lease_duration":3600,"renewable":true,"token_type":"service","num_uses":0}}"#;
+
 /// Answers the one request of a connection, if there is one.
 fn answer(mut stream: &TcpStream) -> Option<()> {
-    let body = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
-        <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/robot/bench</Arn></AssumedRoleUser>\
-        <Credentials><AccessKeyId>ASIABENCH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
-        <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
-        </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
     let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        if line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
     }
+    let head = head.to_lowercase();
+    let (_, rest) = head.split_once("content-length:")?;
+    let length = rest.lines().next()?.trim().parse().ok()?;
     reader.take(length).read_to_end(&mut Vec::new()).ok()?;
+    let body = if head.contains("/login ") { LOGIN } else { KEYS };
     let head =
         format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).ok()

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
 use yc_id_token::emulator::{Fault, Route};
@@ -22,33 +22,8 @@ fn ageing() -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     let token = sandbox.run(TOKEN).ok();
     sandbox.age("id-token", SOFT);
-    let_pass(&sandbox, "id-token");
+    sandbox.let_half_a_minute_pass("id-token");
     (sandbox, token)
-}
-
-/// Lets the half minute pass in which there is no second attempt, and what is known of the first.
-fn let_pass(sandbox: &Sandbox, kind: &str) {
-    let half_a_minute = Duration::from_secs(31);
-    for entry in fs::read_dir(sandbox.cache_folder()).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.file_name().unwrap().to_str().unwrap().starts_with(kind) {
-            continue;
-        }
-        match path.extension().unwrap().to_str() {
-            Some("lock") => {
-                let lock = fs::File::options().write(true).open(&path).unwrap();
-                lock.set_modified(SystemTime::now() - half_a_minute).unwrap();
-            }
-            Some("failure") => {
-                let mut memo: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-                for point in ["at", "until"] {
-                    memo[point] = (memo[point].as_i64().unwrap() - 31_000).into();
-                }
-                fs::write(&path, memo.to_string()).unwrap();
-            }
-            _ => {}
-        }
-    }
 }
 
 /// The processes in the background that belong to a sandbox.
@@ -139,7 +114,7 @@ fn a_failed_refresh_is_tried_again_after_half_a_minute_and_leaves_the_token_and_
     });
     assert_eq!(notes.count(), 1);
     attempts(1);
-    let_pass(&sandbox, "id-token");
+    sandbox.let_half_a_minute_pass("id-token");
     attempts(2);
 }
 
@@ -153,7 +128,7 @@ fn the_keys_of_a_role_are_refreshed_by_the_same_rule() {
     };
     assert_eq!(key(), "ASIA1");
     sandbox.age("aws-session", SOFT);
-    let_pass(&sandbox, "aws-session");
+    sandbox.let_half_a_minute_pass("aws-session");
     assert_eq!(key(), "ASIA1");
     eventually("the keys are refreshed", || key() == "ASIA2");
     assert_eq!(

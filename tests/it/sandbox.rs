@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use yc_id_token::cache::Digest;
 use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
@@ -120,6 +120,33 @@ impl Sandbox {
             let magic = head.rsplit_once(' ').unwrap().0;
             let digest = Digest::of(body.as_bytes()).to_hex();
             fs::write(&path, format!("{magic} {digest}\n{body}")).unwrap();
+        }
+    }
+
+    /// Lets the half minute pass in which a credential of a kind is not asked for again, and forgets what is
+    /// known of the last attempt.
+    pub fn let_half_a_minute_pass(&self, kind: &str) {
+        let half_a_minute = Duration::from_secs(31);
+        for entry in fs::read_dir(self.cache_folder()).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.file_name().unwrap().to_str().unwrap().starts_with(kind) {
+                continue;
+            }
+            match path.extension().unwrap().to_str() {
+                Some("lock") => {
+                    let lock = fs::File::options().write(true).open(&path).unwrap();
+                    lock.set_modified(SystemTime::now() - half_a_minute).unwrap();
+                }
+                Some("failure") => {
+                    let mut memo: serde_json::Value =
+                        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+                    for point in ["at", "until"] {
+                        memo[point] = (memo[point].as_i64().unwrap() - 31_000).into();
+                    }
+                    fs::write(&path, memo.to_string()).unwrap();
+                }
+                _ => {}
+            }
         }
     }
 

@@ -104,6 +104,7 @@ fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
         let run = || sandbox.run(command).ok().trim().to_owned();
         run();
         sandbox.age("vault-token", Duration::from_secs(700));
+        sandbox.let_half_a_minute_pass("vault-token");
         assert_eq!(run(), token(1), "nobody waits");
         eventually("there is another", || run() == token(2));
         assert_eq!(vault.logins(), 2);

@@ -66,6 +66,7 @@ fn main() -> ExitCode {
     at_once(&place, &mut table);
     place.crowd();
     for consumer in CONSUMERS {
+        place.fill_cache(consumer);
         counted(&place, consumer, "hit among 10,000 entries and 1,000 profiles", &mut table);
     }
 

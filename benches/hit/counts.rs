@@ -60,9 +60,9 @@ pub(crate) fn memory(place: &Place, consumer: &str) -> Result<u64, String> {
 /// What a run logs at the end of each stage, and what the stage is called.
 const STAGES: [(&str, &str); 6] = [
     ("identity: ", ""),
-    ("getting an IAM token", "looking into the cache, locks"),
-    ("trust is set up", "reading the authorities that are trusted"),
-    ("signed the assertion", "making the client, signing"),
+    ("trust is set up", "the cache, its locks, the authorities that are trusted"),
+    ("getting an IAM token", "making a client"),
+    ("signed the assertion", "making another, reading the key, signing"),
     ("/iam/v1/tokens\" status=200", "IAM: connection and answer"),
     ("/oauth/token\" status=200", "OAuth server: answer, on a connection that was opened ahead"),
 ];

@@ -3,6 +3,8 @@
 //!
 //! To add one, write its file and name it in the list below.
 
+mod exchange;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -1,8 +1,6 @@
 //! The exchange: one unsigned POST, the ID token in its body (AWS STS API Reference,
 //! `AssumeRoleWithWebIdentity`).
 
-use std::time::Duration;
-
 use crate::broker::{Broker, Obtain};
 use crate::cache::Key;
 use crate::credential::{Credential, IdToken};
@@ -10,13 +8,11 @@ use crate::error::Result;
 use crate::http::{Body, Client, Reply, Request};
 use crate::source::IdTokenWish;
 
+use super::super::exchange;
 use super::answer::{self, SessionKeys};
 use super::endpoint::Sts;
 use super::refusal::{Asked, Refusal};
 use super::role::RoleSession;
-
-/// The ID token is used at once, for one exchange.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
 
 /// The wish for the keys of a role.
 #[derive(Debug)]
@@ -53,22 +49,11 @@ impl Obtain for AssumeRole<'_> {
     async fn fetch(&self, broker: &Broker) -> Result<Credential<SessionKeys>> {
         let what = self.what();
         let client = self.id_token.source.http.client(&self.sts.endpoint, &what)?;
-        let token = match broker.cached(&self.id_token, LEAST_LIFE) {
-            Some(token) => token,
-            None => {
-                let ahead = client.clone();
-                tokio::spawn(async move { ahead.connect_ahead().await });
-                broker.miss(&self.id_token, LEAST_LIFE, None).await?
-            }
-        };
-        let reply = self.present(&token.secret, &what, &client).await?;
-        let has_expired = Refusal::read(&reply).is_some_and(|refusal| refusal.is_expired_token());
-        if has_expired && !broker.is_news(token.lifetime.obtained_at) {
-            // It came from the cache, and STS has another idea of the time.
-            let token = broker.miss(&self.id_token, LEAST_LIFE, Some(&token.secret)).await?;
-            let reply = self.present(&token.secret, &what, &client).await?;
-            return self.accept(&what, &reply, &token.secret);
-        }
+        let send = async |token: &IdToken| self.present(token, &what, &client).await;
+        let is_expired =
+            |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.is_expired_token());
+        let (token, reply) =
+            exchange::present(broker, &self.id_token, &client, send, is_expired).await?;
         self.accept(&what, &reply, &token.secret)
     }
 }

@@ -12,12 +12,10 @@ use crate::error::Result;
 use crate::http::{Body, Client, Reply};
 use crate::source::IdTokenWish;
 
+use super::super::exchange;
 use super::answer::{self, VaultToken};
 use super::connection::Server;
 use super::refusal::{self, Asked};
-
-/// The ID token is used at once, for one login.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
 
 /// The wish for a token.
 #[derive(Debug)]
@@ -80,21 +78,10 @@ impl Obtain for Login<'_> {
     async fn fetch(&self, broker: &Broker) -> Result<Credential<VaultToken>> {
         let what = self.what();
         let client = self.server.client(&self.id_token.source.http, &what)?;
-        let token = match broker.cached(&self.id_token, LEAST_LIFE) {
-            Some(token) => token,
-            None => {
-                let ahead = client.clone();
-                tokio::spawn(async move { ahead.connect_ahead().await });
-                broker.miss(&self.id_token, LEAST_LIFE, None).await?
-            }
-        };
-        let reply = self.present(&token.secret, &what, &client).await?;
-        if refusal::is_expired_token(&reply) && !broker.is_news(token.lifetime.obtained_at) {
-            // It came from the cache, and Vault has another idea of the time.
-            let token = broker.miss(&self.id_token, LEAST_LIFE, Some(&token.secret)).await?;
-            let reply = self.present(&token.secret, &what, &client).await?;
-            return self.accept(&what, &reply, &token.secret);
-        }
+        let send = async |token: &IdToken| self.present(token, &what, &client).await;
+        let (token, reply) =
+            exchange::present(broker, &self.id_token, &client, send, refusal::is_expired_token)
+                .await?;
         self.accept(&what, &reply, &token.secret)
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
@@ -37,7 +38,7 @@ pub struct Cli {
     flags: Flags,
     /// The words that this was read from.
     #[arg(skip)]
-    arguments: Vec<OsString>,
+    arguments: Arc<[OsString]>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,7 +74,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     }
     match parse_consumer(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(mut cli) => {
-            cli.arguments = arguments.split_off(1);
+            cli.arguments = arguments.drain(1..).collect();
             let cli = Box::new(cli);
             Ok(if refresh { Invocation::Refresh(cli) } else { Invocation::Run(cli) })
         }
@@ -149,7 +150,7 @@ impl Cli {
         self.begin(env)?;
         match &self.command {
             Command::Consumer(consumer) => {
-                let purpose = Purpose::Answer(Some(Rerun::of(&self.arguments)));
+                let purpose = Purpose::Answer(Some(Rerun(Arc::clone(&self.arguments))));
                 consumer.run(self.context(env, &purpose), output)
             }
             Command::Housekeeping(command) => command.run(output).map(|()| ExitCode::SUCCESS),
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn a_link_named_after_vault_is_a_token_helper_and_the_command_too() {
         let words = |words: &[&str]| match parse_words(words) {
-            Ok(Invocation::Run(cli)) => cli.arguments,
+            Ok(Invocation::Run(cli)) => cli.arguments.to_vec(),
             other => panic!("not run: {other:?}"),
         };
         let helper = "/opt/bin/yc-id-token-vault";

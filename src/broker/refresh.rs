@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use tracing::debug;
 
@@ -17,35 +18,12 @@ pub const REFRESH: &str = "refresh";
 
 const PROXY: &str = "--proxy";
 
-/// How this run would be started again.
-#[derive(Clone, Debug, Default)]
-pub struct Rerun {
-    arguments: Vec<OsString>,
-    proxy: Option<OsString>,
-}
+/// How this run would be started again: the words of its command line, without the program's name.
+/// They are shared and not copied, since few runs start another.
+#[derive(Clone, Debug)]
+pub struct Rerun(pub Arc<[OsString]>);
 
 impl Rerun {
-    /// This run's command line, without the program's name.
-    ///
-    /// Security: a proxy's address can hold a password. Whoever wrote it into a command line has shown
-    /// it; we do not do so again, and let the environment carry it.
-    #[must_use]
-    pub fn of(arguments: &[OsString]) -> Self {
-        let mut rerun = Self::default();
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let joined = argument.to_str().and_then(|text| text.strip_prefix("--proxy="));
-            if argument == PROXY {
-                rerun.proxy = rest.next().cloned();
-            } else if let Some(value) = joined {
-                rerun.proxy = Some(value.into());
-            } else {
-                rerun.arguments.push(argument.clone());
-            }
-        }
-        rerun
-    }
-
     /// Starts the process that refreshes, and forgets it. That it cannot be started is no failure of
     /// this run, which has a valid credential.
     pub(super) fn start(&self) {
@@ -56,11 +34,21 @@ impl Rerun {
         }
     }
 
+    /// Security: a proxy's address can hold a password. Whoever wrote it into a command line has shown
+    /// it; we do not do so again, and let the environment carry it.
     fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(OsStr::new(REFRESH)).args(&self.arguments);
-        if let Some(proxy) = &self.proxy {
-            command.env(env::PROXY.name, proxy);
+        command.arg(OsStr::new(REFRESH));
+        let mut rest = self.0.iter();
+        while let Some(argument) = rest.next() {
+            let joined = argument.to_str().and_then(|text| text.strip_prefix("--proxy="));
+            if argument == PROXY {
+                command.envs(rest.next().map(|proxy| (env::PROXY.name, proxy)));
+            } else if let Some(proxy) = joined {
+                command.env(env::PROXY.name, proxy);
+            } else {
+                command.arg(argument);
+            }
         }
         // Whoever reads our output waits for its end, which must not be that of the refresh.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -98,7 +86,7 @@ mod tests {
             words(&["token", "--proxy", proxy, "--audience", "k8s"]),
             words(&["token", &format!("--proxy={proxy}"), "--audience", "k8s"]),
         ] {
-            let command = Rerun::of(&arguments).command().unwrap();
+            let command = Rerun(arguments.into()).command().unwrap();
             let given: Vec<_> = command.get_args().collect();
             assert_eq!(given, ["refresh", "token", "--audience", "k8s"]);
             let variables: Vec<_> = command.get_envs().collect();

@@ -13,7 +13,7 @@ use crate::error::{self, Error, ErrorFormat};
 use crate::http::{Endpoint, ProxyAddress, scrubbed};
 use crate::jwt::{Claims, all_claims};
 pub use crate::settings::fuzzing::config;
-use crate::source::AuthorizedKey;
+use crate::source::{AuthorizedKey, YcProfile};
 
 /// A target's name, and what it calls.
 pub type Target = (&'static str, fn(&[u8]));
@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("jwt_claims", jwt_claims),
     ("key_file", key_file),
     ("sts_xml", sts_xml),
+    ("yc_config", yc_config),
 ];
 
 /// The file of an authorized key.
@@ -36,6 +37,29 @@ pub fn key_file(data: &[u8]) {
     let signed = parsed.and_then(|key| key.assertion(Timestamp::from_unix_seconds(1_800_000_000)));
     if let Err(error) = signed {
         is_told_in_two_lines(&error);
+    }
+}
+
+/// yc's configuration. Wherever in it a secret stands, no error repeats it.
+pub fn yc_config(data: &[u8]) {
+    let secret = "hunter2".repeat(12);
+    let mut content = data.to_vec();
+    if let Ok(text) = std::str::from_utf8(data) {
+        content = text.replace("SECRET", &secret).into_bytes();
+    }
+    let path = Path::new("config.yaml");
+    for name in [None, Some("p")] {
+        let error = match YcProfile::parse(&content, path, name) {
+            Ok(profile) => {
+                let shown = format!("{:?}", profile.credentials);
+                assert!(!shown.contains("hunter2") || shown.starts_with("Federation"), "{shown}");
+                profile.has_no_credentials()
+            }
+            Err(error) => error,
+        };
+        is_told_in_two_lines(&error);
+        let told = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }
 

@@ -18,6 +18,9 @@ mod iam_token;
 mod id_token;
 mod metadata;
 mod refusal;
+mod yaml;
+mod yc_cli;
+mod yc_config;
 
 use std::path::Path;
 
@@ -34,6 +37,8 @@ pub use endpoints::{DEFAULT_API, DEFAULT_IAM, DEFAULT_OAUTH, Endpoints, IamEndpo
 pub use given_token::{GivenToken, is_oauth_token};
 pub use id_token::IdTokenWish;
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
+pub use yc_cli::YcCli;
+pub use yc_config::{YcCredentials, YcProfile, is_iam_token};
 
 /// Where tokens come from in this run.
 #[derive(Debug)]

@@ -1,0 +1,268 @@
+//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the one way to an ID
+//! token that the vendor documents, and `yc iam create-token` gives an IAM token to whoever is logged
+//! in, also by a browser.
+//!
+//! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
+//! also over one that is named here.
+//!
+//! yc ends with us: when the time is up or a signal comes, it is killed. When we are killed, it is in
+//! our process group as anything that a shell would end; by itself, it gives up after two minutes.
+
+mod words;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::YcProfile;
+use crate::cache::{Digest, Key};
+use crate::clock::Deadline;
+use crate::credential::{IamToken, Secret};
+use crate::env::{self, Env};
+use crate::error::{Code, Error, Result, plain};
+use crate::private_file;
+use words::Said;
+
+/// A token has some kilobytes; what else yc prints is a notice or a page of help.
+const LIMIT: u64 = 256 * 1024;
+
+/// How long a program that is killed may take to end.
+const END: Duration = Duration::from_secs(1);
+
+/// How yc is run.
+#[derive(Clone, Debug)]
+pub struct YcCli {
+    /// Where it may be, in the order in which it is tried.
+    programs: Vec<PathBuf>,
+    /// Whether the user said where it is.
+    is_given: bool,
+    profile: Option<String>,
+    config_file: Option<PathBuf>,
+}
+
+/// One run of it.
+struct Call<'a> {
+    yc: &'a YcCli,
+    /// What is wanted, for messages.
+    what: &'a str,
+    /// The service account that it is for.
+    service_account: Option<&'a str>,
+    /// Whether it acts as an identity of ours, and not as its profile.
+    has_actor: bool,
+}
+
+/// What a run of yc has left.
+struct Outcome {
+    status: ExitStatus,
+    stdout: Zeroizing<Vec<u8>>,
+    stderr: Zeroizing<Vec<u8>>,
+}
+
+impl YcCli {
+    /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
+    /// of yc's own, or else its current one.
+    #[must_use]
+    pub fn new(program: Option<PathBuf>, profile: Option<String>, home: Option<&Path>) -> Self {
+        let is_given = program.is_some();
+        let installed = home.map(|home| {
+            let name = format!("yc{}", std::env::consts::EXE_SUFFIX);
+            home.join("yandex-cloud").join("bin").join(name)
+        });
+        let programs = match program {
+            Some(program) => vec![program],
+            None => [Some("yc".into()), installed].into_iter().flatten().collect(),
+        };
+        Self { programs, is_given, profile, config_file: home.map(YcProfile::default_path) }
+    }
+
+    /// What it is, for messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("yc's profile `{profile}`"),
+            None => "yc's current profile".into(),
+        }
+    }
+
+    /// What identifies it in cache keys, found without running it: the program, the profile, what yc's
+    /// own variables say, and all of its configuration, as any change of that may be another identity.
+    #[must_use]
+    pub fn fingerprint(&self, env: &Env) -> Digest {
+        let content = self.config_file.as_deref().map(|path| private_file::read_plain(path, LIMIT));
+        let content = content.and_then(io::Result::ok).map(Zeroizing::new).unwrap_or_default();
+        let programs = self.programs.iter().map(|program| program.to_string_lossy());
+        let key = programs.fold(Key::of("yc"), |key, program| key.with("program", &program));
+        let key = self.profile.iter().fold(key, |key, profile| key.with("profile", profile));
+        let key = [env::YC_IAM_TOKEN, env::YC_TOKEN].into_iter().fold(key, |key, variable| {
+            key.with(variable.name, &Zeroizing::new(env.get(variable).unwrap_or_default()))
+        });
+        let key = key.with("configuration", &Digest::of(&content).to_hex()).build();
+        Digest::of(key.name().as_bytes())
+    }
+
+    /// Runs `yc iam create-id-token` and gives the ID token as it is printed; whose it is and how long
+    /// it lives is not looked at. `what` is wanted, for messages. yc acts as whoever `actor` is, if that
+    /// is given.
+    pub async fn id_token(
+        &self,
+        what: &str,
+        service_account: &str,
+        audience: &str,
+        actor: Option<&IamToken>,
+        deadline: Deadline,
+    ) -> Result<Secret> {
+        let arguments =
+            ["iam", "create-id-token", "--subject-id", service_account, "--audience", audience];
+        let service_account = Some(service_account);
+        let call = Call { yc: self, what, service_account, has_actor: actor.is_some() };
+        let child = self.start(what, &arguments, actor)?;
+        call.finish(child, words::is_jwt, deadline).await
+    }
+
+    /// Runs `yc iam create-token` and gives the IAM token. How long it lives is not said, and yc may
+    /// well have kept it for hours: it should be used at once.
+    pub async fn iam_token(&self, what: &str, deadline: Deadline) -> Result<Secret> {
+        let call = Call { yc: self, what, service_account: None, has_actor: false };
+        let child = self.start(what, &["iam", "create-token"], None)?;
+        call.finish(child, super::is_iam_token, deadline).await
+    }
+
+    fn start(&self, what: &str, arguments: &[&str], actor: Option<&IamToken>) -> Result<Child> {
+        let mut refused = None;
+        for program in &self.programs {
+            let error = match self.command(program, arguments, actor).spawn() {
+                Ok(child) => {
+                    debug!(program = %program.display(), "running yc for {what}");
+                    return Ok(child);
+                }
+                Err(error) => error,
+            };
+            if error.kind() != io::ErrorKind::NotFound || self.is_given {
+                // A folder on PATH that may not be entered says the same as a file that may not be run.
+                refused.get_or_insert((program, error));
+            }
+        }
+        let hint = "install the Yandex Cloud CLI, or say where it is with `--yc-path` or YC_ID_TOKEN_YC_PATH";
+        Err(match refused {
+            Some((program, error)) => Error::IdentityFile {
+                what: "the Yandex Cloud CLI",
+                path: program.clone(),
+                problem: format!("cannot be run: {}", plain(&error)),
+                hint: hint.into(),
+            },
+            None => Error::Missing {
+                problem: format!(
+                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor where its installer puts it"
+                ),
+                hint: hint.into(),
+            },
+        })
+    }
+
+    /// The format is said because a profile of yc can have another as its default. `--no-user-output`
+    /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
+    fn command(&self, program: &Path, arguments: &[&str], actor: Option<&IamToken>) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).args(["--format", "text"]);
+        if let Some(profile) = &self.profile {
+            command.args(["--profile", profile]);
+        }
+        if let Some(IamToken(token)) = actor {
+            // Which of the two wins is not documented.
+            command.env(env::YC_IAM_TOKEN.name, token.expose()).env_remove(env::YC_TOKEN.name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
+    }
+
+    fn try_it(&self) -> String {
+        format!("run `yc iam create-token{}` in a terminal", self.profile_flag())
+    }
+
+    fn profile_flag(&self) -> String {
+        self.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default()
+    }
+}
+
+impl Call<'_> {
+    async fn finish(
+        &self,
+        child: Child,
+        is_token: fn(&str) -> bool,
+        deadline: Deadline,
+    ) -> Result<Secret> {
+        let outcome = self.wait(child, deadline).await?;
+        let stdout = String::from_utf8_lossy(&outcome.stdout);
+        let said = Said::read(&String::from_utf8_lossy(&outcome.stderr));
+        if !outcome.status.success() {
+            return Err(said.refusal(self, outcome.status));
+        }
+        // yc may speak of an update or a deprecation first.
+        let token = stdout.lines().rev().map(str::trim).find(|line| is_token(line));
+        token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| said.no_token(self, &stdout))
+    }
+
+    async fn wait(&self, mut child: Child, deadline: Deadline) -> Result<Outcome> {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let outcome = async {
+            let (stdout, stderr, status) =
+                tokio::try_join!(read(stdout), read(stderr), child.wait())?;
+            Ok::<_, io::Error>(Outcome { status, stdout, stderr })
+        };
+        let outcome = tokio::time::timeout(deadline.left(), outcome).await;
+        let (code, problem, hint) = match outcome {
+            Ok(Ok(outcome)) => return Ok(outcome),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                (Code::Foreign, "yc prints far more than a token".into(), self.yc.try_it())
+            }
+            Ok(Err(error)) => {
+                (Code::Foreign, format!("yc cannot be heard: {}", plain(&error)), self.yc.try_it())
+            }
+            Err(_) => {
+                let budget = deadline.budget().as_secs_f32();
+                let hint = format!(
+                    "it may be waiting for a login in a browser: {}; else give more time with `--timeout`",
+                    self.yc.try_it()
+                );
+                (Code::Timeout, format!("yc was not done within {budget:.1} s"), hint)
+            }
+        };
+        // Dropping it would kill it too, but leave it to be waited for. One that waits for a broken
+        // disk does not even end then.
+        let _ = tokio::time::timeout(END, child.kill()).await;
+        Err(Error::Unreached { what: self.what.into(), code, problem, hint })
+    }
+
+    fn grant(&self) -> String {
+        let who = if self.has_actor { "the identity".into() } else { self.yc.describe() };
+        match self.service_account {
+            Some(account) => format!(
+                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to {who}"
+            ),
+            None => "see the access policies of the organization".into(),
+        }
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Security: room from the start for what may be a token, so that growing leaves no copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    if let Some(pipe) = pipe {
+        pipe.take(LIMIT + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > LIMIT {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests;

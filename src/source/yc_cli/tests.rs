@@ -1,0 +1,235 @@
+//! With a `yc` that is a shell script: what it is asked, and what is made of what it answers.
+
+use std::collections::HashMap;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const ID_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhamVzIn0.c2ln";
+
+struct Fake {
+    folder: TempDir,
+    profile: Option<String>,
+}
+
+impl Fake {
+    fn new(script: &str) -> Self {
+        let fake = Self { folder: tempfile::tempdir().unwrap(), profile: None };
+        // A file that this process has open for writing cannot be run, and one that it had open when
+        // another test forked may still be open there. So another process writes it.
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod 700 \"$2\"";
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", write, "sh", script]).arg(fake.path("yc"));
+        assert!(command.status().unwrap().success());
+        fake
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn yc(&self) -> YcCli {
+        YcCli::new(Some(self.path("yc")), self.profile.clone(), None)
+    }
+
+    fn id_token(&self) -> Result<String> {
+        id_token(&self.yc(), None, 60_000)
+    }
+
+    fn error(&self) -> (Code, String, String) {
+        let error = self.id_token().unwrap_err();
+        (error.code(), error.to_string(), error.hint().unwrap())
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work)
+}
+
+fn id_token(yc: &YcCli, actor: Option<&str>, millis: u64) -> Result<String> {
+    let actor = actor.map(|token| IamToken(Secret::new(token.into())));
+    let deadline = || Deadline::within(Duration::from_millis(millis));
+    let work = async { yc.id_token("a token", "ajes", "k8s", actor.as_ref(), deadline()).await };
+    run(work).map(|token| token.expose().to_owned())
+}
+
+#[test]
+fn yc_is_asked_as_documented_and_its_token_taken() {
+    let mut fake = Fake::new(&format!(
+        "[ \"$*\" = 'iam create-id-token --subject-id ajes --audience k8s --format text' ] && echo {ID_TOKEN}"
+    ));
+    assert_eq!(fake.id_token().unwrap(), ID_TOKEN);
+    fake = Fake::new(
+        "[ \"$*\" = 'iam create-token --format text --profile robot' ] && echo t1.abc.def",
+    );
+    fake.profile = Some("robot".into());
+    let deadline = Deadline::within(Duration::from_secs(60));
+    let token = run(async { fake.yc().iam_token("a token", deadline).await }).unwrap();
+    assert_eq!(token.expose(), "t1.abc.def");
+}
+
+#[test]
+fn our_iam_token_reaches_yc_in_its_environment_alone() {
+    let fake = Fake::new(&format!(
+        "case \"$*\" in *t1.*) exit 3;; esac; [ \"$YC_IAM_TOKEN\" = t1.our.own ] && [ -z \"$YC_TOKEN\" ] && echo {ID_TOKEN}"
+    ));
+    assert_eq!(id_token(&fake.yc(), Some("t1.our.own"), 60_000).unwrap(), ID_TOKEN);
+}
+
+#[test]
+fn a_warning_before_the_token_does_not_matter() {
+    let script = format!(
+        "echo 'There is api.cloud.yandex 2.0'; echo news >&2; echo; echo ' {ID_TOKEN}'; echo"
+    );
+    assert_eq!(Fake::new(&script).id_token().unwrap(), ID_TOKEN);
+}
+
+#[test]
+fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
+    for (script, problem) in [
+        ("echo '<!DOCTYPE html><html>hunter2</html>'", "yc printed a web page"),
+        ("echo '<html>hunter2</html>' >&2; exit 1", "yc printed a web page"),
+        ("", "yc printed nothing"),
+        (
+            "echo 'log in at auth.yandex.cloud' >&2",
+            "yc printed nothing; it says: log in at auth.yandex.cloud",
+        ),
+        ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is no token"),
+        ("yes hunter2", "yc prints far more than a token"),
+        ("yes hunter2 >&2", "yc prints far more than a token"),
+    ] {
+        let (code, told, hint) = Fake::new(script).error();
+        assert_eq!((code, told), (Code::Foreign, format!("cannot get a token: {problem}")));
+        assert!(hint.contains("run `yc iam create-token` in a terminal"), "{hint}");
+    }
+}
+
+#[test]
+fn a_refusal_is_told_in_yc_words_with_what_to_do() {
+    for (stderr, code, reason, hint) in [
+        (
+            "rpc error: code = PermissionDenied desc = Permission denied\n\n\nserver-request-id: e38e-71",
+            Code::SourceDenied,
+            "yc says: Permission denied (request id e38e-71)",
+            "grant `iam.serviceAccounts.tokenCreator` on service account `ajes` to yc's current profile",
+        ),
+        (
+            "rpc error: code = Unauthenticated desc = The token t1.a.hunter2 is invalid",
+            Code::SourceAuth,
+            "yc says: The token [redacted] is invalid",
+            "log in with `yc init`",
+        ),
+        (
+            "rpc error: code = NotFound desc = Subject ajes not found",
+            Code::SourceNotFound,
+            "yc says: Subject ajes not found",
+            "check `--service-account`: `ajes`",
+        ),
+        (
+            "rpc error: code = Unavailable desc = connection error",
+            Code::Unavailable,
+            "yc says: connection error",
+            "try again",
+        ),
+        (
+            "unknown command \"create-id-token\" for \"yc iam\"",
+            Code::SourceRefused,
+            "yc says: unknown command \"create-id-token\" for \"yc iam\"",
+            "`yc components update`",
+        ),
+        (
+            "open /home/me/.config/yandex-cloud/config.yaml: permission denied",
+            Code::SourceRefused,
+            "yc says: open /home/me/.config/yandex-cloud/config.yaml: permission denied",
+            "`yc init`",
+        ),
+    ] {
+        let script = format!("cat >&2 <<'END'\nERROR: {stderr}\nEND\nexit 1");
+        let (got, told, advice) = Fake::new(&script).error();
+        assert_eq!((got, told), (code, format!("cannot get a token: {reason}")));
+        assert!(advice.contains(hint), "{advice}");
+    }
+    let (code, told, _) = Fake::new("exit 5").error();
+    assert_eq!(told, "cannot get a token: yc ended with status 5 and did not say why");
+    assert_eq!(code, Code::SourceRefused);
+    let (_, _, hint) = Fake::new("echo 'Usage: yc iam [command]'").error();
+    assert!(hint.contains("too old"), "{hint}");
+}
+
+#[test]
+fn a_yc_that_hangs_is_ended() {
+    let fake = Fake::new("echo $$ > \"$0.pid\"; exec sleep 600");
+    // So short a time may be over before the script has begun: then nothing is left of it either.
+    let error = id_token(&fake.yc(), None, 200).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout);
+    assert_eq!(error.to_string(), "cannot get a token: yc was not done within 0.2 s");
+    assert!(error.hint().unwrap().contains("browser"));
+    let pid = std::fs::read_to_string(fake.path("yc.pid")).unwrap_or_default();
+    if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
+        assert!(rustix::process::test_kill_process(pid).is_err(), "{pid:?} goes on");
+    }
+}
+
+#[test]
+fn a_yc_that_cannot_be_run_is_a_matter_of_configuration() {
+    let fake = Fake::new("exit 0");
+    let mut chmod = std::process::Command::new("chmod");
+    assert!(chmod.arg("600").arg(fake.path("yc")).status().unwrap().success());
+    for (path, cause) in [("yc", "permission denied"), ("none", "no such file or directory")] {
+        let yc = YcCli::new(Some(fake.path(path)), None, None);
+        let error = id_token(&yc, None, 60_000).unwrap_err();
+        let path = fake.path(path);
+        let told = format!("the Yandex Cloud CLI `{}` cannot be run: {cause}", path.display());
+        assert_eq!((error.to_string(), error.exit_status()), (told, 3));
+        assert!(error.hint().unwrap().contains("--yc-path"));
+    }
+}
+
+#[test]
+fn without_a_given_path_the_installers_place_comes_after_path() {
+    let fake = Fake::new(&format!("echo {ID_TOKEN}"));
+    let mut yc = YcCli::new(None, None, Some(fake.folder.path()));
+    assert_eq!(yc.programs, [PathBuf::from("yc"), fake.path("yandex-cloud/bin/yc")]);
+    yc.programs = vec!["no-such-yc".into(), fake.path("yc")];
+    assert_eq!(id_token(&yc, None, 60_000).unwrap(), ID_TOKEN);
+    yc.programs.pop();
+    let error = id_token(&yc, None, 60_000).unwrap_err();
+    assert!(error.to_string().contains("there is no Yandex Cloud CLI"), "{error}");
+    assert_eq!(error.exit_status(), 3);
+}
+
+#[test]
+fn whatever_makes_yc_someone_else_changes_the_fingerprint() {
+    let home = tempfile::tempdir().unwrap();
+    let config = YcProfile::default_path(home.path());
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let env = |variables: &[(&'static str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        Env::Fake(variables.collect::<HashMap<_, _>>())
+    };
+    let yc = |program: Option<&str>, profile: Option<&str>| {
+        YcCli::new(program.map(Into::into), profile.map(Into::into), Some(home.path()))
+    };
+    let mut seen = vec![
+        yc(None, None).fingerprint(&env(&[])).to_hex(),
+        yc(Some("/opt/yc"), None).fingerprint(&env(&[])).to_hex(),
+        yc(None, Some("a")).fingerprint(&env(&[])).to_hex(),
+        yc(None, None).fingerprint(&env(&[("YC_IAM_TOKEN", "a")])).to_hex(),
+        yc(None, None).fingerprint(&env(&[("YC_TOKEN", "a")])).to_hex(),
+    ];
+    assert_eq!(
+        yc(None, None).fingerprint(&env(&[])).to_hex(),
+        seen[0],
+        "it does not change by itself"
+    );
+    private_file::write(&config, b"current: a").unwrap();
+    seen.push(yc(None, None).fingerprint(&env(&[])).to_hex());
+    private_file::write(&config, b"current: b").unwrap();
+    seen.push(yc(None, None).fingerprint(&env(&[])).to_hex());
+    let count = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), count);
+}

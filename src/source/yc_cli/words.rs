@@ -1,0 +1,187 @@
+//! What yc says, told in our words.
+//!
+//! Its errors end its stderr: `ERROR:`, the gRPC code and description, then the request's identifiers
+//! and advice for the vendor's support, a paragraph each.
+
+use std::process::ExitStatus;
+
+use super::Call;
+use crate::error::{Code, Error};
+use crate::http::scrubbed;
+use crate::jwt::all_claims;
+
+/// What yc has said on stderr.
+pub(super) struct Said {
+    /// The paragraph of the error, or all there is.
+    error: String,
+    request_id: Option<String>,
+}
+
+impl Said {
+    pub(super) fn read(stderr: &str) -> Self {
+        let error = ["ERROR:", "Error:"].iter().filter_map(|mark| stderr.rfind(mark)).max();
+        let error = match error {
+            Some(at) => {
+                let lines = stderr[at + "ERROR:".len()..].trim_start().lines();
+                lines.take_while(|line| !line.trim().is_empty()).collect::<Vec<_>>().join(" ")
+            }
+            None => stderr.split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        let request_id =
+            stderr.lines().find_map(|line| line.trim().strip_prefix("server-request-id:"));
+        let is_id = |id: &&str| {
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        Self { error, request_id: request_id.map(str::trim).filter(is_id).map(ToOwned::to_owned) }
+    }
+
+    /// The error for a run that failed.
+    pub(super) fn refusal(self, call: &Call<'_>, status: ExitStatus) -> Error {
+        if is_page(&self.error) {
+            return page(call);
+        }
+        let (code, hint) = self.meaning(call);
+        let reason = match (self.reason(), status.code()) {
+            (Some(reason), _) => format!("yc says: {reason}"),
+            (None, Some(code)) => format!("yc ended with status {code} and did not say why"),
+            (None, None) => "yc was killed".into(),
+        };
+        Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
+    }
+
+    /// The error for a run that ended well, and yet did not print a token.
+    ///
+    /// Security: what it did print is not quoted, as it may be a token in another form.
+    pub(super) fn no_token(self, call: &Call<'_>, stdout: &str) -> Error {
+        if is_page(stdout) {
+            return page(call);
+        }
+        if stdout.contains("Usage:") {
+            let reason = "yc printed its help instead of a token".into();
+            let (what, code, hint) = (call.what.into(), Code::SourceRefused, too_old());
+            return Error::Refused { what, code, reason, request_id: None, hint };
+        }
+        let printed =
+            if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
+        let said = self.reason().map(|reason| format!("; it says: {reason}")).unwrap_or_default();
+        Error::Unreached {
+            what: call.what.into(),
+            code: Code::Foreign,
+            problem: format!("yc printed {printed}{said}"),
+            hint: format!("{} to see what it asks for", call.yc.try_it()),
+        }
+    }
+
+    fn reason(&self) -> Option<String> {
+        let reason = self.error.rsplit("desc = ").next().unwrap_or_default();
+        // Security: a key has lines that are short enough to look harmless.
+        let reason = reason.split("-----BEGIN").next().unwrap_or_default();
+        Some(scrubbed(reason)).filter(|reason| !reason.is_empty())
+    }
+
+    fn meaning(&self, call: &Call<'_>) -> (Code, String) {
+        let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
+        // Go has a space and a colon before the same words when it speaks of a file.
+        let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
+            || (has(&["permission denied"]) && !has(&[": permission denied"]));
+        let try_it = call.yc.try_it();
+        if has(&["unknown command", "unknown flag"]) {
+            (Code::SourceRefused, too_old())
+        } else if has(&["nauthenticated", "UNAUTHENTICATED"]) {
+            let hint = if call.has_actor {
+                "the IAM token that yc was given is not accepted; check that the identity is active"
+                    .into()
+            } else {
+                format!("log in with `yc init`, or set another YC_IAM_TOKEN; then {try_it}")
+            };
+            (Code::SourceAuth, hint)
+        } else if is_denied {
+            (Code::SourceDenied, call.grant())
+        } else if has(&["code = NotFound", "NOT_FOUND"]) {
+            let hint = match call.service_account {
+                Some(account) => format!(
+                    "check `--service-account`: `{account}` is not known there, or not to {}",
+                    call.yc.describe()
+                ),
+                None => try_it,
+            };
+            (Code::SourceNotFound, hint)
+        } else if has(&[
+            "code = Unavailable",
+            "UNAVAILABLE",
+            "code = DeadlineExceeded",
+            "code = ResourceExhausted",
+            "connection refused",
+            "no such host",
+            "i/o timeout",
+            "network is unreachable",
+        ]) {
+            (Code::Unavailable, format!("try again; if it lasts, {try_it}"))
+        } else {
+            (Code::SourceRefused, format!("{try_it} to see more; yc is set up with `yc init`"))
+        }
+    }
+}
+
+/// Whether this is a JWT, signed or said to be.
+pub(super) fn is_jwt(text: &str) -> bool {
+    all_claims(text).is_ok()
+}
+
+fn is_page(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("<html") || text.contains("<!doctype")
+}
+
+fn page(call: &Call<'_>) -> Error {
+    Error::Unreached {
+        what: call.what.into(),
+        code: Code::Foreign,
+        problem: "yc printed a web page".into(),
+        hint: format!(
+            "sign in to the network if it asks for that, and check yc's proxy; then {}",
+            call.yc.try_it()
+        ),
+    }
+}
+
+fn too_old() -> String {
+    "this yc is too old for `yc iam create-id-token`: run `yc components update`".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_yc_says_the_error_and_its_request_remain() {
+        let said = Said::read(
+            "A new version is available.\nERROR: iam token create failed: rpc error: code = NotFound desc = Subject not\nfound.\n\n\n\
+             server-request-id: e4a1ac3f-e7e8\nclient-request-id: 1a4f56c1\n\nUse server-request-id for investigation\n",
+        );
+        assert_eq!(said.reason().as_deref(), Some("Subject not found"));
+        assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
+        assert_eq!(Said::read("one\n\n two\n").reason().as_deref(), Some("one two"));
+        let none = Said::read(" \nserver-request-id: t1.abc.def\n");
+        assert_eq!(none.request_id, None, "that is no identifier");
+    }
+
+    #[test]
+    fn nothing_secret_that_yc_says_is_repeated() {
+        let token = "t1.9euelZq.hunter2";
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{}", "hunter2/".repeat(8));
+        for stderr in
+            [format!("ERROR: token {token} expired"), format!("ERROR: bad key {key}"), key]
+        {
+            let reason = Said::read(&stderr).reason().unwrap_or_default();
+            assert!(!reason.contains("hunter2"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_no_jwt() {
+        assert!(!is_jwt("api.cloud.yandex"));
+        assert!(is_jwt("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
+    }
+}

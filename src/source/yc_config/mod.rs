@@ -1,0 +1,303 @@
+//! A profile of the vendor's CLI, `yc`: who it is, from `~/.config/yandex-cloud/config.yaml`.
+//!
+//! The file is yc's, and only read here. Its form is not documented as a whole: the keys that are read
+//! are those of the vendor's "CLI profile properties" and of its plugin for the Serverless Framework,
+//! and all others are passed over.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::AuthorizedKey;
+use super::yaml::{self, Node};
+use crate::credential::{IamToken, Secret};
+use crate::error::{Error, Result};
+use crate::http::scrubbed;
+use crate::secret_file;
+
+const WHAT: &str = "the configuration of yc";
+
+/// Some forty profiles, each with the largest key.
+const LIMIT: u64 = 256 * 1024;
+
+/// A profile of yc.
+#[derive(Debug)]
+pub struct YcProfile {
+    /// Its name.
+    pub name: String,
+    /// The file that it is in.
+    pub path: PathBuf,
+    /// Who it is.
+    pub credentials: YcCredentials,
+    /// The folder that it works in.
+    pub folder_id: Option<String>,
+    /// The cloud of that folder.
+    pub cloud_id: Option<String>,
+    /// The API endpoint, `host:port`, where it is not the default.
+    pub endpoint: Option<String>,
+}
+
+/// Who a profile of yc is.
+#[derive(Debug)]
+pub enum YcCredentials {
+    /// A service account, by its authorized key.
+    AuthorizedKey(AuthorizedKey),
+    /// Whoever this IAM token is of. yc does not renew it.
+    IamToken(IamToken),
+    /// A person, by an OAuth token.
+    OAuthToken(Secret),
+    /// The service account of the machine, as the metadata service knows it.
+    InstanceServiceAccount,
+    /// A person, who logs in to a federation with a browser. yc keeps what comes of it to itself.
+    Federation {
+        /// The federation's ID.
+        id: String,
+    },
+    /// The profile does not say. In a virtual machine, yc then takes the machine's service account.
+    None,
+}
+
+impl YcProfile {
+    /// Where yc keeps its configuration, on all systems.
+    #[must_use]
+    pub fn default_path(home: &Path) -> PathBuf {
+        home.join(".config").join("yandex-cloud").join("config.yaml")
+    }
+
+    /// Reads the profile of this name, or else the current one, from yc's configuration at `path`.
+    pub fn read(path: &Path, name: Option<&str>) -> Result<Self> {
+        let content = secret_file::read(WHAT, path, LIMIT).map_err(|error| match error {
+            Error::Unreadable { .. } if matches!(path.try_exists(), Ok(false)) => wrong(
+                path,
+                "does not exist",
+                "set yc up with `yc init`, or choose another identity",
+            ),
+            other => other,
+        })?;
+        Self::parse(&content, path, name)
+    }
+
+    /// Takes the content of yc's configuration; `path` is where it came from.
+    pub(crate) fn parse(content: &[u8], path: &Path, name: Option<&str>) -> Result<Self> {
+        const REPAIR: &str = "correct it, or move it away and run `yc init`";
+        let text =
+            std::str::from_utf8(content).map_err(|_| wrong(path, "is not UTF-8 text", REPAIR))?;
+        let root = yaml::parse(text).map_err(|fault| {
+            let yaml::Fault { line, column, problem } = fault;
+            wrong(path, &format!("{problem} (line {line}, column {column})"), REPAIR)
+        })?;
+        let Node::Map(root) = root else {
+            return Err(wrong(path, "has no profiles", "make one with `yc init`"));
+        };
+        let name = match name {
+            Some(name) => name,
+            None => string(&root, "current")
+                .map_err(|problem| wrong(path, &format!("has {problem}"), REPAIR))?
+                .ok_or_else(|| {
+                    let hint = "choose one with `yc config profile activate NAME`, or name one";
+                    wrong(path, "has no `current` profile", hint)
+                })?,
+        };
+        let profiles = match root.get("profiles") {
+            Some(Node::Map(profiles)) => profiles,
+            None | Some(Node::Null) => &BTreeMap::new(),
+            Some(_) => return Err(wrong(path, "has `profiles` that are not a mapping", REPAIR)),
+        };
+        let empty = BTreeMap::new();
+        let settings = match profiles.get(name) {
+            Some(Node::Map(settings)) => settings,
+            // As `yc config profile create` leaves it.
+            Some(Node::Null) => &empty,
+            Some(_) => {
+                let problem = format!("has a profile `{}` that is not a mapping", scrubbed(name));
+                return Err(wrong(path, &problem, REPAIR));
+            }
+            None => return Err(no_such(path, name, profiles)),
+        };
+        Self::of(settings, path, name).map_err(|problem| {
+            let hint = format!("see it with `yc config list --profile {}`", scrubbed(name));
+            wrong(path, &format!("has a profile `{}` with {problem}", scrubbed(name)), &hint)
+        })
+    }
+
+    fn of(settings: &BTreeMap<String, Node>, path: &Path, name: &str) -> Result<Self, String> {
+        let setting = |key| Ok::<_, String>(string(settings, key)?.map(ToOwned::to_owned));
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            credentials: credentials(settings, path, name)?,
+            folder_id: setting("folder-id")?,
+            cloud_id: setting("cloud-id")?,
+            endpoint: setting("endpoint")?,
+        })
+    }
+
+    /// The error for a profile whose login only yc itself can use.
+    #[must_use]
+    pub fn needs_yc(&self) -> Error {
+        let problem = format!(
+            "has a profile `{}` that logs in with a browser, which only yc itself can use",
+            scrubbed(&self.name)
+        );
+        let hint = "give `--identity yc-cli`, which runs yc, or choose a profile with a key";
+        wrong(&self.path, &problem, hint)
+    }
+
+    /// The error for a profile that does not say who it is.
+    #[must_use]
+    pub fn has_no_credentials(&self) -> Error {
+        let name = scrubbed(&self.name);
+        let hint = format!(
+            "run `yc init --profile {name}`; on a machine with a service account, give `--identity metadata`"
+        );
+        wrong(&self.path, &format!("has a profile `{name}` without credentials"), &hint)
+    }
+}
+
+/// Whether this is an IAM token and not an OAuth token, told as Yandex's Terraform provider does.
+#[must_use]
+pub fn is_iam_token(text: &str) -> bool {
+    text.starts_with("t1.") && text.matches('.').count() == 2
+}
+
+/// `yc config set` of one of `token` and `service-account-key` takes the other away.
+fn credentials(
+    settings: &BTreeMap<String, Node>,
+    path: &Path,
+    name: &str,
+) -> Result<YcCredentials, String> {
+    let token = string(settings, "token")?;
+    let key = authorized_key(settings.get("service-account-key"), path, name)?;
+    let is_machine = truth(settings, "instance-service-account")?;
+    let federation = string(settings, "federation-id")?;
+    Ok(match (key, token) {
+        (Some(_), Some(_)) => {
+            return Err(
+                "both a `token` and a `service-account-key`, so who it is is not clear".into()
+            );
+        }
+        (Some(key), None) => YcCredentials::AuthorizedKey(key),
+        (None, Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            return Err("a `token` that cannot be one".into());
+        }
+        (None, Some(token)) => {
+            let secret = Secret::new(token.to_owned());
+            if is_iam_token(token) {
+                YcCredentials::IamToken(IamToken(secret))
+            } else {
+                YcCredentials::OAuthToken(secret)
+            }
+        }
+        (None, None) if is_machine => YcCredentials::InstanceServiceAccount,
+        (None, None) => match federation {
+            Some(id) => YcCredentials::Federation { id: id.to_owned() },
+            None => YcCredentials::None,
+        },
+    })
+}
+
+/// The key stands there whole, as a mapping; as JSON, it is what `yc iam key create` writes.
+fn authorized_key(
+    node: Option<&Node>,
+    path: &Path,
+    name: &str,
+) -> Result<Option<AuthorizedKey>, String> {
+    let content = match node {
+        None | Some(Node::Null) => return Ok(None),
+        Some(Node::Text(json)) => Zeroizing::new(json.as_bytes().to_vec()),
+        Some(Node::Map(fields)) => json(fields)?,
+        Some(Node::List) => return Err(not_text("service-account-key")),
+    };
+    let origin = format!("{} (profile {})", path.display(), scrubbed(name));
+    match AuthorizedKey::parse(content, Path::new(&origin)) {
+        Ok(key) => Ok(Some(key)),
+        Err(Error::IdentityFile { problem, .. }) => {
+            Err(format!("a `service-account-key` that {problem}"))
+        }
+        Err(other) => Err(format!("a `service-account-key` that cannot be used: {other}")),
+    }
+}
+
+/// Security: room for any key from the start, so that growing leaves no copy behind that nobody wipes.
+fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut object = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    for (key, value) in fields {
+        let value = match value {
+            Node::Text(text) => quoted(text)?,
+            // The nested form of the REST API.
+            Node::Map(fields) => json(fields)?,
+            Node::Null | Node::List => continue,
+        };
+        let before = if object.is_empty() { b'{' } else { b',' };
+        object.push(before);
+        object.extend_from_slice(&quoted(key)?);
+        object.push(b':');
+        object.extend_from_slice(&value);
+    }
+    if object.is_empty() {
+        object.push(b'{');
+    }
+    object.push(b'}');
+    Ok(object)
+}
+
+fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    serde_json::to_vec(text).map(Zeroizing::new).map_err(|_| not_text("service-account-key"))
+}
+
+/// A setting that is text; `None` if it is not there, or empty.
+fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<&'a str>, String> {
+    match settings.get(key) {
+        None | Some(Node::Null) => Ok(None),
+        Some(Node::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Node::List | Node::Map(_)) => Err(not_text(key)),
+    }
+}
+
+fn truth(settings: &BTreeMap<String, Node>, key: &str) -> Result<bool, String> {
+    let text = string(settings, key)?.unwrap_or("false").to_ascii_lowercase();
+    match text.as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("an `{key}` that is neither true nor false")),
+    }
+}
+
+fn not_text(key: &str) -> String {
+    format!("a `{key}` that is not text")
+}
+
+/// Security: a name is repeated scrubbed, as a mistake of indentation makes anything a name.
+fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error {
+    let similarity = |known: &str| strsim::jaro_winkler(name, known);
+    let nearest = profiles.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    let quoted = |name: &String| format!("`{}`", scrubbed(name));
+    let mut hint = match nearest.filter(|nearest| similarity(nearest) > 0.8) {
+        Some(nearest) => format!("did you mean {}? it has ", quoted(nearest)),
+        None => "it has ".into(),
+    };
+    let shown: Vec<String> = profiles.keys().take(20).map(quoted).collect();
+    hint.push_str(&if shown.is_empty() {
+        "none; make one with `yc init`".into()
+    } else {
+        shown.join(", ")
+    });
+    if profiles.len() > shown.len() {
+        hint.push_str(" and others");
+    }
+    let place = format!("{WHAT} `{}`", path.display());
+    Error::NoSuch { what: "profile", name: scrubbed(name), place, hint }
+}
+
+fn wrong(path: &Path, problem: &str, hint: &str) -> Error {
+    Error::IdentityFile {
+        what: WHAT,
+        path: path.into(),
+        problem: problem.into(),
+        hint: hint.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,11 +26,17 @@ variables! {
     PROFILE = "YC_ID_TOKEN_PROFILE";
     /// Configuration file
     CONFIG = "YC_ID_TOKEN_CONFIG";
-    /// Service account whose ID token is wanted
+    /// Service account whose ID token is wanted: its ID, or its name in a folder
     SERVICE_ACCOUNT = "YC_ID_TOKEN_SERVICE_ACCOUNT";
+    /// Folder that the name of a service account is looked up in
+    FOLDER_ID = "YC_ID_TOKEN_FOLDER_ID";
+    /// The same, by its name in a cloud
+    FOLDER_NAME = "YC_ID_TOKEN_FOLDER_NAME";
+    /// Cloud that the name of a folder is looked up in
+    CLOUD_ID = "YC_ID_TOKEN_CLOUD_ID";
     /// Audience (`aud`) of the ID token
     AUDIENCE = "YC_ID_TOKEN_AUDIENCE";
-    /// Identity towards Yandex Cloud: `authorized-key`, `iam-token`, `metadata`, or a name from the configuration file
+    /// Identity towards Yandex Cloud: a kind, such as `metadata` or `keyring:NAME`, or a name from the configuration file
     IDENTITY = "YC_ID_TOKEN_IDENTITY";
     /// File of an authorized key
     KEY_FILE = "YC_ID_TOKEN_KEY_FILE";
@@ -38,6 +44,14 @@ variables! {
     IAM_TOKEN = "YC_ID_TOKEN_IAM_TOKEN";
     /// File of an IAM token to act with
     IAM_TOKEN_FILE = "YC_ID_TOKEN_IAM_TOKEN_FILE";
+    /// OAuth token to act with
+    OAUTH_TOKEN = "YC_ID_TOKEN_OAUTH_TOKEN";
+    /// Service account that the identity acts as
+    IMPERSONATE_SERVICE_ACCOUNT = "YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT";
+    /// How ID tokens are obtained: `exchange` or `yc-cli`
+    ID_TOKEN_ROUTE = "YC_ID_TOKEN_ID_TOKEN_ROUTE";
+    /// The `yc` program
+    YC_PATH = "YC_ID_TOKEN_YC_PATH";
     /// `true`: do not answer from the cache
     FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
     /// `false`: nothing is refreshed in the background
@@ -50,6 +64,8 @@ variables! {
     CA_FILE = "YC_ID_TOKEN_CA_FILE";
     /// Proxy for Yandex Cloud, instead of the system's
     PROXY = "YC_ID_TOKEN_PROXY";
+    /// Installation of Yandex Cloud
+    INSTALLATION = "YC_ID_TOKEN_INSTALLATION";
     /// API endpoint, asked for the address of IAM
     ENDPOINT = "YC_ID_TOKEN_ENDPOINT";
     /// IAM endpoint
@@ -208,6 +224,16 @@ variables! {
     YC_SERVICE_ACCOUNT_KEY_FILE = "YC_SERVICE_ACCOUNT_KEY_FILE";
     /// Yandex's own: address of the metadata service, `host[:port]`
     YC_METADATA_ADDR = "YC_METADATA_ADDR";
+    /// Yandex's own: folder
+    YC_FOLDER_ID = "YC_FOLDER_ID";
+    /// Yandex's own: cloud
+    YC_CLOUD_ID = "YC_CLOUD_ID";
+    /// Set by GitHub Actions: where a job gets its OIDC token
+    ACTIONS_ID_TOKEN_REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL";
+    /// Set by GitHub Actions: what a job shows there
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+    /// Set by GitHub Actions: owner of the repository
+    GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case

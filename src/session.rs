@@ -1,5 +1,6 @@
 //! One run: its settings, opened into a source and a broker.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use tracing::debug;
@@ -11,8 +12,14 @@ use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
-use crate::settings::{CacheSetting, Flags, Locations, Origin, Setting, Settings, Table};
-use crate::source::{Endpoints, IdTokenWish, Identity, Source};
+use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
+use crate::source::{
+    self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
+    is_account_id,
+};
+
+/// A name is looked up for this run, at once.
+const LEAST_LIFE_OF_NAME: Duration = Duration::ZERO;
 
 /// What a run is given.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +42,11 @@ pub struct Session {
     /// What it has been told.
     pub settings: Settings,
     source: Source,
+    /// Where the profile of `yc` works, if the identity is from there.
+    yc_place: YcPlace,
     broker: Broker,
+    /// The ID of the service account whose ID token is wanted, once it is known.
+    service_account: OnceCell<String>,
 }
 
 impl Session {
@@ -45,18 +56,14 @@ impl Session {
         let locations = Locations::of_system();
         let settings = Settings::load(flags, env, &locations, consumers, tables)?;
         let deadline = Deadline::within(settings.timeout.value);
-        let endpoints = Endpoints::new(
-            text(settings.endpoint.as_ref()),
-            text(settings.iam_endpoint.as_ref()),
-            text(settings.oauth_endpoint.as_ref()),
-        )?;
-        let identity = Identity::open(settings.identity.as_ref(), env)?;
         let http = Http::new(
             clock,
             deadline,
             settings.ca_file.as_ref().map(|file| file.value.clone()),
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
+        let around = Surroundings { settings: &settings, env, locations: &locations };
+        let (source, yc_place) = Source::open(around, http)?;
         let cache = open_cache(&settings, locations)?;
         let broker = Broker::new(
             clock,
@@ -69,24 +76,62 @@ impl Session {
             settings.force_refresh,
             settings.fingerprint,
         );
-        Ok(Self { settings, source: Source { identity, endpoints, http }, broker })
+        Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 
-    /// The service account whose ID token is wanted: the one that is set, or the identity's own.
+    /// The ID of the service account whose ID token is wanted: the one that is set, looked up if it is
+    /// set by its name, or the identity's own.
     pub fn service_account(&self) -> Result<&str> {
-        if let Some(setting) = &self.settings.service_account {
-            return Ok(&setting.value);
+        if let Some(found) = self.service_account.get() {
+            return Ok(found);
         }
-        match &self.source.identity {
-            Identity::AuthorizedKey(key) => Ok(&key.service_account_id),
-            Identity::Metadata(_) if self.settings.identity.is_none() => Err(Error::NoIdentity {
-                tried: "no key file and no IAM token is set; this machine's own service account is only tried with `--service-account`".into(),
-            }),
-            identity => Err(Error::Missing {
-                problem: format!("the service account whose ID token is wanted is not set, and {} does not tell it", identity.describe()),
-                hint: "give `--service-account` with its ID (`aje…`)".into(),
-            }),
+        let found = match &self.settings.service_account {
+            Some(setting) => self.resolve(&setting.value)?,
+            None => match self.source.service_account() {
+                Some(own) => own.to_owned(),
+                None => return Err(self.source.identity.tells_no_account()),
+            },
+        };
+        Ok(self.service_account.get_or_init(|| found))
+    }
+
+    /// The ID of a service account that is named by it, or by a name in a folder.
+    fn resolve(&self, account: &str) -> Result<String> {
+        if is_account_id(account) {
+            return Ok(account.to_owned());
         }
+        let Some(folder) = self.folder()? else {
+            // Another installation may have IDs of another form, and the server knows them.
+            return Ok(account.to_owned());
+        };
+        let wish = AccountWish { source: &self.source, folder: &folder, name: account };
+        Ok(self.obtain(&wish, LEAST_LIFE_OF_NAME)?.secret.0)
+    }
+
+    /// The ID of the folder that names of service accounts are looked up in, if one is set.
+    pub fn folder(&self) -> Result<Option<String>> {
+        let settings = &self.settings;
+        if let Some(name) = &settings.folder_name {
+            let cloud = settings.cloud_id.as_ref().map(|cloud| cloud.value.clone());
+            let cloud =
+                cloud.or_else(|| self.yc_place.cloud_id.clone()).ok_or_else(|| Error::Missing {
+                    problem: format!(
+                        "the cloud of the folder `{}` ({}) is not set",
+                        name.value, name.origin
+                    ),
+                    hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
+                })?;
+            let wish = FolderWish { source: &self.source, cloud: &cloud, name: &name.value };
+            return Ok(Some(self.obtain(&wish, LEAST_LIFE_OF_NAME)?.secret.0));
+        }
+        let folder = settings.folder_id.as_ref().map(|folder| folder.value.clone());
+        Ok(folder.or_else(|| self.yc_place.folder_id.clone()))
+    }
+
+    /// The service accounts of a folder.
+    pub fn service_accounts(&self, folder: &str) -> Result<Vec<ServiceAccount>> {
+        let what = "the list of service accounts";
+        self.broker.wait(what, source::service_accounts(&self.source, &self.broker, folder))
     }
 
     /// The wish for an ID token for an audience.
@@ -121,10 +166,6 @@ impl Session {
         debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish.what());
         Ok(credential)
     }
-}
-
-fn text(setting: Option<&Setting<String>>) -> Option<&str> {
-    setting.map(|setting| setting.value.as_str())
 }
 
 fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {

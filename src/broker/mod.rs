@@ -143,6 +143,45 @@ impl Broker {
         freshness.is_good_enough().then_some(credential)
     }
 
+    /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
+    /// credential is being fetched, such as to open the connection; and one from the cache that the
+    /// server does not take, as it is revoked or its clock is another, is replaced once.
+    pub async fn present<O: Obtain, R>(
+        &self,
+        wanted: &O,
+        least_life: Duration,
+        meanwhile: impl Future<Output = ()> + Send + 'static,
+        send: impl AsyncFn(&O::Secret) -> Result<R>,
+        is_refused: impl FnOnce(&R) -> bool,
+    ) -> Result<(Credential<O::Secret>, R)> {
+        let credential = match self.cached(wanted, least_life) {
+            Some(credential) => credential,
+            None => {
+                tokio::spawn(meanwhile);
+                self.miss(wanted, least_life, None).await?
+            }
+        };
+        let reply = send(&credential.secret).await?;
+        if !is_refused(&reply) || self.is_news(credential.lifetime.obtained_at) {
+            return Ok((credential, reply));
+        }
+        let credential = self.miss(wanted, least_life, Some(&credential.secret)).await?;
+        let reply = send(&credential.secret).await?;
+        Ok((credential, reply))
+    }
+
+    /// A credential on the way to another one: from the cache, or obtained.
+    pub async fn obtain_on_the_way<O: Obtain>(
+        &self,
+        wanted: &O,
+        least_life: Duration,
+    ) -> Result<Credential<O::Secret>> {
+        match self.cached(wanted, least_life) {
+            Some(credential) => Ok(credential),
+            None => self.miss(wanted, least_life, None).await,
+        }
+    }
+
     fn look<O: Obtain>(
         &self,
         wanted: &O,

@@ -4,12 +4,14 @@ use clap::Subcommand;
 
 use crate::error::Result;
 use crate::output::Output;
+use crate::session::Context;
 
 mod cache;
 #[cfg(feature = "emulator")]
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod service_accounts;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
@@ -20,17 +22,19 @@ pub enum Housekeeping {
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
+    ServiceAccounts(service_accounts::Args),
 }
 
 impl Housekeeping {
     /// Runs the command.
-    pub fn run(&self, output: &mut Output<'_>) -> Result<()> {
+    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         match self {
             Self::Cache(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output),
+            Self::ServiceAccounts(arguments) => arguments.run(context, output),
         }
     }
 }

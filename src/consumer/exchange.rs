@@ -21,19 +21,7 @@ pub(super) async fn present(
     send: impl AsyncFn(&IdToken) -> Result<Reply>,
     is_expired: impl FnOnce(&Reply) -> bool,
 ) -> Result<(Credential<IdToken>, Reply)> {
-    let token = match broker.cached(wish, LEAST_LIFE) {
-        Some(token) => token,
-        None => {
-            let ahead = client.clone();
-            tokio::spawn(async move { ahead.connect_ahead().await });
-            broker.miss(wish, LEAST_LIFE, None).await?
-        }
-    };
-    let reply = send(&token.secret).await?;
-    if !is_expired(&reply) || broker.is_news(token.lifetime.obtained_at) {
-        return Ok((token, reply));
-    }
-    let token = broker.miss(wish, LEAST_LIFE, Some(&token.secret)).await?;
-    let reply = send(&token.secret).await?;
-    Ok((token, reply))
+    let ahead = client.clone();
+    let meanwhile = async move { ahead.connect_ahead().await };
+    broker.present(wish, LEAST_LIFE, meanwhile, send, is_expired).await
 }

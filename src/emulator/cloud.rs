@@ -5,7 +5,7 @@
 //! needed even for oneself (third-party evidence), IAM tokens are opaque, an old token stays valid
 //! when a new one is issued. Assumed: everything takes effect at once, where the real IAM takes seconds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -31,6 +31,9 @@ pub(super) struct Cloud {
     token_creators: HashSet<(String, String)>,
     authorized_keys: HashMap<String, RegisteredKey>,
     iam_tokens: HashMap<String, IamToken>,
+    folders: Vec<Folder>,
+    /// OAuth tokens and the people they are of.
+    people: HashMap<String, String>,
     /// External JWTs and the service accounts they may act as.
     federated: HashSet<(String, String)>,
     secrets: BTreeSet<String>,
@@ -43,6 +46,16 @@ pub(super) struct ServiceAccount {
     pub(super) folder_id: String,
     pub(super) name: String,
     pub(super) created_at: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) last_authenticated_at: Option<String>,
+}
+
+/// A folder.
+#[derive(Clone)]
+pub(super) struct Folder {
+    pub(super) id: String,
+    pub(super) cloud_id: String,
+    pub(super) name: String,
 }
 
 /// The public half of an authorized key.
@@ -76,6 +89,8 @@ impl Cloud {
             token_creators: HashSet::new(),
             authorized_keys: HashMap::new(),
             iam_tokens: HashMap::new(),
+            folders: Vec::new(),
+            people: HashMap::new(),
             federated: HashSet::new(),
             secrets: BTreeSet::new(),
         }
@@ -89,9 +104,49 @@ impl Cloud {
             folder_id: folder_id.to_owned(),
             name: name.to_owned(),
             created_at: clock::rfc3339(self.clock.now()),
+            labels: BTreeMap::new(),
+            last_authenticated_at: None,
         });
         self.grant_token_creator(&id, &id);
         id
+    }
+
+    pub(super) fn label_service_account(&mut self, id: &str, name: &str, value: &str) {
+        if let Some(account) = self.service_accounts.iter_mut().find(|account| account.id == id) {
+            account.labels.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Notes that an account has been used.
+    pub(super) fn has_authenticated(&mut self, id: &str) {
+        let now = clock::rfc3339(self.clock.now());
+        if let Some(account) = self.service_accounts.iter_mut().find(|account| account.id == id) {
+            account.last_authenticated_at = Some(now);
+        }
+    }
+
+    pub(super) fn add_folder(&mut self, name: &str, cloud_id: &str) -> String {
+        let id = random::folder_id();
+        let folder =
+            Folder { id: id.clone(), cloud_id: cloud_id.to_owned(), name: name.to_owned() };
+        self.folders.push(folder);
+        id
+    }
+
+    pub(super) fn folders_of<'a>(&'a self, cloud_id: &'a str) -> impl Iterator<Item = &'a Folder> {
+        self.folders.iter().filter(move |folder| folder.cloud_id == cloud_id)
+    }
+
+    /// Returns the ID of the person.
+    pub(super) fn add_person(&mut self, oauth_token: &str) -> String {
+        let id = random::resource_id();
+        self.people.insert(oauth_token.to_owned(), id.clone());
+        self.keep_secret(oauth_token);
+        id
+    }
+
+    pub(super) fn person(&self, oauth_token: &str) -> Option<&str> {
+        self.people.get(oauth_token).map(String::as_str)
     }
 
     pub(super) fn service_account(&self, id: &str) -> Option<&ServiceAccount> {

@@ -23,11 +23,11 @@ pub(super) fn create(service: &Service, call: &Call) -> Result<Answer, Refusal> 
     }
 
     let body: Body = call.json()?;
-    let service_account_id = match (body.jwt, body.yandex_passport_oauth_token) {
+    let subject_id = match (body.jwt, body.yandex_passport_oauth_token) {
         (Some(jwt), None) => assertion::verify(service, &jwt)?,
-        // There are no people in this cloud.
-        (None, Some(_)) => {
-            return Err(Refusal::unauthenticated("OAuth token is invalid or expired"));
+        (None, Some(token)) => {
+            let person = service.cloud().person(&token).map(str::to_owned);
+            person.ok_or_else(|| Refusal::unauthenticated("OAuth token is invalid or expired"))?
         }
         _ => {
             return Err(Refusal::invalid_argument(
@@ -35,7 +35,9 @@ pub(super) fn create(service: &Service, call: &Call) -> Result<Answer, Refusal> 
             ));
         }
     };
-    Ok(issued(&service.cloud().issue_iam_token(&service_account_id)))
+    let mut cloud = service.cloud();
+    cloud.has_authenticated(&subject_id);
+    Ok(issued(&cloud.issue_iam_token(&subject_id)))
 }
 
 /// `POST /iam/v1/tokens:createForServiceAccount`

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `POST /iam/v1/tokens`, `:createForServiceAccount`, `:revoke` | `iam.api.cloud.yandex.net` | `iam_token`, `assertion` |
 //! | `GET /iam/v1/serviceAccounts`, `/{id}` | `iam.api.cloud.yandex.net` | `service_accounts` |
+//! | `GET /resource-manager/v1/folders` | `resource-manager.api.cloud.yandex.net` | `folders` |
 //! | `GET /endpoints`, `/{id}` | `api.cloud.yandex.net` | `discovery` |
 //! | `POST /oauth/token` | `auth.yandex.cloud` | `oauth`, `id_token` |
 //! | `GET /oauth/jwks/keys`, `/.well-known/openid-configuration` | `auth.yandex.cloud` | `id_token`, `discovery` |
@@ -39,6 +40,7 @@ mod clock;
 mod cloud;
 mod discovery;
 mod fault;
+mod folders;
 mod iam_token;
 mod id_token;
 mod metadata;
@@ -186,6 +188,21 @@ impl Emulator {
     /// not checked for being unique.
     pub fn add_service_account(&self, name: &str, folder_id: &str) -> String {
         self.service.cloud().add_service_account(name, folder_id)
+    }
+
+    /// Gives an account a label.
+    pub fn label_service_account(&self, id: &str, name: &str, value: &str) {
+        self.service.cloud().label_service_account(id, name, value);
+    }
+
+    /// Adds a folder to a cloud, and returns its id.
+    pub fn add_folder(&self, name: &str, cloud_id: &str) -> String {
+        self.service.cloud().add_folder(name, cloud_id)
+    }
+
+    /// Adds a person who has an OAuth token, and returns their id.
+    pub fn add_person(&self, oauth_token: &str) -> String {
+        self.service.cloud().add_person(oauth_token)
     }
 
     /// Grants `iam.serviceAccounts.tokenCreator` on the account to a subject.

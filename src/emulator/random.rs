@@ -11,11 +11,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rsa::rand_core::{TryCryptoRng, TryRng};
 
-/// An identifier of a service account or a key.
+/// An identifier of a service account, a key or a person.
 pub(super) fn resource_id() -> String {
+    identifier("aje")
+}
+
+/// An identifier of a folder.
+pub(super) fn folder_id() -> String {
+    identifier("b1g")
+}
+
+fn identifier(begin: &str) -> String {
     const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let tail = bytes::<17>().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
-    format!("aje{}", tail.iter().collect::<String>())
+    format!("{begin}{}", tail.iter().collect::<String>())
 }
 
 /// An IAM token: `t1.`, something opaque, and 64 bytes where a signature would be.

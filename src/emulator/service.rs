@@ -16,6 +16,7 @@ use super::call::Call;
 use super::cloud::Cloud;
 use super::discovery;
 use super::fault::{self, Reaction};
+use super::folders;
 use super::iam_token;
 use super::id_token::Issuer;
 use super::metadata;
@@ -87,6 +88,7 @@ impl Service {
             Route::Discovery => Ok(discovery::openid_configuration(self)),
             Route::Endpoints => discovery::endpoints(self, call),
             Route::ServiceAccounts => service_accounts::list_or_get(self, call),
+            Route::Folders => folders::list(self, call),
             Route::Other => Err(Refusal::usual(404)),
         }
     }

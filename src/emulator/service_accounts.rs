@@ -56,17 +56,24 @@ fn list(service: &Service, call: &Call) -> Result<Answer, Refusal> {
 }
 
 fn describe(account: &ServiceAccount) -> Value {
-    json!({
+    let mut described = json!({
         "id": account.id,
         "folderId": account.folder_id,
         "createdAt": account.created_at,
         "name": account.name,
         "status": "ACTIVE",
-    })
+    });
+    if !account.labels.is_empty() {
+        described["labels"] = json!(account.labels);
+    }
+    if let Some(at) = &account.last_authenticated_at {
+        described["lastAuthenticatedAt"] = json!(at);
+    }
+    described
 }
 
 /// `name="x"`, with or without spaces around the sign. Returns the name.
-fn parse_filter(filter: &str) -> Result<&str, Refusal> {
+pub(super) fn parse_filter(filter: &str) -> Result<&str, Refusal> {
     let name = filter
         .trim()
         .strip_prefix("name")

@@ -28,6 +28,8 @@ pub enum Route {
     Endpoints,
     /// `GET /iam/v1/serviceAccounts` and `GET /iam/v1/serviceAccounts/{id}`
     ServiceAccounts,
+    /// `GET /resource-manager/v1/folders`
+    Folders,
     /// Everything else
     Other,
 }
@@ -42,6 +44,7 @@ impl Route {
             ("POST", "/oauth/token") => Self::TokenExchange,
             ("GET", "/oauth/jwks/keys") => Self::Jwks,
             ("GET", "/.well-known/openid-configuration") => Self::Discovery,
+            ("GET", "/resource-manager/v1/folders") => Self::Folders,
             ("GET", path) if is_at_or_below(path, "/endpoints") => Self::Endpoints,
             ("GET", path) if is_at_or_below(path, "/iam/v1/serviceAccounts") => {
                 Self::ServiceAccounts

@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub what: &'a str,
     /// The path below the endpoint.
     pub path: &'a str,
+    /// The query: names and values.
+    pub query: &'a [(&'a str, &'a str)],
     /// What is sent.
     pub body: Body<'a>,
     /// Headers besides those of the body.
@@ -59,13 +61,13 @@ impl<'a> Request<'a> {
     /// A GET.
     #[must_use]
     pub const fn get(what: &'a str, path: &'a str) -> Self {
-        Self { what, path, body: Body::None, headers: &[], passes: |_| false }
+        Self { what, path, query: &[], body: Body::None, headers: &[], passes: |_| false }
     }
 
     /// A POST.
     #[must_use]
     pub const fn post(what: &'a str, path: &'a str, body: Body<'a>) -> Self {
-        Self { what, path, body, headers: &[], passes: |_| false }
+        Self { what, path, query: &[], body, headers: &[], passes: |_| false }
     }
 }
 
@@ -214,7 +216,10 @@ impl Client {
     }
 
     async fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, Failure> {
-        let url = self.endpoint.join(request.path);
+        let mut url = self.endpoint.join(request.path);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
+        }
         trace!(%url, "asking");
         let builder = match &request.body {
             Body::None => self.inner.get(url),

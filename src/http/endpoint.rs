@@ -65,6 +65,19 @@ impl Endpoint {
         }
     }
 
+    /// Reads an address that has a query, which is returned apart.
+    pub fn parse_with_query(
+        what: &'static str,
+        text: &str,
+    ) -> Result<(Self, Vec<(String, String)>), Error> {
+        let (address, query) = text.trim().split_once('?').unwrap_or((text, ""));
+        let endpoint = Self::parse(what, address)?;
+        let mut parsed = endpoint.url.clone();
+        parsed.set_query(Some(query));
+        let query = parsed.query_pairs().filter(|(name, _)| !name.is_empty());
+        Ok((endpoint, query.map(|(name, value)| (name.into(), value.into())).collect()))
+    }
+
     /// The metadata service of this machine: link-local, plain http by its nature.
     pub fn metadata(address: &str) -> Result<Self, Error> {
         Url::parse(&format!("http://{address}"))
@@ -165,6 +178,16 @@ mod tests {
         assert_eq!(error.to_string(), "the endpoint `iam:99999` is not an address");
         let error = Endpoint::metadata("user:hunter2@169.254.169.254").unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_query_is_taken_apart() {
+        let (endpoint, query) =
+            Endpoint::parse_with_query("endpoint", "https://a.example/b/c?v=2.0&x=%2F").unwrap();
+        assert_eq!(endpoint.as_str(), "https://a.example/b/c");
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(query, [pair("v", "2.0"), pair("x", "/")]);
+        assert!(Endpoint::parse_with_query("endpoint", "http://a.example?v=1").is_err());
     }
 
     #[test]

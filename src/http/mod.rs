@@ -14,7 +14,7 @@ mod reach;
 mod tls;
 mod verifier;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub struct Http {
     ca_file: Option<PathBuf>,
     proxy: Option<ProxyAddress>,
     tls: OnceCell<ClientConfig>,
+    clients: RefCell<Vec<(Endpoint, Client)>>,
 }
 
 /// The address of a proxy. It may hold a password, so it is never printed whole.
@@ -83,7 +84,14 @@ impl Http {
         ca_file: Option<PathBuf>,
         proxy: Option<ProxyAddress>,
     ) -> Self {
-        Self { clock, deadline, ca_file, proxy, tls: OnceCell::new() }
+        Self {
+            clock,
+            deadline,
+            ca_file,
+            proxy,
+            tls: OnceCell::new(),
+            clients: RefCell::new(Vec::new()),
+        }
     }
 
     /// The same, with the whole time budget before it: for what is done after a command of the user's
@@ -94,8 +102,19 @@ impl Http {
         Self::new(self.clock, deadline, self.ca_file.clone(), self.proxy.clone())
     }
 
-    /// The client of one server. `what` is wanted from it, for messages.
+    /// When this run must be done.
+    #[must_use]
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// The client of one server; the same for all that is asked of it, so that its connection is too.
+    /// `what` is wanted from it, for messages.
     pub fn client(&self, endpoint: &Endpoint, what: &str) -> Result<Client> {
+        let made = self.clients.borrow().iter().find(|(of, _)| of == endpoint).cloned();
+        if let Some((_, client)) = made {
+            return Ok(client);
+        }
         let tls = || match self.tls.get() {
             Some(tls) => Ok(tls.clone()),
             None => {
@@ -103,7 +122,9 @@ impl Http {
                 Ok(self.tls.get_or_init(|| made).clone())
             }
         };
-        self.build(endpoint, tls, None, Advice::default())
+        let client = self.build(endpoint, tls, None, Advice::default())?;
+        self.clients.borrow_mut().push((endpoint.clone(), client.clone()));
+        Ok(client)
     }
 
     /// The client of a server that has settings of its own for how it is reached.

@@ -2,7 +2,8 @@
 //!
 //! ```toml
 //! [defaults]                      # for every run
-//! [identity.NAME]                 # who we are: type, key_file, iam_token_file
+//! [identity.NAME]                 # who we are: type, and what that type needs
+//! [installations.NAME]            # where another installation of Yandex Cloud is
 //! [profiles.NAME]                 # a named set of settings; `extends` names another profile
 //! [profiles.NAME.kubectl]         # settings of one consumer
 //! ```
@@ -18,7 +19,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
 use super::prune::{self, Gap, Pruned};
-use super::{Field, Form, Table};
+use super::{Field, Form, Table, installation};
 use crate::error::{Error, Result};
 use crate::private_file;
 
@@ -31,18 +32,23 @@ const SETTINGS: &[&str] = &[
     "background_refresh",
     "ca_file",
     "cache",
+    "cloud_id",
     "endpoint",
+    "folder_id",
+    "folder_name",
     "iam_endpoint",
     "iam_token_file",
+    "id_token_route",
     "identity",
+    "impersonate_service_account",
+    "installation",
     "key_file",
     "oauth_endpoint",
     "proxy",
     "service_account",
     "timeout",
+    "yc_path",
 ];
-
-const IDENTITY_KEYS: &[&str] = &["iam_token_file", "key_file", "type"];
 
 /// The text of a configuration file and where it is.
 pub(super) struct Text {
@@ -106,7 +112,11 @@ impl<'a> File<'a> {
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
         let file = Self { source, root: root.into_inner(), consumers };
-        file.check_keys(&file.root, &["defaults", "identity", "profiles"], "the file")?;
+        file.check_keys(
+            &file.root,
+            &["defaults", "identity", "installations", "profiles"],
+            "the file",
+        )?;
         Ok(file)
     }
 
@@ -158,22 +168,39 @@ impl<'a> File<'a> {
         Ok(layers)
     }
 
-    /// The table of a named identity.
+    /// The table of a named identity. Its keys are checked by whoever knows its type.
     pub(super) fn identity(&'a self, name: &str) -> Result<Option<Layer<'a>>> {
-        let Some(identities) = self.root.get("identity") else {
-            return Ok(None);
-        };
-        let Some(value) = self.table(identities, "identity")?.get(name) else {
-            return Ok(None);
-        };
-        let table = self.table(value, "an identity")?;
-        self.check_keys(table, IDENTITY_KEYS, "an identity")?;
-        Ok(Some(Layer { file: self, table, profile: None }))
+        self.named("identity", name, "an identity")
     }
 
     /// The names of all identities.
     pub(super) fn identities(&self) -> Vec<&str> {
         self.names("identity")
+    }
+
+    /// The table of a named installation.
+    pub(super) fn installation(&'a self, name: &str) -> Result<Option<Layer<'a>>> {
+        let what = "an installation";
+        let layer = self.named("installations", name, what)?;
+        if let Some(layer) = &layer {
+            self.check_keys(layer.table, installation::KEYS, what)?;
+        }
+        Ok(layer)
+    }
+
+    /// The names of all installations.
+    pub(super) fn installations(&self) -> Vec<&str> {
+        self.names("installations")
+    }
+
+    fn named(&'a self, tables: &str, name: &str, what: &str) -> Result<Option<Layer<'a>>> {
+        let Some(found) = self.root.get(tables) else {
+            return Ok(None);
+        };
+        let Some(value) = self.table(found, tables)?.get(name) else {
+            return Ok(None);
+        };
+        Ok(Some(Layer { file: self, table: self.table(value, what)?, profile: None }))
     }
 
     fn profile(
@@ -261,7 +288,7 @@ impl<'a> Layer<'a> {
         Layer { table, ..*self }.value(field.key, field.form)
     }
 
-    fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
+    pub(super) fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
@@ -283,6 +310,11 @@ impl<'a> Layer<'a> {
             },
             None => Origin::Defaults { path: source.path.clone(), line: source.line(span.start) },
         }
+    }
+
+    /// Whether this table of an identity has no keys but these.
+    pub(super) fn check_identity(&self, keys: &[&str]) -> Result<()> {
+        self.file.check_keys(self.table, keys, "an identity of this type")
     }
 
     /// Whether this is the table of the profile `name`.

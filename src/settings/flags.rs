@@ -16,13 +16,22 @@ pub struct Flags {
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Service account whose ID token is wanted [default: the identity's own]
-    #[arg(long, global = true, value_name = "ID")]
+    /// Service account whose ID token is wanted, or its name in a folder [default: the identity's own]
+    #[arg(long, global = true, value_name = "ID|NAME")]
     pub service_account: Option<String>,
+    /// Folder that the name of a service account is looked up in
+    #[arg(long, global = true, value_name = "ID")]
+    pub folder_id: Option<String>,
+    /// The same, by its name in the cloud of `--cloud-id`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub folder_name: Option<String>,
+    /// Cloud that the name of a folder is looked up in
+    #[arg(long, global = true, value_name = "ID")]
+    pub cloud_id: Option<String>,
     /// Audience (`aud`) of the ID token
     #[arg(long, global = true, value_name = "AUD")]
     pub audience: Option<String>,
-    /// Who we are towards Yandex Cloud: authorized-key, iam-token, metadata, or a name from the configuration file
+    /// Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file
     #[arg(long, global = true, value_name = "IDENTITY")]
     pub identity: Option<String>,
     /// Authorized key of a service account, as `yc iam key create` writes it
@@ -31,6 +40,15 @@ pub struct Flags {
     /// File of an IAM token to act with
     #[arg(long, global = true, value_name = "FILE")]
     pub iam_token_file: Option<String>,
+    /// Service account that the identity acts as
+    #[arg(long, global = true, value_name = "ID")]
+    pub impersonate_service_account: Option<String>,
+    /// How ID tokens are obtained: exchange, or yc-cli for the vendor's own command [default: exchange]
+    #[arg(long, global = true, value_name = "ROUTE")]
+    pub id_token_route: Option<String>,
+    /// The `yc` program [default: yc]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub yc_path: Option<String>,
     /// Get a new credential, whatever is cached
     #[arg(long, global = true)]
     pub force_refresh: bool,
@@ -49,6 +67,9 @@ pub struct Flags {
     /// Proxy for Yandex Cloud [default: HTTPS_PROXY and its kin]
     #[arg(long, global = true, value_name = "URL")]
     pub proxy: Option<String>,
+    /// Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub installation: Option<String>,
     /// API endpoint of another installation, asked for the address of IAM
     #[arg(long, global = true, value_name = "URL")]
     pub endpoint: Option<String>,

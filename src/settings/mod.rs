@@ -4,6 +4,8 @@ mod file;
 mod flags;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod identity;
+mod installation;
 mod locations;
 mod origin;
 mod prune;
@@ -20,12 +22,14 @@ use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
 use file::{File, Text};
 pub use flags::Flags;
+pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting};
+pub use installation::Installation;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
 use resolve::{Resolver, flag, variable};
 pub use table::{Field, Form, Table};
 pub use value::{is_on, parse_duration, parse_switch, unfit};
-use value::{is_set, parse_cache, parse_proxy, parse_timeout, parsed};
+use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed};
 
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -35,12 +39,26 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Settings {
     /// The profile.
     pub profile: Option<Setting<String>>,
-    /// The service account's ID.
+    /// The service account's ID, or its name in a folder.
     pub service_account: Option<Setting<String>>,
+    /// The folder that names of service accounts are looked up in.
+    pub folder_id: Option<Setting<String>>,
+    /// The same, by its name in a cloud.
+    pub folder_name: Option<Setting<String>>,
+    /// The cloud that names of folders are looked up in.
+    pub cloud_id: Option<Setting<String>>,
     /// The audience.
     pub audience: Option<Setting<String>>,
     /// Who we are towards Yandex Cloud.
     pub identity: Option<Setting<IdentitySetting>>,
+    /// The ID of the service account that the identity acts as.
+    pub impersonate: Option<Setting<String>>,
+    /// How ID tokens are obtained, if that is said.
+    pub id_token_route: Option<Setting<IdTokenRoute>>,
+    /// The `yc` program.
+    pub yc_path: Option<Setting<PathBuf>>,
+    /// The installation of Yandex Cloud.
+    pub installation: Installation,
     /// Whether to get a new credential whatever is cached.
     pub force_refresh: bool,
     /// Whether a credential past its soft point is refreshed in the background.
@@ -65,23 +83,13 @@ pub struct Settings {
     pub fingerprint: Digest,
 }
 
-/// An identity as the settings name it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum IdentitySetting {
-    /// An authorized key in a file.
-    AuthorizedKey {
-        /// The file.
-        file: PathBuf,
-    },
-    /// An IAM token in a file.
-    IamTokenFile {
-        /// The file.
-        file: PathBuf,
-    },
-    /// An IAM token in the environment.
-    IamToken,
-    /// The service account of this machine.
-    Metadata,
+/// How an ID token is obtained.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IdTokenRoute {
+    /// By the exchange at the OAuth server.
+    Exchange,
+    /// By the vendor's own command.
+    YcCli,
 }
 
 /// Where credentials rest.
@@ -143,6 +151,13 @@ impl Settings {
         let timeout =
             resolver.text("timeout", flags.timeout.as_ref(), "--timeout", env::TIMEOUT)?;
         let proxy = resolver.text("proxy", flags.proxy.as_ref(), "--proxy", env::PROXY)?;
+        let route = resolver.text(
+            "id_token_route",
+            flags.id_token_route.as_ref(),
+            "--id-token-route",
+            env::ID_TOKEN_ROUTE,
+        )?;
+        let installation = resolver.installation(flags)?;
         let mut settings = Self {
             service_account: resolver.text(
                 "service_account",
@@ -156,7 +171,28 @@ impl Settings {
                 "--audience",
                 env::AUDIENCE,
             )?,
+            folder_id: resolver
+                .text("folder_id", flags.folder_id.as_ref(), "--folder-id", env::FOLDER_ID)?
+                .or_else(|| variable(env, env::YC_FOLDER_ID)),
+            folder_name: resolver.text(
+                "folder_name",
+                flags.folder_name.as_ref(),
+                "--folder-name",
+                env::FOLDER_NAME,
+            )?,
+            cloud_id: resolver
+                .text("cloud_id", flags.cloud_id.as_ref(), "--cloud-id", env::CLOUD_ID)?
+                .or_else(|| variable(env, env::YC_CLOUD_ID)),
             identity: resolver.identity(flags)?,
+            impersonate: resolver.text(
+                "impersonate_service_account",
+                flags.impersonate_service_account.as_ref(),
+                "--impersonate-service-account",
+                env::IMPERSONATE_SERVICE_ACCOUNT,
+            )?,
+            id_token_route: route.map(parse_route).transpose()?,
+            yc_path: resolver.path("yc_path", flags.yc_path.as_ref(), "--yc-path", env::YC_PATH)?,
+            installation,
             force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
             background_refresh: parsed(
                 background_refresh,
@@ -240,11 +276,20 @@ impl Settings {
         }
         let mut key = Key::of("settings");
         key = add(key, "identity", self.identity.as_ref(), |identity| format!("{identity:?}"));
+        key = add(key, "route", self.id_token_route.as_ref(), |route| format!("{route:?}"));
+        key = add(key, "yc_path", self.yc_path.as_ref(), |path| path.display().to_string());
+        if self.installation != Installation::built_in() {
+            key = key.with("installation", &format!("{:?}", self.installation));
+        }
         key = add(key, "timeout", Some(&self.timeout), |timeout| format!("{timeout:?}"));
         key = add(key, "ca_file", self.ca_file.as_ref(), |file| file.display().to_string());
         key = add(key, "proxy", self.proxy.as_ref(), |proxy| proxy.expose().to_owned());
         for (name, setting) in [
             ("service_account", &self.service_account),
+            ("folder_id", &self.folder_id),
+            ("folder_name", &self.folder_name),
+            ("cloud_id", &self.cloud_id),
+            ("impersonate_service_account", &self.impersonate),
             ("audience", &self.audience),
             ("endpoint", &self.endpoint),
             ("iam_endpoint", &self.iam_endpoint),

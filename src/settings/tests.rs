@@ -65,7 +65,7 @@ fn every_value_keeps_its_origin() {
 
 #[test]
 fn the_strongest_origin_says_who_we_are() {
-    let key = |file: &str| IdentitySetting::AuthorizedKey { file: file.into() };
+    let key = |file: &str| IdentitySetting::AuthorizedKey(Some(file.into()));
     let decided = |text: &str, variables: &[(&'static str, &str)], flags: &Flags| {
         load(text, variables, flags).unwrap().identity.map(|setting| setting.value)
     };
@@ -77,22 +77,131 @@ fn the_strongest_origin_says_who_we_are() {
     assert_eq!(decided(metadata, &[], &prod), Some(key("/home/me/prod.json")));
     assert_eq!(
         decided(metadata, &[("YC_ID_TOKEN_IAM_TOKEN_FILE", "t")], &prod),
-        Some(IdentitySetting::IamTokenFile { file: "t".into() })
+        Some(IdentitySetting::IamToken(Some("t".into())))
     );
     let flag = Flags { identity: Some("iam-token".into()), ..prod.clone() };
     assert_eq!(
         decided(metadata, &[("YC_ID_TOKEN_KEY_FILE", "k")], &flag),
-        Some(IdentitySetting::IamToken)
+        Some(IdentitySetting::IamToken(None))
     );
     let kind = "[defaults]\nidentity = \"authorized-key\"\nkey_file = \"/k.json\"\n";
     assert_eq!(decided(kind, &[], &none), Some(key("/k.json")));
     assert_eq!(decided("", &[], &none), None);
     for (text, variables) in [
-        ("[defaults]\nidentity = \"authorized-key\"\n", &[][..]),
+        ("[identity.a]\ntype = \"authorized-key\"\n[defaults]\nidentity = \"a\"\n", &[][..]),
         ("[defaults]\nkey_file = \"k\"\niam_token_file = \"t\"\n", &[]),
         ("", &[("YC_ID_TOKEN_IDENTITY", "metadata"), ("YC_ID_TOKEN_KEY_FILE", "k")]),
     ] {
         assert!(load(text, variables, &none).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
+    let federated = |token, account: Option<&str>| {
+        let service_account = account.map(str::to_owned);
+        IdentitySetting::Federated(FederatedSetting { token, service_account })
+    };
+    let file = |path: &str| ExternalTokenSetting::File(path.into());
+    let words = vec!["print".to_owned(), "it".to_owned()];
+    let table = [
+        (
+            "authorized-key:/k",
+            "key_file = \"/k\"",
+            IdentitySetting::AuthorizedKey(Some("/k".into())),
+        ),
+        ("keyring:robot", "key = \"robot\"", IdentitySetting::Keyring("robot".into())),
+        ("iam-token", "", IdentitySetting::IamToken(None)),
+        ("iam-token:/t", "iam_token_file = \"/t\"", IdentitySetting::IamToken(Some("/t".into()))),
+        ("oauth-token", "", IdentitySetting::OauthToken(None)),
+        (
+            "oauth-token:/o",
+            "oauth_token_file = \"/o\"",
+            IdentitySetting::OauthToken(Some("/o".into())),
+        ),
+        ("metadata", "", IdentitySetting::Metadata),
+        ("yc-profile", "", IdentitySetting::YcProfile(None)),
+        ("yc-profile:p", "yc_profile = \"p\"", IdentitySetting::YcProfile(Some("p".into()))),
+        ("yc-cli", "", IdentitySetting::YcCli(None)),
+        ("yc-cli:p", "yc_profile = \"p\"", IdentitySetting::YcCli(Some("p".into()))),
+        ("token-file:/j", "token_file = \"/j\"", federated(file("/j"), None)),
+        ("kubernetes", "", federated(file("/var/run/secrets/yandex.cloud/token"), None)),
+        ("kubernetes:/j", "token_file = \"/j\"", federated(file("/j"), None)),
+        ("github-actions", "", federated(ExternalTokenSetting::GithubActions(None), None)),
+        (
+            "github-actions:https://aud",
+            "token_audience = \"https://aud\"",
+            federated(ExternalTokenSetting::GithubActions(Some("https://aud".into())), None),
+        ),
+        (
+            "",
+            "token_command = [\"print\", \"it\"]\nservice_account = \"aje1\"",
+            federated(ExternalTokenSetting::Command(words), Some("aje1")),
+        ),
+    ];
+    for (word, keys, expected) in table {
+        let kind = if word.is_empty() { "token-command" } else { word.split(':').next().unwrap() };
+        if !word.is_empty() {
+            let flags = Flags { identity: Some(word.into()), ..Flags::default() };
+            let said = load("", &[], &flags).unwrap().identity.unwrap();
+            assert_eq!(said.value, expected, "{word}");
+        }
+        let text =
+            format!("[identity.me]\ntype = \"{kind}\"\n{keys}\n[defaults]\nidentity = \"me\"\n");
+        let said = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
+        assert_eq!(said.value, expected, "{text}");
+    }
+}
+
+#[test]
+fn what_an_identity_lacks_or_cannot_have_is_told() {
+    for (word, told) in [
+        ("keyring", "does not say the name of an imported key"),
+        ("token-file:", "does not say the file of the external token"),
+        ("token-command", "does not say the command that prints the token"),
+        ("metadata:x", "has nothing behind a colon"),
+        ("keychain:x", "there is no identity `keychain:x`"),
+    ] {
+        let flags = Flags { identity: Some(word.into()), ..Flags::default() };
+        let error = load("", &[], &flags).unwrap_err().to_string();
+        assert!(error.contains(told), "{word}: {error}");
+    }
+    let text =
+        "[identity.me]\ntype = \"metadata\"\nkey_file = \"k\"\n[defaults]\nidentity = \"me\"\n";
+    let error = load(text, &[], &Flags::default()).unwrap_err();
+    assert!(error.to_string().ends_with(":3: unknown key `key_file`"), "{error}");
+    assert_eq!(error.hint().unwrap(), "an identity of this type can have `type`");
+    let relative = "[defaults]\nidentity = \"token-file:jwt\"\n";
+    let found = load(relative, &[], &Flags::default()).unwrap().identity.unwrap().value;
+    let IdentitySetting::Federated(FederatedSetting {
+        token: ExternalTokenSetting::File(path),
+        ..
+    }) = found
+    else {
+        panic!("{found:?}")
+    };
+    assert!(path.is_absolute(), "it starts where the file is: {}", path.display());
+}
+
+#[test]
+fn an_installation_is_named_and_whole() {
+    let named = |text: &str, name: &str| {
+        let flags = Flags { installation: Some(name.into()), ..Flags::default() };
+        load(text, &[], &flags).map(|settings| settings.installation)
+    };
+    assert_eq!(named("", "ru").unwrap(), Installation::built_in());
+    let text = "[installations.kz]\nendpoint = \"api.yandexcloud.kz\"\noauth_endpoint = \"https://auth.kz.example\"\n";
+    let found = named(text, "kz").unwrap();
+    assert_eq!(found.endpoint.as_deref(), Some("api.yandexcloud.kz"));
+    assert_eq!(found.iam_endpoint, None, "found by the API endpoint");
+    for (text, name, told) in [
+        (text, "kx", "there is no installation `kx`"),
+        ("[installations.kz]\noauth_endpoint = \"https://a\"\n", "kz", "`endpoint` is missing"),
+        ("[installations.kz]\nendpoint = \"a\"\n", "kz", "`oauth_endpoint` is missing"),
+        ("[installations.kz]\nendpiont = \"a\"\n", "kz", "unknown key `endpiont`"),
+    ] {
+        let error = named(text, name).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
     }
 }
 
@@ -141,6 +250,10 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
         ("YC_ID_TOKEN_AUDIENCE", "a"),
         ("YC_ID_TOKEN_SERVICE_ACCOUNT", "a"),
         ("YC_ID_TOKEN_OAUTH_ENDPOINT", "https://o"),
+        ("YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT", "a"),
+        ("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli"),
+        ("YC_ID_TOKEN_YC_PATH", "/yc"),
+        ("YC_FOLDER_ID", "b1g"),
     ] {
         assert_ne!(base, fingerprint("", &[variables]), "{variables:?}");
     }

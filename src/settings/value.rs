@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CacheSetting, Origin, Setting, Settings, Table};
+use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
@@ -78,6 +78,21 @@ pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
         "none" => Some(CacheSetting::None),
         _ => None,
     }
+}
+
+/// A route that does not exist is an error of its own, as a slip of it would choose another.
+pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRoute>> {
+    let value = match setting.value.as_str() {
+        "exchange" => IdTokenRoute::Exchange,
+        "yc-cli" => IdTokenRoute::YcCli,
+        other => {
+            let problem = format!(
+                "there is no route `{other}` to an ID token: it must be `exchange` or `yc-cli`"
+            );
+            return Err(unfit(setting.origin, &problem));
+        }
+    };
+    Ok(Setting { value, origin: setting.origin })
 }
 
 /// A run's time budget: more than an hour is a slip of the pen.

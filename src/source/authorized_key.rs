@@ -22,9 +22,6 @@ const WHAT: &str = "the authorized key file";
 /// A 4096-bit key file has less than 6 kB.
 const LIMIT: u64 = 64 * 1024;
 
-/// The `aud` that the vendor's documentation gives for an assertion.
-const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
-
 /// The longest life of an assertion that the vendor accepts.
 const ASSERTION_LIFE: Duration = Duration::from_secs(3600);
 
@@ -114,7 +111,7 @@ impl AuthorizedKey {
 
     /// The assertion that this key is exchanged for an IAM token with: a JWT signed with PS256, as
     /// in the vendor's "Getting an IAM token for a service account".
-    pub fn assertion(&self, now: Timestamp) -> Result<Secret> {
+    pub fn assertion(&self, now: Timestamp, audience: &str) -> Result<Secret> {
         let wrong = |problem: String| {
             Error::IdentityFile {
             what: WHAT,
@@ -129,7 +126,7 @@ impl AuthorizedKey {
         let issued_at = now.minus(BACKDATED);
         let claims = json!({
             "iss": self.service_account_id,
-            "aud": ASSERTION_AUDIENCE,
+            "aud": audience,
             "iat": issued_at.unix_seconds(),
             "exp": issued_at.plus(ASSERTION_LIFE).unix_seconds(),
         });

@@ -1,34 +1,41 @@
-//! Where Yandex Cloud is: the addresses of its API, of IAM and of the OAuth server.
+//! Where Yandex Cloud is: the addresses of IAM, of the OAuth server and of the resource manager.
 
 use serde::Deserialize;
 
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::http::{Endpoint, Http, Request};
-
-/// The API of the Russian installation.
-pub const DEFAULT_API: &str = "https://api.cloud.yandex.net";
-/// IAM of the Russian installation.
-pub const DEFAULT_IAM: &str = "https://iam.api.cloud.yandex.net";
-/// The OAuth server of the Russian installation.
-pub const DEFAULT_OAUTH: &str = "https://auth.yandex.cloud";
+use crate::settings::Installation;
 
 /// The addresses of one installation.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     /// IAM.
-    pub iam: IamEndpoint,
+    pub iam: ServiceEndpoint,
     /// The OAuth server, which exchanges tokens.
     pub oauth: Endpoint,
+    /// The resource manager, which knows folders by name, if it is known where it is.
+    pub resource_manager: Option<ServiceEndpoint>,
 }
 
-/// IAM's address: known, or to be asked for.
+/// A service's address: known, or to be asked for.
 #[derive(Clone, Debug)]
-pub enum IamEndpoint {
-    /// Given, or the default.
+pub enum ServiceEndpoint {
+    /// Given, or the installation's.
     Known(Endpoint),
-    /// To be found in the list that this API endpoint publishes.
-    PublishedBy(Endpoint),
+    /// To be found in the list that this API endpoint publishes, under this name.
+    PublishedBy(Endpoint, &'static str),
+}
+
+/// Addresses that stand in the place of an installation's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// The API endpoint.
+    pub api: Option<&'a str>,
+    /// IAM.
+    pub iam: Option<&'a str>,
+    /// The OAuth server.
+    pub oauth: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -43,73 +50,93 @@ struct Listed {
 }
 
 impl Endpoints {
-    /// The addresses that were given, completed by the defaults.
+    /// The addresses that were given, completed by the installation's.
     ///
     /// Security: an IAM token of one installation must not be sent to the OAuth server of another,
-    /// and the published list does not name that server. So whoever leaves the default IAM says
+    /// and the published list does not name that server. So whoever leaves the installation's IAM says
     /// which OAuth server goes with it.
-    pub fn new(api: Option<&str>, iam: Option<&str>, oauth: Option<&str>) -> Result<Self> {
-        let elsewhere = api.or(iam);
-        let iam = match (iam, api) {
-            (Some(iam), _) => IamEndpoint::Known(Endpoint::parse("IAM endpoint", iam)?),
-            (None, Some(api)) => IamEndpoint::PublishedBy(Endpoint::parse("API endpoint", api)?),
-            (None, None) => IamEndpoint::Known(Endpoint::parse("IAM endpoint", DEFAULT_IAM)?),
+    pub fn new(installation: &Installation, given: Given<'_>) -> Result<Self> {
+        let own_api = installation.endpoint.as_deref().map(api).transpose()?;
+        let own_iam = installation.iam_endpoint.as_deref().map(iam).transpose()?;
+        let given_api = given.api.map(api).transpose()?;
+        let given_iam = given.iam.map(iam).transpose()?;
+        let is_own = given_iam.as_ref().is_none_or(|given| own_iam.as_ref() == Some(given))
+            && given_api.as_ref().is_none_or(|given| own_api.as_ref() == Some(given));
+        let published = |api: &Option<Endpoint>, service| {
+            api.clone().map(|api| ServiceEndpoint::PublishedBy(api, service))
         };
-        let is_default = match &iam {
-            IamEndpoint::Known(endpoint) => {
-                *endpoint == Endpoint::parse("IAM endpoint", DEFAULT_IAM)?
-            }
-            IamEndpoint::PublishedBy(endpoint) => {
-                *endpoint == Endpoint::parse("API endpoint", DEFAULT_API)?
-            }
-        };
-        let oauth = match oauth {
-            Some(oauth) => Endpoint::parse("OAuth endpoint", oauth)?,
-            None if is_default => Endpoint::parse("OAuth endpoint", DEFAULT_OAUTH)?,
-            None => {
+        let oauth = match (given.oauth, &installation.oauth_endpoint) {
+            (Some(oauth), _) => Endpoint::parse("OAuth endpoint", oauth)?,
+            (None, Some(oauth)) if is_own => Endpoint::parse("OAuth endpoint", oauth)?,
+            _ => {
+                let elsewhere = given.api.or(given.iam).unwrap_or_default();
                 return Err(Error::Missing {
-                    problem: format!("the OAuth endpoint that belongs to {} is not set", elsewhere.unwrap_or_default()),
+                    problem: format!("the OAuth endpoint that belongs to {elsewhere} is not set"),
                     hint: "give `--oauth-endpoint`; it is not published, and a token must not go to another installation's".into(),
                 });
             }
         };
-        Ok(Self { iam, oauth })
+        let own_manager = installation.resource_manager_endpoint.as_deref();
+        let own_manager = own_manager
+            .map(|manager| Endpoint::parse("resource manager endpoint", manager))
+            .transpose()?
+            .map(ServiceEndpoint::Known)
+            .or_else(|| published(&own_api, "resource-manager"))
+            .filter(|_| is_own);
+        let resource_manager = published(&given_api, "resource-manager").or(own_manager);
+        let iam = given_iam
+            .map(ServiceEndpoint::Known)
+            .or_else(|| published(&given_api, "iam"))
+            .or_else(|| own_iam.map(ServiceEndpoint::Known))
+            .or_else(|| published(&own_api, "iam"))
+            .ok_or_else(|| Error::Missing {
+                problem: "it is not said where IAM is".into(),
+                hint: "give `--endpoint` or `--iam-endpoint`".into(),
+            })?;
+        Ok(Self { iam, oauth, resource_manager })
     }
 }
 
-impl IamEndpoint {
+fn api(text: &str) -> Result<Endpoint> {
+    Endpoint::parse("API endpoint", text)
+}
+
+fn iam(text: &str) -> Result<Endpoint> {
+    Endpoint::parse("IAM endpoint", text)
+}
+
+impl ServiceEndpoint {
     /// The part that it plays in cache keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Known(endpoint) | Self::PublishedBy(endpoint) => endpoint.as_str(),
+            Self::Known(endpoint) | Self::PublishedBy(endpoint, _) => endpoint.as_str(),
         }
     }
 
     /// The address, asked for if need be (`GET /endpoints`, vendor's "API endpoints").
     pub(super) async fn resolve(&self, http: &Http) -> Result<Endpoint> {
-        let api = match self {
+        let (api, service) = match self {
             Self::Known(endpoint) => return Ok(endpoint.clone()),
-            Self::PublishedBy(api) => api,
+            Self::PublishedBy(api, service) => (api, *service),
         };
-        let what = "the address of IAM";
-        let reply = http.client(api, what)?.send(&Request::get(what, "/endpoints")).await?;
+        let what = format!("the address of the service `{service}`");
+        let reply = http.client(api, &what)?.send(&Request::get(&what, "/endpoints")).await?;
+        let hint = "check `--endpoint`, or give `--iam-endpoint`";
         if reply.status != 200 {
-            let refusal = refusal::Refusal::read(what, &reply)?;
-            return Err(refusal
-                .into_error(what.into(), "check `--endpoint`, or give `--iam-endpoint`".into()));
+            return Err(refusal::Refusal::read(&what, &reply)?.into_error(what, hint.into()));
         }
         let list: List =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, &reply))?;
-        let Some(listed) = list.endpoints.into_iter().find(|listed| listed.id == "iam") else {
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let Some(listed) = list.endpoints.into_iter().find(|listed| listed.id == service) else {
             return Err(Error::Missing {
-                problem: format!("{} publishes no address of IAM", api.host()),
-                hint: "check `--endpoint`, or give `--iam-endpoint`".into(),
+                problem: format!("{} does not publish {what}", api.host()),
+                hint: hint.into(),
             });
         };
         // An emulator on this machine lists addresses that speak what it speaks.
         let scheme = api.as_str().split("://").next().unwrap_or("https");
-        Endpoint::parse("published IAM endpoint", &format!("{scheme}://{}", listed.address))
+        Endpoint::parse("published endpoint", &format!("{scheme}://{}", listed.address))
     }
 }
 
@@ -119,15 +146,34 @@ mod tests {
 
     #[test]
     fn a_token_never_goes_to_another_installation() {
-        assert!(Endpoints::new(None, None, None).is_ok());
-        assert!(Endpoints::new(Some("api.cloud.yandex.net:443"), None, None).is_ok());
-        assert!(Endpoints::new(None, Some("https://iam.api.cloud.yandex.net/"), None).is_ok());
+        let russia = Installation::built_in();
+        let new = |api, iam, oauth| Endpoints::new(&russia, Given { api, iam, oauth });
+        assert!(new(None, None, None).is_ok());
+        assert!(new(Some("api.cloud.yandex.net:443"), None, None).is_ok());
+        assert!(new(None, Some("https://iam.api.cloud.yandex.net/"), None).is_ok());
         for (api, iam) in
             [(Some("api.yandexcloud.kz:443"), None), (None, Some("https://iam.api.yandexcloud.kz"))]
         {
-            let error = Endpoints::new(api, iam, None).unwrap_err();
+            let error = new(api, iam, None).unwrap_err();
             assert!(error.to_string().contains("OAuth endpoint"), "{error}");
-            assert!(Endpoints::new(api, iam, Some("https://auth.yandexcloud.kz")).is_ok());
+            let there = new(api, iam, Some("https://auth.yandexcloud.kz")).unwrap();
+            let manager = there.resource_manager.map(|manager| manager.as_str().to_owned());
+            assert_eq!(manager.as_deref(), api.map(|_| "https://api.yandexcloud.kz"));
         }
+    }
+
+    #[test]
+    fn an_installation_of_ones_own_is_whole() {
+        let known = |address: &str| Some(address.to_owned());
+        let private = Installation {
+            endpoint: known("api.cloud.example"),
+            oauth_endpoint: known("https://auth.cloud.example"),
+            ..Installation::default()
+        };
+        let there = Endpoints::new(&private, Given::default()).unwrap();
+        assert!(matches!(&there.iam, ServiceEndpoint::PublishedBy(_, "iam")));
+        assert_eq!(there.oauth.as_str(), "https://auth.cloud.example");
+        let elsewhere = Given { iam: Some("https://iam.api.cloud.yandex.net"), ..Given::default() };
+        assert!(Endpoints::new(&private, elsewhere).is_err());
     }
 }

@@ -9,6 +9,8 @@ use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Error, Result};
 use crate::secret_file;
 
+use super::oauth_token::is_oauth_token;
+
 const WHAT: &str = "the IAM token file";
 
 /// The vendor's limit for an IAM token is 4096 bytes.
@@ -62,12 +64,6 @@ impl GivenToken {
         let lifetime = Lifetime::new(now, now.at.plus(ASSUMED_LIFE), Offset::default());
         Credential { secret: self.token.clone(), lifetime }
     }
-}
-
-/// OAuth tokens begin with `y0_` to `y3_` (vendor's documentation of OAuth tokens).
-#[must_use]
-pub fn is_oauth_token(text: &str) -> bool {
-    matches!(text.as_bytes(), [b'y', b'0'..=b'3', b'_', ..])
 }
 
 #[cfg(test)]

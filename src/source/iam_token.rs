@@ -1,21 +1,21 @@
 //! The IAM token (`t1.…`, up to 12 h): what proves an identity to Yandex Cloud.
 //!
-//! From an authorized key: a PS256 assertion, posted to `/iam/v1/tokens`
-//! (`yandex.cloud.iam.v1.IamTokenService.Create`).
+//! From an authorized key, a PS256 assertion, or an OAuth token, posted to `/iam/v1/tokens`
+//! (`yandex.cloud.iam.v1.IamTokenService.Create`); the other identities have ways of their own.
 
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::refusal::{self, Refusal};
-use super::{AuthorizedKey, Identity, Source};
+use super::{AuthorizedKey, Identity, OauthToken, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::Key;
-use crate::clock::Timestamp;
-use crate::credential::{Credential, IamToken, Secret};
+use crate::clock::{Offset, Timestamp};
+use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Client, Reply, Request};
 
@@ -24,6 +24,12 @@ pub(super) const LEAST_LIFE: Duration = Duration::from_secs(60);
 
 /// "No more than 12 hours", says the vendor. A later expiry would be a mistake somewhere.
 const LONGEST_LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// The `aud` that the vendor's documentation gives for an assertion.
+const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
+
+/// yc does not say how long its token lives, and keeps it itself.
+const KEPT_OF_YC: Duration = Duration::from_secs(60);
 
 /// The wish for the IAM token of an identity.
 #[derive(Clone, Copy, Debug)]
@@ -55,19 +61,31 @@ impl Obtain for IamTokenWish<'_> {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IamToken>> {
+        let http = &self.0.http;
         match &self.0.identity {
-            Identity::AuthorizedKey(key) => self.exchange(key, broker).await,
+            Identity::AuthorizedKey(key) => self.exchange_key(key, broker).await,
             Identity::GivenToken(given) => Ok(given.credential(broker.clock().now())),
-            Identity::Metadata(metadata) => metadata.fetch(&self.0.http).await,
+            Identity::OauthToken(token) => self.exchange_oauth_token(token).await,
+            Identity::Metadata(metadata) => metadata.fetch(http).await,
+            Identity::Federated(workload) => workload.fetch(self.0, broker).await,
+            Identity::YcCli { yc, .. } => {
+                let token = yc.iam_token(&self.what(), http.deadline()).await?;
+                let now = broker.clock().now();
+                let lifetime = Lifetime::new(now, now.at.plus(KEPT_OF_YC), Offset::default());
+                Ok(Credential { secret: IamToken(token), lifetime })
+            }
         }
     }
 }
 
 impl IamTokenWish<'_> {
-    async fn exchange(&self, key: &AuthorizedKey, broker: &Broker) -> Result<Credential<IamToken>> {
+    async fn exchange_key(
+        &self,
+        key: &AuthorizedKey,
+        broker: &Broker,
+    ) -> Result<Credential<IamToken>> {
         let what = self.what();
-        let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
-        let client = self.0.http.client(&endpoint, &what)?;
+        let client = self.client(&what).await?;
         let now = broker.clock().now().at;
         let mut reply = self.present(key, now, &client).await?;
         if let Some(offset) = reply.clock_offset.filter(|offset| offset.is_wrong_clock())
@@ -81,31 +99,61 @@ impl IamTokenWish<'_> {
             let hint = hint(&refusal, key);
             return Err(refusal.into_error(what, hint));
         }
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
-        let server_now = reply.server_now();
-        let expires_at = Timestamp::parse_rfc3339(&answer.expires_at)
-            .filter(|expires_at| *expires_at > server_now)
-            .ok_or_else(|| Error::WrongToken {
-                what: what.clone(),
-                code: Code::SourceToken,
-                problem: format!(
-                    "the server says that it expires at `{}`, which is not ahead",
-                    answer.expires_at.escape_debug()
-                ),
-                hint: "check this machine's date, and the endpoint".into(),
-            })?;
-        let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
-        Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
+        accept(&what, &reply)
+    }
+
+    async fn exchange_oauth_token(&self, token: &OauthToken) -> Result<Credential<IamToken>> {
+        let what = self.what();
+        let client = self.client(&what).await?;
+        let body = json!({ "yandexPassportOauthToken": token.secret().expose() });
+        let reply = post(&client, &what, &body).await?;
+        if reply.status != 200 {
+            let refusal = Refusal::read(&what, &reply)?;
+            let hint = format!(
+                "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
+                token.origin
+            );
+            return Err(refusal.into_error(what, hint));
+        }
+        accept(&what, &reply)
+    }
+
+    async fn client(&self, what: &str) -> Result<Client> {
+        let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
+        self.0.http.client(&endpoint, what)
     }
 
     async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
-        let assertion = key.assertion(now)?;
+        let audience = self.0.assertion_audience.as_deref();
+        let assertion = key.assertion(now, audience.unwrap_or(ASSERTION_AUDIENCE))?;
         debug!("signed the assertion");
-        let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
-        let what = self.what();
-        client.send(&Request::post(&what, "/iam/v1/tokens", body)).await
+        post(client, &self.what(), &json!({ "jwt": assertion.expose() })).await
     }
+}
+
+async fn post(client: &Client, what: &str, body: &Value) -> Result<Reply> {
+    let body = Body::Json(Zeroizing::new(body.to_string()));
+    client.send(&Request::post(what, "/iam/v1/tokens", body)).await
+}
+
+/// The IAM token in an answer of IAM's, checked to be alive.
+pub(super) fn accept(what: &str, reply: &Reply) -> Result<Credential<IamToken>> {
+    let answer: Answer =
+        serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, reply))?;
+    let server_now = reply.server_now();
+    let expires_at = Timestamp::parse_rfc3339(&answer.expires_at)
+        .filter(|expires_at| *expires_at > server_now)
+        .ok_or_else(|| Error::WrongToken {
+            what: what.into(),
+            code: Code::SourceToken,
+            problem: format!(
+                "the server says that it expires at `{}`, which is not ahead",
+                answer.expires_at.escape_debug()
+            ),
+            hint: "check this machine's date, and the endpoint".into(),
+        })?;
+    let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
+    Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
 }
 
 fn hint(refusal: &Refusal, key: &AuthorizedKey) -> String {

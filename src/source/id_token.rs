@@ -1,7 +1,7 @@
 //! The ID token: RFC 8693 token exchange at `/oauth/token`.
 //!
-//! The vendor documents only the command `yc iam create-id-token`; the request below is what public
-//! code sends. Which field of the answer holds the token is not documented either, so both that are
+//! The vendor documents only the command `yc iam create-id-token`, which is the other route; the request
+//! below is what public code sends. Which field of the answer holds the token is not documented either, so both that are
 //! known are read. What is not negotiable is the token itself: it is accepted only if it is a JWT
 //! for the service account and audience that were asked for, and alive.
 
@@ -9,20 +9,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::iam_token::{IamTokenWish, LEAST_LIFE};
 use super::refusal::{self, Refusal};
-use super::{Identity, Source};
+use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::Key;
-use crate::clock::Offset;
+use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Client, Reply, Request};
 use crate::jwt::Claims;
+use crate::settings::IdTokenRoute;
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
-const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// How the vendor's servers call a service account's ID. Another installation may call it otherwise.
 const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
 
 /// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
@@ -49,8 +47,8 @@ impl Obtain for IdTokenWish<'_> {
     type Secret = IdToken;
 
     fn key(&self) -> Key {
-        let Source { identity, endpoints, .. } = self.source;
-        identity
+        let endpoints = &self.source.endpoints;
+        self.source
             .contribute(
                 Key::of("id-token")
                     .with("iam", endpoints.iam.as_str())
@@ -66,38 +64,52 @@ impl Obtain for IdTokenWish<'_> {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
-        let iam_wish = IamTokenWish(self.source);
-        let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
-        let actor = match broker.cached(&iam_wish, LEAST_LIFE) {
-            Some(actor) => actor,
-            None => {
-                if matches!(self.source.identity, Identity::AuthorizedKey(_)) {
-                    let client = client.clone();
-                    tokio::spawn(async move { client.connect_ahead().await });
-                }
-                broker.miss(&iam_wish, LEAST_LIFE, None).await?
+        match self.source.route() {
+            IdTokenRoute::Exchange => {
+                let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
+                let send = async |actor: &IamToken| self.exchange(&client, actor).await;
+                let (_, reply) = self.source.act(broker, &client, send).await?;
+                self.accept(reply)
             }
-        };
-        let reply = self.exchange(&client, &actor.secret).await?;
-        let reply = if reply.status == 401 && !broker.is_news(actor.lifetime.obtained_at) {
-            // The IAM token from the cache has been revoked, or its key has. A new one tells which.
-            let actor = broker.miss(&iam_wish, LEAST_LIFE, Some(&actor.secret)).await?;
-            self.exchange(&client, &actor.secret).await?
-        } else {
-            reply
-        };
-        self.accept(reply)
+            IdTokenRoute::YcCli => self.run_yc(broker).await,
+        }
     }
 }
 
 impl IdTokenWish<'_> {
+    /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
+    async fn run_yc(&self, broker: &Broker) -> Result<Credential<IdToken>> {
+        let (what, source) = (self.what(), self.source);
+        let actor = match (&source.identity, &source.impersonated) {
+            (Identity::YcCli { .. }, None) => None,
+            _ => Some(source.actor(broker).await?),
+        };
+        let Self { service_account, audience, .. } = self;
+        let deadline = source.http.deadline();
+        let token = source
+            .yc()
+            .id_token(&what, service_account, audience, actor.as_ref(), deadline)
+            .await?;
+        let lifetime = self.check(token.expose(), broker.clock().now(), None);
+        let lifetime = lifetime.map_err(|problem| Error::WrongToken {
+            what,
+            code: Code::SourceToken,
+            problem,
+            hint: "run `yc iam create-id-token` in a terminal, and see what it prints".into(),
+        })?;
+        Ok(Credential { secret: IdToken(token), lifetime })
+    }
+
     async fn exchange(&self, client: &Client, actor: &IamToken) -> Result<Reply> {
         let what = self.what();
         let fields = [
             ("grant_type", GRANT_TYPE),
             ("requested_token_type", ID_TOKEN_TYPE),
             ("subject_token", self.service_account),
-            ("subject_token_type", SUBJECT_ID_TYPE),
+            (
+                "subject_token_type",
+                self.source.subject_token_type.as_deref().unwrap_or(SUBJECT_ID_TYPE),
+            ),
             ("actor_token", actor.0.expose()),
             ("actor_token_type", ACCESS_TOKEN_TYPE),
             // The vendor's CLI says what an absent audience means, but not who fills it in.
@@ -106,7 +118,7 @@ impl IdTokenWish<'_> {
         client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
-    fn accept(&self, mut reply: Reply) -> Result<Credential<IdToken>> {
+    fn accept(&self, reply: Reply) -> Result<Credential<IdToken>> {
         let what = self.what();
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
@@ -119,7 +131,8 @@ impl IdTokenWish<'_> {
             .access_token
             .or(answer.id_token)
             .ok_or_else(|| refusal::foreign(&what, &reply))?;
-        let lifetime = self.check(token.expose(), &mut reply).map_err(|problem| Error::WrongToken {
+        let lifetime = self.check(token.expose(), reply.received, reply.clock_offset);
+        let lifetime = lifetime.map_err(|problem| Error::WrongToken {
             what,
             code: Code::SourceToken,
             problem,
@@ -128,10 +141,15 @@ impl IdTokenWish<'_> {
         Ok(Credential { secret: IdToken(token), lifetime })
     }
 
-    /// Whether this is the token that was asked for, and alive by the server's clock.
-    fn check(&self, token: &str, reply: &mut Reply) -> std::result::Result<Lifetime, String> {
+    /// Whether this is the token that was asked for, and alive by the server's clock, if that is known.
+    fn check(
+        &self,
+        token: &str,
+        received: Moment,
+        offset: Option<Offset>,
+    ) -> std::result::Result<Lifetime, String> {
         let claims = Claims::read(token)?;
-        date_by(&claims, reply);
+        let offset = offset.unwrap_or_else(|| dated_by(&claims, received.at));
         let Self { service_account, audience, .. } = self;
         match &claims.sub {
             Some(sub) if sub == service_account => {}
@@ -143,7 +161,7 @@ impl IdTokenWish<'_> {
         if !claims.aud.contains(audience) {
             return Err(format!("it is for audience {}, not `{audience}`", claims.aud));
         }
-        let server_now = reply.server_now();
+        let server_now = received.at.shifted(offset);
         let expires_at = claims.expires_at().ok_or("it has no expiration time")?;
         if expires_at <= server_now {
             return Err(format!("it has expired at {expires_at}, and it is {server_now}"));
@@ -157,13 +175,14 @@ impl IdTokenWish<'_> {
             }
             _ => {}
         }
-        Ok(reply.lifetime(expires_at))
+        Ok(Lifetime::new(received, expires_at, offset))
     }
 
     fn hint(&self, refusal: &Refusal) -> String {
         let account = self.service_account;
+        let source = self.source;
         match (refusal.status, refusal.code) {
-            (_, Code::SourceDenied) => match self.source.identity.service_account() {
+            (_, Code::SourceDenied) => match source.service_account() {
                 Some(own) if own == account => format!(
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to itself; then see the folder's access policies"
                 ),
@@ -172,42 +191,44 @@ impl IdTokenWish<'_> {
                 ),
                 None => format!(
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {}",
-                    self.source.identity.describe()
+                    source.identity.describe()
                 ),
             },
-            (_, Code::SourceAuth) => match &self.source.identity {
+            (_, Code::SourceAuth) => match &source.identity {
                 Identity::GivenToken(given) => format!(
                     "the IAM token of {} has expired or is revoked; set a new one",
                     given.origin
                 ),
-                identity => format!(
-                    "{} is no longer accepted; check that it is active",
-                    identity.describe()
-                ),
+                _ => {
+                    format!("{} is no longer accepted; check that it is active", source.describe())
+                }
             },
-            (_, Code::SourceNotFound) => {
-                format!("check `--service-account`: `{account}` is not known there, or not yet")
-            }
-            _ => "check the service account's ID and the OAuth endpoint".into(),
+            (_, Code::SourceNotFound) => format!(
+                "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`"
+            ),
+            _ => "check the service account's ID and the OAuth endpoint; if they are right, let the vendor's own command do it, with `--id-token-route yc-cli`".into(),
         }
     }
 }
 
-/// Tells an answer without a `Date` by what it brings: a token that was issued just now is issued
-/// neither in the future nor long enough ago to have expired. If it seems so, the local clock is
-/// wrong. Short of that, an issuer may well date its tokens back a little.
-fn date_by(claims: &Claims, reply: &mut Reply) {
-    let (Some(issued_at), None) = (claims.issued_at(), reply.clock_offset) else { return };
-    let here = reply.received.at;
-    if issued_at > here || claims.expires_at().is_some_and(|expires_at| expires_at <= here) {
-        reply.clock_offset = Some(Offset::measured(issued_at, here));
+/// How far the server's clock is ahead, by what it brings where it does not tell the time: a token that
+/// was issued just now is issued neither in the future nor long enough ago to have expired. If it seems so,
+/// the local clock is wrong. Short of that, an issuer may well date its tokens back a little.
+fn dated_by(claims: &Claims, here: Timestamp) -> Offset {
+    match claims.issued_at() {
+        Some(issued_at)
+            if issued_at > here
+                || claims.expires_at().is_some_and(|expires_at| expires_at <= here) =>
+        {
+            Offset::measured(issued_at, here)
+        }
+        _ => Offset::default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::jwt::Audience;
 
     #[test]
@@ -221,9 +242,8 @@ mod tests {
                 exp: Some(13_600.0),
                 iat: Some(10_000.0),
             };
-            let mut reply = Reply { received: seconds(local).into(), ..Reply::made_up(200, "") };
-            date_by(&claims, &mut reply);
-            reply.server_now().unix_seconds()
+            let here = seconds(local);
+            here.shifted(dated_by(&claims, here)).unix_seconds()
         };
         assert_eq!(server_now(2_000), 10_000, "slow by hours");
         assert_eq!(server_now(20_000), 10_000, "fast by hours");

@@ -28,8 +28,9 @@ const KEPT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Metadata {
     endpoint: Endpoint,
-    /// Asked for by name, or only tried because nothing else is configured.
-    chosen: bool,
+    /// Of one that is only tried because nothing else is there: what was looked for before. `None` of one
+    /// that was asked for by name.
+    instead_of: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -39,9 +40,28 @@ struct Answer {
 }
 
 impl Metadata {
-    /// The service at `host[:port]`.
-    pub fn at(address: &str, chosen: bool) -> Result<Self> {
-        Ok(Self { endpoint: Endpoint::metadata(address)?, chosen })
+    /// The service at `host[:port]`, asked for by name.
+    pub fn at(address: &str) -> Result<Self> {
+        Ok(Self { endpoint: Endpoint::metadata(address)?, instead_of: None })
+    }
+
+    /// The service at `host[:port]`, tried because these are not there.
+    pub fn tried(address: &str, reasons: Vec<String>) -> Result<Self> {
+        Ok(Self { endpoint: Endpoint::metadata(address)?, instead_of: Some(reasons) })
+    }
+
+    /// Whether it was asked for by name.
+    #[must_use]
+    pub const fn is_chosen(&self) -> bool {
+        self.instead_of.is_none()
+    }
+
+    /// The error for a machine that is not asked, and has nothing else: `why`.
+    #[must_use]
+    pub fn not_tried(&self, why: &str) -> Error {
+        let reasons = self.instead_of.iter().flatten().map(String::as_str);
+        let tried: Vec<&str> = reasons.chain([why]).collect();
+        Error::NoIdentity { tried: tried.join("; ") }
     }
 
     /// The service's address.
@@ -61,12 +81,12 @@ impl Metadata {
 
     async fn ask(&self, http: &Http) -> Result<Reply> {
         let what = self.what();
-        let connect_timeout = if self.chosen { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
+        let connect_timeout = if self.is_chosen() { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
         let client = http.metadata_client(&self.endpoint, connect_timeout)?;
         let headers = &[("metadata-flavor", "Google")];
         let request = Request { headers, ..Request::get(&what, PATH) };
         let answer = client.send(&request);
-        if self.chosen {
+        if self.is_chosen() {
             return answer.await.map_err(|error| match error {
                 Error::Unreached { what, code, problem, .. } => {
                     let hint =
@@ -77,9 +97,11 @@ impl Metadata {
             });
         }
         match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
-            Ok(Err(Error::Unreached { problem, .. })) => Err(nothing_else(&problem)),
+            Ok(Err(Error::Unreached { problem, .. })) => Err(self.nothing_else(&problem)),
             Ok(answer) => answer,
-            Err(_) => Err(nothing_else(&format!("nothing answers at {}", self.endpoint.host()))),
+            Err(_) => {
+                Err(self.nothing_else(&format!("nothing answers at {}", self.endpoint.host())))
+            }
         }
     }
 
@@ -92,7 +114,7 @@ impl Metadata {
             request_id: reply.request_id.clone(),
             hint: hint.into(),
         };
-        match (reply.status, self.chosen) {
+        match (reply.status, self.is_chosen()) {
             (200, _) => {}
             (404, true) => {
                 let hint =
@@ -105,19 +127,21 @@ impl Metadata {
                     "check that the machine's metadata options allow tokens (`gce-http-token`)";
                 return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
             }
-            (404, false) => return Err(nothing_else(&format!("{host} has no service account"))),
-            (status, false) => return Err(nothing_else(&format!("{host} answered {status}"))),
+            (404, false) => {
+                return Err(self.nothing_else(&format!("{host} has no service account")));
+            }
+            (status, false) => return Err(self.nothing_else(&format!("{host} answered {status}"))),
         }
         let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
         match answer.filter(|answer| self.is_ours(answer.access_token.expose())) {
             Some(answer) => Ok(answer),
-            None if self.chosen => Err(Error::Unreached {
+            None if self.is_chosen() => Err(Error::Unreached {
                 what: self.what(),
                 code: Code::Foreign,
                 problem: "what answers there is not Yandex Cloud's metadata service".into(),
                 hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
             }),
-            None => Err(nothing_else(&format!("{host} is another cloud's"))),
+            None => Err(self.nothing_else(&format!("{host} is another cloud's"))),
         }
     }
 
@@ -126,17 +150,14 @@ impl Metadata {
     /// change that, only a machine that nobody has called Yandex Cloud's is held to it.
     fn is_ours(&self, token: &str) -> bool {
         let googles = token.starts_with("ya29.");
-        !googles && (self.chosen || token.starts_with("t1."))
+        !googles && (self.is_chosen() || token.starts_with("t1."))
+    }
+
+    fn nothing_else(&self, problem: &str) -> Error {
+        self.not_tried(&format!("this is not a machine of Yandex Cloud ({problem})"))
     }
 
     fn what(&self) -> String {
         format!("an IAM token from the metadata service at {}", self.endpoint.host())
     }
-}
-
-fn nothing_else(problem: &str) -> Error {
-    let tried = format!(
-        "no key file and no IAM token is set, and this is not a machine of Yandex Cloud ({problem})"
-    );
-    Error::NoIdentity { tried }
 }

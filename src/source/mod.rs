@@ -2,186 +2,131 @@
 //!
 //! Which identity is used: what `--identity`, `--key-file` or `--iam-token-file` say, or their
 //! variables, or the profile, or the defaults of the configuration file, in this order. If none of
-//! them says anything, the first that there is of:
+//! them says anything, the first that is found: `chain` has the order.
 //!
-//! 1. an IAM token in `YC_ID_TOKEN_IAM_TOKEN`, `YC_IAM_TOKEN`, or `YC_TOKEN`;
-//! 2. an authorized key in `YC_SERVICE_ACCOUNT_KEY_FILE`, its file or its content;
-//! 3. the service account of this machine, given 300 ms to answer.
-//!
-//! Yandex's own variables come last on purpose: a token that is exported for another tool does not
-//! change who a configured profile is.
+//! | to find | look in |
+//! | --- | --- |
+//! | which identities there are, how each is opened and named in cache keys | `identity` |
+//! | what is tried when none is named | `chain` |
+//! | one identity | `authorized_key`, `given_token`, `oauth_token`, `metadata`, `federation` with `external_token`, `yc_config`, `yc_cli` |
+//! | the IAM token, that of another account, who acts | `iam_token`, `impersonation`, `actor` |
+//! | the ID token | `id_token` |
+//! | service accounts and folders by name | `service_accounts`, `folder` |
 
+mod actor;
 mod authorized_key;
+mod chain;
+mod child;
 mod endpoints;
+mod external_token;
+mod federation;
+mod folder;
 mod given_token;
 mod iam_token;
 mod id_token;
+mod identity;
+mod impersonation;
 mod metadata;
+mod oauth_token;
 mod refusal;
+mod service_accounts;
+mod token_command;
 mod yaml;
 mod yc_cli;
 mod yc_config;
 
-use std::path::Path;
-
-use tracing::info;
-use zeroize::Zeroizing;
-
-use crate::cache::KeyBuilder;
-use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::Http;
-use crate::settings::{IdentitySetting, Setting};
+use crate::settings::IdTokenRoute;
 pub use authorized_key::AuthorizedKey;
-pub use endpoints::{DEFAULT_API, DEFAULT_IAM, DEFAULT_OAUTH, Endpoints, IamEndpoint};
-pub use given_token::{GivenToken, is_oauth_token};
+pub use endpoints::{Endpoints, Given, ServiceEndpoint};
+pub use external_token::{ExternalToken, GithubActions};
+pub use federation::Federated;
+pub use folder::FolderWish;
+pub use given_token::GivenToken;
 pub use id_token::IdTokenWish;
+pub use identity::{Found, Identity, Surroundings, YcPlace};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
+pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
+pub use service_accounts::{
+    AccountWish, ResourceId, ServiceAccount, is_account_id, service_accounts,
+};
 pub use yc_cli::YcCli;
-pub use yc_config::{YcCredentials, YcProfile, is_iam_token};
+pub use yc_config::{YcCredentials, YcProfile};
+
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Where tokens come from in this run.
 #[derive(Debug)]
 pub struct Source {
     /// Who we are.
     pub identity: Identity,
+    /// The ID of the service account that the identity acts as.
+    pub impersonated: Option<String>,
     /// Where Yandex Cloud is.
     pub endpoints: Endpoints,
     /// How it is reached.
     pub http: Http,
+    /// `aud` of assertions, where it is not the vendor's usual one.
+    assertion_audience: Option<String>,
+    /// `subject_token_type` of service accounts, where it is not the vendor's usual one.
+    subject_token_type: Option<String>,
+    route: Option<IdTokenRoute>,
+    /// How the vendor's CLI is run for an identity that is not its own.
+    yc: YcCli,
 }
 
-/// Who we are towards Yandex Cloud.
-#[derive(Debug)]
-pub enum Identity {
-    /// An authorized key of a service account.
-    AuthorizedKey(AuthorizedKey),
-    /// An IAM token that somebody else obtained.
-    GivenToken(GivenToken),
-    /// The service account of this machine.
-    Metadata(Metadata),
-}
-
-impl Identity {
-    /// Opens the identity that the settings name, or else finds one.
-    pub fn open(setting: Option<&Setting<IdentitySetting>>, env: &Env) -> Result<Self> {
-        let Some(setting) = setting else {
-            return Self::find(env);
+impl Source {
+    /// The source that the settings describe, and where the profile of `yc` works if they name one.
+    pub fn open(around: Surroundings<'_>, http: Http) -> Result<(Self, YcPlace)> {
+        let settings = around.settings;
+        let Found { identity, yc_profile } = Identity::open(around)?;
+        let place = yc_profile.unwrap_or_default();
+        let text = |setting: &Option<crate::settings::Setting<String>>| {
+            setting.as_ref().map(|setting| setting.value.clone())
         };
-        let identity = match &setting.value {
-            IdentitySetting::AuthorizedKey { file } => Self::AuthorizedKey(AuthorizedKey::read(file)?),
-            IdentitySetting::IamTokenFile { file } => Self::GivenToken(GivenToken::read(file)?),
-            IdentitySetting::IamToken => given_in_environment(env)?.map(Self::GivenToken).ok_or_else(|| Error::Missing {
-                problem: format!("the identity `iam-token` ({}) needs an IAM token, and none is set", setting.origin),
-                hint: "set YC_IAM_TOKEN, for example with `export YC_IAM_TOKEN=$(yc iam create-token)`".into(),
-            })?,
-            IdentitySetting::Metadata => Self::Metadata(Metadata::at(&metadata_address(env), true)?),
+        let (api, iam) = (text(&settings.endpoint), text(&settings.iam_endpoint));
+        // What yc's profile says is for the identity that is from there, if nothing else is said.
+        let api = api.or_else(|| place.endpoint.clone().filter(|_| iam.is_none()));
+        let given = Given {
+            api: api.as_deref(),
+            iam: iam.as_deref(),
+            oauth: settings.oauth_endpoint.as_ref().map(|setting| setting.value.as_str()),
         };
-        info!("identity: {}, from {}", identity.describe(), setting.origin);
-        Ok(identity)
+        let endpoints = Endpoints::new(&settings.installation, given)?;
+        let source = Self {
+            identity,
+            impersonated: text(&settings.impersonate),
+            endpoints,
+            http,
+            assertion_audience: settings.installation.assertion_audience.clone(),
+            subject_token_type: settings.installation.subject_token_type.clone(),
+            route: settings.id_token_route.as_ref().map(|route| route.value),
+            yc: identity::yc(None, around),
+        };
+        Ok((source, place))
     }
 
-    fn find(env: &Env) -> Result<Self> {
-        let identity = if let Some(given) = given_in_environment(env)? {
-            Self::GivenToken(given)
-        } else if let Some(key) = env.get(env::YC_SERVICE_ACCOUNT_KEY_FILE) {
-            let variable = Path::new("YC_SERVICE_ACCOUNT_KEY_FILE");
-            // As for Yandex's Terraform provider, it may hold the key itself.
-            Self::AuthorizedKey(if key.trim_start().starts_with('{') {
-                AuthorizedKey::parse(Zeroizing::new(key.into_bytes()), variable)?
-            } else {
-                AuthorizedKey::read(Path::new(&key))?
-            })
-        } else {
-            Self::Metadata(Metadata::at(&metadata_address(env), false)?)
-        };
-        info!(
-            "identity: {}, the first of YC_ID_TOKEN_IAM_TOKEN, YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE, metadata",
-            identity.describe()
-        );
-        Ok(identity)
-    }
-
-    /// The service account that this is, if that is known here.
+    /// The service account that acts, if that is known here.
     #[must_use]
     pub fn service_account(&self) -> Option<&str> {
-        match self {
-            Self::AuthorizedKey(key) => Some(&key.service_account_id),
-            Self::GivenToken(_) | Self::Metadata(_) => None,
+        self.impersonated.as_deref().or_else(|| self.identity.service_account())
+    }
+
+    /// How ID tokens are obtained: as it is said, or else by `yc` if that is who we are.
+    fn route(&self) -> IdTokenRoute {
+        self.route.unwrap_or(match self.identity {
+            Identity::YcCli { .. } => IdTokenRoute::YcCli,
+            _ => IdTokenRoute::Exchange,
+        })
+    }
+
+    fn yc(&self) -> &YcCli {
+        match &self.identity {
+            Identity::YcCli { yc, .. } => yc,
+            _ => &self.yc,
         }
-    }
-
-    /// What it is, for messages.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::AuthorizedKey(key) => format!(
-                "authorized key `{}` of service account `{}`",
-                key.id, key.service_account_id
-            ),
-            Self::GivenToken(given) => format!("the IAM token of {}", given.origin),
-            Self::Metadata(metadata) => format!("the metadata service at {}", metadata.address()),
-        }
-    }
-
-    /// Its part in cache keys: two identities never share an entry.
-    fn contribute(&self, key: KeyBuilder) -> KeyBuilder {
-        match self {
-            Self::AuthorizedKey(authorized) => key
-                .with("identity", "authorized-key")
-                .with("key", &authorized.id)
-                .with("key's service account", &authorized.service_account_id),
-            Self::GivenToken(given) => {
-                key.with("identity", "iam-token").with("token", &given.digest().to_hex())
-            }
-            Self::Metadata(metadata) => {
-                key.with("identity", "metadata").with("address", metadata.address())
-            }
-        }
-    }
-}
-
-fn given_in_environment(env: &Env) -> Result<Option<GivenToken>> {
-    for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN, env::YC_TOKEN] {
-        if let Some(token) = env.get(variable) {
-            return GivenToken::new(&token, variable.name.into()).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-fn metadata_address(env: &Env) -> String {
-    env.get(env::YC_METADATA_ADDR).unwrap_or_else(|| DEFAULT_ADDRESS.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    const KEY: &str = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
-
-    fn found(variables: &[(&'static str, &str)]) -> String {
-        let variables: HashMap<_, _> =
-            variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Identity::open(None, &Env::Fake(variables)).unwrap().describe()
-    }
-
-    #[test]
-    fn without_a_setting_the_first_there_is_wins() {
-        let ours = ("YC_ID_TOKEN_IAM_TOKEN", "t1.a.b");
-        let iam = ("YC_IAM_TOKEN", "t1.a.b");
-        let token = ("YC_TOKEN", "t1.a.b");
-        let key = ("YC_SERVICE_ACCOUNT_KEY_FILE", KEY);
-        assert_eq!(found(&[ours, iam, token, key]), "the IAM token of YC_ID_TOKEN_IAM_TOKEN");
-        assert_eq!(found(&[iam, token, key]), "the IAM token of YC_IAM_TOKEN");
-        assert_eq!(found(&[token, key]), "the IAM token of YC_TOKEN");
-        assert_eq!(found(&[key]), "authorized key `ajek` of service account `ajes`");
-        assert_eq!(found(&[]), "the metadata service at http://169.254.169.254");
-        assert_eq!(
-            found(&[("YC_METADATA_ADDR", "127.0.0.1:81")]),
-            "the metadata service at http://127.0.0.1:81"
-        );
     }
 }

@@ -147,7 +147,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
             &["--identity", "x"],
             2,
             "`key_file` is missing",
-            "name the file of the authorized key",
+            "give the file of the authorized key",
         ),
     ] {
         let file = sandbox.configure(text);

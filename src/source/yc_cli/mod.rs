@@ -12,15 +12,13 @@ mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::YcProfile;
+use super::child::{self, Silence};
 use crate::cache::{Digest, Key};
 use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
@@ -29,11 +27,8 @@ use crate::error::{Code, Error, Result, plain};
 use crate::private_file;
 use words::Said;
 
-/// A token has some kilobytes; what else yc prints is a notice or a page of help.
+/// yc's configuration, with some forty profiles.
 const LIMIT: u64 = 256 * 1024;
-
-/// How long a program that is killed may take to end.
-const END: Duration = Duration::from_secs(1);
 
 /// How yc is run.
 #[derive(Clone, Debug)]
@@ -55,13 +50,6 @@ struct Call<'a> {
     service_account: Option<&'a str>,
     /// Whether it acts as an identity of ours, and not as its profile.
     has_actor: bool,
-}
-
-/// What a run of yc has left.
-struct Outcome {
-    status: ExitStatus,
-    stdout: Zeroizing<Vec<u8>>,
-    stderr: Zeroizing<Vec<u8>>,
 }
 
 impl YcCli {
@@ -177,8 +165,7 @@ impl YcCli {
             // Which of the two wins is not documented.
             command.env(env::YC_IAM_TOKEN.name, token.expose()).env_remove(env::YC_TOKEN.name);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_on_drop(true);
+        child::listened_to(&mut command);
         command
     }
 
@@ -198,7 +185,7 @@ impl Call<'_> {
         is_token: fn(&str) -> bool,
         deadline: Deadline,
     ) -> Result<Secret> {
-        let outcome = self.wait(child, deadline).await?;
+        let outcome = child::wait(child, deadline).await.map_err(|silence| self.silent(silence))?;
         let stdout = String::from_utf8_lossy(&outcome.stdout);
         let said = Said::read(&String::from_utf8_lossy(&outcome.stderr));
         if !outcome.status.success() {
@@ -209,35 +196,21 @@ impl Call<'_> {
         token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| said.no_token(self, &stdout))
     }
 
-    async fn wait(&self, mut child: Child, deadline: Deadline) -> Result<Outcome> {
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let outcome = async {
-            let (stdout, stderr, status) =
-                tokio::try_join!(read(stdout), read(stderr), child.wait())?;
-            Ok::<_, io::Error>(Outcome { status, stdout, stderr })
-        };
-        let outcome = tokio::time::timeout(deadline.left(), outcome).await;
-        let (code, problem, hint) = match outcome {
-            Ok(Ok(outcome)) => return Ok(outcome),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-                (Code::Foreign, "yc prints far more than a token".into(), self.yc.try_it())
+    fn silent(&self, silence: Silence) -> Error {
+        let try_it = self.yc.try_it();
+        let (code, problem, hint) = match silence {
+            Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
+            Silence::Unheard(cause) => {
+                (Code::Foreign, format!("yc cannot be heard: {cause}"), try_it)
             }
-            Ok(Err(error)) => {
-                (Code::Foreign, format!("yc cannot be heard: {}", plain(&error)), self.yc.try_it())
-            }
-            Err(_) => {
-                let budget = deadline.budget().as_secs_f32();
+            Silence::Late(budget) => {
                 let hint = format!(
-                    "it may be waiting for a login in a browser: {}; else give more time with `--timeout`",
-                    self.yc.try_it()
+                    "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`"
                 );
                 (Code::Timeout, format!("yc was not done within {budget:.1} s"), hint)
             }
         };
-        // Dropping it would kill it too, but leave it to be waited for. One that waits for a broken
-        // disk does not even end then.
-        let _ = tokio::time::timeout(END, child.kill()).await;
-        Err(Error::Unreached { what: self.what.into(), code, problem, hint })
+        Error::Unreached { what: self.what.into(), code, problem, hint }
     }
 
     fn grant(&self) -> String {
@@ -249,18 +222,6 @@ impl Call<'_> {
             None => "see the access policies of the organization".into(),
         }
     }
-}
-
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Security: room from the start for what may be a token, so that growing leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    if let Some(pipe) = pipe {
-        pipe.take(LIMIT + 1).read_to_end(&mut bytes).await?;
-    }
-    if bytes.len() as u64 > LIMIT {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
 }
 
 #[cfg(unix)]

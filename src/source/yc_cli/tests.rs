@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use tempfile::TempDir;
 
+use std::time::Duration;
+
 use super::*;
 
 const ID_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhamVzIn0.c2ln";

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::AuthorizedKey;
 use super::yaml::{self, Node};
+use super::{AuthorizedKey, is_iam_token};
 use crate::credential::{IamToken, Secret};
 use crate::error::{Error, Result};
 use crate::http::scrubbed;
@@ -153,12 +153,6 @@ impl YcProfile {
         );
         wrong(&self.path, &format!("has a profile `{name}` without credentials"), &hint)
     }
-}
-
-/// Whether this is an IAM token and not an OAuth token, told as Yandex's Terraform provider does.
-#[must_use]
-pub fn is_iam_token(text: &str) -> bool {
-    text.starts_with("t1.") && text.matches('.').count() == 2
 }
 
 /// `yc config set` of one of `token` and `service-account-key` takes the other away.

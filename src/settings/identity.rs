@@ -1,0 +1,309 @@
+//! Who we are towards Yandex Cloud, as the settings say it: a kind of identity, with or without what
+//! it needs (`keyring:NAME`), or the name of an `[identity.NAME]` of the configuration file.
+
+use std::path::{Path, PathBuf};
+
+use super::file::{self, File, Layer};
+use super::resolve::{Resolver, resolve_path};
+use super::{Flags, Form, Origin, Setting};
+use crate::env;
+use crate::error::{Error, Result};
+
+/// An identity as the settings name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum IdentitySetting {
+    /// An authorized key in this file, or else in what Yandex's own variable holds.
+    AuthorizedKey(Option<PathBuf>),
+    /// An authorized key that was imported into the keyring under this name.
+    Keyring(String),
+    /// An IAM token in this file, or else in the environment.
+    IamToken(Option<PathBuf>),
+    /// An OAuth token in this file, or else in the environment.
+    OauthToken(Option<PathBuf>),
+    /// The service account of this machine.
+    Metadata,
+    /// What this profile of the `yc` CLI's configuration has, or else its current one.
+    YcProfile(Option<String>),
+    /// Whoever the `yc` CLI is, with this profile or else its current one.
+    YcCli(Option<String>),
+    /// A workload of elsewhere that a service account trusts.
+    Federated(FederatedSetting),
+}
+
+/// A workload identity federation, as the settings name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FederatedSetting {
+    /// Where the external token is.
+    pub token: ExternalTokenSetting,
+    /// The ID of the service account to act as; `None` is the one whose ID token is wanted.
+    pub service_account: Option<String>,
+}
+
+/// Where an external token is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ExternalTokenSetting {
+    /// In a file that someone keeps fresh.
+    File(PathBuf),
+    /// GitHub gives it to a job of Actions, for this audience or else the owner's URL.
+    GithubActions(Option<String>),
+    /// A command prints it.
+    Command(Vec<String>),
+}
+
+/// Where a pod finds a projected token, unless it is said.
+const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/yandex.cloud/token";
+
+/// A kind of identity: its name, the key of its table that can stand behind a colon, its other keys.
+struct Kind {
+    name: &'static str,
+    argument: Option<&'static str>,
+    others: &'static [&'static str],
+}
+
+const fn kind(
+    name: &'static str,
+    argument: Option<&'static str>,
+    others: &'static [&'static str],
+) -> Kind {
+    Kind { name, argument, others }
+}
+
+const KINDS: &[Kind] = &[
+    kind("authorized-key", Some("key_file"), &[]),
+    kind("keyring", Some("key"), &[]),
+    kind("iam-token", Some("iam_token_file"), &[]),
+    kind("oauth-token", Some("oauth_token_file"), &[]),
+    kind("metadata", None, &[]),
+    kind("yc-profile", Some("yc_profile"), &[]),
+    kind("yc-cli", Some("yc_profile"), &[]),
+    kind("token-file", Some("token_file"), &["service_account"]),
+    kind("kubernetes", Some("token_file"), &["service_account"]),
+    kind("github-actions", Some("token_audience"), &["service_account"]),
+    kind("token-command", None, &["token_command", "service_account"]),
+];
+
+/// The names of all kinds.
+fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
+}
+
+/// What is said of an identity besides its kind.
+enum Details<'a> {
+    /// Behind the colon, relative to this folder if it is from a file.
+    Argument { text: Option<&'a str>, folder: Option<PathBuf>, origin: &'a Origin },
+    /// In its table.
+    Table(Layer<'a>),
+}
+
+impl Resolver<'_> {
+    /// `identity`, `key_file` and `iam_token_file` say the same thing in three ways. The strongest
+    /// origin that has one of them decides; within one origin, a file is more exact than a name.
+    pub(super) fn identity(&self, flags: &Flags) -> Result<Option<Setting<IdentitySetting>>> {
+        let named = self.text("identity", flags.identity.as_ref(), "--identity", env::IDENTITY)?;
+        let key_file =
+            self.path("key_file", flags.key_file.as_ref(), "--key-file", env::KEY_FILE)?;
+        let token_file = self.path(
+            "iam_token_file",
+            flags.iam_token_file.as_ref(),
+            "--iam-token-file",
+            env::IAM_TOKEN_FILE,
+        )?;
+        let origins = [
+            named.as_ref().map(|setting| &setting.origin),
+            key_file.as_ref().map(|setting| &setting.origin),
+            token_file.as_ref().map(|setting| &setting.origin),
+        ];
+        let ranks = origins.into_iter().flatten().map(|origin| self.rank(origin));
+        let Some(strongest) = ranks.min() else { return Ok(None) };
+        let decides = |origin: &Origin| self.rank(origin) == strongest;
+        let deciding = |file: &Option<Setting<PathBuf>>| {
+            file.clone().filter(|setting| decides(&setting.origin))
+        };
+        let Some(named) = named.filter(|named| decides(&named.origin)) else {
+            return match (deciding(&key_file), deciding(&token_file)) {
+                (Some(key), Some(token)) => Err(at_once(
+                    &format!("a key file ({})", key.origin),
+                    &format!("an IAM token file ({})", token.origin),
+                )),
+                (key, token) => Ok(key
+                    .map(|key| of_file(key, IdentitySetting::AuthorizedKey))
+                    .or_else(|| token.map(|token| of_file(token, IdentitySetting::IamToken)))),
+            };
+        };
+        // A bare kind says what a file is for, wherever that file is named.
+        match named.value.as_str() {
+            "authorized-key" => {
+                if let Some(key) = key_file {
+                    return Ok(Some(of_file(key, IdentitySetting::AuthorizedKey)));
+                }
+            }
+            "iam-token" => {
+                if let Some(token) = token_file {
+                    return Ok(Some(of_file(token, IdentitySetting::IamToken)));
+                }
+            }
+            name => {
+                let what = format!("the identity `{name}` ({})", named.origin);
+                if let Some(key) = deciding(&key_file) {
+                    return Err(at_once(&what, &format!("a key file ({})", key.origin)));
+                }
+            }
+        }
+        self.named_identity(named).map(Some)
+    }
+
+    fn named_identity(&self, named: Setting<String>) -> Result<Setting<IdentitySetting>> {
+        let Setting { value: name, origin } = named;
+        let (kind_name, argument) = match name.split_once(':') {
+            Some((kind, argument)) => (kind, Some(argument).filter(|text| !text.is_empty())),
+            None => (name.as_str(), None),
+        };
+        if let Some(kind) = KINDS.iter().find(|kind| kind.name == kind_name) {
+            if argument.is_some() && kind.argument.is_none() {
+                return Err(super::unfit(
+                    origin,
+                    &format!("the identity `{kind_name}` has nothing behind a colon"),
+                ));
+            }
+            let folder = self.folder_of(&origin);
+            let details = Details::Argument { text: argument, folder, origin: &origin };
+            let value = kind.read(&details, self.home)?;
+            return Ok(Setting { value, origin });
+        }
+        let found = self.file.map(|file| file.identity(&name)).transpose()?.flatten();
+        let Some(layer) = found else {
+            let mut known = names();
+            known.extend(self.file.map(File::identities).unwrap_or_default());
+            let hint = file::nearest(&name, &known).map_or_else(
+                || format!("there are {}", file::list(&known)),
+                |near| format!("did you mean `{near}`?"),
+            );
+            return Err(Error::NoSuch {
+                what: "identity",
+                name,
+                place: format!("the configuration ({origin})"),
+                hint,
+            });
+        };
+        let Some((type_name, span)) = layer.text("type")? else {
+            return Err(layer.lacks("type", format!("it is one of {}", file::list(&names()))));
+        };
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == type_name) else {
+            let hint = file::nearest(&type_name, &names())
+                .map_or_else(|| file::list(&names()), |near| format!("did you mean `{near}`?"));
+            return Err(layer.wrong(
+                &span,
+                format!("there is no type `{type_name}` of identity"),
+                Some(hint),
+            ));
+        };
+        layer.check_identity(&kind.keys())?;
+        let value = kind.read(&Details::Table(layer), self.home)?;
+        Ok(Setting { value, origin })
+    }
+}
+
+impl Kind {
+    /// What can stand in a table of this kind.
+    fn keys(&self) -> Vec<&'static str> {
+        let mut keys = vec!["type"];
+        keys.extend(self.argument);
+        keys.extend(self.others);
+        keys
+    }
+
+    fn read(&self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
+        let text = |key: &str| self.text(details, key);
+        let path = |key: &str| Ok(text(key)?.map(|text| details.path(&text, home)));
+        let needed = |key: &'static str, what: &str| {
+            text(key)?.ok_or_else(|| self.lacks(details, key, what))
+        };
+        let federated = |token| {
+            Ok(IdentitySetting::Federated(FederatedSetting {
+                token,
+                service_account: text("service_account")?,
+            }))
+        };
+        Ok(match self.name {
+            "authorized-key" => {
+                let file = path("key_file")?;
+                if file.is_none() && matches!(details, Details::Table(_)) {
+                    return Err(self.lacks(details, "key_file", "the file of the authorized key"));
+                }
+                IdentitySetting::AuthorizedKey(file)
+            }
+            "keyring" => IdentitySetting::Keyring(needed("key", "the name of an imported key")?),
+            "iam-token" => IdentitySetting::IamToken(path("iam_token_file")?),
+            "oauth-token" => IdentitySetting::OauthToken(path("oauth_token_file")?),
+            "yc-profile" => IdentitySetting::YcProfile(text("yc_profile")?),
+            "yc-cli" => IdentitySetting::YcCli(text("yc_profile")?),
+            "token-file" => {
+                let file = needed("token_file", "the file of the external token")?;
+                federated(ExternalTokenSetting::File(details.path(&file, home)))?
+            }
+            "kubernetes" => federated(ExternalTokenSetting::File(
+                path("token_file")?.unwrap_or_else(|| KUBERNETES_TOKEN_FILE.into()),
+            ))?,
+            "github-actions" => {
+                federated(ExternalTokenSetting::GithubActions(text("token_audience")?))?
+            }
+            "token-command" => {
+                let words = needed("token_command", "the command that prints the token")?;
+                let words = words.split('\n').map(str::to_owned).collect();
+                federated(ExternalTokenSetting::Command(words))?
+            }
+            _ => IdentitySetting::Metadata,
+        })
+    }
+
+    fn text(&self, details: &Details<'_>, key: &str) -> Result<Option<String>> {
+        match details {
+            Details::Argument { text, .. } => {
+                Ok(text.filter(|_| self.argument == Some(key)).map(str::to_owned))
+            }
+            Details::Table(layer) => {
+                let form = if key == "token_command" { Form::Words } else { Form::Text };
+                Ok(layer.value(key, form)?.map(|(text, _)| text))
+            }
+        }
+    }
+
+    fn lacks(&self, details: &Details<'_>, key: &'static str, what: &str) -> Error {
+        let name = self.name;
+        match details {
+            Details::Table(layer) => layer.lacks(key, format!("give {what}")),
+            Details::Argument { origin, .. } => Error::Missing {
+                problem: format!("the identity `{name}` ({origin}) does not say {what}"),
+                hint: match self.argument {
+                    Some(_) => format!("write it as `{name}:…`"),
+                    None => format!("make a table `[identity.NAME]` of type `{name}` with `{key}`"),
+                },
+            },
+        }
+    }
+}
+
+impl Details<'_> {
+    /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
+    fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
+        match self {
+            Self::Argument { folder: Some(folder), .. } => resolve_path(text, folder, home),
+            Self::Argument { folder: None, .. } => text.into(),
+            Self::Table(layer) => resolve_path(text, layer.folder(), home),
+        }
+    }
+}
+
+fn of_file(
+    setting: Setting<PathBuf>,
+    identity: fn(Option<PathBuf>) -> IdentitySetting,
+) -> Setting<IdentitySetting> {
+    Setting { value: identity(Some(setting.value)), origin: setting.origin }
+}
+
+fn at_once(one: &str, other: &str) -> Error {
+    Error::Usage {
+        problem: format!("{one} and {other} are given at once"),
+        hint: "give one of them".into(),
+    }
+}

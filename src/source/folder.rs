@@ -1,0 +1,89 @@
+//! A folder by its name (`yandex.cloud.resourcemanager.v1.FolderService.List`).
+
+use serde::Deserialize;
+
+use super::service_accounts::{ResourceId, get, is_account_name};
+use super::{Source, refusal};
+use crate::broker::{Broker, Obtain};
+use crate::cache::Key;
+use crate::credential::Credential;
+use crate::error::{Code, Error, Result};
+
+const PATH: &str = "/resource-manager/v1/folders";
+
+/// The wish for the ID of a folder that is named.
+#[derive(Clone, Copy, Debug)]
+pub struct FolderWish<'a> {
+    /// Where it comes from.
+    pub source: &'a Source,
+    /// The cloud's ID.
+    pub cloud: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    // An empty list is left out.
+    #[serde(default)]
+    folders: Vec<Folder>,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    id: String,
+    #[serde(default)]
+    name: String,
+}
+
+impl Obtain for FolderWish<'_> {
+    type Secret = ResourceId;
+
+    fn key(&self) -> Key {
+        let key = Key::of("folder").with("iam", self.source.endpoints.iam.as_str());
+        self.source.contribute(key).with("cloud", self.cloud).with("name", self.name).build()
+    }
+
+    fn what(&self) -> String {
+        format!("the ID of folder `{}`", self.name)
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<ResourceId>> {
+        let what = self.what();
+        let Self { source, cloud, name } = *self;
+        let by_id = || "give the folder's ID with `--folder-id`".to_owned();
+        // Folders are named by the same rule.
+        if !is_account_name(name) {
+            return Err(Error::Missing {
+                problem: format!("`{name}` is no name that a folder can have"),
+                hint: by_id(),
+            });
+        }
+        let Some(manager) = &source.endpoints.resource_manager else {
+            return Err(Error::Missing {
+                problem: format!("cannot get {what}: it is not said where the resource manager is"),
+                hint: by_id(),
+            });
+        };
+        let endpoint = manager.resolve(&source.http).await?;
+        let client = source.http.client(&endpoint, &what)?;
+        let filter = format!("name = \"{name}\"");
+        let query = [("cloudId", cloud), ("filter", filter.as_str())];
+        let reply = get(source, broker, &client, &what, PATH, &query).await?;
+        let page: Page =
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        match page.folders.into_iter().find(|folder| folder.name == name) {
+            Some(folder) => Ok(ResourceId::found(folder.id, broker)),
+            None => Err(Error::Refused {
+                what,
+                code: Code::SourceNotFound,
+                reason: format!(
+                    "cloud `{cloud}` has none of this name that {} may see",
+                    source.describe()
+                ),
+                request_id: None,
+                hint: by_id(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Acting as another service account (vendor's "Impersonation"): its IAM token, for the IAM token of
+//! someone who may have it.
+
+use super::iam_token::{self, IamTokenWish};
+use super::refusal::Refusal;
+use super::{Source, iam_token::LEAST_LIFE};
+use crate::broker::{Broker, Obtain};
+use crate::cache::Key;
+use crate::credential::{Credential, IamToken};
+use crate::error::{Code, Result};
+use crate::http::{Body, Client, Reply, Request};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+/// The wish for the IAM token of a service account that the identity acts as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ImpersonationWish<'a> {
+    pub(super) source: &'a Source,
+    /// The account's ID.
+    pub(super) service_account: &'a str,
+}
+
+impl Obtain for ImpersonationWish<'_> {
+    type Secret = IamToken;
+
+    fn key(&self) -> Key {
+        let Source { identity, endpoints, .. } = self.source;
+        identity
+            .contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str()))
+            .with("acts as", self.service_account)
+            .build()
+    }
+
+    fn what(&self) -> String {
+        format!("an IAM token to act as service account `{}`", self.service_account)
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<IamToken>> {
+        let what = self.what();
+        let source = self.source;
+        let endpoint = source.endpoints.iam.resolve(&source.http).await?;
+        let client = source.http.client(&endpoint, &what)?;
+        let send = async |actor: &IamToken| self.ask(actor, &what, &client).await;
+        let is_refused = |reply: &Reply| reply.status == 401;
+        let wish = IamTokenWish(source);
+        // The connection to IAM is made for the IAM token itself, or for nobody's sake.
+        let meanwhile = std::future::ready(());
+        let (_, reply) = broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await?;
+        if reply.status != 200 {
+            let refusal = Refusal::read(&what, &reply)?;
+            let hint = self.hint(&refusal);
+            return Err(refusal.into_error(what, hint));
+        }
+        iam_token::accept(&what, &reply)
+    }
+}
+
+impl ImpersonationWish<'_> {
+    async fn ask(&self, actor: &IamToken, what: &str, client: &Client) -> Result<Reply> {
+        let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
+        let body = json!({ "serviceAccountId": self.service_account }).to_string();
+        let headers = &[("authorization", bearer.as_str())];
+        let path = "/iam/v1/tokens:createForServiceAccount";
+        let request = Request::post(what, path, Body::Json(Zeroizing::new(body)));
+        client.send(&Request { headers, ..request }).await
+    }
+
+    fn hint(&self, refusal: &Refusal) -> String {
+        let account = self.service_account;
+        let actor = self.source.identity.describe();
+        match refusal.code {
+            Code::SourceAuth => format!("{actor} is no longer accepted; check that it is active"),
+            Code::SourceNotFound => {
+                format!("check `--impersonate-service-account`: `{account}` is not known there")
+            }
+            _ => format!(
+                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {actor}; then see the folder's access policies"
+            ),
+        }
+    }
+}

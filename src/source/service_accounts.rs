@@ -1,0 +1,275 @@
+//! Service accounts by name, and the list of those in a folder
+//! (`yandex.cloud.iam.v1.ServiceAccountService.List`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Source;
+use super::refusal::{self, Refusal};
+use crate::broker::{Broker, Obtain};
+use crate::cache::Key;
+use crate::clock::Offset;
+use crate::credential::{Credential, IamToken, Lifetime, Restable};
+use crate::error::{Code, Error, Result};
+use crate::http::{Client, Reply, Request};
+
+const PATH: &str = "/iam/v1/serviceAccounts";
+
+/// The largest page that the vendor gives.
+const PAGE_SIZE: &str = "1000";
+
+/// A quota of the vendor's is 100 accounts a cloud; a server that never ends is not the vendor's.
+const PAGES: usize = 100;
+
+/// An account can be deleted and another one be given its name, but that is rare.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// A service account, as the vendor lists it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all(deserialize = "camelCase"))]
+pub struct ServiceAccount {
+    /// Its ID.
+    pub id: String,
+    /// Its folder's ID.
+    #[serde(default)]
+    pub folder_id: String,
+    /// Its name, unique in its cloud.
+    #[serde(default)]
+    pub name: String,
+    /// What somebody says of it.
+    #[serde(default)]
+    pub description: String,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, as RFC 3339.
+    #[serde(default)]
+    pub created_at: String,
+    /// When it was last used, as RFC 3339, if that is known.
+    #[serde(default)]
+    pub last_authenticated_at: Option<String>,
+    /// `ACTIVE`, `SUSPENDED`, …
+    #[serde(default)]
+    pub status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    // An empty list is left out.
+    #[serde(default)]
+    service_accounts: Vec<ServiceAccount>,
+    #[serde(default)]
+    next_page_token: String,
+}
+
+/// The ID that a name stands for. No secret, and it rests like one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ResourceId(pub String);
+
+impl Restable for ResourceId {}
+
+impl ResourceId {
+    /// The ID, for as long as it is believed.
+    pub(super) fn found(id: String, broker: &Broker) -> Credential<Self> {
+        let now = broker.clock().now();
+        let lifetime = Lifetime::new(now, now.at.plus(KEPT), Offset::default());
+        Credential { secret: Self(id), lifetime }
+    }
+}
+
+/// The wish for the ID of a service account that is named.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountWish<'a> {
+    /// Where it comes from.
+    pub source: &'a Source,
+    /// The folder's ID.
+    pub folder: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+impl Obtain for AccountWish<'_> {
+    type Secret = ResourceId;
+
+    fn key(&self) -> Key {
+        let key = Key::of("service-account").with("iam", self.source.endpoints.iam.as_str());
+        self.source.contribute(key).with("folder", self.folder).with("name", self.name).build()
+    }
+
+    fn what(&self) -> String {
+        format!("the ID of service account `{}`", self.name)
+    }
+
+    async fn fetch(&self, broker: &Broker) -> Result<Credential<ResourceId>> {
+        let what = self.what();
+        let Self { source, folder, name } = *self;
+        if !is_account_name(name) {
+            return Err(Error::Missing {
+                problem: format!("`{name}` is neither the ID of a service account nor a name that one can have"),
+                hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
+            });
+        }
+        let accounts = list(source, broker, &what, folder, Some(name)).await?;
+        // What the filter lets through is looked at all the same.
+        match accounts.into_iter().find(|account| account.name == name) {
+            Some(account) if account.status == "SUSPENDED" => Err(Error::Refused {
+                what,
+                code: Code::SourceDenied,
+                reason: format!("it is `{}`, and suspended", account.id),
+                request_id: None,
+                hint: "activate the service account".into(),
+            }),
+            Some(account) => Ok(ResourceId::found(account.id, broker)),
+            None => Err(Error::Refused {
+                what,
+                code: Code::SourceNotFound,
+                reason: format!("folder `{folder}` has none of this name that {} may see", source.describe()),
+                request_id: None,
+                hint: "see `yc-id-token service-accounts`; to list them takes the role `iam.serviceAccounts.user`, or `viewer`; an ID (`aje…`) needs neither".into(),
+            }),
+        }
+    }
+}
+
+/// The service accounts of a folder.
+pub async fn service_accounts(
+    source: &Source,
+    broker: &Broker,
+    folder: &str,
+) -> Result<Vec<ServiceAccount>> {
+    list(source, broker, "the list of service accounts", folder, None).await
+}
+
+async fn list(
+    source: &Source,
+    broker: &Broker,
+    what: &str,
+    folder: &str,
+    name: Option<&str>,
+) -> Result<Vec<ServiceAccount>> {
+    let endpoint = source.endpoints.iam.resolve(&source.http).await?;
+    let client = source.http.client(&endpoint, what)?;
+    // As the vendor's SDK writes it.
+    let filter = name.map(|name| format!("name = \"{name}\""));
+    let mut query = vec![("folderId", folder), ("pageSize", PAGE_SIZE)];
+    query.extend(filter.as_deref().map(|filter| ("filter", filter)));
+    let mut accounts = Vec::new();
+    let mut token = String::new();
+    for _ in 0..PAGES {
+        let mut query = query.clone();
+        if !token.is_empty() {
+            query.push(("pageToken", &token));
+        }
+        let reply = get(source, broker, &client, what, PATH, &query).await?;
+        let page: Page =
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, &reply))?;
+        accounts.extend(page.service_accounts);
+        if page.next_page_token.is_empty() {
+            return Ok(accounts);
+        }
+        token = page.next_page_token;
+    }
+    Err(Error::Unreached {
+        what: what.into(),
+        code: Code::Foreign,
+        problem: format!("{} has more than {PAGES} pages of them", endpoint.host()),
+        hint: "check the IAM endpoint".into(),
+    })
+}
+
+/// Asks as whoever acts.
+pub(super) async fn get(
+    source: &Source,
+    broker: &Broker,
+    client: &Client,
+    what: &str,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<Reply> {
+    let send = async |actor: &IamToken| {
+        let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
+        let headers = &[("authorization", bearer.as_str())];
+        client.send(&Request { query, headers, ..Request::get(what, path) }).await
+    };
+    let (_, reply) = source.act(broker, client, send).await?;
+    if reply.status == 200 {
+        return Ok(reply);
+    }
+    let refusal = Refusal::read(what, &reply)?;
+    let hint = match refusal.code {
+        Code::SourceAuth => {
+            format!("{} is no longer accepted; check that it is active", source.describe())
+        }
+        Code::SourceNotFound => "check `--folder-id`, or `--cloud-id`".into(),
+        _ => format!(
+            "give the account behind {} a role that lists them, such as `viewer` on the folder; or name the service account by its ID (`aje…`), which needs none",
+            source.describe()
+        ),
+    };
+    Err(refusal.into_error(what.into(), hint))
+}
+
+/// Whether a text is an ID of a service account and no name: the form of those that the vendor gives out.
+#[must_use]
+pub fn is_account_id(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() == 20 && text.starts_with("aje") && text.bytes().all(is_part)
+}
+
+/// Whether a name is one that can stand in a filter: `[a-z][-a-z0-9]{1,61}[a-z0-9]`.
+pub(super) fn is_account_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (3..=63).contains(&name.len())
+        && name.bytes().all(is_part)
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_told_from_a_name() {
+        assert!(is_account_id("ajeboa0du6edu6m43c3t"));
+        for name in
+            ["my-robot", "ajeboa0du6edu6m43c3", "ajeboa0du6edu6m43c3-", "bjeboa0du6edu6m43c3t"]
+        {
+            assert!(!is_account_id(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_name_gets_into_a_filter() {
+        assert!(is_account_name("my-robot"));
+        for bad in [
+            "",
+            "ab",
+            "My-robot",
+            "my_robot",
+            "1robot",
+            "robot-",
+            "a\" OR name=\"b",
+            &"a".repeat(64),
+        ] {
+            assert!(!is_account_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_page_and_one_of_the_future_are_read() {
+        let empty: Page = serde_json::from_str("{}").unwrap();
+        assert!(empty.service_accounts.is_empty() && empty.next_page_token.is_empty());
+        let page: Page = serde_json::from_str(
+            r#"{"serviceAccounts":[{"id":"aje1","name":"a","labels":{"x":"y"},"lastAuthenticatedAt":"2026-01-01T00:00:00Z","new":1}],"nextPageToken":"t"}"#,
+        )
+        .unwrap();
+        assert_eq!(page.service_accounts[0].labels["x"], "y");
+        assert_eq!(page.next_page_token, "t");
+    }
+}

@@ -1,0 +1,65 @@
+//! A command that prints the OIDC token of a workload, such as `gcloud auth print-identity-token`.
+
+use std::process::ExitStatus;
+
+use tokio::process::Command;
+
+use super::child::{self, Outcome, Silence};
+use crate::clock::Deadline;
+use crate::credential::Secret;
+use crate::error::{Code, Error, Result, plain};
+use crate::http::scrubbed;
+
+/// Runs a command, and gives what it prints. There is no shell between.
+pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secret> {
+    let (program, arguments) = words.split_first().ok_or_else(|| Error::Missing {
+        problem: "`token_command` is empty".into(),
+        hint: "write it as `token_command = [\"program\", \"argument\"]`".into(),
+    })?;
+    let mut command = Command::new(program);
+    child::listened_to(command.args(arguments));
+    let child = command.spawn().map_err(|error| Error::IdentityFile {
+        what: "the program of `token_command`",
+        path: program.into(),
+        problem: format!("cannot be run: {}", plain(&error)),
+        hint: "give its path; there is no shell that would look further".into(),
+    })?;
+    let Outcome { status, stdout, stderr } =
+        child::wait(child, deadline).await.map_err(|silence| silent(program, silence))?;
+    if !status.success() {
+        return Err(failed(program, status, &stderr));
+    }
+    let text = std::str::from_utf8(&stdout).unwrap_or_default().trim();
+    Ok(Secret::new(text.to_owned()))
+}
+
+fn what(program: &str) -> String {
+    format!("the external token of `{program}`")
+}
+
+fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
+    // The last line is where programs say why.
+    let stderr = String::from_utf8_lossy(stderr);
+    let said = stderr.lines().rev().find(|line| !line.trim().is_empty()).map(scrubbed);
+    let reason = match said.filter(|said| !said.is_empty()) {
+        Some(said) => format!("it ended with {status}: {said}"),
+        None => format!("it ended with {status} and did not say why"),
+    };
+    Error::Refused {
+        what: what(program),
+        code: Code::SourceAuth,
+        reason,
+        request_id: None,
+        hint: "run `token_command` in a terminal".into(),
+    }
+}
+
+fn silent(program: &str, silence: Silence) -> Error {
+    let (code, problem) = match silence {
+        Silence::TooMuch => (Code::Foreign, "it prints far more than a token".to_owned()),
+        Silence::Unheard(cause) => (Code::Foreign, format!("it cannot be heard: {cause}")),
+        Silence::Late(budget) => (Code::Timeout, format!("it was not done within {budget:.1} s")),
+    };
+    let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();
+    Error::Unreached { what: what(program), code, problem, hint }
+}

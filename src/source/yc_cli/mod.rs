@@ -5,8 +5,9 @@
 //! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
 //! also over one that is named here.
 //!
-//! yc ends with us: when the time is up or a signal comes, it is killed. When we are killed, it is in
-//! our process group as anything that a shell would end; by itself, it gives up after two minutes.
+//! yc ends with us: when the time is up or a signal comes, it is killed. If we are killed ourselves,
+//! nobody can: what would tell it has to be set up between fork and exec, by unsafe code. It then comes
+//! to its own end, with nobody to hear it.
 
 mod words;
 
@@ -30,7 +31,10 @@ use crate::private_file;
 use words::Said;
 
 /// A token has some kilobytes; what else yc prints is a notice or a page of help.
-const LIMIT: u64 = 256 * 1024;
+const LIMIT: usize = 256 * 1024;
+
+/// More than any configuration of yc has.
+const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// How long a program that is killed may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -94,8 +98,8 @@ impl YcCli {
     /// own variables say, and all of its configuration, as any change of that may be another identity.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
-        let content = self.config_file.as_deref().map(|path| private_file::read_plain(path, LIMIT));
-        let content = content.and_then(io::Result::ok).map(Zeroizing::new).unwrap_or_default();
+        let read = |path: &PathBuf| private_file::read_plain(path, CONFIG_LIMIT).ok();
+        let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
         let programs = self.programs.iter().map(|program| program.to_string_lossy());
         let key = programs.fold(Key::of("yc"), |key, program| key.with("program", &program));
         let key = self.profile.iter().fold(key, |key, profile| key.with("profile", profile));
@@ -130,7 +134,7 @@ impl YcCli {
     pub async fn iam_token(&self, what: &str, deadline: Deadline) -> Result<Secret> {
         let call = Call { yc: self, what, service_account: None, has_actor: false };
         let child = self.start(what, &["iam", "create-token"], None)?;
-        call.finish(child, super::is_iam_token, deadline).await
+        call.finish(child, words::is_iam_token, deadline).await
     }
 
     fn start(&self, what: &str, arguments: &[&str], actor: Option<&IamToken>) -> Result<Child> {
@@ -183,11 +187,8 @@ impl YcCli {
     }
 
     fn try_it(&self) -> String {
-        format!("run `yc iam create-token{}` in a terminal", self.profile_flag())
-    }
-
-    fn profile_flag(&self) -> String {
-        self.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default()
+        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}"));
+        format!("run `yc iam create-token{}` in a terminal", profile.unwrap_or_default())
     }
 }
 
@@ -211,27 +212,27 @@ impl Call<'_> {
 
     async fn wait(&self, mut child: Child, deadline: Deadline) -> Result<Outcome> {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let outcome = async {
-            let (stdout, stderr, status) =
-                tokio::try_join!(read(stdout), read(stderr), child.wait())?;
-            Ok::<_, io::Error>(Outcome { status, stdout, stderr })
+        let [mut out, mut err] = [room(), room()];
+        let ended = async {
+            tokio::try_join!(read(stdout, &mut out), read(stderr, &mut err), child.wait())
         };
-        let outcome = tokio::time::timeout(deadline.left(), outcome).await;
-        let (code, problem, hint) = match outcome {
-            Ok(Ok(outcome)) => return Ok(outcome),
+        let ended = tokio::time::timeout(deadline.left(), ended).await;
+        let try_it = self.yc.try_it();
+        let (code, problem, hint) = match ended {
+            Ok(Ok(((), (), status))) => return Ok(Outcome { status, stdout: out, stderr: err }),
             Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-                (Code::Foreign, "yc prints far more than a token".into(), self.yc.try_it())
+                (Code::Foreign, "yc prints far more than a token".into(), try_it)
             }
             Ok(Err(error)) => {
-                (Code::Foreign, format!("yc cannot be heard: {}", plain(&error)), self.yc.try_it())
+                (Code::Foreign, format!("yc cannot be heard: {}", plain(&error)), try_it)
             }
             Err(_) => {
                 let budget = deadline.budget().as_secs_f32();
+                let said = Said::read(&String::from_utf8_lossy(&err)).addition();
                 let hint = format!(
-                    "it may be waiting for a login in a browser: {}; else give more time with `--timeout`",
-                    self.yc.try_it()
+                    "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`"
                 );
-                (Code::Timeout, format!("yc was not done within {budget:.1} s"), hint)
+                (Code::Timeout, format!("yc was not done within {budget:.1} s{said}"), hint)
             }
         };
         // Dropping it would kill it too, but leave it to be waited for. One that waits for a broken
@@ -241,7 +242,12 @@ impl Call<'_> {
     }
 
     fn grant(&self) -> String {
-        let who = if self.has_actor { "the identity".into() } else { self.yc.describe() };
+        let profile = self.yc.describe();
+        let who = if self.has_actor {
+            "the identity".into()
+        } else {
+            format!("the account of {profile}")
+        };
         match self.service_account {
             Some(account) => format!(
                 "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to {who}"
@@ -251,16 +257,20 @@ impl Call<'_> {
     }
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Security: room from the start for what may be a token, so that growing leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    if let Some(pipe) = pipe {
-        pipe.take(LIMIT + 1).read_to_end(&mut bytes).await?;
+/// Security: as much as a token needs from the start, so that growing leaves no copy of it behind.
+fn room() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(16 * 1024))
+}
+
+/// What has been read when this is dropped stays in `bytes`.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    while pipe.read_buf(bytes).await? > 0 {
+        if bytes.len() > LIMIT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
     }
-    if bytes.len() as u64 > LIMIT {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -12,7 +12,7 @@ use crate::clock::Deadline;
 use crate::error::plain;
 
 /// A token has some kilobytes; what else a program prints is a notice or a page of help.
-const LIMIT: u64 = 256 * 1024;
+const LIMIT: usize = 256 * 1024;
 
 /// How long a program that is killed may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -30,8 +30,13 @@ pub(super) enum Silence {
     TooMuch,
     /// It could not be heard, for this reason.
     Unheard(String),
-    /// It was not done in time, in seconds.
-    Late(f32),
+    /// It was not done in time.
+    Late {
+        /// The time, in seconds.
+        budget: f32,
+        /// What it had said until then.
+        stderr: Zeroizing<Vec<u8>>,
+    },
 }
 
 /// Lets a command be heard by us alone, ask nobody anything, and end when we do.
@@ -42,15 +47,14 @@ pub(super) fn listened_to(command: &mut Command) -> &mut Command {
 /// Waits for a child to end; one that takes too long is killed.
 pub(super) async fn wait(mut child: Child, deadline: Deadline) -> Result<Outcome, Silence> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let outcome = async {
-        let (stdout, stderr, status) = tokio::try_join!(read(stdout), read(stderr), child.wait())?;
-        Ok::<_, io::Error>(Outcome { status, stdout, stderr })
-    };
-    let silence = match tokio::time::timeout(deadline.left(), outcome).await {
-        Ok(Ok(outcome)) => return Ok(outcome),
+    let [mut out, mut err] = [room(), room()];
+    let ended =
+        async { tokio::try_join!(read(stdout, &mut out), read(stderr, &mut err), child.wait()) };
+    let silence = match tokio::time::timeout(deadline.left(), ended).await {
+        Ok(Ok(((), (), status))) => return Ok(Outcome { status, stdout: out, stderr: err }),
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
         Ok(Err(error)) => Silence::Unheard(plain(&error)),
-        Err(_) => Silence::Late(deadline.budget().as_secs_f32()),
+        Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
     };
     // Dropping it would kill it too, but leave it to be waited for. One that waits for a broken disk does
     // not even end then.
@@ -58,14 +62,18 @@ pub(super) async fn wait(mut child: Child, deadline: Deadline) -> Result<Outcome
     Err(silence)
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Security: room from the start for what may be a token, so that growing leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    if let Some(pipe) = pipe {
-        pipe.take(LIMIT + 1).read_to_end(&mut bytes).await?;
+/// Security: as much as a token needs from the start, so that growing leaves no copy of it behind.
+fn room() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(16 * 1024))
+}
+
+/// What has been read when this is dropped stays in `bytes`.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    while pipe.read_buf(bytes).await? > 0 {
+        if bytes.len() > LIMIT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
     }
-    if bytes.len() as u64 > LIMIT {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
+    Ok(())
 }

@@ -38,13 +38,7 @@ fn what(program: &str) -> String {
 }
 
 fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
-    // The last line is where programs say why.
-    let stderr = String::from_utf8_lossy(stderr);
-    let said = stderr.lines().rev().find(|line| !line.trim().is_empty()).map(scrubbed);
-    let reason = match said.filter(|said| !said.is_empty()) {
-        Some(said) => format!("it ended with {status}: {said}"),
-        None => format!("it ended with {status} and did not say why"),
-    };
+    let reason = format!("it ended with {status}{}", said(stderr));
     Error::Refused {
         what: what(program),
         code: Code::SourceAuth,
@@ -58,8 +52,17 @@ fn silent(program: &str, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::Foreign, "it prints far more than a token".to_owned()),
         Silence::Unheard(cause) => (Code::Foreign, format!("it cannot be heard: {cause}")),
-        Silence::Late(budget) => (Code::Timeout, format!("it was not done within {budget:.1} s")),
+        Silence::Late { budget, stderr } => {
+            (Code::Timeout, format!("it was not done within {budget:.1} s{}", said(&stderr)))
+        }
     };
     let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();
     Error::Unreached { what: what(program), code, problem, hint }
+}
+
+/// The last line, which is where programs say why.
+fn said(stderr: &[u8]) -> String {
+    let stderr = String::from_utf8_lossy(stderr);
+    let last = stderr.lines().rev().map(scrubbed).find(|line| !line.is_empty());
+    last.map(|said| format!("; it says: {said}")).unwrap_or_default()
 }

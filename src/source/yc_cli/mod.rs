@@ -5,8 +5,9 @@
 //! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
 //! also over one that is named here.
 //!
-//! yc ends with us: when the time is up or a signal comes, it is killed. When we are killed, it is in
-//! our process group as anything that a shell would end; by itself, it gives up after two minutes.
+//! yc ends with us: when the time is up or a signal comes, it is killed. If we are killed ourselves,
+//! nobody can: what would tell it has to be set up between fork and exec, by unsafe code. It then comes
+//! to its own end, with nobody to hear it.
 
 mod words;
 
@@ -27,8 +28,8 @@ use crate::error::{Code, Error, Result, plain};
 use crate::private_file;
 use words::Said;
 
-/// yc's configuration, with some forty profiles.
-const LIMIT: u64 = 256 * 1024;
+/// More than any configuration of yc has.
+const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// How yc is run.
 #[derive(Clone, Debug)]
@@ -82,8 +83,8 @@ impl YcCli {
     /// own variables say, and all of its configuration, as any change of that may be another identity.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
-        let content = self.config_file.as_deref().map(|path| private_file::read_plain(path, LIMIT));
-        let content = content.and_then(io::Result::ok).map(Zeroizing::new).unwrap_or_default();
+        let read = |path: &PathBuf| private_file::read_plain(path, CONFIG_LIMIT).ok();
+        let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
         let programs = self.programs.iter().map(|program| program.to_string_lossy());
         let key = programs.fold(Key::of("yc"), |key, program| key.with("program", &program));
         let key = self.profile.iter().fold(key, |key, profile| key.with("profile", profile));
@@ -118,7 +119,7 @@ impl YcCli {
     pub async fn iam_token(&self, what: &str, deadline: Deadline) -> Result<Secret> {
         let call = Call { yc: self, what, service_account: None, has_actor: false };
         let child = self.start(what, &["iam", "create-token"], None)?;
-        call.finish(child, super::is_iam_token, deadline).await
+        call.finish(child, words::is_iam_token, deadline).await
     }
 
     fn start(&self, what: &str, arguments: &[&str], actor: Option<&IamToken>) -> Result<Child> {
@@ -170,11 +171,8 @@ impl YcCli {
     }
 
     fn try_it(&self) -> String {
-        format!("run `yc iam create-token{}` in a terminal", self.profile_flag())
-    }
-
-    fn profile_flag(&self) -> String {
-        self.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default()
+        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}"));
+        format!("run `yc iam create-token{}` in a terminal", profile.unwrap_or_default())
     }
 }
 
@@ -203,18 +201,24 @@ impl Call<'_> {
             Silence::Unheard(cause) => {
                 (Code::Foreign, format!("yc cannot be heard: {cause}"), try_it)
             }
-            Silence::Late(budget) => {
+            Silence::Late { budget, stderr } => {
+                let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
                 let hint = format!(
                     "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`"
                 );
-                (Code::Timeout, format!("yc was not done within {budget:.1} s"), hint)
+                (Code::Timeout, format!("yc was not done within {budget:.1} s{said}"), hint)
             }
         };
         Error::Unreached { what: self.what.into(), code, problem, hint }
     }
 
     fn grant(&self) -> String {
-        let who = if self.has_actor { "the identity".into() } else { self.yc.describe() };
+        let profile = self.yc.describe();
+        let who = if self.has_actor {
+            "the identity".into()
+        } else {
+            format!("the account of {profile}")
+        };
         match self.service_account {
             Some(account) => format!(
                 "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to {who}"

@@ -9,6 +9,7 @@ use super::Call;
 use crate::error::{Code, Error};
 use crate::http::scrubbed;
 use crate::jwt::all_claims;
+use crate::source;
 
 /// What yc has said on stderr.
 pub(super) struct Said {
@@ -64,13 +65,18 @@ impl Said {
         }
         let printed =
             if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
-        let said = self.reason().map(|reason| format!("; it says: {reason}")).unwrap_or_default();
+        let said = self.addition();
         Error::Unreached {
             what: call.what.into(),
             code: Code::Foreign,
             problem: format!("yc printed {printed}{said}"),
             hint: format!("{} to see what it asks for", call.yc.try_it()),
         }
+    }
+
+    /// What was said, to be added to a message; nothing if nothing was.
+    pub(super) fn addition(&self) -> String {
+        self.reason().map(|reason| format!("; it says: {reason}")).unwrap_or_default()
     }
 
     fn reason(&self) -> Option<String> {
@@ -129,6 +135,11 @@ pub(super) fn is_jwt(text: &str) -> bool {
     all_claims(text).is_ok()
 }
 
+/// Whether this is an IAM token, and not a sentence about one.
+pub(super) fn is_iam_token(text: &str) -> bool {
+    source::is_iam_token(text) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn is_page(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("<html") || text.contains("<!doctype")
@@ -162,7 +173,7 @@ mod tests {
         );
         assert_eq!(said.reason().as_deref(), Some("Subject not found"));
         assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
-        assert_eq!(Said::read("one\n\n two\n").reason().as_deref(), Some("one two"));
+        assert_eq!(Said::read("one\n\n two\n").addition(), "; it says: one two");
         let none = Said::read(" \nserver-request-id: t1.abc.def\n");
         assert_eq!(none.request_id, None, "that is no identifier");
     }
@@ -180,7 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_is_no_jwt() {
+    fn a_host_name_or_a_sentence_is_no_token() {
+        assert!(!is_iam_token("t1.abc.def will expire"));
         assert!(!is_jwt("api.cloud.yandex"));
         assert!(is_jwt("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
     }

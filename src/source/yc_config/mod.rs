@@ -99,12 +99,12 @@ impl YcProfile {
                     wrong(path, "has no `current` profile", hint)
                 })?,
         };
+        let empty = BTreeMap::new();
         let profiles = match root.get("profiles") {
             Some(Node::Map(profiles)) => profiles,
-            None | Some(Node::Null) => &BTreeMap::new(),
+            None | Some(Node::Null) => &empty,
             Some(_) => return Err(wrong(path, "has `profiles` that are not a mapping", REPAIR)),
         };
-        let empty = BTreeMap::new();
         let settings = match profiles.get(name) {
             Some(Node::Map(settings)) => settings,
             // As `yc config profile create` leaves it.

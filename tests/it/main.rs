@@ -11,6 +11,7 @@
     reason = "tests make files of every kind, fail by panicking, and are nobody's library"
 )]
 
+mod accounts;
 mod aws;
 mod aws_endpoint;
 mod cache;
@@ -21,7 +22,9 @@ mod exec;
 mod fake_server;
 mod fake_sts;
 mod fake_vault;
+mod fake_yc;
 mod faults;
+mod federation;
 mod identities;
 mod kubectl;
 mod leaks;
@@ -41,3 +44,4 @@ mod vault;
 mod vault_cli;
 mod vault_exec;
 mod verification;
+mod yc;

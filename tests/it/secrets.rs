@@ -44,6 +44,7 @@ const LINES: &[Line] = &[
     keeps_house("vault install-helper"),
     keeps_house("cache path"),
     keeps_house("cache clear"),
+    keeps_house("service-accounts"),
     keeps_house("demo"),
     keeps_house("emulator"),
 ];

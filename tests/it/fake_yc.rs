@@ -1,0 +1,54 @@
+//! A `yc` that is a shell script. It insists on the words of the vendor's documentation, writes down how it
+//! was called, and gets its tokens by this program, as the real one gets them by its own means.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::sandbox::{PROGRAM, Sandbox};
+
+/// An installed `yc`.
+pub struct FakeYc {
+    pub path: PathBuf,
+    calls: PathBuf,
+    manner: PathBuf,
+}
+
+const SCRIPT: &str = r#"#!/bin/sh
+echo "$@" >>"$HOME/yc-calls"
+[ -n "$YC_IAM_TOKEN" ] && echo "as whom it is told" >>"$HOME/yc-calls"
+[ -e "$HOME/yc-manner" ] && . "$HOME/yc-manner"
+if [ -n "$YC_IAM_TOKEN" ]; then who=--identity=iam-token; else who=--key-file=$HOME/key.json; fi
+unset YC_ID_TOKEN_IDENTITY YC_ID_TOKEN_ID_TOKEN_ROUTE YC_ID_TOKEN_KEY_FILE YC_TOKEN
+unset YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT YC_ID_TOKEN_PROFILE YC_ID_TOKEN_AUDIENCE
+case "$1 $2 $3 $5" in
+"iam create-id-token --subject-id --audience")
+    exec PROGRAM token "$who" --cache none --service-account "$4" --audience "$6" ;;
+"iam create-token "*) cat "$HOME/iam-token-of-yc" ;;
+*) echo "ERROR: unknown command $*" >&2; exit 1 ;;
+esac
+"#;
+
+impl FakeYc {
+    /// Installs it where its installer would, under the home, and logs it in as the sandbox's account.
+    pub fn install(sandbox: &Sandbox) -> Self {
+        let script = SCRIPT.replace("PROGRAM", PROGRAM);
+        let path = sandbox.write("yandex-cloud/bin/yc", &script);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let token = sandbox.cloud.issue_iam_token(&sandbox.account);
+        sandbox.write_secret("iam-token-of-yc", &token);
+        let home = sandbox.home();
+        Self { path, calls: home.join("yc-calls"), manner: home.join("yc-manner") }
+    }
+
+    /// How it was called so far, without the program's name.
+    pub fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(&self.calls).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
+    }
+
+    /// What it does before anything else, in the shell's words.
+    pub fn behave(&self, manner: &str) {
+        fs::write(&self.manner, manner).unwrap();
+    }
+}

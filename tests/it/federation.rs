@@ -1,0 +1,210 @@
+//! A workload of elsewhere becomes a service account of Yandex Cloud without one stored secret.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::fake_server::{FakeServer, Reply};
+use crate::sandbox::{Sandbox, claims};
+
+const AUDIENCE: &str = "https://k8s.example";
+const HOUR: i64 = 3600;
+
+/// A sandbox without a key, for the service account that the workload is to act as.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+    sandbox.set("YC_ID_TOKEN_AUDIENCE", AUDIENCE);
+    sandbox
+}
+
+/// A token of elsewhere, which the cloud trusts or not as a whole.
+fn external(subject: &str, life: i64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let exp = i64::try_from(now).unwrap() + life;
+    let claims = json!({ "iss": "https://issuer.example", "sub": subject, "aud": "yandex", "exp": exp, "n": exp });
+    let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let header = json!({ "alg": "RS256", "kid": "k" }).to_string();
+    format!("{}.{}.{}", part(header), part(claims.to_string()), part("signature".repeat(8)))
+}
+
+fn exchanges(sandbox: &Sandbox) -> usize {
+    sandbox.cloud.count(Route::TokenExchange)
+}
+
+#[test]
+fn a_token_in_a_file_is_enough_and_read_again_every_time() {
+    let sandbox = sandbox();
+    let first = external("system:serviceaccount:prod:app", HOUR);
+    sandbox.cloud.federate(&first, &sandbox.account);
+    let file = sandbox.write_secret("token", &format!("{first}\n"));
+    let identity = format!("kubernetes:{}", file.display());
+    let run =
+        |audience: &str| sandbox.run(&["token", "--identity", &identity, "--audience", audience]);
+    let token = run(AUDIENCE).ok();
+    assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
+    assert_eq!(
+        exchanges(&sandbox),
+        2,
+        "the external token for an IAM token, that for the ID token"
+    );
+    assert_eq!(run(AUDIENCE).ok(), token);
+    run("another").ok();
+    assert_eq!(exchanges(&sandbox), 3, "the IAM token is kept");
+
+    // The kubelet puts the next one in its place, and the old one is worth nothing any more.
+    let next = external("system:serviceaccount:prod:app", 2 * HOUR);
+    sandbox.cloud.federate(&next, &sandbox.account);
+    sandbox.write_secret("token", &next);
+    sandbox.age("iam-token", Duration::from_secs(13 * 3600));
+    run("a third").ok();
+    assert_eq!(exchanges(&sandbox), 5);
+    assert!(sandbox.cloud.requests().iter().any(|request| request.body.contains(&next)));
+}
+
+#[test]
+fn another_workload_in_the_same_place_is_not_served_from_the_cache() {
+    let sandbox = sandbox();
+    let trusted = external("trusted", HOUR);
+    sandbox.cloud.federate(&trusted, &sandbox.account);
+    let file = sandbox.write_secret("token", &trusted);
+    let identity = format!("token-file:{}", file.display());
+    sandbox.run(&["token", "--identity", &identity]).ok();
+    sandbox.write_secret("token", &external("stranger", HOUR));
+    let (message, hint) =
+        sandbox.run(&["token", "--identity", &identity]).fails(4, "E_SOURCE_REFUSED");
+    assert!(message.contains(&sandbox.account), "{message}");
+    for claim in ["iss `https://issuer.example`", "sub `stranger`", "aud `yandex`"] {
+        assert!(hint.contains(claim), "the claims to compare are shown: {hint}");
+    }
+}
+
+#[test]
+fn an_external_token_that_is_of_no_use_is_not_sent() {
+    let sandbox = sandbox();
+    let file = sandbox.home().join("token");
+    let identity = format!("token-file:{}", file.display());
+    let fails = |exit, code| sandbox.run(&["token", "--identity", &identity]).fails(exit, code).0;
+    assert!(fails(3, "E_CONFIG").contains("no such file"));
+    sandbox.write_secret("token", "");
+    assert!(fails(3, "E_IDENTITY").contains("it is not a JWT"));
+    sandbox.write_secret("token", &sandbox.cloud.issue_iam_token(&sandbox.account));
+    assert!(fails(3, "E_IDENTITY").contains("it is not a JWT"), "a token of Yandex's own");
+    sandbox.write_secret("token", &external("app", -60));
+    assert!(fails(3, "E_IDENTITY").contains("it has expired at"));
+    assert_eq!(exchanges(&sandbox), 0);
+}
+
+#[test]
+fn a_job_of_github_actions_needs_no_secret() {
+    let mut sandbox = sandbox();
+    let token = external("repo:me/app:ref:refs/heads/main", HOUR);
+    sandbox.cloud.federate(&token, &sandbox.account);
+    let answer = json!({ "count": 1, "value": token }).to_string();
+    let github = FakeServer::start(move |_, _| Reply::Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: answer.clone(),
+    });
+    sandbox.keep_secret("the-request-token-of-a-job");
+    sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-request-token-of-a-job");
+    sandbox
+        .set("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token/job?api-version=2.0", github.url()));
+    sandbox.set("GITHUB_REPOSITORY_OWNER", "me");
+    let ours = sandbox.run(&["token"]).ok();
+    assert_eq!(claims(ours.trim())["sub"], sandbox.account.as_str(), "found by itself");
+    sandbox
+        .run(&["token", "--identity=github-actions:https://aud.example", "--force-refresh"])
+        .ok();
+    let asked = github.requests();
+    let authorization = |at: usize| asked[at].headers["authorization"].as_str();
+    assert_eq!(
+        asked[0].line,
+        "GET /token/job?api-version=2.0&audience=https%3A%2F%2Fgithub.com%2Fme HTTP/1.1"
+    );
+    assert_eq!(authorization(0), "Bearer the-request-token-of-a-job");
+    assert!(asked[1].line.contains("audience=https%3A%2F%2Faud.example"), "{}", asked[1].line);
+    assert_eq!(asked.len(), 2);
+
+    // Another job on the same machine is somebody else.
+    sandbox.keep_secret("the-request-token-of-another-job");
+    sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-request-token-of-another-job");
+    sandbox.run(&["token"]).ok();
+    assert_eq!(github.requests().len(), 3);
+}
+
+#[test]
+fn a_job_without_the_permission_is_told_to_have_it() {
+    let mut sandbox = sandbox();
+    let (message, hint) =
+        sandbox.run(&["token", "--identity=github-actions"]).fails(3, "E_MISSING");
+    assert!(message.contains("ACTIONS_ID_TOKEN_REQUEST_URL"), "{message}");
+    assert!(hint.contains("id-token: write"), "{hint}");
+    let github = FakeServer::start(|_, _| Reply::Answer {
+        status: 403,
+        headers: Vec::new(),
+        body: "no".into(),
+    });
+    sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
+    sandbox.set("ACTIONS_ID_TOKEN_REQUEST_URL", github.url());
+    let (_, hint) = sandbox.run(&["token", "--identity=github-actions"]).fails(3, "E_MISSING");
+    assert!(hint.contains("github-actions:AUDIENCE"), "{hint}");
+    sandbox.set("GITHUB_REPOSITORY_OWNER", "me");
+    let (message, hint) =
+        sandbox.run(&["token", "--identity=github-actions"]).fails(4, "E_SOURCE_AUTH");
+    assert!(message.contains("answered 403"), "{message}");
+    assert!(hint.contains("id-token: write"), "{hint}");
+}
+
+#[test]
+fn a_command_can_print_the_external_token() {
+    let sandbox = sandbox();
+    let token = external("vm", HOUR);
+    sandbox.cloud.federate(&token, &sandbox.account);
+    sandbox.write_secret("printed", &token);
+    let configure = |command: &str| {
+        sandbox.configure(&format!(
+            "[identity.gcp]\ntype = \"token-command\"\ntoken_command = {command}\nservice_account = \"{}\"\n[defaults]\nidentity = \"gcp\"\n",
+            sandbox.account
+        ));
+    };
+    configure(r#"["cat", "printed"]"#);
+    let ours = sandbox.run(&["token"]).ok();
+    assert_eq!(claims(ours.trim())["sub"], sandbox.account.as_str());
+    for (command, exit, code, told) in [
+        (r#"["sh", "-c", "echo no login >&2; exit 3"]"#, 4, "E_SOURCE_AUTH", "it says: no login"),
+        (r#"["sh", "-c", "echo eyJ; exit 0"]"#, 3, "E_IDENTITY", "it is not a JWT"),
+        (r#"["sleep", "600"]"#, 6, "E_TIMEOUT", "it was not done within 2.0 s"),
+        (r#"["yes"]"#, 6, "E_FOREIGN_ANSWER", "far more than a token"),
+        (r#"["/absent"]"#, 3, "E_IDENTITY", "cannot be run: no such file or directory"),
+    ] {
+        configure(command);
+        let (message, _) = sandbox.run(&["token", "--timeout=2s"]).fails(exit, code);
+        assert!(message.contains(told), "{command}: {message}");
+    }
+}
+
+#[test]
+fn whom_a_workload_acts_as_has_to_be_said() {
+    let mut sandbox = sandbox();
+    sandbox.unset("YC_ID_TOKEN_SERVICE_ACCOUNT");
+    sandbox.write_secret("token", &external("app", HOUR));
+    let (message, hint) =
+        sandbox.run(&["token", "--identity=token-file:token"]).fails(3, "E_MISSING");
+    assert!(message.contains("is to act as is not set"), "{message}");
+    assert!(hint.contains("--service-account"), "{hint}");
+}
+
+#[test]
+fn a_server_in_trouble_is_waited_for_by_workloads_too() {
+    let sandbox = sandbox();
+    let token = external("app", HOUR);
+    sandbox.cloud.federate(&token, &sandbox.account);
+    sandbox.write_secret("token", &token);
+    sandbox.cloud.script(Route::TokenExchange, [Fault::Status(503), Fault::Reset]);
+    sandbox.run(&["token", "--identity=token-file:token"]).ok();
+}

@@ -1,0 +1,248 @@
+//! Whoever has set up the vendor's CLI needs nothing else: its profiles are read, and it is run where only
+//! it knows how to log in.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::fake_yc::FakeYc;
+use crate::sandbox::{Sandbox, claims, eventually};
+
+const AUDIENCE: &str = "https://k8s.example";
+
+/// A sandbox with `yc` and without a key file of ours.
+fn sandbox() -> (Sandbox, FakeYc) {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+    sandbox.set("YC_ID_TOKEN_AUDIENCE", AUDIENCE);
+    let yc = FakeYc::install(&sandbox);
+    (sandbox, yc)
+}
+
+/// Writes the configuration of `yc`, with these lines in its profile `default`.
+fn configure_yc(sandbox: &Sandbox, lines: &str) {
+    let lines: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    let text = format!(
+        "current: default\nprofiles:\n  default:\n{lines}  other:\n    folder-id: b1gother\n"
+    );
+    sandbox.write_secret(".config/yandex-cloud/config.yaml", &text);
+}
+
+#[test]
+fn a_yc_that_is_set_up_is_all_it_takes() {
+    let (sandbox, yc) = sandbox();
+    let token = sandbox.run(&["token", "--identity", "yc-cli"]).ok();
+    assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
+    assert_eq!(claims(token.trim())["aud"], AUDIENCE);
+    let documented = format!(
+        "iam create-id-token --subject-id {} --audience {AUDIENCE} --format text",
+        sandbox.account
+    );
+    assert_eq!(yc.calls(), [documented.as_str()]);
+    assert_eq!(sandbox.run(&["token", "--identity", "yc-cli"]).ok(), token);
+    assert_eq!(yc.calls().len(), 1, "the second time, yc is not run");
+
+    sandbox.run(&["token", "--identity", "yc-cli:work", "--audience", "a"]).ok();
+    assert!(yc.calls().last().unwrap().ends_with("--profile work"), "{:?}", yc.calls());
+}
+
+#[test]
+fn yc_is_found_on_the_path_or_where_it_is_said_to_be() {
+    let (mut sandbox, yc) = sandbox();
+    let elsewhere = sandbox.home().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::rename(&yc.path, elsewhere.join("yc")).unwrap();
+    let run = |sandbox: &Sandbox| sandbox.run(&["token", "--identity=yc-cli", "--force-refresh"]);
+    let (message, hint) = run(&sandbox).fails(3, "E_MISSING");
+    assert!(message.contains("there is no Yandex Cloud CLI `yc`"), "{message}");
+    assert!(hint.contains("--yc-path"), "{hint}");
+    sandbox.set("YC_ID_TOKEN_YC_PATH", elsewhere.join("yc"));
+    run(&sandbox).ok();
+    sandbox.unset("YC_ID_TOKEN_YC_PATH");
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", elsewhere.display()));
+    run(&sandbox).ok();
+}
+
+#[test]
+fn every_identity_can_have_the_vendors_command_do_it() {
+    let (mut sandbox, yc) = sandbox();
+    let key = sandbox.home().join("key.json");
+    let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
+    let file = sandbox.write_secret("iam-token", &iam_token);
+    sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
+    for identity in [
+        format!("authorized-key:{}", key.display()),
+        format!("iam-token:{}", file.display()),
+        "metadata".into(),
+    ] {
+        sandbox.run(&["token", "--identity", &identity]).ok();
+        let calls = yc.calls();
+        let [.., call, whom] = &calls[..] else { panic!("{calls:?}") };
+        assert!(call.starts_with("iam create-id-token"), "{call}");
+        assert_eq!(whom, "as whom it is told");
+        assert!(!call.contains("t1."), "no token is in its arguments: {call}");
+    }
+    sandbox.configure("[defaults]\nid_token_route = \"yc-clii\"\n");
+    sandbox.unset("YC_ID_TOKEN_ID_TOKEN_ROUTE");
+    let (message, _) = sandbox.run(&["token"]).fails(3, "E_CONFIG");
+    assert!(message.contains("must be `exchange` or `yc-cli`"), "{message}");
+}
+
+#[test]
+fn an_exchange_that_is_not_understood_names_the_other_route() {
+    let sandbox = Sandbox::new();
+    let refusal = Fault::OAuthError {
+        status: 400,
+        error: "invalid_request".into(),
+        description: "subject_token_type is not supported".into(),
+    };
+    sandbox.cloud.script(Route::TokenExchange, [refusal]);
+    let (message, hint) = sandbox.run(&["token"]).fails(4, "E_SOURCE_REFUSED");
+    assert!(message.contains("subject_token_type is not supported"), "{message}");
+    assert!(hint.contains("--id-token-route yc-cli"), "{hint}");
+    FakeYc::install(&sandbox);
+    sandbox.run(&["token", "--id-token-route", "yc-cli"]).ok();
+}
+
+#[test]
+fn an_iam_token_alone_comes_from_yc_too() {
+    let (sandbox, yc) = sandbox();
+    let other = sandbox.cloud.add_service_account("other", "b1gfolder");
+    sandbox.cloud.grant_token_creator(&other, &sandbox.account);
+    let token = sandbox.run(&[
+        "token",
+        "--identity=yc-cli",
+        "--id-token-route=exchange",
+        "--impersonate-service-account",
+        &other,
+        "--service-account",
+        &other,
+    ]);
+    assert_eq!(claims(token.ok().trim())["sub"], other.as_str());
+    assert_eq!(yc.calls(), ["iam create-token --format text"]);
+}
+
+#[test]
+fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
+    let (sandbox, yc) = sandbox();
+    let fails = |manner: &str, exit: i32, code: &str, told: &str, cure: &str| {
+        yc.behave(manner);
+        let arguments = ["token", "--identity=yc-cli", "--force-refresh", "--timeout=2s"];
+        let (message, hint) = sandbox.run(&arguments).fails(exit, code);
+        assert!(message.contains(told), "{manner}: {message}");
+        assert!(hint.contains(cure), "{manner}: {hint}");
+    };
+    let denied =
+        "echo 'ERROR: rpc error: code = PermissionDenied desc = Permission denied' >&2; exit 1";
+    fails(denied, 4, "E_SOURCE_DENIED", "Permission denied", "tokenCreator");
+    let login =
+        "echo 'ERROR: rpc error: code = Unauthenticated desc = The token is invalid' >&2; exit 1";
+    fails(login, 4, "E_SOURCE_AUTH", "The token is invalid", "yc");
+    fails("sleep 600", 6, "E_TIMEOUT", "yc was not done", "login in a browser");
+    fails("echo '<html>Sign in</html>'; exit 0", 6, "E_FOREIGN_ANSWER", "page", "");
+    fails("exit 0", 6, "E_FOREIGN_ANSWER", "yc printed nothing", "in a terminal");
+    fails("yes; exit 0", 6, "E_FOREIGN_ANSWER", "far more than a token", "");
+    let old = "echo \"ERROR: unknown command 'create-id-token' for 'yc iam'\" >&2; exit 1";
+    fails(old, 4, "E_SOURCE_REFUSED", "unknown command", "yc components update");
+
+    yc.behave("set -- iam create-id-token --subject-id \"$4\" --audience another");
+    let (message, hint) =
+        sandbox.run(&["token", "--identity=yc-cli", "--force-refresh"]).fails(4, "E_SOURCE_TOKEN");
+    assert!(message.contains("it is for audience `another`"), "{message}");
+    assert!(hint.contains("yc iam create-id-token"), "{hint}");
+
+    yc.behave("echo 'There is a new yc version'; echo 'update it' >&2");
+    let token = sandbox.run(&["token", "--identity=yc-cli", "--force-refresh"]).ok();
+    assert_eq!(claims(token.trim())["aud"], AUDIENCE, "a notice before the token is no matter");
+}
+
+#[test]
+fn yc_ends_when_we_do() {
+    let (sandbox, yc) = sandbox();
+    yc.behave("echo $$ >\"$HOME/pid\"; exec sleep 600");
+    let mut command = sandbox.other_command("env");
+    command.args(["--default-signal=TERM", crate::sandbox::PROGRAM, "token", "--identity=yc-cli"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid =
+        || fs::read_to_string(sandbox.home().join("pid")).ok().filter(|pid| pid.ends_with('\n'));
+    eventually("yc runs", || pid().is_some());
+    let signal =
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(signal.unwrap().success());
+    sandbox.outcome(child).fails(143, "E_INTERRUPTED");
+    let proc = format!("/proc/{}/stat", pid().unwrap().trim());
+    let is_gone = || {
+        let stat = fs::read_to_string(&proc).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    eventually("yc is gone", is_gone);
+}
+
+#[test]
+fn another_profile_of_yc_is_never_answered_from_the_cache_of_the_first() {
+    let (sandbox, yc) = sandbox();
+    configure_yc(&sandbox, "federation-id: bpf1");
+    let run = || sandbox.run(&["token", "--identity=yc-cli"]).ok();
+    let first = run();
+    assert_eq!(run(), first);
+    configure_yc(&sandbox, "federation-id: bpf2");
+    assert_ne!(run(), first);
+    assert_eq!(yc.calls().len(), 2);
+}
+
+#[test]
+fn a_profile_of_yc_is_read_whatever_it_has() {
+    let (mut sandbox, yc) = sandbox();
+    let key: Value = serde_json::from_str(&sandbox.key.to_json()).unwrap();
+    let text = |name: &str| key[name].as_str().unwrap().to_owned();
+    let pem = text("private_key").replace('\n', "\n    ");
+    let key = format!(
+        "service-account-key:\n  id: {}\n  service_account_id: {}\n  private_key: |\n    {}",
+        text("id"),
+        text("service_account_id"),
+        pem.trim_end()
+    );
+    sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    let oauth = "y0_AgAAAAAverysecretoauthtoken";
+    let person = sandbox.cloud.add_person(oauth);
+    sandbox.cloud.grant_token_creator(&sandbox.account, &person);
+    let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
+    for (lines, described) in [
+        (key, "authorized key"),
+        (format!("token: {oauth}"), "the OAuth token of yc's profile `default`"),
+        (format!("token: {iam_token}"), "the IAM token of yc's profile `default`"),
+        ("instance-service-account: true".into(), "the metadata service"),
+        ("folder-id: b1g".into(), "the metadata service"),
+    ] {
+        configure_yc(&sandbox, &lines);
+        let token = sandbox.run(&["token", "--identity=yc-profile", "--force-refresh"]).ok();
+        assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
+        let log = sandbox.log();
+        let said = log.lines().rev().find(|line| line.contains("identity: ")).unwrap();
+        assert!(said.contains(described), "{lines}: {said}");
+    }
+    assert!(yc.calls().is_empty(), "yc itself was not run");
+}
+
+#[test]
+fn a_profile_of_yc_that_is_of_no_use_is_told_with_what_is() {
+    let (sandbox, _yc) = sandbox();
+    let fails = |identity: &str, exit, code: &str, told: &str, cure: &str| {
+        let (message, hint) = sandbox.run(&["token", "--identity", identity]).fails(exit, code);
+        assert!(message.contains(told), "{message}");
+        assert!(hint.contains(cure), "{hint}");
+    };
+    fails("yc-profile", 3, "E_IDENTITY", "does not exist", "yc init");
+    configure_yc(&sandbox, "federation-id: bpf1");
+    fails("yc-profile", 3, "E_IDENTITY", "logs in with a browser", "--identity yc-cli");
+    fails("yc-profile:othre", 3, "E_CONFIG", "`othre`", "`other`");
+    fails("yc-profile:other", 3, "E_MISSING", "`other`", "yc-cli");
+    sandbox.write_secret(".config/yandex-cloud/config.yaml", "current: [\n");
+    fails("yc-profile", 3, "E_IDENTITY", "(line ", "yc init");
+}

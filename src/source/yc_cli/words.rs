@@ -88,7 +88,7 @@ impl Said {
 
     fn meaning(&self, call: &Call<'_>) -> (Code, String) {
         let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
-        // Go has a space and a colon before the same words when it speaks of a file.
+        // Of a file, Go says the same words after a colon.
         let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
             || (has(&["permission denied"]) && !has(&[": permission denied"]));
         let try_it = call.yc.try_it();

@@ -303,7 +303,7 @@ impl Error {
             Self::Unreadable { what, .. } => format!("check that {what} exists and that you may read it"),
             Self::Value { .. } => "see `yc-id-token --help` for the values it can have".into(),
             Self::NoIdentity { .. } => {
-                "give `--key-file` with an authorized key, set YC_IAM_TOKEN, or run it on a machine with a service account".into()
+                "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
             }
             Self::Unavailable { retry_after: Some(wait), .. } => format!("try again in {} s", wait.as_secs().max(1)),
             Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),

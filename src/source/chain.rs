@@ -93,7 +93,7 @@ fn yc_profile(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
     };
     Ok(match identity::of_yc_profile(None, around) {
         Ok(Found { identity: Identity::Metadata(metadata), .. }) if !metadata.is_chosen() => {
-            Err(format!("yc's current profile in `{}` has no credentials", path.display()))
+            Err(metadata.reasons().join("; "))
         }
         Ok(found) => Ok(found),
         Err(error) => Err(error.to_string()),

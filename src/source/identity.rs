@@ -245,7 +245,7 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
         YcCredentials::InstanceServiceAccount => Identity::Metadata(Metadata::at(&metadata)?),
         // In a virtual machine, yc takes the machine's own account then.
         YcCredentials::None => {
-            let reason = format!("{origin} in `{}` has no credentials", path.display());
+            let reason = profile.has_no_credentials().to_string();
             Identity::Metadata(Metadata::tried(&metadata, vec![reason])?)
         }
     };

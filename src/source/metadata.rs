@@ -56,11 +56,16 @@ impl Metadata {
         self.instead_of.is_none()
     }
 
+    /// Why what was looked for before is not there.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        self.instead_of.as_deref().unwrap_or_default()
+    }
+
     /// The error for a machine that is not asked, and has nothing else: `why`.
     #[must_use]
     pub fn not_tried(&self, why: &str) -> Error {
-        let reasons = self.instead_of.iter().flatten().map(String::as_str);
-        let tried: Vec<&str> = reasons.chain([why]).collect();
+        let tried: Vec<&str> = self.reasons().iter().map(String::as_str).chain([why]).collect();
         Error::NoIdentity { tried: tried.join("; ") }
     }
 

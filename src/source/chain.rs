@@ -88,9 +88,9 @@ fn github_actions(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
 /// A configuration that cannot be used is no reason to fail where something else may be there.
 fn yc_profile(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
     let home = around.locations.home.as_deref();
-    let Some(path) = home.map(YcProfile::default_path).filter(|path| path.exists()) else {
+    if !home.map(YcProfile::default_path).is_some_and(|path| path.exists()) {
         return Ok(Err("`yc` is not set up".into()));
-    };
+    }
     Ok(match identity::of_yc_profile(None, around) {
         Ok(Found { identity: Identity::Metadata(metadata), .. }) if !metadata.is_chosen() => {
             Err(metadata.reasons().join("; "))

@@ -23,7 +23,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// A token of elsewhere, which the cloud trusts or not as a whole.
-fn external(subject: &str, life: i64) -> String {
+pub fn external(subject: &str, life: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let exp = i64::try_from(now).unwrap() + life;
     let claims = json!({ "iss": "https://issuer.example", "sub": subject, "aud": "yandex", "exp": exp, "n": exp });

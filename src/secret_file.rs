@@ -16,19 +16,33 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
             problem: format!("can be read by others (mode {mode:04o})"),
             hint: format!("run `chmod 600 {}`", shell_quoted(path)),
         },
-        // Security: whoever puts the secret itself in the place of the name must not find it in a log.
-        Err(_) if is_secret(path) => Error::IdentityFile {
+        Err(error) => unread(what, path, &error),
+    })
+}
+
+/// Reads a file of at most `limit` bytes that another program writes, which decides who may read it: the
+/// kubelet opens its tokens to everyone in a container.
+pub fn read_of_others(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+    let content = private_file::read_plain(path, limit).map(Zeroizing::new);
+    content.map_err(|error| unread(what, path, &error))
+}
+
+fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    // Security: whoever puts the secret itself in the place of the name must not find it in a log.
+    if is_secret(path) {
+        return Error::IdentityFile {
             what,
             path: "[redacted]".into(),
             problem: "is not the name of a file, but what one would hold".into(),
             hint: "write it into a file of mode 0600, and give the name of that".into(),
-        },
-        Err(error) => Error::unreadable(what, path, &error),
-    })
+        };
+    }
+    Error::unreadable(what, path, error)
 }
 
 /// Whether this, where there is no such file, is a key or a token.
-fn is_secret(path: &Path) -> bool {
+#[must_use]
+pub fn is_secret(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let last = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let is_token =

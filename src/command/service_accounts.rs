@@ -52,9 +52,8 @@ fn table(accounts: &[ServiceAccount]) -> String {
         cells.chain([HEADS[column].len()]).max().unwrap_or(0)
     };
     let widths: [usize; 5] = std::array::from_fn(width);
-    let rule: String =
-        widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>()
-            + "+\n";
+    let rule = widths.map(|width| "-".repeat(width + 2)).join("+");
+    let rule = format!("+{rule}+\n");
     let mut text = rule.clone();
     for (head, width) in HEADS.iter().zip(widths) {
         let _ = write!(text, "| {head:^width$} ");

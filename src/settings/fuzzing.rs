@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Text};
+use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Text, Told};
 use crate::consumer::TABLES;
 use crate::error::Result;
 use crate::fuzzing::is_told_in_two_lines;
@@ -40,5 +40,14 @@ fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
         profile.map(|name| Setting { value: name.to_owned(), origin: Origin::Flag("--profile") });
     let env = Env::Fake(HashMap::new());
     let locations = Locations { home: Some("/home/me".into()), ..Locations::default() };
-    Settings::resolve(Some(text), profile, &Flags::default(), &env, &locations, TABLES, TABLES)
+    let flags = Flags::default();
+    let told = Told {
+        profile: profile.as_ref(),
+        flags: &flags,
+        env: &env,
+        locations: &locations,
+        consumers: TABLES,
+        tables: TABLES,
+    };
+    Settings::resolve(Some(text), told)
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{refusal, token_command};
 use crate::cache::{Digest, KeyBuilder};
@@ -72,7 +73,7 @@ impl ExternalToken {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(FILE, path, LIMIT)?;
+        let content = secret_file::read_of_others(FILE, path, LIMIT)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
             return Err(unfit(&format!("{FILE} `{}`", path.display()), problem));
@@ -160,7 +161,7 @@ impl GithubActions {
 
     async fn obtain(&self, http: &Http) -> Result<Secret> {
         let what = "this job's token from GitHub Actions";
-        let bearer = zeroize::Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
+        let bearer = Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
         let mut query: Vec<(&str, &str)> =
             self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         query.push(("audience", &self.audience));

@@ -69,7 +69,7 @@ impl Obtain for IdTokenWish<'_> {
                 let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
                 let (_, reply) = self.source.act(broker, &client, send).await?;
-                self.accept(reply)
+                self.accept(&reply)
             }
             IdTokenRoute::YcCli => self.run_yc(broker).await,
         }
@@ -118,19 +118,19 @@ impl IdTokenWish<'_> {
         client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
-    fn accept(&self, reply: Reply) -> Result<Credential<IdToken>> {
+    fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {
         let what = self.what();
         if reply.status != 200 {
-            let refusal = Refusal::read(&what, &reply)?;
+            let refusal = Refusal::read(&what, reply)?;
             let hint = self.hint(&refusal);
             return Err(refusal.into_error(what, hint));
         }
         let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, reply))?;
         let token = answer
             .access_token
             .or(answer.id_token)
-            .ok_or_else(|| refusal::foreign(&what, &reply))?;
+            .ok_or_else(|| refusal::foreign(&what, reply))?;
         let lifetime = self.check(token.expose(), reply.received, reply.clock_offset);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
             what,

@@ -282,6 +282,11 @@ fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
         assert!(message.contains("is not the name of a file"), "{message}");
         assert!(hint.contains("into a file"), "{hint}");
     }
+    for identity in [token.clone(), format!("token-file:{token}"), format!("iam-token:{token}")] {
+        let outcome = sandbox.run(&["token", "--service-account=aje1", "--identity", &identity]);
+        assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
+        assert!(outcome.stderr.contains("[redacted]"), "{outcome:?}");
+    }
     // A file that breaks off in the middle of the key.
     for end in (0..key.len() - 8).step_by(97) {
         let file = sandbox.write_secret("broken.json", &key[..end]);

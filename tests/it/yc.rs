@@ -24,9 +24,9 @@ fn sandbox() -> (Sandbox, FakeYc) {
 
 /// Writes the configuration of `yc`, with these lines in its profile `default`.
 fn configure_yc(sandbox: &Sandbox, lines: &str) {
-    let lines: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    let lines = lines.replace('\n', "\n    ");
     let text = format!(
-        "current: default\nprofiles:\n  default:\n{lines}  other:\n    folder-id: b1gother\n"
+        "current: default\nprofiles:\n  default:\n    {lines}\n  other:\n    folder-id: b1gother\n"
     );
     sandbox.write_secret(".config/yandex-cloud/config.yaml", &text);
 }

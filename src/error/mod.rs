@@ -120,6 +120,19 @@ pub enum Error {
         hint: String,
     },
 
+    /// The system's keyring cannot be used.
+    #[error("cannot {what}: {problem}")]
+    Keyring {
+        /// What was to be done.
+        what: String,
+        /// Whether it was for a key or for the cache.
+        code: Code,
+        /// Why it cannot be.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
     /// An endpoint may not be used.
     #[error("the {what} `{url}` {problem}")]
     Endpoint {
@@ -275,6 +288,7 @@ impl Error {
             | Self::Unreached { code, .. }
             | Self::WrongToken { code, .. }
             | Self::Command { code, .. }
+            | Self::Keyring { code, .. }
             | Self::Remembered { code, .. } => *code,
 
             Self::Unavailable { .. } => Code::Unavailable,
@@ -317,6 +331,7 @@ impl Error {
             | Self::NoSuch { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
+            | Self::Keyring { hint, .. }
             | Self::Refused { hint, .. }
             | Self::Unreached { hint, .. }
             | Self::WrongToken { hint, .. } => hint.clone(),

@@ -5,12 +5,13 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::broker::{Broker, Obtain, Purpose};
-use crate::cache::{Cache, FileCache};
+use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
+use crate::keyring::Keyring;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Setting, Settings, Table};
 use crate::source::{Endpoints, IdTokenWish, Identity, Source};
 
@@ -57,7 +58,7 @@ impl Session {
             settings.ca_file.as_ref().map(|file| file.value.clone()),
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
-        let cache = open_cache(&settings, locations)?;
+        let cache = open_cache(&settings, locations, deadline)?;
         let broker = Broker::new(
             clock,
             cache,
@@ -127,18 +128,22 @@ fn text(setting: Option<&Setting<String>>) -> Option<&str> {
     setting.map(|setting| setting.value.as_str())
 }
 
-fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {
+fn open_cache(settings: &Settings, locations: Locations, deadline: Deadline) -> Result<Cache> {
     match (settings.cache.value, locations.cache_folder) {
         (CacheSetting::None, _) => Ok(Cache::None),
         (CacheSetting::File, Some(folder)) => {
             Ok(Cache::File(FileCache::new(folder, locations.runtime_folder)))
         }
+        (CacheSetting::Keyring, Some(folder)) => {
+            let files = FileCache::new(folder, locations.runtime_folder);
+            Ok(Cache::Keyring(KeyringCache::new(files, Keyring::of_system(Some(deadline)))))
+        }
         (CacheSetting::File, None) if settings.cache.origin == Origin::BuiltIn => {
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)
         }
-        (CacheSetting::File, None) => Err(Error::Cache(format!(
-            "it was asked for ({}), and there is no home folder to keep it in",
+        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(format!(
+            "it was asked for ({}), and there is no home folder to keep it, or its locks, in",
             settings.cache.origin
         ))),
     }

@@ -21,7 +21,7 @@ pub(super) async fn present(
     send: impl AsyncFn(&IdToken) -> Result<Reply>,
     is_expired: impl FnOnce(&Reply) -> bool,
 ) -> Result<(Credential<IdToken>, Reply)> {
-    let token = match broker.cached(wish, LEAST_LIFE) {
+    let token = match broker.cached(wish, LEAST_LIFE)? {
         Some(token) => token,
         None => {
             let ahead = client.clone();

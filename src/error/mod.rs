@@ -269,6 +269,15 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: plain(cause) }
     }
 
+    /// The same, if it is about the cache, with what it means in there.
+    #[must_use]
+    pub fn within_cache(self, consequence: &str) -> Self {
+        match self {
+            Self::Cache(cause) => Self::Cache(format!("{consequence}: {cause}")),
+            other => other,
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> Code {

@@ -55,7 +55,10 @@ type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;
 struct Unlocking(Arc<AtomicBool>);
 
 impl Unlocking {
-    #[cfg_attr(not(all(unix, not(target_os = "macos"))), expect(dead_code, reason = "those systems do not tell"))]
+    #[cfg_attr(
+        not(all(unix, not(target_os = "macos"))),
+        expect(dead_code, reason = "those systems do not tell")
+    )]
     fn set(&self, unlocking: bool) {
         self.0.store(unlocking, Ordering::Relaxed);
     }
@@ -264,7 +267,8 @@ mod tests {
             Err(Problem::Empty)
         };
         // Until its thread has come so far, it is a slow one.
-        let told = |_: &usize| matches!(Keyring::opened_by(asks, soon()).open(), Err(Problem::Locked));
+        let told =
+            |_: &usize| matches!(Keyring::opened_by(asks, soon()).open(), Err(Problem::Locked));
         assert!((0..1000).find(told).is_some());
     }
 

@@ -44,8 +44,12 @@ impl Problem {
         let hint = match &self {
             Self::Absent(_) => "run it in the session of a desktop",
             Self::Locked => "unlock it, as logging in to the desktop does, and run this again",
-            Self::Empty => "make a keyring, in Seahorse (`Passwords and Keys`) or KWalletManager, and make it the default",
-            Self::Slow(_) => "end the program that keeps the keyring, such as `gnome-keyring-daemon`, if it hangs; the next one to ask starts it anew",
+            Self::Empty => {
+                "make a keyring, in Seahorse (`Passwords and Keys`) or KWalletManager, and make it the default"
+            }
+            Self::Slow(_) => {
+                "end the program that keeps the keyring, such as `gnome-keyring-daemon`, if it hangs; the next one to ask starts it anew"
+            }
             Self::Failed(_) => "look at it with the system's own program for keyrings",
         };
         Error::Keyring {

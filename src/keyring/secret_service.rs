@@ -2,6 +2,7 @@
 //! by D-Bus, encrypted on the way.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use secret_service::{Collection, EncryptionType, Error, SecretService};
 use tokio::runtime::Runtime;
@@ -82,13 +83,26 @@ async fn default<'a>(service: &'a SecretService<'static>) -> Result<Collection<'
 /// Of a connection that there is not. Nothing of an item is in such an error.
 fn absent(error: Error) -> Problem {
     match error {
-        Error::Unavailable => Problem::Absent("there is no D-Bus session bus".into()),
+        Error::Unavailable => no_bus(),
+        Error::Zbus(zbus::Error::Connection(cause, _)) if is_nobody_there(cause.kind()) => no_bus(),
         Error::Zbus(zbus::Error::MethodError(name, ..)) if is_unknown_service(&name) => {
-            Problem::Absent("nothing on the D-Bus session bus provides `org.freedesktop.secrets`".into())
+            Problem::Absent(
+                "nothing on the D-Bus session bus provides `org.freedesktop.secrets`".into(),
+            )
         }
-        Error::Zbus(error) => Problem::Absent(format!("the D-Bus session bus does not let us in ({error})")),
+        Error::Zbus(error) => {
+            Problem::Absent(format!("the D-Bus session bus does not let us in ({error})"))
+        }
         error => failed(error),
     }
+}
+
+fn no_bus() -> Problem {
+    Problem::Absent("there is no D-Bus session bus".into())
+}
+
+const fn is_nobody_there(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 fn is_unknown_service(name: &str) -> bool {

@@ -89,6 +89,8 @@ pub enum IdentitySetting {
 pub enum CacheSetting {
     /// Files of this user.
     File,
+    /// The keyring of this user.
+    Keyring,
     /// Nowhere.
     None,
 }
@@ -169,7 +171,7 @@ impl Settings {
                 cache,
                 CacheSetting::File,
                 "where credentials rest",
-                "`file` or `none`",
+                "`file`, `keyring` or `none`",
                 parse_cache,
             )?,
             timeout: parsed(

@@ -30,7 +30,7 @@ variables! {
     SERVICE_ACCOUNT = "YC_ID_TOKEN_SERVICE_ACCOUNT";
     /// Audience (`aud`) of the ID token
     AUDIENCE = "YC_ID_TOKEN_AUDIENCE";
-    /// Identity towards Yandex Cloud: `authorized-key`, `iam-token`, `metadata`, or a name from the configuration file
+    /// Identity towards Yandex Cloud: `authorized-key`, `iam-token`, `metadata`, `keyring:NAME`, or a name from the configuration file
     IDENTITY = "YC_ID_TOKEN_IDENTITY";
     /// File of an authorized key
     KEY_FILE = "YC_ID_TOKEN_KEY_FILE";
@@ -42,7 +42,7 @@ variables! {
     FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
     /// `false`: nothing is refreshed in the background
     BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
-    /// Where credentials rest: `file` or `none`
+    /// Where credentials rest: `file`, `keyring` or `none`
     CACHE = "YC_ID_TOKEN_CACHE";
     /// Time budget of a run, such as `20s`
     TIMEOUT = "YC_ID_TOKEN_TIMEOUT";

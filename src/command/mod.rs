@@ -10,6 +10,7 @@ mod cache;
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod key;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
@@ -20,6 +21,7 @@ pub enum Housekeeping {
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
+    Key(key::Args),
 }
 
 impl Housekeeping {
@@ -31,6 +33,7 @@ impl Housekeeping {
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output),
+            Self::Key(arguments) => arguments.run(output),
         }
     }
 }

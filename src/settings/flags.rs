@@ -22,7 +22,7 @@ pub struct Flags {
     /// Audience (`aud`) of the ID token
     #[arg(long, global = true, value_name = "AUD")]
     pub audience: Option<String>,
-    /// Who we are towards Yandex Cloud: authorized-key, iam-token, metadata, or a name from the configuration file
+    /// Who we are towards Yandex Cloud: authorized-key, iam-token, metadata, keyring:NAME, or a name from the configuration file
     #[arg(long, global = true, value_name = "IDENTITY")]
     pub identity: Option<String>,
     /// Authorized key of a service account, as `yc iam key create` writes it
@@ -37,7 +37,7 @@ pub struct Flags {
     /// Whether what is past half of its life is refreshed in the background: true or false [default: true]
     #[arg(long, global = true, value_name = "BOOL")]
     pub background_refresh: Option<String>,
-    /// Where credentials rest: file or none [default: file]
+    /// Where credentials rest: file, keyring or none [default: file]
     #[arg(long, global = true, value_name = "WHERE")]
     pub cache: Option<String>,
     /// Time budget of the whole run, such as 20s [default: 20s]

@@ -73,6 +73,11 @@ pub enum IdentitySetting {
         /// The file.
         file: PathBuf,
     },
+    /// An authorized key in the keyring.
+    Keyring {
+        /// The name that it was imported under.
+        name: String,
+    },
     /// An IAM token in a file.
     IamTokenFile {
         /// The file.

@@ -158,7 +158,13 @@ impl Resolver<'_> {
             (Some(named), _, _) if named.value == "metadata" => {
                 Ok(Some(Setting { value: IdentitySetting::Metadata, origin: named.origin }))
             }
-            (Some(named), _, _) => self.named_identity(named).map(Some),
+            (Some(named), _, _) => match named.value.strip_prefix("keyring:") {
+                Some(name) => {
+                    let value = IdentitySetting::Keyring { name: name.to_owned() };
+                    Ok(Some(Setting { value, origin: named.origin }))
+                }
+                None => self.named_identity(named).map(Some),
+            },
             (None, Some(key), _) if decides(&key.origin) => Ok(Some(from_key(key))),
             (None, _, token) => Ok(token.map(from_token)),
         }

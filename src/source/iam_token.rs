@@ -69,12 +69,12 @@ impl IamTokenWish<'_> {
         let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
         let client = self.0.http.client(&endpoint, &what)?;
         let now = broker.clock().now().at;
-        let mut reply = self.present(key, now, &client).await?;
+        let mut reply = self.present(key, now, &client, broker).await?;
         if let Some(offset) = reply.clock_offset.filter(|offset| offset.is_wrong_clock())
             && reply.status == 401
         {
             // It was of another time, by a clock of which we now know how wrong it is.
-            reply = self.present(key, now.shifted(offset), &client).await?;
+            reply = self.present(key, now.shifted(offset), &client, broker).await?;
         }
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
@@ -99,8 +99,14 @@ impl IamTokenWish<'_> {
         Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
     }
 
-    async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
-        let assertion = key.assertion(now)?;
+    async fn present(
+        &self,
+        key: &AuthorizedKey,
+        now: Timestamp,
+        client: &Client,
+        broker: &Broker,
+    ) -> Result<Reply> {
+        let assertion = key.assertion(now, broker.deadline()).await?;
         debug!("signed the assertion");
         let body = Body::Json(Zeroizing::new(json!({ "jwt": assertion.expose() }).to_string()));
         let what = self.what();

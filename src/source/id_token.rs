@@ -68,7 +68,7 @@ impl Obtain for IdTokenWish<'_> {
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         let iam_wish = IamTokenWish(self.source);
         let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
-        let actor = match broker.cached(&iam_wish, LEAST_LIFE) {
+        let actor = match broker.cached(&iam_wish, LEAST_LIFE)? {
             Some(actor) => actor,
             None => {
                 if matches!(self.source.identity, Identity::AuthorizedKey(_)) {

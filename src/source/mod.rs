@@ -16,6 +16,7 @@ mod endpoints;
 mod given_token;
 mod iam_token;
 mod id_token;
+mod imported_key;
 mod metadata;
 mod refusal;
 
@@ -29,10 +30,11 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::settings::{IdentitySetting, Setting};
-pub use authorized_key::AuthorizedKey;
+pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
 pub use endpoints::{DEFAULT_API, DEFAULT_IAM, DEFAULT_OAUTH, Endpoints, IamEndpoint};
 pub use given_token::{GivenToken, is_oauth_token};
 pub use id_token::IdTokenWish;
+pub use imported_key::{ImportedKey, ImportedKeys};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 
 /// Where tokens come from in this run.
@@ -65,6 +67,7 @@ impl Identity {
         };
         let identity = match &setting.value {
             IdentitySetting::AuthorizedKey { file } => Self::AuthorizedKey(AuthorizedKey::read(file)?),
+            IdentitySetting::Keyring { name } => Self::AuthorizedKey(AuthorizedKey::imported(name)?),
             IdentitySetting::IamTokenFile { file } => Self::GivenToken(GivenToken::read(file)?),
             IdentitySetting::IamToken => given_in_environment(env)?.map(Self::GivenToken).ok_or_else(|| Error::Missing {
                 problem: format!("the identity `iam-token` ({}) needs an IAM token, and none is set", setting.origin),

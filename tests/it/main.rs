@@ -23,6 +23,7 @@ mod fake_sts;
 mod fake_vault;
 mod faults;
 mod identities;
+mod keyring;
 mod kubectl;
 mod leaks;
 mod network;

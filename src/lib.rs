@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Arrows point one way: `main → cli → consumer, command → session → broker → cache, source → http,
-//! jwt → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
+//! jwt, keyring → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
 //! [`http`] sees a type of the HTTP client, and only `consumer/x.rs` knows the format of x.
 //!
 //! | to find | look in |

@@ -5,7 +5,7 @@
 //! and waited for until a deadline: a keyring that is locked waits for a human, who need not be there, and one
 //! that hangs would have us hang.
 //!
-//! Values are text, as KWallet keeps nothing else. What is larger than a keyring takes is split: see [`parts`].
+//! Values are text, as KWallet keeps nothing else. What is larger than a keyring takes is split: see `parts`.
 
 mod parts;
 mod problem;
@@ -217,6 +217,14 @@ pub(crate) mod fake {
         /// An empty one.
         pub(crate) fn fake() -> Self {
             Self::opened_by(|_| Ok(Box::new(Fake::default())), None)
+        }
+
+        /// One that keeps nothing.
+        pub(crate) const fn full() -> Self {
+            Self::opened_by(
+                |_| Ok(Box::new(Fake { breaks_after: Some(0), ..Fake::default() })),
+                None,
+            )
         }
 
         /// One that cannot be used.

@@ -55,10 +55,8 @@ impl KeyringCache {
     }
 
     pub(super) fn read(&self, key: &Key) -> Result<Option<Zeroizing<String>>> {
-        let Some(item) = item(&self.files.marker_path(key)) else { return Ok(None) };
-        if !self.files.marker_path(key).exists() {
-            return Ok(None);
-        }
+        let marker = self.files.marker_path(key);
+        let Some(item) = item(&marker).filter(|_| marker.exists()) else { return Ok(None) };
         let read = self.keyring.get(&item);
         read.map_err(|problem| unusable(problem, "read the cache in the keyring"))
     }
@@ -117,10 +115,7 @@ pub(super) fn has_expired(marker: &Path, now: Timestamp) -> bool {
 
 /// The marker goes last, for the same reason as it came first.
 fn remove(keyring: &Keyring, marker: &Path) -> Result<bool> {
-    let Some(item) = item(marker) else { return Ok(false) };
-    if !marker.exists() {
-        return Ok(false);
-    }
+    let Some(item) = item(marker).filter(|_| marker.exists()) else { return Ok(false) };
     let removed = keyring.remove(&item);
     let removed = removed.map_err(|problem| {
         let otherwise =

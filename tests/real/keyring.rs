@@ -1,5 +1,6 @@
 //! Keys and credentials in a real keyring, and what is said of one that cannot be used.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -159,6 +160,22 @@ fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
     let told = sandbox.run(&["cache", "clear"]).ok();
     assert!(told.starts_with("removed 2 credentials"), "{told}");
     assert_eq!((markers(&sandbox).len(), items(&sandbox)), (0, 0));
+}
+
+#[test]
+fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let arguments = [TOKEN, &["--key-file", "key.json", "--cache", "keyring"]].concat();
+    let children: Vec<_> = (0..16)
+        .map(|_| {
+            let mut command = sandbox.command(&arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let tokens: BTreeSet<String> =
+        children.into_iter().map(|child| sandbox.outcome(child).ok()).collect();
+    assert_eq!((tokens.len(), sandbox.token_requests(), items(&sandbox)), (1, (1, 1), 2));
 }
 
 #[test]

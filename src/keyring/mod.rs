@@ -55,10 +55,6 @@ type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;
 struct Unlocking(Arc<AtomicBool>);
 
 impl Unlocking {
-    #[cfg_attr(
-        not(all(unix, not(target_os = "macos"))),
-        expect(dead_code, reason = "those systems do not tell")
-    )]
     fn set(&self, unlocking: bool) {
         self.0.store(unlocking, Ordering::Relaxed);
     }

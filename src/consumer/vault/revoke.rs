@@ -35,7 +35,8 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
 /// Removes the token from the cache.
 pub(super) fn forget(vault: &Vault) -> Result<()> {
     let key = vault.login(Sharing::Shared)?.key();
-    vault.session.broker().cache().remove(&key).map_err(|error| error.within_cache("the token stays in it"))
+    let removed = vault.session.broker().cache().remove(&key);
+    removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
 /// Batch tokens are not known to the server one by one.

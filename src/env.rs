@@ -56,7 +56,7 @@ variables! {
     FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
     /// `false`: nothing is refreshed in the background
     BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
-    /// Where credentials rest: `file` or `none`
+    /// Where credentials rest: `file`, `keyring` or `none`
     CACHE = "YC_ID_TOKEN_CACHE";
     /// Time budget of a run, such as `20s`
     TIMEOUT = "YC_ID_TOKEN_TIMEOUT";

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::broker::{Broker, Obtain, Purpose};
-use crate::cache::{Cache, FileCache};
+use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
+use crate::keyring::Keyring;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
     self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
@@ -64,7 +65,7 @@ impl Session {
         );
         let around = Surroundings { settings: &settings, env, locations: &locations };
         let (source, yc_place) = Source::open(around, http)?;
-        let cache = open_cache(&settings, locations)?;
+        let cache = open_cache(&settings, locations, deadline)?;
         let broker = Broker::new(
             clock,
             cache,
@@ -168,18 +169,22 @@ impl Session {
     }
 }
 
-fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {
+fn open_cache(settings: &Settings, locations: Locations, deadline: Deadline) -> Result<Cache> {
     match (settings.cache.value, locations.cache_folder) {
         (CacheSetting::None, _) => Ok(Cache::None),
         (CacheSetting::File, Some(folder)) => {
             Ok(Cache::File(FileCache::new(folder, locations.runtime_folder)))
         }
+        (CacheSetting::Keyring, Some(folder)) => {
+            let files = FileCache::new(folder, locations.runtime_folder);
+            Ok(Cache::Keyring(KeyringCache::new(files, Keyring::of_system(Some(deadline)))))
+        }
         (CacheSetting::File, None) if settings.cache.origin == Origin::BuiltIn => {
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)
         }
-        (CacheSetting::File, None) => Err(Error::Cache(format!(
-            "it was asked for ({}), and there is no home folder to keep it in",
+        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(format!(
+            "it was asked for ({}), and there is no home folder to keep it, or its locks, in",
             settings.cache.origin
         ))),
     }

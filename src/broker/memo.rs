@@ -53,10 +53,14 @@ impl Memo {
 
 /// Remembers a failure, if it is one that would come again.
 pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest, now: Timestamp) {
-    let Cache::File(files) = cache else { return };
+    let Some(files) = cache.files() else { return };
     let code = error.code();
-    if !matches!(code.exit(), Exit::Source | Exit::Consumer | Exit::Temporary) || code == Code::Lock
-    {
+    let would_come_again = match code.exit() {
+        Exit::Source | Exit::Consumer | Exit::Temporary => code != Code::Lock,
+        // To wait for a keyring costs its time too.
+        _ => code == Code::Keyring,
+    };
+    if !would_come_again {
         return;
     }
     let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);
@@ -78,17 +82,14 @@ pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest
 
 /// The failure that is remembered for these settings, however old.
 pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<Memo> {
-    let Cache::File(files) = cache else {
-        return None;
-    };
-    let text = private_file::read_own(&files.memo_path(key), LIMIT).ok()?;
+    let text = private_file::read_own(&cache.files()?.memo_path(key), LIMIT).ok()?;
     let memo: Memo = serde_json::from_slice(&text).ok()?;
     (memo.settings == settings.to_hex()).then_some(memo)
 }
 
 /// Forgets the failure, after a success.
 pub(super) fn forget(cache: &Cache, key: &Key) {
-    if let Cache::File(files) = cache {
+    if let Some(files) = cache.files() {
         let _ = std::fs::remove_file(files.memo_path(key));
     }
 }

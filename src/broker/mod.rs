@@ -113,12 +113,15 @@ impl Broker {
         wanted: &O,
         least_life: Duration,
     ) -> Result<Credential<O::Secret>> {
-        if let Some((hit, freshness)) = self.look(wanted, least_life)
+        if let Some((hit, freshness)) = self.look(wanted, least_life)?
             && self.suffices(freshness)
         {
             self.refresh_soon(wanted, freshness);
             return Ok(hit);
         }
+        // What was asked for by name and cannot be had is found out before anyone else is asked. Where a human
+        // has to unlock it, this is also where the run can still be interrupted at once.
+        self.cache.open()?;
         self.wait(&wanted.what(), self.miss(wanted, least_life, None))
     }
 
@@ -138,9 +141,10 @@ impl Broker {
         &self,
         wanted: &O,
         least_life: Duration,
-    ) -> Option<Credential<O::Secret>> {
-        let (credential, freshness) = self.look(wanted, least_life)?;
-        freshness.is_good_enough().then_some(credential)
+    ) -> Result<Option<Credential<O::Secret>>> {
+        let found = self.look(wanted, least_life)?;
+        let good = found.filter(|(_, freshness)| freshness.is_good_enough());
+        Ok(good.map(|(credential, _)| credential))
     }
 
     /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
@@ -154,7 +158,7 @@ impl Broker {
         send: impl AsyncFn(&O::Secret) -> Result<R>,
         is_refused: impl FnOnce(&R) -> bool,
     ) -> Result<(Credential<O::Secret>, R)> {
-        let credential = match self.cached(wanted, least_life) {
+        let credential = match self.cached(wanted, least_life)? {
             Some(credential) => credential,
             None => {
                 tokio::spawn(meanwhile);
@@ -176,7 +180,7 @@ impl Broker {
         wanted: &O,
         least_life: Duration,
     ) -> Result<Credential<O::Secret>> {
-        match self.cached(wanted, least_life) {
+        match self.cached(wanted, least_life)? {
             Some(credential) => Ok(credential),
             None => self.miss(wanted, least_life, None).await,
         }
@@ -186,15 +190,15 @@ impl Broker {
         &self,
         wanted: &O,
         least_life: Duration,
-    ) -> Option<(Credential<O::Secret>, Freshness)> {
+    ) -> Result<Option<(Credential<O::Secret>, Freshness)>> {
         if self.force_refresh || !wanted.rests() {
-            return None;
+            return Ok(None);
         }
         let key = wanted.key();
-        let credential = self.cache.get::<O::Secret>(&key)?;
+        let Some(credential) = self.cache.get::<O::Secret>(&key)? else { return Ok(None) };
         let freshness = Freshness::judge(&credential.lifetime, least_life, self.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
-        Some((credential, freshness))
+        Ok(Some((credential, freshness)))
     }
 
     /// Whether this is good enough for what this run is for.
@@ -309,7 +313,11 @@ struct Attempt<'a, T> {
 impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// The result that another process, or an earlier run, has reached for us.
     fn settled(&self) -> Option<Result<Credential<T>>> {
-        if let Some(credential) = self.acceptable() {
+        let resting = match self.acceptable() {
+            Ok(resting) => resting,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Some(credential) = resting {
             let freshness =
                 Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
             if self.broker.suffices(freshness) {
@@ -342,16 +350,16 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// What rests in the cache, while it is still alive.
     fn alive(&self) -> Option<Credential<T>> {
         let now = self.broker.clock.now();
-        self.acceptable().filter(|credential| !credential.lifetime.left(now).is_zero())
+        self.acceptable().ok()?.filter(|credential| !credential.lifetime.left(now).is_zero())
     }
 
     /// What rests in the cache, unless it is what we want to get away from.
-    fn acceptable(&self) -> Option<Credential<T>> {
-        let credential = self.broker.cache.get::<T>(self.key)?;
+    fn acceptable(&self) -> Result<Option<Credential<T>>> {
+        let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
         let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
         let too_old =
             self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
-        (!refused && !too_old).then_some(credential)
+        Ok((!refused && !too_old).then_some(credential))
     }
 
     const fn wants_new(&self) -> bool {

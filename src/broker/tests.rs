@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::*;
-use crate::cache::FileCache;
+use crate::cache::{FileCache, KeyringCache};
 use crate::clock::Offset;
 use crate::credential::{IdToken, Lifetime, Secret};
 use crate::error::Code;
+use crate::keyring::Keyring;
 
 const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -222,4 +223,29 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(next.secret.0.expose(), "token-2");
     let again = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(again.secret.0.expose(), "token-2", "what another process got instead is good");
+}
+
+#[test]
+fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after() {
+    let world = World::new();
+    let run = |keyring, force| {
+        let files = FileCache::new(world.folder.path().join("cache"), None);
+        let cache = Cache::Keyring(KeyringCache::new(files, keyring));
+        let settings = Digest::of(b"usual");
+        let deadline = Deadline::within(MINUTE);
+        let clock = Clock::Fixed(BEGIN.into());
+        let broker = Broker::new(clock, cache, deadline, Purpose::Answer(None), force, settings);
+        let obtained = broker.obtain(&&world.server, MINUTE);
+        obtained.map(|credential| credential.secret.0.expose().to_owned()).map_err(|it| it.code())
+    };
+    for force in [false, true] {
+        assert_eq!(run(Keyring::absent(), force), Err(Code::Cache));
+    }
+    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be kept");
+    assert_eq!(
+        run(Keyring::full(), false),
+        Ok("token-1".into()),
+        "what has been got is handed out"
+    );
+    assert_eq!(run(Keyring::fake(), false), Ok("token-2".into()));
 }

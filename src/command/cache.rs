@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use crate::cache::FileCache;
-use crate::error::{Error, Result, plain};
+use crate::cache::{self, FileCache};
+use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::Locations;
 
@@ -18,7 +18,7 @@ pub struct Args {
 enum Action {
     /// Print the cache folder
     Path,
-    /// Remove every cached credential, of all profiles
+    /// Remove every cached credential, of all profiles, from the keyring too
     Clear,
 }
 
@@ -31,10 +31,8 @@ impl Args {
         let text = match self.action {
             Action::Path => folder.display().to_string(),
             Action::Clear => {
-                let removed = FileCache::new(folder.clone(), locations.runtime_folder).clear();
-                let removed = removed.map_err(|error| {
-                    Error::Cache(format!("`{}`: {}", folder.display(), plain(&error)))
-                })?;
+                let files = FileCache::new(folder.clone(), locations.runtime_folder);
+                let removed = cache::clear(&files)?;
                 format!("removed {removed} credentials from {}", folder.display())
             }
         };

@@ -11,6 +11,7 @@ mod cache;
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod key;
 mod service_accounts;
 
 /// A housekeeping command.
@@ -22,6 +23,7 @@ pub enum Housekeeping {
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
+    Key(key::Args),
     ServiceAccounts(service_accounts::Args),
 }
 
@@ -34,6 +36,7 @@ impl Housekeeping {
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output),
+            Self::Key(arguments) => arguments.run(output),
             Self::ServiceAccounts(arguments) => arguments.run(context, output),
         }
     }

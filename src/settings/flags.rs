@@ -55,7 +55,7 @@ pub struct Flags {
     /// Whether what is past half of its life is refreshed in the background: true or false [default: true]
     #[arg(long, global = true, value_name = "BOOL")]
     pub background_refresh: Option<String>,
-    /// Where credentials rest: file or none [default: file]
+    /// Where credentials rest: file, keyring or none [default: file]
     #[arg(long, global = true, value_name = "WHERE")]
     pub cache: Option<String>,
     /// Time budget of the whole run, such as 20s [default: 20s]

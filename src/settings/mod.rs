@@ -97,6 +97,8 @@ pub enum IdTokenRoute {
 pub enum CacheSetting {
     /// Files of this user.
     File,
+    /// The keyring of this user.
+    Keyring,
     /// Nowhere.
     None,
 }
@@ -186,7 +188,7 @@ impl Settings {
                 text!(cache, "--cache", CACHE),
                 CacheSetting::File,
                 "where credentials rest",
-                "`file` or `none`",
+                "`file`, `keyring` or `none`",
                 parse_cache,
             )?,
             timeout: parsed(

@@ -124,8 +124,8 @@ impl IamTokenWish<'_> {
     }
 
     async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
-        let audience = self.0.assertion_audience.as_deref();
-        let assertion = key.assertion(now, audience.unwrap_or(ASSERTION_AUDIENCE))?;
+        let audience = self.0.assertion_audience.as_deref().unwrap_or(ASSERTION_AUDIENCE);
+        let assertion = key.assertion(now, audience, self.0.http.deadline()).await?;
         debug!("signed the assertion");
         post(client, &self.what(), &json!({ "jwt": assertion.expose() })).await
     }

@@ -26,6 +26,7 @@ mod iam_token;
 mod id_token;
 mod identity;
 mod impersonation;
+mod imported_key;
 mod metadata;
 mod oauth_token;
 mod refusal;
@@ -37,8 +38,8 @@ mod yc_config;
 
 use crate::error::Result;
 use crate::http::Http;
-use crate::settings::IdTokenRoute;
-pub use authorized_key::AuthorizedKey;
+use crate::settings::{IdTokenRoute, Setting};
+pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
 pub use endpoints::{Endpoints, Given, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
@@ -46,6 +47,7 @@ pub use folder::FolderWish;
 pub use given_token::GivenToken;
 pub use id_token::IdTokenWish;
 pub use identity::{Found, Identity, Surroundings, YcPlace};
+pub use imported_key::{ImportedKey, ImportedKeys};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
 pub use service_accounts::{
@@ -84,7 +86,7 @@ impl Source {
         let settings = around.settings;
         let Found { identity, yc_profile } = Identity::open(around)?;
         let place = yc_profile.unwrap_or_default();
-        let text = |setting: &Option<crate::settings::Setting<String>>| {
+        let text = |setting: &Option<Setting<String>>| {
             setting.as_ref().map(|setting| setting.value.clone())
         };
         let (api, iam) = (text(&settings.endpoint), text(&settings.iam_endpoint));

@@ -26,6 +26,7 @@ mod fake_yc;
 mod faults;
 mod federation;
 mod identities;
+mod keyring;
 mod kubectl;
 mod leaks;
 mod network;

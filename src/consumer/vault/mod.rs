@@ -282,7 +282,7 @@ impl Vault {
 
     /// The token that rests in the cache. Nobody is asked for one.
     fn resting(&self) -> Result<Option<Credential<VaultToken>>> {
-        Ok(self.session.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO))
+        self.session.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO)
     }
 
     fn wrap_ttl(&self, flag: Option<&String>, env: &Env) -> Result<Option<Duration>> {

@@ -95,7 +95,7 @@ impl Identity {
                 })?
                 .into(),
             IdentitySetting::Keyring(name) => {
-                let _ = name; Self::Metadata(Metadata::at("KEYRING")?).into()
+                Self::AuthorizedKey(AuthorizedKey::imported(name, around.locations)?).into()
             }
             IdentitySetting::IamToken(Some(file)) => {
                 Self::GivenToken(GivenToken::read(file)?).into()

@@ -67,7 +67,8 @@ fn a_key_that_cannot_sign_or_be_named_never_gets_to_the_keyring() {
         assert!(hint.contains("letters, digits"), "{hint}");
         sandbox.run(&["key", "remove", "--", name]).fails(2, "E_USAGE");
         let identity = format!("keyring:{name}");
-        sandbox.run(&["token", "--audience", "a", "--identity", &identity]).fails(2, "E_USAGE");
+        let (exit, code) = if name.is_empty() { (3, "E_MISSING") } else { (2, "E_USAGE") };
+        sandbox.run(&["token", "--audience", "a", "--identity", &identity]).fails(exit, code);
     }
 }
 

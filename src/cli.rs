@@ -153,7 +153,10 @@ impl Cli {
                 let purpose = Purpose::Answer(Some(Rerun(Arc::clone(&self.arguments))));
                 consumer.run(self.context(env, &purpose), output)
             }
-            Command::Housekeeping(command) => command.run(output).map(|()| ExitCode::SUCCESS),
+            Command::Housekeeping(command) => {
+                let context = self.context(env, &Purpose::Answer(None));
+                command.run(context, output).map(|()| ExitCode::SUCCESS)
+            }
         }
     }
 

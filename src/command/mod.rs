@@ -4,18 +4,21 @@ use clap::Subcommand;
 
 use crate::error::Result;
 use crate::output::Output;
+use crate::session::Context;
 
 mod cache;
 #[cfg(feature = "emulator")]
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod setup;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
     Cache(cache::Args),
+    Setup(Box<setup::Args>),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
@@ -24,9 +27,10 @@ pub enum Housekeeping {
 
 impl Housekeeping {
     /// Runs the command.
-    pub fn run(&self, output: &mut Output<'_>) -> Result<()> {
+    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         match self {
             Self::Cache(arguments) => arguments.run(output),
+            Self::Setup(arguments) => arguments.run(context, output),
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]

@@ -56,13 +56,12 @@ impl Text {
         let bytes = private_file::read_plain(&path, LIMIT)?;
         let content = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-        Ok(Self { path, content, gaps: Vec::new() })
+        Ok(Self::of(path, content))
     }
 
-    /// A text that is in no file.
-    #[cfg(feature = "fuzzing")]
-    pub(super) fn made_up(content: String) -> Self {
-        Self { path: "config.toml".into(), content, gaps: Vec::new() }
+    /// A text that need not be in its file.
+    pub(super) const fn of(path: PathBuf, content: String) -> Self {
+        Self { path, content, gaps: Vec::new() }
     }
 
     /// What of it a run needs, if that can be told before parsing.

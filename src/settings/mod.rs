@@ -267,6 +267,9 @@ fn read_file(
     locations: &Locations,
     profile: Option<&Setting<String>>,
 ) -> Result<Option<Text>> {
+    if let Some((path, content)) = &flags.unwritten {
+        return Ok(Some(Text::of(path.clone(), content.clone())));
+    }
     let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
     let what = "the configuration file";
     if let Some(path) = asked_for {

@@ -29,6 +29,7 @@ use crate::settings::{Field, Form, Setting, Table, unfit};
 
 use answer::{State, VaultToken};
 use connection::Server;
+pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
 pub(super) use token_helper::is_request;
 

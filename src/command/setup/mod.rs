@@ -1,0 +1,435 @@
+//! `setup`: connects a consumer, in its own configuration and in ours, and says what its server must be told.
+//!
+//! One file a consumer. Each asks for what nobody has said, tries the settings, and makes a [`Plan`]; what
+//! becomes of that is the same for all: it is shown, and carried out only when somebody says so.
+
+mod aws;
+mod aws_config;
+mod change;
+mod configuration;
+mod kubeconfig;
+mod kubectl;
+mod kuberc;
+mod program;
+mod question;
+mod terminal;
+mod trust;
+mod vault;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::env::{self, Env, Var};
+use crate::error::{Error, Result, plain};
+use crate::output::Output;
+use crate::session::{Context, Session};
+use crate::settings::{Flags, Locations, Origin, Settings, Table};
+
+use change::{Change, stamp};
+use configuration::Configuration;
+use question::Question;
+use terminal::Terminal;
+
+/// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
+#[derive(clap::Args, Debug)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "On a terminal it asks for what is not said; elsewhere everything is said by flags. What would be changed is shown as a diff first.
+
+Examples:
+  yc-id-token setup kubectl
+  yc-id-token setup aws --print --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    consumer: Consumer,
+}
+
+#[derive(Debug, Subcommand)]
+enum Consumer {
+    Kubectl(kubectl::Args),
+    Aws(aws::Args),
+    Vault(vault::Args),
+}
+
+/// What is said of every consumer.
+#[derive(clap::Args, Debug)]
+struct Common {
+    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the consumer]
+    #[arg(long, value_name = "PROFILE")]
+    name: Option<String>,
+    /// Show what would be changed, and change nothing
+    #[arg(long, conflicts_with = "apply")]
+    print: bool,
+    /// Make the changes without asking
+    #[arg(long)]
+    apply: bool,
+    /// Do not try to get a token; what it would say is filled in as far as it is known
+    #[arg(long)]
+    offline: bool,
+    /// Replace what is in the way: another user, profile or credential of the same name
+    #[arg(long)]
+    force: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        match &self.consumer {
+            Consumer::Kubectl(arguments) => arguments.run(context, output),
+            Consumer::Aws(arguments) => arguments.run(context, output),
+            Consumer::Vault(arguments) => arguments.run(context, output),
+        }
+    }
+}
+
+/// What is to be done, and what is to be said.
+struct Plan {
+    /// Changes of the consumer's files; ours comes before them.
+    changes: Vec<Change>,
+    /// What is done besides: how it is shown, and how it is done.
+    acts: Vec<(String, Box<dyn FnOnce() -> Result<String>>)>,
+    /// What the other side must be told, and what the user should know.
+    advice: Vec<String>,
+    /// What to do when the changes have been made.
+    next: String,
+}
+
+/// One run: the profile, as far as it is known.
+struct Setup<'a> {
+    context: Context<'a>,
+    common: &'a Common,
+    consumer: &'a Table,
+    terminal: Option<Terminal>,
+    configuration: Configuration,
+}
+
+impl<'a> Setup<'a> {
+    /// Begins with what the configuration says. `profile` is how the profile is called if nobody says so.
+    fn begin(
+        context: Context<'a>,
+        common: &'a Common,
+        consumer: &'static str,
+        profile: &str,
+    ) -> Result<Self> {
+        let named = common.name.as_ref().or(context.flags.profile.as_ref());
+        let name = named.map_or(profile, String::as_str).to_owned();
+        if !is_simple(&name) {
+            return Err(Error::Usage {
+                problem: format!("`{name}` cannot be the name of a profile here"),
+                hint:
+                    "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
+                        .into(),
+            });
+        }
+        let path = configuration_file(context)?.ok_or_else(|| Error::Missing {
+            problem: "there is no home folder for the configuration".into(),
+            hint: "give `--config`".into(),
+        })?;
+        let table = context.consumers.iter().find(|table| table.name == consumer);
+        let table = table.ok_or_else(|| Error::Internal(format!("no consumer `{consumer}`")))?;
+        Ok(Self {
+            context,
+            common,
+            consumer: table,
+            // Whoever wants it printed or done wants no questions less: they are about what is missing.
+            terminal: Terminal::find(),
+            configuration: Configuration::read(path, name)?,
+        })
+    }
+
+    fn profile(&self) -> &str {
+        &self.configuration.profile
+    }
+
+    fn env(&self) -> &'a Env {
+        self.context.env
+    }
+
+    /// The flags of a run with the profile as it will be.
+    fn flags(&self) -> Flags {
+        let Configuration { path, profile, .. } = &self.configuration;
+        Flags {
+            profile: Some(profile.clone()),
+            unwritten: Some((path.clone(), self.configuration.text())),
+            ..self.context.flags.clone()
+        }
+    }
+
+    fn settings(&self) -> Result<Settings> {
+        let Context { env, consumers, .. } = self.context;
+        Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
+    }
+
+    fn session(&self) -> Result<Session> {
+        Session::open(Context { flags: &self.flags(), ..self.context }, &[self.consumer])
+    }
+
+    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
+    fn settle_identity(&mut self) -> Result<()> {
+        self.take_over_connection()?;
+        self.take_over_identity()?;
+        if self.settings()?.identity.is_some() {
+            self.session()?;
+        } else {
+            self.ask_identity()?;
+        }
+        self.take_over(
+            "service_account",
+            self.context.flags.service_account.as_ref(),
+            env::SERVICE_ACCOUNT,
+        );
+        let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
+        let Some(terminal) = self.terminal else { return Err(unknown) };
+        match terminal.ask("ID of the service account (aje…)", None) {
+            Some(account) if !account.is_empty() => {
+                self.configuration.set("service_account", &account);
+                Ok(())
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    /// A setting that a flag gives, or, where the profile has none, a variable.
+    fn take_over(&mut self, key: &str, flag: Option<&String>, var: Var) {
+        match flag {
+            Some(text) => self.configuration.set(key, text),
+            None if self.configuration.has_any(&[key]) => {}
+            None => {
+                if let Some(text) = self.env().get(var) {
+                    self.configuration.set(key, &text);
+                }
+            }
+        }
+    }
+
+    /// Of the settings of a connection, those that this command line has: a variable may be meant for more.
+    fn take_over_connection(&mut self) -> Result<()> {
+        let flags = self.context.flags;
+        for (key, flag) in [
+            ("endpoint", &flags.endpoint),
+            ("iam_endpoint", &flags.iam_endpoint),
+            ("oauth_endpoint", &flags.oauth_endpoint),
+            // Not the proxy: its address may hold a password, which belongs where the user puts it.
+        ] {
+            if let Some(text) = flag {
+                self.configuration.set(key, text);
+            }
+        }
+        if let Some(file) = &flags.ca_file {
+            self.configuration.set("ca_file", &absolute(file)?);
+        }
+        Ok(())
+    }
+
+    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
+    /// where that says nothing.
+    fn take_over_identity(&mut self) -> Result<()> {
+        let (flags, env) = (self.context.flags, self.env());
+        let keys = ["identity", "key_file", "iam_token_file"];
+        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
+        let by_variable =
+            [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE].map(|var| env.get(var));
+        let is_said = by_flag.iter().any(Option::is_some);
+        if !is_said && self.configuration.has_any(&keys) {
+            return Ok(());
+        }
+        let given = if is_said { by_flag } else { by_variable };
+        if given.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        for (key, value) in keys.into_iter().zip(given) {
+            match value {
+                Some(name) if key == "identity" => self.configuration.set(key, &name),
+                Some(file) => self.configuration.set(key, &absolute(&file)?),
+                None => self.configuration.remove(key),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_identity(&mut self) -> Result<()> {
+        let missing = || {
+            Error::Missing {
+            problem: "who we are towards Yandex Cloud is not said".into(),
+            hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
+        }
+        };
+        let terminal = self.terminal.ok_or_else(missing)?;
+        terminal.say("Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes.");
+        loop {
+            let question = "File of the authorized key (none: the service account of this machine)";
+            let answer = terminal.ask(question, None).ok_or_else(missing)?;
+            if answer.is_empty() {
+                self.configuration.set("identity", "metadata");
+            } else {
+                // Our configuration knows the home folder by this sign too.
+                let file = if answer.starts_with("~/") { answer } else { absolute(&answer)? };
+                self.configuration.set("key_file", &file);
+            }
+            match self.session() {
+                Ok(_) => return Ok(()),
+                Err(error) => terminal.say(&told_error(&error)),
+            }
+            self.configuration.remove("key_file");
+            self.configuration.remove("identity");
+        }
+    }
+
+    /// A setting of the consumer's own: its flag, or else what the profile or then a variable says, or else
+    /// what is answered. All but what the file says already goes into the profile.
+    fn own(
+        &mut self,
+        key: &'static str,
+        flag: Option<&String>,
+        question: &Question,
+    ) -> Result<Option<String>> {
+        if let Some(text) = flag {
+            question.check(text)?;
+            self.configuration.set_of(self.consumer.name, key, text);
+            return Ok(Some(text.clone()));
+        }
+        if let Some(text) = self.known(key)? {
+            return Ok(Some(text));
+        }
+        let answer = question.answer(self.terminal)?;
+        if let Some(text) = &answer {
+            self.configuration.set_of(self.consumer.name, key, text);
+        }
+        Ok(answer)
+    }
+
+    /// The same for one that is not asked for.
+    fn known(&mut self, key: &'static str) -> Result<Option<String>> {
+        if let Some(text) = self.configuration.text_of(self.consumer.name, key) {
+            return Ok(Some(text));
+        }
+        let setting = self.settings()?.consumer(self.consumer, key, None, "");
+        if let Some(setting) = &setting
+            && matches!(setting.origin, Origin::Variable(_))
+        {
+            self.configuration.set_of(self.consumer.name, key, &setting.value);
+        }
+        Ok(setting.map(|setting| setting.value))
+    }
+
+    /// The audience of a consumer whose table has one of its own, which leaves the profile's to others.
+    fn own_audience(&mut self, usual: &str) -> Result<String> {
+        if let Some(audience) = &self.context.flags.audience {
+            self.configuration.set_of(self.consumer.name, "audience", audience);
+            return Ok(audience.clone());
+        }
+        if let Some(audience) = self.known("audience")? {
+            return Ok(audience);
+        }
+        if let Some(setting) = self.settings()?.audience {
+            if matches!(setting.origin, Origin::Variable(_)) {
+                self.configuration.set_of(self.consumer.name, "audience", &setting.value);
+            }
+            return Ok(setting.value);
+        }
+        Ok(usual.to_owned())
+    }
+
+    /// The flag by which a run finds the configuration, if it is not in its usual place.
+    fn config_flag(&self) -> Result<Option<String>> {
+        let told = self.context.flags.config.is_some() || self.env().get_os(env::CONFIG).is_some();
+        told.then(|| {
+            Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
+        })
+        .transpose()
+    }
+
+    /// Refuses to go over what is there, unless it is asked for.
+    fn in_the_way(&self, problem: String) -> Result<()> {
+        if self.common.force {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            problem,
+            hint: "choose another name, or replace it with `--force`; nothing has been changed"
+                .into(),
+        })
+    }
+
+    /// Shows the plan, and carries it out if that is wanted.
+    fn finish(self, plan: Plan, output: &mut Output<'_>) -> Result<()> {
+        let Plan { mut changes, acts, advice, next } = plan;
+        changes.insert(0, self.configuration.change());
+        changes.retain(|change| !change.is_none());
+        let is_done = changes.is_empty() && acts.is_empty();
+        let mut shown: Vec<String> = changes.iter().map(Change::diff).collect();
+        shown.extend(acts.iter().map(|(shown, _)| format!("{shown}\n")));
+        if is_done {
+            shown.push("There is nothing to change: it is set up so already.\n".into());
+        }
+        shown.extend(advice);
+        let mut shown = shown.join("\n");
+        let is_asked =
+            self.terminal.filter(|_| !self.common.print && !self.common.apply && !is_done);
+        if is_done {
+            return output.write(format!("{shown}\n{next}").as_bytes());
+        }
+        if let Some(terminal) = is_asked.filter(|_| Terminal::shows_output()) {
+            output.write(format!("{shown}\n").as_bytes())?;
+            shown.clear();
+            if !terminal.confirms("Apply?") {
+                return output.write(b"Nothing has been changed.\n");
+            }
+        } else if !self.common.apply {
+            let hint = "Nothing has been changed. To make these changes, give `--apply`.";
+            return output.write(format!("{shown}\n{hint}\n").as_bytes());
+        }
+        let stamp = stamp(self.context.clock.now().at);
+        let mut done = String::new();
+        for change in &changes {
+            done.push_str(&change.make(&stamp)?);
+        }
+        for (_, act) in acts {
+            done.push_str(&act()?);
+        }
+        let gap = if shown.is_empty() { "" } else { "\n" };
+        output.write(format!("{shown}{gap}{done}\n{next}").as_bytes())
+    }
+}
+
+/// Where our configuration is or will be.
+pub(super) fn configuration_file(context: Context<'_>) -> Result<Option<PathBuf>> {
+    let told = context.flags.config.clone();
+    let told = told.or_else(|| context.env.get_os(env::CONFIG).map(PathBuf::from));
+    Ok(told.or_else(|| Locations::of_system().config_file))
+}
+
+/// A path that means the same in every folder.
+fn absolute(path: &str) -> Result<String> {
+    let absolute = std::path::absolute(Path::new(path));
+    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// Whether a name can stand in commands and files of every kind as it is.
+fn is_simple(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+/// The end of a run that has changed nothing, because no token could be had.
+fn unchanged(error: &Error) -> Error {
+    let hint = error.hint().map(|hint| hint + "; ").unwrap_or_default();
+    Error::Remembered {
+        code: error.code(),
+        message: error.to_string(),
+        hint: Some(format!("{hint}nothing has been changed; `--offline` sets up without a token")),
+    }
+}
+
+/// An error in the course of a conversation.
+fn told_error(error: &Error) -> String {
+    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+    format!("! {error}{hint}")
+}
+
+/// What an I/O error of a program that was to be run says.
+fn not_run(program: &str, error: &std::io::Error) -> Error {
+    Error::Internal(format!("cannot run `{program}`: {}", plain(error)))
+}

@@ -7,11 +7,15 @@ use crate::output::Output;
 use crate::session::Context;
 
 mod cache;
+mod completions;
 #[cfg(feature = "emulator")]
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod man;
 mod setup;
+
+pub use completions::complete;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
@@ -19,6 +23,8 @@ mod setup;
 pub enum Housekeeping {
     Cache(cache::Args),
     Setup(Box<setup::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
@@ -26,11 +32,18 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command.
-    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    /// Runs the command. `program` describes the whole command line.
+    pub fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
         match self {
             Self::Cache(arguments) => arguments.run(output),
             Self::Setup(arguments) => arguments.run(context, output),
+            Self::Completions(arguments) => arguments.run(output),
+            Self::Man(arguments) => arguments.run(program(), output),
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]

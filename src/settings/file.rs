@@ -175,6 +175,11 @@ impl<'a> File<'a> {
         self.names("identity")
     }
 
+    /// The names of all profiles.
+    pub(super) fn profiles(&self) -> Vec<String> {
+        self.names("profiles").into_iter().map(str::to_owned).collect()
+    }
+
     fn profile(
         &'a self,
         name: &str,

@@ -261,6 +261,14 @@ impl Settings {
     }
 }
 
+/// The names of the profiles in a configuration file; none of one that cannot be read.
+#[must_use]
+pub fn profile_names(path: PathBuf) -> Vec<String> {
+    let Ok(text) = Text::read(path) else { return Vec::new() };
+    let names = File::parse(&text, &[]).map(|file| file.profiles());
+    names.unwrap_or_default()
+}
+
 fn read_file(
     flags: &Flags,
     env: &Env,

@@ -54,17 +54,10 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let mut setup = Setup::begin(context, &self.common, "aws", PROFILE)?;
         setup.settle_identity()?;
-        let sts = Question::new("--sts-endpoint", "Address of the STS").optional();
         // It is not asked for: few have one, and they know it.
-        let sts = if self.sts_endpoint.is_some() {
-            setup.own("sts_endpoint", self.sts_endpoint.as_ref(), &sts)?
-        } else {
-            setup.known("sts_endpoint")?
-        };
-        let role = Question::new(
-            "--role-arn",
-            "Role to assume, such as arn:aws:iam::123456789012:role/robot",
-        );
+        let sts = setup.given("sts_endpoint", self.sts_endpoint.as_ref())?;
+        let role = Question::new("--role-arn", "role to assume")
+            .noted("such as arn:aws:iam::123456789012:role/robot");
         let role = if sts.is_some() { role.optional() } else { role.judged(role_problem) };
         let role = setup.own("role_arn", self.role_arn.as_ref(), &role)?;
 
@@ -98,7 +91,7 @@ impl Args {
         } else {
             format!("{AWS_PROFILE}-{}", setup.profile())
         };
-        let question = Question::new("--aws-profile", "Profile of AWS's configuration")
+        let question = Question::new("--aws-profile", "profile of AWS's configuration")
             .or(Some(usual))
             .judged(|name| {
                 (!is_simple(name))
@@ -121,8 +114,8 @@ impl Args {
         let there = file.value(profile, "region").map(str::to_owned);
         let by_variable =
             || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
-        let question =
-            Question::new("--region", "Region (none: the AWS CLI wants one with every command)");
+        let question = Question::new("--region", "region")
+            .noted("none: the AWS CLI wants one with every command");
         let question = question.or(there.or_else(by_variable)).optional();
         setup.own("region", self.region.as_ref(), &question)
     }

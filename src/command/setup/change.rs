@@ -63,13 +63,13 @@ impl Change {
                 cause: "it has changed since it was read; run the command again".into(),
             });
         }
-        let mut done = format!("written   {path}\n");
+        let mut done = format!("written    {path}\n");
         match &self.before {
             Some(before) => {
                 let copy = copy_path(&self.path, stamp);
                 let copied = private_file::write(&copy, before.as_bytes());
                 copied.map_err(|error| unwritten(&copy, &error))?;
-                done = format!("written   {path} (as it was: {})\n", copy.display());
+                done = format!("written    {path} (as it was: {})\n", copy.display());
             }
             None => make_folder(&self.path).map_err(|error| unwritten(&self.path, &error))?,
         }

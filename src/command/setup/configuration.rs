@@ -35,7 +35,9 @@ impl Configuration {
 
     /// What is to stand in the file.
     pub(super) fn text(&self) -> String {
-        self.document.to_string()
+        let text = self.document.to_string();
+        // A new table has an empty line before it, which the first of all does not need.
+        if self.before.is_none() { text.trim_start().to_owned() } else { text }
     }
 
     pub(super) fn change(&self) -> Change {

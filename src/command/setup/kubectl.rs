@@ -75,6 +75,9 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let mut setup = Setup::begin(context, &self.common, "kubectl", PROFILE)?;
         let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), setup.env())?;
+        if kubeconfig.can_be_written() && kubeconfig.names("clusters").is_empty() {
+            return Err(no_cluster(&kubeconfig.path));
+        }
         setup.settle_identity()?;
         let cluster = self.cluster(&setup, &kubeconfig)?;
         let of_cluster = kubeconfig.audience_of(&cluster).map(str::to_owned);
@@ -113,25 +116,15 @@ impl Args {
             what: "cluster",
             name: name.to_owned(),
             place: format!("`{}`", kubeconfig.path.display()),
-            hint: if names.is_empty() {
-                format!(
-                    "add it with `kubectl config set-cluster {} --server=https://… --certificate-authority=FILE`",
-                    quoted(name)
-                )
-            } else {
-                format!("it has {}", names.join(", "))
-            },
+            hint: format!("it has {}", names.join(", ")),
         };
         if let Some(name) = &self.cluster {
             let is_known = !kubeconfig.can_be_written() || names.contains(&name.as_str());
             return if is_known { Ok(name.clone()) } else { Err(no_such(name)) };
         }
-        if names.is_empty() && kubeconfig.can_be_written() {
-            return Err(no_such("prod"));
-        }
         loop {
             let question =
-                Question::new("--cluster", "Cluster of the kubeconfig").or(default.clone());
+                Question::new("--cluster", "cluster of the kubeconfig").or(default.clone());
             let name = question.answer(setup.terminal)?.unwrap_or_default();
             if !kubeconfig.can_be_written() || names.contains(&name.as_str()) {
                 return Ok(name);
@@ -155,11 +148,11 @@ impl Args {
             let question = Question::new(name, text).or(Some(default));
             flag.clone().map_or_else(|| question.answer(setup.terminal), |name| Ok(Some(name)))
         };
-        let user = name(&self.user, "--user", "User of the kubeconfig", usual)?.unwrap_or_default();
+        let user = name(&self.user, "--user", "user of the kubeconfig", usual)?.unwrap_or_default();
         let context = name(
             &self.context,
             "--context",
-            "Context of the kubeconfig",
+            "context of the kubeconfig",
             format!("{user}@{cluster}"),
         )?;
         let env = setup.env();
@@ -179,6 +172,13 @@ impl Args {
     }
 }
 
+fn no_cluster(path: &Path) -> Error {
+    Error::Missing {
+        problem: format!("there is no cluster in `{}`", path.display()),
+        hint: "add yours with `kubectl config set-cluster NAME --server=https://… --certificate-authority=FILE`, and run the command again".into(),
+    }
+}
+
 /// The audience that the profile has or gets; `None` if the cluster's entry is to tell it.
 fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Option<String>> {
     let said = setup.context.flags.audience.clone();
@@ -193,10 +193,8 @@ fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Op
     if of_cluster.is_some() {
         return Ok(None);
     }
-    let question = Question::new(
-        "--audience",
-        "Audience of the tokens, by which the API server knows that they are for it, such as kubernetes-prod",
-    );
+    let question = Question::new("--audience", "audience of the tokens")
+        .noted("any name that the API server is told too, such as kubernetes-prod");
     let audience = question.answer(setup.terminal)?.unwrap_or_default();
     setup.configuration.set("audience", &audience);
     Ok(Some(audience))

@@ -34,7 +34,6 @@ use terminal::Terminal;
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]
 #[command(
-    arg_required_else_help = true,
     after_help = "On a terminal it asks for what is not said; elsewhere everything is said by flags. What would be changed is shown as a diff first.
 
 Examples:
@@ -103,6 +102,8 @@ struct Setup<'a> {
     consumer: &'a Table,
     terminal: Option<Terminal>,
     configuration: Configuration,
+    /// Whether the profile does not serve this consumer yet.
+    is_new: bool,
 }
 
 impl<'a> Setup<'a> {
@@ -129,13 +130,15 @@ impl<'a> Setup<'a> {
         })?;
         let table = context.consumers.iter().find(|table| table.name == consumer);
         let table = table.ok_or_else(|| Error::Internal(format!("no consumer `{consumer}`")))?;
+        let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
             common,
             consumer: table,
+            is_new: !configuration.has_any(&[consumer]),
             // Whoever wants it printed or done wants no questions less: they are about what is missing.
             terminal: Terminal::find(),
-            configuration: Configuration::read(path, name)?,
+            configuration,
         })
     }
 
@@ -287,10 +290,8 @@ impl<'a> Setup<'a> {
     ) -> Result<Option<String>> {
         if let Some(text) = flag {
             question.check(text)?;
-            self.configuration.set_of(self.consumer.name, key, text);
-            return Ok(Some(text.clone()));
         }
-        if let Some(text) = self.known(key)? {
+        if let Some(text) = self.given(key, flag)? {
             return Ok(Some(text));
         }
         let answer = question.answer(self.terminal)?;
@@ -301,35 +302,39 @@ impl<'a> Setup<'a> {
     }
 
     /// The same for one that is not asked for.
-    fn known(&mut self, key: &'static str) -> Result<Option<String>> {
-        if let Some(text) = self.configuration.text_of(self.consumer.name, key) {
+    fn given(&mut self, key: &'static str, flag: Option<&String>) -> Result<Option<String>> {
+        let consumer = self.consumer.name;
+        if let Some(text) = flag {
+            self.configuration.set_of(consumer, key, text);
+            return Ok(Some(text.clone()));
+        }
+        if let Some(text) = self.configuration.text_of(consumer, key) {
             return Ok(Some(text));
         }
         let setting = self.settings()?.consumer(self.consumer, key, None, "");
         if let Some(setting) = &setting
             && matches!(setting.origin, Origin::Variable(_))
         {
-            self.configuration.set_of(self.consumer.name, key, &setting.value);
+            self.configuration.set_of(consumer, key, &setting.value);
         }
         Ok(setting.map(|setting| setting.value))
     }
 
-    /// The audience of a consumer whose table has one of its own, which leaves the profile's to others.
+    /// The audience of a consumer whose table has one of its own, which leaves the profile's to others. Of
+    /// a profile that did not serve this consumer yet, the general one is another's.
     fn own_audience(&mut self, usual: &str) -> Result<String> {
-        if let Some(audience) = &self.context.flags.audience {
-            self.configuration.set_of(self.consumer.name, "audience", audience);
-            return Ok(audience.clone());
-        }
-        if let Some(audience) = self.known("audience")? {
+        let flag = self.context.flags.audience.clone();
+        if let Some(audience) = self.given("audience", flag.as_ref())? {
             return Ok(audience);
         }
-        if let Some(setting) = self.settings()?.audience {
-            if matches!(setting.origin, Origin::Variable(_)) {
-                self.configuration.set_of(self.consumer.name, "audience", &setting.value);
-            }
-            return Ok(setting.value);
-        }
-        Ok(usual.to_owned())
+        let Some(general) = self.settings()?.audience else { return Ok(usual.to_owned()) };
+        let audience = match general.origin {
+            Origin::Variable(_) => general.value,
+            _ if self.is_new => usual.to_owned(),
+            _ => return Ok(general.value),
+        };
+        self.configuration.set_of(self.consumer.name, "audience", &audience);
+        Ok(audience)
     }
 
     /// The flag by which a run finds the configuration, if it is not in its usual place.

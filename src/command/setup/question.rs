@@ -7,30 +7,39 @@ use crate::error::{Error, Result};
 pub(super) struct Question {
     /// The flag that answers it.
     pub(super) flag: &'static str,
-    /// How the question is put: `Role to assume`.
-    pub(super) text: &'static str,
+    /// What is asked for, as part of a sentence: `role to assume`.
+    what: &'static str,
+    /// What else whoever is asked should know.
+    note: &'static str,
     /// What an empty answer stands for, and what holds if nobody can be asked.
-    pub(super) default: Option<String>,
-    /// Whether there must be an answer.
-    pub(super) required: bool,
+    default: Option<String>,
+    required: bool,
     /// What is wrong with an answer, if anything is.
-    pub(super) problem: fn(&str) -> Option<String>,
+    problem: fn(&str) -> Option<String>,
 }
 
 impl Question {
     /// One that must be answered, with anything.
-    pub(super) const fn new(flag: &'static str, text: &'static str) -> Self {
-        Self { flag, text, default: None, required: true, problem: |_| None }
+    pub(super) fn new(flag: &'static str, what: &'static str) -> Self {
+        Self { flag, what, note: "", default: None, required: true, problem: |_| None }
     }
 
+    /// What else whoever is asked should know.
+    pub(super) fn noted(self, note: &'static str) -> Self {
+        Self { note, ..self }
+    }
+
+    /// What an empty answer stands for.
     pub(super) fn or(self, default: Option<String>) -> Self {
         Self { default, ..self }
     }
 
+    /// One that need not be answered.
     pub(super) fn optional(self) -> Self {
         Self { required: false, ..self }
     }
 
+    /// One whose answers can be wrong.
     pub(super) fn judged(self, problem: fn(&str) -> Option<String>) -> Self {
         Self { problem, ..self }
     }
@@ -57,7 +66,7 @@ impl Question {
             };
         };
         loop {
-            let answer = terminal.ask(self.text, self.default.as_deref());
+            let answer = terminal.ask(&self.put(), self.default.as_deref());
             let answer = answer.ok_or_else(|| self.missing())?;
             if answer.is_empty() {
                 if !self.required {
@@ -72,21 +81,19 @@ impl Question {
         }
     }
 
-    fn missing(&self) -> Error {
-        Error::Missing {
-            problem: format!("it is not said: {}", lower(self.text)),
-            hint: format!("give `{}`", self.flag),
-        }
+    /// How it is put: `Role to assume (such as …)`.
+    fn put(&self) -> String {
+        let mut letters = self.what.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
+        first.unwrap_or_default() + letters.as_str() + &note
     }
-}
 
-/// As part of a sentence; a name that is all capitals stays.
-fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    match (letters.next(), letters.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            first.to_lowercase().collect::<String>() + letters.as_str()
+    fn missing(&self) -> Error {
+        let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
+        Error::Missing {
+            problem: format!("the {} is not said", self.what),
+            hint: format!("give `{}`{note}", self.flag),
         }
-        _ => text.to_owned(),
     }
 }

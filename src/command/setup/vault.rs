@@ -94,8 +94,8 @@ impl Args {
     fn server(&self, setup: &mut Setup<'_>) -> Result<Server> {
         let by_variable =
             setup.env().first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).map(|(_, address)| address);
-        let address =
-            Question::new("--address", "Address of the server, such as https://vault.example:8200");
+        let address = Question::new("--address", "address of the server")
+            .noted("such as https://vault.example:8200");
         let address = address.or(by_variable).judged(|text| {
             Endpoint::parse("address of Vault", text).err().map(|error| error.to_string())
         });
@@ -103,17 +103,13 @@ impl Args {
         let role = setup.own(
             "role",
             self.role.as_ref(),
-            &Question::new("--role", "Role to log in with"),
+            &Question::new("--role", "role to log in with"),
         )?;
         // These have a usual value, or none: whoever has another knows it.
-        let mut known = |key: &'static str, flag: Option<&String>, name| match flag {
-            Some(_) => setup.own(key, flag, &Question::new(name, "").optional()),
-            None => setup.known(key),
-        };
-        let mount = known("mount", self.mount.as_ref(), "--mount")?;
-        let namespace = known("namespace", self.namespace.as_ref(), "--namespace")?;
+        let mount = setup.given("mount", self.mount.as_ref())?;
+        let namespace = setup.given("namespace", self.namespace.as_ref())?;
         let ca_cert = self.ca_cert.as_ref().map(|file| absolute(file)).transpose()?;
-        let ca_cert = known("ca_cert", ca_cert.as_ref(), "--ca-cert")?;
+        let ca_cert = setup.given("ca_cert", ca_cert.as_ref())?;
         Ok(Server {
             address,
             role: role.unwrap_or_default(),

@@ -116,13 +116,16 @@ fn named_command(program: &OsString) -> Option<String> {
 }
 
 fn usage(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
+        let words: Vec<&str> =
+            usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
         return Error::Usage {
             problem: "a command is missing".into(),
-            hint: "see `yc-id-token --help`".into(),
+            hint: format!("see `{} --help`", words.join(" ")),
         };
     }
-    let text = error.render().to_string();
     let paragraphs: Vec<String> = text
         .split("\n\n")
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -297,6 +300,9 @@ mod tests {
         assert_eq!(error.hint().unwrap(), "a similar argument exists: '--audience'");
         let error = parse_words(&["yc-id-token"]).unwrap_err();
         assert_eq!(error.to_string(), "a command is missing");
+        assert_eq!(error.hint().unwrap(), "see `yc-id-token --help`");
+        let error = parse_words(&["yc-id-token", "setup"]).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "see `yc-id-token setup --help`");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use clap_complete::CompletionCandidate;
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, PathCompleter};
+use clap_complete::engine::{self, ArgValueCandidates, ArgValueCompleter, PathCompleter};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
 
 use crate::env::{self, Env};
@@ -98,17 +98,48 @@ pub fn complete(
     });
     let mut completions = Vec::new();
     let folder = std::env::current_dir().ok();
-    let written =
-        shell.completer().write_complete(&mut program, words, folder.as_deref(), &mut completions);
+    let written = match shell {
+        Shell::Bash => complete_in_bash(&mut program, words, env, &mut completions),
+        _ => shell.completer().write_complete(
+            &mut program,
+            words,
+            folder.as_deref(),
+            &mut completions,
+        ),
+    };
     // There is nobody to tell what is wrong with a line that is not finished.
     if written.is_ok() { output.write(&completions) } else { Ok(()) }
+}
+
+/// bash takes `--profile=prod` for three words, and wants the third completed. To us it is the value of the
+/// option just as well without the second.
+fn complete_in_bash(
+    program: &mut clap::Command,
+    mut words: Vec<OsString>,
+    env: &Env,
+    completions: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let index = env.get(env::COMPLETE_INDEX).and_then(|text| text.parse().ok());
+    let mut index: usize = index.unwrap_or(0);
+    for at in (1..index.min(words.len())).rev() {
+        if words[at] == "=" && words[at - 1].to_string_lossy().starts_with("--") {
+            words.remove(at);
+            index -= 1;
+        }
+    }
+    let folder = std::env::current_dir().ok();
+    let found = engine::complete(program, words, index, folder.as_deref())?;
+    let found: Vec<_> = found.iter().map(|one| one.get_value().to_string_lossy()).collect();
+    let separator = env.get(env::COMPLETE_SEPARATOR).unwrap_or_else(|| "\n".into());
+    completions.extend(found.join(&separator).bytes());
+    Ok(())
 }
 
 /// The profiles of the configuration that the line names, or else the usual one.
 fn profiles(words: &[OsString], env: &Env) -> Vec<String> {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let after = words.iter().position(|word| word == "--config");
-    let named = after.and_then(|at| words.get(at + 1).map(|word| word.to_string()));
+    let named = after.and_then(|at| words.get(at + 1)).map(ToString::to_string);
     let joined = || words.iter().find_map(|word| word.strip_prefix("--config=").map(str::to_owned));
     let named = named.or_else(joined).map(PathBuf::from);
     let told = named.or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));

@@ -34,7 +34,8 @@ impl Args {
             let path = folder.join(format!("{}.1", name(command)));
             let page = page(command)?;
             private_file::rewrite(&path, &page).map_err(|error| unwritten(&path, &error))?;
-            written.push_str(&format!("{}\n", path.display()));
+            written.push_str(&path.to_string_lossy());
+            written.push('\n');
         }
         output.write(written.as_bytes())
     }

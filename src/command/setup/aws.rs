@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::aws_config::{AwsFile, process_word};
 use super::change::{self, Change};
+use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Plan, Setup, is_simple, program};
+use super::{Common, Setup, is_simple, program};
 use crate::consumer::expanded;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ const TRUST_POLICY: &str = include_str!("../../../integrations/aws/trust-policy.
 
 /// Connect the AWS CLI and SDKs: a profile that runs this program
 #[derive(clap::Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(
     after_help = "It prints what the account must be set up with, too: the identity provider and the role with its trust policy.
 

@@ -24,7 +24,7 @@ impl Configuration {
         let text = before.as_deref().unwrap_or_default();
         let document = text.parse::<DocumentMut>().map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             Error::Config { path: path.clone(), line, problem, hint: None }
         })?;
@@ -134,7 +134,7 @@ mod tests {
     fn edited(text: &str, profile: &str, edit: impl FnOnce(&mut Configuration)) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        std::fs::write(&path, text).unwrap();
+        crate::private_file::write(&path, text.as_bytes()).unwrap();
         let mut configuration = Configuration::read(path, profile.into()).unwrap();
         edit(&mut configuration);
         configuration.text()

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::kubeconfig::Kubeconfig;
+use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Plan, Setup, kuberc, program};
+use super::{Common, Setup, kuberc, program};
 use crate::env;
 use crate::error::{Error, Result};
 use crate::output::Output;
@@ -244,7 +245,8 @@ fn write(kubeconfig: &mut Kubeconfig, entry: &Entry, is_current: bool) {
 fn snippet(path: &Path, entry: &Entry) -> String {
     let Entry { cluster, user, context, exec } = entry;
     let args = exec["args"].to_string();
-    let hint: String = INSTALL_HINT.lines().map(|line| format!("        {line}\n")).collect();
+    let indented = |line: &str| format!("        {line}\n");
+    let hint = INSTALL_HINT.lines().map(indented).collect::<Vec<_>>().concat();
     format!(
         "There is no kubectl on the PATH to write the kubeconfig. Add this to `{path}`, with the cluster's own entry:
 
@@ -304,12 +306,9 @@ Then bind roles to the user `yandex:{subject}`.
 }
 
 fn next(entry: &Entry, is_current: bool, kubeconfig: Option<&Path>) -> String {
-    let mut command = "kubectl".to_owned();
-    if let Some(path) = kubeconfig {
-        command.push_str(&format!(" --kubeconfig={}", quoted(&path.to_string_lossy())));
-    }
-    if !is_current {
-        command.push_str(&format!(" --context={}", quoted(&entry.context)));
-    }
-    format!("Try it:\n  {command} auth whoami\n")
+    let flag = |name: &str, value: &str| format!(" --{name}={}", quoted(value));
+    let kubeconfig = kubeconfig.map(|path| flag("kubeconfig", &path.to_string_lossy()));
+    let context = (!is_current).then(|| flag("context", &entry.context));
+    let flags = [kubeconfig, context].into_iter().flatten().collect::<Vec<_>>().concat();
+    format!("Try it:\n  kubectl{flags} auth whoami\n")
 }

@@ -10,6 +10,7 @@ mod configuration;
 mod kubeconfig;
 mod kubectl;
 mod kuberc;
+mod plan;
 mod program;
 mod question;
 mod terminal;
@@ -26,7 +27,6 @@ use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Flags, Locations, Origin, Settings, Table};
 
-use change::{Change, stamp};
 use configuration::Configuration;
 use question::Question;
 use terminal::Terminal;
@@ -55,6 +55,7 @@ enum Consumer {
 
 /// What is said of every consumer.
 #[derive(clap::Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Common {
     /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the consumer]
     #[arg(long, value_name = "PROFILE")]
@@ -81,18 +82,6 @@ impl Args {
             Consumer::Vault(arguments) => arguments.run(context, output),
         }
     }
-}
-
-/// What is to be done, and what is to be said.
-struct Plan {
-    /// Changes of the consumer's files; ours comes before them.
-    changes: Vec<Change>,
-    /// What is done besides: how it is shown, and how it is done.
-    acts: Vec<(String, Box<dyn FnOnce() -> Result<String>>)>,
-    /// What the other side must be told, and what the user should know.
-    advice: Vec<String>,
-    /// What to do when the changes have been made.
-    next: String,
 }
 
 /// One run: the profile, as far as it is known.
@@ -124,7 +113,10 @@ impl<'a> Setup<'a> {
                         .into(),
             });
         }
-        let path = configuration_file(context)?.ok_or_else(|| Error::Missing {
+        let told = context.flags.config.clone();
+        let told = told.or_else(|| context.env.get_os(env::CONFIG).map(PathBuf::from));
+        let path = told.or_else(|| Locations::of_system().config_file);
+        let path = path.ok_or_else(|| Error::Missing {
             problem: "there is no home folder for the configuration".into(),
             hint: "give `--config`".into(),
         })?;
@@ -357,53 +349,6 @@ impl<'a> Setup<'a> {
                 .into(),
         })
     }
-
-    /// Shows the plan, and carries it out if that is wanted.
-    fn finish(self, plan: Plan, output: &mut Output<'_>) -> Result<()> {
-        let Plan { mut changes, acts, advice, next } = plan;
-        changes.insert(0, self.configuration.change());
-        changes.retain(|change| !change.is_none());
-        let is_done = changes.is_empty() && acts.is_empty();
-        let mut shown: Vec<String> = changes.iter().map(Change::diff).collect();
-        shown.extend(acts.iter().map(|(shown, _)| format!("{shown}\n")));
-        if is_done {
-            shown.push("There is nothing to change: it is set up so already.\n".into());
-        }
-        shown.extend(advice);
-        let mut shown = shown.join("\n");
-        let is_asked =
-            self.terminal.filter(|_| !self.common.print && !self.common.apply && !is_done);
-        if is_done {
-            return output.write(format!("{shown}\n{next}").as_bytes());
-        }
-        if let Some(terminal) = is_asked.filter(|_| Terminal::shows_output()) {
-            output.write(format!("{shown}\n").as_bytes())?;
-            shown.clear();
-            if !terminal.confirms("Apply?") {
-                return output.write(b"Nothing has been changed.\n");
-            }
-        } else if !self.common.apply {
-            let hint = "Nothing has been changed. To make these changes, give `--apply`.";
-            return output.write(format!("{shown}\n{hint}\n").as_bytes());
-        }
-        let stamp = stamp(self.context.clock.now().at);
-        let mut done = String::new();
-        for change in &changes {
-            done.push_str(&change.make(&stamp)?);
-        }
-        for (_, act) in acts {
-            done.push_str(&act()?);
-        }
-        let gap = if shown.is_empty() { "" } else { "\n" };
-        output.write(format!("{shown}{gap}{done}\n{next}").as_bytes())
-    }
-}
-
-/// Where our configuration is or will be.
-pub(super) fn configuration_file(context: Context<'_>) -> Result<Option<PathBuf>> {
-    let told = context.flags.config.clone();
-    let told = told.or_else(|| context.env.get_os(env::CONFIG).map(PathBuf::from));
-    Ok(told.or_else(|| Locations::of_system().config_file))
 }
 
 /// A path that means the same in every folder.

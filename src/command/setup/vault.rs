@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::change::Change;
+use super::plan::{Act, Plan};
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Plan, Setup, absolute, program};
+use super::{Common, Setup, absolute, program};
 use crate::consumer::HelperInstallation;
 use crate::env;
 use crate::error::Result;
@@ -18,6 +19,7 @@ const PROFILE: &str = "vault";
 
 /// Connect Vault or OpenBao: the token helper of their CLIs
 #[derive(clap::Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(
     after_help = "It prints what the server must be set up with, too: the auth method and the role.
 
@@ -83,9 +85,9 @@ impl Args {
         if let Some(helper) = helper {
             let files = helper.files();
             plan.changes.extend(files.map(|(path, before, after)| Change { path, before, after }));
-            if let Some(wanted) = helper.wanted_link() {
-                plan.acts
-                    .push((wanted, Box::new(move || helper.make_link().map(|done| done + "\n"))));
+            if let Some(shown) = helper.wanted_link() {
+                let make = Box::new(move || helper.make_link().map(|done| done + "\n"));
+                plan.acts.push(Act { shown, make });
             }
         }
         setup.finish(plan, output)
@@ -174,9 +176,7 @@ fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> 
         let config = config.map(|flag| format!(" {}", quoted(&flag))).unwrap_or_default();
         login = format!("  yc-id-token vault login --profile={profile}{config}\n");
     }
-    let exports: String = exports
-        .iter()
-        .map(|(name, value)| format!("  export {name}={}\n", quoted(value)))
-        .collect();
+    let export = |(name, value): &(&str, String)| format!("  export {name}={}\n", quoted(value));
+    let exports = exports.iter().map(export).collect::<Vec<_>>().concat();
     Ok(format!("{why}Try it:\n{exports}{login}  {cli} token lookup\n"))
 }

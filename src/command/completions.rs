@@ -5,7 +5,7 @@
 //! name of the shell is, and the words of the line behind `--`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use clap_complete::CompletionCandidate;
@@ -99,7 +99,9 @@ pub fn complete(
     let mut completions = Vec::new();
     let folder = std::env::current_dir().ok();
     let written = match shell {
-        Shell::Bash => complete_in_bash(&mut program, words, env, &mut completions),
+        Shell::Bash => {
+            complete_in_bash(&mut program, words, folder.as_deref(), env, &mut completions)
+        }
         _ => shell.completer().write_complete(
             &mut program,
             words,
@@ -116,6 +118,7 @@ pub fn complete(
 fn complete_in_bash(
     program: &mut clap::Command,
     mut words: Vec<OsString>,
+    folder: Option<&Path>,
     env: &Env,
     completions: &mut Vec<u8>,
 ) -> std::io::Result<()> {
@@ -127,8 +130,7 @@ fn complete_in_bash(
             index -= 1;
         }
     }
-    let folder = std::env::current_dir().ok();
-    let found = engine::complete(program, words, index, folder.as_deref())?;
+    let found = engine::complete(program, words, index, folder)?;
     let found: Vec<_> = found.iter().map(|one| one.get_value().to_string_lossy()).collect();
     let separator = env.get(env::COMPLETE_SEPARATOR).unwrap_or_else(|| "\n".into());
     completions.extend(found.join(&separator).bytes());

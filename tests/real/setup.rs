@@ -87,6 +87,8 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     );
     assert!(exec["installHint"].as_str().unwrap().contains("not on the PATH"));
     assert_eq!(config["current-context"], "yandex@prod");
+    let set = ["config", "set-credentials", "yandex", "--exec-env=YC_ID_TOKEN_TIMEOUT=9s"];
+    sandbox.finish(kubectl(&sandbox, &set)).ok();
     let again = setup(&sandbox, &arguments).ok();
     assert!(again.starts_with("There is nothing to change"), "{again}");
 

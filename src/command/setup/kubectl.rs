@@ -229,6 +229,11 @@ fn check(setup: &Setup<'_>, kubeconfig: &Kubeconfig, entry: &Entry) -> Result<()
 
 fn write(kubeconfig: &mut Kubeconfig, entry: &Entry, is_current: bool) {
     let Entry { cluster, user, context, exec } = entry;
+    // Its environment stays: it may hold settings of ours.
+    let mut exec = exec.clone();
+    if let Some(there) = kubeconfig.entry("users", "user", user) {
+        exec["env"] = there["exec"]["env"].clone();
+    }
     kubeconfig.put("users", "user", user, json!({ "exec": exec }));
     // Its namespace stays.
     let there = kubeconfig.entry("contexts", "context", context).cloned();

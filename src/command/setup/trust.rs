@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Setup, told_error, unchanged};
 use crate::error::{Error, Result};
 use crate::jwt;
+use crate::shell::quoted;
 use crate::source::DEFAULT_OAUTH;
 
 /// It is only looked at.
@@ -24,14 +25,15 @@ impl Trust {
     /// it most likely is; but nothing is applied unseen on such a footing.
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
         let session = setup.session()?;
-        let subject = session.service_account()?.to_owned();
+        let subject = fit(session.service_account()?);
         let guess = |why: &str| Self {
             issuer: DEFAULT_OAUTH.to_owned(),
             subject: subject.clone(),
             audience: audience.to_owned(),
             note: format!(
-                "{why}\nThe issuer below is a guess: it must be `iss` of a real token, `yc-id-token token --profile={} --audience={audience} --decode`.",
-                setup.profile()
+                "{why}\nThe issuer below is a guess: it must be `iss` of a real token, `yc-id-token token --profile={} --audience={} --decode`.",
+                setup.profile(),
+                quoted(audience),
             ),
         };
         if setup.common.offline {

@@ -86,7 +86,10 @@ impl HelperInstallation {
                 done.push(format!("unchanged  {path} names it already"));
             } else {
                 write(&config.path, &config.with_helper(&self.link))?;
-                done.push(format!("added      to {path}: token_helper = \"{}\"", self.link.display()));
+                done.push(format!(
+                    "added      to {path}: token_helper = \"{}\"",
+                    self.link.display()
+                ));
             }
         }
         Ok(done)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::change::Change;
 use super::kubeconfig::Kubeconfig;
 use super::plan::Plan;
 use super::question::Question;
@@ -96,7 +97,9 @@ impl Args {
         if kubeconfig.can_be_written() {
             check(&setup, &kubeconfig, &entry)?;
             write(&mut kubeconfig, &entry, is_current);
-            changes.extend(kubeconfig.change()?);
+            let change = kubeconfig.change()?;
+            advice.extend(change.as_ref().and_then(lost_comments));
+            changes.extend(change);
         } else {
             advice.insert(0, snippet(&kubeconfig.path, &entry));
         }
@@ -244,6 +247,16 @@ fn write(kubeconfig: &mut Kubeconfig, entry: &Entry, is_current: bool) {
     if is_current {
         kubeconfig.make_current(context);
     }
+}
+
+/// What kubectl cannot keep of a file that somebody wrote by hand.
+fn lost_comments(change: &Change) -> Option<String> {
+    let is_comment = |line: &str| line.trim_start().starts_with('#');
+    change.before.as_deref().filter(|text| text.lines().any(is_comment))?;
+    Some(format!(
+        "kubectl writes `{}` anew: its comments will be in the copy beside it only.\n",
+        change.path.display()
+    ))
 }
 
 /// The entries to add by hand.

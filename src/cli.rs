@@ -63,7 +63,7 @@ pub enum Invocation {
     Refresh(Box<Cli>),
     /// To print help or the version.
     Print(String),
-    /// To tell a shell how the last of these words can go on.
+    /// To tell a shell how one of these words can go on.
     Complete(Vec<OsString>),
 }
 
@@ -182,8 +182,8 @@ impl Cli {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Tells a shell how the last of these words can go on.
-    pub fn complete(words: Vec<OsString>, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
+    /// Tells a shell how one of these words can go on.
+    pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         command::complete(Self::command(), words, env, output).map(|()| ExitCode::SUCCESS)
     }
 

@@ -210,12 +210,8 @@ variables! {
     KUBERC = "KUBERC";
     /// Folders that programs are looked for in
     PATH = "PATH";
-    /// Set by the shell's completion: the shell whose words are to be completed
+    /// Set by the shell's completion: which word of the line is to be completed
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
-    /// Set by the completion of bash: which of the words
-    COMPLETE_INDEX = "_CLAP_COMPLETE_INDEX";
-    /// Set by the completion of bash: what it wants between completions
-    COMPLETE_SEPARATOR = "_CLAP_IFS";
     /// Yandex's own: IAM token
     YC_IAM_TOKEN = "YC_IAM_TOKEN";
     /// Yandex's own: IAM or OAuth token

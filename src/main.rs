@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
-        Ok(Invocation::Complete(words)) => Cli::complete(words, &env, &mut Output::new(stdout())),
+        Ok(Invocation::Complete(words)) => Cli::complete(&words, &env, &mut Output::new(stdout())),
         Ok(Invocation::Print(text)) => {
             Output::new(stdout()).write(text.as_bytes()).map(|()| ExitCode::SUCCESS)
         }

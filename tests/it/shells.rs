@@ -20,7 +20,7 @@ fn in_bash(sandbox: &Sandbox, words: &str) -> Vec<String> {
     const SCRIPT: &str = r#"
 source <(yc-id-token completions bash)
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
-_clap_complete_yc_id_token "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+_yc_id_token
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
     let mut bash = sandbox.other_command("/bin/bash");
@@ -38,7 +38,11 @@ fn bash_completes_commands_options_and_profiles() {
     // As bash takes `--profile=pr` apart.
     assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile = pro"), ["prod"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token setup kubectl --name o"), ["other"]);
-    assert_eq!(in_bash(&sandbox, "yc-id-token token --key-file ke"), ["key.json"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token completions z"), ["zsh"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile ="), ["other", "preview", "prod"]);
+    for line in ["yc-id-token token --key-file ke", "yc-id-token exec --aws -- ku"] {
+        assert_eq!(in_bash(&sandbox, line), [""], "bash completes files by itself");
+    }
     let elsewhere = sandbox.write("elsewhere.toml", "[profiles.stage]\n");
     let line = format!("yc-id-token token --config {} --profile ", elsewhere.display());
     assert_eq!(in_bash(&sandbox, &line), ["stage"]);
@@ -50,9 +54,9 @@ fn bash_completes_commands_options_and_profiles() {
 fn each_shell_is_given_a_script_of_its_own() {
     let sandbox = sandbox();
     for (shell, part) in [
-        ("bash", "complete -o nospace"),
+        ("bash", "complete -o bashdefault"),
         ("zsh", "#compdef yc-id-token"),
-        ("fish", "complete --keep-order"),
+        ("fish", "complete --command yc-id-token"),
         ("powershell", "Register-ArgumentCompleter"),
         ("pwsh", "Register-ArgumentCompleter"),
     ] {

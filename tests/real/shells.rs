@@ -10,7 +10,7 @@ compdef() { true; }
 _describe() { local name=${@[-1]}; print -l -- ${(P)name}; }
 source <(yc-id-token completions zsh)
 words=(yc-id-token "$@") CURRENT=$(($# + 1))
-_clap_dynamic_completer_yc_id_token
+_yc-id-token
 "#;
 
 #[test]

@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use similar::TextDiff;
-
+use super::diff;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, plain};
 use crate::private_file;
@@ -47,7 +46,7 @@ impl Change {
         let after = masked(&self.after);
         let name = self.path.display().to_string();
         let old = if self.before.is_some() { name.as_str() } else { "/dev/null" };
-        TextDiff::from_lines(&before, &after).unified_diff().header(old, &name).to_string()
+        format!("--- {old}\n+++ {name}\n{}", diff::unified(&before, &after))
     }
 
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.

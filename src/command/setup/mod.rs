@@ -7,6 +7,7 @@ mod aws;
 mod aws_config;
 mod change;
 mod configuration;
+mod diff;
 mod kubeconfig;
 mod kubectl;
 mod kuberc;

@@ -72,8 +72,11 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     let other = ["config", "set-credentials", "other", "--token=a-token-of-somebody-else"];
     sandbox.finish(kubectl(&sandbox, &other)).ok();
 
+    let config = sandbox.home().join(".kube/config");
+    fs::write(&config, format!("# by hand\n{}", fs::read_to_string(&config).unwrap())).unwrap();
     let arguments = ["kubectl", "--audience=k8s", "--apply"];
     let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("its comments will be in the copy beside it only"), "{said}");
     assert!(!said.contains("a-token-of-somebody-else"), "{said}");
     assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));

@@ -129,7 +129,7 @@ impl<'a> Setup<'a> {
             common,
             consumer: table,
             is_new: !configuration.has_any(&[consumer]),
-            // Whoever wants it printed or done wants no questions less: they are about what is missing.
+            // With `--print` and `--apply` too: questions are about what is missing.
             terminal: Terminal::find(),
             configuration,
         })

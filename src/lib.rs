@@ -54,4 +54,5 @@ pub mod private_file;
 pub mod secret_file;
 pub mod session;
 pub mod settings;
+pub mod shell;
 pub mod source;

@@ -145,6 +145,12 @@ impl Session {
         self.obtain(&self.id_token_wish(audience)?, least_life)
     }
 
+    /// What the issuer of ID tokens most likely is, for whoever has none to look at.
+    #[must_use]
+    pub fn issuer_by_guess(&self) -> &str {
+        self.source.endpoints.oauth.as_str()
+    }
+
     /// The broker of this run.
     #[must_use]
     pub const fn broker(&self) -> &Broker {

@@ -7,18 +7,26 @@ use crate::output::Output;
 use crate::session::Context;
 
 mod cache;
+mod completions;
 #[cfg(feature = "emulator")]
 mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod key;
+mod man;
 mod service_accounts;
+mod setup;
+
+pub use completions::complete;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
     Cache(cache::Args),
+    Setup(Box<setup::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
     #[cfg(feature = "emulator")]
@@ -28,10 +36,18 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command.
-    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    /// Runs the command. `program` describes the whole command line.
+    pub fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
         match self {
             Self::Cache(arguments) => arguments.run(output),
+            Self::Setup(arguments) => arguments.run(context, output),
+            Self::Completions(arguments) => arguments.run(output),
+            Self::Man(arguments) => arguments.run(program(), output),
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output),
             #[cfg(feature = "emulator")]

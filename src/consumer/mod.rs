@@ -95,6 +95,12 @@ impl Ending for ExitCode {
     }
 }
 
+/// What `setup` has to know of the files of others.
+pub(crate) use {
+    aws::{expanded, names_section},
+    vault::HelperInstallation,
+};
+
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};
 

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
 use file::{File, Text};
 pub use flags::Flags;
-pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting};
+pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
 pub use installation::Installation;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
@@ -274,12 +274,23 @@ impl Settings {
     }
 }
 
+/// The names of the profiles in a configuration file; none of one that cannot be read.
+#[must_use]
+pub fn profile_names(path: PathBuf) -> Vec<String> {
+    let Ok(text) = Text::read(path) else { return Vec::new() };
+    let names = File::parse(&text, &[]).map(|file| file.profiles());
+    names.unwrap_or_default()
+}
+
 fn read_file(
     flags: &Flags,
     env: &Env,
     locations: &Locations,
     profile: Option<&Setting<String>>,
 ) -> Result<Option<Text>> {
+    if let Some((path, content)) = &flags.unwritten {
+        return Ok(Some(Text::of(path.clone(), content.clone())));
+    }
     let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
     let what = "the configuration file";
     if let Some(path) = asked_for {

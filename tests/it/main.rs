@@ -39,6 +39,8 @@ mod refresh;
 mod sandbox;
 mod secrets;
 mod settings;
+mod setup;
+mod shells;
 mod signals;
 mod token;
 mod vault;

@@ -208,6 +208,10 @@ variables! {
     YC_SERVICE_ACCOUNT_KEY_FILE = "YC_SERVICE_ACCOUNT_KEY_FILE";
     /// Yandex's own: address of the metadata service, `host[:port]`
     YC_METADATA_ADDR = "YC_METADATA_ADDR";
+    /// D-Bus's own: address of the session bus, where the keyring is
+    DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
+    /// Where the session bus is, if nothing else says so
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case

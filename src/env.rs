@@ -246,6 +246,10 @@ variables! {
     ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
     /// Set by GitHub Actions: owner of the repository
     GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
+    /// D-Bus's own: address of the session bus, where the keyring is
+    DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
+    /// Where the session bus is, if nothing else says so
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case

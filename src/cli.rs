@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::Clock;
@@ -97,17 +97,17 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 }
 
 /// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
-/// longer than to answer from the cache. What is understood so means the same to the whole program;
-/// what is not, and help, is left to that.
+/// longer than to answer from the cache. What is understood so means the same to the whole program, but that
+/// a consumer's own options may stand before its name too; what is not, and help, is left to that.
 fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
-    let named = |argument: &OsString| Consumer::command_line(argument.to_str()?, arguments);
-    let consumer = arguments.iter().skip(1).find_map(named)?;
-    let mut program = Flags::augment_args(clap::Command::new(NAME)).subcommand(consumer);
-    let matches = program.try_get_matches_from_mut(arguments).ok()?;
-    let cli = Cli::from_arg_matches(&matches).ok();
+    let named = |word: &OsString| {
+        Consumer::read_alone(word.to_str()?, arguments, <Flags as Args>::augment_args)
+    };
+    let (consumer, mut matches) = arguments.iter().skip(1).find_map(named)?;
+    let flags = Flags::from_arg_matches_mut(&mut matches).ok()?;
     // To take them apart takes a tenth of a cache hit, and the process ends soon.
-    std::mem::forget((program, matches));
-    cli
+    std::mem::forget(matches);
+    Some(Cli { command: Command::Consumer(consumer), flags, arguments: Arc::default() })
 }
 
 fn named_command(program: &OsString) -> Option<String> {
@@ -282,6 +282,38 @@ mod tests {
         let helper = "/opt/bin/yc-id-token-vault";
         assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", "get"]);
         assert_eq!(words(&[helper, "token", "--role=r"]), ["vault", "token", "--role=r"]);
+    }
+
+    #[test]
+    fn a_consumer_alone_is_read_as_the_whole_program_would() {
+        for line in [
+            "token",
+            "token --audience a --format=json",
+            "--audience a token --format json -vv",
+            "kubectl --profile=prod --api-version v1",
+            "--profile kubectl kubectl",
+            "--profile aws token --identity vault",
+            "aws --role-arn r --policy-arn p --policy-arn q --sts-fips --force-refresh",
+            "exec --aws -- kubectl --profile x token",
+            "exec --aws --profile p -- env",
+            "vault token --wrap-ttl 60s --role r",
+            "vault --role r token --cache none",
+            "--timeout 5s vault exec --revoke -- vault token",
+            "vault token-helper get",
+            "vault login --service-account token",
+        ] {
+            let words: Vec<OsString> =
+                ["yc-id-token"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let alone = parse_consumer(&words).map(|cli| format!("{cli:?}"));
+            let whole = Cli::try_parse_from(&words).map(|cli| format!("{cli:?}"));
+            assert_eq!(alone.as_deref(), whole.as_deref().ok(), "{line}");
+        }
+        for wrong in ["vault", "vault nonsense", "token extra", "kubectl --help", "--profile token"]
+        {
+            let words: Vec<OsString> =
+                ["yc-id-token"].into_iter().chain(wrong.split(' ')).map(Into::into).collect();
+            assert!(parse_consumer(&words).is_none(), "{wrong}");
+        }
     }
 
     #[test]

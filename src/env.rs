@@ -282,7 +282,7 @@ pub const NETWORK: &[Var] = &[
 ];
 
 /// The reader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Env {
     /// The process's environment.
     Real,

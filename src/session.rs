@@ -1,11 +1,12 @@
 //! One run: its settings, opened into a source and a broker.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Obtain, Purpose};
+use crate::broker::{Broker, Fingerprint, Obtain, Purpose};
 use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -41,7 +42,7 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct Session {
     /// What it has been told.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     source: Source,
     /// Where the profile of `yc` works, if the identity is from there.
     yc_place: YcPlace,
@@ -55,7 +56,7 @@ impl Session {
     pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
         let Context { flags, env, clock, purpose, consumers } = context;
         let locations = Locations::of_system();
-        let settings = Settings::load(flags, env, &locations, consumers, tables)?;
+        let settings = Rc::new(Settings::load(flags, env, &locations, consumers, tables)?);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
             clock,
@@ -66,6 +67,8 @@ impl Session {
         let around = Surroundings { settings: &settings, env, locations: &locations };
         let (source, yc_place) = Source::open(around, http)?;
         let cache = open_cache(&settings, locations, deadline)?;
+        let (told, variables) = (Rc::clone(&settings), env.clone());
+        let fingerprint = Fingerprint(Box::new(move || told.fingerprint(&variables)));
         let broker = Broker::new(
             clock,
             cache,
@@ -75,7 +78,7 @@ impl Session {
                 purpose => purpose.clone(),
             },
             settings.force_refresh,
-            settings.fingerprint,
+            fingerprint,
         );
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }

@@ -76,8 +76,17 @@ pub struct Broker {
     force_refresh: bool,
     /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
     /// these settings only: whoever changes one wants to see whether it helped.
-    settings: Digest,
+    settings: Fingerprint,
     started: Timestamp,
+}
+
+/// A digest that takes longer to make than a hit has time for, and is made when it is needed.
+pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprint")
+    }
 }
 
 impl Broker {
@@ -89,7 +98,7 @@ impl Broker {
         deadline: Deadline,
         purpose: Purpose,
         force_refresh: bool,
-        settings: Digest,
+        settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
         Self { clock, cache, deadline, purpose, force_refresh, settings, started }
@@ -231,8 +240,8 @@ impl Broker {
         }
         let key = wanted.key();
         let settings = match wanted.ways() {
-            ways if ways.is_empty() => self.settings,
-            ways => Digest::of((self.settings.to_hex() + &ways).as_bytes()),
+            ways if ways.is_empty() => self.settings.0(),
+            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
         };
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);

@@ -79,8 +79,6 @@ pub struct Settings {
     pub oauth_endpoint: Option<Setting<String>>,
     /// The consumers' own settings, but for their flags: table, key and value.
     consumer: Vec<(&'static str, &'static str, Setting<String>)>,
-    /// Over all of the above and the variables that decide how servers are reached.
-    pub fingerprint: Digest,
 }
 
 /// How an ID token is obtained.
@@ -157,7 +155,7 @@ impl Settings {
         }
         let background_refresh =
             text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
-        let mut settings = Self {
+        Ok(Self {
             service_account: text!(service_account, "--service-account", SERVICE_ACCOUNT),
             folder_id: text!(folder_id, "--folder-id", FOLDER_ID)
                 .or_else(|| variable(env, env::YC_FOLDER_ID)),
@@ -205,10 +203,7 @@ impl Settings {
             oauth_endpoint: text!(oauth_endpoint, "--oauth-endpoint", OAUTH_ENDPOINT),
             consumer: resolver.consumer(tables)?,
             profile: profile.cloned(),
-            fingerprint: Digest::of(&[]),
-        };
-        settings.fingerprint = settings.fingerprint(env);
-        Ok(settings)
+        })
     }
 
     /// A setting of a consumer's own: its flag, or its variable, or its table.
@@ -230,7 +225,10 @@ impl Settings {
         flag(value, flag_name).or_else(configured)
     }
 
-    fn fingerprint(&self, env: &Env) -> Digest {
+    /// A digest of all that decides how a credential is obtained, and of the variables that decide how
+    /// servers are reached.
+    #[must_use]
+    pub fn fingerprint(&self, env: &Env) -> Digest {
         fn add<T>(
             key: KeyBuilder,
             name: &str,

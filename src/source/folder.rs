@@ -59,7 +59,7 @@ impl Obtain for FolderWish<'_> {
                 hint: by_id(),
             });
         }
-        let Some(manager) = &source.endpoints.resource_manager else {
+        let Some(manager) = source.endpoints.resource_manager.endpoint()? else {
             return Err(Error::Missing {
                 problem: format!("cannot get {what}: it is not said where the resource manager is"),
                 hint: by_id(),

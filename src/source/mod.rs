@@ -32,6 +32,7 @@ mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
+mod token_text;
 mod yaml;
 mod yc_cli;
 mod yc_config;

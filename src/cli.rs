@@ -177,6 +177,7 @@ impl Cli {
             clock: Clock::System,
             purpose,
             consumers: consumer::TABLES,
+            for_people: false,
         }
     }
 

@@ -55,3 +55,4 @@ pub mod secret_file;
 pub mod session;
 pub mod settings;
 pub mod source;
+pub mod spinner;

@@ -13,6 +13,7 @@ mod demo;
 mod emulator;
 mod key;
 mod service_accounts;
+mod status;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,7 @@ pub enum Housekeeping {
     Emulator(emulator::Args),
     Key(key::Args),
     ServiceAccounts(service_accounts::Args),
+    Status(status::Args),
 }
 
 impl Housekeeping {
@@ -38,6 +40,7 @@ impl Housekeeping {
             Self::Emulator(arguments) => arguments.run(output),
             Self::Key(arguments) => arguments.run(output),
             Self::ServiceAccounts(arguments) => arguments.run(context, output),
+            Self::Status(arguments) => arguments.run(context, output),
         }
     }
 }

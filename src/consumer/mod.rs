@@ -4,6 +4,7 @@
 //! To add one, write its file and name it in the list below.
 
 mod exchange;
+mod plan;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -94,6 +95,8 @@ impl Ending for ExitCode {
         self
     }
 }
+
+pub use plan::{Plan, Server, plans};
 
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};

@@ -1,5 +1,6 @@
 //! Settings: flag > environment > profile > defaults > built-in, and who won.
 
+mod explain;
 mod file;
 mod flags;
 #[cfg(feature = "fuzzing")]
@@ -20,6 +21,7 @@ use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
+pub use explain::Explained;
 use file::{File, Text};
 pub use flags::Flags;
 pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting};

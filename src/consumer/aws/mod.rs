@@ -11,6 +11,7 @@ mod environment;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod refusal;
+mod plan;
 mod role;
 mod sts;
 
@@ -33,6 +34,7 @@ use sts::AssumeRole;
 
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
+pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",
@@ -76,7 +78,7 @@ pub struct Args {
 }
 
 /// Which keys are wanted, and from where.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(next_help_heading = "AWS options")]
 pub(super) struct Options {

@@ -9,6 +9,7 @@ mod connection;
 mod exec;
 mod install;
 mod login;
+mod plan;
 mod refusal;
 mod report;
 mod revoke;
@@ -30,6 +31,7 @@ use crate::settings::{Field, Form, Setting, Table, unfit};
 use answer::{State, VaultToken};
 use connection::Server;
 use login::{Login, Sharing};
+pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 
 pub(super) const TABLE: Table = Table {

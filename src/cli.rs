@@ -155,7 +155,7 @@ impl Cli {
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, &Purpose::Answer(None));
-                command.run(context, output).map(|()| ExitCode::SUCCESS)
+                command.run(context, output)
             }
         }
     }

@@ -140,6 +140,10 @@ variables! {
     AWS_DEFAULT_PROFILE = "AWS_DEFAULT_PROFILE";
     /// AWS's own: configuration file
     AWS_CONFIG_FILE = "AWS_CONFIG_FILE";
+    /// AWS's own: file of credentials
+    AWS_SHARED_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE";
+    /// AWS's own: a key, which wins over every profile
+    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID";
     /// AWS's own: address of STS
     AWS_ENDPOINT_URL_STS = "AWS_ENDPOINT_URL_STS";
     /// AWS's own: address of all services
@@ -216,6 +220,10 @@ variables! {
     VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
+    /// kubectl's own: its configuration files
+    KUBECONFIG = "KUBECONFIG";
+    /// Folders that programs are looked for in
+    PATH = "PATH";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
     /// The language and its encoding, before all else

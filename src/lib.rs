@@ -56,3 +56,4 @@ pub mod session;
 pub mod settings;
 pub mod source;
 pub mod spinner;
+mod yaml;

@@ -1,5 +1,7 @@
 //! The housekeeping commands.
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::error::Result;
@@ -9,6 +11,7 @@ use crate::session::Context;
 mod cache;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod key;
@@ -22,6 +25,7 @@ pub enum Housekeeping {
     Cache(cache::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
+    Doctor(doctor::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
     Key(key::Args),
@@ -30,17 +34,19 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command.
-    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    /// Runs the command, and tells the exit status of a run that did not fail.
+    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         match self {
-            Self::Cache(arguments) => arguments.run(output),
+            Self::Cache(arguments) => arguments.run(output)?,
             #[cfg(feature = "emulator")]
-            Self::Demo(arguments) => arguments.run(output),
+            Self::Demo(arguments) => arguments.run(output)?,
+            Self::Doctor(arguments) => return arguments.run(context, output),
             #[cfg(feature = "emulator")]
-            Self::Emulator(arguments) => arguments.run(output),
-            Self::Key(arguments) => arguments.run(output),
-            Self::ServiceAccounts(arguments) => arguments.run(context, output),
-            Self::Status(arguments) => arguments.run(context, output),
+            Self::Emulator(arguments) => arguments.run(output)?,
+            Self::Key(arguments) => arguments.run(output)?,
+            Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
+            Self::Status(arguments) => arguments.run(context, output)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

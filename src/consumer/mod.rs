@@ -96,7 +96,9 @@ impl Ending for ExitCode {
     }
 }
 
+pub(crate) use aws::AwsFiles;
 pub use plan::{Plan, Server, plans};
+pub(crate) use vault::VaultHelper;
 
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};

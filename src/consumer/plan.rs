@@ -31,6 +31,8 @@ pub struct Server {
     pub endpoint: Endpoint,
     /// How it is reached.
     pub reach: Reach,
+    /// What answers whoever asks, without being shown anything: a path, and a query.
+    pub public: (&'static str, &'static [(&'static str, &'static str)]),
 }
 
 impl Plan {

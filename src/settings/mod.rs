@@ -139,6 +139,17 @@ impl Settings {
         }
     }
 
+    /// The same without the configuration file, for whoever has found that it is broken.
+    pub fn without_file(
+        flags: &Flags,
+        env: &Env,
+        locations: &Locations,
+        consumers: &[&Table],
+    ) -> Result<Self> {
+        let tables = consumers;
+        Self::resolve(None, Told { profile: None, flags, env, locations, consumers, tables })
+    }
+
     fn resolve(text: Option<&Text>, told: Told<'_>) -> Result<Self> {
         let Told { profile, flags, env, locations, consumers, tables } = told;
         let file = text.map(|text| File::parse(text, consumers)).transpose()?;

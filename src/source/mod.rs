@@ -27,12 +27,12 @@ mod id_token;
 mod identity;
 mod impersonation;
 mod imported_key;
+mod issuer;
 mod metadata;
 mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
-mod yaml;
 mod yc_cli;
 mod yc_config;
 
@@ -48,6 +48,7 @@ pub use given_token::GivenToken;
 pub use id_token::IdTokenWish;
 pub use identity::{Found, Identity, Surroundings, YcPlace};
 pub use imported_key::{ImportedKey, ImportedKeys};
+pub use issuer::{DISCOVERY, Issuer};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
 pub use service_accounts::{

@@ -8,6 +8,7 @@ mod answer;
 mod config_file;
 mod endpoint;
 mod environment;
+mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod refusal;
@@ -34,6 +35,7 @@ use sts::AssumeRole;
 
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
+pub(crate) use files::AwsFiles;
 pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {

@@ -14,6 +14,9 @@ use super::{AUDIENCE, LEAST_LIFE, LEAST_LIFE_OF_SHORT, Options, Sts, TABLE};
 /// It is used at once, for one exchange.
 const LEAST_LIFE_OF_ID_TOKEN: Duration = Duration::from_secs(60);
 
+/// AWS sends whoever asks for nothing to its home page, and refuses this.
+const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+
 /// What it would do now, if the settings say anything of it.
 pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
     let session = Session::open(context, &[&TABLE])?;
@@ -26,8 +29,12 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
     }
     let sts = Sts::choose(&options, settings, context.env, role_arn.as_ref())?;
     let audience = audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
-    let reach = Reach::default();
-    let server = Some(Server { name: "STS", endpoint: sts.endpoint.clone(), reach });
+    let server = Some(Server {
+        name: "STS",
+        endpoint: sts.endpoint.clone(),
+        reach: Reach::default(),
+        public: ("/", PUBLIC),
+    });
     if let Some(lookup) = session.lookup()? {
         let plan = Plan::that_waits_for(lookup, TABLE.name, Some(audience));
         return Ok(Some(Plan { server, ..plan }));

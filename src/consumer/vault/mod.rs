@@ -31,6 +31,7 @@ use crate::settings::{Field, Form, Setting, Table, unfit};
 use answer::{State, VaultToken};
 use connection::Server;
 use login::{Login, Sharing};
+pub(crate) use cli_config::VaultHelper;
 pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 

@@ -24,6 +24,7 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
         name: "Vault",
         endpoint: vault.server.endpoint.clone(),
         reach: vault.server.reach().clone(),
+        public: ("/v1/sys/seal-status", &[]),
     });
     if let Some(lookup) = session.lookup()? {
         let plan = Plan::that_waits_for(lookup, TABLE.name, Some(audience));

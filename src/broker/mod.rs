@@ -162,11 +162,12 @@ impl Broker {
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        let doing = format!("getting {what}");
         finish(async {
             tokio::select! {
                 result = work => result,
                 error = interruption::interruption(what, watches_parent) => Err(error),
-                never = self.spinner.turn(what) => match never {},
+                never = self.spinner.turn(&doing) => match never {},
             }
         })
     }

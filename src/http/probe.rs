@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::{Endpoint, Http, ProxyAddress, Reach, tls};
 use crate::env::{self, Env, Var};
-use crate::error::{Result, plain};
+use crate::error::Result;
 
 /// Which way requests to a server go.
 #[derive(Debug, Eq, PartialEq)]
@@ -29,7 +29,7 @@ pub enum Route {
     },
 }
 
-/// How long each step took, as far as it came.
+/// How long each step took, as far as it came. What is wrong is told by a request.
 #[derive(Debug, Default)]
 pub struct Steps {
     /// Looking the name up.
@@ -38,8 +38,6 @@ pub struct Steps {
     pub connection: Option<Duration>,
     /// The handshake of TLS.
     pub tls: Option<Duration>,
-    /// What did not work, with the step that it was.
-    pub problem: Option<String>,
 }
 
 const HTTPS: [Var; 2] = [env::HTTPS_PROXY, env::HTTPS_PROXY_LOWER];
@@ -101,22 +99,17 @@ impl Http {
         let (host, port) = endpoint.host_and_port();
         // The system's resolver cannot be broken off, so it has a thread to hang in.
         let taken = tokio::task::spawn_blocking(move || take(&host, port, config, limit));
-        let late = || Steps {
-            problem: Some(format!("the name is not found in {limit:?}")),
-            ..Steps::default()
-        };
         Ok(match tokio::time::timeout(limit, taken).await {
             Ok(Ok(steps)) => steps,
-            Ok(Err(_)) | Err(_) => late(),
+            Ok(Err(_)) | Err(_) => Steps::default(),
         })
     }
 }
 
 fn take(host: &str, port: u16, config: Option<ClientConfig>, limit: Duration) -> Steps {
     let mut steps = Steps::default();
-    if let Err(problem) = try_to_take(&mut steps, host, port, config, limit) {
-        steps.problem = Some(problem);
-    }
+    // What it came to before something failed stays in `steps`.
+    let _ = try_to_take(&mut steps, host, port, config, limit);
     steps
 }
 
@@ -126,39 +119,24 @@ fn try_to_take(
     port: u16,
     config: Option<ClientConfig>,
     limit: Duration,
-) -> std::result::Result<(), String> {
+) -> Option<()> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let mut began = Instant::now();
-    let mut lap = || {
-        let took = began.elapsed();
-        began = Instant::now();
-        Some(took)
-    };
-    let addresses = (bare, port).to_socket_addrs();
-    let addresses =
-        addresses.map_err(|error| format!("the name is not found: {}", plain(&error)))?;
+    let mut lap = || Some(std::mem::replace(&mut began, Instant::now()).elapsed());
+    let mut addresses = (bare, port).to_socket_addrs().ok()?;
     steps.name = lap();
-    let mut stream = Err("the name has no address".to_owned());
-    for address in addresses {
-        stream = TcpStream::connect_timeout(&address, limit)
-            .map_err(|error| format!("no connection to {address}: {}", plain(&error)));
-        if stream.is_ok() {
-            break;
-        }
-    }
-    let mut stream = stream?;
+    let mut stream =
+        addresses.find_map(|address| TcpStream::connect_timeout(&address, limit).ok())?;
     steps.connection = lap();
-    let Some(config) = config else { return Ok(()) };
-    let failed = |error: &dyn std::fmt::Display| format!("no TLS: {error}");
-    let name = ServerName::try_from(bare.to_owned()).map_err(|error| failed(&error))?;
-    let mut connection =
-        ClientConnection::new(Arc::new(config), name).map_err(|error| failed(&error))?;
-    let _ = (stream.set_read_timeout(Some(limit)), stream.set_write_timeout(Some(limit)));
+    let name = ServerName::try_from(bare.to_owned()).ok()?;
+    let mut connection = ClientConnection::new(Arc::new(config?), name).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    stream.set_write_timeout(Some(limit)).ok()?;
     while connection.is_handshaking() {
-        connection.complete_io(&mut stream).map_err(|error| failed(&error))?;
+        connection.complete_io(&mut stream).ok()?;
     }
     steps.tls = lap();
-    Ok(())
+    Some(())
 }
 
 #[cfg(test)]

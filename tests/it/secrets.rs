@@ -50,6 +50,8 @@ const LINES: &[Line] = &[
     keeps_house("cache path"),
     keeps_house("cache clear"),
     keeps_house("service-accounts"),
+    keeps_house("status"),
+    keeps_house("doctor"),
     keeps_house("demo"),
     keeps_house("emulator"),
 ];
@@ -253,6 +255,29 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
             vault.script([fake_vault::Answer::Refusal(400, repeated(&sandbox))]);
             let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
             assert_eq!(outcome.status.code(), Some(5), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_told_of_credentials_is_told_without_them() {
+    for identity in ["file", "variable", "token", "token-file", "metadata"] {
+        let (mut sandbox, _servers) = sandbox();
+        sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+        become_someone(&mut sandbox, identity);
+        for line in those_that_obtain().filter(|line| line.is_first()) {
+            sandbox.run(&line.words(&["--profile=p"]));
+        }
+        for words in [&["status"][..], &["status", "p"], &["doctor", "p"]] {
+            for more in [&["-vvv"][..], &["-vvv", "--json"]] {
+                let outcome = sandbox.run(&[words, more].concat());
+                assert!(outcome.stdout.contains("token"), "{outcome:?}");
+                for secret in sandbox.secrets() {
+                    assert!(!crate::leaks::holds(&outcome.stdout, &secret), "{outcome:?}");
+                }
+            }
         }
     }
 }

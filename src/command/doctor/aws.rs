@@ -43,11 +43,12 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         );
     }
-    if !ours.is_empty() || patient.consumer.is_some() {
-        match &programs.aws {
-            Some(aws) => group.good(aws.describe()),
-            None => group.good("the AWS CLI is not on the PATH; SDKs do without"),
+    match &programs.aws {
+        Some(aws) => group.good(aws.describe()),
+        None if !ours.is_empty() || patient.consumer.is_some() => {
+            group.good("the AWS CLI is not on the PATH; SDKs do without");
         }
+        None => {}
     }
 }
 

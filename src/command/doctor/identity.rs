@@ -39,11 +39,22 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
         }
     };
     let identity = &session.source().identity;
-    let why = match &setting {
-        Some(setting) => format!("from {}", setting.origin),
-        None => "the first that was found, as nothing names one".into(),
-    };
-    group.good(format!("{}, {why}", identity.describe()));
+    match (&setting, identity) {
+        (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
+            format!(
+                "nothing says who we are; a machine's own service account is looked for at {}",
+                metadata.address()
+            ),
+            "give `--key-file`, or name an identity in the profile",
+        ),
+        (None, _) => group.good(format!(
+            "{}, the first that was found, as nothing names one",
+            identity.describe()
+        )),
+        (Some(setting), _) => {
+            group.good(format!("{}, from {}", identity.describe(), setting.origin));
+        }
+    }
     if let Some(
         IdentitySetting::AuthorizedKey(Some(file)) | IdentitySetting::IamToken(Some(file)),
     ) = setting.map(|setting| setting.value)

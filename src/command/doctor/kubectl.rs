@@ -27,14 +27,13 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     for path in kubeconfigs(patient) {
         mentioned |= check_file(patient, &path, group);
     }
-    if mentioned || patient.consumer.is_some() {
-        match &programs.kubectl {
-            Some(kubectl) => group.good(kubectl.describe()),
-            None => group.doubt(
-                "kubectl is not on the PATH",
-                "install it, unless other programs read the kubeconfig",
-            ),
-        }
+    match &programs.kubectl {
+        Some(kubectl) => group.good(kubectl.describe()),
+        None if mentioned || patient.consumer.is_some() => group.doubt(
+            "kubectl is not on the PATH",
+            "install it, unless other programs read the kubeconfig",
+        ),
+        None => {}
     }
     if !mentioned {
         group.good(

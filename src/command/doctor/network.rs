@@ -31,7 +31,9 @@ struct Server<'a> {
 
 /// What was found about a server.
 struct Found {
-    steps: Result<Steps>,
+    route: Route,
+    /// Straight to it; a proxy takes them by itself.
+    steps: Option<Steps>,
     offset: Result<Option<Offset>>,
 }
 
@@ -51,14 +53,16 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let usual = Reach::default();
     let servers = servers(patient, &usual);
     let work = async {
-        let looks = servers.iter().map(|server| look(server, &http, limit));
+        let looks = servers.iter().map(|server| {
+            let route = http.route(server.endpoint, server.reach, patient.env);
+            look(server, route, &http, limit)
+        });
         all(looks.collect()).await
     };
     let Some(found) = patient.wait("looking at the network", work) else { return };
     let mut clocks = Vec::new();
     for (server, found) in servers.iter().zip(found) {
-        let route = http.route(server.endpoint, server.reach, patient.env);
-        let offset = tell(server, &route, &found, group);
+        let offset = tell(server, &found, group);
         clocks.extend(offset.map(|offset| (server.name, offset)));
     }
     tell_clock(&clocks, group);
@@ -88,44 +92,39 @@ fn servers<'a>(patient: &'a Patient<'_>, usual: &'a Reach) -> Vec<Server<'a>> {
     servers
 }
 
-async fn look(server: &Server<'_>, http: &Http, limit: Duration) -> Found {
-    let steps = http.steps(server.endpoint, server.reach, limit).await;
+async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -> Found {
+    let steps = match route {
+        Route::Direct { .. } => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
+        Route::Proxy { .. } => None,
+    };
     let ask = async {
-        let what = format!("an answer of {}", server.name);
+        let what = format!("an answer from {}", server.name);
         let client = http.client_by(server.reach, server.endpoint, &what)?;
         let request = Request { query: server.query, ..Request::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
     };
-    Found { steps, offset: ask.await }
+    let offset = ask.await;
+    Found { route, steps, offset }
 }
 
 /// What the server said of the time, if it could be asked.
-fn tell(
-    server: &Server<'_>,
-    route: &Route,
-    found: &Found,
-    group: &mut Group<'_>,
-) -> Option<Offset> {
-    let way = match route {
+fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
+    let way = match &found.route {
         Route::Direct { why } => format!("without a proxy ({why})"),
         Route::Proxy { address, why } => format!("through the proxy {address} ({why})"),
     };
-    let place = format!("{} at {}", server.name, server.endpoint.host());
     match &found.offset {
         Ok(offset) => {
-            let times = match (&found.steps, route) {
-                (Ok(steps), Route::Direct { .. }) => times(steps),
-                _ => String::new(),
-            };
-            group.good(format!("{place} answers{times}, {way}"));
+            let times = found.steps.as_ref().map(times).unwrap_or_default();
+            let host = server.endpoint.host();
+            group.good(format!("{} at {host} answers{times}, {way}", server.name));
             *offset
         }
         Err(error) => {
             group.error(error);
-            let step = found.steps.as_ref().ok().and_then(|steps| steps.problem.as_ref());
-            if let (Some(problem), Route::Proxy { .. }) = (step, route) {
+            if let Route::Proxy { .. } = found.route {
                 group.doubt(
-                    format!("{place} is asked {way}; straight there: {problem}"),
+                    format!("{} is asked {way}", server.name),
                     "see whether the proxy lets it through",
                 );
             }

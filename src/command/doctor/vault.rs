@@ -44,10 +44,8 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     if helpers.is_empty() {
         group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` makes this program it");
     }
-    if mentioned || patient.consumer.is_some() {
-        for program in [&programs.vault, &programs.bao].into_iter().flatten() {
-            group.good(program.describe());
-        }
+    for program in [&programs.vault, &programs.bao].into_iter().flatten() {
+        group.good(program.describe());
     }
 }
 

@@ -126,6 +126,20 @@ fn every_command_there_is_is_looked_at_here() {
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
 
+/// The ways that there are to be someone.
+const IDENTITIES: [&str; 10] = [
+    "file",
+    "variable",
+    "token",
+    "token-file",
+    "oauth-token",
+    "impersonation",
+    "workload",
+    "yc-profile",
+    "yc-cli",
+    "metadata",
+];
+
 /// Lets the sandbox be someone in one of the ways that there are.
 fn become_someone(sandbox: &mut Sandbox, identity: &str) {
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -175,18 +189,7 @@ fn become_someone(sandbox: &mut Sandbox, identity: &str) {
 
 #[test]
 fn no_command_shows_a_secret_however_much_it_says() {
-    for identity in [
-        "file",
-        "variable",
-        "token",
-        "token-file",
-        "oauth-token",
-        "impersonation",
-        "workload",
-        "yc-profile",
-        "yc-cli",
-        "metadata",
-    ] {
+    for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
@@ -261,7 +264,7 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
 
 #[test]
 fn what_is_told_of_credentials_is_told_without_them() {
-    for identity in ["file", "variable", "token", "token-file", "metadata"] {
+    for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");

@@ -92,10 +92,11 @@ impl Http {
         reach: &Reach,
         limit: Duration,
     ) -> Result<Steps> {
-        let config = match endpoint.is_tls() {
-            true => Some(tls::client_config_by(reach, self.ca_file.as_deref(), &endpoint.host())?),
-            false => None,
-        };
+        let ca_file = self.ca_file.as_deref();
+        let config = endpoint
+            .is_tls()
+            .then(|| tls::client_config_by(reach, ca_file, &endpoint.host()))
+            .transpose()?;
         let (host, port) = endpoint.host_and_port();
         // The system's resolver cannot be broken off, so it has a thread to hang in.
         let taken = tokio::task::spawn_blocking(move || take(&host, port, config, limit));

@@ -51,7 +51,7 @@ impl Settings {
         all.extend(told("proxy", self.proxy.as_ref(), |proxy| format!("{proxy:?}")));
         let switch = |on: &bool| on.to_string();
         all.extend(told("background_refresh", Some(&self.background_refresh), switch));
-        all.extend(told("cache", Some(&self.cache), cache));
+        all.extend(told("cache", Some(&self.cache), |setting| cache(*setting)));
         all.extend(told("timeout", Some(&self.timeout), time));
         if self.installation == Installation::built_in() {
             all.extend(self.built_in_endpoints());
@@ -93,8 +93,8 @@ fn file(path: &Path) -> String {
 
 /// Security: a token that stands where it should not, and the password in an address, stay where they are.
 fn shown(text: &str) -> String {
-    let begins = |start: &&str| text.starts_with(start);
-    let is_token = text.len() > 24 && secret_file::TOKENS.iter().any(|start| begins(start));
+    let is_token =
+        text.len() > 24 && secret_file::TOKENS.iter().any(|start| text.starts_with(start));
     if is_token || text.contains("PRIVATE KEY") {
         return "[redacted]".into();
     }
@@ -104,7 +104,7 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn cache(setting: &CacheSetting) -> String {
+fn cache(setting: CacheSetting) -> String {
     match setting {
         CacheSetting::File => "file",
         CacheSetting::Keyring => "keyring",

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::service_accounts::{ResourceId, get, is_account_name};
-use super::{Source, refusal};
+use super::{ServiceEndpoint, Source, refusal};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
@@ -48,7 +48,7 @@ impl Obtain for FolderWish<'_> {
 
     fn about(&self) -> About {
         let manager = self.source.endpoints.resource_manager.as_ref();
-        About::from(manager.map(|manager| manager.as_str()).unwrap_or_default())
+        About::from(manager.map(ServiceEndpoint::as_str).unwrap_or_default())
     }
 
     fn what(&self) -> String {

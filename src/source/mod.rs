@@ -90,15 +90,7 @@ impl Source {
         let text = |setting: &Option<Setting<String>>| {
             setting.as_ref().map(|setting| setting.value.clone())
         };
-        let (api, iam) = (text(&settings.endpoint), text(&settings.iam_endpoint));
-        // What yc's profile says is for the identity that is from there, if nothing else is said.
-        let api = api.or_else(|| place.endpoint.clone().filter(|_| iam.is_none()));
-        let given = Given {
-            api: api.as_deref(),
-            iam: iam.as_deref(),
-            oauth: settings.oauth_endpoint.as_ref().map(|setting| setting.value.as_str()),
-        };
-        let endpoints = Endpoints::new(&settings.installation, given)?;
+        let endpoints = Endpoints::told(settings, place.endpoint.as_deref())?;
         let source = Self {
             identity,
             impersonated: text(&settings.impersonate),

@@ -154,6 +154,7 @@ fn a_key_that_others_can_read_and_a_missing_one_are_told() {
     let found = examine(&sandbox, &["prod"]);
     let check = found.exits(3).has("error", "can be read by others (mode 0644)");
     assert!(check["fix"].as_str().unwrap().contains("chmod 600"), "{check}");
+    found.has("ok", "IAM at 127.0.0.1");
     fs::rename(&key, sandbox.home().join("moved")).unwrap();
     sandbox.may_hold_secrets(&sandbox.home().join("moved"));
     examine(&sandbox, &["prod"]).exits(3).has("error", "no such file");
@@ -270,7 +271,7 @@ fn an_oauth_token_has_an_end() {
     examine(&sandbox, &[]).has("warning", "gives those up at the end of 2026");
 }
 
-fn kubeconfig(sandbox: &Sandbox, exec: Value) -> PathBuf {
+fn kubeconfig(sandbox: &Sandbox, exec: &Value) -> PathBuf {
     let file = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -288,7 +289,7 @@ fn a_kubeconfig_that_runs_us_is_right_or_told() {
         "args": ["kubectl", "--profile=prod"],
         "interactiveMode": "Never",
     });
-    kubeconfig(&sandbox, right.clone());
+    kubeconfig(&sandbox, &right);
     examine(&sandbox, &["kubectl", "--profile=prod"]).exits(0).has("ok", "user `sa` of ");
     for (key, value, words) in [
         ("command", json!("yc-id-token-x"), "`yc-id-token-x` is not on the PATH"),
@@ -307,12 +308,12 @@ fn a_kubeconfig_that_runs_us_is_right_or_told() {
     ] {
         let mut exec = right.clone();
         exec[key] = value;
-        kubeconfig(&sandbox, exec.clone());
+        kubeconfig(&sandbox, &exec);
         let found = examine(&sandbox, &["kubectl", "--profile=prod"]);
         if words.is_empty() {
             found.exits(0);
             exec["args"] = json!(["kubectl"]);
-            kubeconfig(&sandbox, exec);
+            kubeconfig(&sandbox, &exec);
             examine(&sandbox, &["kubectl"]).exits(3).has("error", "there is no profile `no`");
         } else {
             found.exits(3).has("error", words);
@@ -323,7 +324,7 @@ fn a_kubeconfig_that_runs_us_is_right_or_told() {
     exec["command"] = json!("yc-id-token-kubectl");
     exec["args"] = json!(["--profile=prod"]);
     symlink(PROGRAM, sandbox.home().join(".kube/yc-id-token-kubectl")).unwrap();
-    kubeconfig(&sandbox, exec);
+    kubeconfig(&sandbox, &exec);
     let found = examine(&sandbox, &["kubectl", "--profile=prod"]);
     let check = found.exits(3).has("error", "`yc-id-token-kubectl` is not on the PATH");
     assert!(check["fix"].as_str().unwrap().contains("move it out of that folder"), "{check}");

@@ -29,8 +29,12 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
         time_keyring(group);
     }
-    let session =
-        Session::of(settings, patient.context.for_people(), patient.locations.clone(), None);
+    let session = Session::of(
+        settings,
+        patient.context.for_people(),
+        patient.locations.clone(),
+        Some("doctor"),
+    );
     let session = match session {
         Ok(session) => session,
         Err(error) => {

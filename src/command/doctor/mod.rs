@@ -30,7 +30,7 @@ use crate::spinner::Spinner;
 
 use super::status::{document, with_profile};
 use programs::Programs;
-use report::Report;
+use report::{Group, Report};
 
 /// When the settings do not tell.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,6 +90,9 @@ impl Args {
     }
 }
 
+/// Looks at what a consumer's own files say of us.
+type Check = fn(&Patient<'_>, &Programs, &mut Group<'_>);
+
 fn examine(context: Context<'_>, consumer: Option<&'static str>, report: &mut Report) {
     let Context { flags, env, .. } = context;
     let locations = Locations::of_system();
@@ -118,7 +121,6 @@ fn examine(context: Context<'_>, consumer: Option<&'static str>, report: &mut Re
     network::check(&patient, &mut report.group("network"));
     token::check(&patient, &mut report.group("token"));
     let programs = Programs::look(&patient);
-    type Check = fn(&Patient<'_>, &Programs, &mut report::Group<'_>);
     let checks: [(&'static str, Check); 3] =
         [("kubectl", kubectl::check), ("aws", aws::check), ("vault", vault::check)];
     for (name, check) in checks {
@@ -135,7 +137,7 @@ fn examine(context: Context<'_>, consumer: Option<&'static str>, report: &mut Re
     }
 }
 
-impl<'a> Patient<'a> {
+impl Patient<'_> {
     /// Whether a consumer is to be looked at.
     fn is_about(&self, name: &str) -> bool {
         self.consumer.is_none_or(|consumer| consumer == name)

@@ -9,7 +9,7 @@ use crate::clock::{Deadline, Offset};
 use crate::env;
 use crate::error::{Exit, Result};
 use crate::http::{Endpoint, Http, Reach, Request, Route, Steps};
-use crate::source::{DISCOVERY, ServiceEndpoint};
+use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
 use super::Patient;
 use super::report::Group;
@@ -51,7 +51,18 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let http = http(limit);
     tell_trust(patient, &http, group);
     let usual = Reach::default();
-    let servers = servers(patient, &usual);
+    // Where Yandex Cloud is does not need to be known from who we are.
+    let endpoints = match &patient.session {
+        Some(session) => Some(session.source().endpoints.clone()),
+        None => match Endpoints::told(settings, None) {
+            Ok(endpoints) => Some(endpoints),
+            Err(error) => {
+                group.error(&error);
+                None
+            }
+        },
+    };
+    let servers = servers(patient, endpoints.as_ref(), &usual);
     let work = async {
         let looks = servers.iter().map(|server| {
             let route = http.route(server.endpoint, server.reach, patient.env);
@@ -68,10 +79,13 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     tell_clock(&clocks, group);
 }
 
-fn servers<'a>(patient: &'a Patient<'_>, usual: &'a Reach) -> Vec<Server<'a>> {
+fn servers<'a>(
+    patient: &'a Patient<'_>,
+    endpoints: Option<&'a Endpoints>,
+    usual: &'a Reach,
+) -> Vec<Server<'a>> {
     let mut servers = Vec::new();
-    if let Some(session) = &patient.session {
-        let endpoints = &session.source().endpoints;
+    if let Some(endpoints) = endpoints {
         let mut add = |name, endpoint, path| {
             servers.push(Server { name, endpoint, reach: usual, path, query: &[] });
         };

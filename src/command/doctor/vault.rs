@@ -28,7 +28,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         mentioned = true;
         match problem(helper) {
             Some((problem, fix)) => {
-                group.bad(Exit::Configuration, format!("{place}: {problem}"), fix)
+                group.bad(Exit::Configuration, format!("{place}: {problem}"), fix);
             }
             None => group.good(format!("{place}, is yc-id-token")),
         }

@@ -222,8 +222,12 @@ variables! {
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// kubectl's own: its configuration files
     KUBECONFIG = "KUBECONFIG";
+    /// kubectl's own: its file of preferences, or `off`
+    KUBERC = "KUBERC";
     /// Folders that programs are looked for in
     PATH = "PATH";
+    /// Set by the shell's completion: which word of the line is to be completed
+    COMPLETE = "YC_ID_TOKEN_COMPLETE";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
     /// The language and its encoding, before all else
@@ -250,6 +254,10 @@ variables! {
     ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
     /// Set by GitHub Actions: owner of the repository
     GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
+    /// D-Bus's own: address of the session bus, where the keyring is
+    DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
+    /// Where the session bus is, if nothing else says so
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case
@@ -282,7 +290,7 @@ pub const NETWORK: &[Var] = &[
 ];
 
 /// The reader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Env {
     /// The process's environment.
     Real,

@@ -54,6 +54,7 @@ pub mod private_file;
 pub mod secret_file;
 pub mod session;
 pub mod settings;
+pub mod shell;
 pub mod source;
 pub mod spinner;
 mod yaml;

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::private_file;
+use crate::shell;
 
 /// How tokens begin: Yandex Cloud's, a JWT, Vault's.
 pub const TOKENS: &[&str] = &["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_", "hvs.", "hvb."];
@@ -17,7 +18,7 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
             what,
             path: path.into(),
             problem: format!("can be read by others (mode {mode:04o})"),
-            hint: format!("run `chmod 600 {}`", shell_quoted(path)),
+            hint: format!("run `chmod 600 {}`", shell::quoted(&path.display().to_string())),
         },
         Err(error) => unread(what, path, &error),
     })
@@ -58,16 +59,6 @@ pub fn is_secret(path: &Path) -> bool {
     text.contains("PRIVATE KEY") || text.contains(['{', '\n']) || (is_token && last.len() > 32)
 }
 
-fn shell_quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
-    if text.chars().all(plain) && !text.is_empty() {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,11 +73,5 @@ mod tests {
         for name in ["/home/me/key.json", "t1.txt", "~/keys/robot key.json"] {
             assert!(!is_secret(Path::new(name)), "{name}");
         }
-    }
-
-    #[test]
-    fn the_command_works_for_any_path() {
-        assert_eq!(shell_quoted(Path::new("/home/me/key.json")), "/home/me/key.json");
-        assert_eq!(shell_quoted(Path::new("/home/a b/it's.json")), r"'/home/a b/it'\''s.json'");
     }
 }

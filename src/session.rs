@@ -1,11 +1,12 @@
 //! One run: its settings, opened into a source and a broker.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Obtain, Prospect, Purpose};
+use crate::broker::{Broker, Fingerprint, Obtain, Prospect, Purpose};
 use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -52,7 +53,7 @@ impl Context<'_> {
 #[derive(Debug)]
 pub struct Session {
     /// What it has been told.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     source: Source,
     /// Where the profile of `yc` works, if the identity is from there.
     yc_place: YcPlace,
@@ -79,6 +80,7 @@ impl Session {
         consumer: Option<&'static str>,
     ) -> Result<Self> {
         let Context { flags, env, clock, purpose, .. } = context;
+        let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
             clock,
@@ -89,6 +91,8 @@ impl Session {
         let around = Surroundings { settings: &settings, env, locations: &locations };
         let (source, yc_place) = Source::open(around, http)?;
         let cache = open_cache(&settings, locations, deadline)?;
+        let (told, variables) = (Rc::clone(&settings), env.clone());
+        let fingerprint = Fingerprint(Box::new(move || told.fingerprint(&variables)));
         let broker = Broker::new(
             clock,
             cache,
@@ -98,7 +102,7 @@ impl Session {
                 purpose => purpose.clone(),
             },
             settings.force_refresh,
-            settings.fingerprint,
+            fingerprint,
         )
         .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()));
         let broker =
@@ -209,6 +213,12 @@ impl Session {
         let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
         let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
         Ok(Some(account).filter(|account| !account.outlook.is_hit()))
+    }
+
+    /// What the issuer of ID tokens most likely is, for whoever has none to look at.
+    #[must_use]
+    pub fn issuer_by_guess(&self) -> &str {
+        self.source.endpoints.oauth.as_str()
     }
 
     /// The broker of this run.

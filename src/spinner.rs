@@ -25,10 +25,15 @@ const ASCII_FRAMES: [&str; 4] = ["|", "/", "-", "\\"];
 /// Where nobody tells the width of the terminal.
 const WIDTH: usize = 80;
 
-/// A spinner, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Spinner {
-    frames: &'static [&'static str],
+/// A spinner, or none. Whether there is somebody to see it is found out when there is something to see.
+#[derive(Clone, Debug)]
+pub struct Spinner(Option<Watch>);
+
+#[derive(Clone, Debug)]
+struct Watch {
+    logs: bool,
+    has_log_file: bool,
+    env: Env,
 }
 
 /// What is drawn; it is gone when this is.
@@ -38,44 +43,51 @@ impl Spinner {
     /// None.
     #[must_use]
     pub const fn none() -> Self {
-        Self { frames: &[] }
+        Self(None)
     }
 
-    /// The spinner of a run, if there is somebody to see it, and nothing that it would come in the way of:
-    /// the log goes to the same place.
+    /// The spinner of a run that people wait for.
     #[must_use]
     pub fn of(flags: &Flags, env: &Env) -> Self {
-        let logs = flags.verbose > 0 || env.get(env::VERBOSE).is_some_and(|level| level != "0");
-        let to_file = flags.log_file.is_some() || env.get_os(env::LOG_FILE).is_some();
-        let is_dumb = env.get(env::TERM).is_none_or(|kind| kind == "dumb");
-        if (logs && !to_file) || (is_dumb && cfg!(unix)) || !std::io::stderr().is_terminal() {
-            return Self::none();
-        }
-        Self { frames: if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES } }
+        let (logs, has_log_file) = (flags.verbose > 0, flags.log_file.is_some());
+        Self(Some(Watch { logs, has_log_file, env: env.clone() }))
     }
 
-    /// Turns until this is dropped. `what` is what is being got.
-    pub async fn turn(self, what: &str) -> Infallible {
-        if self.frames.is_empty() {
-            return std::future::pending().await;
-        }
-        let what = on_one_line(what);
+    /// Turns until this is dropped. `doing` is what is being done.
+    pub async fn turn(&self, doing: &str) -> Infallible {
+        let Some(watch) = &self.0 else { return std::future::pending().await };
         let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        turns.tick().await;
+        let Some(frames) = watch.frames() else { return std::future::pending().await };
+        let doing = on_one_line(doing);
         let mut drawn = Drawn(0);
-        for frame in self.frames.iter().cycle() {
+        for frame in frames.iter().cycle() {
+            drawn.draw(frame, &doing);
             turns.tick().await;
-            drawn.draw(frame, &what);
         }
         std::future::pending().await
     }
 
     /// Does something, and turns meanwhile.
-    pub async fn beside<T>(self, what: &str, work: impl Future<Output = T>) -> T {
+    pub async fn beside<T>(&self, doing: &str, work: impl Future<Output = T>) -> T {
         tokio::select! {
             result = work => result,
-            never = self.turn(what) => match never {},
+            never = self.turn(doing) => match never {},
         }
+    }
+}
+
+impl Watch {
+    /// What is drawn, if there is somebody to see it, and nothing that it would come in the way of: the log
+    /// goes to the same place.
+    fn frames(&self) -> Option<&'static [&'static str]> {
+        let env = &self.env;
+        let logs = self.logs || env.get(env::VERBOSE).is_some_and(|level| level != "0");
+        let has_log_file = self.has_log_file || env.get_os(env::LOG_FILE).is_some();
+        let is_dumb = env.get(env::TERM).is_none_or(|kind| kind == "dumb") && cfg!(unix);
+        let is_seen = std::io::stderr().is_terminal() && !is_dumb && (!logs || has_log_file);
+        is_seen.then_some(if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES })
     }
 }
 

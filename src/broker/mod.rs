@@ -92,12 +92,21 @@ pub struct Broker {
     force_refresh: bool,
     /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
     /// these settings only: whoever changes one wants to see whether it helped.
-    settings: Digest,
+    settings: Fingerprint,
     started: Timestamp,
     /// Who asks: the command, and the profile.
     asker: (Option<&'static str>, Option<String>),
     /// What people see while they wait.
     spinner: Spinner,
+}
+
+/// A digest that takes longer to make than a hit has time for, and is made when it is needed.
+pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprint")
+    }
 }
 
 impl Broker {
@@ -109,7 +118,7 @@ impl Broker {
         deadline: Deadline,
         purpose: Purpose,
         force_refresh: bool,
-        settings: Digest,
+        settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
         let (asker, spinner) = ((None, None), Spinner::none());
@@ -319,8 +328,8 @@ impl Broker {
     /// Over all that decides how this is obtained.
     fn settings_of<O: Obtain>(&self, wanted: &O) -> Digest {
         match wanted.ways() {
-            ways if ways.is_empty() => self.settings,
-            ways => Digest::of((self.settings.to_hex() + &ways).as_bytes()),
+            ways if ways.is_empty() => self.settings.0(),
+            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
         }
     }
 

@@ -82,6 +82,7 @@ impl World {
         let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)).into());
         let cache = Cache::File(FileCache::new(self.folder.path().join("cache"), None));
         let settings = Digest::of(settings.as_bytes());
+        let settings = Fingerprint(Box::new(move || settings));
         let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
@@ -221,7 +222,8 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(world.at(0), token(1));
     let clock = Clock::Fixed(BEGIN.plus(MINUTE).into());
     let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
-    let (purpose, settings) = (Purpose::Answer(None), Digest::of(b"usual"));
+    let (purpose, settings) =
+        (Purpose::Answer(None), Fingerprint(Box::new(|| Digest::of(b"usual"))));
     let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, false, settings);
     let refused = IdToken(Secret::new("token-1".into()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -240,6 +242,7 @@ fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after()
         let settings = Digest::of(b"usual");
         let deadline = Deadline::within(MINUTE);
         let clock = Clock::Fixed(BEGIN.into());
+        let settings = Fingerprint(Box::new(move || settings));
         let broker = Broker::new(clock, cache, deadline, Purpose::Answer(None), force, settings);
         let obtained = broker.obtain(&&world.server, MINUTE);
         obtained.map(|credential| credential.secret.0.expose().to_owned()).map_err(|it| it.code())

@@ -9,6 +9,9 @@ use crate::settings::Locations;
 
 /// Show where credentials rest, or remove them
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token cache path
+  yc-id-token cache clear")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -17,8 +20,12 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Print the cache folder
+    #[command(after_help = "Example:
+  ls -l \"$(yc-id-token cache path)\"")]
     Path,
     /// Remove every cached credential, of all profiles, from the keyring too
+    #[command(after_help = "Example: all that is kept here, before a machine is given away
+  yc-id-token cache clear")]
     Clear,
 }
 

@@ -21,6 +21,8 @@ const AUDIENCE: &str = "https://k8s.example";
 
 /// Show the main job against an emulated cloud: nothing to set up, nothing left behind
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token demo")]
 pub struct Args {}
 
 impl Args {

@@ -18,6 +18,9 @@ const STDIN: &str = "-";
 
 /// Keep authorized keys in the system's keyring instead of in files
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token key import key.json --name robot
+  yc-id-token token --identity keyring:robot --audience https://k8s.example")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -35,6 +38,9 @@ enum Action {
 /// It is used as `--identity keyring:NAME` from then on. On a terminal, it is asked whether the file is to be
 /// deleted; elsewhere it is kept, unless told otherwise.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token key import key.json --name robot --delete-file
+  yc iam key create --service-account-name robot --output /dev/stdout | yc-id-token key import -")]
 struct Import {
     /// Key, as `yc iam key create` writes it; `-` reads it from standard input
     file: String,
@@ -51,6 +57,8 @@ struct Import {
 
 /// List the keys in the keyring, without asking it
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token key list --format json")]
 struct List {
     /// Form of the list
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -68,6 +76,8 @@ enum Format {
 ///
 /// It goes on being valid for the cloud: `yc iam key delete` revokes it.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token key remove robot")]
 struct Remove {
     /// Name of the key
     name: String,

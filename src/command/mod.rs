@@ -9,20 +9,29 @@ use crate::output::Output;
 use crate::session::Context;
 
 mod cache;
+mod completions;
 #[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod key;
+mod man;
+mod on_path;
 mod service_accounts;
+mod setup;
 mod status;
+
+pub use completions::complete;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
     Cache(cache::Args),
+    Setup(Box<setup::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -34,13 +43,22 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command, and tells the exit status of a run that did not fail.
-    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+    /// Runs the command, and tells the exit status of a run that did not fail. `program` describes the whole
+    /// command line.
+    pub fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<ExitCode> {
         match self {
             Self::Cache(arguments) => arguments.run(output)?,
+            Self::Setup(arguments) => arguments.run(context, output)?,
+            Self::Completions(arguments) => arguments.run(output)?,
+            Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output)?,
-            Self::Doctor(arguments) => return arguments.run(context, output),
+            Self::Doctor(arguments) => return arguments.run(context, program, output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(output)?,

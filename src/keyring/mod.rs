@@ -9,7 +9,7 @@
 
 mod parts;
 mod problem;
-#[cfg_attr(all(unix, not(target_os = "macos")), path = "secret_service.rs")]
+#[cfg_attr(all(unix, not(target_os = "macos")), path = "secret_service/mod.rs")]
 #[cfg_attr(not(all(unix, not(target_os = "macos"))), path = "native.rs")]
 mod system;
 

@@ -88,4 +88,7 @@ pub struct Flags {
     /// Form of errors on stderr: text or json [default: text]
     #[arg(long, global = true, value_name = "FORM")]
     pub error_format: Option<String>,
+    /// A configuration that is not in its file yet: the file, and what is to stand in it. `setup` tries it so.
+    #[arg(skip)]
+    pub unwritten: Option<(PathBuf, String)>,
 }

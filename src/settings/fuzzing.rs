@@ -14,7 +14,7 @@ use crate::fuzzing::is_told_in_two_lines;
 /// If that does not hold.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let whole = Text::made_up(format!("{text}\n#{}", "-".repeat(8 * 1024)));
+    let whole = Text::of("config.toml".into(), format!("{text}\n#{}", "-".repeat(8 * 1024)));
     for profile in [None, Some("p")] {
         let resolved = resolve(&whole, profile);
         match &resolved {

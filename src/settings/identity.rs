@@ -88,6 +88,13 @@ fn names() -> Vec<&'static str> {
     KINDS.iter().map(|kind| kind.name).collect()
 }
 
+/// Whether a text names a kind of identity, with or without what it needs.
+#[must_use]
+pub fn is_identity_kind(text: &str) -> bool {
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    KINDS.iter().any(|kind| kind.name == name)
+}
+
 /// What is said of an identity besides its kind.
 enum Details<'a> {
     /// Behind the colon.

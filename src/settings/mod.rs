@@ -24,7 +24,7 @@ use crate::http::ProxyAddress;
 pub use explain::Explained;
 use file::{File, Text};
 pub use flags::Flags;
-pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting};
+pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
 pub use installation::Installation;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
@@ -81,8 +81,6 @@ pub struct Settings {
     pub oauth_endpoint: Option<Setting<String>>,
     /// The consumers' own settings, but for their flags: table, key and value.
     consumer: Vec<(&'static str, &'static str, Setting<String>)>,
-    /// Over all of the above and the variables that decide how servers are reached.
-    pub fingerprint: Digest,
 }
 
 /// How an ID token is obtained.
@@ -170,7 +168,7 @@ impl Settings {
         }
         let background_refresh =
             text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
-        let mut settings = Self {
+        Ok(Self {
             service_account: text!(service_account, "--service-account", SERVICE_ACCOUNT),
             folder_id: text!(folder_id, "--folder-id", FOLDER_ID)
                 .or_else(|| variable(env, env::YC_FOLDER_ID)),
@@ -218,10 +216,7 @@ impl Settings {
             oauth_endpoint: text!(oauth_endpoint, "--oauth-endpoint", OAUTH_ENDPOINT),
             consumer: resolver.consumer(tables)?,
             profile: profile.cloned(),
-            fingerprint: Digest::of(&[]),
-        };
-        settings.fingerprint = settings.fingerprint(env);
-        Ok(settings)
+        })
     }
 
     /// A setting of a consumer's own: its flag, or its variable, or its table.
@@ -243,7 +238,10 @@ impl Settings {
         flag(value, flag_name).or_else(configured)
     }
 
-    fn fingerprint(&self, env: &Env) -> Digest {
+    /// A digest of all that decides how a credential is obtained, and of the variables that decide how
+    /// servers are reached.
+    #[must_use]
+    pub fn fingerprint(&self, env: &Env) -> Digest {
         fn add<T>(
             key: KeyBuilder,
             name: &str,
@@ -287,12 +285,23 @@ impl Settings {
     }
 }
 
+/// The names of the profiles in a configuration file; none of one that cannot be read.
+#[must_use]
+pub fn profile_names(path: PathBuf) -> Vec<String> {
+    let Ok(text) = Text::read(path) else { return Vec::new() };
+    let names = File::parse(&text, &[]).map(|file| file.profiles());
+    names.unwrap_or_default()
+}
+
 fn read_file(
     flags: &Flags,
     env: &Env,
     locations: &Locations,
     profile: Option<&Setting<String>>,
 ) -> Result<Option<Text>> {
+    if let Some((path, content)) = &flags.unwritten {
+        return Ok(Some(Text::of(path.clone(), content.clone())));
+    }
     let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
     let what = "the configuration file";
     if let Some(path) = asked_for {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::service_accounts::{ResourceId, get, is_account_name};
-use super::{ServiceEndpoint, Source, refusal};
+use super::{Source, refusal};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
@@ -47,8 +47,7 @@ impl Obtain for FolderWish<'_> {
     }
 
     fn about(&self) -> About {
-        let manager = self.source.endpoints.resource_manager.as_ref();
-        About::from(manager.map(ServiceEndpoint::as_str).unwrap_or_default())
+        About::from(self.source.endpoints.resource_manager.as_str())
     }
 
     fn what(&self) -> String {
@@ -66,7 +65,7 @@ impl Obtain for FolderWish<'_> {
                 hint: by_id(),
             });
         }
-        let Some(manager) = &source.endpoints.resource_manager else {
+        let Some(manager) = source.endpoints.resource_manager.endpoint()? else {
             return Err(Error::Missing {
                 problem: format!("cannot get {what}: it is not said where the resource manager is"),
                 hint: by_id(),

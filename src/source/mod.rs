@@ -40,7 +40,7 @@ use crate::error::Result;
 use crate::http::Http;
 use crate::settings::{IdTokenRoute, Setting};
 pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
-pub use endpoints::{Endpoints, Given, ServiceEndpoint};
+pub use endpoints::{Endpoints, Given, ResourceManager, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
 pub use folder::FolderWish;

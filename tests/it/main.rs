@@ -40,6 +40,8 @@ mod refresh;
 mod sandbox;
 mod secrets;
 mod settings;
+mod setup;
+mod shells;
 mod signals;
 mod spinner;
 mod status;

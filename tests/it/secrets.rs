@@ -52,6 +52,11 @@ const LINES: &[Line] = &[
     keeps_house("service-accounts"),
     keeps_house("status"),
     keeps_house("doctor"),
+    keeps_house("setup kubectl"),
+    keeps_house("setup aws"),
+    keeps_house("setup vault"),
+    keeps_house("completions"),
+    keeps_house("man"),
     keeps_house("demo"),
     keeps_house("emulator"),
 ];

@@ -21,6 +21,8 @@ mod openbao;
 mod proxies;
 mod proxy_servers;
 mod seaweedfs;
+mod setup;
+mod shells;
 mod terraform;
 mod vault;
 mod vault_files;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::command::on_path::is_program;
 use crate::consumer::AwsFiles;
 use crate::env;
 use crate::error::Exit;
 
 use super::Patient;
-use super::programs::{Programs, is_ours, is_program};
+use super::programs::{Programs, is_ours};
 use super::report::Group;
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
@@ -36,7 +37,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         }
     }
     if ours.is_empty() {
-        group.good("no profile of AWS runs yc-id-token");
+        group.good("no profile of AWS runs yc-id-token; `yc-id-token setup aws` makes one");
     } else if patient.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
         group.doubt(
             "AWS_ACCESS_KEY_ID is set, and wins over every profile",

@@ -3,17 +3,16 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::Args as _;
+use clap::error::ErrorKind;
 
-use crate::consumer::Consumer;
+use crate::command::on_path::{is_program, on_path};
 use crate::env;
 use crate::error::{Exit, plain};
 use crate::private_file;
-use crate::settings::Flags;
 use crate::yaml::{self, Node};
 
 use super::Patient;
-use super::programs::{Programs, is_ours, is_program, on_path};
+use super::programs::{Programs, is_ours};
 use super::report::Group;
 
 /// That of a thousand clusters has some hundred kilobytes.
@@ -36,9 +35,8 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         None => {}
     }
     if !mentioned {
-        group.good(
-            "no kubeconfig has yc-id-token in it; `kubectl config set-credentials` puts it there",
-        );
+        group
+            .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
     }
 }
 
@@ -191,29 +189,26 @@ impl Entry<'_> {
         words.extend(link.and_then(|name| name.strip_prefix("yc-id-token-")).map(OsString::from));
         words.extend(listed.iter().filter_map(Node::text).map(OsString::from));
         let fix = || "the shortest that works is `args: [kubectl, --profile=NAME]`".to_owned();
-        let named = |word: &OsString| Consumer::command_line(word.to_str()?, &words);
-        let Some((name, consumer)) =
-            words.iter().skip(1).find_map(|word| Some((word, named(word)?)))
-        else {
-            return Some(("`args` name no command".into(), fix()));
-        };
-        if name != "kubectl" {
-            let name = name.to_string_lossy();
-            return Some((
-                format!("`args` run `{name}`, whose answer kubectl does not read"),
-                fix(),
-            ));
-        }
-        let program = Flags::augment_args(clap::Command::new("yc-id-token")).subcommand(consumer);
-        let matches = match program.try_get_matches_from(&words) {
+        let read = (self.patient.program)().try_get_matches_from(&words);
+        let matches = match &read {
             Ok(matches) => matches,
+            Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                return Some(("`args` name no command".into(), fix()));
+            }
             Err(error) => {
                 let text = error.to_string();
                 let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
                 return Some((format!("`args`: {first}"), fix()));
             }
         };
-        let matches = matches.subcommand_matches("kubectl").unwrap_or(&matches);
+        let matches = match matches.subcommand() {
+            Some(("kubectl", matches)) => matches,
+            Some((other, _)) => {
+                let problem = format!("`args` run `{other}`, whose answer kubectl does not read");
+                return Some((problem, fix()));
+            }
+            None => return Some(("`args` name no command".into(), fix())),
+        };
         let flag = matches.get_one::<String>("profile").map(String::as_str);
         let variable = self.variable(env::PROFILE.name);
         let profile = flag.or(variable)?;

@@ -69,12 +69,19 @@ struct Patient<'a> {
     plans: Vec<(&'static str, Result<Plan>)>,
     /// The one consumer that it is about.
     consumer: Option<&'static str>,
+    /// Our own command line.
+    program: fn() -> clap::Command,
     deadline: Deadline,
     spinner: Spinner,
 }
 
 impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+    pub(super) fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<ExitCode> {
         let known = context.consumers.iter().map(|table| table.name);
         let named = self.named.as_deref();
         let consumer = known.into_iter().find(|name| Some(*name) == named);
@@ -82,7 +89,7 @@ impl Args {
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
-        examine(context, consumer, &mut report);
+        examine(context, consumer, program, &mut report);
         let text =
             if self.json { document(&report.json())? } else { report.text(context.env.is_utf8()) };
         output.write(text.as_bytes())?;
@@ -93,7 +100,12 @@ impl Args {
 /// Looks at what a consumer's own files say of us.
 type Check = fn(&Patient<'_>, &Programs, &mut Group<'_>);
 
-fn examine(context: Context<'_>, consumer: Option<&'static str>, report: &mut Report) {
+fn examine(
+    context: Context<'_>,
+    consumer: Option<&'static str>,
+    program: fn() -> clap::Command,
+    report: &mut Report,
+) {
     let Context { flags, env, .. } = context;
     let locations = Locations::of_system();
     let (settings, is_whole) =
@@ -108,6 +120,7 @@ fn examine(context: Context<'_>, consumer: Option<&'static str>, report: &mut Re
         session: None,
         plans: Vec::new(),
         consumer,
+        program,
         deadline,
         spinner: Spinner::of(flags, env),
     };

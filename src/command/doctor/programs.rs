@@ -7,9 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::env::{self, Env};
-
 use super::Patient;
+use crate::command::on_path::on_path;
 
 /// A program that does not tell its version by then does not tell it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -100,26 +99,6 @@ fn shortened(path: &Path, text: String) -> String {
 fn kubectl_version(text: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(text).ok()?;
     Some(format!("kubectl {}", answer["clientVersion"]["gitVersion"].as_str()?))
-}
-
-/// Where a program is that is called by its name.
-pub(super) fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
-    let folders = env.get_os(env::PATH)?;
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&folders).map(|folder| folder.join(&file)).find(|path| is_program(path))
-}
-
-/// Whether this can be run.
-#[cfg(unix)]
-pub(super) fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(windows)]
-pub(super) fn is_program(path: &Path) -> bool {
-    path.is_file()
 }
 
 /// Whether a command is this program, by its name.

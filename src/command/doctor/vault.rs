@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use crate::command::on_path::is_program;
 use crate::consumer::VaultHelper;
 use crate::env;
 use crate::error::Exit;
 
 use super::Patient;
-use super::programs::{Programs, is_program};
+use super::programs::Programs;
 use super::report::Group;
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {

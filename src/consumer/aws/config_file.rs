@@ -100,7 +100,7 @@ impl ConfigFile {
 
 /// Whether a section's head is that of `kind` and `name`: `profile prod`, `profile "prod"`. The
 /// profile `default` goes without the kind too.
-fn names(section: &str, kind: &str, name: &str) -> bool {
+pub(crate) fn names(section: &str, kind: &str, name: &str) -> bool {
     if section == "default" {
         return kind == "profile" && name == "default";
     }
@@ -115,7 +115,8 @@ pub(super) fn without_comment(value: &str) -> &str {
     value[..begins.unwrap_or(value.len())].trim()
 }
 
-pub(super) fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
+/// A path in which `~` is the home folder.
+pub(crate) fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path,

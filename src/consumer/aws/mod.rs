@@ -33,6 +33,7 @@ use endpoint::Sts;
 use role::RoleSession;
 use sts::AssumeRole;
 
+pub(crate) use config_file::{expanded, names as names_section};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
 pub(crate) use files::AwsFiles;

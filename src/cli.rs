@@ -167,7 +167,7 @@ impl Cli {
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, &Purpose::Answer(None));
-                command.run(context, Self::command, output).map(|()| ExitCode::SUCCESS)
+                command.run(context, Self::command, output)
             }
         }
     }
@@ -194,6 +194,7 @@ impl Cli {
             clock: Clock::System,
             purpose,
             consumers: consumer::TABLES,
+            for_people: false,
         }
     }
 

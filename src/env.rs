@@ -228,6 +228,14 @@ variables! {
     PATH = "PATH";
     /// Set by the shell's completion: which word of the line is to be completed
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
+    /// Kind of the terminal; `dumb` is one that can only write on
+    TERM = "TERM";
+    /// The language and its encoding, before all else
+    LC_ALL = "LC_ALL";
+    /// The encoding of text
+    LC_CTYPE = "LC_CTYPE";
+    /// The language and its encoding
+    LANG = "LANG";
     /// Yandex's own: IAM token
     YC_IAM_TOKEN = "YC_IAM_TOKEN";
     /// Yandex's own: IAM or OAuth token
@@ -291,6 +299,14 @@ pub enum Env {
 }
 
 impl Env {
+    /// Whether the terminal is told to show UTF-8.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        let locale = [LC_ALL, LC_CTYPE, LANG].into_iter().find_map(|var| self.get(var));
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    }
+
     /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
     #[must_use]
     pub fn get(&self, var: Var) -> Option<String> {

@@ -56,3 +56,5 @@ pub mod session;
 pub mod settings;
 pub mod shell;
 pub mod source;
+pub mod spinner;
+mod yaml;

@@ -152,6 +152,17 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a folder is one of ours: the permissions that others have there, which should be none.
+pub fn look_at_folder(path: &Path) -> io::Result<u32> {
+    system::folder_of_ours(path, &std::fs::symlink_metadata(path)?)
+}
+
+/// How many bytes this user can still write to the file system of a folder, if that can be told.
+#[must_use]
+pub fn space_left(folder: &Path) -> Option<u64> {
+    system::space_left(folder)
+}
+
 /// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
 /// there, even asking without blocking may never return.
 #[must_use]
@@ -227,6 +238,13 @@ mod system {
     }
 
     pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
+        if folder_of_ours(path, metadata)? != 0 {
+            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
         if !metadata.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
         }
@@ -236,10 +254,13 @@ mod system {
                 "it belongs to someone else",
             ));
         }
-        if metadata.mode() & 0o077 != 0 {
-            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
-        }
-        Ok(())
+        let mode = metadata.mode() & 0o777;
+        Ok(if mode & 0o077 == 0 { 0 } else { mode })
+    }
+
+    pub(super) fn space_left(folder: &Path) -> Option<u64> {
+        let system = rustix::fs::statvfs(folder).ok()?;
+        system.f_bavail.checked_mul(system.f_frsize)
     }
 
     fn own_uid() -> u32 {
@@ -313,12 +334,20 @@ mod system {
         std::fs::create_dir_all(path)
     }
 
-    pub(super) fn close_folder(_: &Path, metadata: &Metadata) -> io::Result<()> {
+    pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
+        folder_of_ours(path, metadata).map(drop)
+    }
+
+    pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
         if metadata.is_dir() {
-            Ok(())
+            Ok(0)
         } else {
             Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
         }
+    }
+
+    pub(super) fn space_left(_: &Path) -> Option<u64> {
+        None
     }
 
     pub(super) fn is_network_file_system(_: &Path) -> bool {

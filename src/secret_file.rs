@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::private_file;
 use crate::shell;
 
+/// How tokens begin: Yandex Cloud's, a JWT, Vault's.
+pub const TOKENS: &[&str] = &["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_", "hvs.", "hvb."];
+
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     private_file::read_users_secret(path, limit).map_err(|problem| match problem {
@@ -41,13 +44,18 @@ fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
     Error::unreadable(what, path, error)
 }
 
+/// The name of a file, for people: unless it is a secret that stands in its place.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    if !path.exists() && is_secret(path) { "[redacted]".into() } else { path.display().to_string() }
+}
+
 /// Whether this, where there is no such file, is a key or a token.
 #[must_use]
 pub fn is_secret(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let last = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let is_token =
-        ["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_"].iter().any(|start| last.starts_with(start));
+    let is_token = TOKENS.iter().any(|start| last.starts_with(start));
     text.contains("PRIVATE KEY") || text.contains(['{', '\n']) || (is_token && last.len() > 32)
 }
 

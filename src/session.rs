@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Fingerprint, Obtain, Purpose};
+use crate::broker::{Broker, Fingerprint, Obtain, Prospect, Purpose};
 use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -19,6 +19,7 @@ use crate::source::{
     self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
     is_account_id,
 };
+use crate::spinner::Spinner;
 
 /// A name is looked up for this run, at once.
 const LEAST_LIFE_OF_NAME: Duration = Duration::ZERO;
@@ -36,6 +37,16 @@ pub struct Context<'a> {
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
     pub consumers: &'a [&'a Table],
+    /// Whether it is people who wait, and not a program: they may be told what for.
+    pub for_people: bool,
+}
+
+impl Context<'_> {
+    /// The same, of a command that people run.
+    #[must_use]
+    pub const fn for_people(self) -> Self {
+        Self { for_people: true, ..self }
+    }
 }
 
 /// One run.
@@ -54,9 +65,22 @@ pub struct Session {
 impl Session {
     /// Opens a run of the consumers whose own settings are in `tables`.
     pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
-        let Context { flags, env, clock, purpose, consumers } = context;
         let locations = Locations::of_system();
-        let settings = Rc::new(Settings::load(flags, env, &locations, consumers, tables)?);
+        let Context { flags, env, consumers, .. } = context;
+        let settings = Settings::load(flags, env, &locations, consumers, tables)?;
+        let consumer = tables.first().map(|table| table.name);
+        Self::of(settings, context, locations, consumer)
+    }
+
+    /// Opens a run that has been told `settings`, of a consumer.
+    pub fn of(
+        settings: Settings,
+        context: Context<'_>,
+        locations: Locations,
+        consumer: Option<&'static str>,
+    ) -> Result<Self> {
+        let Context { flags, env, clock, purpose, .. } = context;
+        let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
             clock,
@@ -79,7 +103,10 @@ impl Session {
             },
             settings.force_refresh,
             fingerprint,
-        );
+        )
+        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()));
+        let broker =
+            if context.for_people { broker.watched(Spinner::of(flags, env)) } else { broker };
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 
@@ -146,6 +173,46 @@ impl Session {
     /// An ID token for an audience that lives for `least_life` yet.
     pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
         self.obtain(&self.id_token_wish(audience)?, least_life)
+    }
+
+    /// Who we are, and where Yandex Cloud is.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What would happen if an ID token were wanted now, by a consumer that must get `least_life`: the ID
+    /// token, and what it would be obtained by if it is not cached. Nobody is asked.
+    pub fn prospects(&self, audience: &str, least_life: Duration) -> Result<Vec<Prospect>> {
+        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life)?;
+        let is_hit = id_token.outlook.is_hit();
+        let mut prospects = vec![id_token];
+        if !is_hit {
+            prospects.extend(self.source.prospects(&self.broker)?);
+        }
+        Ok(prospects)
+    }
+
+    /// What would be looked up first, if the ID of the service account is not known without asking: its
+    /// folder, or its name.
+    pub fn lookup(&self) -> Result<Option<Prospect>> {
+        let Some(account) = &self.settings.service_account else { return Ok(None) };
+        if is_account_id(&account.value) || self.service_account.get().is_some() {
+            return Ok(None);
+        }
+        if let Some(name) = &self.settings.folder_name
+            && let Some(cloud) = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value)
+        {
+            let wish = FolderWish { source: &self.source, cloud, name: &name.value };
+            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+            if !folder.outlook.is_hit() {
+                return Ok(Some(folder));
+            }
+        }
+        let Some(folder) = self.folder()? else { return Ok(None) };
+        let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
+        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+        Ok(Some(account).filter(|account| !account.outlook.is_hit()))
     }
 
     /// What the issuer of ID tokens most likely is, for whoever has none to look at.

@@ -8,20 +8,25 @@ mod flight;
 mod freshness;
 mod interruption;
 mod memo;
+mod overview;
+mod prospect;
 mod refresh;
 
 use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{Cache, Digest, Key};
+use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result};
+use crate::spinner::Spinner;
 use flight::{Flight, Pause};
 use freshness::Freshness;
 #[cfg(unix)]
 pub use interruption::is_ignored;
+pub use overview::{Failure, Rest, Row, State, overview};
+pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
 
 /// Something that the broker can obtain.
@@ -29,8 +34,19 @@ pub trait Obtain {
     /// What is obtained.
     type Secret: Restable + PartialEq;
 
-    /// Its name in the cache: everything that changes the answer.
-    fn key(&self) -> Key;
+    /// Its kind, by which its name in the cache begins.
+    const KIND: &'static str;
+
+    /// Adds to its name in the cache everything that changes the answer.
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder;
+
+    /// Its name in the cache.
+    fn key(&self) -> Key {
+        self.identify(Key::of(Self::KIND)).build()
+    }
+
+    /// What `status` can say of it.
+    fn about(&self) -> About;
 
     /// What it is, in a sentence: "an ID token for audience `k8s`".
     fn what(&self) -> String;
@@ -78,6 +94,10 @@ pub struct Broker {
     /// these settings only: whoever changes one wants to see whether it helped.
     settings: Fingerprint,
     started: Timestamp,
+    /// Who asks: the command, and the profile.
+    asker: (Option<&'static str>, Option<String>),
+    /// What people see while they wait.
+    spinner: Spinner,
 }
 
 /// A digest that takes longer to make than a hit has time for, and is made when it is needed.
@@ -101,7 +121,21 @@ impl Broker {
         settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
-        Self { clock, cache, deadline, purpose, force_refresh, settings, started }
+        let (asker, spinner) = ((None, None), Spinner::none());
+        Self { clock, cache, deadline, purpose, force_refresh, settings, started, asker, spinner }
+    }
+
+    /// The same, with somebody who sees what is waited for.
+    #[must_use]
+    pub fn watched(self, spinner: Spinner) -> Self {
+        Self { spinner, ..self }
+    }
+
+    /// The same, asked by the command of a consumer, with a profile.
+    #[must_use]
+    pub fn asked_by(mut self, consumer: Option<&'static str>, profile: Option<String>) -> Self {
+        self.asker = (consumer, profile);
+        self
     }
 
     /// Where credentials rest.
@@ -137,10 +171,12 @@ impl Broker {
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        let doing = format!("getting {what}");
         finish(async {
             tokio::select! {
                 result = work => result,
                 error = interruption::interruption(what, watches_parent) => Err(error),
+                never = self.spinner.turn(&doing) => match never {},
             }
         })
     }
@@ -239,10 +275,7 @@ impl Broker {
             return wanted.fetch(self).await;
         }
         let key = wanted.key();
-        let settings = match wanted.ways() {
-            ways if ways.is_empty() => self.settings.0(),
-            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
-        };
+        let settings = self.settings_of(wanted);
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
         let mut pause = Pause::new();
@@ -277,7 +310,7 @@ impl Broker {
                         key = key.name(),
                         "it is not for others, and does not rest in the cache"
                     );
-                } else if let Err(error) = self.cache.put(&key, &credential) {
+                } else if let Err(error) = self.cache.put(&key, &credential, &self.about(wanted)) {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
@@ -285,10 +318,24 @@ impl Broker {
                 Ok(credential)
             }
             Err(error) => {
-                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at);
+                let about = self.about(wanted);
+                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at, about);
                 attempt.fall_back(error)
             }
         }
+    }
+
+    /// Over all that decides how this is obtained.
+    fn settings_of<O: Obtain>(&self, wanted: &O) -> Digest {
+        match wanted.ways() {
+            ways if ways.is_empty() => self.settings.0(),
+            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
+        }
+    }
+
+    fn about<O: Obtain>(&self, wanted: &O) -> About {
+        let (consumer, profile) = self.asker.clone();
+        About { consumer: consumer.map(str::to_owned), profile, ..wanted.about() }
     }
 
     /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What

@@ -24,8 +24,14 @@ struct Server {
 impl Obtain for &Server {
     type Secret = IdToken;
 
-    fn key(&self) -> Key {
-        Key::of("id-token").build()
+    const KIND: &'static str = "id-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
+        key
+    }
+
+    fn about(&self) -> About {
+        About::from("server.example")
     }
 
     fn what(&self) -> String {

@@ -16,6 +16,9 @@ use crate::private_file::{self, Unread};
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
 pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 
+/// A folder with more names than this is listed in part.
+const NAMES: usize = 20_000;
+
 /// The cache folder.
 #[derive(Clone, Debug)]
 pub struct FileCache {
@@ -63,6 +66,22 @@ impl FileCache {
     }
 
     /// The file that says of an entry that it is in the keyring.
+    /// All that is remembered of failures: the name of what could not be obtained, and the path.
+    #[must_use]
+    pub fn memos(&self) -> Vec<(String, PathBuf)> {
+        self.named(&format!(".{}.failure", entry::EXTENSION))
+    }
+
+    /// The files whose names end so, each with what comes before.
+    pub(super) fn named(&self, end: &str) -> Vec<(String, PathBuf)> {
+        let paths = private_file::list(&self.folder, NAMES).into_iter();
+        let mut found: Vec<(String, PathBuf)> = paths
+            .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(end)?.into(), path)))
+            .collect();
+        found.sort();
+        found
+    }
+
     pub(super) fn marker_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
     }

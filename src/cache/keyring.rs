@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use super::about::About;
 use super::file::FileCache;
 use super::key::Key;
 use crate::clock::Timestamp;
@@ -20,14 +21,16 @@ use crate::private_file;
 /// How the file that says of an entry that it is in the keyring ends.
 pub(super) const MARKER: &str = "keyring";
 
-const LIMIT: u64 = 1024;
+const LIMIT: u64 = 8 * 1024;
 
 /// What a sweep removes at most: it is somebody's run that waits for it.
 const SWEPT: usize = 4;
 
 #[derive(Deserialize, Serialize)]
-struct Marker {
-    lifetime: Lifetime,
+pub(super) struct Marker {
+    pub(super) lifetime: Lifetime,
+    #[serde(default)]
+    pub(super) about: About,
 }
 
 /// The keyring, and the folder of the locks, the memos and the markers.
@@ -66,11 +69,13 @@ impl KeyringCache {
         &self,
         key: &Key,
         lifetime: Lifetime,
+        about: &About,
         entry: Zeroizing<String>,
     ) -> Result<()> {
         let path = self.files.marker_path(key);
         let Some(item) = item(&path) else { return Ok(()) };
-        let text = serde_json::to_vec(&Marker { lifetime }).map_err(std::io::Error::from);
+        let text = serde_json::to_vec(&Marker { lifetime, about: about.clone() })
+            .map_err(std::io::Error::from);
         let marked = text.and_then(|text| {
             self.files.prepare()?;
             private_file::write(&path, &text)
@@ -108,9 +113,11 @@ pub(super) fn clear(markers: Vec<PathBuf>) -> Result<usize> {
 
 /// Whether what is in the keyring by this marker is of no use any more. A marker that cannot be read is of none.
 pub(super) fn has_expired(marker: &Path, now: Timestamp) -> bool {
-    let text = private_file::read_own(marker, LIMIT).ok();
-    let marker = text.and_then(|text| serde_json::from_slice::<Marker>(&text).ok());
-    marker.is_none_or(|marker| marker.lifetime.expires_at_here() < now)
+    read_marker(marker).is_none_or(|marker| marker.lifetime.expires_at_here() < now)
+}
+
+pub(super) fn read_marker(path: &Path) -> Option<Marker> {
+    serde_json::from_slice(&private_file::read_own(path, LIMIT).ok()?).ok()
 }
 
 /// The marker goes last, for the same reason as it came first.
@@ -171,7 +178,7 @@ mod tests {
         for length in [10, 10_000] {
             assert!(cache.get::<IdToken>(&key("a")).unwrap().is_none());
             let credential = credential(length);
-            cache.put(&key("a"), &credential).unwrap();
+            cache.put(&key("a"), &credential, &About::default()).unwrap();
             let back = cache.get::<IdToken>(&key("a")).unwrap().unwrap();
             assert_eq!((back.secret, back.lifetime), (credential.secret, credential.lifetime));
             assert!(cache.get::<IdToken>(&key("b")).unwrap().is_none());
@@ -190,14 +197,14 @@ mod tests {
     fn a_keyring_that_cannot_be_used_is_an_error_but_not_for_what_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let usable = cache(&folder, Keyring::fake());
-        usable.put(&key("a"), &credential(10)).unwrap();
+        usable.put(&key("a"), &credential(10), &About::default()).unwrap();
         let absent = cache(&folder, Keyring::absent());
         assert!(absent.get::<IdToken>(&key("b")).unwrap().is_none());
         absent.remove(&key("b")).unwrap();
         let error = absent.get::<IdToken>(&key("a")).unwrap_err();
         assert_eq!((error.code(), error.exit_status()), (Code::Cache, 7));
         assert!(absent.open().is_err());
-        assert!(absent.put(&key("a"), &credential(10)).is_err());
+        assert!(absent.put(&key("a"), &credential(10), &About::default()).is_err());
         assert!(absent.remove(&key("a")).is_err());
         assert!(usable.get::<IdToken>(&key("a")).unwrap().is_some());
     }
@@ -206,7 +213,7 @@ mod tests {
     fn what_has_expired_a_day_ago_is_swept_from_the_keyring() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
-        cache.put(&key("a"), &credential(10)).unwrap();
+        cache.put(&key("a"), &credential(10), &About::default()).unwrap();
         // The time of its file is today's, which is before that of the credential.
         let marker = private_file::list(&folder.path().join("cache"), 1).remove(0);
         let of_credential = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);

@@ -4,12 +4,14 @@
 //! out. Only a keyring that was asked for by name and cannot be used is an error. What is corrupt, someone else's or open to others is never used, and is replaced by the next
 //! credential.
 
+mod about;
 mod entry;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod key;
 mod keyring;
+mod list;
 mod sweep;
 
 use std::path::Path;
@@ -20,9 +22,11 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result, plain};
 
+pub use about::About;
 pub use file::FileCache;
-pub use key::{Digest, Key, KeyBuilder};
+pub use key::{Digest, Key, KeyBuilder, Parts};
 pub use keyring::KeyringCache;
+pub use list::{Place, Resting, list};
 
 /// A place where credentials rest.
 #[derive(Debug)]
@@ -74,14 +78,19 @@ impl Cache {
         }
     }
 
-    /// Lets a credential rest under a key.
-    pub fn put<T: Restable>(&self, key: &Key, credential: &Credential<T>) -> Result<()> {
-        let render = || entry::render(key, credential).map_err(|error| unusable(&error));
+    /// Lets a credential rest under a key, with what `status` can say of it.
+    pub fn put<T: Restable>(
+        &self,
+        key: &Key,
+        credential: &Credential<T>,
+        about: &About,
+    ) -> Result<()> {
+        let render = || entry::render(key, credential, about).map_err(|error| unusable(&error));
         match self {
             Self::File(files) => files.write(key, &render()?).map_err(|error| unusable(&error)),
             Self::Keyring(keyring) => {
                 let entry = Zeroizing::new(String::from_utf8_lossy(&render()?).into_owned());
-                keyring.write(key, credential.lifetime, entry)
+                keyring.write(key, credential.lifetime, about, entry)
             }
             Self::None => Ok(()),
         }

@@ -86,7 +86,7 @@ fn is_abandoned(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Cache, FileCache, Key};
+    use crate::cache::{About, Cache, FileCache, Key};
     use crate::clock::Offset;
     use crate::credential::{Credential, IdToken, Lifetime, Secret};
     use std::fs::{self, File};
@@ -110,7 +110,7 @@ mod tests {
             let expires_at = begin.plus(Duration::from_secs(life * HOUR));
             let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
             let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
-            cache.put(&key, &Credential { secret, lifetime }).unwrap();
+            cache.put(&key, &Credential { secret, lifetime }, &About::default()).unwrap();
             let path = self.0.path().join(key.name()).with_extension(entry::EXTENSION);
             self.touch(&path, hours_old);
             path

@@ -1,5 +1,7 @@
 //! The housekeeping commands.
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::error::Result;
@@ -10,12 +12,15 @@ mod cache;
 mod completions;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod key;
 mod man;
+mod on_path;
 mod service_accounts;
 mod setup;
+mod status;
 
 pub use completions::complete;
 
@@ -29,31 +34,37 @@ pub enum Housekeeping {
     Man(man::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
+    Doctor(doctor::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
     Key(key::Args),
     ServiceAccounts(service_accounts::Args),
+    Status(status::Args),
 }
 
 impl Housekeeping {
-    /// Runs the command. `program` describes the whole command line.
+    /// Runs the command, and tells the exit status of a run that did not fail. `program` describes the whole
+    /// command line.
     pub fn run(
         &self,
         context: Context<'_>,
         program: fn() -> clap::Command,
         output: &mut Output<'_>,
-    ) -> Result<()> {
+    ) -> Result<ExitCode> {
         match self {
-            Self::Cache(arguments) => arguments.run(output),
-            Self::Setup(arguments) => arguments.run(context, output),
-            Self::Completions(arguments) => arguments.run(output),
-            Self::Man(arguments) => arguments.run(program(), output),
+            Self::Cache(arguments) => arguments.run(output)?,
+            Self::Setup(arguments) => arguments.run(context, output)?,
+            Self::Completions(arguments) => arguments.run(output)?,
+            Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
-            Self::Demo(arguments) => arguments.run(output),
+            Self::Demo(arguments) => arguments.run(output)?,
+            Self::Doctor(arguments) => return arguments.run(context, program, output),
             #[cfg(feature = "emulator")]
-            Self::Emulator(arguments) => arguments.run(output),
-            Self::Key(arguments) => arguments.run(output),
-            Self::ServiceAccounts(arguments) => arguments.run(context, output),
+            Self::Emulator(arguments) => arguments.run(output)?,
+            Self::Key(arguments) => arguments.run(output)?,
+            Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
+            Self::Status(arguments) => arguments.run(context, output)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

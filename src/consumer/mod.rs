@@ -4,6 +4,7 @@
 //! To add one, write its file and name it in the list below.
 
 mod exchange;
+mod plan;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -117,11 +118,13 @@ impl Ending for ExitCode {
     }
 }
 
-/// What `setup` has to know of the files of others.
+/// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
-    aws::{expanded, names_section},
-    vault::HelperInstallation,
+    aws::{AwsFiles, expanded, names_section},
+    vault::{HelperInstallation, VaultHelper},
 };
+
+pub use plan::{Plan, Server, plans};
 
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};

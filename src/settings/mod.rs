@@ -1,5 +1,6 @@
 //! Settings: flag > environment > profile > defaults > built-in, and who won.
 
+mod explain;
 mod file;
 mod flags;
 #[cfg(feature = "fuzzing")]
@@ -20,6 +21,7 @@ use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
+pub use explain::Explained;
 use file::{File, Text};
 pub use flags::Flags;
 pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
@@ -133,6 +135,17 @@ impl Settings {
             Some(settings) => Ok(settings),
             None => Self::resolve(text.as_ref(), told),
         }
+    }
+
+    /// The same without the configuration file, for whoever has found that it is broken.
+    pub fn without_file(
+        flags: &Flags,
+        env: &Env,
+        locations: &Locations,
+        consumers: &[&Table],
+    ) -> Result<Self> {
+        let tables = consumers;
+        Self::resolve(None, Told { profile: None, flags, env, locations, consumers, tables })
     }
 
     fn resolve(text: Option<&Text>, told: Told<'_>) -> Result<Self> {

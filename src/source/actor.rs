@@ -3,7 +3,7 @@
 use super::iam_token::{IamTokenWish, LEAST_LIFE};
 use super::impersonation::ImpersonationWish;
 use super::{Identity, Source};
-use crate::broker::Broker;
+use crate::broker::{Broker, Prospect};
 use crate::cache::KeyBuilder;
 use crate::credential::{Credential, IamToken};
 use crate::error::Result;
@@ -52,6 +52,24 @@ impl Source {
             None => broker.obtain_on_the_way(&IamTokenWish(self), LEAST_LIFE).await,
         };
         Ok(credential?.secret)
+    }
+
+    /// What would happen if whoever acts were to get an ID token now.
+    pub fn prospects(&self, broker: &Broker) -> Result<Vec<Prospect>> {
+        let mut prospects = Vec::new();
+        match &self.impersonated {
+            Some(service_account) => {
+                let wish = ImpersonationWish { source: self, service_account };
+                prospects.push(broker.prospect(&wish, LEAST_LIFE)?);
+            }
+            // It does both by itself.
+            None if matches!(self.identity, Identity::YcCli { .. }) => return Ok(prospects),
+            None => {}
+        }
+        if prospects.iter().all(|prospect| !prospect.outlook.is_hit()) {
+            prospects.push(broker.prospect(&IamTokenWish(self), LEAST_LIFE)?);
+        }
+        Ok(prospects)
     }
 
     /// The part in cache keys of whoever acts.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::http::{Endpoint, Http, Request};
-use crate::settings::Installation;
+use crate::settings::{Installation, Setting, Settings};
 
 /// The addresses of one installation.
 #[derive(Clone, Debug)]
@@ -24,6 +24,14 @@ pub struct ResourceManager {
     address: Option<String>,
     /// The API endpoint.
     published_by: Option<String>,
+}
+
+impl ResourceManager {
+    /// Its address, or that of whoever knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.address.as_ref().or(self.published_by.as_ref()).map_or("", String::as_str)
+    }
 }
 
 /// A service's address: known, or to be asked for.
@@ -58,6 +66,18 @@ struct Listed {
 }
 
 impl Endpoints {
+    /// The addresses that the settings say. `of_yc` is what yc's profile says, for the identity that is from
+    /// there, if nothing else is said.
+    pub fn told(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
+        fn text(setting: Option<&Setting<String>>) -> Option<&str> {
+            setting.map(|setting| setting.value.as_str())
+        }
+        let iam = text(settings.iam_endpoint.as_ref());
+        let api = text(settings.endpoint.as_ref()).or_else(|| of_yc.filter(|_| iam.is_none()));
+        let oauth = text(settings.oauth_endpoint.as_ref());
+        Self::new(&settings.installation, Given { api, iam, oauth })
+    }
+
     /// The addresses that were given, completed by the installation's.
     ///
     /// Security: an IAM token of one installation must not be sent to the OAuth server of another,

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::refusal::{self, Refusal};
 use super::{AuthorizedKey, Identity, OauthToken, Source};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
@@ -46,9 +46,24 @@ struct Answer {
 impl Obtain for IamTokenWish<'_> {
     type Secret = IamToken;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "iam-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let Source { identity, endpoints, .. } = self.0;
-        identity.contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str())).build()
+        identity.contribute(key.with("iam", endpoints.iam.as_str()))
+    }
+
+    fn about(&self) -> About {
+        let Source { identity, endpoints, .. } = self.0;
+        let from = match identity {
+            Identity::Metadata(metadata) => metadata.address(),
+            Identity::YcCli { .. } => "yc",
+            _ => endpoints.iam.as_str(),
+        };
+        About {
+            service_account: identity.service_account().map(str::to_owned),
+            ..About::from(from)
+        }
     }
 
     fn what(&self) -> String {

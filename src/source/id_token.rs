@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::refusal::{self, Refusal};
 use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Source};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
@@ -46,17 +46,27 @@ struct Answer {
 impl Obtain for IdTokenWish<'_> {
     type Secret = IdToken;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "id-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let endpoints = &self.source.endpoints;
+        let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth.as_str());
         self.source
-            .contribute(
-                Key::of("id-token")
-                    .with("iam", endpoints.iam.as_str())
-                    .with("oauth", endpoints.oauth.as_str()),
-            )
+            .contribute(key)
             .with("service account", self.service_account)
             .with("audience", self.audience)
-            .build()
+    }
+
+    fn about(&self) -> About {
+        let from = match self.source.route() {
+            IdTokenRoute::Exchange => self.source.endpoints.oauth.as_str(),
+            IdTokenRoute::YcCli => "yc",
+        };
+        About {
+            service_account: Some(self.service_account.to_owned()),
+            audience: Some(self.audience.to_owned()),
+            ..About::from(from)
+        }
     }
 
     fn what(&self) -> String {

@@ -27,13 +27,13 @@ mod id_token;
 mod identity;
 mod impersonation;
 mod imported_key;
+mod issuer;
 mod metadata;
 mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
 mod token_text;
-mod yaml;
 mod yc_cli;
 mod yc_config;
 
@@ -49,6 +49,7 @@ pub use given_token::GivenToken;
 pub use id_token::IdTokenWish;
 pub use identity::{Found, Identity, Surroundings, YcPlace};
 pub use imported_key::{ImportedKey, ImportedKeys};
+pub use issuer::{DISCOVERY, Issuer};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
 pub use service_accounts::{
@@ -90,15 +91,7 @@ impl Source {
         let text = |setting: &Option<Setting<String>>| {
             setting.as_ref().map(|setting| setting.value.clone())
         };
-        let (api, iam) = (text(&settings.endpoint), text(&settings.iam_endpoint));
-        // What yc's profile says is for the identity that is from there, if nothing else is said.
-        let api = api.or_else(|| place.endpoint.clone().filter(|_| iam.is_none()));
-        let given = Given {
-            api: api.as_deref(),
-            iam: iam.as_deref(),
-            oauth: settings.oauth_endpoint.as_ref().map(|setting| setting.value.as_str()),
-        };
-        let endpoints = Endpoints::new(&settings.installation, given)?;
+        let endpoints = Endpoints::told(settings, place.endpoint.as_deref())?;
         let source = Self {
             identity,
             impersonated: text(&settings.impersonate),

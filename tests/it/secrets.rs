@@ -50,6 +50,8 @@ const LINES: &[Line] = &[
     keeps_house("cache path"),
     keeps_house("cache clear"),
     keeps_house("service-accounts"),
+    keeps_house("status"),
+    keeps_house("doctor"),
     keeps_house("setup kubectl"),
     keeps_house("setup aws"),
     keeps_house("setup vault"),
@@ -129,6 +131,20 @@ fn every_command_there_is_is_looked_at_here() {
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
 
+/// The ways that there are to be someone.
+const IDENTITIES: [&str; 10] = [
+    "file",
+    "variable",
+    "token",
+    "token-file",
+    "oauth-token",
+    "impersonation",
+    "workload",
+    "yc-profile",
+    "yc-cli",
+    "metadata",
+];
+
 /// Lets the sandbox be someone in one of the ways that there are.
 fn become_someone(sandbox: &mut Sandbox, identity: &str) {
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -178,18 +194,7 @@ fn become_someone(sandbox: &mut Sandbox, identity: &str) {
 
 #[test]
 fn no_command_shows_a_secret_however_much_it_says() {
-    for identity in [
-        "file",
-        "variable",
-        "token",
-        "token-file",
-        "oauth-token",
-        "impersonation",
-        "workload",
-        "yc-profile",
-        "yc-cli",
-        "metadata",
-    ] {
+    for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
@@ -258,6 +263,29 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
             vault.script([fake_vault::Answer::Refusal(400, repeated(&sandbox))]);
             let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
             assert_eq!(outcome.status.code(), Some(5), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_told_of_credentials_is_told_without_them() {
+    for identity in IDENTITIES {
+        let (mut sandbox, _servers) = sandbox();
+        sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+        become_someone(&mut sandbox, identity);
+        for line in those_that_obtain().filter(|line| line.is_first()) {
+            sandbox.run(&line.words(&["--profile=p"]));
+        }
+        for words in [&["status"][..], &["status", "p"], &["doctor", "p"]] {
+            for more in [&["-vvv"][..], &["-vvv", "--json"]] {
+                let outcome = sandbox.run(&[words, more].concat());
+                assert!(outcome.stdout.contains("token"), "{outcome:?}");
+                for secret in sandbox.secrets() {
+                    assert!(!crate::leaks::holds(&outcome.stdout, &secret), "{outcome:?}");
+                }
+            }
         }
     }
 }

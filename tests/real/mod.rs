@@ -9,6 +9,7 @@ mod aws_credential_process;
 mod aws_files;
 mod aws_web_identity;
 mod clock;
+mod doctor;
 mod documents;
 mod gnome_keyring;
 mod keyring;

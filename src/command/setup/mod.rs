@@ -159,7 +159,8 @@ impl<'a> Setup<'a> {
     }
 
     fn session(&self) -> Result<Session> {
-        Session::open(Context { flags: &self.flags(), ..self.context }, &[self.consumer])
+        let context = Context { flags: &self.flags(), ..self.context };
+        Session::open(context.for_people(), &[self.consumer])
     }
 
     /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.

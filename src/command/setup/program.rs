@@ -1,8 +1,9 @@
 //! By which name other programs find this one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::env::{self, Env};
+use crate::command::on_path::on_path as find;
+use crate::env::Env;
 use crate::error::{Error, Result};
 
 const NAME: &str = "yc-id-token";
@@ -26,33 +27,14 @@ pub(super) fn path(env: &Env) -> Result<String> {
 
 /// Whether there is a program of this name on the `PATH`.
 pub(super) fn is_on_path(env: &Env, name: &str) -> bool {
-    first_on_path(env, name).is_some()
+    find(env, name).is_some()
 }
 
 /// This program's place on the `PATH`, if what a shell finds there is this one.
 fn on_path(env: &Env) -> Option<PathBuf> {
-    let found = first_on_path(env, NAME)?;
+    let found = find(env, NAME)?;
     let same = found.canonicalize().ok()? == ourselves().ok()?.canonicalize().ok()?;
     same.then_some(found)
-}
-
-fn first_on_path(env: &Env, name: &str) -> Option<PathBuf> {
-    let folders = env.get_os(env::PATH)?;
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    let absolute = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
-    absolute.map(|folder| folder.join(&file)).find(|file| is_program(file))
-}
-
-#[cfg(unix)]
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(windows)]
-fn is_program(path: &Path) -> bool {
-    path.is_file()
 }
 
 fn ourselves() -> Result<PathBuf> {

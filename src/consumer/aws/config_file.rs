@@ -21,7 +21,7 @@ use crate::env::{self, Env};
 use crate::private_file;
 use crate::settings::{Origin, Setting};
 
-const LIMIT: u64 = 1024 * 1024;
+pub(super) const LIMIT: u64 = 1024 * 1024;
 
 /// The file, and the profile of it that AWS's tools use.
 pub(super) struct ConfigFile {
@@ -110,7 +110,7 @@ pub(crate) fn names(section: &str, kind: &str, name: &str) -> bool {
 }
 
 /// A comment after a value begins behind white space.
-fn without_comment(value: &str) -> &str {
+pub(super) fn without_comment(value: &str) -> &str {
     let begins = [" #", " ;", "\t#", "\t;"].iter().filter_map(|mark| value.find(mark)).min();
     value[..begins.unwrap_or(value.len())].trim()
 }

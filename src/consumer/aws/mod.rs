@@ -8,9 +8,11 @@ mod answer;
 mod config_file;
 mod endpoint;
 mod environment;
+mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod refusal;
+mod plan;
 mod role;
 mod sts;
 
@@ -34,6 +36,8 @@ use sts::AssumeRole;
 pub(crate) use config_file::{expanded, names as names_section};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
+pub(crate) use files::AwsFiles;
+pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",
@@ -77,7 +81,7 @@ pub struct Args {
 }
 
 /// Which keys are wanted, and from where.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(next_help_heading = "AWS options")]
 pub(super) struct Options {

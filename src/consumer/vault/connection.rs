@@ -92,6 +92,11 @@ impl Server {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
     }
 
+    /// How it is reached.
+    pub(super) const fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// All that decides how it is reached.
     pub(super) fn ways(&self) -> String {
         format!("{:?}", self.reach)

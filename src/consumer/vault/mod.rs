@@ -9,6 +9,7 @@ mod connection;
 mod exec;
 mod install;
 mod login;
+mod plan;
 mod refusal;
 mod report;
 mod revoke;
@@ -31,6 +32,8 @@ use answer::{State, VaultToken};
 use connection::Server;
 pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
+pub(crate) use cli_config::VaultHelper;
+pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 
 pub(super) const TABLE: Table = Table {

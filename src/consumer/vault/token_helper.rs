@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use crate::cache::{Cache, Key};
+use crate::cache::{About, Cache, Key};
 use crate::clock::Offset;
 use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
 use crate::env::Env;
@@ -128,7 +128,9 @@ fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> R
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is nowhere to keep the token".into()));
     }
-    let kept = cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime });
+    let consumer = Some(super::TABLE.name.to_owned());
+    let about = About { consumer, ..About::from(server.as_str()) };
+    let kept = cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
     kept.map_err(|error| error.within_cache("the token is not kept"))
 }
 

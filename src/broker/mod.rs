@@ -219,18 +219,6 @@ impl Broker {
         Ok((credential, reply))
     }
 
-    /// A credential on the way to another one: from the cache, or obtained.
-    pub async fn obtain_on_the_way<O: Obtain>(
-        &self,
-        wanted: &O,
-        least_life: Duration,
-    ) -> Result<Credential<O::Secret>> {
-        match self.cached(wanted, least_life)? {
-            Some(credential) => Ok(credential),
-            None => self.miss(wanted, least_life, None).await,
-        }
-    }
-
     fn look<O: Obtain>(
         &self,
         wanted: &O,

@@ -78,7 +78,8 @@ impl Obtain for IdTokenWish<'_> {
             IdTokenRoute::Exchange => {
                 let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
-                let (_, reply) = self.source.act(broker, &client, send).await?;
+                let is_refused = |reply: &Reply| reply.status == 401;
+                let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
                 self.accept(&reply)
             }
             IdTokenRoute::YcCli => self.run_yc(broker).await,
@@ -90,16 +91,21 @@ impl IdTokenWish<'_> {
     /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
     async fn run_yc(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
-        let actor = match (&source.identity, &source.impersonated) {
-            (Identity::YcCli { .. }, None) => None,
-            _ => Some(source.actor(broker).await?),
-        };
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
-        let token = source
-            .yc()
-            .id_token(&what, service_account, audience, actor.as_ref(), deadline)
-            .await?;
+        let run = async |actor: Option<&IamToken>| {
+            source.yc().id_token(&what, service_account, audience, actor, deadline).await
+        };
+        let token = match (&source.identity, &source.impersonated) {
+            (Identity::YcCli { .. }, None) => run(None).await?,
+            _ => {
+                let send = async |actor: &IamToken| Ok(run(Some(actor)).await);
+                let is_refused = |outcome: &Result<Secret>| {
+                    outcome.as_ref().is_err_and(|error| error.code() == Code::SourceAuth)
+                };
+                source.act(broker, None, send, is_refused).await??
+            }
+        };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
             what,

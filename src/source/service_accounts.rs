@@ -203,7 +203,7 @@ pub(super) async fn get(
         let headers = &[("authorization", bearer.as_str())];
         client.send(&Request { query, headers, ..Request::get(what, path) }).await
     };
-    let (_, reply) = source.act(broker, client, send).await?;
+    let reply = source.act(broker, Some(client), send, |reply| reply.status == 401).await?;
     if reply.status == 200 {
         return Ok(reply);
     }

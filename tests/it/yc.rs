@@ -94,6 +94,19 @@ fn every_identity_can_have_the_vendors_command_do_it() {
 }
 
 #[test]
+fn a_revoked_iam_token_in_the_cache_is_replaced_before_yc_is_run_again() {
+    let (mut sandbox, yc) = sandbox();
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
+    sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
+    sandbox.run(&["token", "--audience", "a"]).ok();
+    sandbox.cloud.revoke_iam_tokens();
+    let refuse = "[ -e \"$HOME/refused\" ] || { touch \"$HOME/refused\"; echo 'ERROR: rpc error: code = Unauthenticated desc = The token is invalid' >&2; exit 1; }";
+    yc.behave(refuse);
+    sandbox.run(&["token", "--audience", "b"]).ok();
+    assert_eq!(sandbox.cloud.count(Route::IamToken), 2);
+}
+
+#[test]
 fn an_exchange_that_is_not_understood_names_the_other_route() {
     let sandbox = Sandbox::new();
     let refusal = Fault::OAuthError {

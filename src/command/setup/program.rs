@@ -1,6 +1,6 @@
 //! By which name other programs find this one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::command::on_path::on_path as find;
 use crate::env::Env;

@@ -11,8 +11,8 @@ mod environment;
 mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
-mod refusal;
 mod plan;
+mod refusal;
 mod role;
 mod sts;
 
@@ -34,9 +34,9 @@ use role::RoleSession;
 use sts::AssumeRole;
 
 pub(crate) use config_file::{expanded, names as names_section};
+pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
-pub(crate) use files::AwsFiles;
 pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {

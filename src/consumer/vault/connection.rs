@@ -127,7 +127,8 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let request = Request { what, path, query: &[], body, headers: &headers, passes: refusal::passes };
+        let request =
+            Request { what, path, query: &[], body, headers: &headers, passes: refusal::passes };
         client.send(&request).await
     }
 

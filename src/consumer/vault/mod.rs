@@ -29,10 +29,10 @@ use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Setting, Table, unfit};
 
 use answer::{State, VaultToken};
+pub(crate) use cli_config::VaultHelper;
 use connection::Server;
 pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
-pub(crate) use cli_config::VaultHelper;
 pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 

@@ -130,7 +130,8 @@ fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> R
     }
     let consumer = Some(super::TABLE.name.to_owned());
     let about = About { consumer, ..About::from(server.as_str()) };
-    let kept = cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
+    let kept =
+        cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
     kept.map_err(|error| error.within_cache("the token is not kept"))
 }
 

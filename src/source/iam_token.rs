@@ -126,7 +126,7 @@ impl IamTokenWish<'_> {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = format!(
                 "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
-                token.origin
+                token.origin()
             );
             return Err(refusal.into_error(what, hint));
         }

@@ -207,7 +207,7 @@ impl IdTokenWish<'_> {
             (_, Code::SourceAuth) => match &source.identity {
                 Identity::GivenToken(given) => format!(
                     "the IAM token of {} has expired or is revoked; set a new one",
-                    given.origin
+                    given.origin()
                 ),
                 _ => {
                     format!("{} is no longer accepted; check that it is active", source.describe())

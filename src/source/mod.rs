@@ -33,6 +33,7 @@ mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
+mod token_text;
 mod yc_cli;
 mod yc_config;
 

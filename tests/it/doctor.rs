@@ -124,7 +124,7 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
 fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
-    sandbox.set("HOME", "/nonexistent");
+    sandbox.set("HOME", "/dev/null/home");
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["--timeout=6s"]);

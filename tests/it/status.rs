@@ -230,5 +230,5 @@ fn mistakes_are_told() {
     sandbox.run(&["status", "prod", "--profile=other"]).fails(2, "E_USAGE");
     let mut homeless = Sandbox::new();
     homeless.set("HOME", "/dev/null/home");
-    assert!(status(&homeless, &[]).starts_with("nothing is cached in /nonexistent"));
+    assert!(status(&homeless, &[]).starts_with("nothing is cached in /dev/null/home"));
 }

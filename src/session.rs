@@ -47,6 +47,17 @@ impl Context<'_> {
     pub const fn for_people(self) -> Self {
         Self { for_people: true, ..self }
     }
+
+    /// What people see while they wait.
+    #[must_use]
+    pub fn spinner(&self) -> Spinner {
+        let Self { flags, env, for_people, .. } = self;
+        if *for_people {
+            Spinner::at_terminal(flags.verbose > 0, flags.log_file.is_some(), env)
+        } else {
+            Spinner::none()
+        }
+    }
 }
 
 /// One run.
@@ -79,7 +90,7 @@ impl Session {
         locations: Locations,
         consumer: Option<&'static str>,
     ) -> Result<Self> {
-        let Context { flags, env, clock, purpose, .. } = context;
+        let Context { env, clock, purpose, .. } = context;
         let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
@@ -104,9 +115,8 @@ impl Session {
             settings.force_refresh,
             fingerprint,
         )
-        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()));
-        let broker =
-            if context.for_people { broker.watched(Spinner::of(flags, env)) } else { broker };
+        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()))
+        .watched(context.spinner());
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 

@@ -194,11 +194,11 @@ impl Session {
     /// What would happen if an ID token were wanted now, by a consumer that must get `least_life`: the ID
     /// token, and what it would be obtained by if it is not cached. Nobody is asked.
     pub fn prospects(&self, audience: &str, least_life: Duration) -> Result<Vec<Prospect>> {
-        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life)?;
+        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life);
         let is_hit = id_token.outlook.is_hit();
         let mut prospects = vec![id_token];
         if !is_hit {
-            prospects.extend(self.source.prospects(&self.broker)?);
+            prospects.extend(self.source.prospects(&self.broker));
         }
         Ok(prospects)
     }
@@ -214,14 +214,14 @@ impl Session {
             && let Some(cloud) = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value)
         {
             let wish = FolderWish { source: &self.source, cloud, name: &name.value };
-            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
             if !folder.outlook.is_hit() {
                 return Ok(Some(folder));
             }
         }
         let Some(folder) = self.folder()? else { return Ok(None) };
         let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
-        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
         Ok(Some(account).filter(|account| !account.outlook.is_hit()))
     }
 

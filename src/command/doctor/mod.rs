@@ -46,7 +46,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
   yc-id-token doctor kubectl --profile prod --json
 
 Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
-first: 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
+first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
 5 refused by the consumer's server; 6 the network; 7 the cache.")]
 pub struct Args {
     /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only, with the profile of that name if there is one and no other is named

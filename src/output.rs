@@ -24,11 +24,3 @@ impl<'a> Output<'a> {
             .map_err(|error| Error::Stdout(plain(&error)))
     }
 }
-
-/// A text that was not written by us, on one line, for people.
-///
-/// Security: a control character in it could rewrite the user's terminal.
-#[must_use]
-pub fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
-use crate::output::on_one_line;
+use crate::error::on_one_line;
 
 /// What is done by then needs no excuse.
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -6,8 +6,9 @@ use std::path::Path;
 use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
+use super::table;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result, on_one_line, plain};
 use crate::keyring::{Keyring, Problem};
 use crate::output::Output;
 use crate::secret_file;
@@ -216,7 +217,7 @@ fn agrees_to_deletion(file: &str) -> bool {
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return false;
     }
-    let shown: String = file.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown = on_one_line(file);
     let mut answer = String::new();
     let asked = write!(stderr, "The key is in the keyring. Delete `{shown}`? [y/N] ");
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| stdin.read_line(&mut answer));
@@ -245,26 +246,14 @@ impl List {
 }
 
 fn table(keys: &[ImportedKey]) -> String {
-    let head =
-        ["NAME", "KEY ID", "SERVICE ACCOUNT ID", "CREATED AT", "IMPORTED AT"].map(String::from);
     let row = |key: &ImportedKey| {
         let created_at = key.created_at.clone().unwrap_or_else(|| "-".into());
-        let cells =
-            [&key.name, &key.key_id, &key.service_account_id, &created_at, &key.imported_at];
-        // Security: what a key file says could rewrite the terminal.
-        cells.map(|cell| {
-            cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
-        })
+        let ImportedKey { name, key_id, service_account_id, imported_at, .. } = key.clone();
+        [name, key_id, service_account_id, created_at, imported_at]
     };
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let line = |row: &[String; 5]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    let heads = ["NAME", "KEY ID", "SERVICE ACCOUNT ID", "CREATED AT", "IMPORTED AT"];
+    let rows: Vec<[String; 5]> = keys.iter().map(row).collect();
+    table::lines(heads, &rows).join("\n") + "\n"
 }
 
 impl Remove {

@@ -21,6 +21,7 @@ mod on_path;
 mod service_accounts;
 mod setup;
 mod status;
+mod table;
 
 pub use completions::complete;
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use code::{Code, Exit};
-pub use report::{ErrorFormat, print};
+pub use report::{ErrorFormat, on_one_line, print};
 
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

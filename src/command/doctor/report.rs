@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Exit};
-use crate::output::on_one_line;
+use crate::error::{Error, Exit, on_one_line};
 
 /// What was found.
 #[derive(Debug, Default)]

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::broker::{Outlook, Prospect};
 use crate::consumer::{self, Plan};
-use crate::error::{Error, Result};
-use crate::output::on_one_line;
+use crate::error::{Error, Result, on_one_line};
 use crate::session::{Context, Session};
 use crate::settings::{Explained, Locations, Settings};
 

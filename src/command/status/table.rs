@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::broker::{Row, State, overview};
 use crate::cache::{FileCache, Place};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, Result};
-use crate::output::on_one_line;
+use crate::command::table;
+use crate::error::{Error, Result, on_one_line};
 use crate::session::Context;
 use crate::settings::Locations;
 
@@ -39,18 +39,10 @@ pub(super) fn text(cached: &Cached) -> String {
         return format!("nothing is cached in {folder}\n");
     }
     let rows: Vec<[String; 7]> = cached.rows.iter().map(cells).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEADS[column].len()]).max().unwrap_or(0)
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |cells: [&str; 7]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let mut text = line(HEADS);
-    for (row, cells) in cached.rows.iter().zip(&rows) {
-        text += &line(std::array::from_fn(|column| cells[column].as_str()));
+    let mut lines = table::lines(HEADS, &rows).into_iter();
+    let mut text = lines.next().unwrap_or_default() + "\n";
+    for (row, line) in cached.rows.iter().zip(lines) {
+        let _ = writeln!(text, "{line}");
         if let Some(rest) = row.resting {
             let place = match rest.place {
                 Place::File => "",
@@ -75,9 +67,9 @@ fn origin(from: &str) -> String {
 fn cells(row: &Row) -> [String; 7] {
     let about = &row.about;
     // An entry of an earlier version does not say.
-    let told = |text: &Option<String>| text.as_deref().map_or_else(|| "-".into(), on_one_line);
+    let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let asker = match (&about.consumer, &about.profile) {
-        (Some(consumer), Some(profile)) => on_one_line(&format!("{consumer} ({profile})")),
+        (Some(consumer), Some(profile)) => format!("{consumer} ({profile})"),
         (consumer, _) => told(consumer),
     };
     let at = |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| at.to_string());

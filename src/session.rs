@@ -210,8 +210,9 @@ impl Session {
         if is_account_id(&account.value) || self.service_account.get().is_some() {
             return Ok(None);
         }
+        let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
         if let Some(name) = &self.settings.folder_name
-            && let Some(cloud) = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value)
+            && let Some(cloud) = cloud.or(self.yc_place.cloud_id.as_ref())
         {
             let wish = FolderWish { source: &self.source, cloud, name: &name.value };
             let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);

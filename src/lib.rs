@@ -28,6 +28,7 @@
 //! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | which variables are read | [`mod@env`] |
+//! | what people see while they wait | [`spinner`] |
 //! | every message, code, exit status and hint | [`error`] |
 
 pub mod broker;

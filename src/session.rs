@@ -47,6 +47,17 @@ impl Context<'_> {
     pub const fn for_people(self) -> Self {
         Self { for_people: true, ..self }
     }
+
+    /// What people see while they wait.
+    #[must_use]
+    pub fn spinner(&self) -> Spinner {
+        let Self { flags, env, for_people, .. } = self;
+        if *for_people {
+            Spinner::at_terminal(flags.verbose > 0, flags.log_file.is_some(), env)
+        } else {
+            Spinner::none()
+        }
+    }
 }
 
 /// One run.
@@ -79,7 +90,7 @@ impl Session {
         locations: Locations,
         consumer: Option<&'static str>,
     ) -> Result<Self> {
-        let Context { flags, env, clock, purpose, .. } = context;
+        let Context { env, clock, purpose, .. } = context;
         let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
@@ -104,9 +115,8 @@ impl Session {
             settings.force_refresh,
             fingerprint,
         )
-        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()));
-        let broker =
-            if context.for_people { broker.watched(Spinner::of(flags, env)) } else { broker };
+        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()))
+        .watched(context.spinner());
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 
@@ -184,11 +194,11 @@ impl Session {
     /// What would happen if an ID token were wanted now, by a consumer that must get `least_life`: the ID
     /// token, and what it would be obtained by if it is not cached. Nobody is asked.
     pub fn prospects(&self, audience: &str, least_life: Duration) -> Result<Vec<Prospect>> {
-        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life)?;
+        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life);
         let is_hit = id_token.outlook.is_hit();
         let mut prospects = vec![id_token];
         if !is_hit {
-            prospects.extend(self.source.prospects(&self.broker)?);
+            prospects.extend(self.source.prospects(&self.broker));
         }
         Ok(prospects)
     }
@@ -200,18 +210,19 @@ impl Session {
         if is_account_id(&account.value) || self.service_account.get().is_some() {
             return Ok(None);
         }
+        let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
         if let Some(name) = &self.settings.folder_name
-            && let Some(cloud) = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value)
+            && let Some(cloud) = cloud.or(self.yc_place.cloud_id.as_ref())
         {
             let wish = FolderWish { source: &self.source, cloud, name: &name.value };
-            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
             if !folder.outlook.is_hit() {
                 return Ok(Some(folder));
             }
         }
         let Some(folder) = self.folder()? else { return Ok(None) };
         let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
-        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
         Ok(Some(account).filter(|account| !account.outlook.is_hit()))
     }
 

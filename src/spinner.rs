@@ -12,7 +12,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
 use crate::error::on_one_line;
-use crate::settings::Flags;
 
 /// What is done by then needs no excuse.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -46,10 +45,10 @@ impl Spinner {
         Self(None)
     }
 
-    /// The spinner of a run that people wait for.
+    /// The spinner of a run that people wait for. Whether that logs, and to a file, can also be said by
+    /// variables.
     #[must_use]
-    pub fn of(flags: &Flags, env: &Env) -> Self {
-        let (logs, has_log_file) = (flags.verbose > 0, flags.log_file.is_some());
+    pub fn at_terminal(logs: bool, has_log_file: bool, env: &Env) -> Self {
         Self(Some(Watch { logs, has_log_file, env: env.clone() }))
     }
 

@@ -12,6 +12,7 @@ mod overview;
 mod prospect;
 mod refresh;
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tracing::{debug, info};
@@ -170,15 +171,20 @@ impl Broker {
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        as_one_type(work, |work| self.wait_for(what, work))
+    }
+
+    #[inline(never)]
+    fn wait_for(&self, what: &str, work: Work<'_>) -> Result<()> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
         let doing = format!("getting {what}");
-        finish(async {
+        block_on(pin!(async {
             tokio::select! {
-                result = work => result,
+                () = work => Ok(()),
                 error = interruption::interruption(what, watches_parent) => Err(error),
                 never = self.spinner.turn(&doing) => match never {},
             }
-        })
+        }))
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -336,6 +342,29 @@ impl Broker {
 
 /// Waits for what is not to be broken off.
 pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    as_one_type(work, |work| {
+        block_on(pin!(async {
+            work.await;
+            Ok(())
+        }))
+    })
+}
+
+/// Something to wait for.
+type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
+
+/// Does a work by `wait`, which need not be made for each type of work and of result.
+fn as_one_type<T>(
+    work: impl Future<Output = Result<T>>,
+    wait: impl FnOnce(Work<'_>) -> Result<()>,
+) -> Result<T> {
+    let mut result = None;
+    wait(pin!(async { result = Some(work.await) }))?;
+    result.unwrap_or_else(|| Err(Error::Internal("what was waited for is not there".into())))
+}
+
+#[inline(never)]
+fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::Internal(format!("cannot start the network runtime: {error}")))?;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::freshness::Freshness;
 use super::{Broker, Failure, Obtain, memo};
-use crate::cache::{About, Key, Parts};
+use crate::cache::{About, Digest, Key, Parts};
 use crate::clock::Timestamp;
-use crate::error::Result;
 
 /// What would happen if a credential were wanted now.
 #[derive(Debug)]
@@ -65,20 +64,20 @@ impl Outlook {
 
 impl Broker {
     /// What would happen if this were wanted now, by a consumer that must get `least_life`.
-    pub fn prospect<O: Obtain>(&self, wanted: &O, least_life: Duration) -> Result<Prospect> {
+    pub fn prospect<O: Obtain>(&self, wanted: &O, least_life: Duration) -> Prospect {
         let (key, parts) = wanted.identify(Key::told(O::KIND)).build_told();
-        let outlook = self.outlook(wanted, &key, least_life)?;
+        let outlook = if wanted.rests() {
+            self.outlook(&key, least_life, self.settings_of(wanted))
+        } else {
+            Outlook::NotKept
+        };
         let (what, about) = (wanted.what(), wanted.about());
-        Ok(Prospect { what, about, key: key.name().into(), parts, outlook })
+        Prospect { what, about, key: key.name().into(), parts, outlook }
     }
 
-    fn outlook<O: Obtain>(&self, wanted: &O, key: &Key, least_life: Duration) -> Result<Outlook> {
-        if !wanted.rests() {
-            return Ok(Outlook::NotKept);
-        }
+    fn outlook(&self, key: &Key, least_life: Duration, settings: Digest) -> Outlook {
         let now = self.clock.now();
-        let cached = self.cache.get::<O::Secret>(key)?.map(|credential| {
-            let lifetime = credential.lifetime;
+        let outlook = self.cache.lifetime(key).map_or(Outlook::Absent, |lifetime| {
             let expires_at = lifetime.expires_at_here();
             let soft_at = expires_at.minus(lifetime.whole() / 2);
             match Freshness::judge(&lifetime, least_life, now) {
@@ -87,17 +86,16 @@ impl Broker {
                 Freshness::Short => Outlook::Short { expires_at, least_life },
             }
         });
-        let outlook = cached.unwrap_or(Outlook::Absent);
         if outlook.is_hit() {
-            return Ok(outlook);
+            return outlook;
         }
-        let memo = memo::recall(&self.cache, key, self.settings_of(wanted));
-        Ok(match memo.filter(|memo| memo.holds_at(now.at)) {
+        let memo = memo::recall(&self.cache, key, settings);
+        match memo.filter(|memo| memo.holds_at(now.at)) {
             Some(memo) => {
                 let until = memo.until;
                 Outlook::Fails(memo.into(), until)
             }
             None => outlook,
-        })
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What rests in a cache, without what is secret of it.
 
 use super::file::{ENTRY_LIMIT, FileCache};
-use super::{About, entry, keyring};
+use super::{About, Cache, Key, entry, keyring};
 use crate::credential::Lifetime;
 use crate::private_file;
 
@@ -25,6 +25,23 @@ pub struct Resting {
     pub lifetime: Lifetime,
     /// What it is.
     pub about: About,
+}
+
+impl Cache {
+    /// The life of what rests under a key, for people: a keyring is not asked.
+    #[must_use]
+    pub fn lifetime(&self, key: &Key) -> Option<Lifetime> {
+        match self {
+            Self::File(files) => entry::described(&files.read(key)?)
+                .filter(|described| described.key == key.name())
+                .map(|described| described.lifetime),
+            Self::Keyring(keyring) => {
+                let marker = keyring::read_marker(&keyring.files().marker_path(key))?;
+                Some(marker.lifetime)
+            }
+            Self::None => None,
+        }
+    }
 }
 
 /// What rests in files, and in the keyring by what the files say of it: that is not asked. What cannot be used

@@ -43,21 +43,21 @@ impl Source {
     }
 
     /// What would happen if whoever acts were to get an ID token now.
-    pub fn prospects(&self, broker: &Broker) -> Result<Vec<Prospect>> {
+    pub fn prospects(&self, broker: &Broker) -> Vec<Prospect> {
         let mut prospects = Vec::new();
         match &self.impersonated {
             Some(service_account) => {
                 let wish = ImpersonationWish { source: self, service_account };
-                prospects.push(broker.prospect(&wish, LEAST_LIFE)?);
+                prospects.push(broker.prospect(&wish, LEAST_LIFE));
             }
             // It does both by itself.
-            None if matches!(self.identity, Identity::YcCli { .. }) => return Ok(prospects),
+            None if matches!(self.identity, Identity::YcCli { .. }) => return prospects,
             None => {}
         }
         if prospects.iter().all(|prospect| !prospect.outlook.is_hit()) {
-            prospects.push(broker.prospect(&IamTokenWish(self), LEAST_LIFE)?);
+            prospects.push(broker.prospect(&IamTokenWish(self), LEAST_LIFE));
         }
-        Ok(prospects)
+        prospects
     }
 
     /// The part in cache keys of whoever acts.

@@ -121,6 +121,18 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
 }
 
 #[test]
+fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
+    let sandbox = configured();
+    configure(&sandbox, "[profiles.aws]\nextends = \"prod\"\naudience = \"sts\"\n");
+    let found = examine(&sandbox, &["aws"]);
+    found.exits(0).has("ok", "profile `aws`");
+    found.has("ok", "aud `sts`");
+    let checks = found.0["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| check["group"] != "kubectl"), "{:#}", found.0);
+    examine(&sandbox, &["aws", "--profile=prod"]).exits(0).has("ok", "profile `prod`");
+}
+
+#[test]
 fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");

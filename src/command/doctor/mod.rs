@@ -21,11 +21,12 @@ use std::time::Duration;
 use crate::broker;
 use crate::clock::Deadline;
 use crate::consumer::{self, Plan};
-use crate::env::Env;
+use crate::env::{self, Env};
 use crate::error::Result;
+use crate::http::Http;
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Flags, Locations, Settings};
+use crate::settings::{Flags, Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
 use super::status::{document, with_profile};
@@ -45,10 +46,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
   yc-id-token doctor kubectl --profile prod --json
 
 Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
-first: 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
+first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
 5 refused by the consumer's server; 6 the network; 7 the cache.")]
 pub struct Args {
-    /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only
+    /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only, with the profile of that name if there is one and no other is named
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
     /// Print JSON
@@ -85,7 +86,12 @@ impl Args {
         let known = context.consumers.iter().map(|table| table.name);
         let named = self.named.as_deref();
         let consumer = known.into_iter().find(|name| Some(*name) == named);
-        let profile = self.named.as_ref().filter(|_| consumer.is_none());
+        let is_profile = || {
+            context.flags.profile.is_none()
+                && context.env.get(env::PROFILE).is_none()
+                && named.is_some_and(|named| has_profile(context, named))
+        };
+        let profile = self.named.as_ref().filter(|_| consumer.is_none() || is_profile());
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
@@ -97,6 +103,14 @@ impl Args {
     }
 }
 
+/// Whether the configuration has a profile of this name.
+fn has_profile(context: Context<'_>, name: &str) -> bool {
+    let Context { flags, env, .. } = context;
+    let told = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(Into::into));
+    let path = told.or_else(|| Locations::of_system().config_file);
+    path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
+}
+
 /// Looks at what a consumer's own files say of us.
 type Check = fn(&Patient<'_>, &Programs, &mut Group<'_>);
 
@@ -106,7 +120,7 @@ fn examine(
     program: fn() -> clap::Command,
     report: &mut Report,
 ) {
-    let Context { flags, env, .. } = context;
+    let env = context.env;
     let locations = Locations::of_system();
     let (settings, is_whole) =
         configuration::check(context, &locations, &mut report.group("configuration"));
@@ -122,7 +136,7 @@ fn examine(
         consumer,
         program,
         deadline,
-        spinner: Spinner::of(flags, env),
+        spinner: context.for_people().spinner(),
     };
     patient.session = identity::check(&patient, &mut report.group("identity"));
     // Otherwise each would tell again what is wrong in the file.
@@ -159,6 +173,16 @@ impl Patient<'_> {
     /// A part of the time: of what is left, no more than a third of the whole.
     fn part(&self) -> Duration {
         self.deadline.left().min(self.deadline.budget() / 3)
+    }
+
+    /// How servers are reached, within a part of the time.
+    fn http(&self, settings: &Settings) -> Http {
+        Http::new(
+            self.context.clock,
+            Deadline::within(self.part()),
+            settings.ca_file.as_ref().map(|file| file.value.clone()),
+            settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
+        )
     }
 
     /// Waits for what takes its time, and says at a terminal what for.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::clock::{Deadline, Offset};
+use crate::clock::Offset;
 use crate::env;
 use crate::error::{Exit, Result};
 use crate::http::{Endpoint, Http, Reach, Request, Route, Steps};
@@ -39,16 +39,7 @@ struct Found {
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let Some(settings) = &patient.settings else { return };
-    let http = |limit| {
-        Http::new(
-            patient.context.clock,
-            Deadline::within(limit),
-            settings.ca_file.as_ref().map(|file| file.value.clone()),
-            settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
-        )
-    };
-    let limit = patient.part();
-    let http = http(limit);
+    let (http, limit) = (patient.http(settings), patient.part());
     tell_trust(patient, &http, group);
     let usual = Reach::default();
     // Where Yandex Cloud is does not need to be known from who we are.

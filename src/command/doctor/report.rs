@@ -147,12 +147,15 @@ impl Group<'_> {
     }
 
     /// It does not work, as a run would say it.
+    #[inline(never)]
     pub(super) fn error(&mut self, error: &Error) {
         let code = error.code();
         let hint = error.hint().unwrap_or_else(|| "see `yc-id-token --help`".into());
         self.add(Grade::Bad(code.exit()), &error.to_string(), Some(&hint), Some(code.name()));
     }
 
+    /// There are a hundred places that call it.
+    #[inline(never)]
     fn add(&mut self, grade: Grade, text: &str, fix: Option<&str>, code: Option<&'static str>) {
         self.report.findings.push(Finding {
             group: self.name,

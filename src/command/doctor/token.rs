@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Deadline;
 use crate::error::{Exit, Result};
-use crate::http::Http;
 use crate::jwt::{self, Claims};
 use crate::session::Session;
 use crate::source::Issuer;
@@ -74,13 +72,7 @@ fn check_signature(
     token: &str,
     group: &mut Group<'_>,
 ) {
-    let settings = &session.settings;
-    let http = Http::new(
-        patient.context.clock,
-        Deadline::within(patient.part()),
-        settings.ca_file.as_ref().map(|file| file.value.clone()),
-        settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
-    );
+    let http = patient.http(&session.settings);
     let Some(fetched) = patient.wait("getting the issuer's keys", Issuer::fetch(iss, &http)) else {
         return;
     };

@@ -43,7 +43,7 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
     let wish = AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
     let is_short = role.duration <= LEAST_LIFE;
     let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { LEAST_LIFE };
-    let keys = session.broker().prospect(&wish, least_life)?;
+    let keys = session.broker().prospect(&wish, least_life);
     let mut prospects = Vec::new();
     if !keys.outlook.is_hit() {
         prospects = session.prospects(&audience, LEAST_LIFE_OF_ID_TOKEN)?;

@@ -30,7 +30,7 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
         let plan = Plan::that_waits_for(lookup, TABLE.name, Some(audience));
         return Ok(Some(Plan { server, ..plan }));
     }
-    let token = session.broker().prospect(&vault.login(Sharing::Shared)?, LEAST_LIFE)?;
+    let token = session.broker().prospect(&vault.login(Sharing::Shared)?, LEAST_LIFE);
     let mut prospects = Vec::new();
     if !token.outlook.is_hit() {
         prospects = session.prospects(&audience, LEAST_LIFE_OF_ID_TOKEN)?;

@@ -18,6 +18,7 @@ mod openbao;
 mod proxies;
 mod proxy_servers;
 mod seaweedfs;
+mod systemd_files;
 mod terraform;
 mod vault;
 mod vault_files;

@@ -72,7 +72,7 @@ impl ExternalToken {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(FILE, path, LIMIT)?;
+        let content = secret_file::read(FILE, path, LIMIT).map_err(in_pod)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
             return Err(unfit(&format!("{FILE} `{}`", path.display()), problem));
@@ -197,6 +197,19 @@ pub(super) fn told(token: &Secret) -> String {
         or_none(claims.sub),
         scrubbed(&claims.aud.to_string())
     )
+}
+
+/// In a pod, the volume cannot be written to, and the mode is the cluster's doing.
+fn in_pod(error: Error) -> Error {
+    match error {
+        Error::IdentityFile { what, path, problem, hint } if hint.starts_with("run `chmod") => {
+            let hint = format!(
+                "{hint}; in a pod, set `runAsUser` for the pod or `defaultMode: 0400` for the volume"
+            );
+            Error::IdentityFile { what, path, problem, hint }
+        }
+        other => other,
+    }
 }
 
 fn unfit(what: &str, problem: &str) -> Error {

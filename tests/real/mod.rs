@@ -13,6 +13,7 @@ mod documents;
 mod kubeconfig;
 mod kubectl;
 mod kubectl_files;
+mod kubernetes_files;
 mod moto;
 mod openbao;
 mod proxies;

@@ -10,6 +10,8 @@ mod aws_files;
 mod aws_web_identity;
 mod clock;
 mod documents;
+mod github;
+mod github_files;
 mod kubeconfig;
 mod kubectl;
 mod kubectl_files;

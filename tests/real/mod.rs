@@ -23,6 +23,7 @@ mod proxy_servers;
 mod seaweedfs;
 mod systemd_files;
 mod terraform;
+mod terraform_files;
 mod vault;
 mod vault_files;
 mod vault_tls;

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::Clock;
-use crate::command::Housekeeping;
+use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Result};
@@ -21,7 +21,11 @@ use crate::settings::Flags;
 
 const NAME: &str = "yc-id-token";
 
-const ENVIRONMENT: &str = "Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
+const NOTES: &str = "Examples:
+  yc-id-token setup kubectl
+  yc-id-token token --key-file key.json --audience https://k8s.example --decode
+
+Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
 configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
 who we are.
 
@@ -30,7 +34,7 @@ Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by 
 
 /// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC
 #[derive(Debug, Parser)]
-#[command(name = NAME, version, after_help = ENVIRONMENT, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = NAME, version, after_help = NOTES, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -59,6 +63,8 @@ pub enum Invocation {
     Refresh(Box<Cli>),
     /// To print help or the version.
     Print(String),
+    /// To tell a shell how one of these words can go on.
+    Complete(Vec<OsString>),
 }
 
 /// Reads a command line, its first part being the name that the program was called by:
@@ -67,6 +73,9 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
         let words = consumer::words_of(&command, arguments.get(1));
         arguments.splice(1..1, words);
+    }
+    if arguments.get(1).is_some_and(|word| word == "--") {
+        return Ok(Invocation::Complete(arguments.split_off(2)));
     }
     let refresh = arguments.get(1).is_some_and(|word| word == REFRESH);
     if refresh {
@@ -88,17 +97,17 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 }
 
 /// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
-/// longer than to answer from the cache. What is understood so means the same to the whole program;
-/// what is not, and help, is left to that.
+/// longer than to answer from the cache. What is understood so means the same to the whole program, but that
+/// a consumer's own options may stand before its name too; what is not, and help, is left to that.
 fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
-    let named = |argument: &OsString| Consumer::command_line(argument.to_str()?, arguments);
-    let consumer = arguments.iter().skip(1).find_map(named)?;
-    let mut program = Flags::augment_args(clap::Command::new(NAME)).subcommand(consumer);
-    let matches = program.try_get_matches_from_mut(arguments).ok()?;
-    let cli = Cli::from_arg_matches(&matches).ok();
+    let named = |word: &OsString| {
+        Consumer::read_alone(word.to_str()?, arguments, <Flags as Args>::augment_args)
+    };
+    let (consumer, mut matches) = arguments.iter().skip(1).find_map(named)?;
+    let flags = Flags::from_arg_matches_mut(&mut matches).ok()?;
     // To take them apart takes a tenth of a cache hit, and the process ends soon.
-    std::mem::forget((program, matches));
-    cli
+    std::mem::forget(matches);
+    Some(Cli { command: Command::Consumer(consumer), flags, arguments: Arc::default() })
 }
 
 fn named_command(program: &OsString) -> Option<String> {
@@ -107,13 +116,16 @@ fn named_command(program: &OsString) -> Option<String> {
 }
 
 fn usage(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
+        let words: Vec<&str> =
+            usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
         return Error::Usage {
             problem: "a command is missing".into(),
-            hint: "see `yc-id-token --help`".into(),
+            hint: format!("see `{} --help`", words.join(" ")),
         };
     }
-    let text = error.render().to_string();
     let paragraphs: Vec<String> = text
         .split("\n\n")
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -155,7 +167,7 @@ impl Cli {
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, &Purpose::Answer(None));
-                command.run(context, output).map(|()| ExitCode::SUCCESS)
+                command.run(context, Self::command, output)
             }
         }
     }
@@ -170,6 +182,11 @@ impl Cli {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Tells a shell how one of these words can go on.
+    pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
+        command::complete(Self::command(), words, env, output).map(|()| ExitCode::SUCCESS)
+    }
+
     fn context<'a>(&'a self, env: &'a Env, purpose: &'a Purpose) -> Context<'a> {
         Context {
             flags: &self.flags,
@@ -177,6 +194,7 @@ impl Cli {
             clock: Clock::System,
             purpose,
             consumers: consumer::TABLES,
+            for_people: false,
         }
     }
 
@@ -216,8 +234,33 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        fn look(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{path}");
+            for command in command.get_subcommands() {
+                look(command, &path);
+            }
+        }
+        look(&Cli::command(), "");
+    }
+
+    #[test]
+    fn a_mistyped_command_is_guessed() {
+        for (words, guess) in [
+            (vec!["yc-id-token", "kubectll"], "kubectl"),
+            (vec!["yc-id-token", "vault", "logn"], "login"),
+            (vec!["yc-id-token", "setup", "kubctl"], "kubectl"),
+            (vec!["yc-id-token", "completion"], "completions"),
+        ] {
+            let hint = parse_words(&words).unwrap_err().hint().unwrap();
+            assert!(hint.contains(&format!("'{guess}'")), "{words:?}: {hint}");
+        }
     }
 
     #[test]
@@ -243,6 +286,38 @@ mod tests {
     }
 
     #[test]
+    fn a_consumer_alone_is_read_as_the_whole_program_would() {
+        for line in [
+            "token",
+            "token --audience a --format=json",
+            "--audience a token --format json -vv",
+            "kubectl --profile=prod --api-version v1",
+            "--profile kubectl kubectl",
+            "--profile aws token --identity vault",
+            "aws --role-arn r --policy-arn p --policy-arn q --sts-fips --force-refresh",
+            "exec --aws -- kubectl --profile x token",
+            "exec --aws --profile p -- env",
+            "vault token --wrap-ttl 60s --role r",
+            "vault --role r token --cache none",
+            "--timeout 5s vault exec --revoke -- vault token",
+            "vault token-helper get",
+            "vault login --service-account token",
+        ] {
+            let words: Vec<OsString> =
+                ["yc-id-token"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let alone = parse_consumer(&words).map(|cli| format!("{cli:?}"));
+            let whole = Cli::try_parse_from(&words).map(|cli| format!("{cli:?}"));
+            assert_eq!(alone.as_deref(), whole.as_deref().ok(), "{line}");
+        }
+        for wrong in ["vault", "vault nonsense", "token extra", "kubectl --help", "--profile token"]
+        {
+            let words: Vec<OsString> =
+                ["yc-id-token"].into_iter().chain(wrong.split(' ')).map(Into::into).collect();
+            assert!(parse_consumer(&words).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_name_of_a_consumer_can_be_a_value() {
         let words = ["yc-id-token", "--profile", "token", "kubectl", "--audience", "aws"];
         let Ok(Invocation::Run(cli)) = parse_words(&words) else { panic!("not run") };
@@ -258,6 +333,9 @@ mod tests {
         assert_eq!(error.hint().unwrap(), "a similar argument exists: '--audience'");
         let error = parse_words(&["yc-id-token"]).unwrap_err();
         assert_eq!(error.to_string(), "a command is missing");
+        assert_eq!(error.hint().unwrap(), "see `yc-id-token --help`");
+        let error = parse_words(&["yc-id-token", "setup"]).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "see `yc-id-token setup --help`");
     }
 
     #[test]

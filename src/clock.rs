@@ -136,6 +136,12 @@ impl Offset {
         Self(self.0.saturating_neg())
     }
 
+    /// In seconds, rounded towards zero.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0 / 1000
+    }
+
     /// Whether it is more than clocks that are kept right differ by.
     #[must_use]
     pub const fn is_wrong_clock(self) -> bool {

@@ -56,7 +56,7 @@ variables! {
     FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
     /// `false`: nothing is refreshed in the background
     BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
-    /// Where credentials rest: `file` or `none`
+    /// Where credentials rest: `file`, `keyring` or `none`
     CACHE = "YC_ID_TOKEN_CACHE";
     /// Time budget of a run, such as `20s`
     TIMEOUT = "YC_ID_TOKEN_TIMEOUT";
@@ -140,6 +140,10 @@ variables! {
     AWS_DEFAULT_PROFILE = "AWS_DEFAULT_PROFILE";
     /// AWS's own: configuration file
     AWS_CONFIG_FILE = "AWS_CONFIG_FILE";
+    /// AWS's own: file of credentials
+    AWS_SHARED_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE";
+    /// AWS's own: a key, which wins over every profile
+    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID";
     /// AWS's own: address of STS
     AWS_ENDPOINT_URL_STS = "AWS_ENDPOINT_URL_STS";
     /// AWS's own: address of all services
@@ -216,6 +220,22 @@ variables! {
     VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
+    /// kubectl's own: its configuration files
+    KUBECONFIG = "KUBECONFIG";
+    /// kubectl's own: its file of preferences, or `off`
+    KUBERC = "KUBERC";
+    /// Folders that programs are looked for in
+    PATH = "PATH";
+    /// Set by the shell's completion: which word of the line is to be completed
+    COMPLETE = "YC_ID_TOKEN_COMPLETE";
+    /// Kind of the terminal; `dumb` is one that can only write on
+    TERM = "TERM";
+    /// The language and its encoding, before all else
+    LC_ALL = "LC_ALL";
+    /// The encoding of text
+    LC_CTYPE = "LC_CTYPE";
+    /// The language and its encoding
+    LANG = "LANG";
     /// Yandex's own: IAM token
     YC_IAM_TOKEN = "YC_IAM_TOKEN";
     /// Yandex's own: IAM or OAuth token
@@ -234,6 +254,10 @@ variables! {
     ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
     /// Set by GitHub Actions: owner of the repository
     GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
+    /// D-Bus's own: address of the session bus, where the keyring is
+    DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
+    /// Where the session bus is, if nothing else says so
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case
@@ -266,7 +290,7 @@ pub const NETWORK: &[Var] = &[
 ];
 
 /// The reader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Env {
     /// The process's environment.
     Real,
@@ -275,6 +299,14 @@ pub enum Env {
 }
 
 impl Env {
+    /// Whether the terminal is told to show UTF-8.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        let locale = [LC_ALL, LC_CTYPE, LANG].into_iter().find_map(|var| self.get(var));
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    }
+
     /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
     #[must_use]
     pub fn get(&self, var: Var) -> Option<String> {

@@ -34,8 +34,7 @@ pub const TARGETS: &[Target] = &[
 /// The file of an authorized key.
 pub fn key_file(data: &[u8]) {
     let parsed = AuthorizedKey::parse(data.to_vec().into(), Path::new("key.json"));
-    let signed =
-        parsed.and_then(|key| key.assertion(Timestamp::from_unix_seconds(1_800_000_000), "a"));
+    let signed = parsed.and_then(|key| key.check());
     if let Err(error) = signed {
         is_told_in_two_lines(&error);
     }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Arrows point one way: `main → cli → consumer, command → session → broker → cache, source → http,
-//! jwt → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
+//! jwt, keyring → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
 //! [`http`] sees a type of the HTTP client, and only `consumer/x.rs` knows the format of x.
 //!
 //! | to find | look in |
@@ -25,6 +25,7 @@
 //! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
 //! | how it rests on disk | [`cache`], [`private_file`], [`secret_file`] |
+//! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | which variables are read | [`mod@env`] |
 //! | every message, code, exit status and hint | [`error`] |
@@ -46,10 +47,14 @@ pub mod fuzzing;
 pub mod harden;
 pub mod http;
 pub mod jwt;
+pub mod keyring;
 pub mod log;
 pub mod output;
 pub mod private_file;
 pub mod secret_file;
 pub mod session;
 pub mod settings;
+pub mod shell;
 pub mod source;
+pub mod spinner;
+mod yaml;

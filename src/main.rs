@@ -3,7 +3,7 @@
 use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
-use yc_id_token::cli::{self, Invocation};
+use yc_id_token::cli::{self, Cli, Invocation};
 use yc_id_token::env::Env;
 use yc_id_token::output::Output;
 use yc_id_token::{error, harden};
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
+        Ok(Invocation::Complete(words)) => Cli::complete(&words, &env, &mut Output::new(stdout())),
         Ok(Invocation::Print(text)) => {
             Output::new(stdout()).write(text.as_bytes()).map(|()| ExitCode::SUCCESS)
         }

@@ -106,6 +106,20 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a file of the user's anew, whole or not at all: through a link, which stays one, and with the
+/// permissions that it has. One that was not there is 0600.
+pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let target = match std::fs::read_link(path) {
+        // Also a link to what is not there yet.
+        Ok(leads_to) => path.parent().unwrap_or(Path::new(".")).join(leads_to),
+        Err(_) => path.to_owned(),
+    };
+    let target = target.canonicalize().unwrap_or(target);
+    let permissions = std::fs::metadata(&target).ok().map(|metadata| metadata.permissions());
+    write(&target, content)?;
+    permissions.map_or(Ok(()), |permissions| std::fs::set_permissions(&target, permissions))
+}
+
 /// Opens a file for appending, 0600, making it if need be. A link is not followed.
 pub fn append(path: &Path) -> io::Result<File> {
     system::options().append(true).create(true).open(path)
@@ -136,6 +150,17 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => system::make_folder(path),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a folder is one of ours: the permissions that others have there, which should be none.
+pub fn look_at_folder(path: &Path) -> io::Result<u32> {
+    system::folder_of_ours(path, &std::fs::symlink_metadata(path)?)
+}
+
+/// How many bytes this user can still write to the file system of a folder, if that can be told.
+#[must_use]
+pub fn space_left(folder: &Path) -> Option<u64> {
+    system::space_left(folder)
 }
 
 /// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
@@ -213,6 +238,13 @@ mod system {
     }
 
     pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
+        if folder_of_ours(path, metadata)? != 0 {
+            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
         if !metadata.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
         }
@@ -222,10 +254,13 @@ mod system {
                 "it belongs to someone else",
             ));
         }
-        if metadata.mode() & 0o077 != 0 {
-            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
-        }
-        Ok(())
+        let mode = metadata.mode() & 0o777;
+        Ok(if mode & 0o077 == 0 { 0 } else { mode })
+    }
+
+    pub(super) fn space_left(folder: &Path) -> Option<u64> {
+        let system = rustix::fs::statvfs(folder).ok()?;
+        system.f_bavail.checked_mul(system.f_frsize)
     }
 
     fn own_uid() -> u32 {
@@ -299,12 +334,20 @@ mod system {
         std::fs::create_dir_all(path)
     }
 
-    pub(super) fn close_folder(_: &Path, metadata: &Metadata) -> io::Result<()> {
+    pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
+        folder_of_ours(path, metadata).map(drop)
+    }
+
+    pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
         if metadata.is_dir() {
-            Ok(())
+            Ok(0)
         } else {
             Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
         }
+    }
+
+    pub(super) fn space_left(_: &Path) -> Option<u64> {
+        None
     }
 
     pub(super) fn is_network_file_system(_: &Path) -> bool {
@@ -332,6 +375,20 @@ mod tests {
             1,
             "no temporary file stays behind"
         );
+    }
+
+    #[test]
+    fn a_file_of_the_users_stays_where_and_as_open_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("dotfiles"), folder.path().join("link"));
+        symlink("dotfiles", &link).unwrap();
+        rewrite(&link, b"first").unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        rewrite(&link, b"second").unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode()), (&b"second"[..], 0o644));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]

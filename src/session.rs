@@ -1,22 +1,25 @@
 //! One run: its settings, opened into a source and a broker.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Obtain, Purpose};
-use crate::cache::{Cache, FileCache};
+use crate::broker::{Broker, Fingerprint, Obtain, Prospect, Purpose};
+use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
+use crate::keyring::Keyring;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
     self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
     is_account_id,
 };
+use crate::spinner::Spinner;
 
 /// A name is looked up for this run, at once.
 const LEAST_LIFE_OF_NAME: Duration = Duration::ZERO;
@@ -34,13 +37,23 @@ pub struct Context<'a> {
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
     pub consumers: &'a [&'a Table],
+    /// Whether it is people who wait, and not a program: they may be told what for.
+    pub for_people: bool,
+}
+
+impl Context<'_> {
+    /// The same, of a command that people run.
+    #[must_use]
+    pub const fn for_people(self) -> Self {
+        Self { for_people: true, ..self }
+    }
 }
 
 /// One run.
 #[derive(Debug)]
 pub struct Session {
     /// What it has been told.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     source: Source,
     /// Where the profile of `yc` works, if the identity is from there.
     yc_place: YcPlace,
@@ -52,9 +65,22 @@ pub struct Session {
 impl Session {
     /// Opens a run of the consumers whose own settings are in `tables`.
     pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
-        let Context { flags, env, clock, purpose, consumers } = context;
         let locations = Locations::of_system();
+        let Context { flags, env, consumers, .. } = context;
         let settings = Settings::load(flags, env, &locations, consumers, tables)?;
+        let consumer = tables.first().map(|table| table.name);
+        Self::of(settings, context, locations, consumer)
+    }
+
+    /// Opens a run that has been told `settings`, of a consumer.
+    pub fn of(
+        settings: Settings,
+        context: Context<'_>,
+        locations: Locations,
+        consumer: Option<&'static str>,
+    ) -> Result<Self> {
+        let Context { flags, env, clock, purpose, .. } = context;
+        let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
         let http = Http::new(
             clock,
@@ -64,7 +90,9 @@ impl Session {
         );
         let around = Surroundings { settings: &settings, env, locations: &locations };
         let (source, yc_place) = Source::open(around, http)?;
-        let cache = open_cache(&settings, locations)?;
+        let cache = open_cache(&settings, locations, deadline)?;
+        let (told, variables) = (Rc::clone(&settings), env.clone());
+        let fingerprint = Fingerprint(Box::new(move || told.fingerprint(&variables)));
         let broker = Broker::new(
             clock,
             cache,
@@ -74,8 +102,11 @@ impl Session {
                 purpose => purpose.clone(),
             },
             settings.force_refresh,
-            settings.fingerprint,
-        );
+            fingerprint,
+        )
+        .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()));
+        let broker =
+            if context.for_people { broker.watched(Spinner::of(flags, env)) } else { broker };
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 
@@ -144,6 +175,52 @@ impl Session {
         self.obtain(&self.id_token_wish(audience)?, least_life)
     }
 
+    /// Who we are, and where Yandex Cloud is.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What would happen if an ID token were wanted now, by a consumer that must get `least_life`: the ID
+    /// token, and what it would be obtained by if it is not cached. Nobody is asked.
+    pub fn prospects(&self, audience: &str, least_life: Duration) -> Result<Vec<Prospect>> {
+        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life)?;
+        let is_hit = id_token.outlook.is_hit();
+        let mut prospects = vec![id_token];
+        if !is_hit {
+            prospects.extend(self.source.prospects(&self.broker)?);
+        }
+        Ok(prospects)
+    }
+
+    /// What would be looked up first, if the ID of the service account is not known without asking: its
+    /// folder, or its name.
+    pub fn lookup(&self) -> Result<Option<Prospect>> {
+        let Some(account) = &self.settings.service_account else { return Ok(None) };
+        if is_account_id(&account.value) || self.service_account.get().is_some() {
+            return Ok(None);
+        }
+        if let Some(name) = &self.settings.folder_name
+            && let Some(cloud) = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value)
+        {
+            let wish = FolderWish { source: &self.source, cloud, name: &name.value };
+            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+            if !folder.outlook.is_hit() {
+                return Ok(Some(folder));
+            }
+        }
+        let Some(folder) = self.folder()? else { return Ok(None) };
+        let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
+        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME)?;
+        Ok(Some(account).filter(|account| !account.outlook.is_hit()))
+    }
+
+    /// What the issuer of ID tokens most likely is, for whoever has none to look at.
+    #[must_use]
+    pub fn issuer_by_guess(&self) -> &str {
+        self.source.endpoints.oauth.as_str()
+    }
+
     /// The broker of this run.
     #[must_use]
     pub const fn broker(&self) -> &Broker {
@@ -168,18 +245,22 @@ impl Session {
     }
 }
 
-fn open_cache(settings: &Settings, locations: Locations) -> Result<Cache> {
+fn open_cache(settings: &Settings, locations: Locations, deadline: Deadline) -> Result<Cache> {
     match (settings.cache.value, locations.cache_folder) {
         (CacheSetting::None, _) => Ok(Cache::None),
         (CacheSetting::File, Some(folder)) => {
             Ok(Cache::File(FileCache::new(folder, locations.runtime_folder)))
         }
+        (CacheSetting::Keyring, Some(folder)) => {
+            let files = FileCache::new(folder, locations.runtime_folder);
+            Ok(Cache::Keyring(KeyringCache::new(files, Keyring::of_system(Some(deadline)))))
+        }
         (CacheSetting::File, None) if settings.cache.origin == Origin::BuiltIn => {
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)
         }
-        (CacheSetting::File, None) => Err(Error::Cache(format!(
-            "it was asked for ({}), and there is no home folder to keep it in",
+        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(format!(
+            "it was asked for ({}), and there is no home folder to keep it, or its locks, in",
             settings.cache.origin
         ))),
     }

@@ -10,7 +10,7 @@ use crate::table::thousands;
 
 /// Instructions of a hit of each consumer, a little above what they are. Whoever needs more says why,
 /// and raises them.
-const INSTRUCTIONS: [u64; CONSUMERS.len()] = [510_000, 500_000, 585_000, 700_000];
+const INSTRUCTIONS: [u64; CONSUMERS.len()] = [455_000, 450_000, 535_000, 640_000];
 
 /// What a crowd may add: a hundred kilobytes of configuration are looked through.
 const FOR_A_CROWD: u64 = 320_000;

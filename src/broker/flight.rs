@@ -27,7 +27,7 @@ pub(super) struct Flight {
 impl Flight {
     /// The flight for a key, not yet taken.
     pub(super) fn to(cache: &Cache, key: &Key) -> Self {
-        let Cache::File(files) = cache else {
+        let Some(files) = cache.files() else {
             return Self { lock: None };
         };
         let lock = files.prepare().and_then(|()| {
@@ -79,7 +79,7 @@ impl Flight {
 /// A flight begins with writing into the lock file, so the time of that writing is when the last one
 /// began. A file system without locks grants no refresh: there each run is on its own.
 pub(super) fn claim(cache: &Cache, key: &Key, now: Timestamp) -> bool {
-    let Cache::File(files) = cache else { return false };
+    let Some(files) = cache.files() else { return false };
     let Some(path) = files.lock_path(key) else { return false };
     // An empty one has just been made.
     let is_due = |metadata: &Metadata| {

@@ -1,12 +1,13 @@
 //! The failure memo: a failed fetch is remembered for a few seconds, so that kubectl's five other
 //! runs, and everyone who waited for the flight, fail at once and with the same words.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
-use crate::cache::{Cache, Digest, Key};
+use crate::cache::{About, Cache, Digest, FileCache, Key};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error, Exit};
 use crate::private_file;
@@ -29,10 +30,13 @@ pub(super) struct Memo {
     /// Of the run that failed. Another one's failure says nothing about ours.
     settings: String,
     pub(super) at: Timestamp,
-    until: Timestamp,
-    code: Code,
-    message: String,
+    pub(super) until: Timestamp,
+    pub(super) code: Code,
+    pub(super) message: String,
     hint: Option<String>,
+    /// For `status`.
+    #[serde(default)]
+    pub(super) about: About,
 }
 
 impl Memo {
@@ -52,11 +56,22 @@ impl Memo {
 }
 
 /// Remembers a failure, if it is one that would come again.
-pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest, now: Timestamp) {
-    let Cache::File(files) = cache else { return };
+pub(super) fn remember(
+    cache: &Cache,
+    key: &Key,
+    error: &Error,
+    settings: Digest,
+    now: Timestamp,
+    about: About,
+) {
+    let Some(files) = cache.files() else { return };
     let code = error.code();
-    if !matches!(code.exit(), Exit::Source | Exit::Consumer | Exit::Temporary) || code == Code::Lock
-    {
+    let would_come_again = match code.exit() {
+        Exit::Source | Exit::Consumer | Exit::Temporary => code != Code::Lock,
+        // To wait for a keyring costs its time too.
+        _ => code == Code::Keyring,
+    };
+    if !would_come_again {
         return;
     }
     let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);
@@ -67,6 +82,7 @@ pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest
         code,
         message: error.to_string(),
         hint: error.hint(),
+        about,
     };
     let written = serde_json::to_vec(&memo)
         .map_err(Into::into)
@@ -78,17 +94,23 @@ pub(super) fn remember(cache: &Cache, key: &Key, error: &Error, settings: Digest
 
 /// The failure that is remembered for these settings, however old.
 pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<Memo> {
-    let Cache::File(files) = cache else {
-        return None;
-    };
-    let text = private_file::read_own(&files.memo_path(key), LIMIT).ok()?;
+    let text = private_file::read_own(&cache.files()?.memo_path(key), LIMIT).ok()?;
     let memo: Memo = serde_json::from_slice(&text).ok()?;
     (memo.settings == settings.to_hex()).then_some(memo)
 }
 
+/// The failures that are remembered in a folder, each with the name of what could not be obtained.
+pub(super) fn all(files: &FileCache) -> Vec<(String, Memo)> {
+    let memos = files.memos().into_iter();
+    let read = |path: &Path| private_file::read_own(path, LIMIT).ok();
+    memos
+        .filter_map(|(key, path)| Some((key, serde_json::from_slice(&read(&path)?).ok()?)))
+        .collect()
+}
+
 /// Forgets the failure, after a success.
 pub(super) fn forget(cache: &Cache, key: &Key) {
-    if let Cache::File(files) = cache {
+    if let Some(files) = cache.files() {
         let _ = std::fs::remove_file(files.memo_path(key));
     }
 }

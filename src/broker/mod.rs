@@ -8,20 +8,25 @@ mod flight;
 mod freshness;
 mod interruption;
 mod memo;
+mod overview;
+mod prospect;
 mod refresh;
 
 use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{Cache, Digest, Key};
+use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result};
+use crate::spinner::Spinner;
 use flight::{Flight, Pause};
 use freshness::Freshness;
 #[cfg(unix)]
 pub use interruption::is_ignored;
+pub use overview::{Failure, Rest, Row, State, overview};
+pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
 
 /// Something that the broker can obtain.
@@ -29,8 +34,19 @@ pub trait Obtain {
     /// What is obtained.
     type Secret: Restable + PartialEq;
 
-    /// Its name in the cache: everything that changes the answer.
-    fn key(&self) -> Key;
+    /// Its kind, by which its name in the cache begins.
+    const KIND: &'static str;
+
+    /// Adds to its name in the cache everything that changes the answer.
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder;
+
+    /// Its name in the cache.
+    fn key(&self) -> Key {
+        self.identify(Key::of(Self::KIND)).build()
+    }
+
+    /// What `status` can say of it.
+    fn about(&self) -> About;
 
     /// What it is, in a sentence: "an ID token for audience `k8s`".
     fn what(&self) -> String;
@@ -76,8 +92,21 @@ pub struct Broker {
     force_refresh: bool,
     /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
     /// these settings only: whoever changes one wants to see whether it helped.
-    settings: Digest,
+    settings: Fingerprint,
     started: Timestamp,
+    /// Who asks: the command, and the profile.
+    asker: (Option<&'static str>, Option<String>),
+    /// What people see while they wait.
+    spinner: Spinner,
+}
+
+/// A digest that takes longer to make than a hit has time for, and is made when it is needed.
+pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprint")
+    }
 }
 
 impl Broker {
@@ -89,10 +118,24 @@ impl Broker {
         deadline: Deadline,
         purpose: Purpose,
         force_refresh: bool,
-        settings: Digest,
+        settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
-        Self { clock, cache, deadline, purpose, force_refresh, settings, started }
+        let (asker, spinner) = ((None, None), Spinner::none());
+        Self { clock, cache, deadline, purpose, force_refresh, settings, started, asker, spinner }
+    }
+
+    /// The same, with somebody who sees what is waited for.
+    #[must_use]
+    pub fn watched(self, spinner: Spinner) -> Self {
+        Self { spinner, ..self }
+    }
+
+    /// The same, asked by the command of a consumer, with a profile.
+    #[must_use]
+    pub fn asked_by(mut self, consumer: Option<&'static str>, profile: Option<String>) -> Self {
+        self.asker = (consumer, profile);
+        self
     }
 
     /// Where credentials rest.
@@ -113,22 +156,27 @@ impl Broker {
         wanted: &O,
         least_life: Duration,
     ) -> Result<Credential<O::Secret>> {
-        if let Some((hit, freshness)) = self.look(wanted, least_life)
+        if let Some((hit, freshness)) = self.look(wanted, least_life)?
             && self.suffices(freshness)
         {
             self.refresh_soon(wanted, freshness);
             return Ok(hit);
         }
+        // What was asked for by name and cannot be had is found out before anyone else is asked. Where a human
+        // has to unlock it, this is also where the run can still be interrupted at once.
+        self.cache.open()?;
         self.wait(&wanted.what(), self.miss(wanted, least_life, None))
     }
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        let doing = format!("getting {what}");
         finish(async {
             tokio::select! {
                 result = work => result,
                 error = interruption::interruption(what, watches_parent) => Err(error),
+                never = self.spinner.turn(&doing) => match never {},
             }
         })
     }
@@ -138,9 +186,10 @@ impl Broker {
         &self,
         wanted: &O,
         least_life: Duration,
-    ) -> Option<Credential<O::Secret>> {
-        let (credential, freshness) = self.look(wanted, least_life)?;
-        freshness.is_good_enough().then_some(credential)
+    ) -> Result<Option<Credential<O::Secret>>> {
+        let found = self.look(wanted, least_life)?;
+        let good = found.filter(|(_, freshness)| freshness.is_good_enough());
+        Ok(good.map(|(credential, _)| credential))
     }
 
     /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
@@ -154,7 +203,7 @@ impl Broker {
         send: impl AsyncFn(&O::Secret) -> Result<R>,
         is_refused: impl FnOnce(&R) -> bool,
     ) -> Result<(Credential<O::Secret>, R)> {
-        let credential = match self.cached(wanted, least_life) {
+        let credential = match self.cached(wanted, least_life)? {
             Some(credential) => credential,
             None => {
                 tokio::spawn(meanwhile);
@@ -170,31 +219,19 @@ impl Broker {
         Ok((credential, reply))
     }
 
-    /// A credential on the way to another one: from the cache, or obtained.
-    pub async fn obtain_on_the_way<O: Obtain>(
-        &self,
-        wanted: &O,
-        least_life: Duration,
-    ) -> Result<Credential<O::Secret>> {
-        match self.cached(wanted, least_life) {
-            Some(credential) => Ok(credential),
-            None => self.miss(wanted, least_life, None).await,
-        }
-    }
-
     fn look<O: Obtain>(
         &self,
         wanted: &O,
         least_life: Duration,
-    ) -> Option<(Credential<O::Secret>, Freshness)> {
+    ) -> Result<Option<(Credential<O::Secret>, Freshness)>> {
         if self.force_refresh || !wanted.rests() {
-            return None;
+            return Ok(None);
         }
         let key = wanted.key();
-        let credential = self.cache.get::<O::Secret>(&key)?;
+        let Some(credential) = self.cache.get::<O::Secret>(&key)? else { return Ok(None) };
         let freshness = Freshness::judge(&credential.lifetime, least_life, self.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
-        Some((credential, freshness))
+        Ok(Some((credential, freshness)))
     }
 
     /// Whether this is good enough for what this run is for.
@@ -226,10 +263,7 @@ impl Broker {
             return wanted.fetch(self).await;
         }
         let key = wanted.key();
-        let settings = match wanted.ways() {
-            ways if ways.is_empty() => self.settings,
-            ways => Digest::of((self.settings.to_hex() + &ways).as_bytes()),
-        };
+        let settings = self.settings_of(wanted);
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
         let mut pause = Pause::new();
@@ -264,7 +298,7 @@ impl Broker {
                         key = key.name(),
                         "it is not for others, and does not rest in the cache"
                     );
-                } else if let Err(error) = self.cache.put(&key, &credential) {
+                } else if let Err(error) = self.cache.put(&key, &credential, &self.about(wanted)) {
                     debug!(key = key.name(), %error, "cannot keep it in the cache");
                 }
                 memo::forget(&self.cache, &key);
@@ -272,10 +306,24 @@ impl Broker {
                 Ok(credential)
             }
             Err(error) => {
-                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at);
+                let about = self.about(wanted);
+                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at, about);
                 attempt.fall_back(error)
             }
         }
+    }
+
+    /// Over all that decides how this is obtained.
+    fn settings_of<O: Obtain>(&self, wanted: &O) -> Digest {
+        match wanted.ways() {
+            ways if ways.is_empty() => self.settings.0(),
+            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
+        }
+    }
+
+    fn about<O: Obtain>(&self, wanted: &O) -> About {
+        let (consumer, profile) = self.asker.clone();
+        About { consumer: consumer.map(str::to_owned), profile, ..wanted.about() }
     }
 
     /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
@@ -309,7 +357,11 @@ struct Attempt<'a, T> {
 impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// The result that another process, or an earlier run, has reached for us.
     fn settled(&self) -> Option<Result<Credential<T>>> {
-        if let Some(credential) = self.acceptable() {
+        let resting = match self.acceptable() {
+            Ok(resting) => resting,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Some(credential) = resting {
             let freshness =
                 Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
             if self.broker.suffices(freshness) {
@@ -342,16 +394,16 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
     /// What rests in the cache, while it is still alive.
     fn alive(&self) -> Option<Credential<T>> {
         let now = self.broker.clock.now();
-        self.acceptable().filter(|credential| !credential.lifetime.left(now).is_zero())
+        self.acceptable().ok()?.filter(|credential| !credential.lifetime.left(now).is_zero())
     }
 
     /// What rests in the cache, unless it is what we want to get away from.
-    fn acceptable(&self) -> Option<Credential<T>> {
-        let credential = self.broker.cache.get::<T>(self.key)?;
+    fn acceptable(&self) -> Result<Option<Credential<T>>> {
+        let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
         let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
         let too_old =
             self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
-        (!refused && !too_old).then_some(credential)
+        Ok((!refused && !too_old).then_some(credential))
     }
 
     const fn wants_new(&self) -> bool {

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::*;
-use crate::cache::FileCache;
+use crate::cache::{FileCache, KeyringCache};
 use crate::clock::Offset;
 use crate::credential::{IdToken, Lifetime, Secret};
 use crate::error::Code;
+use crate::keyring::Keyring;
 
 const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,8 +24,14 @@ struct Server {
 impl Obtain for &Server {
     type Secret = IdToken;
 
-    fn key(&self) -> Key {
-        Key::of("id-token").build()
+    const KIND: &'static str = "id-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
+        key
+    }
+
+    fn about(&self) -> About {
+        About::from("server.example")
     }
 
     fn what(&self) -> String {
@@ -75,6 +82,7 @@ impl World {
         let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)).into());
         let cache = Cache::File(FileCache::new(self.folder.path().join("cache"), None));
         let settings = Digest::of(settings.as_bytes());
+        let settings = Fingerprint(Box::new(move || settings));
         let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
@@ -214,7 +222,8 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(world.at(0), token(1));
     let clock = Clock::Fixed(BEGIN.plus(MINUTE).into());
     let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
-    let (purpose, settings) = (Purpose::Answer(None), Digest::of(b"usual"));
+    let (purpose, settings) =
+        (Purpose::Answer(None), Fingerprint(Box::new(|| Digest::of(b"usual"))));
     let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, false, settings);
     let refused = IdToken(Secret::new("token-1".into()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -222,4 +231,30 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(next.secret.0.expose(), "token-2");
     let again = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(again.secret.0.expose(), "token-2", "what another process got instead is good");
+}
+
+#[test]
+fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after() {
+    let world = World::new();
+    let run = |keyring, force| {
+        let files = FileCache::new(world.folder.path().join("cache"), None);
+        let cache = Cache::Keyring(KeyringCache::new(files, keyring));
+        let settings = Digest::of(b"usual");
+        let deadline = Deadline::within(MINUTE);
+        let clock = Clock::Fixed(BEGIN.into());
+        let settings = Fingerprint(Box::new(move || settings));
+        let broker = Broker::new(clock, cache, deadline, Purpose::Answer(None), force, settings);
+        let obtained = broker.obtain(&&world.server, MINUTE);
+        obtained.map(|credential| credential.secret.0.expose().to_owned()).map_err(|it| it.code())
+    };
+    for force in [false, true] {
+        assert_eq!(run(Keyring::absent(), force), Err(Code::Cache));
+    }
+    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be kept");
+    assert_eq!(
+        run(Keyring::full(), false),
+        Ok("token-1".into()),
+        "what has been got is handed out"
+    );
+    assert_eq!(run(Keyring::fake(), false), Ok("token-2".into()));
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! yc-id-token 1 <SHA-256 of what follows, hexadecimal>
-//! {"key":"id-token-…","secret":"eyJ…","lifetime":{…}}
+//! {"key":"id-token-…","secret":"eyJ…","lifetime":{…},"about":{…}}
 //! ```
 //!
 //! The digest is not a seal against an attacker, who could write a right one; it is there because a
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use super::about::About;
 use super::key::{Digest, Key};
 use crate::credential::{Credential, Lifetime, Restable};
 
@@ -29,19 +30,39 @@ struct Dated {
     lifetime: Lifetime,
 }
 
-#[derive(Deserialize, Serialize)]
+/// As much of it as a hit needs.
+#[derive(Deserialize)]
 struct Stored<K, T> {
     key: K,
     secret: T,
     lifetime: Lifetime,
 }
 
+#[derive(Serialize)]
+struct Written<'a, T> {
+    key: &'a str,
+    secret: &'a T,
+    lifetime: Lifetime,
+    about: &'a About,
+}
+
+/// All but the secret.
+#[derive(Deserialize)]
+pub(super) struct Described {
+    pub(super) key: String,
+    pub(super) lifetime: Lifetime,
+    /// Not in entries of before there was this.
+    #[serde(default)]
+    pub(super) about: About,
+}
+
 pub(super) fn render<T: Restable>(
     key: &Key,
     credential: &Credential<T>,
+    about: &About,
 ) -> io::Result<Zeroizing<Vec<u8>>> {
-    let stored =
-        Stored { key: key.name(), secret: &credential.secret, lifetime: credential.lifetime };
+    let Credential { secret, lifetime } = credential;
+    let stored = Written { key: key.name(), secret, lifetime: *lifetime, about };
     let body = Zeroizing::new(serde_json::to_vec(&stored)?);
     Ok(sealed(&body))
 }
@@ -67,6 +88,11 @@ pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T
 /// The lifetime in an entry, whatever its key.
 pub(super) fn lifetime(entry: &[u8]) -> Option<Lifetime> {
     serde_json::from_slice::<Dated>(body(entry)?).ok().map(|dated| dated.lifetime)
+}
+
+/// What an entry says of itself.
+pub(super) fn described(entry: &[u8]) -> Option<Described> {
+    serde_json::from_slice(body(entry)?).ok()
 }
 
 fn parse_body<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
@@ -102,15 +128,32 @@ mod tests {
     #[test]
     fn an_entry_comes_back_as_it_was() {
         let (key, credential) = sample();
-        let back: Credential<IdToken> = parse(&render(&key, &credential).unwrap(), &key).unwrap();
+        let back: Credential<IdToken> =
+            parse(&render(&key, &credential, &About::default()).unwrap(), &key).unwrap();
         assert_eq!(back.secret, credential.secret);
         assert_eq!(back.lifetime, credential.lifetime);
     }
 
     #[test]
+    fn an_entry_says_of_itself_all_but_the_secret_and_need_not() {
+        let (key, credential) = sample();
+        let about = About { profile: Some("prod".into()), ..About::from("https://server.example") };
+        let described = described(&render(&key, &credential, &about).unwrap()).unwrap();
+        assert_eq!((described.key.as_str(), &described.about), (key.name(), &about));
+        let body = serde_json::json!({
+            "key": key.name(),
+            "secret": "eyJh.eyJz.c2ln",
+            "lifetime": credential.lifetime,
+        });
+        let old = sealed(body.to_string().as_bytes());
+        assert!(parse::<IdToken>(&old, &key).is_some());
+        assert_eq!(super::described(&old).unwrap().about, About::default());
+    }
+
+    #[test]
     fn an_entry_cut_or_flipped_at_any_byte_is_not_used() {
         let (key, credential) = sample();
-        let whole = render(&key, &credential).unwrap();
+        let whole = render(&key, &credential, &About::default()).unwrap();
         for at in 0..whole.len() {
             assert!(parse::<IdToken>(&whole[..at], &key).is_none(), "cut at {at}");
             let mut flipped = whole.clone();
@@ -123,6 +166,9 @@ mod tests {
     fn an_entry_copied_over_another_is_not_used() {
         let (key, credential) = sample();
         let other = Key::of("id-token").with("audience", "vault").build();
-        assert!(parse::<IdToken>(&render(&key, &credential).unwrap(), &other).is_none());
+        assert!(
+            parse::<IdToken>(&render(&key, &credential, &About::default()).unwrap(), &other)
+                .is_none()
+        );
     }
 }

@@ -10,10 +10,14 @@ use zeroize::Zeroizing;
 
 use super::entry;
 use super::key::Key;
+use super::keyring::MARKER;
 use crate::private_file::{self, Unread};
 
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
 pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
+
+/// A folder with more names than this is listed in part.
+const NAMES: usize = 20_000;
 
 /// The cache folder.
 #[derive(Clone, Debug)]
@@ -61,19 +65,44 @@ impl FileCache {
         self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
+    /// The file that says of an entry that it is in the keyring.
+    /// All that is remembered of failures: the name of what could not be obtained, and the path.
+    #[must_use]
+    pub fn memos(&self) -> Vec<(String, PathBuf)> {
+        self.named(&format!(".{}.failure", entry::EXTENSION))
+    }
+
+    /// The files whose names end so, each with what comes before.
+    pub(super) fn named(&self, end: &str) -> Vec<(String, PathBuf)> {
+        let paths = private_file::list(&self.folder, NAMES).into_iter();
+        let mut found: Vec<(String, PathBuf)> = paths
+            .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(end)?.into(), path)))
+            .collect();
+        found.sort();
+        found
+    }
+
+    pub(super) fn marker_path(&self, key: &Key) -> PathBuf {
+        self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
+    }
+
     /// Removes all entries and memos, and what a killed writer has left. Locks stay: a process may
-    /// be holding one. Returns how many entries there were.
-    pub fn clear(&self) -> io::Result<usize> {
+    /// be holding one. Returns how many entries there were, and what there is in the keyring.
+    pub(super) fn clear(&self) -> io::Result<(usize, Vec<PathBuf>)> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Vec::new())),
             Err(error) => return Err(error),
         };
-        let mut removed = 0;
+        let (mut removed, mut markers) = (0, Vec::new());
         for entry in entries {
             let path = entry?.path();
             let extension = path.extension().and_then(OsStr::to_str);
             if extension == Some("lock") {
+                continue;
+            }
+            if extension == Some(MARKER) {
+                markers.push(path);
                 continue;
             }
             match std::fs::remove_file(&path) {
@@ -83,7 +112,7 @@ impl FileCache {
                 Err(error) => return Err(error),
             }
         }
-        Ok(removed)
+        Ok((removed, markers))
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {

@@ -52,8 +52,17 @@ impl Key {
     /// Begins the key of a kind of credential, such as `id-token`.
     #[must_use]
     pub fn of(kind: &'static str) -> KeyBuilder {
-        let builder = KeyBuilder { kind, context: Context::new(&SHA256) };
-        builder.with("kind", kind)
+        Self::begin(kind, None)
+    }
+
+    /// The same, for whoever wants to be told the parts of the key.
+    #[must_use]
+    pub fn told(kind: &'static str) -> KeyBuilder {
+        Self::begin(kind, Some(Vec::new()))
+    }
+
+    fn begin(kind: &'static str, parts: Option<Parts>) -> KeyBuilder {
+        KeyBuilder { kind, context: Context::new(&SHA256), parts }.with("kind", kind)
     }
 
     /// The key as it names files: the kind, and the digest in hexadecimal.
@@ -63,22 +72,37 @@ impl Key {
     }
 }
 
+/// Names and values of what makes a key.
+pub type Parts = Vec<(String, String)>;
+
 /// A key in the making.
 #[derive(Clone)]
 pub struct KeyBuilder {
     kind: &'static str,
     context: Context,
+    /// Kept only for whoever wants to be told.
+    parts: Option<Parts>,
 }
 
 impl KeyBuilder {
-    /// Adds a part that changes the answer. Secrets may go in: they do not come out again.
+    /// Adds a part that changes the answer. A secret goes in as its digest: people can be told the parts.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         for part in [name, value] {
             self.context.update(&(part.len() as u64).to_le_bytes());
             self.context.update(part.as_bytes());
         }
+        if let Some(parts) = &mut self.parts {
+            parts.push((name.into(), value.into()));
+        }
         self
+    }
+
+    /// The finished key, and its parts if they are to be told.
+    #[must_use]
+    pub fn build_told(mut self) -> (Key, Parts) {
+        let parts = self.parts.take().unwrap_or_default();
+        (self.build(), parts)
     }
 
     /// The finished key.
@@ -109,6 +133,14 @@ mod tests {
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[index + 1..].contains(key), "{key:?} stands for two requests");
         }
+    }
+
+    #[test]
+    fn whoever_is_told_the_parts_is_told_them_of_the_same_key() {
+        let (key, parts) = Key::told("id-token").with("audience", "k8s").build_told();
+        assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
+        let parts: Vec<_> = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(parts, [("kind", "id-token"), ("audience", "k8s")]);
     }
 
     #[test]

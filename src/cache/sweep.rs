@@ -2,13 +2,14 @@
 //! the folder has become: a look at every name, and into a few of the files.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tracing::debug;
 
 use super::entry;
 use super::file::{ENTRY_LIMIT, is_entry};
+use super::keyring::{self, MARKER};
 use crate::clock::Timestamp;
 use crate::private_file;
 
@@ -27,17 +28,22 @@ const REST_OF_OTHERS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A temporary file is renamed in a moment, or never.
 const REST_OF_UNFINISHED: Duration = Duration::from_secs(3600);
 
-/// Sweeps a folder.
-pub(super) fn sweep(folder: &Path, now: Timestamp) {
+/// Sweeps a folder, and returns the markers of what can go from the keyring. Whoever has the keyring
+/// open removes that.
+pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
     let paths = private_file::list(folder, NAMES);
     // Not always at the beginning, so that every file has its turn.
     let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(LOOKS);
     let turn = (0..paths.len().min(LOOKS)).map(|step| begin.wrapping_add(step) % paths.len());
+    let mut in_keyring = Vec::new();
     for path in turn.map(|at| &paths[at]) {
-        if is_remnant(path, now) && std::fs::remove_file(path).is_ok() {
+        if path.extension() == Some(OsStr::new(MARKER)) {
+            in_keyring.extend(is_remnant(path, now).then(|| path.clone()));
+        } else if is_remnant(path, now) && std::fs::remove_file(path).is_ok() {
             debug!(path = %path.display(), "swept");
         }
     }
+    in_keyring
 }
 
 fn is_remnant(path: &Path, now: Timestamp) -> bool {
@@ -53,6 +59,7 @@ fn is_remnant(path: &Path, now: Timestamp) -> bool {
     match path.extension().and_then(OsStr::to_str) {
         _ if name.starts_with(private_file::TEMPORARY) => rests(REST_OF_UNFINISHED),
         Some("failure") => rests(REST),
+        Some(MARKER) => rests(REST) && keyring::has_expired(path, now),
         Some("lock") => rests(REST) && is_abandoned(path),
         Some(extension) if extension == entry::EXTENSION => rests(REST) && has_expired(path, now),
         Some(extension) if is_entry(extension) => rests(REST_OF_OTHERS),
@@ -71,19 +78,18 @@ fn has_expired(path: &Path, now: Timestamp) -> bool {
 /// A lock is not taken away from anyone who holds it. If someone opens it just now to wait for it, two
 /// will be in flight at once, which is a request too many and no more.
 fn is_abandoned(path: &Path) -> bool {
-    let has_entry = path.with_extension(entry::EXTENSION).exists();
+    let has = |extension: &str| path.with_extension(extension).exists();
+    let has_entry = has(entry::EXTENSION) || has(&format!("{}.{MARKER}", entry::EXTENSION));
     !has_entry && private_file::open_lock(path).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::path::PathBuf;
-
     use super::*;
-    use crate::cache::{Cache, FileCache, Key};
+    use crate::cache::{About, Cache, FileCache, Key};
     use crate::clock::Offset;
     use crate::credential::{Credential, IdToken, Lifetime, Secret};
+    use std::fs::{self, File};
 
     const HOUR: u64 = 3600;
 
@@ -104,7 +110,7 @@ mod tests {
             let expires_at = begin.plus(Duration::from_secs(life * HOUR));
             let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
             let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
-            cache.put(&key, &Credential { secret, lifetime }).unwrap();
+            cache.put(&key, &Credential { secret, lifetime }, &About::default()).unwrap();
             let path = self.0.path().join(key.name()).with_extension(entry::EXTENSION);
             self.touch(&path, hours_old);
             path

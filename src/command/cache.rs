@@ -2,13 +2,16 @@
 
 use clap::Subcommand;
 
-use crate::cache::FileCache;
-use crate::error::{Error, Result, plain};
+use crate::cache::{self, FileCache};
+use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::Locations;
 
 /// Show where credentials rest, or remove them
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token cache path
+  yc-id-token cache clear")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -17,8 +20,12 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Print the cache folder
+    #[command(after_help = "Example:
+  ls -l \"$(yc-id-token cache path)\"")]
     Path,
-    /// Remove every cached credential, of all profiles
+    /// Remove every cached credential, of all profiles, from the keyring too
+    #[command(after_help = "Example: all that is kept here, before a machine is given away
+  yc-id-token cache clear")]
     Clear,
 }
 
@@ -31,10 +38,8 @@ impl Args {
         let text = match self.action {
             Action::Path => folder.display().to_string(),
             Action::Clear => {
-                let removed = FileCache::new(folder.clone(), locations.runtime_folder).clear();
-                let removed = removed.map_err(|error| {
-                    Error::Cache(format!("`{}`: {}", folder.display(), plain(&error)))
-                })?;
+                let files = FileCache::new(folder.clone(), locations.runtime_folder);
+                let removed = cache::clear(&files)?;
                 format!("removed {removed} credentials from {}", folder.display())
             }
         };

@@ -4,23 +4,25 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde_json::Value;
 
 use super::emulator::not_started;
+use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Error, Result, plain};
-use crate::http::{Endpoint, Http, Request};
+use crate::http::Http;
+use crate::jwt;
 use crate::output::Output;
 use crate::private_file;
+use crate::source::Issuer;
 
 const AUDIENCE: &str = "https://k8s.example";
 
 /// Show the main job against an emulated cloud: nothing to set up, nothing left behind
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token demo")]
 pub struct Args {}
 
 impl Args {
@@ -117,41 +119,10 @@ fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
         serde_json::from_str(exec_credential).map_err(|_| failed("the answer is not JSON"))?;
     let token =
         answer["status"]["token"].as_str().ok_or_else(|| failed("the answer holds no token"))?;
-    let (signed, signature) =
-        token.rsplit_once('.').ok_or_else(|| failed("the token is not a JWT"))?;
-    let header: Value = decoded(token.split('.').next().unwrap_or_default())
-        .and_then(|header| serde_json::from_slice(&header).ok())
-        .ok_or_else(|| failed("the token has no header"))?;
-    let keys = fetch_keys(emulator)?;
-    let key = keys["keys"]
-        .as_array()
-        .and_then(|keys| keys.iter().find(|key| key["kid"] == header["kid"]));
-    let key = key.ok_or_else(|| failed("the token's key is not published"))?;
-    let component = |name: &str| {
-        key[name].as_str().and_then(decoded).ok_or_else(|| failed("a published key is damaged"))
-    };
-    let public = RsaPublicKeyComponents { n: component("n")?, e: component("e")? };
-    let signature = decoded(signature).ok_or_else(|| failed("the token is not signed"))?;
-    public
-        .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
-        .map_err(|_| failed("the token's signature is wrong"))?;
-    Ok(header["kid"].as_str().unwrap_or_default().to_owned())
-}
-
-fn fetch_keys(emulator: &Emulator) -> Result<Value> {
-    let what = "the issuer's keys";
     let deadline = Deadline::within(Duration::from_secs(5));
     let http = Http::new(Clock::System, deadline, None, None);
-    let client = http.client(&Endpoint::parse("issuer", emulator.url())?, what)?;
-    let path = emulator.jwks_url().trim_start_matches(emulator.url()).to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(&plain(&error)))?;
-    let reply = runtime.block_on(client.send(&Request::get(what, &path)))?;
-    serde_json::from_slice(&reply.body).map_err(|_| failed("the issuer's keys are not JSON"))
-}
-
-fn decoded(part: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(part).ok()
+    let issuer = broker::finish(Issuer::fetch(emulator.issuer(), &http))?;
+    jwt::verify(token, &issuer.keys).map_err(failed)
 }
 
 fn say(output: &mut Output<'_>, text: &str) -> Result<()> {

@@ -13,6 +13,8 @@ use crate::private_file;
 /// It makes a service account with an authorized key, prints how to point this program and its
 /// consumers at it, and runs until it is interrupted.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: on the same address and with the same key whenever it is started
+  yc-id-token emulator --listen 127.0.0.1:8080 --directory ~/emulated-cloud")]
 pub struct Args {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]

@@ -1,5 +1,7 @@
 //! The housekeeping commands.
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::error::Result;
@@ -7,34 +9,63 @@ use crate::output::Output;
 use crate::session::Context;
 
 mod cache;
+mod completions;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod key;
+mod man;
+mod on_path;
 mod service_accounts;
+mod setup;
+mod status;
+mod table;
+
+pub use completions::complete;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
     Cache(cache::Args),
+    Setup(Box<setup::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(feature = "emulator")]
     Demo(demo::Args),
+    Doctor(doctor::Args),
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
+    Key(key::Args),
     ServiceAccounts(service_accounts::Args),
+    Status(status::Args),
 }
 
 impl Housekeeping {
-    /// Runs the command.
-    pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    /// Runs the command, and tells the exit status of a run that did not fail. `program` describes the whole
+    /// command line.
+    pub fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<ExitCode> {
         match self {
-            Self::Cache(arguments) => arguments.run(output),
+            Self::Cache(arguments) => arguments.run(output)?,
+            Self::Setup(arguments) => arguments.run(context, output)?,
+            Self::Completions(arguments) => arguments.run(output)?,
+            Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
-            Self::Demo(arguments) => arguments.run(output),
+            Self::Demo(arguments) => arguments.run(output)?,
+            Self::Doctor(arguments) => return arguments.run(context, program, output),
             #[cfg(feature = "emulator")]
-            Self::Emulator(arguments) => arguments.run(output),
-            Self::ServiceAccounts(arguments) => arguments.run(context, output),
+            Self::Emulator(arguments) => arguments.run(output)?,
+            Self::Key(arguments) => arguments.run(output)?,
+            Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
+            Self::Status(arguments) => arguments.run(context, output)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

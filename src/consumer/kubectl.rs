@@ -17,6 +17,8 @@ use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Origin, Table, unfit};
 
+use super::Plan;
+
 pub(super) const TABLE: Table =
     Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
 
@@ -155,6 +157,20 @@ impl Args {
 
 fn obtain(session: &Session, info: &ExecInfo) -> Result<Credential<IdToken>> {
     session.id_token(&audience(session, info)?, LEAST_LIFE + SKEW)
+}
+
+/// What it would do now, if it is to do anything: the audience is known.
+pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
+    let session = Session::open(context, &[&TABLE])?;
+    let Some(audience) = session.settings.audience.as_ref().map(|audience| audience.value.clone())
+    else {
+        return Ok(None);
+    };
+    if let Some(lookup) = session.lookup()? {
+        return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, Some(audience))));
+    }
+    let prospects = session.prospects(&audience, LEAST_LIFE + SKEW)?;
+    Ok(Some(Plan::of(TABLE.name, audience, prospects)))
 }
 
 fn known_version(text: &str) -> Option<&'static str> {

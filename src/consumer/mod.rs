@@ -4,11 +4,12 @@
 //! To add one, write its file and name it in the list below.
 
 mod exchange;
+mod plan;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Arg, ArgMatches, FromArgMatches, Subcommand};
 
 use crate::error::Result;
 use crate::output::Output;
@@ -29,14 +30,18 @@ macro_rules! consumers {
         pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
 
         impl Consumer {
-            /// The command line of one consumer, without those of the others, as far as these arguments
-            /// need it.
-            pub(crate) fn command_line(name: &str, arguments: &[OsString]) -> Option<clap::Command> {
+            /// Reads the command line of the consumer of this name, with the options that `common` adds,
+            /// without describing the others, and as far as these arguments need it.
+            pub(crate) fn read_alone(
+                name: &str,
+                arguments: &[OsString],
+                common: fn(clap::Command) -> clap::Command,
+            ) -> Option<(Self, ArgMatches)> {
                 match name {
                     $(stringify!($module) => {
-                        let name = stringify!($module);
-                        let command = <$module::Args as clap::Args>::augment_args(clap::Command::new(name));
-                        Some(narrowed(name, command, arguments))
+                        let mut matches = matches_alone::<$module::Args>(stringify!($module), arguments, common)?;
+                        let read = <$module::Args as FromArgMatches>::from_arg_matches_mut(&mut matches).ok()?;
+                        Some((Self::$variant(read), matches))
                     })+
                     _ => None,
                 }
@@ -65,17 +70,35 @@ pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString>
     words
 }
 
-/// A command with one of its own commands, the one that is named: to tell each of ten of every option that
-/// holds for all takes longer than the rest of a cache hit.
-fn narrowed(name: &'static str, command: clap::Command, arguments: &[OsString]) -> clap::Command {
-    let Some(named) = arguments.iter().find_map(|word| command.find_subcommand(word)) else {
-        return command;
-    };
-    let narrow = clap::Command::new(name).args(command.get_arguments().cloned());
-    let narrow = narrow.subcommand(named.clone());
-    // To take it apart takes longer still, and the process ends soon.
-    std::mem::forget(command);
-    narrow
+/// Where the name of the consumer stands in its command line.
+const NAME: &str = "name of the consumer";
+
+/// Takes apart the command line of one consumer. All options are those of one command, of which the
+/// consumer's name is the first word: to hand each common option down to a command below takes longer
+/// than the rest of a cache hit, as does describing ten commands where one is named.
+fn matches_alone<A: clap::Args>(
+    name: &'static str,
+    arguments: &[OsString],
+    common: fn(clap::Command) -> clap::Command,
+) -> Option<ArgMatches> {
+    let whole = A::augment_args(clap::Command::new(name));
+    let mut command = clap::Command::new(name)
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .arg(Arg::new(NAME).required(true))
+        .args(whole.get_arguments().cloned());
+    if let Some(named) = arguments.iter().find_map(|word| whole.find_subcommand(word)) {
+        command = command.subcommand(named.clone()).subcommand_required(true);
+    } else if whole.has_subcommands() {
+        return None;
+    }
+    let mut command = common(command);
+    let mut matches = command.try_get_matches_from_mut(arguments).ok()?;
+    // To take them apart takes longer still, and the process ends soon.
+    std::mem::forget((whole, command));
+    // It may have been the value of an option.
+    let is_it = matches.remove_one::<String>(NAME).is_some_and(|word| word == name);
+    is_it.then_some(matches)
 }
 
 /// How a run ends that did not fail: most with success, one that runs a command as that does.
@@ -94,6 +117,14 @@ impl Ending for ExitCode {
         self
     }
 }
+
+/// What `setup` and `doctor` have to know of the files of others.
+pub(crate) use {
+    aws::{AwsFiles, expanded, names_section},
+    vault::{HelperInstallation, VaultHelper},
+};
+
+pub use plan::{Plan, Server, plans};
 
 #[cfg(feature = "fuzzing")]
 pub use {aws::sts_xml, kubectl::exec_info};

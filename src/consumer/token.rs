@@ -16,6 +16,8 @@ use crate::private_file;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Setting, Table, unfit};
 
+use super::Plan;
+
 pub(super) const TABLE: Table = Table {
     name: "token",
     settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)],
@@ -59,7 +61,7 @@ enum Format {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let session = Session::open(context, &[&TABLE])?;
+        let session = Session::open(context.for_people(), &[&TABLE])?;
         let format = self.format(&session)?;
         let file = self.file(&session);
         let credential = self.obtain(&session)?;
@@ -115,6 +117,21 @@ impl Args {
             }
         })
     }
+}
+
+/// What it would do now.
+pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
+    let session = Session::open(context, &[&TABLE])?;
+    if let Some(lookup) = session.lookup()? {
+        let audience = session.settings.audience.as_ref().map(|audience| audience.value.clone());
+        return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, audience)));
+    }
+    let audience = match &session.settings.audience {
+        Some(audience) => audience.value.clone(),
+        None => session.service_account()?.to_owned(),
+    };
+    let prospects = session.prospects(&audience, LEAST_LIFE)?;
+    Ok(Some(Plan::of(TABLE.name, audience, prospects)))
 }
 
 fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<String>> {

@@ -70,6 +70,8 @@ codes! {
     Missing = "E_MISSING" => Configuration;
     /// The file of an identity cannot be used: absent, malformed, or open to others.
     Identity = "E_IDENTITY" => Configuration;
+    /// The system's keyring, which holds a key, cannot be used.
+    Keyring = "E_KEYRING" => Configuration;
     /// An endpoint may not be used.
     Endpoint = "E_ENDPOINT" => Configuration;
     /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.

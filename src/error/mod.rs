@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use code::{Code, Exit};
-pub use report::{ErrorFormat, print};
+pub use report::{ErrorFormat, on_one_line, print};
 
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -115,6 +115,19 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// The system's keyring cannot be used.
+    #[error("cannot {what}: {problem}")]
+    Keyring {
+        /// What was to be done.
+        what: String,
+        /// Whether it was for a key or for the cache.
+        code: Code,
+        /// Why it cannot be.
         problem: String,
         /// What to do.
         hint: String,
@@ -256,6 +269,15 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: plain(cause) }
     }
 
+    /// The same, if it is about the cache, with what it means in there.
+    #[must_use]
+    pub fn within_cache(self, consequence: &str) -> Self {
+        match self {
+            Self::Cache(cause) => Self::Cache(format!("{consequence}: {cause}")),
+            other => other,
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> Code {
@@ -275,6 +297,7 @@ impl Error {
             | Self::Unreached { code, .. }
             | Self::WrongToken { code, .. }
             | Self::Command { code, .. }
+            | Self::Keyring { code, .. }
             | Self::Remembered { code, .. } => *code,
 
             Self::Unavailable { .. } => Code::Unavailable,
@@ -317,6 +340,7 @@ impl Error {
             | Self::NoSuch { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
+            | Self::Keyring { hint, .. }
             | Self::Refused { hint, .. }
             | Self::Unreached { hint, .. }
             | Self::WrongToken { hint, .. } => hint.clone(),

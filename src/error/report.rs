@@ -23,8 +23,8 @@ pub fn print(error: &Error, format: ErrorFormat, stderr: &mut impl Write) {
 
 fn render(error: &Error, format: ErrorFormat) -> String {
     let code = error.code();
-    let message = one_line(&error.to_string());
-    let hint = error.hint().map(|hint| one_line(&hint));
+    let message = on_one_line(&error.to_string());
+    let hint = error.hint().map(|hint| on_one_line(&hint));
     match format {
         ErrorFormat::Text => {
             let mut text = format!("yc-id-token: {message} [{code}]\n");
@@ -46,9 +46,12 @@ fn render(error: &Error, format: ErrorFormat) -> String {
     }
 }
 
+/// A text without what would end its line or steer a terminal.
+///
 /// Security: a message can quote what a server or a file said; a control character in it could
 /// rewrite the user's terminal, and a line break forge a second message.
-fn one_line(text: &str) -> String {
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -106,6 +106,12 @@ impl Endpoint {
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
+    /// Host and port.
+    pub(super) fn host_and_port(&self) -> (String, u16) {
+        let host = self.url.host_str().unwrap_or_default().to_owned();
+        (host, self.url.port_or_known_default().unwrap_or(443))
+    }
+
     /// The address as text, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -9,6 +9,7 @@ mod client;
 mod connect_ahead;
 mod endpoint;
 mod failure;
+mod probe;
 mod proxy_failure;
 mod reach;
 mod tls;
@@ -28,6 +29,7 @@ pub use answer::scrubbed;
 use client::Tries;
 pub use client::{Body, Client, Reply, Request};
 pub use endpoint::Endpoint;
+pub use probe::{Route, Steps};
 pub use reach::{Advice, Authorities, ClientCertificate, Reach};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

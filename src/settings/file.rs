@@ -62,13 +62,12 @@ impl Text {
         let bytes = private_file::read_plain(&path, LIMIT)?;
         let content = String::from_utf8(bytes)
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-        Ok(Self { path, content, gaps: Vec::new() })
+        Ok(Self::of(path, content))
     }
 
-    /// A text that is in no file.
-    #[cfg(feature = "fuzzing")]
-    pub(super) fn made_up(content: String) -> Self {
-        Self { path: "config.toml".into(), content, gaps: Vec::new() }
+    /// A text that need not be in its file.
+    pub(super) const fn of(path: PathBuf, content: String) -> Self {
+        Self { path, content, gaps: Vec::new() }
     }
 
     /// What of it a run needs, if that can be told before parsing.
@@ -176,6 +175,11 @@ impl<'a> File<'a> {
     /// The names of all identities.
     pub(super) fn identities(&self) -> Vec<&str> {
         self.names("identity")
+    }
+
+    /// The names of all profiles.
+    pub(super) fn profiles(&self) -> Vec<String> {
+        self.names("profiles").into_iter().map(str::to_owned).collect()
     }
 
     /// The table of a named installation.

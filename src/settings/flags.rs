@@ -55,7 +55,7 @@ pub struct Flags {
     /// Whether what is past half of its life is refreshed in the background: true or false [default: true]
     #[arg(long, global = true, value_name = "BOOL")]
     pub background_refresh: Option<String>,
-    /// Where credentials rest: file or none [default: file]
+    /// Where credentials rest: file, keyring or none [default: file]
     #[arg(long, global = true, value_name = "WHERE")]
     pub cache: Option<String>,
     /// Time budget of the whole run, such as 20s [default: 20s]
@@ -88,4 +88,7 @@ pub struct Flags {
     /// Form of errors on stderr: text or json [default: text]
     #[arg(long, global = true, value_name = "FORM")]
     pub error_format: Option<String>,
+    /// A configuration that is not in its file yet: the file, and what is to stand in it. `setup` tries it so.
+    #[arg(skip)]
+    pub unwritten: Option<(PathBuf, String)>,
 }

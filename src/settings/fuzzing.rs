@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Text};
+use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Text, Told};
 use crate::consumer::TABLES;
 use crate::error::Result;
 use crate::fuzzing::is_told_in_two_lines;
@@ -14,7 +14,7 @@ use crate::fuzzing::is_told_in_two_lines;
 /// If that does not hold.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let whole = Text::made_up(format!("{text}\n#{}", "-".repeat(8 * 1024)));
+    let whole = Text::of("config.toml".into(), format!("{text}\n#{}", "-".repeat(8 * 1024)));
     for profile in [None, Some("p")] {
         let resolved = resolve(&whole, profile);
         match &resolved {
@@ -40,5 +40,14 @@ fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
         profile.map(|name| Setting { value: name.to_owned(), origin: Origin::Flag("--profile") });
     let env = Env::Fake(HashMap::new());
     let locations = Locations { home: Some("/home/me".into()), ..Locations::default() };
-    Settings::resolve(Some(text), profile, &Flags::default(), &env, &locations, TABLES, TABLES)
+    let flags = Flags::default();
+    let told = Told {
+        profile: profile.as_ref(),
+        flags: &flags,
+        env: &env,
+        locations: &locations,
+        consumers: TABLES,
+        tables: TABLES,
+    };
+    Settings::resolve(Some(text), told)
 }

@@ -8,6 +8,7 @@ use super::resolve::{Resolver, resolve_path};
 use super::{Flags, Form, Origin, Setting};
 use crate::env;
 use crate::error::{Error, Result};
+use crate::secret_file;
 
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,10 +88,17 @@ fn names() -> Vec<&'static str> {
     KINDS.iter().map(|kind| kind.name).collect()
 }
 
+/// Whether a text names a kind of identity, with or without what it needs.
+#[must_use]
+pub fn is_identity_kind(text: &str) -> bool {
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    KINDS.iter().any(|kind| kind.name == name)
+}
+
 /// What is said of an identity besides its kind.
 enum Details<'a> {
-    /// Behind the colon, relative to this folder if it is from a file.
-    Argument { text: Option<&'a str>, folder: Option<PathBuf>, origin: &'a Origin },
+    /// Behind the colon.
+    Argument { text: Option<&'a str>, origin: &'a Origin },
     /// In its table.
     Table(Layer<'a>),
 }
@@ -165,8 +173,7 @@ impl Resolver<'_> {
                     &format!("the identity `{kind_name}` has nothing behind a colon"),
                 ));
             }
-            let folder = self.folder_of(&origin);
-            let details = Details::Argument { text: argument, folder, origin: &origin };
+            let details = Details::Argument { text: argument, origin: &origin };
             let value = kind.read(&details, self.home)?;
             return Ok(Setting { value, origin });
         }
@@ -178,9 +185,11 @@ impl Resolver<'_> {
                 || format!("there are {}", file::list(&known)),
                 |near| format!("did you mean `{near}`?"),
             );
+            // Security: whoever gives a token here must not find it in a log.
+            let is_secret = secret_file::is_secret(Path::new(&name));
             return Err(Error::NoSuch {
                 what: "identity",
-                name,
+                name: if is_secret { "[redacted]".into() } else { name },
                 place: format!("the configuration ({origin})"),
                 hint,
             });
@@ -287,8 +296,10 @@ impl Details<'_> {
     /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
     fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
         match self {
-            Self::Argument { folder: Some(folder), .. } => resolve_path(text, folder, home),
-            Self::Argument { folder: None, .. } => text.into(),
+            Self::Argument { origin, .. } => match origin.folder() {
+                Some(folder) => resolve_path(text, folder, home),
+                None => text.into(),
+            },
             Self::Table(layer) => resolve_path(text, layer.folder(), home),
         }
     }

@@ -72,7 +72,7 @@ impl Resolver<'_> {
             let hint = file::nearest(&named.value, &known).map_or_else(
                 || {
                     format!(
-                        "there are {}; another is a table `[installations.{}]`",
+                        "known is {}; another is a table `[installations.{}]`",
                         file::list(&known),
                         named.value
                     )

@@ -11,6 +11,8 @@ pub struct Locations {
     pub home: Option<PathBuf>,
     /// The configuration file.
     pub config_file: Option<PathBuf>,
+    /// The folder for what is worth keeping.
+    pub data_folder: Option<PathBuf>,
     /// The cache folder.
     pub cache_folder: Option<PathBuf>,
     /// A folder of this machine and login, for locks when the cache is on a network.
@@ -27,6 +29,7 @@ impl Locations {
         Self {
             home: BaseDirs::new().map(|base| base.home_dir().to_owned()),
             config_file: Some(folders.config_dir().join("config.toml")),
+            data_folder: Some(folders.data_local_dir().to_owned()),
             cache_folder: Some(folders.cache_dir().to_owned()),
             runtime_folder: folders.runtime_dir().map(ToOwned::to_owned),
         }

@@ -1,5 +1,6 @@
 //! Settings: flag > environment > profile > defaults > built-in, and who won.
 
+mod explain;
 mod file;
 mod flags;
 #[cfg(feature = "fuzzing")]
@@ -20,9 +21,10 @@ use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
+pub use explain::Explained;
 use file::{File, Text};
 pub use flags::Flags;
-pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting};
+pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
 pub use installation::Installation;
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
@@ -79,8 +81,6 @@ pub struct Settings {
     pub oauth_endpoint: Option<Setting<String>>,
     /// The consumers' own settings, but for their flags: table, key and value.
     consumer: Vec<(&'static str, &'static str, Setting<String>)>,
-    /// Over all of the above and the variables that decide how servers are reached.
-    pub fingerprint: Digest,
 }
 
 /// How an ID token is obtained.
@@ -97,8 +97,21 @@ pub enum IdTokenRoute {
 pub enum CacheSetting {
     /// Files of this user.
     File,
+    /// The keyring of this user.
+    Keyring,
     /// Nowhere.
     None,
+}
+
+/// What says what a run has been told, besides the text of the configuration file.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    profile: Option<&'a Setting<String>>,
+    flags: &'a Flags,
+    env: &'a Env,
+    locations: &'a Locations,
+    consumers: &'a [&'a Table],
+    tables: &'a [&'a Table],
 }
 
 impl Settings {
@@ -116,83 +129,64 @@ impl Settings {
         let text = read_file(flags, env, locations, profile.as_ref())?;
         let name = profile.as_ref().map(|profile| profile.value.as_str());
         let pruned = text.as_ref().and_then(|text| text.pruned(name));
-        let resolve = |text: Option<&Text>| {
-            Self::resolve(text, profile.clone(), flags, env, locations, consumers, tables)
-        };
+        let told = Told { profile: profile.as_ref(), flags, env, locations, consumers, tables };
         // What is not right without the rest of the file may be so with it, and else is told by it.
-        match pruned.and_then(|pruned| resolve(Some(&pruned)).ok()) {
+        match pruned.and_then(|pruned| Self::resolve(Some(&pruned), told).ok()) {
             Some(settings) => Ok(settings),
-            None => resolve(text.as_ref()),
+            None => Self::resolve(text.as_ref(), told),
         }
     }
 
-    fn resolve(
-        text: Option<&Text>,
-        profile: Option<Setting<String>>,
+    /// The same without the configuration file, for whoever has found that it is broken.
+    pub fn without_file(
         flags: &Flags,
         env: &Env,
         locations: &Locations,
         consumers: &[&Table],
-        tables: &[&Table],
     ) -> Result<Self> {
+        let tables = consumers;
+        Self::resolve(None, Told { profile: None, flags, env, locations, consumers, tables })
+    }
+
+    fn resolve(text: Option<&Text>, told: Told<'_>) -> Result<Self> {
+        let Told { profile, flags, env, locations, consumers, tables } = told;
         let file = text.map(|text| File::parse(text, consumers)).transpose()?;
-        let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
+        let chosen = profile.map(|profile| (profile.value.as_str(), &profile.origin));
         let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
         let resolver =
             Resolver { env, home: locations.home.as_deref(), file: file.as_ref(), layers: &layers };
-
-        let background_refresh = resolver.text(
-            "background_refresh",
-            flags.background_refresh.as_ref(),
-            "--background-refresh",
-            env::BACKGROUND_REFRESH,
-        )?;
-        let cache = resolver.text("cache", flags.cache.as_ref(), "--cache", env::CACHE)?;
-        let timeout =
-            resolver.text("timeout", flags.timeout.as_ref(), "--timeout", env::TIMEOUT)?;
-        let proxy = resolver.text("proxy", flags.proxy.as_ref(), "--proxy", env::PROXY)?;
-        let route = resolver.text(
-            "id_token_route",
-            flags.id_token_route.as_ref(),
-            "--id-token-route",
-            env::ID_TOKEN_ROUTE,
-        )?;
-        let installation = resolver.installation(flags)?;
-        let mut settings = Self {
-            service_account: resolver.text(
-                "service_account",
-                flags.service_account.as_ref(),
-                "--service-account",
-                env::SERVICE_ACCOUNT,
-            )?,
-            audience: resolver.text(
-                "audience",
-                flags.audience.as_ref(),
-                "--audience",
-                env::AUDIENCE,
-            )?,
-            folder_id: resolver
-                .text("folder_id", flags.folder_id.as_ref(), "--folder-id", env::FOLDER_ID)?
+        // A setting's key is the name of its flag's field.
+        macro_rules! text {
+            ($key:ident, $flag:literal, $variable:ident) => {
+                resolver.text(stringify!($key), flags.$key.as_ref(), $flag, env::$variable)?
+            };
+        }
+        macro_rules! path {
+            ($key:ident, $flag:literal, $variable:ident) => {
+                resolver.path(stringify!($key), flags.$key.as_ref(), $flag, env::$variable)?
+            };
+        }
+        let background_refresh =
+            text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
+        Ok(Self {
+            service_account: text!(service_account, "--service-account", SERVICE_ACCOUNT),
+            folder_id: text!(folder_id, "--folder-id", FOLDER_ID)
                 .or_else(|| variable(env, env::YC_FOLDER_ID)),
-            folder_name: resolver.text(
-                "folder_name",
-                flags.folder_name.as_ref(),
-                "--folder-name",
-                env::FOLDER_NAME,
-            )?,
-            cloud_id: resolver
-                .text("cloud_id", flags.cloud_id.as_ref(), "--cloud-id", env::CLOUD_ID)?
+            folder_name: text!(folder_name, "--folder-name", FOLDER_NAME),
+            cloud_id: text!(cloud_id, "--cloud-id", CLOUD_ID)
                 .or_else(|| variable(env, env::YC_CLOUD_ID)),
+            audience: text!(audience, "--audience", AUDIENCE),
             identity: resolver.identity(flags)?,
-            impersonate: resolver.text(
-                "impersonate_service_account",
-                flags.impersonate_service_account.as_ref(),
+            impersonate: text!(
+                impersonate_service_account,
                 "--impersonate-service-account",
-                env::IMPERSONATE_SERVICE_ACCOUNT,
-            )?,
-            id_token_route: route.map(parse_route).transpose()?,
-            yc_path: resolver.path("yc_path", flags.yc_path.as_ref(), "--yc-path", env::YC_PATH)?,
-            installation,
+                IMPERSONATE_SERVICE_ACCOUNT
+            ),
+            id_token_route: text!(id_token_route, "--id-token-route", ID_TOKEN_ROUTE)
+                .map(parse_route)
+                .transpose()?,
+            yc_path: path!(yc_path, "--yc-path", YC_PATH),
+            installation: resolver.installation(flags)?,
             force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
             background_refresh: parsed(
                 background_refresh,
@@ -202,45 +196,27 @@ impl Settings {
                 parse_switch,
             )?,
             cache: parsed(
-                cache,
+                text!(cache, "--cache", CACHE),
                 CacheSetting::File,
                 "where credentials rest",
-                "`file` or `none`",
+                "`file`, `keyring` or `none`",
                 parse_cache,
             )?,
             timeout: parsed(
-                timeout,
+                text!(timeout, "--timeout", TIMEOUT),
                 DEFAULT_TIMEOUT,
                 "a time",
                 "a time of at most an hour, such as `20s`, `500ms` or `2m`",
                 parse_timeout,
             )?,
-            ca_file: resolver.path("ca_file", flags.ca_file.as_ref(), "--ca-file", env::CA_FILE)?,
-            proxy: proxy.map(parse_proxy).transpose()?,
-            endpoint: resolver.text(
-                "endpoint",
-                flags.endpoint.as_ref(),
-                "--endpoint",
-                env::ENDPOINT,
-            )?,
-            iam_endpoint: resolver.text(
-                "iam_endpoint",
-                flags.iam_endpoint.as_ref(),
-                "--iam-endpoint",
-                env::IAM_ENDPOINT,
-            )?,
-            oauth_endpoint: resolver.text(
-                "oauth_endpoint",
-                flags.oauth_endpoint.as_ref(),
-                "--oauth-endpoint",
-                env::OAUTH_ENDPOINT,
-            )?,
+            ca_file: path!(ca_file, "--ca-file", CA_FILE),
+            proxy: text!(proxy, "--proxy", PROXY).map(parse_proxy).transpose()?,
+            endpoint: text!(endpoint, "--endpoint", ENDPOINT),
+            iam_endpoint: text!(iam_endpoint, "--iam-endpoint", IAM_ENDPOINT),
+            oauth_endpoint: text!(oauth_endpoint, "--oauth-endpoint", OAUTH_ENDPOINT),
             consumer: resolver.consumer(tables)?,
-            profile,
-            fingerprint: Digest::of(&[]),
-        };
-        settings.fingerprint = settings.fingerprint(env);
-        Ok(settings)
+            profile: profile.cloned(),
+        })
     }
 
     /// A setting of a consumer's own: its flag, or its variable, or its table.
@@ -262,7 +238,10 @@ impl Settings {
         flag(value, flag_name).or_else(configured)
     }
 
-    fn fingerprint(&self, env: &Env) -> Digest {
+    /// A digest of all that decides how a credential is obtained, and of the variables that decide how
+    /// servers are reached.
+    #[must_use]
+    pub fn fingerprint(&self, env: &Env) -> Digest {
         fn add<T>(
             key: KeyBuilder,
             name: &str,
@@ -306,12 +285,23 @@ impl Settings {
     }
 }
 
+/// The names of the profiles in a configuration file; none of one that cannot be read.
+#[must_use]
+pub fn profile_names(path: PathBuf) -> Vec<String> {
+    let Ok(text) = Text::read(path) else { return Vec::new() };
+    let names = File::parse(&text, &[]).map(|file| file.profiles());
+    names.unwrap_or_default()
+}
+
 fn read_file(
     flags: &Flags,
     env: &Env,
     locations: &Locations,
     profile: Option<&Setting<String>>,
 ) -> Result<Option<Text>> {
+    if let Some((path, content)) = &flags.unwritten {
+        return Ok(Some(Text::of(path.clone(), content.clone())));
+    }
     let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
     let what = "the configuration file";
     if let Some(path) = asked_for {

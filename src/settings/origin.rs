@@ -1,7 +1,7 @@
 //! Where a setting's value came from.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a setting's value came from. The order of the variants is the order of precedence.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +35,18 @@ pub enum Origin {
     },
     /// The program.
     BuiltIn,
+}
+
+impl Origin {
+    /// The folder of our configuration file, where relative paths in it start.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Profile { path, .. } | Self::Defaults { path, .. } => {
+                Some(path.parent().unwrap_or(Path::new(".")))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

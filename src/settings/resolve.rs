@@ -99,16 +99,6 @@ impl Resolver<'_> {
             Origin::BuiltIn => 5 + self.layers.len(),
         }
     }
-
-    /// The folder of the file that an origin is in, where relative paths start.
-    pub(super) fn folder_of(&self, origin: &Origin) -> Option<PathBuf> {
-        match origin {
-            Origin::Profile { path, .. } | Origin::Defaults { path, .. } => {
-                Some(path.parent().unwrap_or(Path::new(".")).to_owned())
-            }
-            _ => None,
-        }
-    }
 }
 
 pub(super) fn flag(value: Option<&String>, name: &'static str) -> Option<Setting<String>> {

@@ -15,16 +15,16 @@ const TABLE: Table = Table {
     ],
 };
 
+fn fake(variables: &[(&'static str, &str)]) -> Env {
+    let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    Env::Fake(variables.collect::<HashMap<_, _>>())
+}
+
 fn load(text: &str, variables: &[(&'static str, &str)], flags: &Flags) -> Result<Settings> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     private_file::write(&path, text.as_bytes()).unwrap();
-    let env = Env::Fake(
-        variables
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect::<HashMap<_, _>>(),
-    );
+    let env = fake(variables);
     let locations = Locations {
         home: Some("/home/me".into()),
         config_file: Some(path),
@@ -235,7 +235,8 @@ fn a_consumers_values_have_the_forms_that_it_declares() {
 #[test]
 fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
     let fingerprint = |text: &str, variables: &[(&'static str, &str)]| {
-        load(text, variables, &Flags::default()).unwrap().fingerprint
+        let settings = load(text, variables, &Flags::default()).unwrap();
+        settings.fingerprint(&fake(variables))
     };
     let base = fingerprint("", &[]);
     assert_eq!(base, fingerprint("[profiles.unused]\n", &[("PATH", "/bin")]));

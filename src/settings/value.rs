@@ -75,6 +75,7 @@ pub fn unfit(origin: Origin, problem: &str) -> Error {
 pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
     match text {
         "file" => Some(CacheSetting::File),
+        "keyring" => Some(CacheSetting::Keyring),
         "none" => Some(CacheSetting::None),
         _ => None,
     }

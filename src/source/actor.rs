@@ -3,55 +3,61 @@
 use super::iam_token::{IamTokenWish, LEAST_LIFE};
 use super::impersonation::ImpersonationWish;
 use super::{Identity, Source};
-use crate::broker::Broker;
+use crate::broker::{Broker, Prospect};
 use crate::cache::KeyBuilder;
-use crate::credential::{Credential, IamToken};
+use crate::credential::IamToken;
 use crate::error::Result;
-use crate::http::{Client, Reply};
+use crate::http::Client;
 
 impl Source {
-    /// The wish of whoever acts, presented to a server by `send`: see [`Broker::present`]. The connection
-    /// is opened meanwhile, if getting the IAM token takes a while.
-    pub(super) async fn act(
+    /// The IAM token of whoever acts, presented to a server by `send`: see [`Broker::present`]. The
+    /// connection to it, `ahead`, is opened meanwhile, if getting the IAM token takes a while.
+    pub(super) async fn act<R>(
         &self,
         broker: &Broker,
-        client: &Client,
-        send: impl AsyncFn(&IamToken) -> Result<Reply>,
-    ) -> Result<(Credential<IamToken>, Reply)> {
+        ahead: Option<&Client>,
+        send: impl AsyncFn(&IamToken) -> Result<R>,
+        is_refused: impl FnOnce(&R) -> bool,
+    ) -> Result<R> {
         let takes_a_while = self.impersonated.is_some()
             || matches!(
                 self.identity,
                 Identity::AuthorizedKey(_) | Identity::OauthToken(_) | Identity::YcCli { .. }
             );
-        let ahead = client.clone();
+        let ahead = ahead.filter(|_| takes_a_while).cloned();
         let meanwhile = async move {
-            if takes_a_while {
-                ahead.connect_ahead().await;
+            if let Some(client) = ahead {
+                client.connect_ahead().await;
             }
         };
-        let is_refused = |reply: &Reply| reply.status == 401;
         match &self.impersonated {
             Some(service_account) => {
                 let wish = ImpersonationWish { source: self, service_account };
-                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await
+                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await.map(|it| it.1)
             }
             None => {
                 let wish = IamTokenWish(self);
-                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await
+                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await.map(|it| it.1)
             }
         }
     }
 
-    /// The IAM token of whoever acts.
-    pub(super) async fn actor(&self, broker: &Broker) -> Result<IamToken> {
-        let credential = match &self.impersonated {
+    /// What would happen if whoever acts were to get an ID token now.
+    pub fn prospects(&self, broker: &Broker) -> Result<Vec<Prospect>> {
+        let mut prospects = Vec::new();
+        match &self.impersonated {
             Some(service_account) => {
                 let wish = ImpersonationWish { source: self, service_account };
-                broker.obtain_on_the_way(&wish, LEAST_LIFE).await
+                prospects.push(broker.prospect(&wish, LEAST_LIFE)?);
             }
-            None => broker.obtain_on_the_way(&IamTokenWish(self), LEAST_LIFE).await,
-        };
-        Ok(credential?.secret)
+            // It does both by itself.
+            None if matches!(self.identity, Identity::YcCli { .. }) => return Ok(prospects),
+            None => {}
+        }
+        if prospects.iter().all(|prospect| !prospect.outlook.is_hit()) {
+            prospects.push(broker.prospect(&IamTokenWish(self), LEAST_LIFE)?);
+        }
+        Ok(prospects)
     }
 
     /// The part in cache keys of whoever acts.

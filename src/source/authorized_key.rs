@@ -2,6 +2,8 @@
 //!
 //! Fields are accepted in both of the vendor's spellings, `service_account_id` (gRPC, CLI) and
 //! `serviceAccountId` (REST), and in the nested form that `POST /iam/v1/keys` answers with.
+//!
+//! The file's content is given, or rests in the keyring until it has to sign.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,16 +13,19 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
+use super::imported_key::{ImportedKey, ImportedKeys};
+use crate::clock::{Deadline, Timestamp};
 use crate::credential::Secret;
 use crate::error::{Error, Result};
 use crate::jwt::SigningKey;
 use crate::secret_file;
+use crate::settings::Locations;
 
-const WHAT: &str = "the authorized key file";
+/// What a key file is called in messages.
+pub const KEY_FILE: &str = "the authorized key file";
 
 /// A 4096-bit key file has less than 6 kB.
-const LIMIT: u64 = 64 * 1024;
+pub const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
 /// The longest life of an assertion that the vendor accepts.
 const ASSERTION_LIFE: Duration = Duration::from_secs(3600);
@@ -35,7 +40,13 @@ pub struct AuthorizedKey {
     /// The service account it belongs to.
     pub service_account_id: String,
     origin: PathBuf,
-    content: Zeroizing<Vec<u8>>,
+    content: Content,
+}
+
+/// Where the content of the file is.
+enum Content {
+    Given(Zeroizing<Vec<u8>>),
+    Keyring(ImportedKey),
 }
 
 #[derive(Deserialize)]
@@ -68,14 +79,14 @@ struct PrivateKey {
 impl AuthorizedKey {
     /// Reads a key file.
     pub fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(WHAT, path, LIMIT)?;
+        let content = secret_file::read(KEY_FILE, path, KEY_FILE_LIMIT)?;
         Self::parse(content, path)
     }
 
     /// Takes the content of a key file; `origin` names where it came from.
     pub fn parse(content: Zeroizing<Vec<u8>>, origin: &Path) -> Result<Self> {
         let wrong = |problem: String| Error::IdentityFile {
-            what: WHAT,
+            what: KEY_FILE,
             path: origin.into(),
             problem,
             hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
@@ -101,6 +112,7 @@ impl AuthorizedKey {
         match (id, service_account_id, parsed.private_key) {
             (Some(id), Some(service_account_id), Some(_)) => {
                 let (id, service_account_id) = (id.to_owned(), service_account_id.to_owned());
+                let content = Content::Given(content);
                 Ok(Self { id, service_account_id, origin: origin.into(), content })
             }
             (None, ..) => Err(wrong("has no `id`".into())),
@@ -109,18 +121,55 @@ impl AuthorizedKey {
         }
     }
 
+    /// The key that was imported into the keyring under a name. The keyring is not asked before it has to sign.
+    pub fn imported(name: &str, locations: &Locations) -> Result<Self> {
+        let imported = ImportedKeys::of(locations.data_folder.clone())?.find(name)?;
+        Ok(Self {
+            id: imported.key_id.clone(),
+            service_account_id: imported.service_account_id.clone(),
+            origin: format!("keyring:{name}").into(),
+            content: Content::Keyring(imported),
+        })
+    }
+
     /// The assertion that this key is exchanged for an IAM token with: a JWT signed with PS256, as
-    /// in the vendor's "Getting an IAM token for a service account".
-    pub fn assertion(&self, now: Timestamp, audience: &str) -> Result<Secret> {
+    /// in the vendor's "Getting an IAM token for a service account". The keyring is waited for until the deadline.
+    pub async fn assertion(
+        &self,
+        now: Timestamp,
+        audience: &str,
+        deadline: Deadline,
+    ) -> Result<Secret> {
+        let imported = match &self.content {
+            Content::Given(content) => return self.sign(content, now, audience),
+            Content::Keyring(imported) => imported.clone(),
+        };
+        // On a thread of its own, so that a run that waits for a password can still be interrupted.
+        let fetched = tokio::task::spawn_blocking(move || imported.fetch(deadline)).await;
+        let ended = |_| Error::Internal("the thread that asks the keyring has ended".into());
+        self.sign(&fetched.map_err(ended)??, now, audience)
+    }
+
+    /// Whether it can sign, as far as is known without the keyring.
+    pub fn check(&self) -> Result<()> {
+        match &self.content {
+            Content::Given(content) => {
+                self.sign(content, Timestamp::from_unix_seconds(0), "nobody").map(|_| ())
+            }
+            Content::Keyring(_) => Ok(()),
+        }
+    }
+
+    fn sign(&self, content: &[u8], now: Timestamp, audience: &str) -> Result<Secret> {
         let wrong = |problem: String| {
             Error::IdentityFile {
-            what: WHAT,
+            what: KEY_FILE,
             path: self.origin.clone(),
             problem,
             hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
         }
         };
-        let PrivateKey { private_key } = serde_json::from_slice(&self.content)
+        let PrivateKey { private_key } = serde_json::from_slice(content)
             .map_err(|_| wrong("has a `private_key` that is not text".into()))?;
         let key = SigningKey::from_pem(private_key.expose()).map_err(wrong)?;
         let issued_at = now.minus(BACKDATED);
@@ -186,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse(text).unwrap_err().to_string(),
-                format!("{WHAT} `key.json` {problem}")
+                format!("{KEY_FILE} `key.json` {problem}")
             );
         }
     }

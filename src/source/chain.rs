@@ -21,11 +21,11 @@ use super::{GivenToken, Metadata, YcProfile, is_iam_token};
 use crate::env;
 use crate::error::Result;
 
-/// Why a source has no identity to offer.
-type Reason = String;
+/// What a source has to offer, or why it has nothing.
+type Look = std::result::Result<Found, String>;
 
 /// The sources that cost nothing to look at, in their order.
-const SOURCES: &[fn(Surroundings<'_>) -> Result<Result<Found, Reason>>] =
+const SOURCES: &[fn(Surroundings<'_>) -> Result<Look>] =
     &[iam_token, yc_token, authorized_key, github_actions, yc_profile];
 
 /// Finds an identity.
@@ -45,7 +45,7 @@ pub(super) fn find(around: Surroundings<'_>) -> Result<Found> {
     Ok(Identity::Metadata(metadata).into())
 }
 
-fn iam_token(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
+fn iam_token(around: Surroundings<'_>) -> Result<Look> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN] {
         if let Some(token) = around.env.get(variable) {
             let given = GivenToken::new(&token, variable.name.into())?;
@@ -55,7 +55,7 @@ fn iam_token(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
     Ok(Err("YC_IAM_TOKEN is not set".into()))
 }
 
-fn yc_token(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
+fn yc_token(around: Surroundings<'_>) -> Result<Look> {
     if let Some(token) = around.env.get(env::YC_TOKEN).filter(|token| is_iam_token(token)) {
         let given = GivenToken::new(&token, env::YC_TOKEN.name.into())?;
         return Ok(Ok(Identity::GivenToken(given).into()));
@@ -66,19 +66,25 @@ fn yc_token(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
         .ok_or_else(|| "YC_TOKEN is not set".into()))
 }
 
-fn authorized_key(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
+fn authorized_key(around: Surroundings<'_>) -> Result<Look> {
     let key = identity::key_of_variable(around.env)?;
     Ok(key
         .map(|key| Identity::AuthorizedKey(key).into())
         .ok_or_else(|| "no key file is set".into()))
 }
 
-fn github_actions(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
-    let Some(account) = &around.settings.service_account else {
-        return Ok(Err("as a job of GitHub Actions, `--service-account` is needed".into()));
+fn github_actions(around: Surroundings<'_>) -> Result<Look> {
+    let is_job = around.env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL).is_some();
+    let (true, Some(account)) = (is_job, &around.settings.service_account) else {
+        let reason = if is_job {
+            "a job of GitHub Actions needs `--service-account`"
+        } else {
+            "this is no job of GitHub Actions that may ask for a token"
+        };
+        return Ok(Err(reason.into()));
     };
     let Some(job) = GithubActions::of_job(None, around.env)? else {
-        return Ok(Err("this is no job of GitHub Actions that may ask for a token".into()));
+        return Ok(Err("ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set".into()));
     };
     let token = ExternalToken::GithubActions(job);
     let workload = Federated { token, service_account: account.value.clone() };
@@ -86,7 +92,8 @@ fn github_actions(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
 }
 
 /// A configuration that cannot be used is no reason to fail where something else may be there.
-fn yc_profile(around: Surroundings<'_>) -> Result<Result<Found, Reason>> {
+#[expect(clippy::unnecessary_wraps, reason = "every source is asked alike")]
+fn yc_profile(around: Surroundings<'_>) -> Result<Look> {
     let home = around.locations.home.as_deref();
     if !home.map(YcProfile::default_path).is_some_and(|path| path.exists()) {
         return Ok(Err("`yc` is not set up".into()));

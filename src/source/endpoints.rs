@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::http::{Endpoint, Http, Request};
-use crate::settings::Installation;
+use crate::settings::{Installation, Setting, Settings};
 
 /// The addresses of one installation.
 #[derive(Clone, Debug)]
@@ -14,8 +14,24 @@ pub struct Endpoints {
     pub iam: ServiceEndpoint,
     /// The OAuth server, which exchanges tokens.
     pub oauth: Endpoint,
-    /// The resource manager, which knows folders by name, if it is known where it is.
-    pub resource_manager: Option<ServiceEndpoint>,
+    /// The resource manager, which knows folders by name.
+    pub resource_manager: ResourceManager,
+}
+
+/// Where the resource manager is, as far as it is said. Few runs need it, and so none reads it before.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceManager {
+    address: Option<String>,
+    /// The API endpoint.
+    published_by: Option<String>,
+}
+
+impl ResourceManager {
+    /// Its address, or that of whoever knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.address.as_ref().or(self.published_by.as_ref()).map_or("", String::as_str)
+    }
 }
 
 /// A service's address: known, or to be asked for.
@@ -50,21 +66,31 @@ struct Listed {
 }
 
 impl Endpoints {
+    /// The addresses that the settings say. `of_yc` is what yc's profile says, for the identity that is from
+    /// there, if nothing else is said.
+    pub fn told(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
+        fn text(setting: Option<&Setting<String>>) -> Option<&str> {
+            setting.map(|setting| setting.value.as_str())
+        }
+        let iam = text(settings.iam_endpoint.as_ref());
+        let api = text(settings.endpoint.as_ref()).or_else(|| of_yc.filter(|_| iam.is_none()));
+        let oauth = text(settings.oauth_endpoint.as_ref());
+        Self::new(&settings.installation, Given { api, iam, oauth })
+    }
+
     /// The addresses that were given, completed by the installation's.
     ///
     /// Security: an IAM token of one installation must not be sent to the OAuth server of another,
     /// and the published list does not name that server. So whoever leaves the installation's IAM says
     /// which OAuth server goes with it.
     pub fn new(installation: &Installation, given: Given<'_>) -> Result<Self> {
-        let own_api = installation.endpoint.as_deref().map(api).transpose()?;
-        let own_iam = installation.iam_endpoint.as_deref().map(iam).transpose()?;
         let given_api = given.api.map(api).transpose()?;
         let given_iam = given.iam.map(iam).transpose()?;
-        let is_own = given_iam.as_ref().is_none_or(|given| own_iam.as_ref() == Some(given))
-            && given_api.as_ref().is_none_or(|given| own_api.as_ref() == Some(given));
-        let published = |api: &Option<Endpoint>, service| {
-            api.clone().map(|api| ServiceEndpoint::PublishedBy(api, service))
-        };
+        // To read an address takes a while, so only those are read that are needed.
+        let own_api = || installation.endpoint.as_deref().map(api).transpose();
+        let own_iam = || installation.iam_endpoint.as_deref().map(iam).transpose();
+        let is_own = (given_iam.is_none() || given_iam == own_iam()?)
+            && (given_api.is_none() || given_api == own_api()?);
         let oauth = match (given.oauth, &installation.oauth_endpoint) {
             (Some(oauth), _) => Endpoint::parse("OAuth endpoint", oauth)?,
             (None, Some(oauth)) if is_own => Endpoint::parse("OAuth endpoint", oauth)?,
@@ -76,23 +102,28 @@ impl Endpoints {
                 });
             }
         };
-        let own_manager = installation.resource_manager_endpoint.as_deref();
-        let own_manager = own_manager
-            .map(|manager| Endpoint::parse("resource manager endpoint", manager))
-            .transpose()?
-            .map(ServiceEndpoint::Known)
-            .or_else(|| published(&own_api, "resource-manager"))
-            .filter(|_| is_own);
-        let resource_manager = published(&given_api, "resource-manager").or(own_manager);
-        let iam = given_iam
-            .map(ServiceEndpoint::Known)
-            .or_else(|| published(&given_api, "iam"))
-            .or_else(|| own_iam.map(ServiceEndpoint::Known))
-            .or_else(|| published(&own_api, "iam"))
-            .ok_or_else(|| Error::Missing {
-                problem: "it is not said where IAM is".into(),
-                hint: "give `--endpoint` or `--iam-endpoint`".into(),
-            })?;
+        let resource_manager = if is_own {
+            ResourceManager {
+                address: installation.resource_manager_endpoint.clone(),
+                published_by: installation.endpoint.clone(),
+            }
+        } else {
+            ResourceManager { address: None, published_by: given.api.map(str::to_owned) }
+        };
+        let iam = match (given_iam, given_api) {
+            (Some(iam), _) => ServiceEndpoint::Known(iam),
+            (None, Some(api)) => ServiceEndpoint::PublishedBy(api, "iam"),
+            (None, None) => match own_iam()? {
+                Some(iam) => ServiceEndpoint::Known(iam),
+                None => {
+                    let api = own_api()?.ok_or_else(|| Error::Missing {
+                        problem: "it is not said where IAM is".into(),
+                        hint: "give `--endpoint` or `--iam-endpoint`".into(),
+                    })?;
+                    ServiceEndpoint::PublishedBy(api, "iam")
+                }
+            },
+        };
         Ok(Self { iam, oauth, resource_manager })
     }
 }
@@ -103,6 +134,18 @@ fn api(text: &str) -> Result<Endpoint> {
 
 fn iam(text: &str) -> Result<Endpoint> {
     Endpoint::parse("IAM endpoint", text)
+}
+
+impl ResourceManager {
+    /// The address, if it is said where it is or who knows.
+    pub(super) fn endpoint(&self) -> Result<Option<ServiceEndpoint>> {
+        if let Some(address) = &self.address {
+            let known = Endpoint::parse("resource manager endpoint", address)?;
+            return Ok(Some(ServiceEndpoint::Known(known)));
+        }
+        let api = self.published_by.as_deref().map(api).transpose()?;
+        Ok(api.map(|api| ServiceEndpoint::PublishedBy(api, "resource-manager")))
+    }
 }
 
 impl ServiceEndpoint {
@@ -157,7 +200,8 @@ mod tests {
             let error = new(api, iam, None).unwrap_err();
             assert!(error.to_string().contains("OAuth endpoint"), "{error}");
             let there = new(api, iam, Some("https://auth.yandexcloud.kz")).unwrap();
-            let manager = there.resource_manager.map(|manager| manager.as_str().to_owned());
+            let manager = there.resource_manager.endpoint().unwrap();
+            let manager = manager.map(|manager| manager.as_str().to_owned());
             assert_eq!(manager.as_deref(), api.map(|_| "https://api.yandexcloud.kz"));
         }
     }

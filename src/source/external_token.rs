@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{refusal, token_command};
 use crate::cache::{Digest, KeyBuilder};
@@ -72,7 +73,7 @@ impl ExternalToken {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(FILE, path, LIMIT).map_err(in_pod)?;
+        let content = secret_file::read_of_others(FILE, path, LIMIT)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
             return Err(unfit(&format!("{FILE} `{}`", path.display()), problem));
@@ -108,8 +109,9 @@ impl ExternalToken {
                 let shown = Digest::of(job.request_token.expose().as_bytes());
                 key.with("job", &shown.to_hex()).with("job's audience", &job.audience)
             }
+            // Whoever writes a secret there should not, and is not to find it in what people are told.
             Self::Command(words) => {
-                words.iter().fold(key, |key, word| key.with("word of the command", word))
+                key.with("command", &Digest::of(words.join("\0").as_bytes()).to_hex())
             }
         }
     }
@@ -160,7 +162,7 @@ impl GithubActions {
 
     async fn obtain(&self, http: &Http) -> Result<Secret> {
         let what = "this job's token from GitHub Actions";
-        let bearer = zeroize::Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
+        let bearer = Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
         let mut query: Vec<(&str, &str)> =
             self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         query.push(("audience", &self.audience));
@@ -197,19 +199,6 @@ pub(super) fn told(token: &Secret) -> String {
         or_none(claims.sub),
         scrubbed(&claims.aud.to_string())
     )
-}
-
-/// In a pod, the volume cannot be written to, and the mode is the cluster's doing.
-fn in_pod(error: Error) -> Error {
-    match error {
-        Error::IdentityFile { what, path, problem, hint } if hint.starts_with("run `chmod") => {
-            let hint = format!(
-                "{hint}; in a pod, set `runAsUser` for the pod or `defaultMode: 0400` for the volume"
-            );
-            Error::IdentityFile { what, path, problem, hint }
-        }
-        other => other,
-    }
 }
 
 fn unfit(what: &str, problem: &str) -> Error {

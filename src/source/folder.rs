@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::service_accounts::{ResourceId, get, is_account_name};
 use super::{Source, refusal};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
 
@@ -39,9 +39,15 @@ struct Folder {
 impl Obtain for FolderWish<'_> {
     type Secret = ResourceId;
 
-    fn key(&self) -> Key {
-        let key = Key::of("folder").with("iam", self.source.endpoints.iam.as_str());
-        self.source.contribute(key).with("cloud", self.cloud).with("name", self.name).build()
+    const KIND: &'static str = "folder";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
+        let key = key.with("iam", self.source.endpoints.iam.as_str());
+        self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
+    }
+
+    fn about(&self) -> About {
+        About::from(self.source.endpoints.resource_manager.as_str())
     }
 
     fn what(&self) -> String {
@@ -59,7 +65,7 @@ impl Obtain for FolderWish<'_> {
                 hint: by_id(),
             });
         }
-        let Some(manager) = &source.endpoints.resource_manager else {
+        let Some(manager) = source.endpoints.resource_manager.endpoint()? else {
             return Err(Error::Missing {
                 problem: format!("cannot get {what}: it is not said where the resource manager is"),
                 hint: by_id(),

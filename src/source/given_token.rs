@@ -3,18 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::oauth_token::is_oauth_token;
+use super::token_text::TokenText;
 use crate::cache::Digest;
 use crate::clock::{Moment, Offset};
-use crate::credential::{Credential, IamToken, Lifetime, Secret};
-use crate::error::{Error, Result};
-use crate::secret_file;
-
-use super::oauth_token::is_oauth_token;
-
-const WHAT: &str = "the IAM token file";
-
-/// The vendor's limit for an IAM token is 4096 bytes.
-const LIMIT: u64 = 16 * 1024;
+use crate::credential::{Credential, IamToken, Lifetime};
+use crate::error::Result;
 
 /// A given token does not say how long it lives. It is used at once and never kept, so this only has
 /// to be longer than a run.
@@ -22,47 +16,41 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
 /// An IAM token that was given.
 #[derive(Debug)]
-pub struct GivenToken {
-    token: IamToken,
-    /// Where it came from, for messages.
-    pub origin: String,
-}
+pub struct GivenToken(TokenText);
 
 impl GivenToken {
     /// Takes a token from `origin`. One that cannot be an IAM token is refused before it is sent
     /// anywhere.
     pub fn new(text: &str, origin: String) -> Result<Self> {
-        let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::Value { origin, problem: "does not hold an IAM token".into() });
-        }
-        if is_oauth_token(text) {
-            return Err(Error::Value {
-                origin,
-                problem: "holds an OAuth token; an IAM token (`t1.…`) is needed".into(),
-            });
-        }
-        Ok(Self { token: IamToken(Secret::new(text.to_owned())), origin })
+        let other = |text: &str| {
+            is_oauth_token(text).then_some("holds an OAuth token; an IAM token (`t1.…`) is needed")
+        };
+        TokenText::new(text, origin, "IAM", other).map(Self)
     }
 
     /// Reads a token from a file, as it is now.
     pub fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(WHAT, path, LIMIT)?;
-        let text = std::str::from_utf8(&content).unwrap_or_default();
-        Self::new(text, format!("{WHAT} `{}`", path.display()))
+        let (text, origin) = TokenText::read("the IAM token file", path)?;
+        Self::new(&text, origin)
+    }
+
+    /// Where it came from, for messages.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.0.origin
     }
 
     /// What identifies it in cache keys. Another token may be another identity.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(self.token.0.expose().as_bytes())
+        self.0.digest()
     }
 
     /// The token as a credential.
     #[must_use]
     pub fn credential(&self, now: Moment) -> Credential<IamToken> {
         let lifetime = Lifetime::new(now, now.at.plus(ASSUMED_LIFE), Offset::default());
-        Credential { secret: self.token.clone(), lifetime }
+        Credential { secret: IamToken(self.0.secret.clone()), lifetime }
     }
 }
 

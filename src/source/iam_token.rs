@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::refusal::{self, Refusal};
 use super::{AuthorizedKey, Identity, OauthToken, Source};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
@@ -46,9 +46,24 @@ struct Answer {
 impl Obtain for IamTokenWish<'_> {
     type Secret = IamToken;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "iam-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let Source { identity, endpoints, .. } = self.0;
-        identity.contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str())).build()
+        identity.contribute(key.with("iam", endpoints.iam.as_str()))
+    }
+
+    fn about(&self) -> About {
+        let Source { identity, endpoints, .. } = self.0;
+        let from = match identity {
+            Identity::Metadata(metadata) => metadata.address(),
+            Identity::YcCli { .. } => "yc",
+            _ => endpoints.iam.as_str(),
+        };
+        About {
+            service_account: identity.service_account().map(str::to_owned),
+            ..About::from(from)
+        }
     }
 
     fn what(&self) -> String {
@@ -111,7 +126,7 @@ impl IamTokenWish<'_> {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = format!(
                 "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
-                token.origin
+                token.origin()
             );
             return Err(refusal.into_error(what, hint));
         }
@@ -124,8 +139,8 @@ impl IamTokenWish<'_> {
     }
 
     async fn present(&self, key: &AuthorizedKey, now: Timestamp, client: &Client) -> Result<Reply> {
-        let audience = self.0.assertion_audience.as_deref();
-        let assertion = key.assertion(now, audience.unwrap_or(ASSERTION_AUDIENCE))?;
+        let audience = self.0.assertion_audience.as_deref().unwrap_or(ASSERTION_AUDIENCE);
+        let assertion = key.assertion(now, audience, self.0.http.deadline()).await?;
         debug!("signed the assertion");
         post(client, &self.what(), &json!({ "jwt": assertion.expose() })).await
     }

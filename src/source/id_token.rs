@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::refusal::{self, Refusal};
 use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Source};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
@@ -46,17 +46,27 @@ struct Answer {
 impl Obtain for IdTokenWish<'_> {
     type Secret = IdToken;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "id-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let endpoints = &self.source.endpoints;
+        let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth.as_str());
         self.source
-            .contribute(
-                Key::of("id-token")
-                    .with("iam", endpoints.iam.as_str())
-                    .with("oauth", endpoints.oauth.as_str()),
-            )
+            .contribute(key)
             .with("service account", self.service_account)
             .with("audience", self.audience)
-            .build()
+    }
+
+    fn about(&self) -> About {
+        let from = match self.source.route() {
+            IdTokenRoute::Exchange => self.source.endpoints.oauth.as_str(),
+            IdTokenRoute::YcCli => "yc",
+        };
+        About {
+            service_account: Some(self.service_account.to_owned()),
+            audience: Some(self.audience.to_owned()),
+            ..About::from(from)
+        }
     }
 
     fn what(&self) -> String {
@@ -68,8 +78,9 @@ impl Obtain for IdTokenWish<'_> {
             IdTokenRoute::Exchange => {
                 let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
-                let (_, reply) = self.source.act(broker, &client, send).await?;
-                self.accept(reply)
+                let is_refused = |reply: &Reply| reply.status == 401;
+                let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
+                self.accept(&reply)
             }
             IdTokenRoute::YcCli => self.run_yc(broker).await,
         }
@@ -80,16 +91,21 @@ impl IdTokenWish<'_> {
     /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
     async fn run_yc(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
-        let actor = match (&source.identity, &source.impersonated) {
-            (Identity::YcCli { .. }, None) => None,
-            _ => Some(source.actor(broker).await?),
-        };
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
-        let token = source
-            .yc()
-            .id_token(&what, service_account, audience, actor.as_ref(), deadline)
-            .await?;
+        let run = async |actor: Option<&IamToken>| {
+            source.yc().id_token(&what, service_account, audience, actor, deadline).await
+        };
+        let token = match (&source.identity, &source.impersonated) {
+            (Identity::YcCli { .. }, None) => run(None).await?,
+            _ => {
+                let send = async |actor: &IamToken| Ok(run(Some(actor)).await);
+                let is_refused = |outcome: &Result<Secret>| {
+                    outcome.as_ref().is_err_and(|error| error.code() == Code::SourceAuth)
+                };
+                source.act(broker, None, send, is_refused).await??
+            }
+        };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
             what,
@@ -118,19 +134,19 @@ impl IdTokenWish<'_> {
         client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
-    fn accept(&self, reply: Reply) -> Result<Credential<IdToken>> {
+    fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {
         let what = self.what();
         if reply.status != 200 {
-            let refusal = Refusal::read(&what, &reply)?;
+            let refusal = Refusal::read(&what, reply)?;
             let hint = self.hint(&refusal);
             return Err(refusal.into_error(what, hint));
         }
         let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, reply))?;
         let token = answer
             .access_token
             .or(answer.id_token)
-            .ok_or_else(|| refusal::foreign(&what, &reply))?;
+            .ok_or_else(|| refusal::foreign(&what, reply))?;
         let lifetime = self.check(token.expose(), reply.received, reply.clock_offset);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
             what,
@@ -197,7 +213,7 @@ impl IdTokenWish<'_> {
             (_, Code::SourceAuth) => match &source.identity {
                 Identity::GivenToken(given) => format!(
                     "the IAM token of {} has expired or is revoked; set a new one",
-                    given.origin
+                    given.origin()
                 ),
                 _ => {
                     format!("{} is no longer accepted; check that it is active", source.describe())

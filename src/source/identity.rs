@@ -95,7 +95,7 @@ impl Identity {
                 })?
                 .into(),
             IdentitySetting::Keyring(name) => {
-                let _ = name; Self::Metadata(Metadata::at("KEYRING")?).into()
+                Self::AuthorizedKey(AuthorizedKey::imported(name, around.locations)?).into()
             }
             IdentitySetting::IamToken(Some(file)) => {
                 Self::GivenToken(GivenToken::read(file)?).into()
@@ -178,8 +178,8 @@ impl Identity {
                 "authorized key `{}` of service account `{}`",
                 key.id, key.service_account_id
             ),
-            Self::GivenToken(given) => format!("the IAM token of {}", given.origin),
-            Self::OauthToken(token) => format!("the OAuth token of {}", token.origin),
+            Self::GivenToken(given) => format!("the IAM token of {}", given.origin()),
+            Self::OauthToken(token) => format!("the OAuth token of {}", token.origin()),
             Self::Metadata(metadata) => format!("the metadata service at {}", metadata.address()),
             Self::Federated(workload) => format!(
                 "{}, acting as service account `{}`",

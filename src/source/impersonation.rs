@@ -5,7 +5,7 @@ use super::iam_token::{self, IamTokenWish};
 use super::refusal::Refusal;
 use super::{Source, iam_token::LEAST_LIFE};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::credential::{Credential, IamToken};
 use crate::error::{Code, Result};
 use crate::http::{Body, Client, Reply, Request};
@@ -23,12 +23,18 @@ pub(super) struct ImpersonationWish<'a> {
 impl Obtain for ImpersonationWish<'_> {
     type Secret = IamToken;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "iam-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let Source { identity, endpoints, .. } = self.source;
         identity
-            .contribute(Key::of("iam-token").with("iam", endpoints.iam.as_str()))
+            .contribute(key.with("iam", endpoints.iam.as_str()))
             .with("acts as", self.service_account)
-            .build()
+    }
+
+    fn about(&self) -> About {
+        let about = About::from(self.source.endpoints.iam.as_str());
+        About { service_account: Some(self.service_account.to_owned()), ..about }
     }
 
     fn what(&self) -> String {

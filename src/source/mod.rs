@@ -26,26 +26,30 @@ mod iam_token;
 mod id_token;
 mod identity;
 mod impersonation;
+mod imported_key;
+mod issuer;
 mod metadata;
 mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
-mod yaml;
+mod token_text;
 mod yc_cli;
 mod yc_config;
 
 use crate::error::Result;
 use crate::http::Http;
-use crate::settings::IdTokenRoute;
-pub use authorized_key::AuthorizedKey;
-pub use endpoints::{Endpoints, Given, ServiceEndpoint};
+use crate::settings::{IdTokenRoute, Setting};
+pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
+pub use endpoints::{Endpoints, Given, ResourceManager, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
 pub use folder::FolderWish;
 pub use given_token::GivenToken;
 pub use id_token::IdTokenWish;
 pub use identity::{Found, Identity, Surroundings, YcPlace};
+pub use imported_key::{ImportedKey, ImportedKeys};
+pub use issuer::{DISCOVERY, Issuer};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
 pub use service_accounts::{
@@ -84,18 +88,10 @@ impl Source {
         let settings = around.settings;
         let Found { identity, yc_profile } = Identity::open(around)?;
         let place = yc_profile.unwrap_or_default();
-        let text = |setting: &Option<crate::settings::Setting<String>>| {
+        let text = |setting: &Option<Setting<String>>| {
             setting.as_ref().map(|setting| setting.value.clone())
         };
-        let (api, iam) = (text(&settings.endpoint), text(&settings.iam_endpoint));
-        // What yc's profile says is for the identity that is from there, if nothing else is said.
-        let api = api.or_else(|| place.endpoint.clone().filter(|_| iam.is_none()));
-        let given = Given {
-            api: api.as_deref(),
-            iam: iam.as_deref(),
-            oauth: settings.oauth_endpoint.as_ref().map(|setting| setting.value.as_str()),
-        };
-        let endpoints = Endpoints::new(&settings.installation, given)?;
+        let endpoints = Endpoints::told(settings, place.endpoint.as_deref())?;
         let source = Self {
             identity,
             impersonated: text(&settings.impersonate),

@@ -4,58 +4,47 @@
 
 use std::path::Path;
 
+use super::token_text::TokenText;
 use crate::cache::Digest;
 use crate::credential::Secret;
-use crate::error::{Error, Result};
-use crate::secret_file;
-
-const WHAT: &str = "the OAuth token file";
-
-/// The vendor's limit for an OAuth token is 4000 bytes.
-const LIMIT: u64 = 16 * 1024;
+use crate::error::Result;
 
 /// An OAuth token.
 #[derive(Debug)]
-pub struct OauthToken {
-    token: Secret,
-    /// Where it came from, for messages.
-    pub origin: String,
-}
+pub struct OauthToken(TokenText);
 
 impl OauthToken {
     /// Takes a token from `origin`. One that cannot be an OAuth token is refused before it is sent
     /// anywhere.
     pub fn new(text: &str, origin: String) -> Result<Self> {
-        let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::Value { origin, problem: "does not hold an OAuth token".into() });
-        }
-        if is_iam_token(text) {
-            return Err(Error::Value {
-                origin,
-                problem: "holds an IAM token; an OAuth token (`y0_…`) is needed".into(),
-            });
-        }
-        Ok(Self { token: Secret::new(text.to_owned()), origin })
+        let other = |text: &str| {
+            is_iam_token(text).then_some("holds an IAM token; an OAuth token (`y0_…`) is needed")
+        };
+        TokenText::new(text, origin, "OAuth", other).map(Self)
     }
 
     /// Reads a token from a file, as it is now.
     pub fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read(WHAT, path, LIMIT)?;
-        let text = std::str::from_utf8(&content).unwrap_or_default();
-        Self::new(text, format!("{WHAT} `{}`", path.display()))
+        let (text, origin) = TokenText::read("the OAuth token file", path)?;
+        Self::new(&text, origin)
+    }
+
+    /// Where it came from, for messages.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.0.origin
     }
 
     /// What identifies it in cache keys.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(self.token.expose().as_bytes())
+        self.0.digest()
     }
 
     /// The token itself.
     #[must_use]
     pub const fn secret(&self) -> &Secret {
-        &self.token
+        &self.0.secret
     }
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Source;
 use super::refusal::{self, Refusal};
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::clock::Offset;
 use crate::credential::{Credential, IamToken, Lifetime, Restable};
 use crate::error::{Code, Error, Result};
@@ -96,9 +96,16 @@ pub struct AccountWish<'a> {
 impl Obtain for AccountWish<'_> {
     type Secret = ResourceId;
 
-    fn key(&self) -> Key {
-        let key = Key::of("service-account").with("iam", self.source.endpoints.iam.as_str());
-        self.source.contribute(key).with("folder", self.folder).with("name", self.name).build()
+    const KIND: &'static str = "service-account";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
+        let key = key.with("iam", self.source.endpoints.iam.as_str());
+        self.source.contribute(key).with("folder", self.folder).with("name", self.name)
+    }
+
+    fn about(&self) -> About {
+        let about = About::from(self.source.endpoints.iam.as_str());
+        About { service_account: Some(self.name.to_owned()), ..about }
     }
 
     fn what(&self) -> String {
@@ -196,7 +203,7 @@ pub(super) async fn get(
         let headers = &[("authorization", bearer.as_str())];
         client.send(&Request { query, headers, ..Request::get(what, path) }).await
     };
-    let (_, reply) = source.act(broker, client, send).await?;
+    let reply = source.act(broker, Some(client), send, |reply| reply.status == 401).await?;
     if reply.status == 200 {
         return Ok(reply);
     }

@@ -1,5 +1,7 @@
 //! A workload of elsewhere becomes a service account of Yandex Cloud without one stored secret.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -23,7 +25,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// A token of elsewhere, which the cloud trusts or not as a whole.
-fn external(subject: &str, life: i64) -> String {
+pub fn external(subject: &str, life: i64) -> String {
     external_token("https://issuer.example", subject, &json!("yandex"), life)
 }
 
@@ -47,6 +49,8 @@ fn a_token_in_a_file_is_enough_and_read_again_every_time() {
     let first = external("system:serviceaccount:prod:app", HOUR);
     sandbox.cloud.federate(&first, &sandbox.account);
     let file = sandbox.write_secret("token", &format!("{first}\n"));
+    // As the kubelet leaves it for a container that runs as root.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let identity = format!("kubernetes:{}", file.display());
     let run =
         |audience: &str| sandbox.run(&["token", "--identity", &identity, "--audience", audience]);

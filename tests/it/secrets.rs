@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, IdTokenVariant, Route, TokenForm};
+use yc_id_token::emulator::{Fault, IdTokenVariant, KeySize, Route, TokenForm};
 
 use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::{self, FakeVault};
+use crate::fake_yc::FakeYc;
+use crate::federation;
 use crate::sandbox::Sandbox;
 
 /// A command line of the program.
@@ -42,9 +44,19 @@ const LINES: &[Line] = &[
     keeps_house("vault status"),
     keeps_house("vault revoke"),
     keeps_house("vault install-helper"),
+    keeps_house("key import"),
+    keeps_house("key list"),
+    keeps_house("key remove"),
     keeps_house("cache path"),
     keeps_house("cache clear"),
     keeps_house("service-accounts"),
+    keeps_house("status"),
+    keeps_house("doctor"),
+    keeps_house("setup kubectl"),
+    keeps_house("setup aws"),
+    keeps_house("setup vault"),
+    keeps_house("completions"),
+    keeps_house("man"),
     keeps_house("demo"),
     keeps_house("emulator"),
 ];
@@ -119,27 +131,75 @@ fn every_command_there_is_is_looked_at_here() {
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
 
+/// The ways that there are to be someone.
+const IDENTITIES: [&str; 10] = [
+    "file",
+    "variable",
+    "token",
+    "token-file",
+    "oauth-token",
+    "impersonation",
+    "workload",
+    "yc-profile",
+    "yc-cli",
+    "metadata",
+];
+
+/// Lets the sandbox be someone in one of the ways that there are.
+fn become_someone(sandbox: &mut Sandbox, identity: &str) {
+    let token = sandbox.cloud.issue_iam_token(&sandbox.account);
+    let oauth = "y0_AgAAAAAverysecretoauthtoken";
+    let person = sandbox.cloud.add_person(oauth);
+    sandbox.cloud.grant_token_creator(&sandbox.account, &person);
+    let key_file = sandbox.home().join("key.json");
+    match identity {
+        "file" => sandbox.set("YC_ID_TOKEN_KEY_FILE", key_file),
+        "variable" => sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json()),
+        "token" => sandbox.set("YC_IAM_TOKEN", token),
+        "token-file" => {
+            let file = sandbox.write_secret("iam-token", &token);
+            sandbox.set("YC_ID_TOKEN_IAM_TOKEN_FILE", file);
+        }
+        "oauth-token" => sandbox.set("YC_TOKEN", oauth),
+        "impersonation" => {
+            let other = sandbox.cloud.add_service_account("other", "b1gfolder");
+            let other_key = sandbox.cloud.add_authorized_key(&other, KeySize::Rsa2048);
+            sandbox.cloud.grant_token_creator(&sandbox.account, &other);
+            let file = sandbox.write_secret("other.json", &other_key.to_json());
+            sandbox.set("YC_ID_TOKEN_KEY_FILE", file);
+            let account = sandbox.account.clone();
+            sandbox.set("YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT", account);
+        }
+        "workload" => {
+            let external = federation::external("app", 3600);
+            sandbox.cloud.federate(&external, &sandbox.account);
+            let file = sandbox.write_secret("external", &external);
+            sandbox.set("YC_ID_TOKEN_IDENTITY", format!("kubernetes:{}", file.display()));
+        }
+        "yc-profile" => {
+            let text = format!("current: a\nprofiles:\n  a:\n    token: {oauth}\n");
+            sandbox.write_secret(".config/yandex-cloud/config.yaml", &text);
+        }
+        "yc-cli" => {
+            FakeYc::install(sandbox);
+            sandbox.set("YC_ID_TOKEN_IDENTITY", "yc-cli");
+        }
+        _ => {
+            sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+            let address = sandbox.cloud.url().trim_start_matches("http://").to_owned();
+            sandbox.set("YC_METADATA_ADDR", address);
+        }
+    }
+}
+
 #[test]
 fn no_command_shows_a_secret_however_much_it_says() {
-    for identity in ["file", "variable", "token", "token-file", "metadata"] {
+    for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
-        let token = sandbox.cloud.issue_iam_token(&sandbox.account);
-        match identity {
-            "file" => sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json")),
-            "variable" => sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json()),
-            "token" => sandbox.set("YC_IAM_TOKEN", token),
-            "token-file" => {
-                let file = sandbox.write_secret("iam-token", &token);
-                sandbox.set("YC_ID_TOKEN_IAM_TOKEN_FILE", file);
-            }
-            _ => {
-                sandbox.cloud.attach_to_instance(Some(&sandbox.account));
-                let address = sandbox.cloud.url().trim_start_matches("http://").to_owned();
-                sandbox.set("YC_METADATA_ADDR", address);
-            }
-        }
+        become_someone(&mut sandbox, identity);
+        let speaks = if identity == "yc-cli" { "DEBUG running yc" } else { "TRACE asking" };
         // Who we are does not change the form of an answer: the other identities need fewer lines.
         let lines = those_that_obtain().filter(|line| identity == "file" || line.is_first());
         for line in lines {
@@ -151,10 +211,10 @@ fn no_command_shows_a_secret_however_much_it_says() {
             // Into a file, which the sandbox searches at its end; and on standard error, with and
             // without something in the cache.
             assert_eq!(run(&["-vvv", "--log-file=log"]), "");
-            assert!(run(&["-vvv", "--force-refresh"]).contains("TRACE asking"), "it says a lot");
+            assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it says a lot");
             assert!(run(&["-vvv"]).contains("INFO"), "it says a lot");
         }
-        assert!(sandbox.log().contains("TRACE asking"), "it says a lot: {}", sandbox.log());
+        assert!(sandbox.log().contains(speaks), "it says a lot: {}", sandbox.log());
     }
 }
 
@@ -207,6 +267,29 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
     }
 }
 
+#[test]
+fn what_is_told_of_credentials_is_told_without_them() {
+    for identity in IDENTITIES {
+        let (mut sandbox, _servers) = sandbox();
+        sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+        become_someone(&mut sandbox, identity);
+        for line in those_that_obtain().filter(|line| line.is_first()) {
+            sandbox.run(&line.words(&["--profile=p"]));
+        }
+        for words in [&["status"][..], &["status", "p"], &["doctor", "p"]] {
+            for more in [&["-vvv"][..], &["-vvv", "--json"]] {
+                let outcome = sandbox.run(&[words, more].concat());
+                assert!(outcome.stdout.contains("token"), "{outcome:?}");
+                for secret in sandbox.secrets() {
+                    assert!(!crate::leaks::holds(&outcome.stdout, &secret), "{outcome:?}");
+                }
+            }
+        }
+    }
+}
+
 /// A token, as the server that it was shown to could repeat it.
 fn repeated(sandbox: &Sandbox) -> &'static str {
     let secrets = sandbox.cloud.secrets();
@@ -234,6 +317,11 @@ fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
         let (message, hint) = sandbox.finish(command).fails(3, "E_IDENTITY");
         assert!(message.contains("is not the name of a file"), "{message}");
         assert!(hint.contains("into a file"), "{hint}");
+    }
+    for identity in [token.clone(), format!("token-file:{token}"), format!("iam-token:{token}")] {
+        let outcome = sandbox.run(&["token", "--service-account=aje1", "--identity", &identity]);
+        assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
+        assert!(outcome.stderr.contains("[redacted]"), "{outcome:?}");
     }
     // A file that breaks off in the middle of the key.
     for end in (0..key.len() - 8).step_by(97) {

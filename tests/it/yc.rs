@@ -24,9 +24,9 @@ fn sandbox() -> (Sandbox, FakeYc) {
 
 /// Writes the configuration of `yc`, with these lines in its profile `default`.
 fn configure_yc(sandbox: &Sandbox, lines: &str) {
-    let lines: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    let lines = lines.replace('\n', "\n    ");
     let text = format!(
-        "current: default\nprofiles:\n  default:\n{lines}  other:\n    folder-id: b1gother\n"
+        "current: default\nprofiles:\n  default:\n    {lines}\n  other:\n    folder-id: b1gother\n"
     );
     sandbox.write_secret(".config/yandex-cloud/config.yaml", &text);
 }
@@ -91,6 +91,19 @@ fn every_identity_can_have_the_vendors_command_do_it() {
     sandbox.unset("YC_ID_TOKEN_ID_TOKEN_ROUTE");
     let (message, _) = sandbox.run(&["token"]).fails(3, "E_CONFIG");
     assert!(message.contains("must be `exchange` or `yc-cli`"), "{message}");
+}
+
+#[test]
+fn a_revoked_iam_token_in_the_cache_is_replaced_before_yc_is_run_again() {
+    let (mut sandbox, yc) = sandbox();
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
+    sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
+    sandbox.run(&["token", "--audience", "a"]).ok();
+    sandbox.cloud.revoke_iam_tokens();
+    let refuse = "[ -e \"$HOME/refused\" ] || { touch \"$HOME/refused\"; echo 'ERROR: rpc error: code = Unauthenticated desc = The token is invalid' >&2; exit 1; }";
+    yc.behave(refuse);
+    sandbox.run(&["token", "--audience", "b"]).ok();
+    assert_eq!(sandbox.cloud.count(Route::IamToken), 2);
 }
 
 #[test]

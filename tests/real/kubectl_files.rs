@@ -39,7 +39,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// Reads YAML as an API server does: what it does not know is an error.
-fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &str) -> T {
+pub(super) fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &str) -> T {
     const PROGRAM: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
     let mut python = sandbox.other_command(peer("venv/bin/python"));
     python.args(["-c", PROGRAM, yaml]);

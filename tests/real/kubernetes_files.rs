@@ -5,7 +5,7 @@
 //! the mounts, the environment, and a process that is the first of its container.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -60,21 +60,19 @@ fn sandbox() -> Sandbox {
 }
 
 /// Gives the pod a token as the kubelet does: a link to a link, which is turned over to the next one. Of mode
-/// 0600, as `runAsUser` is said for the pod.
-fn give_token(sandbox: &Sandbox, pod: &Value, mode: u32) -> String {
-    let user = &pod["securityContext"]["runAsUser"];
-    assert!(user.is_u64(), "or the mode were 0644");
+/// 0600, if `runAsUser` is said for the pod.
+fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     let of_volume = "/volumes/0/projected/sources/0/serviceAccountToken";
     let source = pod.pointer(of_volume).unwrap();
     assert_eq!(source["path"], "token");
+    assert!(pod["securityContext"]["runAsUser"].is_u64(), "or the mode were another one");
     let name = pod["serviceAccountName"].as_str().unwrap();
     let subject = format!("system:serviceaccount:default:{name}");
     let token = external_token(ISSUER, &subject, &json!([source["audience"]]), HOUR);
     let folder = sandbox.home().join("run/secrets/yandex.cloud");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("..2026_11_25")).unwrap();
-    let file = sandbox.write_secret("run/secrets/yandex.cloud/..2026_11_25/token", &token);
-    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    sandbox.write_secret("run/secrets/yandex.cloud/..2026_11_25/token", &token);
     symlink("..2026_11_25", folder.join("..data")).unwrap();
     symlink("..data/token", folder.join("token")).unwrap();
     token
@@ -186,7 +184,7 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     let sidecar = &pod["initContainers"][0];
     assert_eq!(sidecar["restartPolicy"], "Always", "or it were no sidecar");
     set_environment(&mut sandbox, sidecar);
-    let external = give_token(&sandbox, &pod, 0o600);
+    let external = give_token(&sandbox, &pod);
     sandbox.cloud.federate(&external, &sandbox.account);
     let file = sandbox.home().join("run/yc-id-token/token");
     sandbox.may_hold_secrets(&file);
@@ -236,7 +234,7 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
     let pod = pod(&sandbox, "projected.yaml");
     let container = &pod["containers"][0];
     set_environment(&mut sandbox, container);
-    let external = give_token(&sandbox, &pod, 0o600);
+    let external = give_token(&sandbox, &pod);
     sandbox.cloud.federate(&external, &sandbox.account);
     let service = FakeServer::start(|_, _| Reply::Answer {
         status: 200,
@@ -262,7 +260,7 @@ fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);
     pod["serviceAccountName"] = json!("other");
-    give_token(&sandbox, &pod, 0o600);
+    give_token(&sandbox, &pod);
     let outcome = sandbox.finish(in_container(&sandbox, "yc-id-token token"));
     assert_eq!(outcome.status.code(), Some(4), "{outcome:?}");
     let said = with_request_id_of_readme(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
@@ -274,25 +272,4 @@ fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
             && federation.contains("--audiences yandex-cloud\n")
     );
     assert!(federation.contains("--external-subject-id system:serviceaccount:default:robot\n"));
-}
-
-#[test]
-fn a_token_that_the_whole_pod_can_read_is_refused_with_what_to_do() {
-    let mut sandbox = sandbox();
-    let pod = pod(&sandbox, "sidecar.yaml");
-    set_environment(&mut sandbox, &pod["initContainers"][0]);
-    for mode in [0o644, 0o600] {
-        let external = give_token(&sandbox, &pod, mode);
-        sandbox.cloud.federate(&external, &sandbox.account);
-        sandbox.may_hold_secrets(&sandbox.home().join("run/yc-id-token/token"));
-        let outcome = sandbox.finish(in_container(&sandbox, "yc-id-token token"));
-        if mode == 0o600 {
-            outcome.ok();
-            continue;
-        }
-        let (message, hint) = outcome.fails(3, "E_IDENTITY");
-        assert!(message.contains("mode 0644"), "{message}");
-        // It is in a volume that nobody in the pod can write to.
-        assert!(hint.contains("`runAsUser`") && hint.contains("`defaultMode: 0400`"), "{hint}");
-    }
 }

@@ -21,7 +21,7 @@ use crate::env::{self, Env};
 use crate::private_file;
 use crate::settings::{Origin, Setting};
 
-const LIMIT: u64 = 1024 * 1024;
+pub(super) const LIMIT: u64 = 1024 * 1024;
 
 /// The file, and the profile of it that AWS's tools use.
 pub(super) struct ConfigFile {
@@ -100,7 +100,7 @@ impl ConfigFile {
 
 /// Whether a section's head is that of `kind` and `name`: `profile prod`, `profile "prod"`. The
 /// profile `default` goes without the kind too.
-fn names(section: &str, kind: &str, name: &str) -> bool {
+pub(crate) fn names(section: &str, kind: &str, name: &str) -> bool {
     if section == "default" {
         return kind == "profile" && name == "default";
     }
@@ -110,12 +110,13 @@ fn names(section: &str, kind: &str, name: &str) -> bool {
 }
 
 /// A comment after a value begins behind white space.
-fn without_comment(value: &str) -> &str {
+pub(super) fn without_comment(value: &str) -> &str {
     let begins = [" #", " ;", "\t#", "\t;"].iter().filter_map(|mark| value.find(mark)).min();
     value[..begins.unwrap_or(value.len())].trim()
 }
 
-fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
+/// A path in which `~` is the home folder.
+pub(crate) fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path,

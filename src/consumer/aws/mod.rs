@@ -8,8 +8,10 @@ mod answer;
 mod config_file;
 mod endpoint;
 mod environment;
+mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
+mod plan;
 mod refusal;
 mod role;
 mod sts;
@@ -31,8 +33,11 @@ use endpoint::Sts;
 use role::RoleSession;
 use sts::AssumeRole;
 
+pub(crate) use config_file::{expanded, names as names_section};
+pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
+pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",
@@ -76,7 +81,7 @@ pub struct Args {
 }
 
 /// Which keys are wanted, and from where.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(next_help_heading = "AWS options")]
 pub(super) struct Options {

@@ -2,7 +2,7 @@
 //! `AssumeRoleWithWebIdentity`).
 
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
 use crate::http::{Body, Client, Reply, Request};
@@ -25,9 +25,11 @@ pub(super) struct AssumeRole<'a> {
 impl Obtain for AssumeRole<'_> {
     type Secret = SessionKeys;
 
-    fn key(&self) -> Key {
+    const KIND: &'static str = "aws-session";
+
+    fn identify(&self, mut key: KeyBuilder) -> KeyBuilder {
         let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
-        let mut key = Key::of("aws-session")
+        key = key
             .with("id token", self.id_token.key().name())
             .with("sts", self.sts.endpoint.as_str())
             .with("duration", &duration.as_secs().to_string());
@@ -36,7 +38,11 @@ impl Obtain for AssumeRole<'_> {
                 key = key.with(part, value);
             }
         }
-        policy_arns.iter().fold(key, |key, arn| key.with("policy arn", arn)).build()
+        policy_arns.iter().fold(key, |key, arn| key.with("policy arn", arn))
+    }
+
+    fn about(&self) -> About {
+        About { from: self.sts.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
     fn what(&self) -> String {

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::private_file;
 use crate::settings::Locations;
 
+use super::install;
+
 const LIMIT: u64 = 64 * 1024;
 
 const VAULT: &[Var] = &[env::VAULT_OWN_CONFIG_PATH];
@@ -22,6 +24,29 @@ const BAO: &[Var] = &[env::BAO_OWN_CONFIG_PATH, env::VAULT_OWN_CONFIG_PATH];
 pub(super) struct CliConfig {
     pub(super) path: PathBuf,
     pub(super) text: Option<String>,
+}
+
+/// A token helper that one of the CLIs is told to ask.
+#[derive(Debug)]
+pub(crate) struct VaultHelper {
+    /// The configuration that says so.
+    pub(crate) config: PathBuf,
+    /// Its path.
+    pub(crate) helper: PathBuf,
+    /// Whether it is this program.
+    pub(crate) is_ours: bool,
+}
+
+impl VaultHelper {
+    /// Those of both CLIs.
+    pub(crate) fn all(env: &Env) -> Result<Vec<Self>> {
+        let helpers = CliConfig::of_both(env)?.into_iter().filter_map(|config| {
+            let helper = config.token_helper()?;
+            let is_ours = install::is_ourselves(&helper);
+            Some(Self { config: config.path, helper, is_ours })
+        });
+        Ok(helpers.collect())
+    }
 }
 
 impl CliConfig {

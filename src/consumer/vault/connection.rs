@@ -92,6 +92,11 @@ impl Server {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
     }
 
+    /// How it is reached.
+    pub(super) const fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// All that decides how it is reached.
     pub(super) fn ways(&self) -> String {
         format!("{:?}", self.reach)
@@ -122,7 +127,8 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let request = Request { what, path, query: &[], body, headers: &headers, passes: refusal::passes };
+        let request =
+            Request { what, path, query: &[], body, headers: &headers, passes: refusal::passes };
         client.send(&request).await
     }
 

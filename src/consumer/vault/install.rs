@@ -24,39 +24,104 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
-        let link = self.link()?;
-        let configs = CliConfig::of_both(env)?;
-        let done = if self.remove { remove(&link, &configs)? } else { install(&link, &configs)? };
+        let done = if self.remove {
+            remove(&link_path(self.link.as_ref())?, &CliConfig::of_both(env)?)?
+        } else {
+            HelperInstallation::plan(self.link.as_ref(), env)?.carry_out()?
+        };
         output.write((done.join("\n") + "\n").as_bytes())
     }
+}
 
-    fn link(&self) -> Result<PathBuf> {
-        let default = || Some(Locations::of_system().home?.join(".local").join("bin").join(NAME));
-        let link = self.link.clone().or_else(default).ok_or_else(|| Error::Missing {
-            problem: "there is no home folder to make the link in".into(),
-            hint: "give `--link`".into(),
-        })?;
-        let link = std::path::absolute(&link)
-            .map_err(|error| Error::OutputFile { path: link, cause: plain(&error) })?;
-        // OpenBao and older Vaults run it through a shell, which would take the path apart.
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
-        if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
-            return Err(Error::Usage {
-                problem: format!(
-                    "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
-                    link.display()
-                ),
-                hint: "give `--link` with a path without spaces and special characters".into(),
-            });
+/// What makes this program the token helper of both CLIs.
+#[derive(Debug)]
+pub(crate) struct HelperInstallation {
+    link: PathBuf,
+    configs: Vec<CliConfig>,
+}
+
+impl HelperInstallation {
+    /// Looks at all that can be in the way before anything is changed. `link` is where the link is to be, if
+    /// not in its usual place.
+    pub(crate) fn plan(link: Option<&PathBuf>, env: &Env) -> Result<Self> {
+        let link = link_path(link)?;
+        let configs = CliConfig::of_both(env)?;
+        for config in &configs {
+            match config.token_helper() {
+                Some(other) if other != link => return Err(has_another(config, &other)),
+                _ => {}
+            }
         }
-        if link.file_stem() != Path::new(NAME).file_stem() {
-            return Err(Error::Usage {
-                problem: format!("`{}` is not named yc-id-token-vault", link.display()),
-                hint: "the program knows by this name what it is to do".into(),
-            });
+        if std::fs::symlink_metadata(&link).is_ok() && !is_link_of_ours(&link) {
+            return Err(is_something_else(&link));
         }
-        Ok(link)
+        Ok(Self { link, configs })
     }
+
+    /// The files that do not name it yet: path, text, and text as it is to be.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (PathBuf, Option<String>, String)> {
+        let lacking = self.configs.iter().filter(|config| config.token_helper().is_none());
+        lacking.map(|config| {
+            (config.path.clone(), config.text.clone(), config.with_helper(&self.link))
+        })
+    }
+
+    /// The link that has to be made, if it has, in words.
+    pub(crate) fn wanted_link(&self) -> Option<String> {
+        let program = std::env::current_exe().ok()?;
+        let is_there = system::leads_to(&self.link, &program);
+        (!is_there).then(|| format!("link {} -> {}", self.link.display(), program.display()))
+    }
+
+    /// Makes the link, and tells what was done.
+    pub(crate) fn make_link(&self) -> Result<String> {
+        make_link(&self.link)
+    }
+
+    fn carry_out(&self) -> Result<Vec<String>> {
+        let mut done = vec![self.make_link()?];
+        for config in &self.configs {
+            let path = config.path.display();
+            if config.token_helper().is_some() {
+                done.push(format!("unchanged  {path} names it already"));
+            } else {
+                write(&config.path, &config.with_helper(&self.link))?;
+                done.push(format!(
+                    "added      to {path}: token_helper = \"{}\"",
+                    self.link.display()
+                ));
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
+    let default = || Some(Locations::of_system().home?.join(".local").join("bin").join(NAME));
+    let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
+        problem: "there is no home folder to make the link in".into(),
+        hint: "give `--link`".into(),
+    })?;
+    let link = std::path::absolute(&link)
+        .map_err(|error| Error::OutputFile { path: link, cause: plain(&error) })?;
+    // OpenBao and older Vaults run it through a shell, which would take the path apart.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
+    if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
+        return Err(Error::Usage {
+            problem: format!(
+                "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
+                link.display()
+            ),
+            hint: "give `--link` with a path without spaces and special characters".into(),
+        });
+    }
+    if link.file_stem() != Path::new(NAME).file_stem() {
+        return Err(Error::Usage {
+            problem: format!("`{}` is not named yc-id-token-vault", link.display()),
+            hint: "the program knows by this name what it is to do".into(),
+        });
+    }
+    Ok(link)
 }
 
 /// Whether a token helper is this program.
@@ -64,27 +129,6 @@ pub(super) fn is_ourselves(helper: &Path) -> bool {
     let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
     helper.file_stem() == Path::new(NAME).file_stem()
         || std::env::current_exe().is_ok_and(|program| same(helper, &program))
-}
-
-fn install(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
-    // All that can be in the way is looked at before anything is changed.
-    for config in configs {
-        match config.token_helper() {
-            Some(other) if other != link => return Err(has_another(config, &other)),
-            _ => {}
-        }
-    }
-    let mut done = vec![make_link(link)?];
-    for config in configs {
-        let path = config.path.display();
-        if config.token_helper().is_some() {
-            done.push(format!("unchanged  {path} names it already"));
-        } else {
-            write(&config.path, &config.with_helper(link))?;
-            done.push(format!("added      to {path}: token_helper = \"{}\"", link.display()));
-        }
-    }
-    Ok(done)
 }
 
 fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
@@ -144,8 +188,7 @@ fn is_symlink(path: &Path) -> bool {
 
 /// A configuration that is a link, such as one into a repository of dotfiles, stays one.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    private_file::write(&target, text.as_bytes()).map_err(|error| unwritten(path, &error))
+    private_file::rewrite(path, text.as_bytes()).map_err(|error| unwritten(path, &error))
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {

@@ -6,7 +6,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::broker::{Broker, Obtain};
-use crate::cache::Key;
+use crate::cache::{About, KeyBuilder};
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
 use crate::http::{Body, Client, Reply};
@@ -42,16 +42,22 @@ pub(super) enum Sharing {
 impl Obtain for Login<'_> {
     type Secret = VaultToken;
 
-    fn key(&self) -> Key {
-        let key = Key::of("vault-token")
+    const KIND: &'static str = "vault-token";
+
+    fn identify(&self, key: KeyBuilder) -> KeyBuilder {
+        let key = key
             .with("id token", self.id_token.key().name())
             .with("address", self.server.endpoint.as_str())
             .with("namespace", self.server.namespace.as_deref().unwrap_or_default())
             .with("mount", self.mount);
         match self.role {
-            Some(role) => key.with("role", role).build(),
-            None => key.build(),
+            Some(role) => key.with("role", role),
+            None => key,
         }
+    }
+
+    fn about(&self) -> About {
+        About { from: self.server.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
     fn what(&self) -> String {

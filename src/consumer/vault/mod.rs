@@ -9,6 +9,7 @@ mod connection;
 mod exec;
 mod install;
 mod login;
+mod plan;
 mod refusal;
 mod report;
 mod revoke;
@@ -28,8 +29,11 @@ use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Setting, Table, unfit};
 
 use answer::{State, VaultToken};
+pub(crate) use cli_config::VaultHelper;
 use connection::Server;
+pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
+pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 
 pub(super) const TABLE: Table = Table {
@@ -82,14 +86,21 @@ pub struct Args {
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 enum Action {
     /// Print the token
+    #[command(after_help = "Example:
+  VAULT_TOKEN=\"$(yc-id-token vault token --profile prod)\" terraform plan")]
     Token {
         /// Print a wrapping token of this life instead, which stands for the token and can be unwrapped once [default: VAULT_WRAP_TTL, none]
         #[arg(long, value_name = "TIME")]
         wrap_ttl: Option<String>,
     },
     /// Store the token where the `vault` and `bao` CLIs look for it
+    #[command(after_help = "Example:
+  yc-id-token vault login --profile prod
+  vault kv get secret/robot")]
     Login,
     /// Run a command with the token in its environment
+    #[command(after_help = "Example: with a token of its own, which is revoked when it has ended
+  yc-id-token vault exec --profile prod --revoke -- terraform plan")]
     Exec {
         /// Give the command a token of its own, and revoke it when the command has ended
         #[arg(long)]
@@ -99,16 +110,25 @@ enum Action {
         command: Vec<OsString>,
     },
     /// Revoke the token that is kept
+    #[command(after_help = "Example:
+  yc-id-token vault revoke --profile prod")]
     Revoke,
     /// Show the token that is kept, but for itself
+    #[command(after_help = "Example:
+  yc-id-token vault status --profile prod")]
     Status,
     /// Do what the `vault` and `bao` CLIs ask of a token helper
+    #[command(after_help = "Example: what the CLI is given, by the name that it runs
+  yc-id-token-vault get")]
     TokenHelper {
         /// get: print the token, without a newline; store: keep the one on standard input, and hand it out from now on; erase: remove what is kept
         #[arg(value_name = "REQUEST", value_parser = token_helper::parse_request)]
         request: token_helper::Request,
     },
     /// Make this program the token helper of the `vault` and `bao` CLIs
+    #[command(after_help = "Example:
+  yc-id-token vault install-helper
+  yc-id-token vault install-helper --remove")]
     InstallHelper(install::Args),
 }
 
@@ -282,7 +302,7 @@ impl Vault {
 
     /// The token that rests in the cache. Nobody is asked for one.
     fn resting(&self) -> Result<Option<Credential<VaultToken>>> {
-        Ok(self.session.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO))
+        self.session.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO)
     }
 
     fn wrap_ttl(&self, flag: Option<&String>, env: &Env) -> Result<Option<Duration>> {

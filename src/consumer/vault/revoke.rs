@@ -2,7 +2,7 @@
 
 use crate::broker::{self, Obtain};
 use crate::credential::Credential;
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result};
 use crate::output::Output;
 use crate::session::Context;
 
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
 pub(super) fn forget(vault: &Vault) -> Result<()> {
     let key = vault.login(Sharing::Shared)?.key();
     let removed = vault.session.broker().cache().remove(&key);
-    removed.map_err(|error| Error::Cache(format!("the token stays in it: {}", plain(&error))))
+    removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
 /// Batch tokens are not known to the server one by one.

@@ -31,7 +31,7 @@ pub(super) fn login(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let env = context.env;
-    let vault = Vault::open(options, context)?;
+    let vault = Vault::open(options, context.for_people())?;
     let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
     if let Some(error) = doubt {
         return Err(error);

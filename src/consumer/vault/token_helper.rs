@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use crate::cache::{Cache, Key};
+use crate::cache::{About, Cache, Key};
 use crate::clock::Offset;
 use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
 use crate::env::Env;
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result};
 use crate::http::Endpoint;
 use crate::output::Output;
 use crate::session::Context;
@@ -81,7 +81,7 @@ impl Request {
 
 fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
     let asking = address_of_cli(vault, env)?;
-    if let Some(Override(token)) = overriding(vault, &asking) {
+    if let Some(Override(token)) = overriding(vault, &asking)? {
         return output.write(token.expose().as_bytes());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
@@ -128,8 +128,11 @@ fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> R
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is nowhere to keep the token".into()));
     }
-    let kept = cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime });
-    kept.map_err(|error| Error::Cache(format!("the token is not kept: {}", plain(&error))))
+    let consumer = Some(super::TABLE.name.to_owned());
+    let about = About { consumer, ..About::from(server.as_str()) };
+    let kept =
+        cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
+    kept.map_err(|error| error.within_cache("the token is not kept"))
 }
 
 fn erase(vault: &Vault, env: &Env) -> Result<()> {
@@ -140,7 +143,7 @@ fn erase(vault: &Vault, env: &Env) -> Result<()> {
 
 /// The token that was stored for the CLI, and which it would be given instead of ours.
 pub(super) fn stored(vault: &Vault, env: &Env) -> Result<Option<Secret>> {
-    let stored = overriding(vault, &address_of_cli(vault, env)?);
+    let stored = overriding(vault, &address_of_cli(vault, env)?)?;
     Ok(stored.map(|Override(token)| token))
 }
 
@@ -151,13 +154,13 @@ pub(super) fn remove_override(vault: &Vault) -> Result<()> {
 
 fn remove(vault: &Vault, server: &Endpoint) -> Result<()> {
     let removed = vault.session.broker().cache().remove(&key(vault, server));
-    removed.map_err(|error| Error::Cache(format!("the token stays in it: {}", plain(&error))))
+    removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
-fn overriding(vault: &Vault, server: &Endpoint) -> Option<Override> {
-    let cache = vault.session.broker().cache();
-    let credential = cache.get::<Override>(&key(vault, server))?;
-    (!credential.lifetime.left(vault.now()).is_zero()).then_some(credential.secret)
+fn overriding(vault: &Vault, server: &Endpoint) -> Result<Option<Override>> {
+    let found = vault.session.broker().cache().get::<Override>(&key(vault, server))?;
+    let alive = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
+    Ok(alive.map(|credential| credential.secret))
 }
 
 fn key(vault: &Vault, server: &Endpoint) -> Key {

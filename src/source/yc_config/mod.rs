@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::yaml::{self, Node};
 use super::{AuthorizedKey, is_iam_token};
 use crate::credential::{IamToken, Secret};
 use crate::error::{Error, Result};
 use crate::http::scrubbed;
 use crate::secret_file;
+use crate::yaml::{self, Node};
 
 const WHAT: &str = "the configuration of yc";
 
@@ -201,7 +201,7 @@ fn authorized_key(
         None | Some(Node::Null) => return Ok(None),
         Some(Node::Text(json)) => Zeroizing::new(json.as_bytes().to_vec()),
         Some(Node::Map(fields)) => json(fields)?,
-        Some(Node::List) => return Err(not_text("service-account-key")),
+        Some(Node::List(_)) => return Err(not_text("service-account-key")),
     };
     let origin = format!("{} (profile {})", path.display(), scrubbed(name));
     match AuthorizedKey::parse(content, Path::new(&origin)) {
@@ -221,7 +221,7 @@ fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, String> {
             Node::Text(text) => quoted(text)?,
             // The nested form of the REST API.
             Node::Map(fields) => json(fields)?,
-            Node::Null | Node::List => continue,
+            Node::Null | Node::List(_) => continue,
         };
         let before = if object.is_empty() { b'{' } else { b',' };
         object.push(before);
@@ -245,7 +245,7 @@ fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<
     match settings.get(key) {
         None | Some(Node::Null) => Ok(None),
         Some(Node::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(Node::List | Node::Map(_)) => Err(not_text(key)),
+        Some(Node::List(_) | Node::Map(_)) => Err(not_text(key)),
     }
 }
 

@@ -1,6 +1,7 @@
-//! YAML, as far as yc's configuration needs it: mappings of text, nested a few levels deep.
+//! YAML, as far as the configurations of yc and kubectl need it: mappings and sequences of text, nested a few
+//! levels deep.
 //!
-//! Security: the file has secrets in it, so what is wrong is told by its place and never quoted. What
+//! Security: these files have secrets in them, so what is wrong is told by its place and never quoted. What
 //! is deeper than any configuration is refused where it gets too deep, and aliases are refused, not
 //! expanded: so no file takes more time or memory than its own length.
 
@@ -9,26 +10,26 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use zeroize::Zeroizing;
 
-/// yc's own files have four levels.
+/// yc's own files have four levels, a kubeconfig has some more.
 const DEEPEST: usize = 16;
 
 /// A value in a document.
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Nothing, `~`, or `null`.
     Null,
     /// Text, or what could also be read as a number or a truth value.
     Text(Zeroizing<String>),
-    /// A sequence; what is in it has been passed over.
-    List,
+    /// A sequence.
+    List(Vec<Self>),
     /// A mapping.
     Map(BTreeMap<String, Self>),
 }
 
 /// What is wrong with a document, and where: line and column are counted from 1.
-pub(super) struct Fault {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) problem: &'static str,
+pub(crate) struct Fault {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) problem: &'static str,
 }
 
 struct Reader<'a> {
@@ -39,13 +40,39 @@ struct Reader<'a> {
 }
 
 /// Reads the first document of a text.
-pub(super) fn parse(text: &str) -> Result<Node, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
     let mut reader = Reader { events: Parser::new_from_str(text), line: 1, column: 1 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
             Event::StreamEnd => return Ok(Node::Null),
             first => return reader.node(first, 0),
+        }
+    }
+}
+
+impl Node {
+    /// The value under a key of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Map(map) => map.get(key),
+            _ => None,
+        }
+    }
+
+    /// A text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What is in a sequence; of anything else, nothing.
+    pub(crate) fn items(&self) -> &[Self] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
         }
     }
 }
@@ -63,7 +90,7 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, first: Event<'a>, depth: usize) -> Result<Node, Fault> {
         if depth > DEEPEST {
-            return Err(self.fault("is nested deeper than any configuration of yc"));
+            return Err(self.fault("is nested deeper than any configuration"));
         }
         match first {
             Event::Scalar(text, style, _, tag) => {
@@ -72,14 +99,17 @@ impl<'a> Reader<'a> {
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 Ok(if is_null { Node::Null } else { Node::Text(text.into_owned().into()) })
             }
-            Event::SequenceStart(..) => loop {
-                match self.next()? {
-                    Event::SequenceEnd => return Ok(Node::List),
-                    item => drop(self.node(item, depth + 1)?),
+            Event::SequenceStart(..) => {
+                let mut items = Vec::new();
+                loop {
+                    match self.next()? {
+                        Event::SequenceEnd => return Ok(Node::List(items)),
+                        item => items.push(self.node(item, depth + 1)?),
+                    }
                 }
-            },
+            }
             Event::MappingStart(..) => self.map(depth),
-            Event::Alias(_) => Err(self.fault("has an alias, which yc does not write")),
+            Event::Alias(_) => Err(self.fault("has an alias, which is not followed")),
             _ => Err(self.fault("is not YAML")),
         }
     }
@@ -113,7 +143,9 @@ mod tests {
         match node {
             Node::Null => "null".into(),
             Node::Text(text) => format!("{:?}", &**text),
-            Node::List => "[]".into(),
+            Node::List(items) => {
+                format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+            }
             Node::Map(map) => {
                 let pairs: Vec<_> =
                     map.iter().map(|(key, value)| format!("{key}: {}", shown(value))).collect();
@@ -133,7 +165,7 @@ mod tests {
     fn text_is_text_whatever_else_it_could_be() {
         assert_eq!(
             read("a: 0x1F\nb: 'null'\nc:\nd: [1, {x: y}]\ne: |\n  one\n  two\nf: {g: true}\n"),
-            r#"{a: "0x1F", b: "null", c: null, d: [], e: "one\ntwo\n", f: {g: "true"}}"#
+            r#"{a: "0x1F", b: "null", c: null, d: ["1", {x: "y"}], e: "one\ntwo\n", f: {g: "true"}}"#
         );
         assert_eq!(read("\u{feff}---\na: b\n---\nc: d\n"), r#"{a: "b"}"#, "the first document");
         for nothing in ["", "# only a comment\n", "---\n"] {
@@ -146,7 +178,7 @@ mod tests {
         assert_eq!(read("a: b\n c: \"d"), "2:3 is not YAML");
         assert_eq!(read("a: 1\nb: 2\na: 3\n"), "3:1 has the same key twice");
         assert_eq!(read("? [a]\n: b\n"), "1:3 has a key that is not text");
-        assert_eq!(read("a: &x b\nc: *x\n"), "2:4 has an alias, which yc does not write");
+        assert_eq!(read("a: &x b\nc: *x\n"), "2:4 has an alias, which is not followed");
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! What is cached, and what became of the last attempts to refresh it: for people.
+
+use std::time::Duration;
+
+use super::freshness::Freshness;
+use super::memo;
+use crate::cache::{self, About, FileCache, Place, Resting};
+use crate::clock::{Moment, Timestamp};
+use crate::credential::Lifetime;
+use crate::error::Code;
+
+/// A credential, or the failure to obtain one. Times are on the local clock.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name in the cache.
+    pub key: String,
+    /// What it is.
+    pub about: About,
+    /// In which state it is.
+    pub state: State,
+    /// Where it rests, since when and until when. `None` where it could not be obtained.
+    pub resting: Option<Rest>,
+    /// Why the last attempt to obtain it failed, if it has since.
+    pub failure: Option<Failure>,
+}
+
+/// Where a credential rests, and its life.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// Where it rests.
+    pub place: Place,
+    /// When it was obtained.
+    pub obtained_at: Timestamp,
+    /// From when it is refreshed in the background.
+    pub soft_at: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// In which state a credential is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum State {
+    /// As good as new.
+    Fresh,
+    /// Handed out, and due for a refresh.
+    Ageing,
+    /// Of no use any more.
+    Expired,
+    /// Not there, as it could not be obtained.
+    Failed,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When, on the local clock.
+    pub at: Timestamp,
+    /// In a form that does not change.
+    pub code: Code,
+    /// In words.
+    pub message: String,
+}
+
+impl Row {
+    /// What kind of credential it is, such as `id-token`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.key.rsplit_once('-').map_or(&self.key, |(kind, _)| kind)
+    }
+}
+
+impl State {
+    /// As it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Ageing => "ageing",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of(lifetime: &Lifetime, now: Moment) -> Self {
+        match Freshness::judge(lifetime, Duration::ZERO, now) {
+            Freshness::Fresh => Self::Fresh,
+            Freshness::Ageing => Self::Ageing,
+            Freshness::Short => Self::Expired,
+        }
+    }
+}
+
+impl Rest {
+    fn of(resting: &Resting) -> Self {
+        let Lifetime { obtained_at, .. } = resting.lifetime;
+        let expires_at = resting.lifetime.expires_at_here();
+        let soft_at = expires_at.minus(resting.lifetime.whole() / 2);
+        Self { place: resting.place, obtained_at, soft_at, expires_at }
+    }
+}
+
+/// All that is cached, what lives longest first.
+#[must_use]
+pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
+    let mut failures = memo::all(files);
+    let mut rows: Vec<Row> = cache::list(files)
+        .into_iter()
+        .map(|resting| {
+            let its = failures.iter().position(|(key, _)| *key == resting.key);
+            let failure = its.map(|at| Failure::from(failures.swap_remove(at).1));
+            Row {
+                state: State::of(&resting.lifetime, now),
+                resting: Some(Rest::of(&resting)),
+                key: resting.key,
+                about: resting.about,
+                failure,
+            }
+        })
+        .collect();
+    rows.extend(failures.into_iter().map(|(key, memo)| Row {
+        key,
+        about: memo.about.clone(),
+        state: State::Failed,
+        resting: None,
+        failure: Some(memo.into()),
+    }));
+    let end = |row: &Row| row.resting.map(|rest| std::cmp::Reverse(rest.expires_at));
+    rows.sort_by(|a, b| {
+        (a.state == State::Failed, end(a), &a.key).cmp(&(b.state == State::Failed, end(b), &b.key))
+    });
+    rows
+}
+
+impl From<memo::Memo> for Failure {
+    fn from(memo: memo::Memo) -> Self {
+        let memo::Memo { at, code, message, .. } = memo;
+        Self { at, code, message }
+    }
+}

@@ -1,0 +1,103 @@
+//! What would happen if a credential were wanted now, and why: for people. Nobody is asked for anything.
+
+use std::time::Duration;
+
+use super::freshness::Freshness;
+use super::{Broker, Failure, Obtain, memo};
+use crate::cache::{About, Key, Parts};
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+/// What would happen if a credential were wanted now.
+#[derive(Debug)]
+pub struct Prospect {
+    /// What it is, in a sentence.
+    pub what: String,
+    /// Whom it is had from, and for whom.
+    pub about: About,
+    /// Its name in the cache.
+    pub key: String,
+    /// What makes that name. Secrets are in it by their digests.
+    pub parts: Parts,
+    /// What would happen.
+    pub outlook: Outlook,
+}
+
+/// What would happen, and why. Times are on the local clock.
+#[derive(Debug)]
+pub enum Outlook {
+    /// It is handed out from the cache.
+    Hit {
+        /// From when it is refreshed in the background.
+        soft_at: Timestamp,
+        /// When it expires.
+        expires_at: Timestamp,
+    },
+    /// It is handed out from the cache, and refreshed.
+    Ageing {
+        /// Since when that is due.
+        soft_at: Timestamp,
+        /// When it expires.
+        expires_at: Timestamp,
+    },
+    /// What is cached has not enough life left for who wants it.
+    Short {
+        /// When it expires.
+        expires_at: Timestamp,
+        /// What must be left.
+        least_life: Duration,
+    },
+    /// Nothing usable is cached.
+    Absent,
+    /// The last attempt failed a moment ago, and its error is told again until then.
+    Fails(Failure, Timestamp),
+    /// It never rests in the cache.
+    NotKept,
+}
+
+impl Outlook {
+    /// Whether the cache answers.
+    #[must_use]
+    pub const fn is_hit(&self) -> bool {
+        matches!(self, Self::Hit { .. } | Self::Ageing { .. })
+    }
+}
+
+impl Broker {
+    /// What would happen if this were wanted now, by a consumer that must get `least_life`.
+    pub fn prospect<O: Obtain>(&self, wanted: &O, least_life: Duration) -> Result<Prospect> {
+        let (key, parts) = wanted.identify(Key::told(O::KIND)).build_told();
+        let outlook = self.outlook(wanted, &key, least_life)?;
+        let (what, about) = (wanted.what(), wanted.about());
+        Ok(Prospect { what, about, key: key.name().into(), parts, outlook })
+    }
+
+    fn outlook<O: Obtain>(&self, wanted: &O, key: &Key, least_life: Duration) -> Result<Outlook> {
+        if !wanted.rests() {
+            return Ok(Outlook::NotKept);
+        }
+        let now = self.clock.now();
+        let cached = self.cache.get::<O::Secret>(key)?.map(|credential| {
+            let lifetime = credential.lifetime;
+            let expires_at = lifetime.expires_at_here();
+            let soft_at = expires_at.minus(lifetime.whole() / 2);
+            match Freshness::judge(&lifetime, least_life, now) {
+                Freshness::Fresh => Outlook::Hit { soft_at, expires_at },
+                Freshness::Ageing => Outlook::Ageing { soft_at, expires_at },
+                Freshness::Short => Outlook::Short { expires_at, least_life },
+            }
+        });
+        let outlook = cached.unwrap_or(Outlook::Absent);
+        if outlook.is_hit() {
+            return Ok(outlook);
+        }
+        let memo = memo::recall(&self.cache, key, self.settings_of(wanted));
+        Ok(match memo.filter(|memo| memo.holds_at(now.at)) {
+            Some(memo) => {
+                let until = memo.until;
+                Outlook::Fails(memo.into(), until)
+            }
+            None => outlook,
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! What a cache entry says of itself, for `status`: nothing that is secret, and nothing that a hit looks at.
+
+use serde::{Deserialize, Serialize};
+
+/// What a credential is, and for whom it was obtained.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct About {
+    /// Whom it was obtained from: an address, or a program.
+    pub from: String,
+    /// The service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// The audience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The command that first needed it. Others may use it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// The profile of that run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+}
+
+impl About {
+    /// Something that is had from `from`.
+    #[must_use]
+    pub fn from(from: &str) -> Self {
+        Self { from: from.into(), ..Self::default() }
+    }
+}

@@ -1,0 +1,227 @@
+//! The cache in the keyring: a credential rests there, and beside its lock a marker that says so, without a
+//! secret.
+//!
+//! Without the marker, the keyring is not asked: neither for what is not there, nor by whoever clears or sweeps.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::about::About;
+use super::file::FileCache;
+use super::key::Key;
+use crate::clock::Timestamp;
+use crate::credential::Lifetime;
+use crate::error::{Code, Error, Result, plain};
+use crate::keyring::{Keyring, Problem};
+use crate::private_file;
+
+/// How the file that says of an entry that it is in the keyring ends.
+pub(super) const MARKER: &str = "keyring";
+
+const LIMIT: u64 = 8 * 1024;
+
+/// What a sweep removes at most: it is somebody's run that waits for it.
+const SWEPT: usize = 4;
+
+#[derive(Deserialize, Serialize)]
+pub(super) struct Marker {
+    pub(super) lifetime: Lifetime,
+    #[serde(default)]
+    pub(super) about: About,
+}
+
+/// The keyring, and the folder of the locks, the memos and the markers.
+#[derive(Debug)]
+pub struct KeyringCache {
+    files: FileCache,
+    keyring: Keyring,
+}
+
+impl KeyringCache {
+    /// The cache in a keyring.
+    #[must_use]
+    pub const fn new(files: FileCache, keyring: Keyring) -> Self {
+        Self { files, keyring }
+    }
+
+    /// What of it is in files.
+    pub(super) const fn files(&self) -> &FileCache {
+        &self.files
+    }
+
+    /// Finds out whether the keyring can be used, before something is obtained that is to rest there.
+    pub(super) fn open(&self) -> Result<()> {
+        self.keyring.open().map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+    }
+
+    pub(super) fn read(&self, key: &Key) -> Result<Option<Zeroizing<String>>> {
+        let marker = self.files.marker_path(key);
+        let Some(item) = item(&marker).filter(|_| marker.exists()) else { return Ok(None) };
+        let read = self.keyring.get(&item);
+        read.map_err(|problem| unusable(problem, "read the cache in the keyring"))
+    }
+
+    /// The marker comes first: an item without one would be found by nobody who clears.
+    pub(super) fn write(
+        &self,
+        key: &Key,
+        lifetime: Lifetime,
+        about: &About,
+        entry: Zeroizing<String>,
+    ) -> Result<()> {
+        let path = self.files.marker_path(key);
+        let Some(item) = item(&path) else { return Ok(()) };
+        let text = serde_json::to_vec(&Marker { lifetime, about: about.clone() })
+            .map_err(std::io::Error::from);
+        let marked = text.and_then(|text| {
+            self.files.prepare()?;
+            private_file::write(&path, &text)
+        });
+        marked.map_err(|error| Error::Cache(plain(&error)))?;
+        let written = self.keyring.set(&item, entry);
+        written.map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+    }
+
+    pub(super) fn remove(&self, key: &Key) -> Result<()> {
+        remove(&self.keyring, &self.files.marker_path(key)).map(|_| ())
+    }
+
+    /// Removes some of what has expired a while ago.
+    pub(super) fn sweep(&self, remnants: Vec<PathBuf>) {
+        for path in remnants.into_iter().take(SWEPT) {
+            if let Err(error) = remove(&self.keyring, &path) {
+                debug!(%error, "not swept");
+                return;
+            }
+        }
+    }
+}
+
+/// Removes all that rests in the keyring by these markers, and tells how much it was.
+pub(super) fn clear(markers: Vec<PathBuf>) -> Result<usize> {
+    // It is not opened if there is nothing to remove.
+    let keyring = Keyring::of_system(None);
+    let mut removed = 0;
+    for path in markers {
+        removed += usize::from(remove(&keyring, &path)?);
+    }
+    Ok(removed)
+}
+
+/// Whether what is in the keyring by this marker is of no use any more. A marker that cannot be read is of none.
+pub(super) fn has_expired(marker: &Path, now: Timestamp) -> bool {
+    read_marker(marker).is_none_or(|marker| marker.lifetime.expires_at_here() < now)
+}
+
+pub(super) fn read_marker(path: &Path) -> Option<Marker> {
+    serde_json::from_slice(&private_file::read_own(path, LIMIT).ok()?).ok()
+}
+
+/// The marker goes last, for the same reason as it came first.
+fn remove(keyring: &Keyring, marker: &Path) -> Result<bool> {
+    let Some(item) = item(marker).filter(|_| marker.exists()) else { return Ok(false) };
+    let removed = keyring.remove(&item);
+    let removed = removed.map_err(|problem| {
+        let otherwise =
+            "remove what is under `yc-id-token` with the system's own program for keyrings";
+        problem.into_error("remove credentials from the keyring", Code::Cache, otherwise)
+    })?;
+    match std::fs::remove_file(marker) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Cache(format!("`{}`: {}", marker.display(), plain(&error))))
+        }
+        _ => Ok(removed),
+    }
+}
+
+/// The name in the keyring of what a marker is for.
+fn item(marker: &Path) -> Option<String> {
+    Some(format!("cache/{}", marker.file_stem()?.to_str()?))
+}
+
+fn unusable(problem: Problem, what: &str) -> Error {
+    problem.into_error(what, Code::Cache, "give `--cache file`, or `--cache none`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cache::Cache;
+    use crate::clock::Offset;
+    use crate::credential::{Credential, IdToken, Secret};
+
+    fn key(audience: &str) -> Key {
+        Key::of("id-token").with("audience", audience).build()
+    }
+
+    fn credential(length: usize) -> Credential<IdToken> {
+        let begin = Timestamp::from_unix_seconds(1_800_000_000);
+        let expires_at = begin.plus(Duration::from_secs(3600));
+        let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
+        Credential { secret: IdToken(Secret::new("s".repeat(length))), lifetime }
+    }
+
+    fn cache(folder: &tempfile::TempDir, keyring: Keyring) -> Cache {
+        let files = FileCache::new(folder.path().join("cache"), None);
+        Cache::Keyring(KeyringCache::new(files, keyring))
+    }
+
+    #[test]
+    fn a_credential_rests_in_the_keyring_and_no_file_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder, Keyring::fake());
+        for length in [10, 10_000] {
+            assert!(cache.get::<IdToken>(&key("a")).unwrap().is_none());
+            let credential = credential(length);
+            cache.put(&key("a"), &credential, &About::default()).unwrap();
+            let back = cache.get::<IdToken>(&key("a")).unwrap().unwrap();
+            assert_eq!((back.secret, back.lifetime), (credential.secret, credential.lifetime));
+            assert!(cache.get::<IdToken>(&key("b")).unwrap().is_none());
+            for path in private_file::list(&folder.path().join("cache"), 10) {
+                assert!(!std::fs::read_to_string(path).unwrap().contains("sss"));
+            }
+            cache.remove(&key("a")).unwrap();
+        }
+        assert_eq!(
+            private_file::list(&folder.path().join("cache"), 10),
+            [""; 0].map(PathBuf::from)
+        );
+    }
+
+    #[test]
+    fn a_keyring_that_cannot_be_used_is_an_error_but_not_for_what_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let usable = cache(&folder, Keyring::fake());
+        usable.put(&key("a"), &credential(10), &About::default()).unwrap();
+        let absent = cache(&folder, Keyring::absent());
+        assert!(absent.get::<IdToken>(&key("b")).unwrap().is_none());
+        absent.remove(&key("b")).unwrap();
+        let error = absent.get::<IdToken>(&key("a")).unwrap_err();
+        assert_eq!((error.code(), error.exit_status()), (Code::Cache, 7));
+        assert!(absent.open().is_err());
+        assert!(absent.put(&key("a"), &credential(10), &About::default()).is_err());
+        assert!(absent.remove(&key("a")).is_err());
+        assert!(usable.get::<IdToken>(&key("a")).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_has_expired_a_day_ago_is_swept_from_the_keyring() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder, Keyring::fake());
+        cache.put(&key("a"), &credential(10), &About::default()).unwrap();
+        // The time of its file is today's, which is before that of the credential.
+        let marker = private_file::list(&folder.path().join("cache"), 1).remove(0);
+        let of_credential = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        private_file::open_lock(&marker).unwrap().set_modified(of_credential).unwrap();
+        for (hours, is_left) in [(2, true), (30, false)] {
+            let now = Timestamp::from_unix_seconds(1_800_000_000 + hours * 3600);
+            cache.sweep(now);
+            assert_eq!(cache.get::<IdToken>(&key("a")).unwrap().is_some(), is_left);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What rests in a cache, without what is secret of it.
+
+use super::file::{ENTRY_LIMIT, FileCache};
+use super::{About, entry, keyring};
+use crate::credential::Lifetime;
+use crate::private_file;
+
+/// Where something rests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// In a file.
+    File,
+    /// In the keyring.
+    Keyring,
+}
+
+/// A credential that rests in a cache.
+#[derive(Debug)]
+pub struct Resting {
+    /// Its name.
+    pub key: String,
+    /// Where it is.
+    pub place: Place,
+    /// From when until when it is good.
+    pub lifetime: Lifetime,
+    /// What it is.
+    pub about: About,
+}
+
+/// What rests in files, and in the keyring by what the files say of it: that is not asked. What cannot be used
+/// is not there.
+#[must_use]
+pub fn list(files: &FileCache) -> Vec<Resting> {
+    let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();
+    let in_files = entries.filter_map(|(key, path)| {
+        let described = entry::described(&private_file::read_own(&path, ENTRY_LIMIT).ok()?)?;
+        let entry::Described { lifetime, about, .. } = described;
+        (described.key == key).then_some(Resting { key, place: Place::File, lifetime, about })
+    });
+    let markers = files.named(&format!(".{}.{}", entry::EXTENSION, keyring::MARKER)).into_iter();
+    let in_keyring = markers.filter_map(|(key, path)| {
+        let keyring::Marker { lifetime, about } = keyring::read_marker(&path)?;
+        Some(Resting { key, place: Place::Keyring, lifetime, about })
+    });
+    in_files.chain(in_keyring).collect()
+}

@@ -1,0 +1,253 @@
+//! `completions`: what a shell needs to complete our command lines.
+//!
+//! The script asks this program for each completion, so that it knows the profiles there are, and needs not
+//! be made anew when the program is updated. It does so by a run in which `YC_ID_TOKEN_COMPLETE` says which
+//! word is to be completed, and the words of the line stand behind `--`. The answers come in lines: the word
+//! as it can be, and after a tabulator what it means. None leaves the word to the shell, which knows files.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, Command, ValueEnum};
+
+use crate::env::{self, Env};
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::settings::{Locations, profile_names};
+
+const BASH: &str = r#"_yc_id_token() {
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        COMPREPLY+=("${line%%$'\t'*}")
+    done < <(YC_ID_TOKEN_COMPLETE=$COMP_CWORD yc-id-token -- "${COMP_WORDS[@]}" 2>/dev/null)
+}
+complete -o bashdefault -o default -F _yc_id_token yc-id-token
+"#;
+
+const ZSH: &str = r#"#compdef yc-id-token
+_yc-id-token() {
+    local -a found
+    found=("${(@f)$(YC_ID_TOKEN_COMPLETE=$((CURRENT - 1)) yc-id-token -- "${words[@]}" 2>/dev/null)}")
+    if [[ -z "${found[*]}" ]]; then
+        _files
+        return
+    fi
+    found=("${(@)found//:/\\:}")
+    found=("${(@)found/$'\t'/:}")
+    _describe 'yc-id-token' found
+}
+if [[ "${funcstack[1]}" == _yc-id-token ]]; then
+    _yc-id-token "$@"
+else
+    compdef _yc-id-token yc-id-token
+fi
+"#;
+
+const FISH: &str = r#"function __yc_id_token_complete
+    set -l current (commandline --current-token --cut-at-cursor)
+    set -l words (commandline --current-process --tokenize --cut-at-cursor)
+    set -l found (YC_ID_TOKEN_COMPLETE=(count $words) yc-id-token -- $words "$current" 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\n' $found
+    else
+        __fish_complete_path "$current"
+    end
+end
+complete --command yc-id-token --no-files --keep-order --arguments '(__yc_id_token_complete)'
+"#;
+
+const POWERSHELL: &str = r#"Register-ArgumentCompleter -Native -CommandName yc-id-token -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $words = @($commandAst.CommandElements | Where-Object { $_.Extent.StartOffset -lt $cursorPosition } | ForEach-Object { $_.Extent.Text })
+    $index = if ($wordToComplete -eq '') { $words.Count } else { $words.Count - 1 }
+    $before = $env:YC_ID_TOKEN_COMPLETE
+    $env:YC_ID_TOKEN_COMPLETE = $index
+    try { $found = @(& yc-id-token '--' $words 2>$null) } finally { $env:YC_ID_TOKEN_COMPLETE = $before }
+    $found | ForEach-Object {
+        $value, $help = $_ -split "`t", 2
+        if (-not $help) { $help = $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
+    }
+}
+"#;
+
+/// Print a script by which a shell completes commands, options and the names of profiles
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples: in the start-up file of the shell,
+  bash        source <(yc-id-token completions bash)
+  zsh         source <(yc-id-token completions zsh)
+  fish        yc-id-token completions fish | source
+  PowerShell  yc-id-token completions powershell | Out-String | Invoke-Expression")]
+pub struct Args {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    #[value(alias = "pwsh")]
+    Powershell,
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
+        let script = match self.shell {
+            Shell::Bash => BASH,
+            Shell::Zsh => ZSH,
+            Shell::Fish => FISH,
+            Shell::Powershell => POWERSHELL,
+        };
+        output.write(script.as_bytes())
+    }
+}
+
+/// Answers a shell that asks how one of the words of a line goes on.
+pub fn complete(
+    mut program: Command,
+    words: &[OsString],
+    env: &Env,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let index = env.get(env::COMPLETE).and_then(|index| index.parse::<usize>().ok());
+    let Some(index) = index.filter(|index| *index > 0) else {
+        return Err(Error::Usage {
+            problem: "a command is missing".into(),
+            hint: "see `yc-id-token --help`".into(),
+        });
+    };
+    program.build();
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into()).collect();
+    let (words, current) = taken_together(&words, index);
+    let profiles = || profiles(&words, env);
+    let mut answer = String::new();
+    for (word, help) in Line::read(&program, &words).completions(&current, &profiles) {
+        let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
+        answer.extend([word, help, "\n".to_owned()]);
+    }
+    output.write(answer.as_bytes())
+}
+
+/// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three
+/// words, and wants the third completed; without the second they mean the same.
+fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
+    let before = &words[..index.min(words.len())];
+    let mut current = words.get(index).cloned().unwrap_or_default();
+    let is_option = |word: Option<&String>| word.is_some_and(|word| word.starts_with("--"));
+    let is_sign = |at: usize| before[at] == "=" && at > 0 && is_option(before.get(at - 1));
+    if current == "=" && is_option(before.last()) {
+        current.clear();
+    }
+    let kept = (0..before.len()).filter(|at| !is_sign(*at)).map(|at| before[at].clone());
+    (kept.collect(), current)
+}
+
+/// What the words before the one that is to be completed come to.
+struct Line<'a> {
+    command: &'a Command,
+    /// The option whose value comes next.
+    option: Option<&'a Arg>,
+    /// Whether the rest belongs to another program.
+    is_over: bool,
+}
+
+type Completion = (String, Option<String>);
+
+impl<'a> Line<'a> {
+    fn read(program: &'a Command, words: &[String]) -> Self {
+        let mut line = Self { command: program, option: None, is_over: false };
+        for word in words.iter().skip(1) {
+            if line.option.take().is_some() {
+                continue;
+            }
+            match word.strip_prefix("--") {
+                Some("") => line.is_over = true,
+                Some(name) => line.option = line.option_of(name),
+                None => line.command = line.command.find_subcommand(word).unwrap_or(line.command),
+            }
+        }
+        line
+    }
+
+    /// The option of a name, if it takes a value and that is not given with it.
+    fn option_of(&self, name: &str) -> Option<&'a Arg> {
+        let mut options = self.command.get_arguments();
+        options.find(|option| option.get_long() == Some(name) && option.get_action().takes_values())
+    }
+
+    fn completions(&self, current: &str, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
+        if self.is_over {
+            return Vec::new();
+        }
+        let beginning = |(word, _): &Completion| word.starts_with(current);
+        if let Some(option) = self.option {
+            return values(option, profiles).into_iter().filter(beginning).collect();
+        }
+        if let Some((name, _)) = current.split_once('=') {
+            let option = name.strip_prefix("--").and_then(|name| self.option_of(name));
+            let values = option.map(|option| values(option, profiles)).unwrap_or_default();
+            let whole = values.into_iter().map(|(value, help)| (format!("{name}={value}"), help));
+            return whole.filter(beginning).collect();
+        }
+        let options = || self.options();
+        let mut found = if current.starts_with('-') { options() } else { self.commands(profiles) };
+        // Where there is nothing else, options are what can follow.
+        if current.is_empty() && found.is_empty() {
+            found = options();
+        }
+        found.into_iter().filter(beginning).collect()
+    }
+
+    fn options(&self) -> Vec<Completion> {
+        let shown = self.command.get_arguments().filter(|option| !option.is_hide_set());
+        let named = shown.filter_map(|option| {
+            let help = option.get_help().map(|help| first_line(&help.to_string()));
+            Some((format!("--{}", option.get_long()?), help))
+        });
+        named.collect()
+    }
+
+    /// The commands below this one, or the values of its argument.
+    fn commands(&self, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
+        let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
+        let commands = shown.map(|command| {
+            let help = command.get_about().map(|about| first_line(&about.to_string()));
+            (command.get_name().to_owned(), help)
+        });
+        let arguments =
+            self.command.get_positionals().flat_map(|argument| values(argument, profiles));
+        commands.chain(arguments).collect()
+    }
+}
+
+/// What a value can be, as far as it is known.
+fn values(argument: &Arg, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
+    // `setup --name` names a profile too.
+    let is_profile = matches!(argument.get_id().as_str(), "profile" | "name");
+    if is_profile {
+        return profiles().into_iter().map(|name| (name, None)).collect();
+    }
+    let known = argument.get_possible_values();
+    let shown = known.iter().filter(|value| !value.is_hide_set());
+    shown
+        .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
+        .collect()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The profiles of the configuration that the line names, or else of the usual one.
+fn profiles(words: &[String], env: &Env) -> Vec<String> {
+    let after = words.iter().position(|word| word == "--config");
+    let named = after.and_then(|at| words.get(at + 1)).map(String::as_str);
+    let joined = || words.iter().find_map(|word| word.strip_prefix("--config="));
+    let named = named.or_else(joined).map(PathBuf::from);
+    let told = named.or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
+    told.or_else(|| Locations::of_system().config_file).map(profile_names).unwrap_or_default()
+}

@@ -1,0 +1,123 @@
+//! The cache folder: whose it is, whether it is closed to others, and whether it can be written and locked.
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::FileCache;
+use crate::error::{Exit, plain};
+use crate::private_file;
+use crate::settings::CacheSetting;
+
+use super::Patient;
+use super::report::Group;
+
+/// All that rests there has less than this.
+const SPACE: u64 = 1024 * 1024;
+
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
+    let setting = patient.settings.as_ref().map(|settings| &settings.cache);
+    if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
+        group.doubt(
+            format!("nothing is cached ({})", setting.origin),
+            "each run asks the servers; set `cache = \"file\"`, unless that is meant",
+        );
+        return;
+    }
+    let Some(folder) = patient.locations.cache_folder.clone() else {
+        group.doubt(
+            "there is no home folder to keep credentials in: each run asks the servers",
+            "set HOME, or XDG_CACHE_HOME",
+        );
+        return;
+    };
+    match std::fs::symlink_metadata(&folder) {
+        Ok(_) => {
+            if !is_ours(&folder, group) {
+                return;
+            }
+        }
+        Err(_) => {
+            let files = FileCache::new(folder.clone(), None);
+            if let Err(error) = files.prepare() {
+                unusable(&folder, &plain(&error), group);
+                return;
+            }
+            group.good(format!("{} is made, for this user alone", folder.display()));
+        }
+    }
+    if private_file::locks_can_hang(&folder) {
+        let locks = patient.locations.runtime_folder.clone();
+        group.doubt(
+            format!(
+                "{} is on a network: {}",
+                folder.display(),
+                match locks {
+                    Some(locks) => format!("locks are taken in {}", locks.display()),
+                    None =>
+                        "no locks are taken, and several runs at once each ask the servers".into(),
+                }
+            ),
+            "set XDG_CACHE_HOME to a folder of this machine",
+        );
+    }
+    if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
+        group.doubt(
+            format!("there are {left} bytes left for {}", folder.display()),
+            "make room: what cannot be kept is asked for again",
+        );
+    }
+    match try_out(&folder) {
+        Ok(()) => group.good("a file can be written and locked there"),
+        Err(error) => unusable(&folder, &plain(&error), group),
+    }
+}
+
+fn unusable(folder: &Path, problem: &str, group: &mut Group<'_>) {
+    group.bad(
+        Exit::Cache,
+        format!("{} cannot be used: {problem}; each run asks the servers", folder.display()),
+        "make it writable for this user, or set XDG_CACHE_HOME to a folder that is",
+    );
+}
+
+/// Whether the folder is what it must be.
+fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
+    let shown = folder.display();
+    match private_file::look_at_folder(folder) {
+        Ok(0) => {
+            group.good(format!("{shown} is closed to others"));
+            true
+        }
+        Ok(open) => {
+            group.doubt(
+                format!("{shown} is open to others (mode {open:04o}); the next run that writes there closes it"),
+                format!("run `chmod 700 {shown}`"),
+            );
+            true
+        }
+        Err(error) => {
+            group.bad(
+                Exit::Cache,
+                format!("{shown} is not used: {}", plain(&error)),
+                "remove it, or set XDG_CACHE_HOME to a folder of your own",
+            );
+            false
+        }
+    }
+}
+
+fn try_out(folder: &Path) -> std::io::Result<()> {
+    let place = |end: &str| -> PathBuf {
+        let name = format!("{}doctor-{}{end}", private_file::TEMPORARY, std::process::id());
+        folder.join(name)
+    };
+    let (file, lock) = (place(""), place(".lock"));
+    let tried = private_file::write(&file, b"probe").and_then(|()| {
+        // Where asking could hang, it is not asked.
+        if private_file::locks_can_hang(folder) {
+            return Ok(());
+        }
+        private_file::open_lock(&lock)?.try_lock().map_err(std::io::Error::from)
+    });
+    let _ = (std::fs::remove_file(&file), std::fs::remove_file(&lock));
+    tried
+}

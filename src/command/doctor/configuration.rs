@@ -1,0 +1,85 @@
+//! The configuration: whether it can be read, and what in it is not what decides.
+
+use std::collections::HashMap;
+
+use crate::env::{self, Env};
+use crate::session::Context;
+use crate::settings::{Explained, Locations, Origin, Settings};
+
+use super::report::Group;
+
+/// Checks the configuration, and returns what has been told and whether it is all of it: what is broken in the
+/// file is left out.
+pub(super) fn check(
+    context: Context<'_>,
+    locations: &Locations,
+    group: &mut Group<'_>,
+) -> (Option<Settings>, bool) {
+    let version = env!("CARGO_PKG_VERSION");
+    match std::env::current_exe() {
+        Ok(path) => group.good(format!("yc-id-token {version} ({})", path.display())),
+        Err(_) => group.good(format!("yc-id-token {version}")),
+    }
+    let Context { flags, env, consumers, .. } = context;
+    let load = |env: &Env| Settings::load(flags, env, locations, consumers, consumers);
+    let settings = match load(env) {
+        Ok(settings) => settings,
+        Err(error) => {
+            group.error(&error);
+            return (Settings::without_file(flags, env, locations, consumers).ok(), false);
+        }
+    };
+    let told = env.get_os(env::CONFIG).map(Into::into);
+    let told = flags.config.clone().or(told);
+    match told.or_else(|| locations.config_file.clone()) {
+        Some(path) if path.exists() => group.good(format!("{} can be read", path.display())),
+        Some(path) => group.good(format!(
+            "there is no configuration file ({}), and there need not be one",
+            path.display()
+        )),
+        None => group.doubt(
+            "there is no home folder to look for the configuration in",
+            "set HOME, or give `--config`",
+        ),
+    }
+    match &settings.profile {
+        Some(profile) => group.good(format!("profile `{}` ({})", profile.value, profile.origin)),
+        None => group.good("no profile is named"),
+    }
+    if let Ok(without) = load(&without_own_variables(env)) {
+        tell_overridden(&settings, &without, group);
+    }
+    (Some(settings), true)
+}
+
+/// Variables win over the profile, and are forgotten in a shell's startup file.
+fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
+    let without = without.explained();
+    for Explained { name, value, origin } in settings.explained() {
+        let Origin::Variable(variable) = origin else { continue };
+        let beaten = without.iter().find(|other| {
+            let is_in_file =
+                matches!(other.origin, Origin::Profile { .. } | Origin::Defaults { .. });
+            other.name == name && other.value != value && is_in_file
+        });
+        if let Some(beaten) = beaten {
+            group.doubt(
+                format!(
+                    "`{name}` is `{value}` by {variable}, and not `{}` ({})",
+                    beaten.value, beaten.origin
+                ),
+                format!("unset {variable}, if the file is to decide"),
+            );
+        }
+    }
+}
+
+/// The environment but for our own variables that are settings.
+fn without_own_variables(env: &Env) -> Env {
+    let names_place = |name: &str| [env::CONFIG.name, env::PROFILE.name].contains(&name);
+    let kept = |var: &&env::Var| !var.name.starts_with("YC_ID_TOKEN_") || names_place(var.name);
+    let variables = env::ALL.iter().filter(kept);
+    let values: HashMap<&'static str, String> =
+        variables.filter_map(|var| Some((var.name, env.get(*var)?))).collect();
+    Env::Fake(values)
+}

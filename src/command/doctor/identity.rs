@@ -1,0 +1,110 @@
+//! Who we are: whether it is found, why, and whether it is safe and lasts.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::clock::Deadline;
+use crate::keyring::Keyring;
+use crate::session::Session;
+use crate::settings::{CacheSetting, IdentitySetting};
+use crate::source::Identity;
+
+use super::Patient;
+use super::report::Group;
+
+/// A keyring that is well answers within a tenth of a second.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Nobody is asked for a password here for longer than this.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Checks who we are, and returns a run of that identity.
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
+    let mut settings = patient.settings.clone()?;
+    settings.timeout.value = patient.part();
+    settings.force_refresh = true;
+    let setting = settings.identity.clone();
+    let in_keyring =
+        matches!(&setting, Some(setting) if matches!(setting.value, IdentitySetting::Keyring(_)));
+    if in_keyring || settings.cache.value == CacheSetting::Keyring {
+        time_keyring(group);
+    }
+    let session = Session::of(
+        settings,
+        patient.context.for_people(),
+        patient.locations.clone(),
+        Some("doctor"),
+    );
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            group.error(&error);
+            return None;
+        }
+    };
+    let identity = &session.source().identity;
+    match (&setting, identity) {
+        (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
+            format!(
+                "nothing says who we are; a machine's own service account is looked for at {}",
+                metadata.address()
+            ),
+            "give `--key-file`, or name an identity in the profile",
+        ),
+        (None, _) => group.good(format!(
+            "{}, the first that was found, as nothing names one",
+            identity.describe()
+        )),
+        (Some(setting), _) => {
+            group.good(format!("{}, from {}", identity.describe(), setting.origin));
+        }
+    }
+    if let Some(
+        IdentitySetting::AuthorizedKey(Some(file)) | IdentitySetting::IamToken(Some(file)),
+    ) = setting.map(|setting| setting.value)
+    {
+        tell_mode(&file, group);
+    }
+    if let Identity::OauthToken(_) = identity {
+        group.doubt(
+            "it is an OAuth token, and the vendor gives those up at the end of 2026",
+            "use an authorized key of a service account, or a workload identity federation",
+        );
+    }
+    if let Some(acts_as) = &session.source().impersonated {
+        group.good(format!("it acts as service account `{acts_as}`"));
+    }
+    Some(session)
+}
+
+fn time_keyring(group: &mut Group<'_>) {
+    let began = Instant::now();
+    match Keyring::of_system(Some(Deadline::within(PATIENCE))).open() {
+        Ok(()) if began.elapsed() < SLOW => {
+            group.good(format!("the keyring answers in {} ms", began.elapsed().as_millis()));
+        }
+        Ok(()) => group.doubt(
+            format!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
+            "unlock it at login, or keep what lives for an hour in files, `cache = \"file\"`",
+        ),
+        // Whoever needs it says what is wrong.
+        Err(_) => group.doubt(
+            "the keyring does not answer",
+            "unlock it; a session without a desktop has none: name a key file there",
+        ),
+    }
+}
+
+/// One that others can read is an error of its own before this.
+#[cfg(unix)]
+fn tell_mode(file: &Path, group: &mut Group<'_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = file.metadata() else { return };
+    if metadata.is_file() {
+        let mode = metadata.permissions().mode() & 0o777;
+        group.good(format!("{} is closed to others (mode {mode:04o})", file.display()));
+    }
+}
+
+#[cfg(windows)]
+fn tell_mode(_: &Path, _: &mut Group<'_>) {}

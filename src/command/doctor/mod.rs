@@ -1,0 +1,182 @@
+//! `doctor`: what is wrong, and how to mend it.
+//!
+//! One file a group of checks. A check never keeps the others from being made: what is broken is a finding, and
+//! what cannot be looked at because of it is left out. All is done within the time limit, of which each group that
+//! needs the network has its part.
+
+mod aws;
+mod cache;
+mod configuration;
+mod identity;
+mod kubectl;
+mod network;
+mod programs;
+mod report;
+mod token;
+mod vault;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::broker;
+use crate::clock::Deadline;
+use crate::consumer::{self, Plan};
+use crate::env::Env;
+use crate::error::Result;
+use crate::output::Output;
+use crate::session::{Context, Session};
+use crate::settings::{Flags, Locations, Settings};
+use crate::spinner::Spinner;
+
+use super::status::{document, with_profile};
+use programs::Programs;
+use report::{Group, Report};
+
+/// When the settings do not tell.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Check everything that a token depends on, and say how to mend what is wrong
+///
+/// It gets a new ID token, whatever is cached, and changes nothing else.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token doctor
+  yc-id-token doctor prod
+  yc-id-token doctor kubectl --profile prod --json
+
+Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
+first: 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
+5 refused by the consumer's server; 6 the network; 7 the cache.")]
+pub struct Args {
+    /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only
+    #[arg(value_name = "PROFILE|CONSUMER")]
+    named: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the checks look at.
+struct Patient<'a> {
+    context: Context<'a>,
+    env: &'a Env,
+    locations: Locations,
+    /// What has been told. Without the configuration file, if that is broken; none if the rest is too.
+    settings: Option<Settings>,
+    /// Who we are, if that is known.
+    session: Option<Session>,
+    /// What the consumers would do.
+    plans: Vec<(&'static str, Result<Plan>)>,
+    /// The one consumer that it is about.
+    consumer: Option<&'static str>,
+    /// Our own command line.
+    program: fn() -> clap::Command,
+    deadline: Deadline,
+    spinner: Spinner,
+}
+
+impl Args {
+    pub(super) fn run(
+        &self,
+        context: Context<'_>,
+        program: fn() -> clap::Command,
+        output: &mut Output<'_>,
+    ) -> Result<ExitCode> {
+        let known = context.consumers.iter().map(|table| table.name);
+        let named = self.named.as_deref();
+        let consumer = known.into_iter().find(|name| Some(*name) == named);
+        let profile = self.named.as_ref().filter(|_| consumer.is_none());
+        let flags = with_profile(context, profile)?;
+        let context = Context { flags: &flags, ..context };
+        let mut report = Report::default();
+        examine(context, consumer, program, &mut report);
+        let text =
+            if self.json { document(&report.json())? } else { report.text(context.env.is_utf8()) };
+        output.write(text.as_bytes())?;
+        Ok(ExitCode::from(report.exit_status()))
+    }
+}
+
+/// Looks at what a consumer's own files say of us.
+type Check = fn(&Patient<'_>, &Programs, &mut Group<'_>);
+
+fn examine(
+    context: Context<'_>,
+    consumer: Option<&'static str>,
+    program: fn() -> clap::Command,
+    report: &mut Report,
+) {
+    let Context { flags, env, .. } = context;
+    let locations = Locations::of_system();
+    let (settings, is_whole) =
+        configuration::check(context, &locations, &mut report.group("configuration"));
+    let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
+    let deadline = Deadline::within(budget);
+    let mut patient = Patient {
+        context,
+        env,
+        locations,
+        settings,
+        session: None,
+        plans: Vec::new(),
+        consumer,
+        program,
+        deadline,
+        spinner: Spinner::of(flags, env),
+    };
+    patient.session = identity::check(&patient, &mut report.group("identity"));
+    // Otherwise each would tell again what is wrong in the file.
+    if is_whole && patient.session.is_some() {
+        let plans = consumer::plans(context).into_iter();
+        patient.plans = plans.filter(|(name, _)| patient.is_about(name)).collect();
+    }
+    cache::check(&patient, &mut report.group("cache"));
+    network::check(&patient, &mut report.group("network"));
+    token::check(&patient, &mut report.group("token"));
+    let programs = Programs::look(&patient);
+    let checks: [(&'static str, Check); 3] =
+        [("kubectl", kubectl::check), ("aws", aws::check), ("vault", vault::check)];
+    for (name, check) in checks {
+        if patient.is_about(name) {
+            let mut group = report.group(name);
+            for (_, plan) in patient.plans.iter().filter(|(of, _)| *of == name) {
+                match plan {
+                    Ok(plan) => plan.doubts.iter().for_each(|(doubt, fix)| group.doubt(doubt, fix)),
+                    Err(error) => group.error(error),
+                }
+            }
+            check(&patient, &programs, &mut group);
+        }
+    }
+}
+
+impl Patient<'_> {
+    /// Whether a consumer is to be looked at.
+    fn is_about(&self, name: &str) -> bool {
+        self.consumer.is_none_or(|consumer| consumer == name)
+    }
+
+    /// A part of the time: of what is left, no more than a third of the whole.
+    fn part(&self) -> Duration {
+        self.deadline.left().min(self.deadline.budget() / 3)
+    }
+
+    /// Waits for what takes its time, and says at a terminal what for.
+    fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> Option<T> {
+        let wait = async { Ok(self.spinner.beside(what, work).await) };
+        broker::finish(wait).ok()
+    }
+
+    /// The settings of a profile, as a consumer's file names it.
+    fn settings_of(
+        &self,
+        profile: Option<&str>,
+        tables: &[&crate::settings::Table],
+    ) -> Result<Settings> {
+        let mut flags: Flags = self.context.flags.clone();
+        if let Some(profile) = profile {
+            flags.profile = Some(profile.to_owned());
+        }
+        Settings::load(&flags, self.env, &self.locations, self.context.consumers, tables)
+    }
+}

@@ -1,0 +1,213 @@
+//! The network: whom to trust, which way requests go, how long each step takes, and what o'clock it is there.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::clock::{Deadline, Offset};
+use crate::env;
+use crate::error::{Exit, Result};
+use crate::http::{Endpoint, Http, Reach, Request, Route, Steps};
+use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
+
+use super::Patient;
+use super::report::Group;
+
+/// A clock that is further off than this is not kept right.
+const WRONG: u64 = 5;
+
+/// Where whoever checks a token calls it expired, or not valid yet.
+const FAR_OFF: u64 = 60;
+
+/// A server, and what can be asked of it by anybody.
+struct Server<'a> {
+    name: &'static str,
+    endpoint: &'a Endpoint,
+    reach: &'a Reach,
+    path: &'static str,
+    query: &'a [(&'static str, &'static str)],
+}
+
+/// What was found about a server.
+struct Found {
+    route: Route,
+    /// Straight to it; a proxy takes them by itself.
+    steps: Option<Steps>,
+    offset: Result<Option<Offset>>,
+}
+
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
+    let Some(settings) = &patient.settings else { return };
+    let http = |limit| {
+        Http::new(
+            patient.context.clock,
+            Deadline::within(limit),
+            settings.ca_file.as_ref().map(|file| file.value.clone()),
+            settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
+        )
+    };
+    let limit = patient.part();
+    let http = http(limit);
+    tell_trust(patient, &http, group);
+    let usual = Reach::default();
+    // Where Yandex Cloud is does not need to be known from who we are.
+    let endpoints = match &patient.session {
+        Some(session) => Some(session.source().endpoints.clone()),
+        None => match Endpoints::told(settings, None) {
+            Ok(endpoints) => Some(endpoints),
+            Err(error) => {
+                group.error(&error);
+                None
+            }
+        },
+    };
+    let servers = servers(patient, endpoints.as_ref(), &usual);
+    let work = async {
+        let looks = servers.iter().map(|server| {
+            let route = http.route(server.endpoint, server.reach, patient.env);
+            look(server, route, &http, limit)
+        });
+        all(looks.collect()).await
+    };
+    let Some(found) = patient.wait("looking at the network", work) else { return };
+    let mut clocks = Vec::new();
+    for (server, found) in servers.iter().zip(found) {
+        let offset = tell(server, &found, group);
+        clocks.extend(offset.map(|offset| (server.name, offset)));
+    }
+    tell_clock(&clocks, group);
+}
+
+fn servers<'a>(
+    patient: &'a Patient<'_>,
+    endpoints: Option<&'a Endpoints>,
+    usual: &'a Reach,
+) -> Vec<Server<'a>> {
+    let mut servers = Vec::new();
+    if let Some(endpoints) = endpoints {
+        let mut add = |name, endpoint, path| {
+            servers.push(Server { name, endpoint, reach: usual, path, query: &[] });
+        };
+        match &endpoints.iam {
+            ServiceEndpoint::Known(iam) => add("IAM", iam, "/iam/v1/tokens"),
+            ServiceEndpoint::PublishedBy(api, _) => add("the API endpoint", api, "/endpoints"),
+        }
+        add("OAuth", &endpoints.oauth, DISCOVERY);
+    }
+    let plans = patient.plans.iter().filter_map(|(_, plan)| plan.as_ref().ok()?.server.as_ref());
+    servers.extend(plans.map(|server| Server {
+        name: server.name,
+        endpoint: &server.endpoint,
+        reach: &server.reach,
+        path: server.public.0,
+        query: server.public.1,
+    }));
+    servers
+}
+
+async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -> Found {
+    let steps = match route {
+        Route::Direct { .. } => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
+        Route::Proxy { .. } => None,
+    };
+    let ask = async {
+        let what = format!("an answer from {}", server.name);
+        let client = http.client_by(server.reach, server.endpoint, &what)?;
+        let request = Request { query: server.query, ..Request::get(&what, server.path) };
+        Ok(client.send(&request).await?.clock_offset)
+    };
+    let offset = ask.await;
+    Found { route, steps, offset }
+}
+
+/// What the server said of the time, if it could be asked.
+fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
+    let way = match &found.route {
+        Route::Direct { why } => format!("without a proxy ({why})"),
+        Route::Proxy { address, why } => format!("through the proxy {address} ({why})"),
+    };
+    match &found.offset {
+        Ok(offset) => {
+            let times = found.steps.as_ref().map(times).unwrap_or_default();
+            let host = server.endpoint.host();
+            group.good(format!("{} at {host} answers{times}, {way}", server.name));
+            *offset
+        }
+        Err(error) => {
+            group.error(error);
+            if let Route::Proxy { .. } = found.route {
+                group.doubt(
+                    format!("{} is asked {way}", server.name),
+                    "see whether the proxy lets it through",
+                );
+            }
+            None
+        }
+    }
+}
+
+fn times(steps: &Steps) -> String {
+    let steps = [("name", steps.name), ("connection", steps.connection), ("TLS", steps.tls)];
+    let told: Vec<String> = steps
+        .into_iter()
+        .filter_map(|(step, took)| Some(format!("{step} {:.1} ms", took?.as_secs_f64() * 1000.0)))
+        .collect();
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
+}
+
+fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
+    if let Err(error) = http.trust() {
+        group.error(&error);
+        return;
+    }
+    let mut trusted = Vec::new();
+    let mut replaced = [env::SSL_CERT_FILE, env::SSL_CERT_DIR].into_iter();
+    let replaced = replaced.find_map(|var| Some((var.name, patient.env.get(var)?)));
+    trusted.push(match replaced {
+        Some((variable, place)) => format!("those of {place} ({variable})"),
+        None => "the system's".into(),
+    });
+    let extra = patient.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
+    trusted
+        .extend(extra.map(|file| format!("those of {} ({})", file.value.display(), file.origin)));
+    group.good(format!("trusted certificate authorities: {}", trusted.join(" and ")));
+}
+
+fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
+    let farthest = clocks.iter().max_by_key(|(_, offset)| offset.seconds().unsigned_abs());
+    let Some((server, offset)) = farthest else {
+        group.doubt("the clock cannot be compared: no server told the time", "see above");
+        return;
+    };
+    let (seconds, off) = (offset.seconds().unsigned_abs(), offset.seconds());
+    let text = format!(
+        "the clock is {seconds} s {} that of {server}",
+        if off > 0 { "behind" } else { "ahead of" }
+    );
+    let fix =
+        "set it by NTP, `timedatectl set-ntp true`; those who check tokens go by their own clocks";
+    match seconds {
+        0..=WRONG => group.good(format!("the clock is right, by {server}")),
+        _ if seconds > FAR_OFF => group.bad(Exit::Configuration, text, fix),
+        _ => group.doubt(text, fix),
+    }
+}
+
+/// Waits for all of them at once.
+async fn all<T>(works: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut works: Vec<Pin<Box<_>>> = works.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = works.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (work, result) in works.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let Poll::Ready(ready) = work.as_mut().poll(context)
+            {
+                *result = Some(ready);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

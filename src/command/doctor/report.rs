@@ -1,0 +1,190 @@
+//! The report: what was found, in text and in JSON from the same structure.
+//!
+//! Security: it is made of texts, numbers and error messages. No type that holds a secret goes in, so none comes
+//! out.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Exit, on_one_line};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug)]
+struct Finding {
+    group: &'static str,
+    grade: Grade,
+    text: String,
+    fix: Option<String>,
+    code: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Grade {
+    Good,
+    /// It works, and not well or not for long.
+    Doubt,
+    /// It does not work: this is how a run that meets it ends.
+    Bad(Exit),
+}
+
+impl Grade {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Doubt => "warning",
+            Self::Bad(_) => "error",
+        }
+    }
+
+    const fn mark(self, utf8: bool) -> &'static str {
+        match (self, utf8) {
+            (Self::Good, true) => "✓",
+            (Self::Bad(_), true) => "✗",
+            (Self::Good, false) => "ok",
+            (Self::Bad(_), false) => "x ",
+            (Self::Doubt, true) => "!",
+            (Self::Doubt, false) => "! ",
+        }
+    }
+}
+
+/// The findings of one group of checks.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    report: &'a mut Report,
+    name: &'static str,
+}
+
+impl Report {
+    pub(super) const fn group(&mut self, name: &'static str) -> Group<'_> {
+        Group { report: self, name }
+    }
+
+    /// The exit status: that of the first finding that is bad.
+    pub(super) fn exit_status(&self) -> u8 {
+        let bad = self.findings.iter().find_map(|finding| match finding.grade {
+            Grade::Bad(exit) => Some(exit as u8),
+            Grade::Good | Grade::Doubt => None,
+        });
+        bad.unwrap_or(0)
+    }
+
+    fn count(&self, is_it: impl Fn(Grade) -> bool) -> usize {
+        self.findings.iter().filter(|finding| is_it(finding.grade)).count()
+    }
+
+    pub(super) fn text(&self, utf8: bool) -> String {
+        let mut text = String::new();
+        let mut group = "";
+        for finding in &self.findings {
+            if finding.group != group {
+                group = finding.group;
+                let _ = writeln!(text, "{}{group}", if text.is_empty() { "" } else { "\n" });
+            }
+            let mark = finding.grade.mark(utf8);
+            let code = finding.code.map(|code| format!(" [{code}]")).unwrap_or_default();
+            let _ = writeln!(text, "  {mark} {}{code}", finding.text);
+            if let Some(fix) = &finding.fix {
+                let _ = writeln!(text, "  {:width$} fix: {fix}", "", width = mark.chars().count());
+            }
+        }
+        let bad = self.count(|grade| matches!(grade, Grade::Bad(_)));
+        let doubts = self.count(|grade| grade == Grade::Doubt);
+        let _ = writeln!(text, "\n{}", verdict(bad, doubts));
+        text
+    }
+
+    /// This shape does not change; keys may come.
+    pub(super) fn json(&self) -> Value {
+        let finding = |finding: &Finding| {
+            json!({
+                "group": finding.group,
+                "result": finding.grade.name(),
+                "finding": finding.text,
+                "fix": finding.fix,
+                "code": finding.code,
+            })
+        };
+        json!({
+            "exit": self.exit_status(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "checks": self.findings.iter().map(finding).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn verdict(bad: usize, doubts: usize) -> String {
+    let things =
+        |count: usize| if count == 1 { "1 thing".into() } else { format!("{count} things") };
+    match (bad, doubts) {
+        (0, 0) => "all is well".into(),
+        (0, doubts) => format!("it works; look at {}", things(doubts)),
+        (bad, 0) => format!("{} must be mended", things(bad)),
+        (bad, doubts) => format!("{} must be mended; look at {doubts} more", things(bad)),
+    }
+}
+
+impl Group<'_> {
+    /// All is well.
+    pub(super) fn good(&mut self, text: impl AsRef<str>) {
+        self.add(Grade::Good, text.as_ref(), None, None);
+    }
+
+    /// It works, and not well or not for long; the fix says what to do.
+    pub(super) fn doubt(&mut self, text: impl AsRef<str>, fix: impl AsRef<str>) {
+        self.add(Grade::Doubt, text.as_ref(), Some(fix.as_ref()), None);
+    }
+
+    /// It does not work; the fix says what to do.
+    pub(super) fn bad(&mut self, exit: Exit, text: impl AsRef<str>, fix: impl AsRef<str>) {
+        self.add(Grade::Bad(exit), text.as_ref(), Some(fix.as_ref()), None);
+    }
+
+    /// It does not work, as a run would say it.
+    pub(super) fn error(&mut self, error: &Error) {
+        let code = error.code();
+        let hint = error.hint().unwrap_or_else(|| "see `yc-id-token --help`".into());
+        self.add(Grade::Bad(code.exit()), &error.to_string(), Some(&hint), Some(code.name()));
+    }
+
+    fn add(&mut self, grade: Grade, text: &str, fix: Option<&str>, code: Option<&'static str>) {
+        self.report.findings.push(Finding {
+            group: self.name,
+            grade,
+            text: on_one_line(text),
+            fix: fix.map(on_one_line),
+            code,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_json_say_the_same_and_nothing_rewrites_the_terminal() {
+        let mut report = Report::default();
+        report.group("cache").good("a\u{1b}[2Jb");
+        report.group("cache").doubt("open", "close it");
+        assert_eq!(report.exit_status(), 0);
+        report.group("network").bad(Exit::Temporary, "down", "wait");
+        report.group("network").bad(Exit::Configuration, "wrong", "mend it");
+        assert_eq!(report.exit_status(), 6, "the first decides");
+        assert_eq!(
+            report.text(true),
+            "cache\n  ✓ a [2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 things must be mended; look at 1 more\n"
+        );
+        assert!(report.text(false).is_ascii());
+        let json = report.json();
+        assert_eq!(json["checks"][1]["result"], "warning");
+        assert_eq!(json["checks"][1]["fix"], "close it");
+        assert_eq!(json["exit"], 6);
+    }
+}

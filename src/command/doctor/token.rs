@@ -1,0 +1,111 @@
+//! An ID token, really fetched, and looked at as whoever is shown it does.
+
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::error::{Exit, Result};
+use crate::http::Http;
+use crate::jwt::{self, Claims};
+use crate::session::Session;
+use crate::source::Issuer;
+
+use super::Patient;
+use super::report::Group;
+
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
+    let Some(session) = &patient.session else { return };
+    let token =
+        audience(patient, session).and_then(|audience| session.id_token(&audience, Duration::ZERO));
+    let credential = match token {
+        Ok(credential) => credential,
+        Err(error) => {
+            group.error(&error);
+            return;
+        }
+    };
+    let token = credential.secret.0.expose();
+    let claims = match Claims::read(token) {
+        Ok(claims) => claims,
+        Err(problem) => {
+            group.bad(Exit::Source, format!("the ID token: {problem}"), "check the endpoints");
+            return;
+        }
+    };
+    let at =
+        |at: Option<crate::clock::Timestamp>| at.map_or_else(|| "?".into(), |at| at.to_string());
+    let text = |claim: &Option<String>| claim.clone().unwrap_or_else(|| "?".into());
+    group.good(format!(
+        "a new ID token: iss {}, sub {}, aud {}, iat {}, exp {}",
+        text(&claims.iss),
+        text(&claims.sub),
+        claims.aud,
+        at(claims.issued_at()),
+        at(claims.expires_at())
+    ));
+    match &claims.iss {
+        Some(iss) => check_signature(patient, session, iss, token, group),
+        None => group.bad(
+            Exit::Source,
+            "the ID token names no issuer, so nobody can check it",
+            "check the endpoints",
+        ),
+    }
+}
+
+/// That of the consumer that it is about, or of the profile, or of the first consumer.
+fn audience(patient: &Patient<'_>, session: &Session) -> Result<String> {
+    let of_consumer = |(name, plan): &(&'static str, Result<crate::consumer::Plan>)| {
+        let audience = plan.as_ref().ok()?.audience.clone()?;
+        (patient.consumer == Some(*name)).then_some(audience)
+    };
+    if let Some(audience) = patient.plans.iter().find_map(of_consumer) {
+        return Ok(audience);
+    }
+    match &session.settings.audience {
+        Some(audience) => Ok(audience.value.clone()),
+        None => session.service_account().map(str::to_owned),
+    }
+}
+
+fn check_signature(
+    patient: &Patient<'_>,
+    session: &Session,
+    iss: &str,
+    token: &str,
+    group: &mut Group<'_>,
+) {
+    let settings = &session.settings;
+    let http = Http::new(
+        patient.context.clock,
+        Deadline::within(patient.part()),
+        settings.ca_file.as_ref().map(|file| file.value.clone()),
+        settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
+    );
+    let Some(fetched) = patient.wait("getting the issuer's keys", Issuer::fetch(iss, &http)) else {
+        return;
+    };
+    let issuer = match fetched {
+        Ok(issuer) => issuer,
+        Err(error) => {
+            group.error(&error);
+            return;
+        }
+    };
+    if issuer.name == iss {
+        group.good("its issuer is the one of the discovery document");
+    } else {
+        group.bad(
+            Exit::Source,
+            format!("the issuer of the token is `{iss}`, and of its discovery document `{}`", issuer.name),
+            "whoever checks the token refuses it; check the OAuth endpoint, and report it to the cloud's support",
+        );
+    }
+    match jwt::verify(token, &issuer.keys) {
+        Ok(key) => group.good(format!("its signature is right, by the issuer's key `{key}`")),
+        Err(problem) => group.bad(
+            Exit::Source,
+            format!("the signature cannot be checked: {problem}"),
+            "whoever checks the token refuses it; check the OAuth endpoint, and what stands between",
+        ),
+    }
+}

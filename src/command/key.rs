@@ -1,0 +1,282 @@
+//! `key`: authorized keys in the system's keyring, where they lie encrypted and not in a file.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+
+use clap::{Subcommand, ValueEnum};
+use zeroize::Zeroizing;
+
+use super::table;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Code, Error, Result, on_one_line, plain};
+use crate::keyring::{Keyring, Problem};
+use crate::output::Output;
+use crate::secret_file;
+use crate::settings::Locations;
+use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE_LIMIT};
+
+const STDIN: &str = "-";
+
+/// Keep authorized keys in the system's keyring instead of in files
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token key import key.json --name robot
+  yc-id-token token --identity keyring:robot --audience https://k8s.example")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Import(Import),
+    List(List),
+    Remove(Remove),
+}
+
+/// Put an authorized key into the keyring
+///
+/// It is used as `--identity keyring:NAME` from then on. On a terminal, it is asked whether the file is to be
+/// deleted; elsewhere it is kept, unless told otherwise.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token key import key.json --name robot --delete-file
+  yc iam key create --service-account-name robot --output /dev/stdout | yc-id-token key import -")]
+struct Import {
+    /// Key, as `yc iam key create` writes it; `-` reads it from standard input
+    file: String,
+    /// Name to use it by [default: its service account's ID]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Delete the file once the key is in the keyring
+    #[arg(long, conflicts_with = "keep_file")]
+    delete_file: bool,
+    /// Keep the file, and do not ask
+    #[arg(long)]
+    keep_file: bool,
+}
+
+/// List the keys in the keyring, without asking it
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token key list --format json")]
+struct List {
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// Remove a key from the keyring
+///
+/// It goes on being valid for the cloud: `yc iam key delete` revokes it.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token key remove robot")]
+struct Remove {
+    /// Name of the key
+    name: String,
+}
+
+impl Args {
+    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
+        let keys = ImportedKeys::of(Locations::of_system().data_folder)?;
+        let keyring = Keyring::of_system(None);
+        let document = match &self.action {
+            Action::Import(import) => import.run(&keys, &keyring)?,
+            Action::List(list) => list.run(&keys)?,
+            Action::Remove(remove) => remove.run(&keys, &keyring)?,
+        };
+        output.write(document.as_bytes())
+    }
+}
+
+impl Import {
+    fn run(&self, keys: &ImportedKeys, keyring: &Keyring) -> Result<String> {
+        let file = Path::new(&self.file);
+        // Nothing else can be deleted: not standard input, and a link would leave what it points to.
+        let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
+        if self.delete_file && self.file == STDIN {
+            return Err(Error::Usage {
+                problem: "standard input is no file that could be deleted".into(),
+                hint: "leave out `--delete-file`, or give the name of the file".into(),
+            });
+        }
+        let content = self.read()?;
+        let key = AuthorizedKey::parse(content.clone(), file)?;
+        key.check()?;
+        if self.delete_file && !can_be_deleted {
+            return Err(Error::Usage {
+                problem: "the key is not in a regular file, which could be deleted".into(),
+                hint: "leave out `--delete-file`, and delete by hand what it was read from".into(),
+            });
+        }
+        let imported = ImportedKey {
+            name: self.name.clone().unwrap_or_else(|| key.service_account_id.clone()),
+            key_id: key.id,
+            service_account_id: key.service_account_id,
+            created_at: created_at(&content).map(|at| at.to_string()),
+            imported_at: Clock::System.now().at.to_string(),
+        };
+        let replaced = put(keys, keyring, &imported, &content)?;
+        let ImportedKey { name, key_id, service_account_id, .. } = &imported;
+        let mut lines = vec![format!(
+            "the authorized key `{key_id}` of service account `{service_account_id}` is in the keyring as `{name}`"
+        )];
+        lines.extend(replaced.filter(|old| old.key_id != *key_id).map(|old| {
+            format!(
+                "it replaces the key `{0}`, which is valid until `yc iam key delete {0}`",
+                old.key_id
+            )
+        }));
+        lines.push(format!("use it with `--identity keyring:{name}`, or `identity = \"keyring:{name}\"` in a profile"));
+        if self.file != STDIN {
+            let file = file.display();
+            if can_be_deleted
+                && (self.delete_file || (!self.keep_file && agrees_to_deletion(&self.file)))
+            {
+                std::fs::remove_file(&self.file).map_err(|error| undeleted(&self.file, &error))?;
+                lines.push(format!("`{file}` is deleted"));
+            } else {
+                lines.push(format!("`{file}` is kept: whoever reads it has the key; delete it once nothing else needs it"));
+            }
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
+        if self.file != STDIN {
+            return secret_file::read(KEY_FILE, Path::new(&self.file), KEY_FILE_LIMIT);
+        }
+        // Its full size from the beginning, so that none of it stays behind where it grew out of.
+        let mut content = Zeroizing::new(Vec::with_capacity(8 * 1024));
+        let read = std::io::stdin().take(KEY_FILE_LIMIT).read_to_end(&mut content);
+        read.map_err(|error| Error::unreadable(KEY_FILE, "-", &error))?;
+        Ok(content)
+    }
+}
+
+/// Puts a key into the keyring and on the list, and tells which one was there under its name.
+fn put(
+    keys: &ImportedKeys,
+    keyring: &Keyring,
+    imported: &ImportedKey,
+    content: &Zeroizing<Vec<u8>>,
+) -> Result<Option<ImportedKey>> {
+    let item = ImportedKey::item(&imported.name);
+    let replaced = match keys.find(&imported.name) {
+        // Whatever is wrong with it, it is replaced now.
+        Err(error) if error.code() == Code::Usage => return Err(error),
+        found => found.ok(),
+    };
+    let what = || format!("put the key `{}` into the keyring", imported.name);
+    let failed =
+        |problem: Problem| problem.into_error(what(), Code::Keyring, "keep the key in its file");
+    // It has been parsed, so it is text.
+    let text = String::from_utf8_lossy(content).into_owned().into();
+    keyring.set(&item, text).map_err(failed)?;
+    // Its file may be about to be deleted.
+    if imported.fetch_from(keyring)? != *content {
+        return Err(failed(Problem::Failed("it does not give back what it was given".into())));
+    }
+    keys.add(imported).inspect_err(|_| {
+        // What is not on the list would be forgotten there.
+        let _ = keyring.remove(&item);
+    })?;
+    Ok(replaced)
+}
+
+/// When the key was made, which its file need not say.
+fn created_at(content: &[u8]) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    struct Dated<'a> {
+        #[serde(alias = "createdAt")]
+        created_at: Option<&'a str>,
+        #[serde(borrow)]
+        key: Option<Nested<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Nested<'a> {
+        #[serde(alias = "createdAt")]
+        created_at: Option<&'a str>,
+    }
+    let dated: Dated<'_> = serde_json::from_slice(content).ok()?;
+    let text = dated.created_at.or_else(|| dated.key?.created_at)?;
+    Timestamp::parse_rfc3339(text)
+}
+
+/// Asks, where there is somebody to ask.
+fn agrees_to_deletion(file: &str) -> bool {
+    let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return false;
+    }
+    let shown = on_one_line(file);
+    let mut answer = String::new();
+    let asked = write!(stderr, "The key is in the keyring. Delete `{shown}`? [y/N] ");
+    let read = asked.and_then(|()| stderr.flush()).and_then(|()| stdin.read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn undeleted(file: &str, error: &std::io::Error) -> Error {
+    Error::IdentityFile {
+        what: KEY_FILE,
+        path: file.into(),
+        problem: format!("cannot be deleted: {}", plain(error)),
+        hint: "the key is in the keyring; delete the file by hand".into(),
+    }
+}
+
+impl List {
+    fn run(&self, keys: &ImportedKeys) -> Result<String> {
+        let keys = keys.all()?;
+        match self.format {
+            Format::Table => Ok(table(&keys)),
+            Format::Json => serde_json::to_string_pretty(&keys)
+                .map(|text| text + "\n")
+                .map_err(|error| Error::Internal(error.to_string())),
+        }
+    }
+}
+
+fn table(keys: &[ImportedKey]) -> String {
+    let row = |key: &ImportedKey| {
+        let created_at = key.created_at.clone().unwrap_or_else(|| "-".into());
+        let ImportedKey { name, key_id, service_account_id, imported_at, .. } = key.clone();
+        [name, key_id, service_account_id, created_at, imported_at]
+    };
+    let heads = ["NAME", "KEY ID", "SERVICE ACCOUNT ID", "CREATED AT", "IMPORTED AT"];
+    let rows: Vec<[String; 5]> = keys.iter().map(row).collect();
+    table::lines(heads, &rows).join("\n") + "\n"
+}
+
+impl Remove {
+    fn run(&self, keys: &ImportedKeys, keyring: &Keyring) -> Result<String> {
+        let name = &self.name;
+        let known = match keys.find(name) {
+            Err(error) if error.code() == Code::Usage => return Err(error),
+            found => found.ok(),
+        };
+        // One that is not on the list may have been left there by an import that was killed.
+        let removed = keyring.remove(&ImportedKey::item(name)).map_err(|problem| {
+            let what = format!("remove the key `{name}` from the keyring");
+            problem.into_error(
+                what,
+                Code::Keyring,
+                "remove its item with the system's own program for keyrings",
+            )
+        })?;
+        if !keys.remove(name)? && !removed {
+            return Err(keys.unknown(name));
+        }
+        let revoke =
+            known.map(|key| format!("; it is valid until `yc iam key delete {}`", key.key_id));
+        Ok(format!("the key `{name}` is removed from the keyring{}\n", revoke.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,68 @@
+//! `man`: the manual pages, made from the same description as the help.
+
+use std::path::{Path, PathBuf};
+
+use clap_mangen::Man;
+
+use crate::error::{Error, Result, plain};
+use crate::output::Output;
+use crate::private_file;
+
+const PROGRAM: &str = "yc-id-token";
+
+/// Print the manual page, or write those of all commands into a folder
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token man | man -l -
+  yc-id-token man --output ~/.local/share/man/man1")]
+pub struct Args {
+    /// Folder that gets a page for each command
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn run(&self, program: clap::Command, output: &mut Output<'_>) -> Result<()> {
+        let mut program = program.disable_help_subcommand(true);
+        program.build();
+        let Some(folder) = &self.output else {
+            return output.write(&page(&program)?);
+        };
+        std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+        let mut written = String::new();
+        for command in with_commands(&program) {
+            let path = folder.join(format!("{}.1", name(command)));
+            let page = page(command)?;
+            private_file::rewrite(&path, &page).map_err(|error| unwritten(&path, &error))?;
+            written.push_str(&path.to_string_lossy());
+            written.push('\n');
+        }
+        output.write(written.as_bytes())
+    }
+}
+
+/// A command, and all below it.
+fn with_commands(command: &clap::Command) -> Vec<&clap::Command> {
+    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
+    std::iter::once(command).chain(below.flat_map(with_commands)).collect()
+}
+
+/// `yc-id-token-vault-login`.
+fn name(command: &clap::Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+fn page(command: &clap::Command) -> Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let man = Man::new(command.clone()).title(name(command).to_owned()).manual(PROGRAM);
+    // Without a day in it, a page is the same whenever it is made.
+    let man = man.date(" ").source(concat!("yc-id-token ", env!("CARGO_PKG_VERSION")));
+    man.render(&mut page).map_err(|error| Error::Internal(plain(&error)))?;
+    // What stands behind the help are examples, but for the program's, which has other things to say too.
+    let heading = if command.get_name() == PROGRAM { ".SH NOTES" } else { ".SH EXAMPLES" };
+    Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA", heading).into_bytes())
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Error {
+    Error::OutputFile { path: path.into(), cause: plain(error) }
+}

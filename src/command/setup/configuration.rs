@@ -1,0 +1,174 @@
+//! Our own configuration file, as `setup` changes it: one profile. Comments, order and spaces of
+//! everything else stay as the user has made them.
+
+use std::path::PathBuf;
+
+use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
+
+use super::change::{self, Change};
+use crate::error::{Error, Result};
+
+/// The file, with the changes that are to be made to a profile.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    pub(super) path: PathBuf,
+    pub(super) profile: String,
+    before: Option<String>,
+    document: DocumentMut,
+}
+
+impl Configuration {
+    /// Reads the file, if there is one.
+    pub(super) fn read(path: PathBuf, profile: String) -> Result<Self> {
+        let before = change::read("the configuration file", &path)?;
+        let text = before.as_deref().unwrap_or_default();
+        let document = text.parse::<DocumentMut>().map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
+            let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+            Error::Config { path: path.clone(), line, problem, hint: None }
+        })?;
+        let mut configuration = Self { path, profile, before, document };
+        configuration.add_profile()?;
+        Ok(configuration)
+    }
+
+    /// What is to stand in the file.
+    pub(super) fn text(&self) -> String {
+        let text = self.document.to_string();
+        // A new table has an empty line before it, which the first of all does not need.
+        if self.before.is_none() { text.trim_start().to_owned() } else { text }
+    }
+
+    pub(super) fn change(&self) -> Change {
+        Change { path: self.path.clone(), before: self.before.clone(), after: self.text() }
+    }
+
+    /// Whether the profile itself, not one that it extends, has one of these keys.
+    pub(super) fn has_any(&mut self, keys: &[&str]) -> bool {
+        self.profile().is_some_and(|profile| keys.iter().any(|key| profile.contains_key(key)))
+    }
+
+    /// The text of a key of a consumer's table in the profile itself.
+    pub(super) fn text_of(&mut self, consumer: &str, key: &str) -> Option<String> {
+        let table = self.profile()?.get(consumer)?.as_table_like()?;
+        table.get(key)?.as_str().map(str::to_owned)
+    }
+
+    /// Sets a key of the profile.
+    pub(super) fn set(&mut self, key: &str, text: &str) {
+        if let Some(profile) = self.profile() {
+            set(profile, key, text);
+        }
+    }
+
+    /// Takes a key out of the profile.
+    pub(super) fn remove(&mut self, key: &str) {
+        if let Some(profile) = self.profile() {
+            profile.remove(key);
+        }
+    }
+
+    /// Sets a key of a consumer's table in the profile.
+    pub(super) fn set_of(&mut self, consumer: &str, key: &str, text: &str) {
+        let Some(profile) = self.profile() else { return };
+        if !profile.contains_key(consumer) {
+            profile.insert(consumer, Item::Table(new_table()));
+        }
+        if let Some(table) = profile.get_mut(consumer).and_then(Item::as_table_like_mut) {
+            set(table, key, text);
+        }
+    }
+
+    fn add_profile(&mut self) -> Result<()> {
+        let mut profiles = Table::new();
+        profiles.set_implicit(true);
+        let profiles = self.document.entry("profiles").or_insert(Item::Table(profiles));
+        let is_table = profiles.as_table_like_mut().is_some_and(|profiles| {
+            let profile = profiles.entry(&self.profile).or_insert(Item::Table(new_table()));
+            profile.is_table_like()
+        });
+        if is_table {
+            return Ok(());
+        }
+        Err(Error::Config {
+            path: self.path.clone(),
+            line: 1,
+            problem: format!("`profiles.{}` must be a table", self.profile),
+            hint: None,
+        })
+    }
+
+    fn profile(&mut self) -> Option<&mut dyn TableLike> {
+        let profiles = self.document.get_mut("profiles")?.as_table_like_mut()?;
+        profiles.get_mut(&self.profile)?.as_table_like_mut()
+    }
+}
+
+/// A table with an empty line before it.
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table.decor_mut().set_prefix("\n");
+    table
+}
+
+/// A value that is replaced keeps what stands around it: a comment at the end of its line.
+fn set(table: &mut dyn TableLike, key: &str, text: &str) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) if old.as_str() == Some(text) => {}
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = Value::from(text);
+            *old.decor_mut() = decor;
+        }
+        None => {
+            table.insert(key, value(text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(text: &str, profile: &str, edit: impl FnOnce(&mut Configuration)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        crate::private_file::write(&path, text.as_bytes()).unwrap();
+        let mut configuration = Configuration::read(path, profile.into()).unwrap();
+        edit(&mut configuration);
+        configuration.text()
+    }
+
+    #[test]
+    fn a_profile_is_added_and_nothing_else_touched() {
+        let text = "# mine\n[defaults]\ntimeout   =   5 # seconds\n\n[profiles.a]\naudience='x'\n[identity.r]\ntype = \"metadata\"\n";
+        let with = edited(text, "b", |file| {
+            file.set("key_file", "/k.json");
+            file.set_of("aws", "region", "eu");
+        });
+        let added = "\n[profiles.b]\nkey_file = \"/k.json\"\n\n[profiles.b.aws]\nregion = \"eu\"\n";
+        assert_eq!(with.replacen(added, "", 1), text, "{with}");
+        let alone = edited("", "b", |file| file.set("audience", "k8s"));
+        assert_eq!(alone.trim_start(), "[profiles.b]\naudience = \"k8s\"\n");
+    }
+
+    #[test]
+    fn a_profile_that_is_there_keeps_its_comments_and_its_form() {
+        let text = "[profiles]\na = { audience = 'x' } # inline\n[profiles.b]\n# who\nkey_file = 'old' # here\niam_token_file = 't'\n";
+        let with = edited(text, "b", |file| {
+            file.set("key_file", "new");
+            file.remove("iam_token_file");
+        });
+        assert_eq!(
+            with,
+            "[profiles]\na = { audience = 'x' } # inline\n[profiles.b]\n# who\nkey_file = \"new\" # here\n"
+        );
+        let with = edited(text, "a", |file| {
+            file.set("audience", "x");
+            file.set_of("vault", "role", "r");
+        });
+        assert!(with.contains("audience = 'x'") && with.contains("role = \"r\""), "{with}");
+        assert!(with.parse::<DocumentMut>().is_ok(), "{with}");
+    }
+}

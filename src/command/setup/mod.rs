@@ -1,0 +1,412 @@
+//! `setup`: connects a consumer, in its own configuration and in ours, and says what its server must be told.
+//!
+//! One file a consumer. Each asks for what nobody has said, tries the settings, and makes a [`Plan`]; what
+//! becomes of that is the same for all: it is shown, and carried out only when somebody says so.
+
+mod aws;
+mod aws_config;
+mod change;
+mod configuration;
+mod diff;
+mod kubeconfig;
+mod kubectl;
+mod kuberc;
+mod plan;
+mod program;
+mod question;
+mod terminal;
+mod trust;
+mod vault;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::env::{self, Env, Var};
+use crate::error::{Error, Result, plain};
+use crate::output::Output;
+use crate::session::{Context, Session};
+use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
+
+use configuration::Configuration;
+use question::Question;
+use terminal::Terminal;
+
+/// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "On a terminal it asks for what is not said; elsewhere everything is said by flags. What would be changed is shown as a diff first.
+
+Examples:
+  yc-id-token setup kubectl
+  yc-id-token setup aws --print --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    consumer: Consumer,
+}
+
+#[derive(Debug, Subcommand)]
+enum Consumer {
+    Kubectl(kubectl::Args),
+    Aws(aws::Args),
+    Vault(vault::Args),
+}
+
+/// What is said of every consumer.
+#[derive(clap::Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
+struct Common {
+    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the consumer]
+    #[arg(long, value_name = "PROFILE")]
+    name: Option<String>,
+    /// Show what would be changed, and change nothing
+    #[arg(long, conflicts_with = "apply")]
+    print: bool,
+    /// Make the changes without asking
+    #[arg(long)]
+    apply: bool,
+    /// Do not try to get a token; what it would say is filled in as far as it is known
+    #[arg(long)]
+    offline: bool,
+    /// Replace what is in the way: another user, profile or credential of the same name
+    #[arg(long)]
+    force: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        match &self.consumer {
+            Consumer::Kubectl(arguments) => arguments.run(context, output),
+            Consumer::Aws(arguments) => arguments.run(context, output),
+            Consumer::Vault(arguments) => arguments.run(context, output),
+        }
+    }
+}
+
+/// One run: the profile, as far as it is known.
+struct Setup<'a> {
+    context: Context<'a>,
+    common: &'a Common,
+    consumer: &'a Table,
+    terminal: Option<Terminal>,
+    configuration: Configuration,
+    /// Whether the profile does not serve this consumer yet.
+    is_new: bool,
+}
+
+impl<'a> Setup<'a> {
+    /// Begins with what the configuration says. `profile` is how the profile is called if nobody says so.
+    fn begin(
+        context: Context<'a>,
+        common: &'a Common,
+        consumer: &'static str,
+        profile: &str,
+    ) -> Result<Self> {
+        let named = common.name.as_ref().or(context.flags.profile.as_ref());
+        let name = named.map_or(profile, String::as_str).to_owned();
+        if !is_simple(&name) {
+            return Err(Error::Usage {
+                problem: format!("`{name}` cannot be the name of a profile here"),
+                hint:
+                    "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
+                        .into(),
+            });
+        }
+        let told = context.flags.config.clone();
+        let told = told.or_else(|| context.env.get_os(env::CONFIG).map(PathBuf::from));
+        let path = told.or_else(|| Locations::of_system().config_file);
+        let path = path.ok_or_else(|| Error::Missing {
+            problem: "there is no home folder for the configuration".into(),
+            hint: "give `--config`".into(),
+        })?;
+        let table = context.consumers.iter().find(|table| table.name == consumer);
+        let table = table.ok_or_else(|| Error::Internal(format!("no consumer `{consumer}`")))?;
+        let mut configuration = Configuration::read(path, name)?;
+        Ok(Self {
+            context,
+            common,
+            consumer: table,
+            is_new: !configuration.has_any(&[consumer]),
+            // With `--print` and `--apply` too: questions are about what is missing.
+            terminal: Terminal::find(),
+            configuration,
+        })
+    }
+
+    fn profile(&self) -> &str {
+        &self.configuration.profile
+    }
+
+    fn env(&self) -> &'a Env {
+        self.context.env
+    }
+
+    /// The flags of a run with the profile as it will be.
+    fn flags(&self) -> Flags {
+        let Configuration { path, profile, .. } = &self.configuration;
+        Flags {
+            profile: Some(profile.clone()),
+            unwritten: Some((path.clone(), self.configuration.text())),
+            ..self.context.flags.clone()
+        }
+    }
+
+    fn settings(&self) -> Result<Settings> {
+        let Context { env, consumers, .. } = self.context;
+        Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
+    }
+
+    fn session(&self) -> Result<Session> {
+        let context = Context { flags: &self.flags(), ..self.context };
+        Session::open(context.for_people(), &[self.consumer])
+    }
+
+    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
+    fn settle_identity(&mut self) -> Result<()> {
+        self.take_over_connection()?;
+        // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
+        self.take_over(
+            "service_account",
+            self.context.flags.service_account.as_ref(),
+            env::SERVICE_ACCOUNT,
+        );
+        self.take_over_identity()?;
+        if self.settings()?.identity.is_some() {
+            self.session()?;
+        } else {
+            self.ask_identity()?;
+        }
+        let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
+        let Some(terminal) = self.terminal else { return Err(unknown) };
+        match terminal.ask("ID of the service account (aje…)", None) {
+            Some(account) if !account.is_empty() => {
+                self.configuration.set("service_account", &account);
+                Ok(())
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    /// A setting that a flag gives, or, where the profile has none, a variable.
+    fn take_over(&mut self, key: &str, flag: Option<&String>, var: Var) {
+        match flag {
+            Some(text) => self.configuration.set(key, text),
+            None if self.configuration.has_any(&[key]) => {}
+            None => {
+                if let Some(text) = self.env().get(var) {
+                    self.configuration.set(key, &text);
+                }
+            }
+        }
+    }
+
+    /// Of the settings of how a token is got, those that this command line has: a variable may be meant for
+    /// more.
+    fn take_over_connection(&mut self) -> Result<()> {
+        let flags = self.context.flags;
+        for (key, flag) in [
+            ("endpoint", &flags.endpoint),
+            ("iam_endpoint", &flags.iam_endpoint),
+            ("oauth_endpoint", &flags.oauth_endpoint),
+            ("installation", &flags.installation),
+            ("folder_id", &flags.folder_id),
+            ("folder_name", &flags.folder_name),
+            ("cloud_id", &flags.cloud_id),
+            ("impersonate_service_account", &flags.impersonate_service_account),
+            ("id_token_route", &flags.id_token_route),
+            // Not the proxy: its address may hold a password, which belongs where the user puts it.
+        ] {
+            if let Some(text) = flag {
+                self.configuration.set(key, text);
+            }
+        }
+        for (key, file) in [("ca_file", &flags.ca_file), ("yc_path", &flags.yc_path)] {
+            if let Some(file) = file {
+                self.configuration.set(key, &absolute(file)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
+    /// where that says nothing.
+    fn take_over_identity(&mut self) -> Result<()> {
+        let (flags, env) = (self.context.flags, self.env());
+        let keys = ["identity", "key_file", "iam_token_file"];
+        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
+        let by_variable =
+            [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE].map(|var| env.get(var));
+        let is_said = by_flag.iter().any(Option::is_some);
+        if !is_said && self.configuration.has_any(&keys) {
+            return Ok(());
+        }
+        let given = if is_said { by_flag } else { by_variable };
+        if given.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        for (key, value) in keys.into_iter().zip(given) {
+            match value {
+                Some(name) if key == "identity" => {
+                    self.configuration.set(key, &identity_from_everywhere(&name)?);
+                }
+                Some(file) => self.configuration.set(key, &absolute(&file)?),
+                None => self.configuration.remove(key),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_identity(&mut self) -> Result<()> {
+        let missing = || {
+            Error::Missing {
+            problem: "who we are towards Yandex Cloud is not said".into(),
+            hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
+        }
+        };
+        let terminal = self.terminal.ok_or_else(missing)?;
+        terminal.say("Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes; where `yc` is set up, `yc-cli` will do.");
+        loop {
+            let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
+            let answer = terminal.ask(question, None).ok_or_else(missing)?;
+            if answer.is_empty() {
+                self.configuration.set("identity", "metadata");
+            } else if is_identity_kind(&answer) {
+                self.configuration.set("identity", &identity_from_everywhere(&answer)?);
+            } else {
+                // Our configuration knows the home folder by this sign too.
+                let file = if answer.starts_with("~/") { answer } else { absolute(&answer)? };
+                self.configuration.set("key_file", &file);
+            }
+            match self.session() {
+                Ok(_) => return Ok(()),
+                Err(error) => terminal.say(&told_error(&error)),
+            }
+            self.configuration.remove("key_file");
+            self.configuration.remove("identity");
+        }
+    }
+
+    /// A setting of the consumer's own: its flag, or else what the profile or then a variable says, or else
+    /// what is answered. All but what the file says already goes into the profile.
+    fn own(
+        &mut self,
+        key: &'static str,
+        flag: Option<&String>,
+        question: &Question,
+    ) -> Result<Option<String>> {
+        if let Some(text) = flag {
+            question.check(text)?;
+        }
+        if let Some(text) = self.given(key, flag)? {
+            return Ok(Some(text));
+        }
+        let answer = question.answer(self.terminal)?;
+        if let Some(text) = &answer {
+            self.configuration.set_of(self.consumer.name, key, text);
+        }
+        Ok(answer)
+    }
+
+    /// The same for one that is not asked for.
+    fn given(&mut self, key: &'static str, flag: Option<&String>) -> Result<Option<String>> {
+        let consumer = self.consumer.name;
+        if let Some(text) = flag {
+            self.configuration.set_of(consumer, key, text);
+            return Ok(Some(text.clone()));
+        }
+        if let Some(text) = self.configuration.text_of(consumer, key) {
+            return Ok(Some(text));
+        }
+        let setting = self.settings()?.consumer(self.consumer, key, None, "");
+        if let Some(setting) = &setting
+            && matches!(setting.origin, Origin::Variable(_))
+        {
+            self.configuration.set_of(consumer, key, &setting.value);
+        }
+        Ok(setting.map(|setting| setting.value))
+    }
+
+    /// The audience of a consumer whose table has one of its own, which leaves the profile's to others. Of
+    /// a profile that did not serve this consumer yet, the general one is another's.
+    fn own_audience(&mut self, usual: &str) -> Result<String> {
+        let flag = self.context.flags.audience.clone();
+        if let Some(audience) = self.given("audience", flag.as_ref())? {
+            return Ok(audience);
+        }
+        let Some(general) = self.settings()?.audience else { return Ok(usual.to_owned()) };
+        let audience = match general.origin {
+            Origin::Variable(_) => general.value,
+            _ if self.is_new => usual.to_owned(),
+            _ => return Ok(general.value),
+        };
+        self.configuration.set_of(self.consumer.name, "audience", &audience);
+        Ok(audience)
+    }
+
+    /// The flag by which a run finds the configuration, if it is not in its usual place.
+    fn config_flag(&self) -> Result<Option<String>> {
+        let told = self.context.flags.config.is_some() || self.env().get_os(env::CONFIG).is_some();
+        told.then(|| {
+            Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
+        })
+        .transpose()
+    }
+
+    /// Refuses to go over what is there, unless it is asked for.
+    fn in_the_way(&self, problem: String) -> Result<()> {
+        if self.common.force {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            problem,
+            hint: "choose another name, or replace it with `--force`; nothing has been changed"
+                .into(),
+        })
+    }
+}
+
+/// An identity whose file, if it has one, means the same in every folder.
+fn identity_from_everywhere(identity: &str) -> Result<String> {
+    match identity.split_once(':') {
+        Some((
+            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
+            file,
+        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute(file)?)),
+        _ => Ok(identity.to_owned()),
+    }
+}
+
+/// A path that means the same in every folder.
+fn absolute(path: &str) -> Result<String> {
+    let absolute = std::path::absolute(Path::new(path));
+    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// Whether a name can stand in commands and files of every kind as it is.
+fn is_simple(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+/// The end of a run that has changed nothing, because no token could be had.
+fn unchanged(error: &Error) -> Error {
+    let hint = error.hint().map(|hint| hint + "; ").unwrap_or_default();
+    Error::Remembered {
+        code: error.code(),
+        message: error.to_string(),
+        hint: Some(format!("{hint}nothing has been changed; `--offline` sets up without a token")),
+    }
+}
+
+/// An error in the course of a conversation.
+fn told_error(error: &Error) -> String {
+    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+    format!("! {error}{hint}")
+}
+
+/// What an I/O error of a program that was to be run says.
+fn not_run(program: &str, error: &std::io::Error) -> Error {
+    Error::Internal(format!("cannot run `{program}`: {}", plain(error)))
+}

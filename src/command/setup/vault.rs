@@ -1,0 +1,182 @@
+//! `setup vault`: the token helper of the `vault` and `bao` CLIs, and the server's side.
+
+use std::path::PathBuf;
+
+use super::change::Change;
+use super::plan::{Act, Plan};
+use super::question::Question;
+use super::trust::Trust;
+use super::{Common, Setup, absolute, program};
+use crate::consumer::HelperInstallation;
+use crate::env;
+use crate::error::Result;
+use crate::http::Endpoint;
+use crate::output::Output;
+use crate::session::Context;
+use crate::shell::quoted;
+
+const PROFILE: &str = "vault";
+
+/// Connect Vault or OpenBao: the token helper of their CLIs
+#[derive(clap::Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "these lines are the help")]
+#[command(
+    after_help = "It prints what the server must be set up with, too: the auth method and the role.
+
+Examples:
+  yc-id-token setup vault
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Address of the server [default: BAO_ADDR, VAULT_ADDR]
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
+    /// Role to log in with
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Path that the JWT auth method is mounted at [default: jwt]
+    #[arg(long, value_name = "PATH")]
+    mount: Option<String>,
+    /// Namespace [default: none]
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// PEM file of the server's certificate authority, trusted instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<String>,
+    /// Leave the CLIs as they are: `yc-id-token vault login` stores a token for them
+    #[arg(long)]
+    no_helper: bool,
+    /// The link that becomes the token helper [default: ~/.local/bin/yc-id-token-vault]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_helper")]
+    link: Option<PathBuf>,
+}
+
+/// What the profile says of the server.
+struct Server {
+    address: String,
+    role: String,
+    mount: String,
+    namespace: Option<String>,
+    ca_cert: Option<String>,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let mut setup = Setup::begin(context, &self.common, "vault", PROFILE)?;
+        let helper = if self.no_helper {
+            None
+        } else {
+            Some(HelperInstallation::plan(self.link.as_ref(), setup.env())?)
+        };
+        setup.settle_identity()?;
+        let server = self.server(&mut setup)?;
+        let usual = Endpoint::parse("address of Vault", &server.address)?.as_str().to_owned();
+        let audience = setup.own_audience(&usual)?;
+        let trust = Trust::find(&setup, &audience)?;
+
+        let mut plan = Plan {
+            changes: Vec::new(),
+            acts: Vec::new(),
+            advice: vec![server_side(&trust, &server)],
+            next: next(&setup, &server, !self.no_helper)?,
+        };
+        if let Some(helper) = helper {
+            let files = helper.files();
+            plan.changes.extend(files.map(|(path, before, after)| Change { path, before, after }));
+            if let Some(shown) = helper.wanted_link() {
+                let make = Box::new(move || helper.make_link().map(|done| done + "\n"));
+                plan.acts.push(Act { shown, make });
+            }
+        }
+        setup.finish(plan, output)
+    }
+
+    fn server(&self, setup: &mut Setup<'_>) -> Result<Server> {
+        let by_variable =
+            setup.env().first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).map(|(_, address)| address);
+        let address = Question::new("--address", "address of the server")
+            .noted("such as https://vault.example:8200");
+        let address = address.or(by_variable).judged(|text| {
+            Endpoint::parse("address of Vault", text).err().map(|error| error.to_string())
+        });
+        let address = setup.own("address", self.address.as_ref(), &address)?.unwrap_or_default();
+        let role = setup.own(
+            "role",
+            self.role.as_ref(),
+            &Question::new("--role", "role to log in with"),
+        )?;
+        // These have a usual value, or none: whoever has another knows it.
+        let mount = setup.given("mount", self.mount.as_ref())?;
+        let namespace = setup.given("namespace", self.namespace.as_ref())?;
+        let ca_cert = self.ca_cert.as_ref().map(|file| absolute(file)).transpose()?;
+        let ca_cert = setup.given("ca_cert", ca_cert.as_ref())?;
+        Ok(Server {
+            address,
+            role: role.unwrap_or_default(),
+            mount: mount.unwrap_or_else(|| "jwt".into()),
+            namespace,
+            ca_cert,
+        })
+    }
+}
+
+/// The name of the CLI that is there; `bao` does what `vault` does.
+fn cli(setup: &Setup<'_>) -> &'static str {
+    let has = |name| program::is_on_path(setup.env(), name);
+    if has("bao") && !has("vault") { "bao" } else { "vault" }
+}
+
+/// What the server must be told.
+fn server_side(trust: &Trust, server: &Server) -> String {
+    let Trust { issuer, subject, audience, note } = trust;
+    let Server { role, mount, .. } = server;
+    let mount = mount.trim_matches('/');
+    let namespace =
+        server.namespace.as_ref().map(|name| format!("export VAULT_NAMESPACE={}\n", quoted(name)));
+    format!(
+        "# The server's side
+{note}
+
+{}vault auth enable -path={} jwt
+vault write {} oidc_discovery_url={}
+vault write {} role_type=jwt user_claim=sub \\
+  bound_audiences={} bound_subject={} \\
+  token_policies={} token_ttl=20m
+
+Then write the policy that the role is to have.
+",
+        namespace.unwrap_or_default(),
+        quoted(mount),
+        quoted(&format!("auth/{mount}/config")),
+        quoted(issuer),
+        quoted(&format!("auth/{mount}/role/{role}")),
+        quoted(audience),
+        quoted(subject),
+        quoted(role),
+    )
+}
+
+fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> {
+    let cli = cli(setup);
+    let mut exports = vec![("VAULT_ADDR", server.address.clone())];
+    exports.extend(server.namespace.clone().map(|name| ("VAULT_NAMESPACE", name)));
+    exports.extend(server.ca_cert.clone().map(|file| ("VAULT_CACERT", file)));
+    let profile = setup.profile();
+    let config = setup.config_flag()?;
+    let mut login = String::new();
+    let mut why = "";
+    if has_helper {
+        why = "The CLI runs its token helper without arguments: these say which profile and server it is for, and belong into the\nstart-up file of the shell.\n";
+        exports.insert(0, ("YC_ID_TOKEN_PROFILE", profile.to_owned()));
+        let config = config.and_then(|flag| flag.strip_prefix("--config=").map(str::to_owned));
+        exports.extend(config.map(|file| ("YC_ID_TOKEN_CONFIG", file)));
+    } else {
+        let config = config.map(|flag| format!(" {}", quoted(&flag))).unwrap_or_default();
+        login = format!("  yc-id-token vault login --profile={profile}{config}\n");
+    }
+    let export = |(name, value): &(&str, String)| format!("  export {name}={}\n", quoted(value));
+    let exports = exports.iter().map(export).collect::<Vec<_>>().concat();
+    Ok(format!("{why}Try it:\n{exports}{login}  {cli} token lookup\n"))
+}

@@ -1,0 +1,68 @@
+//! `status`: what is cached; and of a profile, what is set, and what would happen now and why.
+//!
+//! Nobody is asked for anything, and nothing that is shown is secret.
+
+mod explain;
+mod table;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::session::Context;
+
+/// Show what is cached; of a profile, what is set, from where, and what would happen now
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token status
+  yc-id-token status prod
+  yc-id-token status prod --json")]
+pub struct Args {
+    /// Profile of the configuration file that is to be explained
+    #[arg(value_name = "PROFILE")]
+    named: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let flags = with_profile(context, self.named.as_ref())?;
+        // What is said by `--profile` or its variable is the user's usual one, and no question about it.
+        let text = match (&self.named, self.json) {
+            (None, false) => table::text(&table::rows(context)?),
+            (None, true) => document(&table::json(&table::rows(context)?))?,
+            (Some(_), json) => {
+                let explained = explain::explain(Context { flags: &flags, ..context })?;
+                if json { document(&explained.json())? } else { explained.text() }
+            }
+        };
+        output.write(text.as_bytes())
+    }
+}
+
+/// The flags of a run for a profile that is named by an argument of its own.
+pub(super) fn with_profile(
+    context: Context<'_>,
+    named: Option<&String>,
+) -> Result<crate::settings::Flags> {
+    let mut flags = context.flags.clone();
+    match (&flags.profile, named) {
+        (Some(by_flag), Some(named)) if by_flag != named => Err(Error::Usage {
+            problem: format!("two profiles are named, `{named}` and `{by_flag}`"),
+            hint: "name one".into(),
+        }),
+        (_, Some(named)) => {
+            flags.profile = Some(named.clone());
+            Ok(flags)
+        }
+        (_, None) => Ok(flags),
+    }
+}
+
+/// A JSON document for people and programs.
+pub(super) fn document(value: &Value) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Error::Internal(error.to_string()))
+}

@@ -1,0 +1,251 @@
+//! A value in the keyring: one item if it is small, else an item that says what it is made of, and its parts.
+//!
+//! ```text
+//! NAME      yc-id-token 1 <SHA-256 of the value, hexadecimal> 0
+//!           the value itself
+//! ```
+//! or
+//! ```text
+//! NAME      yc-id-token 1 <SHA-256 of the value, hexadecimal> 2a
+//! NAME/a1   the beginning
+//! NAME/a2   the rest
+//! ```
+//!
+//! The parts of the next value go where those of the last one are not, `a` or `b`; then the item changes over
+//! to them, and then the old ones are removed. So a reader, and whoever is killed, meets one value or the
+//! other. What is mixed for any other reason does not have that SHA-256, and counts as not there.
+//!
+//! Parts are written from the first and removed from the last on. So those that are there follow each other,
+//! whatever was interrupted, and are all found by looking for the next.
+
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::{Items, Problem};
+use crate::cache::Digest;
+
+const MAGIC: &str = "yc-id-token 1 ";
+
+/// With the first line, this is less than the 2,560 bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`) of Windows.
+const LIMIT: usize = 2_400;
+
+/// More than any key or credential has.
+const MOST: usize = 40;
+
+/// Where the parts of a value are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    A,
+    B,
+}
+
+impl Place {
+    const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    const fn letter(self) -> char {
+        match self {
+            Self::A => 'a',
+            Self::B => 'b',
+        }
+    }
+
+    fn part(self, name: &str, number: usize) -> String {
+        format!("{name}/{}{number}", self.letter())
+    }
+}
+
+/// What an item says of its value.
+struct Head<'a> {
+    digest: &'a str,
+    parts: usize,
+    place: Place,
+    /// The value, if it has no parts.
+    value: &'a str,
+}
+
+impl<'a> Head<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (line, value) = text.strip_prefix(MAGIC)?.split_once('\n')?;
+        let (digest, parts) = line.split_once(' ')?;
+        let (parts, place) = match parts.strip_suffix('b') {
+            Some(parts) => (parts, Place::B),
+            None => (parts.strip_suffix('a').unwrap_or(parts), Place::A),
+        };
+        let parts = parts.parse().ok().filter(|parts| *parts <= MOST)?;
+        Some(Self { digest, parts, place, value })
+    }
+}
+
+pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+    let Some(text) = items.get(name)? else { return Ok(None) };
+    let Some(head) = Head::parse(&text) else {
+        debug!(name, "the item in the keyring is not what was written, and is not used");
+        return Ok(None);
+    };
+    let mut value = Zeroizing::new(String::with_capacity(LIMIT * head.parts.max(1)));
+    value.push_str(if head.parts == 0 { head.value } else { "" });
+    for number in 1..=head.parts {
+        // One that is missing shows in the digest.
+        let part = items.get(&head.place.part(name, number))?;
+        value.push_str(part.as_deref().map_or("", String::as_str));
+    }
+    let is_whole = Digest::of(value.as_bytes()).to_hex() == head.digest;
+    if !is_whole {
+        debug!(name, "the item in the keyring is not whole, and is not used");
+    }
+    Ok(is_whole.then_some(value))
+}
+
+pub(super) fn set(items: &mut dyn Items, name: &str, value: &str) -> Result<(), Problem> {
+    let old = items.get(name)?;
+    let old = old.as_deref().and_then(|text| Head::parse(text));
+    let pieces = if value.len() <= LIMIT { Vec::new() } else { pieces(value) };
+    if pieces.len() > MOST {
+        return Err(Problem::Failed(format!("a value of {} bytes is too large", value.len())));
+    }
+    let place = old.as_ref().map_or(Place::A, |old| old.place.other());
+    for (number, piece) in (1..).zip(&pieces) {
+        items.set(&place.part(name, number), piece)?;
+    }
+    let digest = Digest::of(value.as_bytes()).to_hex();
+    let (count, letter) = (pieces.len(), place.letter());
+    let rest = if pieces.is_empty() { value } else { "" };
+    items.set(name, &Zeroizing::new(format!("{MAGIC}{digest} {count}{letter}\n{rest}")))?;
+    match old {
+        Some(old) if old.parts > 0 => remove_parts(items, name, old.place, old.parts),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn remove(items: &mut dyn Items, name: &str) -> Result<bool, Problem> {
+    let old = items.get(name)?;
+    let old = old.as_deref().and_then(|text| Head::parse(text));
+    let was_there = items.remove(name)?;
+    for place in [Place::A, Place::B] {
+        let known = old.as_ref().filter(|old| old.place == place).map_or(0, |old| old.parts);
+        remove_parts(items, name, place, known)?;
+    }
+    Ok(was_there)
+}
+
+/// Removes the parts in a place: those that are `known`, and whatever follows.
+fn remove_parts(
+    items: &mut dyn Items,
+    name: &str,
+    place: Place,
+    known: usize,
+) -> Result<(), Problem> {
+    let mut count = known;
+    while items.get(&place.part(name, count + 1))?.is_some() {
+        count += 1;
+    }
+    for number in (1..=count).rev() {
+        items.remove(&place.part(name, number))?;
+    }
+    Ok(())
+}
+
+/// Splits a text between characters.
+fn pieces(mut text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while !text.is_empty() {
+        let fits = |end: &usize| text.is_char_boundary(*end);
+        let end = (1..=text.len().min(LIMIT)).rev().find(fits).unwrap_or(text.len());
+        let (piece, rest) = text.split_at(end);
+        pieces.push(piece);
+        text = rest;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn read(fake: &mut Fake) -> Option<String> {
+        get(fake, "n").unwrap().map(|value| value.to_string())
+    }
+
+    #[test]
+    fn a_small_value_is_one_item_and_a_large_one_as_many_as_it_takes() {
+        let mut fake = Fake::default();
+        for (length, items) in [(0, 1), (LIMIT, 1), (LIMIT + 1, 3), (3 * LIMIT, 4), (10, 1)] {
+            set(&mut fake, "n", &"x".repeat(length)).unwrap();
+            assert_eq!(fake.items.len(), items, "{length}");
+            assert_eq!(read(&mut fake).unwrap().len(), length);
+        }
+        assert!(remove(&mut fake, "n").unwrap());
+        assert!(fake.items.is_empty());
+        assert!(set(&mut fake, "n", &"x".repeat(MOST * LIMIT + 1)).is_err());
+        assert!(fake.items.is_empty());
+    }
+
+    #[test]
+    fn a_part_that_is_missing_stale_or_mixed_is_never_a_wrong_value() {
+        let large = |letter: &str| letter.repeat(2 * LIMIT);
+        let mut whole = Fake::default();
+        set(&mut whole, "n", &large("x")).unwrap();
+        for name in whole.items.keys().cloned().collect::<Vec<_>>() {
+            for harm in [None, Some("y".repeat(LIMIT)), Some(String::new())] {
+                let mut fake = Fake { items: whole.items.clone(), breaks_after: None };
+                match harm {
+                    None => fake.items.remove(&name),
+                    Some(text) => fake.items.insert(name.clone(), text),
+                };
+                assert_eq!(read(&mut fake), None, "{name}");
+                set(&mut fake, "n", &large("z")).unwrap();
+                assert_eq!(read(&mut fake), Some(large("z")), "and the next is kept all the same");
+                remove(&mut fake, "n").unwrap();
+                assert!(fake.items.is_empty(), "{:?}", fake.items.keys());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_kept_comes_back(value in "[a-zé\u{1F511}\n]{0,3000}") {
+            let mut fake = Fake::default();
+            set(&mut fake, "n", &value).unwrap();
+            prop_assert_eq!(read(&mut fake), Some(value));
+        }
+
+        #[test]
+        fn whoever_is_killed_leaves_a_value_that_was_kept_and_nothing_that_is_not_removed(
+            steps in proptest::collection::vec((0..4_usize, 0..8_usize), 1..6),
+        ) {
+            let mut fake = Fake::default();
+            let mut kept = None;
+            for (step, (parts, breaks_after)) in steps.into_iter().enumerate() {
+                let value = step.to_string().repeat(parts * LIMIT + 1);
+                fake.breaks_after = Some(breaks_after);
+                let done = set(&mut fake, "n", &value);
+                let now = read(&mut fake);
+                prop_assert!(now == kept || now.as_ref() == Some(&value), "a value of neither");
+                prop_assert!(done.is_err() || now.as_ref() == Some(&value));
+                kept = now;
+            }
+            for breaks_after in [0, 1, 2] {
+                fake.breaks_after = Some(breaks_after);
+                let _ = remove(&mut fake, "n");
+            }
+            fake.breaks_after = None;
+            remove(&mut fake, "n").unwrap();
+            prop_assert!(fake.items.is_empty(), "{:?}", fake.items.keys());
+        }
+
+        #[test]
+        fn no_text_in_an_item_is_a_value_that_was_not_kept(text in "(yc-id-token 1 )?\\PC{0,80}\n?\\PC{0,20}") {
+            let mut fake = Fake::default();
+            fake.items.insert("n".into(), text);
+            prop_assert_eq!(read(&mut fake), None);
+        }
+    }
+}

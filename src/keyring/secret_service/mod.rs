@@ -1,0 +1,235 @@
+//! The Secret Service (freedesktop.org's "Secret Service API Draft"): our items in the user's default collection,
+//! by D-Bus, encrypted on the way.
+
+mod bus;
+mod session;
+mod wire;
+
+use zeroize::Zeroizing;
+
+use super::{Items, Problem, SERVICE, Unlocking};
+use crate::env::Env;
+use bus::{Bus, Failure};
+use session::{ALGORITHM, Offer, Sealed, Shared};
+use wire::{Call, Message, Writer};
+
+const NAME: &str = "org.freedesktop.secrets";
+const PATH: &str = "/org/freedesktop/secrets";
+
+/// The interfaces are all below this.
+const INTERFACE: &str = "org.freedesktop.Secret";
+
+/// `KWallet` keeps nothing but text.
+const CONTENT_TYPE: &str = "text/plain";
+
+/// "There is no such object", or "nobody has to be asked".
+const NONE: &str = "/";
+
+struct Service {
+    bus: Bus,
+    /// The object of the session.
+    session: String,
+    shared: Shared,
+    /// The object of the default collection.
+    collection: String,
+}
+
+pub(super) fn open(unlocking: &Unlocking) -> Result<Box<dyn Items>, Problem> {
+    let mut bus = Bus::connect(&Env::Real)?;
+    let (session, shared) = begin_session(&mut bus)?;
+    let mut service = Service { bus, session, shared, collection: String::new() };
+    service.collection = service.default_collection().map_err(failed)?;
+    if service.collection == NONE {
+        return Err(Problem::Empty);
+    }
+    if service.is_locked().map_err(failed)? {
+        unlocking.set(true);
+        service.unlock().map_err(failed)?;
+        if service.is_locked().map_err(failed)? {
+            return Err(Problem::Locked);
+        }
+    }
+    Ok(Box::new(service))
+}
+
+fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
+    let no_key = || Problem::Failed("no key can be agreed upon with it".into());
+    let offer = Offer::new().ok_or_else(no_key)?;
+    let mut body = Writer::default();
+    body.text(ALGORITHM).signature("ay").bytes(&offer.public);
+    let reply =
+        bus.call(method(PATH, "org.freedesktop.Secret.Service", "OpenSession", "sv"), &body);
+    let reply = reply.map_err(|failure| match failure {
+        Failure::Refused(name) if is_unknown_service(&name) => {
+            Problem::Absent(format!("nothing on the D-Bus session bus provides `{NAME}`"))
+        }
+        failure => failed(failure),
+    })?;
+    let read = || -> Result<(Vec<u8>, String), Failure> {
+        let mut body = reply.body("vo")?;
+        let theirs = if body.signature()? == "ay" { body.bytes()?.to_vec() } else { Vec::new() };
+        Ok((theirs, body.text()?.to_owned()))
+    };
+    let (theirs, session) = read().map_err(failed)?;
+    Ok((session, offer.accept(&theirs).ok_or_else(no_key)?))
+}
+
+impl Service {
+    /// Calls a method of an object of ours.
+    fn call(
+        &mut self,
+        object: &str,
+        interface: &str,
+        name: &str,
+        signature: &str,
+        body: &Writer,
+    ) -> Result<Message, Failure> {
+        let interface = format!("{INTERFACE}.{interface}");
+        self.bus.call(method(object, &interface, name, signature), body)
+    }
+
+    fn default_collection(&mut self) -> Result<String, Failure> {
+        let mut body = Writer::default();
+        body.text("default");
+        let reply = self.call(PATH, "Service", "ReadAlias", "s", &body)?;
+        Ok(reply.body("o")?.text()?.to_owned())
+    }
+
+    fn is_locked(&mut self) -> Result<bool, Failure> {
+        let mut body = Writer::default();
+        body.text("org.freedesktop.Secret.Collection").text("Locked");
+        let properties = "org.freedesktop.DBus.Properties";
+        let reply = self.bus.call(method(&self.collection, properties, "Get", "ss"), &body)?;
+        let mut body = reply.body("v")?;
+        if body.signature()? == "b" { Ok(body.bool()?) } else { Err(Failure::Broken) }
+    }
+
+    fn unlock(&mut self) -> Result<(), Failure> {
+        let mut body = Writer::default();
+        body.array(4, |objects| {
+            objects.text(&self.collection);
+        });
+        let reply = self.call(PATH, "Service", "Unlock", "ao", &body)?;
+        let mut body = reply.body("aoo")?;
+        body.texts()?;
+        let prompt = body.text()?.to_owned();
+        self.ask(&prompt)
+    }
+
+    /// Has the user asked, if there is something to ask, and waits for the end of that, however it ends.
+    fn ask(&mut self, prompt: &str) -> Result<(), Failure> {
+        if prompt == NONE {
+            return Ok(());
+        }
+        self.bus.listen_to(prompt)?;
+        // The window that the question belongs to: none.
+        let mut body = Writer::default();
+        body.text("");
+        self.call(prompt, "Prompt", "Prompt", "s", &body)?;
+        self.bus.signal(prompt, "Completed").map(|_| ())
+    }
+
+    /// The objects of the items under a name.
+    fn find(&mut self, name: &str) -> Result<Vec<String>, Failure> {
+        let mut body = Writer::default();
+        attributes(&mut body, name);
+        let collection = self.collection.clone();
+        let reply = self.call(&collection, "Collection", "SearchItems", "a{ss}", &body)?;
+        Ok(reply.body("ao")?.texts()?.into_iter().map(str::to_owned).collect())
+    }
+
+    fn secret(&mut self, item: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let mut body = Writer::default();
+        body.text(&self.session);
+        let reply = self.call(item, "Item", "GetSecret", "o", &body)?;
+        let mut body = reply.body("(oayays)")?;
+        body.text()?;
+        let (iv, bytes) = (body.bytes()?, body.bytes()?);
+        Ok(self.shared.open(iv, bytes))
+    }
+
+    fn create(&mut self, name: &str, secret: &Sealed) -> Result<(), Failure> {
+        let mut body = Writer::with_capacity(1024 + secret.bytes.len());
+        body.array(8, |properties| {
+            properties.begin_struct().text("org.freedesktop.Secret.Item.Label");
+            properties.signature("s").text(&format!("{SERVICE}: {name}"));
+            properties.begin_struct().text("org.freedesktop.Secret.Item.Attributes");
+            attributes(properties.signature("a{ss}"), name);
+        });
+        body.begin_struct().text(&self.session).bytes(&secret.iv).bytes(&secret.bytes);
+        // Instead of what has the same attributes.
+        body.text(CONTENT_TYPE).bool(true);
+        let collection = self.collection.clone();
+        let signature = "a{sv}(oayays)b";
+        let reply = self.call(&collection, "Collection", "CreateItem", signature, &body)?;
+        let mut body = reply.body("oo")?;
+        body.text()?;
+        let prompt = body.text()?.to_owned();
+        self.ask(&prompt)
+    }
+
+    fn delete(&mut self, item: &str) -> Result<(), Failure> {
+        let reply = self.call(item, "Item", "Delete", "", &Writer::default())?;
+        let prompt = reply.body("o")?.text()?.to_owned();
+        self.ask(&prompt)
+    }
+}
+
+impl Items for Service {
+    fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+        let found = self.find(name).map_err(failed)?;
+        let Some(item) = found.first() else { return Ok(None) };
+        let secret = self.secret(item).map_err(failed)?;
+        let secret =
+            secret.ok_or_else(|| Problem::Failed("what it sent cannot be decrypted".into()))?;
+        // What is no text is not ours.
+        Ok(std::str::from_utf8(&secret).ok().map(|text| Zeroizing::new(text.to_owned())))
+    }
+
+    fn set(&mut self, name: &str, text: &str) -> Result<(), Problem> {
+        let sealed = self.shared.seal(text.as_bytes());
+        let sealed = sealed.ok_or_else(|| Problem::Failed("nothing can be encrypted".into()))?;
+        self.create(name, &sealed).map_err(failed)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<bool, Problem> {
+        let found = self.find(name).map_err(failed)?;
+        for item in &found {
+            self.delete(item).map_err(failed)?;
+        }
+        Ok(!found.is_empty())
+    }
+}
+
+const fn method<'a>(
+    path: &'a str,
+    interface: &'a str,
+    method: &'a str,
+    signature: &'a str,
+) -> Call<'a> {
+    Call { destination: NAME, path, interface, method, signature }
+}
+
+/// What an item is found by, in the terms that the libraries of other languages use too.
+fn attributes(body: &mut Writer, name: &str) {
+    body.array(8, |attributes| {
+        attributes.begin_struct().text("service").text(SERVICE);
+        attributes.begin_struct().text("username").text(name);
+    });
+}
+
+fn is_unknown_service(name: &str) -> bool {
+    let name = name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
+    name == "ServiceUnknown" || name == "NameHasNoOwner" || name.starts_with("Spawn")
+}
+
+/// Security: of an error that an item may be in, no more than its name.
+fn failed(failure: Failure) -> Problem {
+    match failure {
+        Failure::Refused(name) if name == "org.freedesktop.Secret.Error.IsLocked" => {
+            Problem::Locked
+        }
+        Failure::Refused(name) => Problem::Failed(name),
+        Failure::Broken => Problem::Failed("the connection to it broke".into()),
+    }
+}

@@ -1,0 +1,168 @@
+//! The settings as people are told them: each with its value and where that came from.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::secret_file;
+
+use super::{CacheSetting, IdTokenRoute, IdentitySetting, Installation, Origin, Setting, Settings};
+use super::{ExternalTokenSetting, FederatedSetting};
+
+/// A setting as people are told it.
+#[derive(Debug)]
+pub struct Explained {
+    /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Where that came from.
+    pub origin: Origin,
+}
+
+impl Settings {
+    /// All that is set, in the order of their names but for the profile, which comes first.
+    #[must_use]
+    pub fn explained(&self) -> Vec<Explained> {
+        let mut all = Vec::new();
+        for (name, setting) in [
+            ("audience", &self.audience),
+            ("cloud_id", &self.cloud_id),
+            ("endpoint", &self.endpoint),
+            ("folder_id", &self.folder_id),
+            ("folder_name", &self.folder_name),
+            ("iam_endpoint", &self.iam_endpoint),
+            ("impersonate_service_account", &self.impersonate),
+            ("oauth_endpoint", &self.oauth_endpoint),
+            ("service_account", &self.service_account),
+        ] {
+            all.extend(told(name, setting.as_ref(), |text| shown(text)));
+        }
+        all.extend(told("identity", self.identity.as_ref(), identity));
+        all.extend(told("id_token_route", self.id_token_route.as_ref(), |route| {
+            match route {
+                IdTokenRoute::Exchange => "exchange",
+                IdTokenRoute::YcCli => "yc-cli",
+            }
+            .into()
+        }));
+        all.extend(told("yc_path", self.yc_path.as_ref(), |path| file(path)));
+        all.extend(told("ca_file", self.ca_file.as_ref(), |path| file(path)));
+        // Without its password.
+        all.extend(told("proxy", self.proxy.as_ref(), |proxy| format!("{proxy:?}")));
+        let switch = |on: &bool| on.to_string();
+        all.extend(told("background_refresh", Some(&self.background_refresh), switch));
+        all.extend(told("cache", Some(&self.cache), |setting| cache(*setting)));
+        all.extend(told("timeout", Some(&self.timeout), time));
+        if self.installation == Installation::built_in() {
+            all.extend(self.built_in_endpoints());
+        }
+        for (table, key, setting) in &self.consumer {
+            all.extend(told(&format!("{table}.{key}"), Some(setting), |text| shown(text)));
+        }
+        all.sort_by(|a, b| (a.name.contains('.'), &a.name).cmp(&(b.name.contains('.'), &b.name)));
+        let profile = told("profile", self.profile.as_ref(), Clone::clone);
+        profile.into_iter().chain(all).collect()
+    }
+
+    /// Where Yandex Cloud is, as long as nothing else is said.
+    fn built_in_endpoints(&self) -> impl Iterator<Item = Explained> {
+        let Installation { iam_endpoint, oauth_endpoint, .. } = &self.installation;
+        let known = [
+            ("iam_endpoint", iam_endpoint, self.iam_endpoint.is_none() && self.endpoint.is_none()),
+            ("oauth_endpoint", oauth_endpoint, self.oauth_endpoint.is_none()),
+        ];
+        known.into_iter().filter_map(|(name, address, is_used)| {
+            let value = address.clone().filter(|_| is_used)?;
+            Some(Explained { name: name.into(), value, origin: Origin::BuiltIn })
+        })
+    }
+}
+
+fn told<T>(
+    name: &str,
+    setting: Option<&Setting<T>>,
+    text: impl FnOnce(&T) -> String,
+) -> Option<Explained> {
+    let Setting { value, origin } = setting?;
+    Some(Explained { name: name.into(), value: text(value), origin: origin.clone() })
+}
+
+fn file(path: &Path) -> String {
+    secret_file::shown(path)
+}
+
+/// Security: a token that stands where it should not, and the password in an address, stay where they are.
+fn shown(text: &str) -> String {
+    let is_token =
+        text.len() > 24 && secret_file::TOKENS.iter().any(|start| text.starts_with(start));
+    if is_token || text.contains("PRIVATE KEY") {
+        return "[redacted]".into();
+    }
+    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+        Some((scheme, (_, host))) => format!("{scheme}://{host}"),
+        None => text.to_owned(),
+    }
+}
+
+fn cache(setting: CacheSetting) -> String {
+    match setting {
+        CacheSetting::File => "file",
+        CacheSetting::Keyring => "keyring",
+        CacheSetting::None => "none",
+    }
+    .into()
+}
+
+fn time(duration: &Duration) -> String {
+    format!("{duration:?}")
+}
+
+/// An identity by its kind, and what stands behind the colon.
+fn identity(setting: &IdentitySetting) -> String {
+    let with = |kind: &str, more: Option<String>| {
+        more.map_or_else(|| kind.to_owned(), |more| format!("{kind}:{more}"))
+    };
+    let path = |path: &Option<PathBuf>| path.as_deref().map(file);
+    match setting {
+        IdentitySetting::AuthorizedKey(file) => with("authorized-key", path(file)),
+        IdentitySetting::Keyring(name) => with("keyring", Some(name.clone())),
+        IdentitySetting::IamToken(file) => with("iam-token", path(file)),
+        IdentitySetting::OauthToken(file) => with("oauth-token", path(file)),
+        IdentitySetting::Metadata => "metadata".into(),
+        IdentitySetting::YcProfile(name) => with("yc-profile", name.clone()),
+        IdentitySetting::YcCli(name) => with("yc-cli", name.clone()),
+        IdentitySetting::Federated(FederatedSetting { token, .. }) => match token {
+            ExternalTokenSetting::File(path) => with("token-file", Some(file(path))),
+            ExternalTokenSetting::GithubActions(audience) => {
+                with("github-actions", audience.clone())
+            }
+            // Its words may hold what they should not.
+            ExternalTokenSetting::Command(words) => with("token-command", words.first().cloned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_told() {
+        for secret in [
+            "t1.9euelZrPmJuVkpmMlc2Lz5yR",
+            "hvs.CAESIJ3n8mGQ2vK1x5uP0q",
+            "-----BEGIN PRIVATE KEY-----",
+        ] {
+            assert_eq!(shown(secret), "[redacted]", "{secret}");
+        }
+        assert_eq!(shown("https://user:hunter2@iam.example/x"), "https://iam.example/x");
+        for plain in ["https://k8s.example", "aje0123456789abcdefg", "s.example", "me@host"] {
+            assert_eq!(shown(plain), plain);
+        }
+        let key = PathBuf::from("{\"private_key\": 1}");
+        assert_eq!(
+            identity(&IdentitySetting::AuthorizedKey(Some(key))),
+            "authorized-key:[redacted]"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! The issuer of ID tokens, as those who check them find it: its discovery document (OpenID Connect Discovery 1.0,
+//! section 4) and its keys.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::refusal;
+use crate::error::{Code, Error, Result};
+use crate::http::{Endpoint, Http, Reply, Request};
+
+/// Where the discovery document is below an issuer.
+pub const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+/// An issuer, by what it publishes.
+#[derive(Debug)]
+pub struct Issuer {
+    /// What it calls itself. Whoever checks its tokens wants `iss` to be equal to this.
+    pub name: String,
+    /// Its keys: a JSON Web Key Set.
+    pub keys: Value,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Issuer {
+    /// Asks the issuer that a token names, `iss`.
+    pub async fn fetch(iss: &str, http: &Http) -> Result<Self> {
+        let what = format!("the discovery document of `{iss}`");
+        let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;
+        let reply = published(client.send(&Request::get(&what, DISCOVERY)).await?, &what)?;
+        let discovery: Discovery =
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let what = format!("the keys of `{iss}`");
+        let (endpoint, query) =
+            Endpoint::parse_with_query("address of the issuer's keys", &discovery.jwks_uri)?;
+        let query: Vec<(&str, &str)> =
+            query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let client = http.client(&endpoint, &what)?;
+        let request = Request { query: &query, ..Request::get(&what, "") };
+        let reply = published(client.send(&request).await?, &what)?;
+        let keys =
+            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        Ok(Self { name: discovery.issuer, keys })
+    }
+}
+
+fn published(reply: Reply, what: &str) -> Result<Reply> {
+    if reply.status == 200 {
+        return Ok(reply);
+    }
+    Err(Error::Unreached {
+        what: what.into(),
+        code: Code::Foreign,
+        problem: format!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
+        hint: "whoever checks the tokens needs it; see whether `iss` of the token is the address of an issuer".into(),
+    })
+}

@@ -1,0 +1,313 @@
+//! `setup` changes what it shows and nothing else: our configuration and the consumer's, once, with a copy of
+//! what was there; and it says what the other side must be told.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use yc_id_token::emulator::Options;
+
+use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+
+const ISSUER: &str = "https://issuer.example";
+const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
+
+/// A sandbox whose tokens are of an issuer that can be told from a guess, and where no kubectl is.
+fn sandbox() -> Sandbox {
+    let issuer = Some(ISSUER.to_owned());
+    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    let programs = sandbox.home().join("programs");
+    fs::create_dir(&programs).unwrap();
+    symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
+    sandbox.set("PATH", programs);
+    sandbox
+}
+
+fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    sandbox.run(&[&["setup"], arguments].concat())
+}
+
+fn read(sandbox: &Sandbox, name: &str) -> String {
+    fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
+}
+
+const CONFIG: &str = ".config/yc-id-token/config.toml";
+
+/// Copies of a file that were made before it was changed.
+fn copies(sandbox: &Sandbox, name: &str) -> Vec<PathBuf> {
+    let path = sandbox.home().join(name);
+    let begin = format!("{}.bak-", path.file_name().unwrap().to_str().unwrap());
+    let folder = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    folder.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&begin)).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
+    let sandbox = sandbox();
+    let arguments = ["aws", ROLE, "--region=eu-central-1", "--apply"];
+    let said = setup(&sandbox, &arguments).ok();
+    let key = sandbox.home().join("key.json");
+    let configuration = format!(
+        "[profiles.aws]\nkey_file = \"{}\"\n\n[profiles.aws.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-central-1\"\n",
+        key.display()
+    );
+    assert_eq!(read(&sandbox, CONFIG), configuration);
+    let program = sandbox.home().join("programs/yc-id-token");
+    assert_eq!(
+        read(&sandbox, ".aws/config"),
+        format!(
+            "[profile yandex]\nregion = eu-central-1\ncredential_process = {} aws --profile=aws\n",
+            program.display()
+        )
+    );
+    for path in [CONFIG, ".aws/config"] {
+        assert_eq!(mode(&sandbox.home().join(path)), 0o600, "{path}");
+        assert_eq!(mode(sandbox.home().join(path).parent().unwrap()), 0o700, "{path}");
+    }
+    for part in [
+        "+[profiles.aws]\n",
+        "+[profile yandex]\n",
+        "--url https://issuer.example --client-id-list sts.amazonaws.com\n",
+        "\"arn:aws:iam::123456789012:oidc-provider/issuer.example\"",
+        &format!("\"issuer.example:sub\": \"{}\"", sandbox.account),
+        "--role-name robot --path /team/ ",
+        "Try it:\n  aws sts get-caller-identity --profile yandex\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    for again in [&arguments[..], &["aws", "--apply"], &["aws", "--print"], &["aws"]] {
+        let said = setup(&sandbox, again).ok();
+        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+    }
+    assert_eq!(read(&sandbox, CONFIG), configuration);
+    assert_eq!((copies(&sandbox, CONFIG).len(), copies(&sandbox, ".aws/config").len()), (0, 0));
+}
+
+#[test]
+fn without_a_terminal_nothing_is_changed_unless_that_is_said() {
+    let sandbox = sandbox();
+    for more in [&["--print"][..], &[]] {
+        let said = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
+        assert!(said.contains("+[profile yandex]\n"), "{said}");
+        assert!(
+            said.ends_with("Nothing has been changed. To make these changes, give `--apply`.\n")
+        );
+    }
+    assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
+    setup(&sandbox, &["aws", ROLE, "--print", "--apply"]).fails(2, "E_USAGE");
+}
+
+#[test]
+fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
+    let mut sandbox = sandbox();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    let before = "# mine\n[profiles.prod] # the robot\nkey_file = \"key.json\"   # beside this\naudience = 'k8s'\n\n[identity.x]\ntype = \"metadata\"\n";
+    sandbox.configure(before);
+    let theirs = "# AWS\n[profile yandex]\nregion = eu-west-1 # home\noutput = json\n";
+    let dotfile = sandbox.write("dotfiles/aws", theirs);
+    fs::set_permissions(&dotfile, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::create_dir(sandbox.home().join(".aws")).unwrap();
+    symlink("../dotfiles/aws", sandbox.home().join(".aws/config")).unwrap();
+
+    let arguments =
+        ["aws", "--name=prod", ROLE, "--region=eu-west-1", "--aws-profile=yandex", "--apply"];
+    setup(&sandbox, &arguments).ok();
+    let after = read(&sandbox, CONFIG);
+    let added = "\n[profiles.prod.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-west-1\"\naudience = \"sts.amazonaws.com\"\n";
+    assert_eq!(
+        after.replacen(added, "", 1),
+        before,
+        "the audience of kubectl is not AWS's: {after}"
+    );
+    let theirs_after = fs::read_to_string(&dotfile).unwrap();
+    assert!(
+        theirs_after.starts_with("# AWS\n[profile yandex]\nregion = eu-west-1"),
+        "{theirs_after}"
+    );
+    assert!(theirs_after.contains("\noutput = json\ncredential_process = "), "{theirs_after}");
+    assert!(fs::symlink_metadata(sandbox.home().join(".aws/config")).unwrap().is_symlink());
+    assert_eq!(mode(&dotfile), 0o640);
+    for (name, text) in [(CONFIG, before), (".aws/config", theirs)] {
+        let copies = copies(&sandbox, name);
+        let [copy] = &copies[..] else { panic!("{copies:?}") };
+        assert_eq!((fs::read_to_string(copy).unwrap().as_str(), mode(copy)), (text, 0o600));
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_by_its_flag() {
+    let mut sandbox = sandbox();
+    let missing = |sandbox: &Sandbox, arguments: &[&str], flag: &str| {
+        let (text, hint) = setup(sandbox, arguments).fails(3, "E_MISSING");
+        assert!(hint.contains(&format!("give `{flag}`")), "{arguments:?}: {text}\n{hint}");
+    };
+    missing(&sandbox, &["kubectl", "--cluster=prod"], "--audience");
+    missing(&sandbox, &["kubectl", "--audience=k8s"], "--cluster");
+    missing(&sandbox, &["aws"], "--role-arn");
+    missing(&sandbox, &["vault", "--role=r"], "--address");
+    missing(&sandbox, &["vault", "--address=https://vault.example"], "--role");
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    missing(&sandbox, &["aws", ROLE], "--key-file");
+    missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
+    setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_CONFIG");
+    for wrong in [&["aws", "--role-arn=robot"][..], &["aws", ROLE, "--name=a b"]] {
+        let arguments = [wrong, &["--key-file=key.json"]].concat();
+        setup(&sandbox, &arguments).fails(2, "E_USAGE");
+    }
+    assert!(!sandbox.home().join(".config").exists());
+}
+
+#[test]
+fn other_credentials_of_the_same_name_are_not_gone_over() {
+    let sandbox = sandbox();
+    let theirs = "[profile yandex]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n";
+    sandbox.write(".aws/config", theirs);
+    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_MISSING");
+    assert!(text.contains("(role_arn, source_profile)") && hint.contains("--force"), "{text}");
+    assert_eq!(read(&sandbox, ".aws/config"), theirs);
+    assert_eq!(read(&sandbox, CONFIG), "");
+    setup(&sandbox, &["aws", ROLE, "--apply", "--force"]).ok();
+    let after = read(&sandbox, ".aws/config");
+    assert!(!after.contains("source_profile") && after.contains("credential_process"), "{after}");
+
+    sandbox.write(".aws/credentials", "[yandex]\naws_access_key_id = AKIAEXAMPLE\n");
+    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--force"]).fails(3, "E_MISSING");
+    assert!(text.contains("would be used instead") && hint.contains("--aws-profile"), "{text}");
+    setup(&sandbox, &["aws", ROLE, "--aws-profile=robot"]).ok();
+}
+
+#[test]
+fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
+    let sandbox = sandbox();
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+    let said = setup(&sandbox, &["aws", ROLE]).ok();
+    for part in [
+        "No token could be had with these settings:\n! cannot get an ID token",
+        "iam.serviceAccounts.tokenCreator",
+        "The issuer below is a guess",
+        // It is most likely where tokens come from.
+        &format!("--url {} ", sandbox.cloud.url()),
+        sandbox.account.as_str(),
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (_, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(4, "E_SOURCE_DENIED");
+    assert!(hint.contains("tokenCreator") && hint.contains("nothing has been changed"), "{hint}");
+    assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
+    let requests = sandbox.token_requests();
+    let said = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
+    assert!(said.contains("No token was asked for."), "{said}");
+    assert_eq!(sandbox.token_requests(), requests);
+    assert!(read(&sandbox, ".aws/config").contains("credential_process"));
+}
+
+#[test]
+fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
+    let sandbox = sandbox();
+    let arguments = ["vault", "--address=https://vault.example:8200/", "--role=robot", "--apply"];
+    let said =
+        setup(&sandbox, &[&arguments[..], &["--no-helper", "--mount=team/jwt"]].concat()).ok();
+    assert!(!sandbox.home().join(".vault").exists());
+    for part in [
+        "vault auth enable -path=team/jwt jwt\n",
+        "vault write auth/team/jwt/config oidc_discovery_url=https://issuer.example\n",
+        &format!("bound_audiences=https://vault.example:8200 bound_subject={} ", sandbox.account),
+        "  yc-id-token vault login --profile=vault\n  vault token lookup\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    let said = setup(&sandbox, &arguments).ok();
+    let link = sandbox.home().join(".local/bin/yc-id-token-vault");
+    let entry = format!("token_helper = \"{}\"\n", link.display());
+    assert_eq!((read(&sandbox, ".vault"), read(&sandbox, ".bao")), (entry.clone(), entry));
+    assert!(link.exists() && said.contains("  export YC_ID_TOKEN_PROFILE=vault\n"), "{said}");
+    assert!(setup(&sandbox, &arguments).ok().starts_with("There is nothing to change"));
+
+    sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
+    let (text, _) = setup(&sandbox, &arguments).fails(3, "E_MISSING");
+    assert!(text.contains("another token helper"), "{text}");
+}
+
+#[test]
+fn without_kubectl_the_entries_are_shown() {
+    let sandbox = sandbox();
+    let arguments = ["kubectl", "--audience=k8s", "--cluster=prod", "--apply", "--absolute"];
+    let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("There is no kubectl on the PATH"), "{said}");
+    let program = sandbox.home().join("programs/yc-id-token");
+    for part in [
+        &format!("      command: \"{}\"\n", program.display()),
+        "      args: [\"kubectl\",\"--profile=kubernetes\"]\n",
+        "audiences: [\"k8s\"]",
+        "--oidc-issuer-url=https://issuer.example\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(read(&sandbox, CONFIG).ends_with("audience = \"k8s\"\n"));
+    assert!(!sandbox.home().join(".kube").exists());
+}
+
+#[test]
+fn a_configuration_in_another_place_is_named_in_the_command() {
+    let sandbox = sandbox();
+    let config = sandbox.home().join("other/config.toml");
+    let flag = format!("--config={}", config.display());
+    setup(&sandbox, &["aws", ROLE, "--apply", &flag, "--name=prod"]).ok();
+    assert!(config.exists() && !sandbox.home().join(".config").exists());
+    let theirs = read(&sandbox, ".aws/config");
+    assert!(theirs.contains("[profile yandex-prod]\n"), "{theirs}");
+    assert!(theirs.ends_with(&format!(" aws --profile=prod {flag}\n")), "{theirs}");
+}
+
+/// Has a person at a terminal give these answers.
+fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
+    let mut script = sandbox.other_command("/usr/bin/script");
+    script.args(["-qec", &format!("{PROGRAM} {arguments}"), "/dev/null"]).env("SHELL", "/bin/sh");
+    script.env("CLICOLOR_FORCE", "1").env("TERM", "xterm-256color");
+    script.stdin(fs::File::open(sandbox.write("answers", answers)).unwrap());
+    sandbox.finish(script)
+}
+
+#[test]
+fn at_a_terminal_it_asks_for_what_is_not_said() {
+    let mut sandbox = sandbox();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let answers =
+        "none.json\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\n\neu-central-1\ny\n";
+    let said = dialogue(&sandbox, "setup aws", answers).stdout;
+    for part in [
+        "! cannot read the authorized key file",
+        "! `robot` is not the ARN of a role",
+        "Profile of AWS's configuration [yandex]: ",
+        "+[profile yandex]",
+        "Apply? [y/N]: written ",
+        "Try it:",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(read(&sandbox, CONFIG).starts_with("[profiles.aws]\nkey_file = \"~/key.json\"\n"));
+    assert!(read(&sandbox, ".aws/config").contains("region = eu-central-1\n"));
+
+    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
+    assert!(said.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{said:?}");
+    assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());
+    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "");
+    assert!(said.stdout.contains("the address of the server is not said"), "{said:?}");
+}
+
+#[test]
+fn there_is_no_colour_even_at_a_terminal() {
+    let sandbox = sandbox();
+    for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
+    {
+        let said = dialogue(&sandbox, arguments, "").stdout;
+        assert!(!said.is_empty() && !said.contains('\u{1b}'), "{arguments}: {said:?}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Help where the user looks for it: completions in the shell, manual pages, suggestions.
+
+use std::fs;
+
+use crate::sandbox::{PROGRAM, Sandbox};
+
+/// A sandbox with profiles, and this program on the `PATH`.
+pub fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure("[profiles.prod]\n[profiles.preview]\n[profiles.other]\n");
+    let programs = sandbox.home().join("programs");
+    fs::create_dir(&programs).unwrap();
+    std::os::unix::fs::symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    sandbox
+}
+
+/// What bash makes of these words, the last of which is to be completed.
+fn in_bash(sandbox: &Sandbox, words: &str) -> Vec<String> {
+    const SCRIPT: &str = r#"
+source <(yc-id-token completions bash)
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+_yc_id_token
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+    let mut bash = sandbox.other_command("/bin/bash");
+    bash.args(["--norc", "-c", SCRIPT, "bash"]).args(words.split(' '));
+    sandbox.finish(bash).ok().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_profiles() {
+    let sandbox = sandbox();
+    assert_eq!(in_bash(&sandbox, "yc-id-token ku"), ["kubectl"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token vault lo"), ["login"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token setup aws --role"), ["--role-arn"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile pr"), ["preview", "prod"]);
+    // As bash takes `--profile=pr` apart.
+    assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile = pro"), ["prod"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token setup kubectl --name o"), ["other"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token completions z"), ["zsh"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile ="), ["other", "preview", "prod"]);
+    for line in ["yc-id-token token --key-file ke", "yc-id-token exec --aws -- ku"] {
+        assert_eq!(in_bash(&sandbox, line), [""], "bash completes files by itself");
+    }
+    let elsewhere = sandbox.write("elsewhere.toml", "[profiles.stage]\n");
+    let line = format!("yc-id-token token --config {} --profile ", elsewhere.display());
+    assert_eq!(in_bash(&sandbox, &line), ["stage"]);
+    sandbox.configure("[broken");
+    assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile "), [""], "and no complaint");
+}
+
+#[test]
+fn each_shell_is_given_a_script_of_its_own() {
+    let sandbox = sandbox();
+    for (shell, part) in [
+        ("bash", "complete -o bashdefault"),
+        ("zsh", "#compdef yc-id-token"),
+        ("fish", "complete --command yc-id-token"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("pwsh", "Register-ArgumentCompleter"),
+    ] {
+        let script = sandbox.run(&["completions", shell]).ok();
+        assert!(script.contains(part) && script.contains("YC_ID_TOKEN_COMPLETE"), "{script}");
+    }
+    let (_, hint) = sandbox.run(&["completions", "zssh"]).fails(2, "E_USAGE");
+    assert!(hint.contains("zsh"), "{hint}");
+    sandbox.run(&["--", "yc-id-token", "ku"]).fails(2, "E_USAGE");
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let sandbox = sandbox();
+    let written = sandbox.run(&["man", "--output=man"]).ok();
+    for name in ["yc-id-token", "yc-id-token-setup-kubectl", "yc-id-token-vault-token-helper"] {
+        let file = format!("man/{name}.1\n");
+        assert!(written.contains(&file), "{file}: {written}");
+    }
+    for file in written.lines() {
+        let page = fs::read_to_string(sandbox.home().join(file)).unwrap();
+        for part in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS", "Example"] {
+            assert!(page.contains(part), "{part}: {file}");
+        }
+    }
+    let main = fs::read_to_string(sandbox.home().join("man/yc-id-token.1")).unwrap();
+    assert_eq!(sandbox.run(&["man"]).ok(), main);
+    assert!(main.contains(".SH NOTES"), "{main}");
+}

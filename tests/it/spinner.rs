@@ -1,0 +1,65 @@
+//! Whoever waits at a terminal sees what for, and nobody else does.
+
+use std::time::Duration;
+
+use yc_id_token::emulator::Route;
+
+use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+
+/// Long enough to be seen.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A sandbox at a terminal, whose cloud takes its time.
+fn slow() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.cloud.delay(Route::TokenExchange, DELAY);
+    sandbox.set("TERM", "xterm");
+    sandbox.set("LANG", "C.UTF-8");
+    sandbox
+}
+
+/// What a terminal is sent by the program, whose standard output goes to a file.
+fn at_terminal(sandbox: &Sandbox, arguments: &str) -> String {
+    let mut script = sandbox.other_command("script");
+    let line = format!("{PROGRAM} {arguments} > out; echo ended $?");
+    script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+    sandbox.may_hold_secrets(&sandbox.home().join("out"));
+    let Outcome { status, stdout, stderr } = sandbox.finish(script);
+    assert!(status.success() && stderr.is_empty(), "{stdout}{stderr}");
+    assert!(stdout.trim_end().ends_with("ended 0"), "{stdout}");
+    stdout
+}
+
+#[test]
+fn at_a_terminal_it_turns_and_is_gone_before_the_answer() {
+    let sandbox = slow();
+    let seen = at_terminal(&sandbox, "token --audience k8s");
+    assert!(seen.contains("⠋ getting an ID token for audience `k8s`"), "{seen:?}");
+    assert!(seen.contains("⠙ "), "it turns: {seen:?}");
+    let (_, end) = seen.rsplit_once("`k8s`").unwrap();
+    let erased = end.strip_prefix('\r').unwrap().split_once('\r').unwrap().0;
+    assert!(!erased.is_empty() && erased.trim().is_empty(), "{seen:?}");
+    assert!(!seen.contains('\u{1b}'), "no escape sequences, so NO_COLOR has nothing to forbid");
+    let token = std::fs::read_to_string(sandbox.home().join("out")).unwrap();
+    assert_eq!(crate::sandbox::claims(token.trim())["aud"], "k8s");
+    // From the cache there is nothing to wait for.
+    assert_eq!(at_terminal(&sandbox, "token --audience k8s").trim(), "ended 0");
+}
+
+#[test]
+fn a_terminal_without_utf8_gets_ascii_and_a_dumb_one_nothing() {
+    let mut sandbox = slow();
+    sandbox.set("LANG", "C");
+    let seen = at_terminal(&sandbox, "token --audience one");
+    assert!(seen.contains("/ getting") && seen.is_ascii(), "{seen:?}");
+    sandbox.set("TERM", "dumb");
+    assert_eq!(at_terminal(&sandbox, "token --audience two").trim(), "ended 0");
+}
+
+#[test]
+fn programs_that_read_an_answer_never_get_one() {
+    let sandbox = slow();
+    assert_eq!(at_terminal(&sandbox, "kubectl --audience k8s").trim(), "ended 0");
+    // Nor does a pipe, which `ok` looks at.
+    sandbox.run(&["token", "--audience", "other"]).ok();
+}

@@ -1,0 +1,78 @@
+//! `doctor` with the real programs: what they write is what it reads, and it knows which they are.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+
+use super::kubeconfig::{V1, kubectl};
+use super::openbao::{OpenBao, bao, sign_in};
+use super::peer;
+use crate::sandbox::{PROGRAM, Sandbox};
+
+/// What was found, and how well.
+fn findings(sandbox: &Sandbox, arguments: &[&str]) -> Vec<(String, String)> {
+    let outcome = sandbox.run(&[&["doctor", "--json"], arguments].concat());
+    assert_eq!(outcome.stderr, "");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+    let checks = report["checks"].as_array().unwrap().iter();
+    checks.map(|check| (text(check, "result"), text(check, "finding"))).collect()
+}
+
+#[track_caller]
+fn has(findings: &[(String, String)], result: &str, words: &str) {
+    let is_it = |(its, text): &(String, String)| its == result && text.contains(words);
+    assert!(findings.iter().any(is_it), "no `{words}`: {findings:#?}");
+}
+
+#[test]
+fn a_kubeconfig_that_kubectl_has_written_is_read_and_its_trap_found() {
+    let mut sandbox = Sandbox::new();
+    let programs = sandbox.home().join("programs");
+    fs::create_dir_all(&programs).unwrap();
+    symlink(peer("venv/bin/kubectl"), programs.join("kubectl")).unwrap();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    let set_up = |sandbox: &Sandbox, command: &str| {
+        let _ = fs::remove_file(sandbox.home().join(".kube/config"));
+        let version = format!("--exec-api-version={V1}");
+        let command = format!("--exec-command={command}");
+        let arguments = ["config", "set-credentials", "sa", &version, &command];
+        let more =
+            ["--exec-arg=kubectl", "--exec-arg=--audience=k8s", "--exec-interactive-mode=Never"];
+        sandbox.finish(kubectl(sandbox, &[&arguments[..], &more].concat())).ok();
+        findings(sandbox, &["kubectl"])
+    };
+    let found = set_up(&sandbox, PROGRAM);
+    has(&found, "ok", "user `sa` of ");
+    has(&found, "ok", "kubectl v1.");
+    assert!(found.iter().all(|(result, _)| result == "ok"), "{found:#?}");
+    // kubectl makes a bare name of a program beside its file.
+    fs::create_dir_all(sandbox.home().join(".kube")).unwrap();
+    let beside = sandbox.home().join(".kube/yc-id-token");
+    symlink(PROGRAM, &beside).unwrap();
+    let found = set_up(&sandbox, beside.to_str().unwrap());
+    has(&found, "error", "`yc-id-token` is not on the PATH");
+}
+
+#[test]
+fn openbao_answers_whoever_asks_and_its_cli_tells_its_version() {
+    let mut sandbox = Sandbox::new();
+    let server = OpenBao::start(&sandbox.cloud);
+    sign_in(&mut sandbox, &server);
+    let folder = bao().parent().unwrap().to_owned();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    sandbox.set("YC_ID_TOKEN_VAULT_ADDRESS", server.url());
+    let found = findings(&sandbox, &["vault"]);
+    has(&found, "ok", "Vault at 127.0.0.1");
+    has(&found, "ok", "OpenBao v2.");
+    assert!(found.iter().all(|(result, _)| result == "ok"), "{found:#?}");
+}
+
+#[test]
+fn the_aws_cli_tells_its_version() {
+    let mut sandbox = Sandbox::new();
+    let folder = peer("aws-venv/bin/aws").parent().unwrap().to_owned();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    has(&findings(&sandbox, &["aws"]), "ok", "aws-cli/");
+}

@@ -1,0 +1,293 @@
+//! Keys and credentials in a real keyring, and what is said of one that cannot be used.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use yc_id_token::emulator::KeySize;
+
+use super::gnome_keyring::{Bus, GnomeKeyring, items, looked_up, markers};
+use crate::fake_sts::{Answer, FakeSts};
+use crate::sandbox::{Outcome, Sandbox, claims};
+
+const TOKEN: &[&str] = &["token", "--audience", "k8s"];
+
+/// A sandbox without a key, and where its key is: in a file that only `key import` is told of.
+fn start() -> (Sandbox, Bus) {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let bus = Bus::start(&mut sandbox);
+    (sandbox, bus)
+}
+
+fn run(sandbox: &Sandbox, words: &[&[&str]]) -> Outcome {
+    sandbox.run(&words.concat())
+}
+
+fn robot(sandbox: &Sandbox) -> Outcome {
+    run(sandbox, &[TOKEN, &["--identity", "keyring:robot"]])
+}
+
+fn import(sandbox: &Sandbox) -> Outcome {
+    sandbox.run(&["key", "import", "key.json", "--name", "robot"])
+}
+
+/// A run whose credentials rest in the keyring.
+fn cached(sandbox: &Sandbox) -> Outcome {
+    run(sandbox, &[TOKEN, &["--key-file", "key.json", "--cache", "keyring"]])
+}
+
+fn with_stdin(sandbox: &Sandbox, mut command: Command, text: &str) -> Outcome {
+    let file = sandbox.write_secret("stdin", text);
+    command.stdin(Stdio::from(fs::File::open(file).unwrap()));
+    sandbox.finish(command)
+}
+
+#[test]
+fn a_key_that_was_imported_signs_without_its_file() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let told =
+        run(&sandbox, &[&["key", "import", "key.json", "--name", "robot", "--delete-file"]]).ok();
+    assert!(told.contains(&sandbox.key.id) && told.contains("`key.json` is deleted"), "{told}");
+    assert!(!sandbox.home().join("key.json").exists());
+    assert!(looked_up(&sandbox, "key/robot").unwrap().starts_with("yc-id-token 1 "));
+
+    let token = robot(&sandbox).ok();
+    assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
+    sandbox.configure("[profiles.prod]\nidentity = \"keyring:robot\"\n");
+    assert_eq!(run(&sandbox, &[TOKEN, &["--profile", "prod"]]).ok(), token, "from the cache");
+
+    let table = sandbox.run(&["key", "list"]).ok();
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..3], ["robot", &sandbox.key.id, &sandbox.account]);
+    let list: Value =
+        serde_json::from_str(&sandbox.run(&["key", "list", "--format", "json"]).ok()).unwrap();
+    assert_eq!(list[0]["name"], "robot");
+    assert_eq!(list[0]["created_at"], row[3]);
+    assert_eq!(list[0]["imported_at"], row[4]);
+
+    let told = sandbox.run(&["key", "remove", "robot"]).ok();
+    assert!(told.contains(&format!("yc iam key delete {}", sandbox.key.id)), "{told}");
+    assert_eq!(items(&sandbox), 0);
+    for outcome in [robot(&sandbox), sandbox.run(&["key", "remove", "robot"])] {
+        let (message, hint) = outcome.fails(3, "E_CONFIG");
+        assert_eq!(message, "there is no key `robot` in the keyring");
+        assert!(hint.contains("key import"), "{hint}");
+    }
+}
+
+#[test]
+fn a_hit_does_not_ask_the_keyring() {
+    let (sandbox, _bus) = start();
+    let keyring = GnomeKeyring::unlocked(&sandbox);
+    import(&sandbox).ok();
+    let token = robot(&sandbox).ok();
+    keyring.end(&sandbox);
+    assert_eq!(robot(&sandbox).ok(), token);
+    // The same key in a file has the same entries.
+    assert_eq!(run(&sandbox, &[TOKEN, &["--key-file", "key.json"]]).ok(), token);
+    assert!(sandbox.run(&["key", "list"]).ok().contains("robot"));
+}
+
+#[test]
+fn a_key_is_imported_from_standard_input_under_its_service_account() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let large = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa4096);
+    let command = sandbox.command(&["key", "import", "-"]);
+    let told = with_stdin(&sandbox, command, &large.to_json()).ok();
+    assert!(told.contains(&format!("--identity keyring:{}", sandbox.account)), "{told}");
+    let identity = format!("keyring:{}", sandbox.account);
+    run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
+    assert!(items(&sandbox) > 2, "a key of 4096 bits is in several items");
+
+    // Another key takes its place, and all of the first goes.
+    let (account, second) = (sandbox.account.as_str(), sandbox.key.to_json());
+    let command = sandbox.command(&["key", "import", "-", "--name", account]);
+    let told = with_stdin(&sandbox, command, &second).ok();
+    assert!(told.contains(&format!("it replaces the key `{}`", large.id)), "{told}");
+    run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
+    sandbox.run(&["key", "remove", account]).ok();
+    assert_eq!(items(&sandbox), 0);
+}
+
+#[test]
+fn a_key_in_the_keyring_that_is_not_the_one_of_the_list_is_not_used() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    import(&sandbox).ok();
+    let list = sandbox.home().join(".local/share/yc-id-token/keys/robot.json");
+    let text = fs::read_to_string(&list).unwrap();
+    fs::write(&list, text.replace(&sandbox.key.id, "ajeanother")).unwrap();
+    let (message, hint) = robot(&sandbox).fails(3, "E_KEYRING");
+    assert_eq!(
+        message,
+        "cannot read the key `robot` from the keyring: it has been replaced by another key since it was imported"
+    );
+    assert!(hint.contains("key import FILE --name robot"), "{hint}");
+    import(&sandbox).ok();
+    robot(&sandbox).ok();
+    // Somebody else removes a part of it.
+    let mut tool = sandbox.other_command("secret-tool");
+    tool.args(["clear", "service", "yc-id-token", "username", "key/robot/b1"]);
+    assert!(tool.status().unwrap().success());
+    let (message, _) = run(&sandbox, &[TOKEN, &["--identity", "keyring:robot", "--cache", "none"]])
+        .fails(3, "E_KEYRING");
+    assert!(message.ends_with("it is not there, or not whole"), "{message}");
+    sandbox.run(&["key", "remove", "robot"]).ok();
+    assert_eq!(items(&sandbox), 0);
+}
+
+#[test]
+fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let token = cached(&sandbox).ok();
+    assert_eq!(cached(&sandbox).ok(), token);
+    assert_eq!(sandbox.token_requests(), (1, 1));
+    assert!(sandbox.entries("").is_empty(), "no entry is a file");
+    assert_eq!((markers(&sandbox).len(), items(&sandbox)), (2, 2));
+
+    // An item that is gone is a miss, and nothing else.
+    let clear =
+        sandbox.other_command("secret-tool").args(["clear", "service", "yc-id-token"]).status();
+    assert!(clear.unwrap().success());
+    assert_ne!(cached(&sandbox).ok(), token);
+    assert_eq!(sandbox.token_requests(), (2, 2));
+
+    let told = sandbox.run(&["cache", "clear"]).ok();
+    assert!(told.starts_with("removed 2 credentials"), "{told}");
+    assert_eq!((markers(&sandbox).len(), items(&sandbox)), (0, 0));
+}
+
+#[test]
+fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let arguments = [TOKEN, &["--key-file", "key.json", "--cache", "keyring"]].concat();
+    let children: Vec<_> = (0..16)
+        .map(|_| {
+            let mut command = sandbox.command(&arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let tokens: BTreeSet<String> =
+        children.into_iter().map(|child| sandbox.outcome(child).ok()).collect();
+    assert_eq!((tokens.len(), sandbox.token_requests(), items(&sandbox)), (1, (1, 1), 2));
+}
+
+#[test]
+fn a_credential_that_is_larger_than_an_item_is_whole() {
+    let (mut sandbox, _bus) = start();
+    let sts = FakeSts::start(&mut sandbox);
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    let session_token = "IQoJb3JpZ2luX2VjEOr+".to_owned() + &"x".repeat(6_000);
+    let body = format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>wJalrXUtnFEMI/K7MDENG+</SecretAccessKey><SessionToken>{session_token}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    );
+    let length = body.len();
+    sts.script([Answer::Bytes(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\n\r\n{body}"
+    ))]);
+    let aws = ["aws", "--key-file", "key.json", "--cache", "keyring"];
+    let keys = sandbox.run(&aws).ok();
+    assert!(keys.contains(&session_token));
+    assert_eq!(sandbox.run(&aws).ok(), keys);
+    assert_eq!(sts.count(), 1);
+    assert!(items(&sandbox) > 5);
+    sandbox.run(&["cache", "clear"]).ok();
+    assert_eq!(items(&sandbox), 0);
+}
+
+/// What is said of a keyring that cannot be used: by an import, by a run that has to sign, and by one whose
+/// credentials are to rest there, which then asks nobody for any.
+fn assert_told(sandbox: &Sandbox, problem: &str, cure: &str) {
+    let asked = sandbox.token_requests();
+    let mut outcomes = vec![
+        (import(sandbox).fails(3, "E_KEYRING"), "keep the key in its file"),
+        (cached(sandbox).fails(7, "E_CACHE"), "give `--cache file`"),
+    ];
+    if sandbox.run(&["key", "list"]).ok().contains("robot") {
+        let signing = run(sandbox, &[TOKEN, &["--identity", "keyring:robot"]]);
+        outcomes.push((signing.fails(3, "E_KEYRING"), "`--key-file`"));
+    }
+    for ((message, hint), otherwise) in outcomes {
+        assert!(message.ends_with(problem), "{message}");
+        assert!(hint.contains(cure) && hint.contains(otherwise), "{hint}");
+    }
+    assert_eq!(sandbox.token_requests(), asked, "nobody was asked for anything");
+    assert!(sandbox.entries("").is_empty(), "and nothing rests in a file instead");
+}
+
+#[test]
+fn a_bus_without_a_keyring_is_told() {
+    let (sandbox, _bus) = start();
+    assert_told(
+        &sandbox,
+        "there is no keyring here: nothing on the D-Bus session bus provides `org.freedesktop.secrets`",
+        "in the session of a desktop",
+    );
+}
+
+#[test]
+fn a_keyring_without_a_collection_is_told() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::not_unlocked(&sandbox);
+    assert_told(
+        &sandbox,
+        "the keyring has no default collection to keep anything in",
+        "make a keyring",
+    );
+}
+
+#[test]
+fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
+    let (sandbox, _bus) = start();
+    let keyring = GnomeKeyring::unlocked(&sandbox);
+    import(&sandbox).ok();
+    keyring.end(&sandbox);
+    let keyring = GnomeKeyring::not_unlocked(&sandbox);
+    assert_told(&sandbox, "the keyring is locked, and nobody has unlocked it", "unlock it");
+    keyring.end(&sandbox);
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    cached(&sandbox).ok();
+    run(&sandbox, &[TOKEN, &["--identity", "keyring:robot", "--force-refresh"]]).ok();
+}
+
+#[test]
+fn a_keyring_that_hangs_is_given_up() {
+    let (sandbox, _bus) = start();
+    let keyring = GnomeKeyring::unlocked(&sandbox);
+    import(&sandbox).ok();
+    keyring.hang();
+    assert_told(&sandbox, "the keyring has not answered in 3 s", "`gnome-keyring-daemon`");
+    // What has failed a moment ago is not waited for again.
+    let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
+    assert!(message.ends_with("has not answered in 3 s"), "{message}");
+    assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
+    // No run is longer than it may be.
+    let (message, _) = run(
+        &sandbox,
+        &[TOKEN, &["--key-file", "key.json", "--cache", "keyring", "--timeout", "1s"]],
+    )
+    .fails(7, "E_CACHE");
+    assert!(message.ends_with("has not answered in 1 s"), "{message}");
+}
+
+#[test]
+fn a_keyring_that_goes_away_leaves_the_credential_to_be_cleared_later() {
+    let (sandbox, _bus) = start();
+    let keyring = GnomeKeyring::unlocked(&sandbox);
+    cached(&sandbox).ok();
+    keyring.end(&sandbox);
+    cached(&sandbox).fails(7, "E_CACHE");
+    let (message, _) = sandbox.run(&["cache", "clear"]).fails(7, "E_CACHE");
+    assert!(message.starts_with("cannot remove credentials from the keyring"), "{message}");
+    // Whoever does not name the keyring does not need it.
+    run(&sandbox, &[TOKEN, &["--key-file", "key.json"]]).ok();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    sandbox.run(&["cache", "clear"]).ok();
+    assert_eq!(items(&sandbox), 0);
+}

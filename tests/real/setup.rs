@@ -1,0 +1,263 @@
+//! What `setup` writes, as the real programs take it; and what it says of the other side, done as it says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use yc_id_token::emulator::Options;
+
+use super::api_server::{ApiServer, Trust};
+use super::aws;
+use super::kubeconfig::{kubectl, put_on_path, whoami};
+use super::kubectl_files::read_yaml;
+use super::moto::Moto;
+use super::openbao::{ANSWER, OpenBao, SECRET, bao};
+use super::peer;
+use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+
+/// A sandbox with this program and another on the `PATH`.
+fn sandbox(options: Options, other: &Path) -> Sandbox {
+    let mut sandbox = Sandbox::with_options(options);
+    let folders = [Path::new(PROGRAM), other].map(|program| program.parent().unwrap());
+    put_on_path(&mut sandbox, &folders);
+    sandbox
+}
+
+fn with_kubectl() -> Sandbox {
+    sandbox(Options::default(), &peer("venv/bin/kubectl"))
+}
+
+fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    sandbox.run(&[&["setup"], arguments].concat())
+}
+
+/// Adds a cluster to the kubeconfig, as its administrator tells its users to.
+fn add_cluster(sandbox: &Sandbox, name: &str, server: &ApiServer) {
+    let ca = sandbox.write(&format!("{name}-ca.pem"), &server.ca_pem);
+    let arguments = [
+        "config",
+        "set-cluster",
+        name,
+        &format!("--server={}", server.url),
+        &format!("--certificate-authority={}", ca.display()),
+    ];
+    sandbox.finish(kubectl(sandbox, &arguments)).ok();
+}
+
+fn kubeconfig(sandbox: &Sandbox) -> Value {
+    let view = kubectl(sandbox, &["config", "view", "--output=json"]);
+    serde_json::from_str(&sandbox.finish(view).ok()).unwrap()
+}
+
+/// What stands between two texts.
+#[track_caller]
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin:?} in {text}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} in {rest}")).0
+}
+
+/// Types commands into a shell.
+#[track_caller]
+fn type_in(sandbox: &Sandbox, commands: &str) -> String {
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", commands]);
+    sandbox.finish(shell).ok()
+}
+
+#[test]
+fn kubectl_is_let_in_by_what_is_set_up() {
+    let sandbox = with_kubectl();
+    let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
+    add_cluster(&sandbox, "prod", &server);
+    let other = ["config", "set-credentials", "other", "--token=a-token-of-somebody-else"];
+    sandbox.finish(kubectl(&sandbox, &other)).ok();
+
+    let config = sandbox.home().join(".kube/config");
+    fs::write(&config, format!("# by hand\n{}", fs::read_to_string(&config).unwrap())).unwrap();
+    let arguments = ["kubectl", "--audience=k8s", "--apply"];
+    let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("its comments will be in the copy beside it only"), "{said}");
+    assert!(!said.contains("a-token-of-somebody-else"), "{said}");
+    assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
+    assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+    let config = kubeconfig(&sandbox);
+    let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
+    let exec = &user.unwrap()["user"]["exec"];
+    assert_eq!(exec["args"], json!(["kubectl", "--profile=kubernetes"]));
+    assert_eq!(
+        (exec["command"].as_str(), exec["interactiveMode"].as_str()),
+        (Some("yc-id-token"), Some("Never"))
+    );
+    assert!(exec["installHint"].as_str().unwrap().contains("not on the PATH"));
+    assert_eq!(config["current-context"], "yandex@prod");
+    let set = ["config", "set-credentials", "yandex", "--exec-env=YC_ID_TOKEN_TIMEOUT=9s"];
+    sandbox.finish(kubectl(&sandbox, &set)).ok();
+    let again = setup(&sandbox, &arguments).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+
+    // The API server would read it so.
+    let file = between(&said, "with these settings.\n\n", "\nor, where");
+    let file: Value = read_yaml(&sandbox, file);
+    let jwt = &file["jwt"][0];
+    assert_eq!(jwt["issuer"]["url"], sandbox.cloud.issuer());
+    assert_eq!(jwt["issuer"]["audiences"], json!(["k8s"]));
+    let rule = format!("claims.sub in ['{}']", sandbox.account);
+    assert_eq!(jwt["claimValidationRules"][0]["expression"], rule);
+}
+
+#[test]
+fn a_path_below_the_kubeconfigs_folder_stays_a_path() {
+    let mut sandbox = with_kubectl();
+    let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
+    add_cluster(&sandbox, "prod", &server);
+    // Where `kubectl config set-credentials` would make it a bare name, which is then looked for elsewhere.
+    let link = sandbox.home().join(".kube/yc-id-token");
+    std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
+    let kubectl_folder = peer("venv/bin/kubectl").parent().unwrap().to_owned();
+    put_on_path(&mut sandbox, &[link.parent().unwrap(), &kubectl_folder]);
+    setup(&sandbox, &["kubectl", "--audience=k8s", "--apply", "--absolute"]).ok();
+    put_on_path(&mut sandbox, &[&kubectl_folder]);
+    assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+}
+
+#[test]
+fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
+    let sandbox = with_kubectl();
+    let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s-prod"), &sandbox.cloud);
+    add_cluster(&sandbox, "prod", &server);
+    let mut config = kubeconfig(&sandbox);
+    config["clusters"][0]["cluster"]["extensions"] = json!([{
+        "name": "client.authentication.k8s.io/exec", "extension": { "audience": "k8s-prod" },
+    }]);
+    config["contexts"] = json!([{ "name": "mine", "context": { "cluster": "prod", "user": "x", "namespace": "ns" } }]);
+    config["current-context"] = json!("mine");
+    sandbox.write(".kube/config", &config.to_string());
+    let said = setup(&sandbox, &["kubectl", "--context=mine", "--apply"]).ok();
+    assert!(said.contains("audiences: [\"k8s-prod\"]"), "{said}");
+    assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+    let config = kubeconfig(&sandbox);
+    assert_eq!(config["users"][0]["user"]["exec"]["provideClusterInfo"], true);
+    assert_eq!(config["contexts"][0]["context"]["namespace"], "ns");
+    let ours = fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
+    assert!(!ours.contains("audience"), "{ours}");
+}
+
+#[test]
+fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
+    let sandbox = with_kubectl();
+    let set_up = |more: &[&str]| {
+        setup(&sandbox, &[&["kubectl", "--audience=k8s", "--apply"], more].concat())
+    };
+    let (_, hint) = set_up(&[]).fails(3, "E_MISSING");
+    assert!(hint.contains("kubectl config set-cluster"), "{hint}");
+    let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
+    for name in ["prod", "stage"] {
+        add_cluster(&sandbox, name, &server);
+    }
+    let (_, hint) = set_up(&[]).fails(3, "E_MISSING");
+    assert!(hint.contains("`--cluster`"), "{hint}");
+    let (_, hint) = set_up(&["--cluster=prot"]).fails(3, "E_CONFIG");
+    assert!(hint.contains("prod, stage"), "{hint}");
+    for arguments in [
+        ["config", "set-credentials", "yandex", "--token=theirs"],
+        ["config", "set-context", "yandex@prod", "--cluster=stage"],
+    ] {
+        sandbox.finish(kubectl(&sandbox, &arguments)).ok();
+        let (_, hint) = set_up(&["--cluster=prod"]).fails(3, "E_MISSING");
+        assert!(hint.contains("--force"), "{hint}");
+        set_up(&["--cluster=prod", "--force"]).ok();
+        assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+    }
+    sandbox.write(".kube/config", "{");
+    set_up(&[]).fails(3, "E_CONFIG");
+}
+
+#[test]
+fn kubectl_is_told_that_the_plugin_may_run() {
+    let sandbox = with_kubectl();
+    let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
+    add_cluster(&sandbox, "prod", &server);
+    let arguments = ["kubectl", "--audience=k8s", "--apply", "--kuberc"];
+    setup(&sandbox, &arguments).ok();
+    assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+
+    let theirs = "apiVersion: kubectl.config.k8s.io/v1beta1
+kind: Preference
+credentialPluginPolicy: Allowlist
+credentialPluginAllowlist:
+- command: other
+";
+    let path = sandbox.write(".kube/kuberc", theirs);
+    assert!(!sandbox.finish(kubectl(&sandbox, &["auth", "whoami"])).status.success());
+    setup(&sandbox, &arguments).ok();
+    assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+    let after: Value = read_yaml(&sandbox, &fs::read_to_string(path).unwrap());
+    let allowed = json!([{ "command": "other" }, { "command": "yc-id-token" }]);
+    assert_eq!(after["credentialPluginAllowlist"], allowed);
+    let again = setup(&sandbox, &arguments).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+}
+
+#[test]
+fn the_aws_cli_acts_as_the_role_that_is_set_up() {
+    let issuer = Some("https://issuer.example".to_owned());
+    let options = Options { issuer, ..Options::default() };
+    let mut sandbox = sandbox(options, &peer("aws-venv/bin/aws"));
+    let moto = Moto::start();
+    aws::set_up(&mut sandbox, &moto.url());
+    let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
+    let said = setup(&sandbox, &["aws", role, "--region=eu-central-1", "--apply"]).ok();
+
+    sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
+    sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
+    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen give"));
+    let query = "aws iam get-role --role-name robot --query Role.AssumeRolePolicyDocument.Statement[0].Condition.StringEquals --output json";
+    let conditions: Value = serde_json::from_str(&type_in(&sandbox, query)).unwrap();
+    let wanted =
+        json!({ "issuer.example:aud": "sts.amazonaws.com", "issuer.example:sub": sandbox.account });
+    assert_eq!(conditions, wanted);
+    let said_then = setup(&sandbox, &["aws"]).ok();
+    assert!(said_then.contains("Unset AWS_ACCESS_KEY_ID"), "{said_then}");
+    sandbox.unset("AWS_ACCESS_KEY_ID");
+    sandbox.unset("AWS_SECRET_ACCESS_KEY");
+
+    sandbox.unset("AWS_REGION");
+    sandbox.unset("AWS_DEFAULT_REGION");
+    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let identity: Value = serde_json::from_str(&type_in(&sandbox, next)).unwrap();
+    let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
+    assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
+}
+
+#[test]
+fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let cli: PathBuf = folder.path().join("vault");
+    std::os::unix::fs::symlink(bao(), &cli).unwrap();
+    let mut sandbox = sandbox(Options::default(), &cli);
+    sandbox.set("SHELL", "/bin/sh");
+    let server = OpenBao::start_untrusting();
+    let ca = sandbox.write("vault-ca.pem", &server.ca_pem);
+    let address = format!("--address={}", server.url());
+    let ca_cert = format!("--ca-cert={}", ca.display());
+    let arguments = ["vault", &address, "--role=robot", &ca_cert, "--apply"];
+    let said = setup(&sandbox, &arguments).ok();
+
+    sandbox.set("VAULT_ADDR", server.url());
+    sandbox.set("VAULT_CACERT", ca);
+    sandbox.set("VAULT_TOKEN", server.root_token());
+    let policy = "path \"secret/data/robot\" { capabilities = [\"read\"] }";
+    sandbox.write("policy.hcl", policy);
+    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen write"));
+    type_in(&sandbox, "vault policy write robot policy.hcl");
+    for name in ["VAULT_ADDR", "VAULT_CACERT", "VAULT_TOKEN"] {
+        sandbox.unset(name);
+    }
+
+    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let read = format!("{next}vault kv get -field=answer {SECRET}\n");
+    assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");
+    assert_eq!(server.leases("jwt"), 1);
+    let again = setup(&sandbox, &arguments).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+}

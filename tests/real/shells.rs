@@ -1,0 +1,55 @@
+//! What is made for shells and for `man`, as these take it.
+
+use std::process::Command;
+
+use crate::shells::sandbox;
+
+/// As someone sees it who presses the tabulator.
+const ZSH: &str = r#"
+compdef() { true; }
+_describe() { local name=${@[-1]}; print -l -- ${(P)name}; }
+source <(yc-id-token completions zsh)
+words=(yc-id-token "$@") CURRENT=$(($# + 1))
+_yc-id-token
+"#;
+
+#[test]
+fn zsh_and_fish_complete_commands_and_profiles() {
+    let sandbox = sandbox();
+    let run = |mut shell: Command| {
+        shell.env("TERM", "dumb");
+        sandbox.finish(shell).ok()
+    };
+    let zsh = |words: &[&str]| {
+        let mut zsh = sandbox.other_command("zsh");
+        zsh.args(["-f", "-c", ZSH, "zsh"]).args(words);
+        run(zsh)
+    };
+    assert!(zsh(&["ku"]).starts_with("kubectl:"), "{}", zsh(&["ku"]));
+    assert_eq!(zsh(&["kubectl", "--profile", "pr"]), "preview\nprod\n");
+    let fish = |line: &str| {
+        let mut fish = sandbox.other_command("fish");
+        let source = "yc-id-token completions fish | source";
+        fish.args(["--no-config", "-c", &format!("{source}; complete -C '{line}'")]);
+        run(fish)
+    };
+    assert!(fish("yc-id-token ku").starts_with("kubectl\tPrint"), "{}", fish("yc-id-token ku"));
+    assert_eq!(fish("yc-id-token kubectl --profile pr"), "preview\nprod\n");
+}
+
+#[test]
+fn the_manual_pages_are_sound() {
+    let sandbox = sandbox();
+    let written = sandbox.run(&["man", "--output=man"]).ok();
+    let mut lint = sandbox.other_command("mandoc");
+    lint.args(["-T", "lint", "-W", "warning"]).args(written.lines());
+    let said = sandbox.finish(lint);
+    // Pages have no date, so that they are the same whenever they are made; and an empty line too many, which
+    // the crate that writes them puts between a value's description and the list of values.
+    let is_known = |line: &&str| line.contains("parse date") || line.contains("paragraph macro");
+    let warnings: Vec<&str> = said.stdout.lines().filter(|line| !is_known(line)).collect();
+    assert_eq!((warnings, said.stderr.as_str()), (vec![], ""));
+    let mut man = sandbox.other_command("mandoc");
+    man.args(["-T", "html", "man/yc-id-token-setup-kubectl.1"]);
+    assert!(sandbox.finish(man).ok().contains("--use-context"));
+}

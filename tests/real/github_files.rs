@@ -167,6 +167,18 @@ fn the_program_is_built_from_the_repository_of_the_action() {
 }
 
 #[test]
+fn the_program_may_be_a_name_on_the_path_and_has_to_be_there() {
+    let (mut job, action) = job(MAIN);
+    let with = inputs(&job, &json!({ "program": "yc-id-token" }));
+    let outcome = job.use_action(&action, &with, "yandex");
+    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(outcome.stdout, "::error::there is no program `yc-id-token`\n");
+    let folder = Path::new(PROGRAM).parent().unwrap();
+    job.run(&json!({ "run": format!("echo {} >>\"$GITHUB_PATH\"", folder.display()) }));
+    assert!(job.use_action(&action, &with, "yandex").ok().starts_with("yc-id-token "));
+}
+
+#[test]
 fn what_goes_wrong_is_told_as_in_the_readme() {
     let readme = Readme::of("github-actions");
     let federation = readme.block("text", "federation create");

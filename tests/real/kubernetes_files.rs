@@ -78,7 +78,7 @@ fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     token
 }
 
-/// A container's environment as `docker run` would be told it: what the file says, and nothing else of the program's.
+/// Gives the sandbox the environment of a container.
 fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     for variable in container["env"].as_array().unwrap() {
         let value = variable["value"].as_str().unwrap().replace(ACCOUNT, &sandbox.account);
@@ -97,7 +97,8 @@ fn script(container: &Value) -> String {
 /// volumes are.
 fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     let mount = "mount --bind \"$HOME/run\" /run\nexec /bin/sh -c \"$SCRIPT\"";
-    let mut command = sandbox.in_own_namespaces(&["--mount", "--pid", "--fork"], mount);
+    let mut command =
+        sandbox.in_own_namespaces(&["--mount", "--pid", "--fork", "--kill-child"], mount);
     let program = Path::new(PROGRAM).parent().unwrap().display();
     command.env("PATH", format!("{program}:/usr/sbin:/usr/bin:/sbin:/bin")).env("SCRIPT", script);
     command
@@ -129,27 +130,20 @@ impl<'a> Sidecar<'a> {
         slept.lines().last().unwrap_or_default().to_owned()
     }
 
-    /// Ends the first process of the container, as the kubelet does.
+    /// Has the first process of the container end, as the kubelet does, and returns what it ends with.
     fn terminate(mut self) -> Option<i32> {
-        self.signal(Signal::TERM);
-        self.process.wait().unwrap().code()
-    }
-
-    fn signal(&self, signal: Signal) {
         let id = self.process.id();
-        let children =
-            fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        if let Some(first) = children.split_whitespace().next() {
-            let first = Pid::from_raw(first.parse().unwrap()).unwrap();
-            let _ = kill_process(first, signal);
-        }
+        let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let first = Pid::from_raw(first.trim().parse().unwrap()).unwrap();
+        kill_process(first, Signal::TERM).unwrap();
+        self.process.wait().unwrap().code()
     }
 }
 
 impl Drop for Sidecar<'_> {
     fn drop(&mut self) {
-        // With the first process, all of the container are gone.
-        self.signal(Signal::KILL);
+        // With it goes the first process, and with that all of the container.
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }

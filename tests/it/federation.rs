@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 use yc_id_token::emulator::{Fault, Route};
 
 use crate::fake_server::{FakeServer, Reply};
@@ -26,9 +26,14 @@ fn sandbox() -> Sandbox {
 
 /// A token of elsewhere, which the cloud trusts or not as a whole.
 pub fn external(subject: &str, life: i64) -> String {
+    external_token("https://issuer.example", subject, &json!("yandex"), life)
+}
+
+/// The same of any issuer, for any audience.
+pub fn external_token(issuer: &str, subject: &str, audience: &Value, life: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let exp = i64::try_from(now).unwrap() + life;
-    let claims = json!({ "iss": "https://issuer.example", "sub": subject, "aud": "yandex", "exp": exp, "n": exp });
+    let claims = json!({ "iss": issuer, "sub": subject, "aud": audience, "exp": exp, "n": exp });
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
     let header = json!({ "alg": "RS256", "kid": "k" }).to_string();
     format!("{}.{}.{}", part(header), part(claims.to_string()), part("signature".repeat(8)))

@@ -34,3 +34,10 @@ pub fn filled_in(text: &str, said: &str, had: &str) -> String {
     assert!(text.contains(said), "there is no `{said}` in:\n{text}");
     text.replace(said, had)
 }
+
+/// What the program said, with a README's request ID in place of the real one.
+pub fn with_request_id_of_readme(said: &str) -> String {
+    let begin = "(request id ";
+    let Some((before, rest)) = said.split_once(begin) else { return said.into() };
+    format!("{before}{begin}1f3c…{}", &rest[rest.find(')').unwrap()..])
+}

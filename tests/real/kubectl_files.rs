@@ -1,6 +1,7 @@
 //! The files of `integrations/kubectl`, each used as a user would use it, and what its README tells
 //! to type, typed.
 
+use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -199,6 +200,31 @@ fn the_readmes_commands_set_kubectl_up() {
     assert!(sandbox.home().join(".kube/config").is_file());
     assert_eq!(server.tokens().len(), 1);
     assert_eq!(sandbox.token_requests(), (1, 1));
+
+    // The last block is for programs that are not started from a shell.
+    sandbox.set("PATH", "/usr/bin:/bin");
+    assert_eq!(whoami(&sandbox, &[]), format!("yandex:{}", sandbox.account));
+}
+
+#[test]
+fn the_python_client_goes_on_as_nobody_as_the_readme_says() {
+    const WHOAMI: &str = "
+import kubernetes
+kubernetes.config.load_kube_config()
+try:
+    print(kubernetes.client.AuthenticationV1Api().create_self_subject_review({}))
+except kubernetes.client.exceptions.ApiException as error:
+    print(error.status)
+";
+    let mut sandbox = sandbox();
+    let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
+    use_kubeconfig(&mut sandbox, &server);
+    fs::remove_file(sandbox.home().join(".config/yc-id-token/key.json")).unwrap();
+    let mut python = sandbox.other_command(peer("venv/bin/python"));
+    python.args(["-c", WHOAMI]);
+    let outcome = sandbox.finish(python);
+    assert_eq!(outcome.stdout, "403\n", "{outcome:?}");
+    assert!(server.tokens().is_empty(), "it has sent none");
 }
 
 #[test]

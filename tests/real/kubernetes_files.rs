@@ -1,0 +1,269 @@
+//! The files of `integrations/kubernetes`, held against the schema of the Kubernetes API, and the containers'
+//! commands run where the pod's volumes would be mounted.
+//!
+//! There is no cluster. What it does for a pod is done here: the pod's token, in the layout of the kubelet,
+//! the mounts, the environment, and a process that is the first of its container.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use yc_id_token::emulator::{Fault, Route};
+
+use super::documents::{Readme, filled_in, with_request_id_of_readme};
+use super::kubeconfig::put_on_path;
+use super::{aws, peer, project_file};
+use crate::fake_server::{FakeServer, Reply};
+use crate::federation::external_token;
+use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
+
+/// What the files say where a user has something else.
+const ACCOUNT: &str = "ajeexampleaccount000";
+const ISSUER: &str = "https://k8s-issuer.example";
+const SERVICE: &str = "https://service.example";
+
+const HOUR: i64 = 3600;
+
+fn path_of(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations/kubernetes").join(name)
+}
+
+/// The objects of a file.
+fn objects(sandbox: &Sandbox, name: &str) -> Vec<Value> {
+    const READ: &str =
+        "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let mut python = sandbox.other_command(peer("schema-venv/bin/python"));
+    python.args(["-c", READ]).arg(path_of(name));
+    serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
+}
+
+/// The pod of a file, which is of the service account beside it.
+fn pod(sandbox: &Sandbox, name: &str) -> Value {
+    let [account, workload] = &objects(sandbox, name)[..] else { panic!("two objects in {name}") };
+    let pod = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
+    let pod = pod.iter().find_map(|place| workload.pointer(place)).unwrap();
+    assert_eq!(account["kind"], "ServiceAccount");
+    assert_eq!(pod["serviceAccountName"], account["metadata"]["name"]);
+    pod.clone()
+}
+
+/// A sandbox without a key.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
+    fs::create_dir_all(sandbox.home().join("run/yc-id-token")).unwrap();
+    sandbox
+}
+
+/// Gives the pod a token as the kubelet does: a link to a link, which is turned over to the next one. Of mode
+/// 0600, if `runAsUser` is said for the pod.
+fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
+    let of_volume = "/volumes/0/projected/sources/0/serviceAccountToken";
+    let source = pod.pointer(of_volume).unwrap();
+    assert_eq!(source["path"], "token");
+    assert!(pod["securityContext"]["runAsUser"].is_u64(), "or the mode were another one");
+    let name = pod["serviceAccountName"].as_str().unwrap();
+    let subject = format!("system:serviceaccount:default:{name}");
+    let token = external_token(ISSUER, &subject, &json!([source["audience"]]), HOUR);
+    let folder = sandbox.home().join("run/secrets/yandex.cloud");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("..2026_11_25")).unwrap();
+    sandbox.write_secret("run/secrets/yandex.cloud/..2026_11_25/token", &token);
+    symlink("..2026_11_25", folder.join("..data")).unwrap();
+    symlink("..data/token", folder.join("token")).unwrap();
+    token
+}
+
+/// Gives the sandbox the environment of a container.
+fn set_environment(sandbox: &mut Sandbox, container: &Value) {
+    for variable in container["env"].as_array().unwrap() {
+        let value = variable["value"].as_str().unwrap().replace(ACCOUNT, &sandbox.account);
+        sandbox.set(variable["name"].as_str().unwrap(), value);
+    }
+}
+
+/// The shell's script that a container runs.
+fn script(container: &Value) -> String {
+    assert_eq!(container["command"], json!(["/bin/sh", "-c"]));
+    let [script] = &container["args"].as_array().unwrap()[..] else { panic!("one script") };
+    script.as_str().unwrap().to_owned()
+}
+
+/// A command as the first process of a container, with `run` of the home mounted over `/run`, where the pod's
+/// volumes are.
+fn in_container(sandbox: &Sandbox, script: &str) -> Command {
+    let mount = "mount --bind \"$HOME/run\" /run\nexec /bin/sh -c \"$SCRIPT\"";
+    let mut command =
+        sandbox.in_own_namespaces(&["--mount", "--pid", "--fork", "--kill-child"], mount);
+    let program = Path::new(PROGRAM).parent().unwrap().display();
+    command.env("PATH", format!("{program}:/usr/sbin:/usr/bin:/sbin:/bin")).env("SCRIPT", script);
+    command
+}
+
+/// A sidecar whose minutes are milliseconds, and which notes how long it would have slept.
+struct Sidecar<'a> {
+    sandbox: &'a Sandbox,
+    process: Child,
+}
+
+impl<'a> Sidecar<'a> {
+    fn start(sandbox: &'a Sandbox, script: &str) -> Self {
+        let script =
+            format!("sleep() {{ echo \"$1\" >>\"$HOME/slept\"; command sleep 0.05; }}\n{script}");
+        let log = fs::File::create(sandbox.home().join("sidecar.log")).unwrap();
+        let mut command = in_container(sandbox, &script);
+        command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
+        Self { sandbox, process: command.spawn().unwrap() }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.sandbox.home().join("sidecar.log")).unwrap()
+    }
+
+    /// How long it has slept last.
+    fn slept(&self) -> String {
+        let slept = fs::read_to_string(self.sandbox.home().join("slept")).unwrap_or_default();
+        slept.lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// Has the first process of the container end, as the kubelet does, and returns what it ends with.
+    fn terminate(mut self) -> Option<i32> {
+        let id = self.process.id();
+        let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let first = Pid::from_raw(first.trim().parse().unwrap()).unwrap();
+        kill_process(first, Signal::TERM).unwrap();
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Sidecar<'_> {
+    fn drop(&mut self) {
+        // With it goes the first process, and with that all of the container.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_files_are_what_the_kubernetes_api_takes() {
+    let sandbox = Sandbox::new();
+    let validate = |version: &str, file: &Path| {
+        let mut command = sandbox.other_command(peer("schema-venv/bin/kubernetes-validate"));
+        command.args(["--strict", "--quiet", "-k", version]).arg(file);
+        sandbox.finish(command)
+    };
+    // The first with native sidecars, and the last.
+    for version in ["1.29", "1.37"] {
+        for name in ["sidecar.yaml", "projected.yaml"] {
+            assert_eq!(validate(version, &path_of(name)).ok(), "", "{name} in {version}");
+        }
+    }
+    let wrong = filled_in(
+        &project_file("integrations/kubernetes/sidecar.yaml"),
+        "mountPath:",
+        "mountpath:",
+    );
+    let wrong = sandbox.write("wrong.yaml", &wrong);
+    assert!(!validate("1.37", &wrong).status.success(), "it sees a wrong letter");
+}
+
+#[test]
+fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
+    let mut sandbox = sandbox();
+    let pod = pod(&sandbox, "sidecar.yaml");
+    let sidecar = &pod["initContainers"][0];
+    assert_eq!(sidecar["restartPolicy"], "Always", "or it were no sidecar");
+    set_environment(&mut sandbox, sidecar);
+    let external = give_token(&sandbox, &pod);
+    sandbox.cloud.federate(&external, &sandbox.account);
+    let file = sandbox.home().join("run/yc-id-token/token");
+    sandbox.may_hold_secrets(&file);
+    let ready = || {
+        let words = &sidecar["startupProbe"]["exec"]["command"];
+        let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let mut probe = in_container(&sandbox, &words.join(" "));
+        probe.status().unwrap().success()
+    };
+    assert!(!ready());
+
+    let running = Sidecar::start(&sandbox, &script(sidecar));
+    eventually("it is ready", ready);
+    let read = || fs::read_to_string(&file).unwrap();
+    let first = read();
+    assert_eq!(claims(&first)["sub"], sandbox.account.as_str());
+    assert_eq!(first, first.trim(), "no newline");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    eventually("it is written anew", || read() != first);
+    assert_eq!(running.slept(), "1200");
+    assert_eq!(running.log(), "", "it has nothing to say");
+
+    // The cloud cannot be asked.
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(503)));
+    eventually("it is tried again soon", || running.slept() == "30");
+    let last = read();
+    assert!(running.log().contains("[E_UNAVAILABLE]"), "{}", running.log());
+    sandbox.cloud.always(Route::TokenExchange, None);
+    eventually("it is written anew", || read() != last);
+    assert_eq!(running.terminate(), Some(0), "it ends when it is told to");
+
+    // The workload's own environment is enough for the AWS CLI.
+    let moto = super::moto::Moto::start();
+    let workload = &pod["containers"][0];
+    assert_eq!(workload["volumeMounts"][0]["mountPath"], "/run/yc-id-token");
+    set_environment(&mut sandbox, workload);
+    aws::set_up(&mut sandbox, &moto.url());
+    let cli = peer("aws-venv/bin/aws");
+    let caller = format!("{} sts get-caller-identity --query Arn --output text", cli.display());
+    let arn = sandbox.finish(in_container(&sandbox, &caller)).ok();
+    assert!(arn.contains(":assumed-role/yandex-robot/"), "{arn}");
+}
+
+#[test]
+fn a_job_runs_the_program_with_the_token_of_its_pod() {
+    let mut sandbox = sandbox();
+    let pod = pod(&sandbox, "projected.yaml");
+    let container = &pod["containers"][0];
+    set_environment(&mut sandbox, container);
+    let external = give_token(&sandbox, &pod);
+    sandbox.cloud.federate(&external, &sandbox.account);
+    let service = FakeServer::start(|_, _| Reply::Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: "the report\n".into(),
+    });
+    let script = filled_in(&script(container), SERVICE, &service.url());
+    assert_eq!(sandbox.finish(in_container(&sandbox, &script)).ok(), "the report\n");
+    let request = &service.requests()[0];
+    assert_eq!(request.line, "GET /report HTTP/1.1");
+    let token = request.headers["authorization"].strip_prefix("Bearer ").unwrap();
+    assert_eq!(claims(token)["aud"], SERVICE);
+
+    let check = Readme::of("kubernetes").block("sh", "--decode").to_owned();
+    let decoded = sandbox.finish(in_container(&sandbox, &check)).ok();
+    let decoded: Value = serde_json::from_str(&decoded).unwrap();
+    assert_eq!(decoded["sub"], sandbox.account.as_str());
+}
+
+#[test]
+fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
+    let mut sandbox = sandbox();
+    let mut pod = pod(&sandbox, "sidecar.yaml");
+    set_environment(&mut sandbox, &pod["initContainers"][0]);
+    pod["serviceAccountName"] = json!("other");
+    give_token(&sandbox, &pod);
+    let outcome = sandbox.finish(in_container(&sandbox, "yc-id-token token"));
+    assert_eq!(outcome.status.code(), Some(4), "{outcome:?}");
+    let said = with_request_id_of_readme(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
+    let readme = Readme::of("kubernetes");
+    assert_eq!(said, readme.block("console", "E_SOURCE_REFUSED"));
+    let federation = readme.block("text", "federation create");
+    assert!(
+        federation.contains(&format!("--issuer {ISSUER} "))
+            && federation.contains("--audiences yandex-cloud\n")
+    );
+    assert!(federation.contains("--external-subject-id system:serviceaccount:default:robot\n"));
+}

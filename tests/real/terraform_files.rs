@@ -1,0 +1,142 @@
+//! The files of `integrations/terraform`, and what its README tells to type, typed.
+//!
+//! The providers that they are for are in no package registry. Terraform's formatter parses the files, Terraform
+//! itself evaluates what is made of the token, and what a provider would run is run by kubectl or here.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::api_server::{ApiServer, Trust};
+use super::documents::Readme;
+use super::kubeconfig::{put_on_path, set_up, whoami};
+use super::{peer, project_file, terraform};
+use crate::sandbox::{PROGRAM, Sandbox, claims};
+
+fn file(name: &str) -> String {
+    project_file(&format!("integrations/terraform/{name}"))
+}
+
+/// A sandbox configured as the README says.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure(Readme::of("terraform").block("toml", "[profiles.service]"));
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
+    sandbox
+}
+
+/// The blocks of a file of Terraform, without the quotes that the reader leaves on strings.
+fn read_hcl(sandbox: &Sandbox, name: &str) -> Value {
+    const READ: &str = "
+import json, sys, hcl2
+def plain(value):
+    if isinstance(value, dict):
+        return {plain(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value.strip('\"') if isinstance(value, str) else value
+print(json.dumps(plain(hcl2.loads(sys.argv[1]))))
+";
+    let mut python = sandbox.other_command(peer("schema-venv/bin/python"));
+    python.args(["-c", READ, &file(name)]);
+    serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
+}
+
+/// Types one of the README's blocks into a shell.
+#[track_caller]
+fn type_in(sandbox: &Sandbox, block: &str) -> String {
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", block]);
+    sandbox.finish(shell).ok()
+}
+
+#[test]
+fn terraform_can_read_the_files() {
+    let sandbox = sandbox();
+    for name in ["external.tf", "kubernetes.tf"] {
+        let path = sandbox.write(name, &file(name));
+        let mut terraform = sandbox.other_command(peer("terraform/terraform"));
+        terraform.args(["fmt", "-check", "-diff"]).arg(path);
+        let output = terraform.output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn the_exec_blocks_sign_in_to_kubernetes() {
+    let mut sandbox = sandbox();
+    let read = read_hcl(&sandbox, "kubernetes.tf");
+    let provider = |name: &str| {
+        let providers = read["provider"].as_array().unwrap();
+        providers.iter().find_map(|provider| provider.get(name)).unwrap().clone()
+    };
+    let exec = provider("kubernetes")["exec"][0].clone();
+    let helm = provider("helm")["kubernetes"]["exec"].clone();
+    let trust = Trust::in_cloud(&sandbox.cloud, "kubernetes-prod");
+    let server = ApiServer::start(trust, &sandbox.cloud);
+    for exec in [exec, helm] {
+        // Both are clients of the same Go library as kubectl, with these names for its settings.
+        let user = json!({ "exec": {
+            "apiVersion": exec["api_version"],
+            "command": exec["command"],
+            "args": exec["args"],
+            "interactiveMode": "Never",
+        } });
+        set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
+        assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
+    }
+    assert_eq!(sandbox.token_requests(), (1, 1));
+}
+
+#[test]
+fn the_external_data_source_gets_what_terraform_makes_of_it() {
+    let mut sandbox = sandbox();
+    let read = read_hcl(&sandbox, "external.tf");
+    let program = read["data"][0]["external"]["id_token"]["program"].as_array().unwrap().clone();
+    let mut words = program.iter().map(|word| word.as_str().unwrap());
+    let mut command = sandbox.other_command(words.next().unwrap());
+    command.args(words);
+    let printed = sandbox.finish(command).ok();
+    let result: Value = serde_json::from_str(&printed).unwrap();
+    assert!(result.as_object().unwrap().values().all(Value::is_string), "it takes nothing else");
+    assert_eq!(claims(result["token"].as_str().unwrap())["aud"], "https://service.example");
+
+    // The provider's part is done; the rest of the file is for Terraform.
+    sandbox.write_secret("terraform/result.json", &printed);
+    let text = file("external.tf");
+    let rest = &text[text.find("locals {").unwrap()..];
+    let rest = rest.replace("data.external.id_token.result", "jsondecode(file(\"result.json\"))");
+    let variable = Readme::of("terraform").block("hcl", "id_token").to_owned();
+    let check = "output \"same\" {\n  value = nonsensitive(local.id_token == var.id_token)\n}\n";
+    sandbox.write("terraform/main.tf", &format!("{rest}{variable}{check}"));
+    // It asks its maker for news otherwise.
+    sandbox.set("CHECKPOINT_DISABLE", "1");
+    let export = Readme::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
+    let export = format!("{export}printf %s \"$TF_VAR_id_token\"");
+    sandbox.set("TF_VAR_id_token", type_in(&sandbox, &export));
+    let said = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
+    for secret in sandbox.secrets() {
+        assert!(!said.contains(&secret), "Terraform prints no token");
+    }
+    assert_eq!(terraform::run(&sandbox, &["output", "-raw", "same"]), "true");
+    let expires_at = terraform::run(&sandbox, &["output", "-raw", "expires_at"]);
+    assert_eq!(expires_at, result["expires_at"].as_str().unwrap());
+}
+
+#[test]
+fn the_readmes_commands_do_what_it_says() {
+    let sandbox = sandbox();
+    let readme = Readme::of("terraform");
+    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
+    let decoded = type_in(&sandbox, readme.block("sh", "--decode"));
+    let decoded: Value = serde_json::from_str(&decoded).unwrap();
+    assert_eq!(decoded["aud"], "https://service.example");
+    // What it points to is there.
+    for (name, said) in
+        [("vault/terraform/provider.tf", "auth_login_jwt"), ("aws/config", "credential_process")]
+    {
+        assert!(project_file(&format!("integrations/{name}")).contains(said));
+    }
+}

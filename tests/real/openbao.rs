@@ -177,7 +177,11 @@ impl OpenBao {
     /// A secret, and the right to read it.
     pub fn store(&self, namespace: &str) {
         let secret = json!({ "data": { "answer": ANSWER } });
-        self.admin_in(namespace, "POST", &SECRET.replace('/', "/data/"), &secret);
+        // A mount that has just been made says for a moment that it is still being prepared.
+        eventually("the secret is stored", || {
+            let path = SECRET.replace('/', "/data/");
+            self.ask("POST", &path, namespace, &secret).is_ok_and(|(status, _)| status == 200)
+        });
         let policy = "path \"secret/data/robot\" { capabilities = [\"read\"] }";
         self.admin_in(namespace, "POST", "sys/policies/acl/robot", &json!({ "policy": policy }));
     }

@@ -17,7 +17,7 @@ use tracing::info;
 use super::external_token::{ExternalToken, GithubActions};
 use super::federation::Federated;
 use super::identity::{self, Found, Identity, Surroundings};
-use super::{GivenToken, Metadata, YcProfile, is_iam_token};
+use super::{GivenToken, Metadata, TokenKind, YcProfile, is_iam_token};
 use crate::env;
 use crate::error::Result;
 
@@ -48,7 +48,7 @@ pub(super) fn find(around: Surroundings<'_>) -> Result<Found> {
 fn iam_token(around: Surroundings<'_>) -> Result<Look> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN] {
         if let Some(token) = around.env.get(variable) {
-            let given = GivenToken::new(&token, variable.name.into())?;
+            let given = GivenToken::new(TokenKind::Iam, &token, variable.name.into())?;
             return Ok(Ok(Identity::GivenToken(given).into()));
         }
     }
@@ -57,7 +57,7 @@ fn iam_token(around: Surroundings<'_>) -> Result<Look> {
 
 fn yc_token(around: Surroundings<'_>) -> Result<Look> {
     if let Some(token) = around.env.get(env::YC_TOKEN).filter(|token| is_iam_token(token)) {
-        let given = GivenToken::new(&token, env::YC_TOKEN.name.into())?;
+        let given = GivenToken::new(TokenKind::Iam, &token, env::YC_TOKEN.name.into())?;
         return Ok(Ok(Identity::GivenToken(given).into()));
     }
     let oauth = identity::oauth_token_of_variable(around.env)?;

@@ -1,57 +1,107 @@
-//! An IAM token that was given: in the environment, or in a file that someone keeps fresh.
+//! A token that was given, in the environment or in a file that someone keeps fresh: an IAM token, or an
+//! OAuth token of a person (vendor's "Getting an OAuth token"), which is exchanged for one.
+//!
+//! The vendor gives OAuth tokens up by the end of 2026. They are of use to whoever has nothing else yet.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::oauth_token::is_oauth_token;
-use super::token_text::TokenText;
 use crate::cache::Digest;
 use crate::clock::{Moment, Offset};
-use crate::credential::{Credential, IamToken, Lifetime};
-use crate::error::Result;
+use crate::credential::{Credential, IamToken, Lifetime, Secret};
+use crate::error::{Error, Result};
+use crate::secret_file;
+
+/// The vendor's tokens have at most 4096 bytes.
+const LIMIT: u64 = 16 * 1024;
 
 /// A given token does not say how long it lives. It is used at once and never kept, so this only has
 /// to be longer than a run.
 const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
-/// An IAM token that was given.
+/// Which of the vendor's tokens one is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenKind {
+    /// `t1.…`, opaque.
+    Iam,
+    /// `y0_…`, of a person.
+    Oauth,
+}
+
+/// A token that was given.
 #[derive(Debug)]
-pub struct GivenToken(TokenText);
+pub struct GivenToken {
+    secret: Secret,
+    origin: String,
+}
 
 impl GivenToken {
-    /// Takes a token from `origin`. One that cannot be an IAM token is refused before it is sent
+    /// Takes a token from `origin`. One that cannot be of this kind is refused before it is sent
     /// anywhere.
-    pub fn new(text: &str, origin: String) -> Result<Self> {
-        let other = |text: &str| {
-            is_oauth_token(text).then_some("holds an OAuth token; an IAM token (`t1.…`) is needed")
+    pub fn new(kind: TokenKind, text: &str, origin: String) -> Result<Self> {
+        let text = text.trim();
+        let is_text = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let problem = match kind {
+            TokenKind::Iam if !is_text => "does not hold an IAM token",
+            TokenKind::Oauth if !is_text => "does not hold an OAuth token",
+            TokenKind::Iam if is_oauth_token(text) => {
+                "holds an OAuth token; an IAM token (`t1.…`) is needed"
+            }
+            TokenKind::Oauth if is_iam_token(text) => {
+                "holds an IAM token; an OAuth token (`y0_…`) is needed"
+            }
+            _ => return Ok(Self { secret: Secret::new(text.to_owned()), origin }),
         };
-        TokenText::new(text, origin, "IAM", other).map(Self)
+        Err(Error::Value { origin, problem: problem.into() })
     }
 
     /// Reads a token from a file, as it is now.
-    pub fn read(path: &Path) -> Result<Self> {
-        let (text, origin) = TokenText::read("the IAM token file", path)?;
-        Self::new(&text, origin)
+    pub fn read(kind: TokenKind, path: &Path) -> Result<Self> {
+        let what = match kind {
+            TokenKind::Iam => "the IAM token file",
+            TokenKind::Oauth => "the OAuth token file",
+        };
+        let content = secret_file::read(what, path, LIMIT)?;
+        let text = std::str::from_utf8(&content).unwrap_or_default();
+        Self::new(kind, text, format!("{what} `{}`", path.display()))
     }
 
     /// Where it came from, for messages.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.0.origin
+        &self.origin
     }
 
     /// What identifies it in cache keys. Another token may be another identity.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.0.digest()
+        Digest::of(self.secret.expose().as_bytes())
     }
 
-    /// The token as a credential.
+    /// The token itself.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// An IAM token as a credential.
     #[must_use]
     pub fn credential(&self, now: Moment) -> Credential<IamToken> {
         let lifetime = Lifetime::new(now, now.at.plus(ASSUMED_LIFE), Offset::default());
-        Credential { secret: IamToken(self.0.secret.clone()), lifetime }
+        Credential { secret: IamToken(self.secret.clone()), lifetime }
     }
+}
+
+/// OAuth tokens begin with `y0_` to `y3_` (vendor's documentation of OAuth tokens).
+fn is_oauth_token(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'y', b'0'..=b'3', b'_', ..])
+}
+
+/// Whether a token, of which only is known that it is one or the other, is an IAM token: as the vendor's
+/// Terraform provider tells them apart.
+#[must_use]
+pub fn is_iam_token(text: &str) -> bool {
+    text.starts_with("t1.") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 #[cfg(test)]
@@ -59,11 +109,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_iam_token_is_refused_before_it_is_sent() {
-        for bad in ["", " \n", "t1.a b.c", "t1.ключ", "y0_AgAAAA"] {
-            let error = GivenToken::new(bad, "YC_TOKEN".into()).unwrap_err();
-            assert!(bad.trim().is_empty() || !error.to_string().contains(bad.trim()), "{error}");
+    fn what_is_not_of_its_kind_is_refused_before_it_is_sent() {
+        let given = |kind, text| GivenToken::new(kind, text, "YC_TOKEN".into());
+        for (kind, wrong) in [
+            (TokenKind::Iam, &["", " \n", "t1.a b.c", "t1.ключ", "y0_AgAAAA"][..]),
+            (TokenKind::Oauth, &["", " \n", "y0_a b", "t1.9euelZ.c2ln"]),
+        ] {
+            for text in wrong {
+                let error = given(kind, text).unwrap_err().to_string();
+                assert!(text.trim().is_empty() || !error.contains(text.trim()), "{error}");
+            }
         }
-        assert!(GivenToken::new("t1.abc.def\n", "YC_TOKEN".into()).is_ok());
+        assert!(given(TokenKind::Iam, "t1.abc.def\n").is_ok());
+        assert!(given(TokenKind::Oauth, "y0_AgAAAA\n").is_ok());
     }
 }

@@ -11,7 +11,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::refusal::{self, Refusal};
-use super::{AuthorizedKey, Identity, OauthToken, Source};
+use super::{AuthorizedKey, GivenToken, Identity, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
@@ -117,7 +117,7 @@ impl IamTokenWish<'_> {
         accept(&what, &reply)
     }
 
-    async fn exchange_oauth_token(&self, token: &OauthToken) -> Result<Credential<IamToken>> {
+    async fn exchange_oauth_token(&self, token: &GivenToken) -> Result<Credential<IamToken>> {
         let what = self.what();
         let client = self.client(&what).await?;
         let body = json!({ "yandexPassportOauthToken": token.secret().expose() });

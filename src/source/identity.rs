@@ -6,7 +6,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::{
-    AuthorizedKey, DEFAULT_ADDRESS, ExternalToken, Federated, GivenToken, Metadata, OauthToken,
+    AuthorizedKey, DEFAULT_ADDRESS, ExternalToken, Federated, GivenToken, Metadata, TokenKind,
     YcCli, YcCredentials, YcProfile, chain, is_iam_token,
 };
 use crate::cache::{Digest, KeyBuilder};
@@ -22,7 +22,7 @@ pub enum Identity {
     /// An IAM token that somebody else obtained.
     GivenToken(GivenToken),
     /// An OAuth token of a person.
-    OauthToken(OauthToken),
+    OauthToken(GivenToken),
     /// The service account of this machine.
     Metadata(Metadata),
     /// A workload of elsewhere that a service account trusts.
@@ -98,7 +98,7 @@ impl Identity {
                 Self::AuthorizedKey(AuthorizedKey::imported(name, around.locations)?).into()
             }
             IdentitySetting::IamToken(Some(file)) => {
-                Self::GivenToken(GivenToken::read(file)?).into()
+                Self::GivenToken(GivenToken::read(TokenKind::Iam, file)?).into()
             }
             IdentitySetting::IamToken(None) => iam_token_of_variable(env)?
                 .map(Self::GivenToken)
@@ -110,7 +110,7 @@ impl Identity {
                 })?
                 .into(),
             IdentitySetting::OauthToken(Some(file)) => {
-                Self::OauthToken(OauthToken::read(file)?).into()
+                Self::OauthToken(GivenToken::read(TokenKind::Oauth, file)?).into()
             }
             IdentitySetting::OauthToken(None) => oauth_token_of_variable(env)?
                 .map(Self::OauthToken)
@@ -237,10 +237,10 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
         YcCredentials::Federation { .. } => return Err(profile.needs_yc()),
         YcCredentials::AuthorizedKey(key) => Identity::AuthorizedKey(key),
         YcCredentials::IamToken(token) => {
-            Identity::GivenToken(GivenToken::new(token.0.expose(), origin)?)
+            Identity::GivenToken(GivenToken::new(TokenKind::Iam, token.0.expose(), origin)?)
         }
         YcCredentials::OAuthToken(token) => {
-            Identity::OauthToken(OauthToken::new(token.expose(), origin)?)
+            Identity::OauthToken(GivenToken::new(TokenKind::Oauth, token.expose(), origin)?)
         }
         YcCredentials::InstanceServiceAccount => Identity::Metadata(Metadata::at(&metadata)?),
         // In a virtual machine, yc takes the machine's own account then.
@@ -275,20 +275,20 @@ pub(super) fn key_of_variable(env: &Env) -> Result<Option<AuthorizedKey>> {
 pub(super) fn iam_token_of_variable(env: &Env) -> Result<Option<GivenToken>> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN, env::YC_TOKEN] {
         if let Some(token) = env.get(variable) {
-            return GivenToken::new(&token, variable.name.into()).map(Some);
+            return GivenToken::new(TokenKind::Iam, &token, variable.name.into()).map(Some);
         }
     }
     Ok(None)
 }
 
 /// The OAuth token in the environment. Yandex's own variable may hold an IAM token as well.
-pub(super) fn oauth_token_of_variable(env: &Env) -> Result<Option<OauthToken>> {
+pub(super) fn oauth_token_of_variable(env: &Env) -> Result<Option<GivenToken>> {
     if let Some(token) = env.get(env::OAUTH_TOKEN) {
-        return OauthToken::new(&token, env::OAUTH_TOKEN.name.into()).map(Some);
+        return GivenToken::new(TokenKind::Oauth, &token, env::OAUTH_TOKEN.name.into()).map(Some);
     }
     match env.get(env::YC_TOKEN) {
         Some(token) if !is_iam_token(&token) => {
-            OauthToken::new(&token, env::YC_TOKEN.name.into()).map(Some)
+            GivenToken::new(TokenKind::Oauth, &token, env::YC_TOKEN.name.into()).map(Some)
         }
         _ => Ok(None),
     }

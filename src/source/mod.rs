@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | which identities there are, how each is opened and named in cache keys | `identity` |
 //! | what is tried when none is named | `chain` |
-//! | one identity | `authorized_key`, `given_token`, `oauth_token`, `metadata`, `federation` with `external_token`, `yc_config`, `yc_cli` |
+//! | one identity | `authorized_key`, `given_token`, `metadata`, `federation` with `external_token`, `yc_config`, `yc_cli` |
 //! | the IAM token, that of another account, who acts | `iam_token`, `impersonation`, `actor` |
 //! | the ID token | `id_token` |
 //! | service accounts and folders by name | `service_accounts`, `folder` |
@@ -29,11 +29,9 @@ mod impersonation;
 mod imported_key;
 mod issuer;
 mod metadata;
-mod oauth_token;
 mod refusal;
 mod service_accounts;
 mod token_command;
-mod token_text;
 mod yc_cli;
 mod yc_config;
 
@@ -45,13 +43,12 @@ pub use endpoints::{Endpoints, Given, ResourceManager, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
 pub use folder::FolderWish;
-pub use given_token::GivenToken;
+pub use given_token::{GivenToken, TokenKind, is_iam_token};
 pub use id_token::IdTokenWish;
 pub use identity::{Found, Identity, Surroundings, YcPlace};
 pub use imported_key::{ImportedKey, ImportedKeys};
 pub use issuer::{DISCOVERY, Issuer};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
-pub use oauth_token::{OauthToken, is_iam_token, is_oauth_token};
 pub use service_accounts::{
     AccountWish, ResourceId, ServiceAccount, is_account_id, service_accounts,
 };

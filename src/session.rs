@@ -229,7 +229,7 @@ impl Session {
     /// What the issuer of ID tokens most likely is, for whoever has none to look at.
     #[must_use]
     pub fn issuer_by_guess(&self) -> &str {
-        self.source.endpoints.oauth.as_str()
+        self.source.endpoints.oauth_name()
     }
 
     /// The broker of this run.

@@ -332,6 +332,12 @@ impl Broker {
         About { consumer: consumer.map(str::to_owned), profile, ..wanted.about() }
     }
 
+    /// Whether this runs in the background, where nobody could answer a question.
+    #[must_use]
+    pub const fn is_unattended(&self) -> bool {
+        matches!(self.purpose, Purpose::Refresh)
+    }
+
     /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
     /// is still to come by this clock happened before the clock jumped back.
     #[must_use]

@@ -180,15 +180,20 @@ fn put(
         |problem: Problem| problem.into_error(what(), Code::Keyring, "keep the key in its file");
     // It has been parsed, so it is text.
     let text = String::from_utf8_lossy(content).into_owned().into();
-    keyring.set(&item, text).map_err(failed)?;
+    // Until the new one is safe, the old one is not given up: its file may be long gone.
+    let old = keyring.get(&item).map_err(failed)?;
+    let give_back = || match &old {
+        Some(old) => drop(keyring.set(&item, old.clone())),
+        None => drop(keyring.remove(&item)),
+    };
+    keyring.set(&item, text).inspect_err(|_| give_back()).map_err(failed)?;
     // Its file may be about to be deleted.
-    if imported.fetch_from(keyring)? != *content {
+    if imported.fetch_from(keyring).inspect_err(|_| give_back())? != *content {
+        give_back();
         return Err(failed(Problem::Failed("it does not give back what it was given".into())));
     }
-    keys.add(imported).inspect_err(|_| {
-        // What is not on the list would be forgotten there.
-        let _ = keyring.remove(&item);
-    })?;
+    // What is not on the list would be forgotten there.
+    keys.add(imported).inspect_err(|_| give_back())?;
     Ok(replaced)
 }
 

@@ -112,6 +112,14 @@ impl Endpoint {
         (host, self.url.port_or_known_default().unwrap_or(443))
     }
 
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or(443);
+        format!("{host}:{port}")
+    }
+
     /// The address as text, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -303,6 +303,19 @@ impl<'a> Layer<'a> {
         })
     }
 
+    /// A list of words, which can have line breaks in them; empty if there is none.
+    pub(super) fn words(&self, key: &str) -> Result<Vec<String>> {
+        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
+        let texts = match value.get_ref() {
+            DeValue::Array(words) => words.iter().map(|word| Form::Text.read(word)).collect(),
+            _ => Form::Text.read(value).map(|word| vec![word]),
+        };
+        texts.map_err(|(span, found)| {
+            let problem = format!("`{key}` must be a list of strings, not {}", with_article(found));
+            self.wrong(&span, problem, Some(format!("write it as `{key} = [\"…\"]`")))
+        })
+    }
+
     /// The origin of what stands at a place of the file.
     pub(super) fn origin(&self, span: &Range<usize>) -> Origin {
         let source = self.file.source;

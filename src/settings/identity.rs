@@ -257,8 +257,14 @@ impl Kind {
                 federated(ExternalTokenSetting::GithubActions(text("token_audience")?))?
             }
             "token-command" => {
-                let words = needed("token_command", "the command that prints the token")?;
-                let words = words.split('\n').map(str::to_owned).collect();
+                let words = match details {
+                    Details::Table(layer) => layer.words("token_command")?,
+                    Details::Argument { .. } => Vec::new(),
+                };
+                if words.is_empty() {
+                    let what = "the command that prints the token";
+                    return Err(self.lacks(details, "token_command", what));
+                }
                 federated(ExternalTokenSetting::Command(words))?
             }
             _ => IdentitySetting::Metadata,
@@ -270,10 +276,7 @@ impl Kind {
             Details::Argument { text, .. } => {
                 Ok(text.filter(|_| self.argument == Some(key)).map(str::to_owned))
             }
-            Details::Table(layer) => {
-                let form = if key == "token_command" { Form::Words } else { Form::Text };
-                Ok(layer.value(key, form)?.map(|(text, _)| text))
-            }
+            Details::Table(layer) => Ok(layer.value(key, Form::Text)?.map(|(text, _)| text)),
         }
     }
 

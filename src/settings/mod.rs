@@ -166,13 +166,20 @@ impl Settings {
                 resolver.path(stringify!($key), flags.$key.as_ref(), $flag, env::$variable)?
             };
         }
+        let (folder_id, folder_name) = resolver.stronger(
+            text!(folder_id, "--folder-id", FOLDER_ID),
+            text!(folder_name, "--folder-name", FOLDER_NAME),
+        );
+        let folder_id = match &folder_name {
+            Some(_) => folder_id,
+            None => folder_id.or_else(|| variable(env, env::YC_FOLDER_ID)),
+        };
         let background_refresh =
             text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
         Ok(Self {
             service_account: text!(service_account, "--service-account", SERVICE_ACCOUNT),
-            folder_id: text!(folder_id, "--folder-id", FOLDER_ID)
-                .or_else(|| variable(env, env::YC_FOLDER_ID)),
-            folder_name: text!(folder_name, "--folder-name", FOLDER_NAME),
+            folder_id,
+            folder_name,
             cloud_id: text!(cloud_id, "--cloud-id", CLOUD_ID)
                 .or_else(|| variable(env, env::YC_CLOUD_ID)),
             audience: text!(audience, "--audience", AUDIENCE),

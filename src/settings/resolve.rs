@@ -82,6 +82,22 @@ impl Resolver<'_> {
         Ok(found)
     }
 
+    /// Of two settings that say the same thing in two ways, the one of the stronger origin; within one
+    /// origin, the first.
+    pub(super) fn stronger<T, U>(
+        &self,
+        one: Option<Setting<T>>,
+        other: Option<Setting<U>>,
+    ) -> (Option<Setting<T>>, Option<Setting<U>>) {
+        match (one, other) {
+            (Some(one), Some(other)) if self.rank(&one.origin) <= self.rank(&other.origin) => {
+                (Some(one), None)
+            }
+            (Some(_), Some(other)) => (None, Some(other)),
+            (one, other) => (one, other),
+        }
+    }
+
     /// The place of an origin in the order of precedence.
     pub(super) fn rank(&self, origin: &Origin) -> usize {
         match origin {

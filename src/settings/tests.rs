@@ -206,6 +206,27 @@ fn an_installation_is_named_and_whole() {
 }
 
 #[test]
+fn of_a_folders_id_and_name_the_stronger_origin_counts() {
+    let text = "[profiles.prod]\nfolder_name = \"prod\"\ncloud_id = \"b1gcloud\"\n[profiles.both]\nfolder_name = \"prod\"\nfolder_id = \"b1gprod\"\n";
+    let folder = |profile: &str, id: Option<&str>, variables: &[(&'static str, &str)]| {
+        let flags = Flags {
+            profile: Some(profile.into()),
+            folder_id: id.map(str::to_owned),
+            ..Flags::default()
+        };
+        let settings = load(text, variables, &flags).unwrap();
+        let value = |setting: Option<Setting<String>>| setting.map(|setting| setting.value);
+        (value(settings.folder_id), value(settings.folder_name))
+    };
+    let (id, name) =
+        (|id: &str| (Some(id.to_owned()), None), |name: &str| (None, Some(name.to_owned())));
+    assert_eq!(folder("prod", None, &[("YC_FOLDER_ID", "b1gother")]), name("prod"));
+    assert_eq!(folder("prod", Some("b1gflag"), &[]), id("b1gflag"));
+    assert_eq!(folder("both", None, &[("YC_ID_TOKEN_FOLDER_NAME", "test")]), name("test"));
+    assert_eq!(folder("both", None, &[]), id("b1gprod"), "an ID is more exact");
+}
+
+#[test]
 fn a_consumers_values_have_the_forms_that_it_declares() {
     let prod = Flags { profile: Some("prod".into()), ..Flags::default() };
     let read = |line: &str, key: &'static str| {

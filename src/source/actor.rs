@@ -60,9 +60,18 @@ impl Source {
         prospects
     }
 
+    /// Where the IAM token of the identity comes from, in cache keys, if it is not IAM: a workload of
+    /// elsewhere has it from the OAuth server.
+    pub(super) fn with_issuer(&self, key: KeyBuilder) -> KeyBuilder {
+        match self.identity {
+            Identity::Federated(_) => key.with("oauth", self.endpoints.oauth_name()),
+            _ => key,
+        }
+    }
+
     /// The part in cache keys of whoever acts.
     pub(super) fn contribute(&self, key: KeyBuilder) -> KeyBuilder {
-        let key = self.identity.contribute(key);
+        let key = self.with_issuer(self.identity.contribute(key));
         match &self.impersonated {
             Some(service_account) => key.with("acts as", service_account),
             None => key,

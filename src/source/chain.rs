@@ -17,7 +17,7 @@ use tracing::info;
 use super::external_token::{ExternalToken, GithubActions};
 use super::federation::Federated;
 use super::identity::{self, Found, Identity, Surroundings};
-use super::{GivenToken, Metadata, TokenKind, YcProfile, is_iam_token};
+use super::{GivenToken, Metadata, TokenKind, YcProfile, is_account_id, is_iam_token};
 use crate::env;
 use crate::error::Result;
 
@@ -83,6 +83,10 @@ fn github_actions(around: Surroundings<'_>) -> Result<Look> {
         };
         return Ok(Err(reason.into()));
     };
+    let by_name = around.settings.folder_id.is_some() || around.settings.folder_name.is_some();
+    if by_name && !is_account_id(&account.value) {
+        return Ok(Err("a job of GitHub Actions needs the ID of the service account".into()));
+    }
     let Some(job) = GithubActions::of_job(None, around.env)? else {
         return Ok(Err("ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set".into()));
     };

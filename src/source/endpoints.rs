@@ -12,8 +12,11 @@ use crate::settings::{Installation, Setting, Settings};
 pub struct Endpoints {
     /// IAM.
     pub iam: ServiceEndpoint,
-    /// The OAuth server, which exchanges tokens.
-    pub oauth: Endpoint,
+    /// The OAuth server, which exchanges tokens; or why it is not known, which is no matter to whoever does
+    /// not need it.
+    oauth: Result<Endpoint>,
+    /// The API endpoint, if it is known. Few runs need it, and so none reads it before.
+    api: Option<String>,
     /// The resource manager, which knows folders by name.
     pub resource_manager: ResourceManager,
 }
@@ -92,23 +95,27 @@ impl Endpoints {
         let is_own = (given_iam.is_none() || given_iam == own_iam()?)
             && (given_api.is_none() || given_api == own_api()?);
         let oauth = match (given.oauth, &installation.oauth_endpoint) {
-            (Some(oauth), _) => Endpoint::parse("OAuth endpoint", oauth)?,
-            (None, Some(oauth)) if is_own => Endpoint::parse("OAuth endpoint", oauth)?,
+            (Some(oauth), _) => Ok(Endpoint::parse("OAuth endpoint", oauth)?),
+            (None, Some(oauth)) if is_own => Ok(Endpoint::parse("OAuth endpoint", oauth)?),
             _ => {
                 let elsewhere = given.api.or(given.iam).unwrap_or_default();
-                return Err(Error::Missing {
+                Err(Error::Missing {
                     problem: format!("the OAuth endpoint that belongs to {elsewhere} is not set"),
                     hint: "give `--oauth-endpoint`; it is not published, and a token must not go to another installation's".into(),
-                });
+                })
             }
+        };
+        let known_api = match given.api {
+            Some(api) => Some(api.to_owned()),
+            None => installation.endpoint.clone().filter(|_| is_own),
         };
         let resource_manager = if is_own {
             ResourceManager {
                 address: installation.resource_manager_endpoint.clone(),
-                published_by: installation.endpoint.clone(),
+                published_by: known_api.clone(),
             }
         } else {
-            ResourceManager { address: None, published_by: given.api.map(str::to_owned) }
+            ResourceManager { address: None, published_by: known_api.clone() }
         };
         let iam = match (given_iam, given_api) {
             (Some(iam), _) => ServiceEndpoint::Known(iam),
@@ -124,7 +131,30 @@ impl Endpoints {
                 }
             },
         };
-        Ok(Self { iam, oauth, resource_manager })
+        Ok(Self { iam, oauth, api: known_api, resource_manager })
+    }
+
+    /// The OAuth server.
+    pub fn oauth(&self) -> Result<&Endpoint> {
+        self.oauth.as_ref().map_err(Clone::clone)
+    }
+
+    /// The part that the OAuth server plays in cache keys.
+    #[must_use]
+    pub fn oauth_name(&self) -> &str {
+        self.oauth.as_ref().map_or("", Endpoint::as_str)
+    }
+
+    /// The API endpoint as `host:port`, which is how the vendor's own programs are told of it.
+    pub fn api_address(&self) -> Result<String> {
+        let known = self.api.as_deref().map(api).transpose()?;
+        known.map(|api| api.address()).ok_or_else(|| Error::Missing {
+            problem: format!(
+                "the API endpoint that belongs to {} is not set, and `yc` would take our IAM token to another",
+                self.iam.as_str()
+            ),
+            hint: "give `--endpoint`".into(),
+        })
     }
 }
 
@@ -197,7 +227,7 @@ mod tests {
         for (api, iam) in
             [(Some("api.yandexcloud.kz:443"), None), (None, Some("https://iam.api.yandexcloud.kz"))]
         {
-            let error = new(api, iam, None).unwrap_err();
+            let error = new(api, iam, None).unwrap().oauth().unwrap_err();
             assert!(error.to_string().contains("OAuth endpoint"), "{error}");
             let there = new(api, iam, Some("https://auth.yandexcloud.kz")).unwrap();
             let manager = there.resource_manager.endpoint().unwrap();
@@ -216,8 +246,10 @@ mod tests {
         };
         let there = Endpoints::new(&private, Given::default()).unwrap();
         assert!(matches!(&there.iam, ServiceEndpoint::PublishedBy(_, "iam")));
-        assert_eq!(there.oauth.as_str(), "https://auth.cloud.example");
+        assert_eq!(there.oauth_name(), "https://auth.cloud.example");
+        assert_eq!(there.api_address().unwrap(), "api.cloud.example:443");
         let elsewhere = Given { iam: Some("https://iam.api.cloud.yandex.net"), ..Given::default() };
-        assert!(Endpoints::new(&private, elsewhere).is_err());
+        let elsewhere = Endpoints::new(&private, elsewhere).unwrap();
+        assert!(elsewhere.oauth().is_err() && elsewhere.api_address().is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::external_token::{self, ExternalToken};
 use super::refusal::{self, Refusal};
-use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Source};
+use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Source, is_account_id};
 use crate::broker::Broker;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
@@ -40,7 +40,20 @@ impl Federated {
     pub(super) fn account(
         setting: &FederatedSetting,
         wanted: Option<&Setting<String>>,
+        names_are_looked_up: bool,
     ) -> Result<String> {
+        if let (None, Some(wanted), true) = (&setting.service_account, wanted, names_are_looked_up)
+            && !is_account_id(&wanted.value)
+        {
+            return Err(Error::Missing {
+                problem: format!(
+                    "the workload is to act as `{}` ({}), which cannot be looked up by its name before it does",
+                    wanted.value, wanted.origin
+                ),
+                hint: "give the ID (`aje…`), or `service_account` in a table `[identity.NAME]`"
+                    .into(),
+            });
+        }
         setting
             .service_account
             .clone()
@@ -70,7 +83,7 @@ impl Federated {
             ("subject_token", external.expose()),
             ("subject_token_type", ID_TOKEN_TYPE),
         ];
-        let client = http.client(&source.endpoints.oauth, &what)?;
+        let client = http.client(source.endpoints.oauth()?, &what)?;
         let request = Request::post(&what, "/oauth/token", Body::Form(&fields));
         let reply = client.send(&request).await?;
         if reply.status != 200 {

@@ -42,7 +42,9 @@ impl Obtain for FolderWish<'_> {
     const KIND: &'static str = "folder";
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
-        let key = key.with("iam", self.source.endpoints.iam.as_str());
+        let endpoints = &self.source.endpoints;
+        let manager = endpoints.resource_manager.as_str();
+        let key = key.with("iam", endpoints.iam.as_str()).with("resource manager", manager);
         self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
     }
 

@@ -50,7 +50,8 @@ impl Obtain for IamTokenWish<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let Source { identity, endpoints, .. } = self.0;
-        identity.contribute(key.with("iam", endpoints.iam.as_str()))
+        let key = identity.contribute(key.with("iam", endpoints.iam.as_str()));
+        self.0.with_issuer(key)
     }
 
     fn about(&self) -> About {
@@ -58,6 +59,7 @@ impl Obtain for IamTokenWish<'_> {
         let from = match identity {
             Identity::Metadata(metadata) => metadata.address(),
             Identity::YcCli { .. } => "yc",
+            Identity::Federated(_) => endpoints.oauth_name(),
             _ => endpoints.iam.as_str(),
         };
         About {
@@ -84,7 +86,8 @@ impl Obtain for IamTokenWish<'_> {
             Identity::Metadata(metadata) => metadata.fetch(http).await,
             Identity::Federated(workload) => workload.fetch(self.0, broker).await,
             Identity::YcCli { yc, .. } => {
-                let token = yc.iam_token(&self.what(), http.deadline()).await?;
+                let token =
+                    yc.iam_token(&self.what(), broker.is_unattended(), http.deadline()).await?;
                 let now = broker.clock().now();
                 let lifetime = Lifetime::new(now, now.at.plus(KEPT_OF_YC), Offset::default());
                 Ok(Credential { secret: IamToken(token), lifetime })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::refusal::{self, Refusal};
-use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Source};
+use super::{ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
@@ -50,7 +50,7 @@ impl Obtain for IdTokenWish<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let endpoints = &self.source.endpoints;
-        let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth.as_str());
+        let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth_name());
         self.source
             .contribute(key)
             .with("service account", self.service_account)
@@ -59,7 +59,7 @@ impl Obtain for IdTokenWish<'_> {
 
     fn about(&self) -> About {
         let from = match self.source.route() {
-            IdTokenRoute::Exchange => self.source.endpoints.oauth.as_str(),
+            IdTokenRoute::Exchange => self.source.endpoints.oauth_name(),
             IdTokenRoute::YcCli => "yc",
         };
         About {
@@ -76,7 +76,8 @@ impl Obtain for IdTokenWish<'_> {
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         match self.source.route() {
             IdTokenRoute::Exchange => {
-                let client = self.source.http.client(&self.source.endpoints.oauth, &self.what())?;
+                let client =
+                    self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
                 let is_refused = |reply: &Reply| reply.status == 401;
                 let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
@@ -93,13 +94,16 @@ impl IdTokenWish<'_> {
         let (what, source) = (self.what(), self.source);
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
-        let run = async |actor: Option<&IamToken>| {
-            source.yc().id_token(&what, service_account, audience, actor, deadline).await
+        let is_unattended = broker.is_unattended();
+        let run = async |actor: Option<Actor<'_>>| {
+            let manner = Manner { actor, is_unattended };
+            source.yc().id_token(&what, service_account, audience, manner, deadline).await
         };
         let token = match (&source.identity, &source.impersonated) {
             (Identity::YcCli { .. }, None) => run(None).await?,
             _ => {
-                let send = async |actor: &IamToken| Ok(run(Some(actor)).await);
+                let api = source.endpoints.api_address()?;
+                let send = async |token: &IamToken| Ok(run(Some(Actor { token, api: &api })).await);
                 let is_refused = |outcome: &Result<Secret>| {
                     outcome.as_ref().is_err_and(|error| error.code() == Code::SourceAuth)
                 };

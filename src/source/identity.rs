@@ -126,11 +126,17 @@ impl Identity {
             IdentitySetting::YcCli(profile) => {
                 let yc = yc(profile.clone(), around);
                 let fingerprint = yc.fingerprint(env);
-                Self::YcCli { yc, fingerprint }.into()
+                // Its tokens are of the installation that its profile is of.
+                let yc_profile = place_of_yc(profile.as_deref(), around);
+                Found { identity: Self::YcCli { yc, fingerprint }, yc_profile }
             }
             IdentitySetting::Federated(federated) => {
                 let service_account =
-                    Federated::account(federated, settings.service_account.as_ref())?;
+                    Federated::account(
+                        federated,
+                        settings.service_account.as_ref(),
+                        settings.folder_id.is_some() || settings.folder_name.is_some(),
+                    )?;
                 let token = ExternalToken::open(&federated.token, env)?;
                 Self::Federated(Federated { token, service_account }).into()
             }
@@ -250,6 +256,14 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
         }
     };
     Ok(Found { identity, yc_profile: Some(place) })
+}
+
+/// Where a profile of `yc` works, as far as it can be read.
+fn place_of_yc(name: Option<&str>, around: Surroundings<'_>) -> Option<YcPlace> {
+    let path = around.locations.home.as_deref().map(YcProfile::default_path)?;
+    let profile = YcProfile::read(&path, name).ok()?;
+    let YcProfile { folder_id, cloud_id, endpoint, .. } = profile;
+    Some(YcPlace { folder_id, cloud_id, endpoint })
 }
 
 /// The vendor's CLI, as this run is to start it.

@@ -27,9 +27,8 @@ impl Obtain for ImpersonationWish<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let Source { identity, endpoints, .. } = self.source;
-        identity
-            .contribute(key.with("iam", endpoints.iam.as_str()))
-            .with("acts as", self.service_account)
+        let key = identity.contribute(key.with("iam", endpoints.iam.as_str()));
+        self.source.with_issuer(key).with("acts as", self.service_account)
     }
 
     fn about(&self) -> About {

@@ -52,7 +52,7 @@ pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use service_accounts::{
     AccountWish, ResourceId, ServiceAccount, is_account_id, service_accounts,
 };
-pub use yc_cli::YcCli;
+pub use yc_cli::{Actor, Manner, YcCli};
 pub use yc_config::{YcCredentials, YcProfile};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -12,10 +12,8 @@ use crate::http::scrubbed;
 
 /// Runs a command, and gives what it prints. There is no shell between.
 pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secret> {
-    let (program, arguments) = words.split_first().ok_or_else(|| Error::Missing {
-        problem: "`token_command` is empty".into(),
-        hint: "write it as `token_command = [\"program\", \"argument\"]`".into(),
-    })?;
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| Error::Internal("a command without a word".into()))?;
     let mut command = Command::new(program);
     child::listened_to(command.args(arguments));
     let child = command.spawn().map_err(|error| Error::IdentityFile {

@@ -189,6 +189,8 @@ fn a_command_can_print_the_external_token() {
         (r#"["sh", "-c", "echo eyJ; exit 0"]"#, 3, "E_IDENTITY", "it is not a JWT"),
         (r#"["sleep", "600"]"#, 6, "E_TIMEOUT", "it was not done within 2.0 s"),
         (r#"["yes"]"#, 6, "E_FOREIGN_ANSWER", "far more than a token"),
+        (r#"["sh", "-c", "echo one >&2\nexit 3"]"#, 4, "E_SOURCE_AUTH", "it says: one"),
+        ("[]", 3, "E_CONFIG", "`token_command` is missing"),
         (r#"["/absent"]"#, 3, "E_IDENTITY", "cannot be run: no such file or directory"),
     ] {
         configure(command);
@@ -206,6 +208,11 @@ fn whom_a_workload_acts_as_has_to_be_said() {
         sandbox.run(&["token", "--identity=token-file:token"]).fails(3, "E_MISSING");
     assert!(message.contains("is to act as is not set"), "{message}");
     assert!(hint.contains("--service-account"), "{hint}");
+    let by_name =
+        ["token", "--identity=token-file:token", "--service-account=robot", "--folder-id=b1g"];
+    let (message, hint) = sandbox.run(&by_name).fails(3, "E_MISSING");
+    assert!(message.contains("cannot be looked up by its name before it does"), "{message}");
+    assert!(hint.contains("give the ID"), "{hint}");
 }
 
 #[test]

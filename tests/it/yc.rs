@@ -75,6 +75,14 @@ fn every_identity_can_have_the_vendors_command_do_it() {
     sandbox.cloud.attach_to_instance(Some(&sandbox.account));
     sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
     sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
+    // Which installation its own profile is of, is no matter: our IAM token goes to ours, or nowhere.
+    let (message, hint) = sandbox
+        .run(&["token", "--identity", &format!("authorized-key:{}", key.display())])
+        .fails(3, "E_MISSING");
+    assert!(message.contains("would take our IAM token to another"), "{message}");
+    assert!(hint.contains("--endpoint"), "{hint}");
+    sandbox.set("YC_ID_TOKEN_ENDPOINT", sandbox.cloud.url().to_owned());
+    let endpoint = format!(" --endpoint {}", sandbox.cloud.url().trim_start_matches("http://"));
     for identity in [
         format!("authorized-key:{}", key.display()),
         format!("iam-token:{}", file.display()),
@@ -83,7 +91,7 @@ fn every_identity_can_have_the_vendors_command_do_it() {
         sandbox.run(&["token", "--identity", &identity]).ok();
         let calls = yc.calls();
         let [.., call, whom] = &calls[..] else { panic!("{calls:?}") };
-        assert!(call.starts_with("iam create-id-token"), "{call}");
+        assert!(call.starts_with("iam create-id-token") && call.ends_with(&endpoint), "{call}");
         assert_eq!(whom, "as whom it is told");
         assert!(!call.contains("t1."), "no token is in its arguments: {call}");
     }
@@ -98,6 +106,7 @@ fn a_revoked_iam_token_in_the_cache_is_replaced_before_yc_is_run_again() {
     let (mut sandbox, yc) = sandbox();
     sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
     sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
+    sandbox.set("YC_ID_TOKEN_ENDPOINT", sandbox.cloud.url().to_owned());
     sandbox.run(&["token", "--audience", "a"]).ok();
     sandbox.cloud.revoke_iam_tokens();
     let refuse = "[ -e \"$HOME/refused\" ] || { touch \"$HOME/refused\"; echo 'ERROR: rpc error: code = Unauthenticated desc = The token is invalid' >&2; exit 1; }";
@@ -119,7 +128,25 @@ fn an_exchange_that_is_not_understood_names_the_other_route() {
     assert!(message.contains("subject_token_type is not supported"), "{message}");
     assert!(hint.contains("--id-token-route yc-cli"), "{hint}");
     FakeYc::install(&sandbox);
-    sandbox.run(&["token", "--id-token-route", "yc-cli"]).ok();
+    let api = sandbox.cloud.url().to_owned();
+    sandbox.run(&["token", "--id-token-route", "yc-cli", "--endpoint", &api]).ok();
+}
+
+#[test]
+fn what_yc_gives_goes_to_the_installation_that_its_profile_is_of() {
+    let (mut sandbox, yc) = sandbox();
+    for variable in ["YC_ID_TOKEN_IAM_ENDPOINT", "YC_ID_TOKEN_OAUTH_ENDPOINT"] {
+        sandbox.unset(variable);
+    }
+    configure_yc(&sandbox, "federation-id: bpf1\nendpoint: api.yandexcloud.kz:443");
+    let (message, _) = sandbox
+        .run(&["token", "--identity=yc-cli", "--id-token-route=exchange"])
+        .fails(3, "E_MISSING");
+    assert_eq!(message, "the OAuth endpoint that belongs to api.yandexcloud.kz:443 is not set");
+    // By its own command, yc goes there itself.
+    yc.behave("export YC_ID_TOKEN_IAM_ENDPOINT=$THERE YC_ID_TOKEN_OAUTH_ENDPOINT=$THERE");
+    sandbox.set("THERE", sandbox.cloud.url().to_owned());
+    sandbox.run(&["token", "--identity=yc-cli"]).ok();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
+use crate::error::Result;
 use crate::keyring::Keyring;
 use crate::session::Session;
 use crate::settings::{CacheSetting, IdentitySetting};
@@ -18,24 +19,25 @@ const SLOW: Duration = Duration::from_millis(500);
 /// Nobody is asked for a password here for longer than this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Checks who we are, and returns a run of that identity.
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
+/// A run of who we are, with its part of the time before it.
+pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     let mut settings = patient.settings.clone()?;
     settings.timeout.value = patient.part();
     settings.force_refresh = true;
+    let context = patient.context.for_people();
+    Some(Session::of(settings, context, patient.locations.clone(), Some("doctor")))
+}
+
+/// Checks who we are, and returns a run of that identity.
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
+    let settings = patient.settings.as_ref()?;
     let setting = settings.identity.clone();
     let in_keyring =
         matches!(&setting, Some(setting) if matches!(setting.value, IdentitySetting::Keyring(_)));
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
         time_keyring(group);
     }
-    let session = Session::of(
-        settings,
-        patient.context.for_people(),
-        patient.locations.clone(),
-        Some("doctor"),
-    );
-    let session = match session {
+    let session = match run(patient)? {
         Ok(session) => session,
         Err(error) => {
             group.error(&error);

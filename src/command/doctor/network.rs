@@ -84,7 +84,9 @@ fn servers<'a>(
             ServiceEndpoint::Known(iam) => add("IAM", iam, "/iam/v1/tokens"),
             ServiceEndpoint::PublishedBy(api, _) => add("the API endpoint", api, "/endpoints"),
         }
-        add("OAuth", &endpoints.oauth, DISCOVERY);
+        if let Ok(oauth) = endpoints.oauth() {
+            add("OAuth", oauth, DISCOVERY);
+        }
     }
     let plans = patient.plans.iter().filter_map(|(_, plan)| plan.as_ref().ok()?.server.as_ref());
     servers.extend(plans.map(|server| Server {

@@ -7,11 +7,15 @@ use crate::jwt::{self, Claims};
 use crate::session::Session;
 use crate::source::Issuer;
 
-use super::Patient;
 use super::report::Group;
+use super::{Patient, identity};
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
-    let Some(session) = &patient.session else { return };
+    // Anew, as its time has not begun when the others' did.
+    let Some(Ok(session)) = patient.session.as_ref().and_then(|_| identity::run(patient)) else {
+        return;
+    };
+    let session = &session;
     let token =
         audience(patient, session).and_then(|audience| session.id_token(&audience, Duration::ZERO));
     let credential = match token {

@@ -115,7 +115,8 @@ fn masked(text: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
-    const SECRET: &[&str] = &["key-data", "password", "secret", "token"];
+    // In a kubeconfig, `value` is that of a variable of some plugin's.
+    const SECRET: &[&str] = &["key-data", "password", "secret", "token", "value"];
     let is_secret = |name: &str| {
         let name = name.trim().trim_matches(['"', '\'']).to_lowercase();
         // The path of a file is no secret, and neither is a word of our own settings.
@@ -129,7 +130,7 @@ fn masked_line(line: &str) -> String {
         return format!("{} [redacted]{end}", &line[..=at]);
     }
     // The rest of a value that goes on in the next line, or a token in the arguments of a command.
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "+=_-".contains(c);
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "+=_-.".contains(c);
     let mut shown = String::new();
     for part in line.split_inclusive(|c| !is_key(c)) {
         let word = part.trim_end_matches(|c| !is_key(c));
@@ -167,6 +168,9 @@ mod tests {
         for secret in ["abc", "QUJD", key.as_str()] {
             assert!(!diff.contains(secret) && !config.diff().contains(secret), "{diff}");
         }
+        let hidden =
+            masked("      - name: X\n        value: hunter2\n    - --token=hvs.CAESIJlU4dmb\n");
+        assert!(!hidden.contains("hunter2") && !hidden.contains("CAES"), "{hidden}");
         let whole = masked("    tokenFile: /run/jwt\n");
         assert_eq!(whole, "    tokenFile: /run/jwt\n");
     }

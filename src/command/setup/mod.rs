@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result, on_one_line, plain};
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
@@ -402,8 +402,9 @@ fn unchanged(error: &Error) -> Error {
 
 /// An error in the course of a conversation.
 fn told_error(error: &Error) -> String {
-    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
-    format!("! {error}{hint}")
+    // Security: a server's words must not rewrite what is shown before somebody agrees to it.
+    let hint = error.hint().map(|hint| format!("\n  {}", on_one_line(&hint))).unwrap_or_default();
+    format!("! {}{hint}", on_one_line(&error.to_string()))
 }
 
 /// What an I/O error of a program that was to be run says.

@@ -25,6 +25,12 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     let locations = Locations::of_system();
     let Context { flags, env, consumers, .. } = context;
     let settings = Settings::load(flags, env, &locations, consumers, consumers)?;
+    if settings.force_refresh {
+        return Err(Error::Usage {
+            problem: "what would happen is looked at, and nothing is made to happen".into(),
+            hint: "leave out `--force-refresh`, or unset YC_ID_TOKEN_FORCE_REFRESH".into(),
+        });
+    }
     let explained = settings.explained();
     let background_refresh = settings.background_refresh.value;
     let session = Session::of(settings, context, locations, None);

@@ -113,20 +113,30 @@ impl Service {
         let mut body = reply.body("aoo")?;
         body.texts()?;
         let prompt = body.text()?.to_owned();
-        self.ask(&prompt)
+        // Whoever unlocks looks afterwards whether it helped.
+        self.ask(&prompt).map(|_| ())
     }
 
-    /// Has the user asked, if there is something to ask, and waits for the end of that, however it ends.
-    fn ask(&mut self, prompt: &str) -> Result<(), Failure> {
+    /// Has the user asked, if there is something to ask, and waits for the end of that: whether it was
+    /// agreed to.
+    fn ask(&mut self, prompt: &str) -> Result<bool, Failure> {
         if prompt == NONE {
-            return Ok(());
+            return Ok(true);
         }
         self.bus.listen_to(prompt)?;
         // The window that the question belongs to: none.
         let mut body = Writer::default();
         body.text("");
         self.call(prompt, "Prompt", "Prompt", "s", &body)?;
-        self.bus.signal(prompt, "Completed").map(|_| ())
+        let completed = self.bus.signal(prompt, "Completed")?;
+        let is_dismissed = completed.body("bv")?.bool()?;
+        Ok(!is_dismissed)
+    }
+
+    /// The same, where nothing has been done if it was not agreed to.
+    fn agreed(&mut self, prompt: &str) -> Result<(), Failure> {
+        let said_no = || Failure::Refused("whoever was asked said no".into());
+        if self.ask(prompt)? { Ok(()) } else { Err(said_no()) }
     }
 
     /// The objects of the items under a name.
@@ -165,13 +175,13 @@ impl Service {
         let mut body = reply.body("oo")?;
         body.text()?;
         let prompt = body.text()?.to_owned();
-        self.ask(&prompt)
+        self.agreed(&prompt)
     }
 
     fn delete(&mut self, item: &str) -> Result<(), Failure> {
         let reply = self.call(item, "Item", "Delete", "", &Writer::default())?;
         let prompt = reply.body("o")?.text()?.to_owned();
-        self.ask(&prompt)
+        self.agreed(&prompt)
     }
 }
 

@@ -42,6 +42,24 @@ pub struct YcCli {
     config_file: Option<PathBuf>,
 }
 
+/// How one run is to go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner<'a> {
+    /// Who it acts as, if that is not its profile.
+    pub actor: Option<Actor<'a>>,
+    /// Whether nobody is there who could log in with a browser.
+    pub is_unattended: bool,
+}
+
+/// An identity of ours, as yc is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// Its IAM token.
+    pub token: &'a IamToken,
+    /// The API endpoint of its installation, `host:port`.
+    pub api: &'a str,
+}
+
 /// One run of it.
 struct Call<'a> {
     yc: &'a YcCli,
@@ -96,36 +114,41 @@ impl YcCli {
     }
 
     /// Runs `yc iam create-id-token` and gives the ID token as it is printed; whose it is and how long
-    /// it lives is not looked at. `what` is wanted, for messages. yc acts as whoever `actor` is, if that
-    /// is given.
+    /// it lives is not looked at. `what` is wanted, for messages.
     pub async fn id_token(
         &self,
         what: &str,
         service_account: &str,
         audience: &str,
-        actor: Option<&IamToken>,
+        manner: Manner<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
         let arguments =
             ["iam", "create-id-token", "--subject-id", service_account, "--audience", audience];
         let service_account = Some(service_account);
-        let call = Call { yc: self, what, service_account, has_actor: actor.is_some() };
-        let child = self.start(what, &arguments, actor)?;
+        let call = Call { yc: self, what, service_account, has_actor: manner.actor.is_some() };
+        let child = self.start(what, &arguments, manner)?;
         call.finish(child, words::is_jwt, deadline).await
     }
 
     /// Runs `yc iam create-token` and gives the IAM token. How long it lives is not said, and yc may
     /// well have kept it for hours: it should be used at once.
-    pub async fn iam_token(&self, what: &str, deadline: Deadline) -> Result<Secret> {
+    pub async fn iam_token(
+        &self,
+        what: &str,
+        is_unattended: bool,
+        deadline: Deadline,
+    ) -> Result<Secret> {
         let call = Call { yc: self, what, service_account: None, has_actor: false };
-        let child = self.start(what, &["iam", "create-token"], None)?;
+        let manner = Manner { actor: None, is_unattended };
+        let child = self.start(what, &["iam", "create-token"], manner)?;
         call.finish(child, words::is_iam_token, deadline).await
     }
 
-    fn start(&self, what: &str, arguments: &[&str], actor: Option<&IamToken>) -> Result<Child> {
+    fn start(&self, what: &str, arguments: &[&str], manner: Manner<'_>) -> Result<Child> {
         let mut refused = None;
         for program in &self.programs {
-            let error = match self.command(program, arguments, actor).spawn() {
+            let error = match self.command(program, arguments, manner).spawn() {
                 Ok(child) => {
                     debug!(program = %program.display(), "running yc for {what}");
                     return Ok(child);
@@ -156,13 +179,18 @@ impl YcCli {
 
     /// The format is said because a profile of yc can have another as its default. `--no-user-output`
     /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
-    fn command(&self, program: &Path, arguments: &[&str], actor: Option<&IamToken>) -> Command {
+    fn command(&self, program: &Path, arguments: &[&str], manner: Manner<'_>) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {
             command.args(["--profile", profile]);
         }
-        if let Some(IamToken(token)) = actor {
+        if manner.is_unattended {
+            command.arg("--no-browser");
+        }
+        if let Some(Actor { token: IamToken(token), api }) = manner.actor {
+            // Security: yc's profile may be of another installation, where this token must not go.
+            command.args(["--endpoint", api]);
             // Which of the two wins is not documented.
             command.env(env::YC_IAM_TOKEN.name, token.expose()).env_remove(env::YC_TOKEN.name);
         }

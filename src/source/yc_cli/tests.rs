@@ -53,7 +53,9 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 fn id_token(yc: &YcCli, actor: Option<&str>, millis: u64) -> Result<String> {
     let actor = actor.map(|token| IamToken(Secret::new(token.into())));
     let deadline = || Deadline::within(Duration::from_millis(millis));
-    let work = async { yc.id_token("a token", "ajes", "k8s", actor.as_ref(), deadline()).await };
+    let actor = actor.as_ref().map(|token| Actor { token, api: "api.example:443" });
+    let manner = Manner { actor, is_unattended: false };
+    let work = async { yc.id_token("a token", "ajes", "k8s", manner, deadline()).await };
     run(work).map(|token| token.expose().to_owned())
 }
 
@@ -68,14 +70,22 @@ fn yc_is_asked_as_documented_and_its_token_taken() {
     );
     fake.profile = Some("robot".into());
     let deadline = Deadline::within(Duration::from_secs(60));
-    let token = run(async { fake.yc().iam_token("a token", deadline).await }).unwrap();
+    let token = run(async { fake.yc().iam_token("a token", false, deadline).await }).unwrap();
     assert_eq!(token.expose(), "t1.abc.def");
+}
+
+#[test]
+fn in_the_background_yc_opens_no_browser() {
+    let fake =
+        Fake::new("[ \"$*\" = 'iam create-token --format text --no-browser' ] && echo t1.abc.def");
+    let deadline = Deadline::within(Duration::from_secs(60));
+    run(async { fake.yc().iam_token("a token", true, deadline).await }).unwrap();
 }
 
 #[test]
 fn our_iam_token_reaches_yc_in_its_environment_alone() {
     let fake = Fake::new(&format!(
-        "case \"$*\" in *t1.*) exit 3;; esac; [ \"$YC_IAM_TOKEN\" = t1.our.own ] && [ -z \"$YC_TOKEN\" ] && echo {ID_TOKEN}"
+        "case \"$*\" in *t1.*) exit 3;; *' --endpoint api.example:443') ;; *) exit 4;; esac; [ \"$YC_IAM_TOKEN\" = t1.our.own ] && [ -z \"$YC_TOKEN\" ] && echo {ID_TOKEN}"
     ));
     assert_eq!(id_token(&fake.yc(), Some("t1.our.own"), 60_000).unwrap(), ID_TOKEN);
 }

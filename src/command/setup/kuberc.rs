@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::http::scrubbed;
 use crate::private_file;
 use crate::settings::Locations;
+use crate::yaml::{self, Node};
 
 /// The change that lets this plugin run, or what to say of it.
 pub(super) fn plan(
@@ -20,12 +21,12 @@ pub(super) fn plan(
     let Some(path) = path(env) else { return Ok((None, None)) };
     let before = change::read("kubectl's preferences", &path)?;
     let text = before.clone().unwrap_or_default();
-    if allows(&text, command) {
+    let plugins = Plugins::read(&path, &text)?;
+    if plugins.allow(command) {
         return Ok((None, None));
     }
     if !is_wanted {
-        let is_restricted = text.contains("credentialPluginPolicy:");
-        let why = if is_restricted { "restricts" } else { "can restrict" };
+        let why = if plugins.policy.is_empty() { "can restrict" } else { "restricts" };
         let advice = format!(
             "# Which exec plugins may run
 `{path}` {why} them (kubectl 1.35 and later). This lets yc-id-token through; `--kuberc` writes it:
@@ -49,7 +50,7 @@ credentialPluginAllowlist:
         );
         return Ok((Some(Change { path, before, after }), None));
     }
-    let after = edited(&path, &text, command)?;
+    let after = edited(&path, &text, &plugins, command)?;
     Ok((Some(Change { path, before, after }), None))
 }
 
@@ -61,27 +62,41 @@ fn path(env: &Env) -> Option<PathBuf> {
     }
 }
 
-/// The entries of the list, as kubectl writes them and people do.
-fn allowed(text: &str) -> impl Iterator<Item = &str> {
-    let list = text.split("credentialPluginAllowlist:").nth(1).unwrap_or_default();
-    let lines = list
-        .lines()
-        .skip(1)
-        .take_while(|line| line.trim_start().starts_with(['-', '#']) || line.starts_with("  "));
-    lines.filter_map(|line| {
-        let entry = line.trim_start_matches([' ', '-']);
-        let value = entry.strip_prefix("command:").or_else(|| entry.strip_prefix("name:"))?;
-        Some(value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']))
-    })
+/// What the file says of exec plugins.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Plugins {
+    policy: String,
+    /// The commands that may run.
+    allowed: Vec<String>,
 }
 
-fn allows(text: &str, command: &str) -> bool {
-    text.contains("credentialPluginPolicy: Allowlist")
-        && allowed(text).any(|entry| entry == command)
+impl Plugins {
+    fn read(path: &Path, text: &str) -> Result<Self> {
+        let root = yaml::parse(text).map_err(|fault| Error::Config {
+            path: path.into(),
+            line: fault.line,
+            problem: format!("kubectl's preferences: the file {}", fault.problem),
+            hint: None,
+        })?;
+        let policy = root.get("credentialPluginPolicy").and_then(Node::text).unwrap_or_default();
+        let entries = root.get("credentialPluginAllowlist").map(Node::items).unwrap_or_default();
+        let command = |entry: &Node| {
+            let named = entry.get("command").or_else(|| entry.get("name"))?;
+            named.text().map(str::to_owned)
+        };
+        Ok(Self {
+            policy: policy.to_owned(),
+            allowed: entries.iter().filter_map(command).collect(),
+        })
+    }
+
+    fn allow(&self, command: &str) -> bool {
+        self.policy == "Allowlist" && self.allowed.iter().any(|allowed| allowed == command)
+    }
 }
 
 /// Has kubectl edit a copy, as it would the file.
-fn edited(path: &Path, text: &str, command: &str) -> Result<String> {
+fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<String> {
     let failed = |cause: String| Error::Unreadable {
         what: "kubectl's preferences",
         path: path.into(),
@@ -94,7 +109,7 @@ fn edited(path: &Path, text: &str, command: &str) -> Result<String> {
     kubectl.args(["kuberc", "set", "--section=credentialplugin", "--policy=Allowlist", "--kuberc"]);
     kubectl.arg(&copy).env_remove(env::KUBERC.name).stdin(Stdio::null());
     // It writes the list anew: those that may run already are named again.
-    for entry in allowed(text).chain([command]) {
+    for entry in plugins.allowed.iter().map(String::as_str).chain([command]) {
         kubectl.arg(format!("--allowlist-entry=command={entry}"));
     }
     let output = kubectl
@@ -113,12 +128,21 @@ fn edited(path: &Path, text: &str, command: &str) -> Result<String> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Plugins {
+        Plugins::read(Path::new("kuberc"), text).unwrap()
+    }
+
     #[test]
-    fn what_may_run_is_known() {
-        let text = "# mine\ncredentialPluginAllowlist:\n- command: yc-id-token # ours\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
-        assert_eq!(allowed(text).collect::<Vec<_>>(), ["yc-id-token", "/opt/other"]);
-        assert!(allows(text, "yc-id-token") && !allows(text, "get"));
-        assert!(!allows(&text.replace("Policy: Allowlist", "Policy: DenyAll"), "yc-id-token"));
-        assert!(!allows("", "yc-id-token"));
+    fn what_may_run_is_known_however_it_is_written() {
+        let text = "# credentialPluginAllowlist: none of these\ncredentialPluginAllowlist:\n- command: yc-id-token # ours\n\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
+        let flow = "{credentialPluginPolicy: Allowlist, credentialPluginAllowlist: [{command: yc-id-token}, {name: /opt/other}]}";
+        for text in [text, flow] {
+            let plugins = read(text);
+            assert_eq!(plugins.allowed, ["yc-id-token", "/opt/other"]);
+            assert!(plugins.allow("yc-id-token") && !plugins.allow("get"));
+        }
+        assert!(!read(&text.replace("Policy: Allowlist", "Policy: DenyAll")).allow("yc-id-token"));
+        assert_eq!(read(""), Plugins::default());
+        assert!(Plugins::read(Path::new("kuberc"), "credentialPluginAllowlist: [").is_err());
     }
 }

@@ -67,14 +67,6 @@ impl Spinner {
         }
         std::future::pending().await
     }
-
-    /// Does something, and turns meanwhile.
-    pub async fn beside<T>(&self, doing: &str, work: impl Future<Output = T>) -> T {
-        tokio::select! {
-            result = work => result,
-            never = self.turn(doing) => match never {},
-        }
-    }
 }
 
 impl Watch {

@@ -171,20 +171,9 @@ impl Broker {
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        as_one_type(work, |work| self.wait_for(what, work))
-    }
-
-    #[inline(never)]
-    fn wait_for(&self, what: &str, work: Work<'_>) -> Result<()> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
         let doing = format!("getting {what}");
-        block_on(pin!(async {
-            tokio::select! {
-                () = work => Ok(()),
-                error = interruption::interruption(what, watches_parent) => Err(error),
-                never = self.spinner.turn(&doing) => match never {},
-            }
-        }))
+        as_one_type(work, |work| wait_for(work, what, watches_parent, &self.spinner, &doing))
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -354,6 +343,34 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
             Ok(())
         }))
     })
+}
+
+/// Waits for what takes its time, unless this run is to end; the spinner says what it is `doing`, and an
+/// interruption what it was getting.
+pub fn wait_beside<T>(
+    spinner: &Spinner,
+    doing: &str,
+    what: &str,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    as_one_type(async { Ok(work.await) }, |work| wait_for(work, what, true, spinner, doing))
+}
+
+#[inline(never)]
+fn wait_for(
+    work: Work<'_>,
+    what: &str,
+    watches_parent: bool,
+    spinner: &Spinner,
+    doing: &str,
+) -> Result<()> {
+    block_on(pin!(async {
+        tokio::select! {
+            () = work => Ok(()),
+            error = interruption::interruption(what, watches_parent) => Err(error),
+            never = spinner.turn(doing) => match never {},
+        }
+    }))
 }
 
 /// Something to wait for.

@@ -152,6 +152,9 @@ fn what_is_missing_is_named_by_its_flag() {
     missing(&sandbox, &["aws"], "--role-arn");
     missing(&sandbox, &["vault", "--role=r"], "--address");
     missing(&sandbox, &["vault", "--address=https://vault.example"], "--role");
+    let mistaken = ["vault", "--address=https://vault.example", "--role=https://vault.example"];
+    let (message, _) = setup(&sandbox, &mistaken).fails(2, "E_USAGE");
+    assert!(message.contains("cannot be the name of a role"), "{message}");
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     missing(&sandbox, &["aws", ROLE], "--key-file");
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");

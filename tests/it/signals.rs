@@ -2,6 +2,7 @@
 //! in the way of the next.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use yc_id_token::emulator::{Fault, Route};
@@ -110,4 +111,28 @@ fn a_signal_that_was_to_be_ignored_is_ignored() {
     eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
     send("-HUP", child.id());
     sandbox.outcome(child).ok();
+}
+
+#[test]
+fn doctor_ends_on_a_signal_whatever_it_is_looking_at() {
+    // While it gets a token, and later, while a program of the system does not tell its version.
+    for hangs in ["cloud", "kubectl"] {
+        let mut sandbox = Sandbox::new();
+        let started = sandbox.home().join("started");
+        if hangs == "cloud" {
+            sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+        } else {
+            let script = format!("#!/bin/sh\ntouch {}\nexec sleep 600\n", started.display());
+            let kubectl = sandbox.write("bin/kubectl", &script);
+            fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+            let path = format!("{}:/usr/bin:/bin", kubectl.parent().unwrap().display());
+            sandbox.set("PATH", path);
+        }
+        let child = start(hearing(&sandbox, &["doctor", "--timeout=60s"]));
+        eventually("it waits", || {
+            started.exists() || (hangs == "cloud" && sandbox.cloud.count(Route::TokenExchange) == 1)
+        });
+        send("-INT", child.id());
+        sandbox.outcome(child).fails(130, "E_INTERRUPTED");
+    }
 }

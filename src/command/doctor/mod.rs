@@ -15,6 +15,7 @@ mod report;
 mod token;
 mod vault;
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::broker;
 use crate::clock::Deadline;
 use crate::consumer::{self, Plan};
 use crate::env::{self, Env};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
 use crate::session::{Context, Session};
@@ -74,6 +75,8 @@ struct Patient<'a> {
     program: fn() -> clap::Command,
     deadline: Deadline,
     spinner: Spinner,
+    /// What has ended the examination, if something has: nothing is waited for any more.
+    interrupted: OnceCell<Error>,
 }
 
 impl Args {
@@ -95,7 +98,7 @@ impl Args {
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
-        examine(context, consumer, program, &mut report);
+        examine(context, consumer, program, &mut report)?;
         let text =
             if self.json { document(&report.json())? } else { report.text(context.env.is_utf8()) };
         output.write(text.as_bytes())?;
@@ -119,7 +122,7 @@ fn examine(
     consumer: Option<&'static str>,
     program: fn() -> clap::Command,
     report: &mut Report,
-) {
+) -> Result<()> {
     let env = context.env;
     let locations = Locations::of_system();
     let (settings, is_whole) =
@@ -137,6 +140,7 @@ fn examine(
         program,
         deadline,
         spinner: context.for_people().spinner(),
+        interrupted: OnceCell::new(),
     };
     patient.session = identity::check(&patient, &mut report.group("identity"));
     // Otherwise each would tell again what is wrong in the file.
@@ -162,6 +166,7 @@ fn examine(
             check(&patient, &programs, &mut group);
         }
     }
+    patient.interrupted.into_inner().map_or(Ok(()), Err)
 }
 
 impl Patient<'_> {
@@ -187,8 +192,16 @@ impl Patient<'_> {
 
     /// Waits for what takes its time, and says at a terminal what for.
     fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> Option<T> {
-        let wait = async { Ok(self.spinner.beside(what, work).await) };
-        broker::finish(wait).ok()
+        if self.interrupted.get().is_some() {
+            return None;
+        }
+        let waited = broker::wait_beside(&self.spinner, what, "a diagnosis", work);
+        waited.inspect_err(|error| self.end(error)).ok()
+    }
+
+    /// Ends the examination.
+    fn end(&self, error: &Error) {
+        self.interrupted.get_or_init(|| error.clone());
     }
 
     /// The settings of a profile, as a consumer's file names it.

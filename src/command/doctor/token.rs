@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Exit, Result};
+use crate::error::{Code, Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::session::Session;
 use crate::source::Issuer;
@@ -21,6 +21,9 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let credential = match token {
         Ok(credential) => credential,
         Err(error) => {
+            if error.code() == Code::Interrupted {
+                patient.end(&error);
+            }
             group.error(&error);
             return;
         }

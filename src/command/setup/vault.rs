@@ -105,7 +105,7 @@ impl Args {
         let role = setup.own(
             "role",
             self.role.as_ref(),
-            &Question::new("--role", "role to log in with"),
+            &Question::new("--role", "role to log in with").judged(not_a_role),
         )?;
         // These have a usual value, or none: whoever has another knows it.
         let mount = setup.given("mount", self.mount.as_ref())?;
@@ -179,4 +179,13 @@ fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> 
     let export = |(name, value): &(&str, String)| format!("  export {name}={}\n", quoted(value));
     let exports = exports.iter().map(export).collect::<Vec<_>>().concat();
     Ok(format!("{why}Try it:\n{exports}{login}  {cli} token lookup\n"))
+}
+
+/// What Vault takes for the name of a role: word characters, with dots and hyphens between them.
+fn not_a_role(text: &str) -> Option<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_role = text.chars().all(|c| is_word(c) || ".-".contains(c))
+        && text.starts_with(is_word)
+        && text.ends_with(is_word);
+    (!is_role).then(|| format!("`{text}` cannot be the name of a role"))
 }

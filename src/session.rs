@@ -153,20 +153,24 @@ impl Session {
     pub fn folder(&self) -> Result<Option<String>> {
         let settings = &self.settings;
         if let Some(name) = &settings.folder_name {
-            let cloud = settings.cloud_id.as_ref().map(|cloud| cloud.value.clone());
-            let cloud =
-                cloud.or_else(|| self.yc_place.cloud_id.clone()).ok_or_else(|| Error::Missing {
-                    problem: format!(
-                        "the cloud of the folder `{}` ({}) is not set",
-                        name.value, name.origin
-                    ),
-                    hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
-                })?;
-            let wish = FolderWish { source: &self.source, cloud: &cloud, name: &name.value };
+            let cloud = self.cloud().ok_or_else(|| Error::Missing {
+                problem: format!(
+                    "the cloud of the folder `{}` ({}) is not set",
+                    name.value, name.origin
+                ),
+                hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
+            })?;
+            let wish = FolderWish { source: &self.source, cloud, name: &name.value };
             return Ok(Some(self.obtain(&wish, LEAST_LIFE_OF_NAME)?.secret.0));
         }
         let folder = settings.folder_id.as_ref().map(|folder| folder.value.clone());
         Ok(folder.or_else(|| self.yc_place.folder_id.clone()))
+    }
+
+    /// The ID of the cloud that names of folders are looked up in, if one is set.
+    fn cloud(&self) -> Option<&str> {
+        let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
+        cloud.or(self.yc_place.cloud_id.as_ref()).map(String::as_str)
     }
 
     /// The service accounts of a folder.
@@ -210,9 +214,8 @@ impl Session {
         if is_account_id(&account.value) || self.service_account.get().is_some() {
             return Ok(None);
         }
-        let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
         if let Some(name) = &self.settings.folder_name
-            && let Some(cloud) = cloud.or(self.yc_place.cloud_id.as_ref())
+            && let Some(cloud) = self.cloud()
         {
             let wish = FolderWish { source: &self.source, cloud, name: &name.value };
             let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);

@@ -13,7 +13,7 @@ use clap::{Arg, Command, ValueEnum};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::settings::{Locations, profile_names};
+use crate::settings::{Flags, Locations, profile_names};
 
 const BASH: &str = r#"_yc_id_token() {
     local line
@@ -247,7 +247,6 @@ fn profiles(words: &[String], env: &Env) -> Vec<String> {
     let after = words.iter().position(|word| word == "--config");
     let named = after.and_then(|at| words.get(at + 1)).map(String::as_str);
     let joined = || words.iter().find_map(|word| word.strip_prefix("--config="));
-    let named = named.or_else(joined).map(PathBuf::from);
-    let told = named.or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
-    told.or_else(|| Locations::of_system().config_file).map(profile_names).unwrap_or_default()
+    let flags = Flags { config: named.or_else(joined).map(PathBuf::from), ..Flags::default() };
+    flags.config_file(env, &Locations::of_system()).map(profile_names).unwrap_or_default()
 }

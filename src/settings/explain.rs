@@ -24,17 +24,7 @@ impl Settings {
     #[must_use]
     pub fn explained(&self) -> Vec<Explained> {
         let mut all = Vec::new();
-        for (name, setting) in [
-            ("audience", &self.audience),
-            ("cloud_id", &self.cloud_id),
-            ("endpoint", &self.endpoint),
-            ("folder_id", &self.folder_id),
-            ("folder_name", &self.folder_name),
-            ("iam_endpoint", &self.iam_endpoint),
-            ("impersonate_service_account", &self.impersonate),
-            ("oauth_endpoint", &self.oauth_endpoint),
-            ("service_account", &self.service_account),
-        ] {
+        for (name, setting) in self.texts() {
             all.extend(told(name, setting.as_ref(), |text| shown(text)));
         }
         all.extend(told("identity", self.identity.as_ref(), identity));

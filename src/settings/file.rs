@@ -378,14 +378,16 @@ impl<'a> Layer<'a> {
 }
 
 /// The known name that was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
     let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
     (similarity(&best) > 0.8).then_some(best)
 }
 
 /// Names for a message.
-pub(super) fn list(names: &[&str]) -> String {
+#[must_use]
+pub fn list(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
     let rest = if names.len() > 20 { " and others" } else { "" };
     shown.join(", ") + rest

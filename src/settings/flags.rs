@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
+use super::Locations;
+use crate::env::{self, Env};
+
 /// The flags that every command takes. Each has a variable of the same name: `--key-file` and
 /// `YC_ID_TOKEN_KEY_FILE`.
 #[derive(Args, Clone, Debug, Default)]
@@ -91,4 +94,18 @@ pub struct Flags {
     /// A configuration that is not in its file yet: the file, and what is to stand in it. `setup` tries it so.
     #[arg(skip)]
     pub unwritten: Option<(PathBuf, String)>,
+}
+
+impl Flags {
+    /// The configuration file that is asked for by name, if one is.
+    #[must_use]
+    pub fn config_asked_for(&self, env: &Env) -> Option<PathBuf> {
+        self.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from))
+    }
+
+    /// The configuration file: the one that is asked for, or else the usual one.
+    #[must_use]
+    pub fn config_file(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
+        self.config_asked_for(env).or_else(|| locations.config_file.clone())
+    }
 }

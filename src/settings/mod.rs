@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
 pub use explain::Explained;
 use file::{File, Text};
+pub use file::{list, nearest};
 pub use flags::Flags;
 pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
 pub use installation::Installation;
@@ -245,6 +246,27 @@ impl Settings {
         flag(value, flag_name).or_else(configured)
     }
 
+    /// The settings that are text, by their names.
+    fn texts(&self) -> [(&'static str, &Option<Setting<String>>); 9] {
+        [
+            ("audience", &self.audience),
+            ("cloud_id", &self.cloud_id),
+            ("endpoint", &self.endpoint),
+            ("folder_id", &self.folder_id),
+            ("folder_name", &self.folder_name),
+            ("iam_endpoint", &self.iam_endpoint),
+            ("impersonate_service_account", &self.impersonate),
+            ("oauth_endpoint", &self.oauth_endpoint),
+            ("service_account", &self.service_account),
+        ]
+    }
+
+    /// Whether there is a folder that names of service accounts are looked up in.
+    #[must_use]
+    pub fn has_folder(&self) -> bool {
+        self.folder_id.is_some() || self.folder_name.is_some()
+    }
+
     /// A digest of all that decides how a credential is obtained, and of the variables that decide how
     /// servers are reached.
     #[must_use]
@@ -270,17 +292,7 @@ impl Settings {
         key = add(key, "timeout", Some(&self.timeout), |timeout| format!("{timeout:?}"));
         key = add(key, "ca_file", self.ca_file.as_ref(), |file| file.display().to_string());
         key = add(key, "proxy", self.proxy.as_ref(), |proxy| proxy.expose().to_owned());
-        for (name, setting) in [
-            ("service_account", &self.service_account),
-            ("folder_id", &self.folder_id),
-            ("folder_name", &self.folder_name),
-            ("cloud_id", &self.cloud_id),
-            ("impersonate_service_account", &self.impersonate),
-            ("audience", &self.audience),
-            ("endpoint", &self.endpoint),
-            ("iam_endpoint", &self.iam_endpoint),
-            ("oauth_endpoint", &self.oauth_endpoint),
-        ] {
+        for (name, setting) in self.texts() {
             key = add(key, name, setting.as_ref(), Clone::clone);
         }
         for variable in env::NETWORK {
@@ -309,7 +321,7 @@ fn read_file(
     if let Some((path, content)) = &flags.unwritten {
         return Ok(Some(Text::of(path.clone(), content.clone())));
     }
-    let asked_for = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
+    let asked_for = flags.config_asked_for(env);
     let what = "the configuration file";
     if let Some(path) = asked_for {
         return Text::read(path.clone())

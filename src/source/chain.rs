@@ -15,9 +15,9 @@
 use tracing::info;
 
 use super::external_token::{ExternalToken, GithubActions};
-use super::federation::Federated;
+use super::federation::{Federated, is_name};
 use super::identity::{self, Found, Identity, Surroundings};
-use super::{GivenToken, Metadata, TokenKind, YcProfile, is_account_id, is_iam_token};
+use super::{GivenToken, Metadata, TokenKind, YcProfile, is_iam_token};
 use crate::env;
 use crate::error::Result;
 
@@ -83,8 +83,7 @@ fn github_actions(around: Surroundings<'_>) -> Result<Look> {
         };
         return Ok(Err(reason.into()));
     };
-    let by_name = around.settings.folder_id.is_some() || around.settings.folder_name.is_some();
-    if by_name && !is_account_id(&account.value) {
+    if is_name(account, around.settings) {
         return Ok(Err("a job of GitHub Actions needs the ID of the service account".into()));
     }
     let Some(job) = GithubActions::of_job(None, around.env)? else {

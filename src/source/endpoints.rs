@@ -17,24 +17,9 @@ pub struct Endpoints {
     oauth: Result<Endpoint>,
     /// The API endpoint, if it is known. Few runs need it, and so none reads it before.
     api: Option<String>,
-    /// The resource manager, which knows folders by name.
-    pub resource_manager: ResourceManager,
-}
-
-/// Where the resource manager is, as far as it is said. Few runs need it, and so none reads it before.
-#[derive(Clone, Debug, Default)]
-pub struct ResourceManager {
-    address: Option<String>,
-    /// The API endpoint.
-    published_by: Option<String>,
-}
-
-impl ResourceManager {
-    /// Its address, or that of whoever knows it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.address.as_ref().or(self.published_by.as_ref()).map_or("", String::as_str)
-    }
+    /// The resource manager, which knows folders by name, if it is known without the API endpoint; as that, it
+    /// is not read before it is needed.
+    resource_manager: Option<String>,
 }
 
 /// A service's address: known, or to be asked for.
@@ -105,18 +90,11 @@ impl Endpoints {
                 })
             }
         };
-        let known_api = match given.api {
+        let api_address = match given.api {
             Some(api) => Some(api.to_owned()),
             None => installation.endpoint.clone().filter(|_| is_own),
         };
-        let resource_manager = if is_own {
-            ResourceManager {
-                address: installation.resource_manager_endpoint.clone(),
-                published_by: known_api.clone(),
-            }
-        } else {
-            ResourceManager { address: None, published_by: known_api.clone() }
-        };
+        let resource_manager = installation.resource_manager_endpoint.clone().filter(|_| is_own);
         let iam = match (given_iam, given_api) {
             (Some(iam), _) => ServiceEndpoint::Known(iam),
             (None, Some(api)) => ServiceEndpoint::PublishedBy(api, "iam"),
@@ -131,7 +109,7 @@ impl Endpoints {
                 }
             },
         };
-        Ok(Self { iam, oauth, api: known_api, resource_manager })
+        Ok(Self { iam, oauth, api: api_address, resource_manager })
     }
 
     /// The OAuth server.
@@ -143,6 +121,21 @@ impl Endpoints {
     #[must_use]
     pub fn oauth_name(&self) -> &str {
         self.oauth.as_ref().map_or("", Endpoint::as_str)
+    }
+
+    /// The resource manager, if it is said where it is or who knows.
+    pub(super) fn resource_manager(&self) -> Result<Option<ServiceEndpoint>> {
+        if let Some(address) = &self.resource_manager {
+            let known = Endpoint::parse("resource manager endpoint", address)?;
+            return Ok(Some(ServiceEndpoint::Known(known)));
+        }
+        let api = self.api.as_deref().map(api).transpose()?;
+        Ok(api.map(|api| ServiceEndpoint::PublishedBy(api, "resource-manager")))
+    }
+
+    /// The part that the resource manager, or who knows where it is, plays in cache keys.
+    pub(super) fn resource_manager_name(&self) -> &str {
+        self.resource_manager.as_ref().or(self.api.as_ref()).map_or("", String::as_str)
     }
 
     /// The API endpoint as `host:port`, which is how the vendor's own programs are told of it.
@@ -164,18 +157,6 @@ fn api(text: &str) -> Result<Endpoint> {
 
 fn iam(text: &str) -> Result<Endpoint> {
     Endpoint::parse("IAM endpoint", text)
-}
-
-impl ResourceManager {
-    /// The address, if it is said where it is or who knows.
-    pub(super) fn endpoint(&self) -> Result<Option<ServiceEndpoint>> {
-        if let Some(address) = &self.address {
-            let known = Endpoint::parse("resource manager endpoint", address)?;
-            return Ok(Some(ServiceEndpoint::Known(known)));
-        }
-        let api = self.published_by.as_deref().map(api).transpose()?;
-        Ok(api.map(|api| ServiceEndpoint::PublishedBy(api, "resource-manager")))
-    }
 }
 
 impl ServiceEndpoint {
@@ -230,7 +211,7 @@ mod tests {
             let error = new(api, iam, None).unwrap().oauth().unwrap_err();
             assert!(error.to_string().contains("OAuth endpoint"), "{error}");
             let there = new(api, iam, Some("https://auth.yandexcloud.kz")).unwrap();
-            let manager = there.resource_manager.endpoint().unwrap();
+            let manager = there.resource_manager().unwrap();
             let manager = manager.map(|manager| manager.as_str().to_owned());
             assert_eq!(manager.as_deref(), api.map(|_| "https://api.yandexcloud.kz"));
         }

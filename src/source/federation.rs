@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Request};
-use crate::settings::{FederatedSetting, Setting};
+use crate::settings::{FederatedSetting, Setting, Settings};
 
 /// A token of which it is not said how long it lives is asked for again after this.
 const KEPT: Duration = Duration::from_secs(60);
@@ -29,6 +29,11 @@ pub struct Federated {
     pub service_account: String,
 }
 
+/// Whether a service account is set by a name, which cannot be looked up before the workload acts.
+pub(super) fn is_name(account: &Setting<String>, settings: &Settings) -> bool {
+    settings.has_folder() && !is_account_id(&account.value)
+}
+
 #[derive(Deserialize)]
 struct Answer {
     access_token: Secret,
@@ -37,13 +42,10 @@ struct Answer {
 
 impl Federated {
     /// Whom a workload acts as: the account that goes with it, or else the one whose ID token is wanted.
-    pub(super) fn account(
-        setting: &FederatedSetting,
-        wanted: Option<&Setting<String>>,
-        names_are_looked_up: bool,
-    ) -> Result<String> {
-        if let (None, Some(wanted), true) = (&setting.service_account, wanted, names_are_looked_up)
-            && !is_account_id(&wanted.value)
+    pub(super) fn account(setting: &FederatedSetting, settings: &Settings) -> Result<String> {
+        let wanted = settings.service_account.as_ref();
+        if let (None, Some(wanted)) = (&setting.service_account, wanted)
+            && is_name(wanted, settings)
         {
             return Err(Error::Missing {
                 problem: format!(

@@ -43,13 +43,13 @@ impl Obtain for FolderWish<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let endpoints = &self.source.endpoints;
-        let manager = endpoints.resource_manager.as_str();
+        let manager = endpoints.resource_manager_name();
         let key = key.with("iam", endpoints.iam.as_str()).with("resource manager", manager);
         self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
     }
 
     fn about(&self) -> About {
-        About::from(self.source.endpoints.resource_manager.as_str())
+        About::from(self.source.endpoints.resource_manager_name())
     }
 
     fn what(&self) -> String {
@@ -67,7 +67,7 @@ impl Obtain for FolderWish<'_> {
                 hint: by_id(),
             });
         }
-        let Some(manager) = source.endpoints.resource_manager.endpoint()? else {
+        let Some(manager) = source.endpoints.resource_manager()? else {
             return Err(Error::Missing {
                 problem: format!("cannot get {what}: it is not said where the resource manager is"),
                 hint: by_id(),

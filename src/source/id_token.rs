@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::refusal::{self, Refusal};
-use super::{ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Source};
+use super::{
+    ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Route, Source, YcCli,
+};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
@@ -18,7 +20,6 @@ use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Client, Reply, Request};
 use crate::jwt::Claims;
-use crate::settings::IdTokenRoute;
 
 /// How the vendor's servers call a service account's ID. Another installation may call it otherwise.
 const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
@@ -58,9 +59,9 @@ impl Obtain for IdTokenWish<'_> {
     }
 
     fn about(&self) -> About {
-        let from = match self.source.route() {
-            IdTokenRoute::Exchange => self.source.endpoints.oauth_name(),
-            IdTokenRoute::YcCli => "yc",
+        let from = match &self.source.route {
+            Route::Exchange => self.source.endpoints.oauth_name(),
+            Route::YcCli(_) => "yc",
         };
         About {
             service_account: Some(self.service_account.to_owned()),
@@ -74,8 +75,8 @@ impl Obtain for IdTokenWish<'_> {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
-        match self.source.route() {
-            IdTokenRoute::Exchange => {
+        match &self.source.route {
+            Route::Exchange => {
                 let client =
                     self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
@@ -83,21 +84,21 @@ impl Obtain for IdTokenWish<'_> {
                 let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
                 self.accept(&reply)
             }
-            IdTokenRoute::YcCli => self.run_yc(broker).await,
+            Route::YcCli(yc) => self.run_yc(yc, broker).await,
         }
     }
 }
 
 impl IdTokenWish<'_> {
     /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
-    async fn run_yc(&self, broker: &Broker) -> Result<Credential<IdToken>> {
+    async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
         let is_unattended = broker.is_unattended();
         let run = async |actor: Option<Actor<'_>>| {
             let manner = Manner { actor, is_unattended };
-            source.yc().id_token(&what, service_account, audience, manner, deadline).await
+            yc.id_token(&what, service_account, audience, manner, deadline).await
         };
         let token = match (&source.identity, &source.impersonated) {
             (Identity::YcCli { .. }, None) => run(None).await?,

@@ -131,12 +131,7 @@ impl Identity {
                 Found { identity: Self::YcCli { yc, fingerprint }, yc_profile }
             }
             IdentitySetting::Federated(federated) => {
-                let service_account =
-                    Federated::account(
-                        federated,
-                        settings.service_account.as_ref(),
-                        settings.folder_id.is_some() || settings.folder_name.is_some(),
-                    )?;
+                let service_account = Federated::account(federated, settings)?;
                 let token = ExternalToken::open(&federated.token, env)?;
                 Self::Federated(Federated { token, service_account }).into()
             }

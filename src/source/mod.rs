@@ -39,7 +39,7 @@ use crate::error::Result;
 use crate::http::Http;
 use crate::settings::{IdTokenRoute, Setting};
 pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
-pub use endpoints::{Endpoints, Given, ResourceManager, ServiceEndpoint};
+pub use endpoints::{Endpoints, Given, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
 pub use folder::FolderWish;
@@ -74,9 +74,16 @@ pub struct Source {
     assertion_audience: Option<String>,
     /// `subject_token_type` of service accounts, where it is not the vendor's usual one.
     subject_token_type: Option<String>,
-    route: Option<IdTokenRoute>,
-    /// How the vendor's CLI is run for an identity that is not its own.
-    yc: YcCli,
+    route: Route,
+}
+
+/// How ID tokens are obtained.
+#[derive(Debug)]
+enum Route {
+    /// By the exchange at the OAuth server.
+    Exchange,
+    /// By the vendor's own command.
+    YcCli(YcCli),
 }
 
 impl Source {
@@ -89,6 +96,14 @@ impl Source {
             setting.as_ref().map(|setting| setting.value.clone())
         };
         let endpoints = Endpoints::told(settings, place.endpoint.as_deref())?;
+        // As it is said, or else by `yc` if that is who we are.
+        let route = match (settings.id_token_route.as_ref().map(|route| route.value), &identity) {
+            (None | Some(IdTokenRoute::YcCli), Identity::YcCli { yc, .. }) => {
+                Route::YcCli(yc.clone())
+            }
+            (Some(IdTokenRoute::YcCli), _) => Route::YcCli(identity::yc(None, around)),
+            (None | Some(IdTokenRoute::Exchange), _) => Route::Exchange,
+        };
         let source = Self {
             identity,
             impersonated: text(&settings.impersonate),
@@ -96,8 +111,7 @@ impl Source {
             http,
             assertion_audience: settings.installation.assertion_audience.clone(),
             subject_token_type: settings.installation.subject_token_type.clone(),
-            route: settings.id_token_route.as_ref().map(|route| route.value),
-            yc: identity::yc(None, around),
+            route,
         };
         Ok((source, place))
     }
@@ -106,20 +120,5 @@ impl Source {
     #[must_use]
     pub fn service_account(&self) -> Option<&str> {
         self.impersonated.as_deref().or_else(|| self.identity.service_account())
-    }
-
-    /// How ID tokens are obtained: as it is said, or else by `yc` if that is who we are.
-    fn route(&self) -> IdTokenRoute {
-        self.route.unwrap_or(match self.identity {
-            Identity::YcCli { .. } => IdTokenRoute::YcCli,
-            _ => IdTokenRoute::Exchange,
-        })
-    }
-
-    fn yc(&self) -> &YcCli {
-        match &self.identity {
-            Identity::YcCli { yc, .. } => yc,
-            _ => &self.yc,
-        }
     }
 }

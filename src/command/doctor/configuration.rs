@@ -29,9 +29,7 @@ pub(super) fn check(
             return (Settings::without_file(flags, env, locations, consumers).ok(), false);
         }
     };
-    let told = env.get_os(env::CONFIG).map(Into::into);
-    let told = flags.config.clone().or(told);
-    match told.or_else(|| locations.config_file.clone()) {
+    match flags.config_file(env, locations) {
         Some(path) if path.exists() => group.good(format!("{} can be read", path.display())),
         Some(path) => group.good(format!(
             "there is no configuration file ({}), and there need not be one",

@@ -109,8 +109,7 @@ impl Args {
 /// Whether the configuration has a profile of this name.
 fn has_profile(context: Context<'_>, name: &str) -> bool {
     let Context { flags, env, .. } = context;
-    let told = flags.config.clone().or_else(|| env.get_os(env::CONFIG).map(Into::into));
-    let path = told.or_else(|| Locations::of_system().config_file);
+    let path = flags.config_file(env, &Locations::of_system());
     path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
 }
 

@@ -18,7 +18,7 @@ mod terminal;
 mod trust;
 mod vault;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -114,9 +114,7 @@ impl<'a> Setup<'a> {
                         .into(),
             });
         }
-        let told = context.flags.config.clone();
-        let told = told.or_else(|| context.env.get_os(env::CONFIG).map(PathBuf::from));
-        let path = told.or_else(|| Locations::of_system().config_file);
+        let path = context.flags.config_file(context.env, &Locations::of_system());
         let path = path.ok_or_else(|| Error::Missing {
             problem: "there is no home folder for the configuration".into(),
             hint: "give `--config`".into(),
@@ -347,11 +345,13 @@ impl<'a> Setup<'a> {
 
     /// The flag by which a run finds the configuration, if it is not in its usual place.
     fn config_flag(&self) -> Result<Option<String>> {
-        let told = self.context.flags.config.is_some() || self.env().get_os(env::CONFIG).is_some();
-        told.then(|| {
-            Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
-        })
-        .transpose()
+        let asked_for = self.context.flags.config_asked_for(self.env());
+        asked_for
+            .is_some()
+            .then(|| {
+                Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
+            })
+            .transpose()
     }
 
     /// Refuses to go over what is there, unless it is asked for.

@@ -14,6 +14,7 @@ use crate::credential::{IamToken, Secret};
 use crate::error::{Error, Result};
 use crate::http::scrubbed;
 use crate::secret_file;
+use crate::settings::{list, nearest};
 use crate::yaml::{self, Node};
 
 const WHAT: &str = "the configuration of yc";
@@ -264,22 +265,18 @@ fn not_text(key: &str) -> String {
 
 /// Security: a name is repeated scrubbed, as a mistake of indentation makes anything a name.
 fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error {
-    let similarity = |known: &str| strsim::jaro_winkler(name, known);
-    let nearest = profiles.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    let quoted = |name: &String| format!("`{}`", scrubbed(name));
-    let mut hint = match nearest.filter(|nearest| similarity(nearest) > 0.8) {
-        Some(nearest) => format!("did you mean {}? it has ", quoted(nearest)),
+    let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+    let mut hint = match nearest(name, &names) {
+        Some(near) => format!("did you mean `{}`? it has ", scrubbed(near)),
         None => "it has ".into(),
     };
-    let shown: Vec<String> = profiles.keys().take(20).map(quoted).collect();
+    let shown: Vec<String> = names.iter().map(|name| scrubbed(name)).collect();
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
     hint.push_str(&if shown.is_empty() {
         "none; make one with `yc init`".into()
     } else {
-        shown.join(", ")
+        list(&shown)
     });
-    if profiles.len() > shown.len() {
-        hint.push_str(" and others");
-    }
     let place = format!("{WHAT} `{}`", path.display());
     Error::NoSuch { what: "profile", name: scrubbed(name), place, hint }
 }

@@ -15,6 +15,7 @@ use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Result};
 use crate::log;
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::settings::Flags;
@@ -123,7 +124,7 @@ fn usage(error: &clap::Error) -> Error {
             usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
         return Error::Usage {
             problem: "a command is missing".into(),
-            hint: format!("see `{} --help`", words.join(" ")),
+            hint: message!("see `{} --help`", words.join(" ")),
         };
     }
     let paragraphs: Vec<String> = text
@@ -134,8 +135,8 @@ fn usage(error: &clap::Error) -> Error {
     let tip = beginning_with("tip: ").map(str::to_owned);
     let usage = || beginning_with("Usage: ").map(|usage| format!("it is used as `{usage}`"));
     Error::Usage {
-        problem: beginning_with("error: ").unwrap_or_default().to_owned(),
-        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()),
+        problem: beginning_with("error: ").unwrap_or_default().to_owned().into(),
+        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()).into(),
     }
 }
 
@@ -217,7 +218,7 @@ impl Cli {
         match given.as_deref() {
             None | Some("text" | "json") => Ok(()),
             Some(other) => Err(Error::Usage {
-                problem: format!("`{other}` is not a form of errors"),
+                problem: message!("`{other}` is not a form of errors", other),
                 hint: "give `text` or `json`".into(),
             }),
         }

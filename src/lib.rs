@@ -30,6 +30,7 @@
 //! | which variables are read | [`mod@env`] |
 //! | what people see while they wait | [`spinner`] |
 //! | every message, code, exit status and hint | [`error`] |
+//! | text from outside the program, and what may hold it | [`foreign_text`] |
 
 pub mod broker;
 pub mod cache;
@@ -42,6 +43,7 @@ pub mod credential;
 pub mod emulator;
 pub mod env;
 pub mod error;
+pub mod foreign_text;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -29,8 +29,10 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     let started = match file {
         None => format.with_writer(std::io::stderr).finish().with(ours).try_init(),
         Some(path) => {
-            let file = private_file::append(path)
-                .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })?;
+            let file = private_file::append(path).map_err(|error| Error::OutputFile {
+                path: path.into(),
+                cause: plain(&error).into(),
+            })?;
             format.with_writer(Mutex::new(file)).finish().with(ours).try_init()
         }
     };

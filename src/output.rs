@@ -21,6 +21,6 @@ impl<'a> Output<'a> {
         self.out
             .write_all(document)
             .and_then(|()| self.out.flush())
-            .map_err(|error| Error::Stdout(plain(&error)))
+            .map_err(|error| Error::Stdout(plain(&error).into()))
     }
 }

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::is_misplaced_secret;
+use crate::message;
 use crate::private_file;
 use crate::shell;
-
-/// How tokens begin: Yandex Cloud's, a JWT, Vault's.
-pub const TOKENS: &[&str] = &["t1.", "eyJ", "y0_", "y1_", "y2_", "y3_", "hvs.", "hvb."];
 
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
@@ -17,8 +16,8 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
         Ok(mode) => Error::IdentityFile {
             what,
             path: path.into(),
-            problem: format!("can be read by others (mode {mode:04o})"),
-            hint: format!("run `chmod 600 {}`", shell::quoted(&path.display().to_string())),
+            problem: message!("can be read by others (mode {mode:04o})", mode),
+            hint: message!("run `chmod 600 {}`", shell::quoted(&shown(&path).to_string())),
         },
         Err(error) => unread(what, path, &error),
     })
@@ -33,7 +32,7 @@ pub fn read_of_others(what: &'static str, path: &Path, limit: u64) -> Result<Zer
 
 fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
     // Security: whoever puts the secret itself in the place of the name must not find it in a log.
-    if is_secret(path) {
+    if is_misplaced_secret(path) {
         return Error::IdentityFile {
             what,
             path: "[redacted]".into(),
@@ -42,36 +41,4 @@ fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
         };
     }
     Error::unreadable(what, path, error)
-}
-
-/// The name of a file, for people: unless it is a secret that stands in its place.
-#[must_use]
-pub fn shown(path: &Path) -> String {
-    if !path.exists() && is_secret(path) { "[redacted]".into() } else { path.display().to_string() }
-}
-
-/// Whether this, where there is no such file, is a key or a token.
-#[must_use]
-pub fn is_secret(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let last = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let is_token = TOKENS.iter().any(|start| last.starts_with(start));
-    text.contains("PRIVATE KEY") || text.contains(['{', '\n']) || (is_token && last.len() > 32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_told_from_the_name_of_a_file() {
-        let token = format!("t1.{}", "a".repeat(40));
-        let in_folder = format!("/home/me/.config/yc-id-token/{token}");
-        for secret in [r#"{"id":"ajek"}"#, "-----BEGIN PRIVATE KEY-----", &token, &in_folder] {
-            assert!(is_secret(Path::new(secret)), "{secret}");
-        }
-        for name in ["/home/me/key.json", "t1.txt", "~/keys/robot key.json"] {
-            assert!(!is_secret(Path::new(name)), "{name}");
-        }
-    }
 }

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::keyring::Keyring;
+use crate::message;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
     self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
@@ -154,9 +155,10 @@ impl Session {
         let settings = &self.settings;
         if let Some(name) = &settings.folder_name {
             let cloud = self.cloud().ok_or_else(|| Error::Missing {
-                problem: format!(
+                problem: message!(
                     "the cloud of the folder `{}` ({}) is not set",
-                    name.value, name.origin
+                    name.value,
+                    name.origin
                 ),
                 hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
             })?;
@@ -273,7 +275,7 @@ fn open_cache(settings: &Settings, locations: Locations, deadline: Deadline) -> 
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)
         }
-        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(format!(
+        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(message!(
             "it was asked for ({}), and there is no home folder to keep it, or its locks, in",
             settings.cache.origin
         ))),

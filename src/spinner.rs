@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
-use crate::error::on_one_line;
+use crate::foreign_text::visible;
 
 /// What is done by then needs no excuse.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -59,7 +59,7 @@ impl Spinner {
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.tick().await;
         let Some(frames) = watch.frames() else { return std::future::pending().await };
-        let doing = on_one_line(doing);
+        let doing = visible(doing);
         let mut drawn = Drawn(0);
         for frame in frames.iter().cycle() {
             drawn.draw(frame, &doing);

@@ -10,6 +10,8 @@ use tracing::debug;
 use crate::cache::{About, Cache, Digest, FileCache, Key};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error, Exit};
+use crate::foreign_text::Message;
+use crate::message;
 use crate::private_file;
 
 /// Long enough for the runs of one kubectl command, short enough that whoever mends the cause and
@@ -32,8 +34,8 @@ pub(super) struct Memo {
     pub(super) at: Timestamp,
     pub(super) until: Timestamp,
     pub(super) code: Code,
-    pub(super) message: String,
-    hint: Option<String>,
+    pub(super) message: Message,
+    hint: Option<Message>,
     /// For `status`.
     #[serde(default)]
     pub(super) about: About,
@@ -80,7 +82,7 @@ pub(super) fn remember(
         at: now,
         until: now.plus(holds),
         code,
-        message: error.to_string(),
+        message: message!("{error}", error),
         hint: error.hint(),
         about,
     };

@@ -20,7 +20,8 @@ use tracing::{debug, info};
 use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Restable};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
+use crate::message;
 use crate::spinner::Spinner;
 use flight::{Flight, Pause};
 use freshness::Freshness;
@@ -273,8 +274,8 @@ impl Broker {
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
                 return attempt.fall_back(Error::LockTimeout {
-                    what: wanted.what(),
-                    holder,
+                    what: wanted.what().into(),
+                    holder: holder.into(),
                     lock,
                     budget: self.deadline.budget(),
                 });
@@ -389,8 +390,9 @@ fn as_one_type<T>(
 #[inline(never)]
 fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| Error::Internal(format!("cannot start the network runtime: {error}")))?;
+    let runtime = runtime.map_err(|error| {
+        Error::Internal(message!("cannot start the network runtime: {}", Cause::from(error)))
+    })?;
     let result = runtime.block_on(work);
     // A name lookup that hangs in the system's resolver must not hold up the exit.
     runtime.shutdown_background();

@@ -8,6 +8,7 @@ use crate::cache::{self, About, FileCache, Place, Resting};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Lifetime;
 use crate::error::Code;
+use crate::foreign_text::Message;
 
 /// A credential, or the failure to obtain one. Times are on the local clock.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub struct Failure {
     /// In a form that does not change.
     pub code: Code,
     /// In words.
-    pub message: String,
+    pub message: Message,
 }
 
 impl Row {

@@ -14,8 +14,9 @@ use super::file::FileCache;
 use super::key::Key;
 use crate::clock::Timestamp;
 use crate::credential::Lifetime;
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result, plain, shown};
 use crate::keyring::{Keyring, Problem};
+use crate::message;
 use crate::private_file;
 
 /// How the file that says of an entry that it is in the keyring ends.
@@ -131,7 +132,7 @@ fn remove(keyring: &Keyring, marker: &Path) -> Result<bool> {
     })?;
     match std::fs::remove_file(marker) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Cache(format!("`{}`: {}", marker.display(), plain(&error))))
+            Err(Error::Cache(message!("`{}`: {}", shown(&marker), plain(&error))))
         }
         _ => Ok(removed),
     }

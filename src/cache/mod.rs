@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Restable};
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result, plain, shown};
+use crate::message;
 
 pub use about::About;
 pub use file::FileCache;
@@ -110,7 +111,7 @@ impl Cache {
 /// how many there were.
 pub fn clear(files: &FileCache) -> Result<usize> {
     let in_folder =
-        |folder: &Path, error| Error::Cache(format!("`{}`: {}", folder.display(), plain(&error)));
+        |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(&folder), plain(&error)));
     let (removed, markers) = files.clear().map_err(|error| in_folder(files.folder(), error))?;
     Ok(removed + keyring::clear(markers)?)
 }

@@ -11,8 +11,10 @@ use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Error, Result, plain};
+use crate::foreign_text::Message;
 use crate::http::Http;
 use crate::jwt;
+use crate::message;
 use crate::output::Output;
 use crate::private_file;
 use crate::source::Issuer;
@@ -41,11 +43,11 @@ impl Args {
             ),
         )?;
 
-        let home = tempfile::tempdir().map_err(|error| failed(&plain(&error)))?;
+        let home = tempfile::tempdir().map_err(|error| failed(plain(&error)))?;
         let key_file = home.path().join("key.json");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
         private_file::write(&key_file, key.to_json().as_bytes())
-            .map_err(|error| failed(&plain(&error)))?;
+            .map_err(|error| failed(plain(&error)))?;
         say(output, &format!("2. Its authorized key is in {}.", key_file.display()))?;
 
         say(
@@ -89,7 +91,7 @@ impl Args {
 
 /// Runs this program as kubectl would, in a home of its own.
 fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(String, Duration)> {
-    let program = std::env::current_exe().map_err(|error| failed(&plain(&error)))?;
+    let program = std::env::current_exe().map_err(|error| failed(plain(&error)))?;
     let mut command = Command::new(program);
     command
         .args(["kubectl", "--audience", AUDIENCE])
@@ -101,7 +103,7 @@ fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(Stri
         .env("YC_ID_TOKEN_IAM_ENDPOINT", emulator.url())
         .env("YC_ID_TOKEN_OAUTH_ENDPOINT", emulator.url());
     let began = Instant::now();
-    let result = command.output().map_err(|error| failed(&plain(&error)))?;
+    let result = command.output().map_err(|error| failed(plain(&error)))?;
     let took = began.elapsed();
     if !result.status.success() {
         return Err(failed(String::from_utf8_lossy(&result.stderr).trim()));
@@ -133,6 +135,6 @@ fn millis(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-fn failed(why: &str) -> Error {
-    Error::Internal(format!("the demo failed: {why}"))
+fn failed(why: impl Into<Message>) -> Error {
+    Error::Internal(message!("the demo failed: {}", why.into()))
 }

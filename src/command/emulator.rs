@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::emulator::{Emulator, KeySize, Options, StartError};
 use crate::error::{Error, Result, plain};
+use crate::message;
 use crate::output::Output;
 use crate::private_file;
 
@@ -87,7 +88,7 @@ impl Args {
 pub(super) fn not_started(error: &StartError) -> Error {
     let cause =
         std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::Internal(format!("the emulator does not start: {error}{cause}"))
+    Error::Internal(message!("the emulator does not start: {}{cause}", error.to_string(), cause))
 }
 
 fn write(path: &std::path::Path, text: &str) -> Result<()> {
@@ -95,12 +96,12 @@ fn write(path: &std::path::Path, text: &str) -> Result<()> {
 }
 
 fn unwritten(path: &std::path::Path, error: &std::io::Error) -> Error {
-    Error::OutputFile { path: path.into(), cause: plain(error) }
+    Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }
 
 fn wait_for_interrupt() -> Result<()> {
     let refused = |error: std::io::Error| {
-        Error::Internal(format!("cannot wait for Ctrl-C: {}", plain(&error)))
+        Error::Internal(message!("cannot wait for Ctrl-C: {}", plain(&error)))
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;

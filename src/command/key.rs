@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 
 use super::table;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Code, Error, Result, on_one_line, plain};
+use crate::error::{Code, Error, Result, plain};
+use crate::foreign_text::visible;
 use crate::keyring::{Keyring, Problem};
+use crate::message;
 use crate::output::Output;
 use crate::secret_file;
 use crate::settings::Locations;
@@ -222,7 +224,7 @@ fn agrees_to_deletion(file: &str) -> bool {
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return false;
     }
-    let shown = on_one_line(file);
+    let shown = visible(file);
     let mut answer = String::new();
     let asked = write!(stderr, "The key is in the keyring. Delete `{shown}`? [y/N] ");
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| stdin.read_line(&mut answer));
@@ -233,7 +235,7 @@ fn undeleted(file: &str, error: &std::io::Error) -> Error {
     Error::IdentityFile {
         what: KEY_FILE,
         path: file.into(),
-        problem: format!("cannot be deleted: {}", plain(error)),
+        problem: message!("cannot be deleted: {}", plain(error)),
         hint: "the key is in the keyring; delete the file by hand".into(),
     }
 }
@@ -245,7 +247,7 @@ impl List {
             Format::Table => Ok(table(&keys)),
             Format::Json => serde_json::to_string_pretty(&keys)
                 .map(|text| text + "\n")
-                .map_err(|error| Error::Internal(error.to_string())),
+                .map_err(|error| Error::Internal(error.to_string().into())),
         }
     }
 }

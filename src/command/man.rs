@@ -64,5 +64,5 @@ fn page(command: &clap::Command) -> Result<Vec<u8>> {
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::OutputFile { path: path.into(), cause: plain(error) }
+    Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }

@@ -1,12 +1,12 @@
 //! Tables for people.
 
-use crate::error::on_one_line;
+use crate::foreign_text::visible;
 
 /// The lines of a table: heads above columns that are as wide as what is in them, and no wider.
 ///
 /// Security: cells can come from servers and files, so that control characters are taken out.
 pub(super) fn lines<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> Vec<String> {
-    let cells = |row: &[String; N]| row.each_ref().map(|cell| on_one_line(cell));
+    let cells = |row: &[String; N]| row.each_ref().map(|cell| visible(cell));
     let rows: Vec<[String; N]> =
         std::iter::once(heads.map(str::to_owned)).chain(rows.iter().map(cells)).collect();
     let widths = widths(&rows);
@@ -19,7 +19,7 @@ pub(super) fn lines<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> V
 
 /// The same in a frame, as the vendor's CLI draws it.
 pub(super) fn framed<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
-    let cells = |row: &[String; N]| row.each_ref().map(|cell| on_one_line(cell));
+    let cells = |row: &[String; N]| row.each_ref().map(|cell| visible(cell));
     let heads = heads.map(str::to_owned);
     let rows: Vec<[String; N]> = rows.iter().map(cells).collect();
     let widths = widths(&[std::slice::from_ref(&heads), &rows].concat());

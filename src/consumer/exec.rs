@@ -84,8 +84,8 @@ pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
 pub(super) fn not_run(command: &Command, error: &std::io::Error) -> Error {
     let is_absent = error.kind() == std::io::ErrorKind::NotFound;
     Error::Command {
-        command: command.get_program().to_string_lossy().into_owned(),
+        command: command.get_program().to_string_lossy().into_owned().into(),
         code: if is_absent { Code::NoCommand } else { Code::NotRun },
-        cause: plain(error),
+        cause: plain(error).into(),
     }
 }

@@ -16,8 +16,10 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Origin, Table, unfit};
+use crate::message;
 
 use super::Plan;
+use crate::foreign_text::ForeignText;
 
 pub(super) const TABLE: Table =
     Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
@@ -113,7 +115,7 @@ impl Args {
             },
         };
         let mut document = Zeroizing::new(
-            serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string()))?,
+            serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string().into()))?,
         );
         document.push(b'\n');
         output.write(&document)
@@ -148,8 +150,8 @@ impl Args {
         match &info.api_version {
             None => Ok(V1),
             Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
-                problem: format!("asks for apiVersion `{}`, which is not known here", asked.escape_debug()),
-                hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig",
+                problem: message!("asks for apiVersion `{}`, which is not known here", ForeignText::new(asked)),
+                hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
             }),
         }
     }
@@ -207,7 +209,7 @@ impl ExecInfo {
             .and_then(|map| serde_json::from_value(Value::Object(map)))
             .map_err(|_| Error::ExecInfo {
                 problem: "is not the JSON object that kubectl sets".into(),
-                hint: "unset it; kubectl sets it by itself",
+                hint: "unset it; kubectl sets it by itself".into(),
             })
     }
 
@@ -219,7 +221,7 @@ impl ExecInfo {
             Some(Value::String(audience)) if !audience.is_empty() => Ok(Some(audience.clone())),
             Some(_) => Err(Error::ExecInfo {
                 problem: "holds an audience that is not a string".into(),
-                hint: "write `audience: \"…\"` in the cluster's extension `client.authentication.k8s.io/exec` of the kubeconfig",
+                hint: "write `audience: \"…\"` in the cluster's extension `client.authentication.k8s.io/exec` of the kubeconfig".into(),
             }),
         }
     }

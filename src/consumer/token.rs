@@ -167,7 +167,7 @@ fn decoded(credential: &Credential<IdToken>) -> Result<String> {
     let claims = jwt::all_claims(credential.secret.0.expose())
         .map_err(|problem| Error::Internal(problem.into()))?;
     let mut text = serde_json::to_string_pretty(&claims)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+        .map_err(|error| Error::Internal(error.to_string().into()))?;
     text.push('\n');
     Ok(text)
 }
@@ -182,5 +182,5 @@ fn write_file(path: &Path, document: &[u8]) -> Result<()> {
         });
     }
     private_file::write(path, document)
-        .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error) })
+        .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error).into() })
 }

@@ -66,10 +66,20 @@ codes! {
     Usage = "E_USAGE" => Usage;
     /// The configuration file cannot be read, or something in it is wrong.
     Config = "E_CONFIG" => Configuration;
+    /// A setting has a value that it cannot have.
+    Value = "E_VALUE" => Configuration;
+    /// A file that the settings name cannot be read.
+    Unreadable = "E_UNREADABLE" => Configuration;
+    /// Something that exists already is different, and would have to be replaced.
+    Conflict = "E_CONFLICT" => Configuration;
     /// A setting that is needed is missing.
     Missing = "E_MISSING" => Configuration;
     /// The file of an identity cannot be used: absent, malformed, or open to others.
     Identity = "E_IDENTITY" => Configuration;
+    /// A credential that was given has expired.
+    Expired = "E_EXPIRED" => Configuration;
+    /// The system's keyring waits for a person to unlock it.
+    Locked = "E_KEYRING_LOCKED" => Configuration;
     /// The system's keyring, which holds a key, cannot be used.
     Keyring = "E_KEYRING" => Configuration;
     /// An endpoint may not be used.

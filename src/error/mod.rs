@@ -3,15 +3,18 @@
 //! The messages are lower case and have no final period, as they follow the program's name. None of
 //! them holds a token, a key or a response body that could hold one.
 
+mod cause;
 mod code;
 mod report;
 
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::foreign_text::{ForeignText, Message, Printable};
+use crate::message;
+pub use cause::{Cause, plain};
 pub use code::{Code, Exit};
-pub use report::{ErrorFormat, on_one_line, print};
+pub use report::{ErrorFormat, print};
 
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,61 +24,63 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Something that cannot happen, or that the system should not have refused.
     #[error("internal error: {0}")]
-    Internal(String),
+    Internal(Message),
 
     /// Standard output could not be written: closed, or full.
     #[error("cannot write to standard output: {0}")]
-    Stdout(String),
+    Stdout(#[source] Cause),
 
     /// A file that the user asked for could not be written.
-    #[error("cannot write `{}`: {cause}", path.display())]
+    #[error("cannot write `{}`: {cause}", shown(path))]
     OutputFile {
         /// The file.
         path: PathBuf,
         /// Why not.
-        cause: String,
+        #[source]
+        cause: Cause,
     },
 
     /// The command line is wrong.
     #[error("{problem}")]
     Usage {
         /// What is wrong with it.
-        problem: String,
+        problem: Message,
         /// What was probably meant.
-        hint: String,
+        hint: Message,
     },
 
     /// A file that the settings name cannot be read.
-    #[error("cannot read {what} `{}`: {cause}", path.display())]
+    #[error("cannot read {what} `{}`: {cause}", shown(path))]
     Unreadable {
         /// What the file is.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// Why not.
-        cause: String,
+        #[source]
+        cause: Cause,
     },
 
     /// Something in the configuration file is wrong.
-    #[error("{}:{line}: {problem}", path.display())]
+    #[error("{}:{line}: {problem}", shown(path))]
     Config {
         /// The configuration file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What is wrong there.
-        problem: String,
+        problem: Message,
         /// What was probably meant.
-        hint: Option<String>,
+        hint: Option<Message>,
     },
 
     /// A setting has a value that it cannot have; it did not come from the file.
     #[error("{origin}: {problem}")]
     Value {
         /// Where the value came from.
-        origin: String,
+        origin: Message,
         /// What is wrong with it.
-        problem: String,
+        problem: Message,
     },
 
     /// A profile or identity was asked for that the configuration does not have.
@@ -84,53 +89,62 @@ pub enum Error {
         /// `profile` or `identity`.
         what: &'static str,
         /// The name that was asked for.
-        name: String,
+        name: ForeignText,
         /// Where it was looked for.
-        place: String,
+        place: Message,
         /// What to do.
-        hint: String,
+        hint: Message,
+    },
+
+    /// Something that exists already is different, and would have to be replaced.
+    #[error("{problem}")]
+    Conflict {
+        /// What exists, and how it differs.
+        problem: Message,
+        /// How to keep it, and how to replace it.
+        hint: Message,
     },
 
     /// A setting that is needed is missing.
     #[error("{problem}")]
     Missing {
         /// What is missing, and for what.
-        problem: String,
+        problem: Message,
         /// How to give it.
-        hint: String,
+        hint: Message,
     },
 
     /// Nothing says who we are.
     #[error("no identity towards Yandex Cloud was found: {tried}")]
     NoIdentity {
         /// Every source that was tried and why it does not apply.
-        tried: String,
+        tried: Message,
     },
 
     /// The file of an identity cannot be used.
-    #[error("{what} `{}` {problem}", path.display())]
+    #[error("{what} `{}` {problem}", shown(path))]
     IdentityFile {
         /// What the file is.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: String,
+        hint: Message,
     },
 
     /// The system's keyring cannot be used.
     #[error("cannot {what}: {problem}")]
     Keyring {
         /// What was to be done.
-        what: String,
+        what: Message,
         /// Whether it was for a key or for the cache.
         code: Code,
         /// Why it cannot be.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: String,
+        hint: Message,
     },
 
     /// An endpoint may not be used.
@@ -139,50 +153,50 @@ pub enum Error {
         /// Which one.
         what: &'static str,
         /// Its address, without user and password.
-        url: String,
+        url: ForeignText,
         /// Why not.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: &'static str,
+        hint: Message,
     },
 
     /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.
     #[error("KUBERNETES_EXEC_INFO {problem}")]
     ExecInfo {
         /// What is wrong with it.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: &'static str,
+        hint: Message,
     },
 
     /// A server refused.
-    #[error("cannot get {what}: {reason}{}", request_note(request_id.as_deref()))]
+    #[error("cannot get {what}: {reason}{}", request_note(request_id.as_ref()))]
     Refused {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// Which kind of refusal.
         code: Code,
         /// The server's reason.
-        reason: String,
+        reason: Message,
         /// The server's identifier of the request.
-        request_id: Option<String>,
+        request_id: Option<ForeignText>,
         /// What to do.
-        hint: String,
+        hint: Message,
     },
 
     /// A server is busy or broken.
-    #[error("cannot get {what}: {host} answered {status} {reason}{}", request_note(request_id.as_deref()))]
+    #[error("cannot get {what}: {host} answered {status} {reason}{}", request_note(request_id.as_ref()))]
     Unavailable {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// Which server.
-        host: String,
+        host: Message,
         /// The HTTP status.
         status: u16,
         /// The server's reason.
-        reason: String,
+        reason: Message,
         /// The server's identifier of the request.
-        request_id: Option<String>,
+        request_id: Option<ForeignText>,
         /// When to ask again, if the server said.
         retry_after: Option<Duration>,
     },
@@ -191,46 +205,47 @@ pub enum Error {
     #[error("cannot get {what}: {problem}")]
     Unreached {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// Which kind of failure.
         code: Code,
         /// What happened.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: String,
+        hint: Message,
     },
 
     /// What came back is not what was asked for.
     #[error("cannot use {what}: {problem}")]
     WrongToken {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// Whose token it is.
         code: Code,
         /// How it differs.
-        problem: String,
+        problem: Message,
         /// What to do.
-        hint: String,
+        hint: Message,
     },
 
     /// The command that was to be run cannot be.
     #[error("cannot run `{command}`: {cause}")]
     Command {
         /// The command.
-        command: String,
+        command: ForeignText,
         /// Whether there is one.
         code: Code,
         /// Why it cannot be run.
-        cause: String,
+        #[source]
+        cause: Cause,
     },
 
     /// Another process holds the lock and does not finish.
     #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
     LockTimeout {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// The other process.
-        holder: String,
+        holder: Message,
         /// The lock file.
         lock: PathBuf,
         /// How long we waited.
@@ -241,14 +256,14 @@ pub enum Error {
     #[error("interrupted while getting {what}")]
     Interrupted {
         /// What was wanted.
-        what: String,
+        what: Message,
         /// The signal; `SIGHUP` if the program that waited has ended.
         signal: i32,
     },
 
     /// The cache that was asked for by name cannot be used.
     #[error("cannot use the cache: {0}")]
-    Cache(String),
+    Cache(Message),
 
     /// A failure of a moment ago, remembered so that the same is not asked over and over.
     #[error("{message}")]
@@ -256,24 +271,30 @@ pub enum Error {
         /// Its code.
         code: Code,
         /// What it said.
-        message: String,
+        message: Message,
         /// What it advised.
-        hint: Option<String>,
+        hint: Option<Message>,
     },
 }
 
 impl Error {
     /// A file that the settings name could not be read, because of `cause`.
     #[must_use]
-    pub fn unreadable(what: &'static str, path: impl Into<PathBuf>, cause: &io::Error) -> Self {
-        Self::Unreadable { what, path: path.into(), cause: plain(cause) }
+    pub fn unreadable(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+        cause: impl Into<Cause>,
+    ) -> Self {
+        Self::Unreadable { what, path: path.into(), cause: cause.into() }
     }
 
     /// The same, if it is about the cache, with what it means in there.
     #[must_use]
-    pub fn within_cache(self, consequence: &str) -> Self {
+    pub fn within_cache(self, consequence: &'static str) -> Self {
         match self {
-            Self::Cache(cause) => Self::Cache(format!("{consequence}: {cause}")),
+            Self::Cache(cause) => {
+                Self::Cache(message!("{consequence}: {cause}", consequence, cause))
+            }
             other => other,
         }
     }
@@ -285,10 +306,10 @@ impl Error {
             Self::Internal(_) => Code::Internal,
             Self::Stdout(_) | Self::OutputFile { .. } => Code::Output,
             Self::Usage { .. } => Code::Usage,
-            Self::Unreadable { .. }
-            | Self::Config { .. }
-            | Self::Value { .. }
-            | Self::NoSuch { .. } => Code::Config,
+            Self::Unreadable { .. } => Code::Unreadable,
+            Self::Value { .. } => Code::Value,
+            Self::Config { .. } | Self::NoSuch { .. } => Code::Config,
+            Self::Conflict { .. } => Code::Conflict,
             Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
             Self::IdentityFile { .. } => Code::Identity,
             Self::Endpoint { .. } => Code::Endpoint,
@@ -318,26 +339,31 @@ impl Error {
 
     /// What to do about it, in one line.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Message> {
         let hint = match self {
             Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),
             Self::Stdout(_) => "the program that reads the output closed it; run the command by hand to see it".into(),
             Self::OutputFile { .. } => "choose a file in a folder that you can write to".into(),
-            Self::Unreadable { what, .. } => format!("check that {what} exists and that you may read it"),
+            Self::Unreadable { what, .. } => message!("check that {what} exists and that you may read it", what),
             Self::Value { .. } => "see `yc-id-token --help` for the values it can have".into(),
             Self::NoIdentity { .. } => {
                 "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
             }
-            Self::Unavailable { retry_after: Some(wait), .. } => format!("try again in {} s", wait.as_secs().max(1)),
+            Self::Unavailable { retry_after: Some(wait), .. } => message!("try again in {} s", wait.as_secs().max(1)),
             Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),
             Self::LockTimeout { lock, .. } => {
-                format!("end that process, or give more time with `--timeout`; the lock is `{}`", lock.display())
+                message!(
+                    "end that process, or give more time with `--timeout`; the lock is `{}`",
+                    shown(lock)
+                )
             }
             Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
             Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
-            Self::Endpoint { hint, .. } | Self::ExecInfo { hint, .. } => (*hint).into(),
-            Self::Usage { hint, .. }
+                        Self::Endpoint { hint, .. }
+            | Self::ExecInfo { hint, .. }
+            | Self::Usage { hint, .. }
             | Self::NoSuch { hint, .. }
+            | Self::Conflict { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
             | Self::Keyring { hint, .. }
@@ -363,32 +389,21 @@ impl Error {
     }
 }
 
-/// What an I/O error says, without the number of the operating system.
+impl Printable for Error {}
+
+/// The name of a file, fit to be printed.
 #[must_use]
-pub fn plain(cause: &io::Error) -> String {
-    let text = cause.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    let mut plain = text[..end].to_owned();
-    if let Some(first) = plain.get(..1) {
-        let lower = first.to_lowercase();
-        plain.replace_range(..1, &lower);
-    }
-    plain
+pub fn shown(path: &Path) -> ForeignText {
+    ForeignText::path(path)
 }
 
-fn request_note(request_id: Option<&str>) -> String {
-    request_id.map(|id| format!(" (request id {id})")).unwrap_or_default()
+fn request_note(request_id: Option<&ForeignText>) -> Message {
+    request_id.map(|id| message!(" (request id {id})", id)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_io_error_reads_as_part_of_a_sentence() {
-        assert_eq!(plain(&io::Error::from_raw_os_error(2)), "no such file or directory");
-        assert_eq!(plain(&io::Error::other("")), "");
-    }
 
     #[test]
     fn codes_are_told_apart() {

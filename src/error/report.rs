@@ -16,21 +16,21 @@ pub enum ErrorFormat {
     Json,
 }
 
-/// Writes the error to `stderr`. That it cannot be written is nobody's to hear.
+/// Writes the error to `stderr`. A failed write is ignored: there is nowhere left to report it.
 pub fn print(error: &Error, format: ErrorFormat, stderr: &mut impl Write) {
     let _: io::Result<()> = stderr.write_all(render(error, format).as_bytes());
 }
 
 fn render(error: &Error, format: ErrorFormat) -> String {
     let code = error.code();
-    let message = on_one_line(&error.to_string());
-    let hint = error.hint().map(|hint| on_one_line(&hint));
+    let message = error.to_string();
+    let hint = error.hint();
     match format {
         ErrorFormat::Text => {
             let mut text = format!("yc-id-token: {message} [{code}]\n");
             if let Some(hint) = hint {
                 text.push_str("yc-id-token: hint: ");
-                text.push_str(&hint);
+                text.push_str(hint.as_str());
                 text.push('\n');
             }
             text
@@ -46,28 +46,21 @@ fn render(error: &Error, format: ErrorFormat) -> String {
     }
 }
 
-/// A text without what would end its line or steer a terminal.
-///
-/// Security: a message can quote what a server or a file said; a control character in it could
-/// rewrite the user's terminal, and a line break forge a second message.
-#[must_use]
-pub fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign_text::ForeignText;
+    use crate::message;
 
     #[test]
     fn an_error_is_two_lines_or_one_object() {
         let error = Error::Missing {
-            problem: "no audience\u{1b}[2J\nforged".into(),
+            problem: message!("no audience {}", ForeignText::new("\u{1b}[2J\nforged")),
             hint: "give `--audience`".into(),
         };
         assert_eq!(
             render(&error, ErrorFormat::Text),
-            "yc-id-token: no audience [2J forged [E_MISSING]\nyc-id-token: hint: give `--audience`\n"
+            "yc-id-token: no audience \u{fffd}[2J forged [E_MISSING]\nyc-id-token: hint: give `--audience`\n"
         );
         let object: serde_json::Value =
             serde_json::from_str(&render(&error, ErrorFormat::Json)).unwrap();

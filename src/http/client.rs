@@ -17,6 +17,7 @@ use super::internal;
 use super::reach::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::Result;
+use crate::foreign_text::ForeignText;
 
 /// No token, key set or error has a size like this.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -103,7 +104,7 @@ pub struct Reply {
     /// The server, for messages.
     pub host: String,
     /// The server's identifier of the request.
-    pub request_id: Option<String>,
+    pub request_id: Option<ForeignText>,
     /// When the server wants to be asked again.
     pub retry_after: Option<Duration>,
     /// When it came.
@@ -205,7 +206,7 @@ impl Client {
             host = reply.host,
             path = request.path,
             status = reply.status,
-            request_id = reply.request_id,
+            request_id = reply.request_id.as_ref().map(ForeignText::as_str),
             "answered"
         );
         if matches!(reply.status, 429 | 500 | 502 | 503 | 504) || (request.passes)(&reply) {
@@ -275,7 +276,8 @@ impl Client {
             body,
             host: self.endpoint.host(),
             request_id: header(&headers, "x-request-id")
-                .or_else(|| header(&headers, "x-server-trace-id")),
+                .or_else(|| header(&headers, "x-server-trace-id"))
+                .map(ForeignText::from),
             retry_after: header(&headers, "retry-after")
                 .and_then(|text| read_retry_after(text.trim(), server_now)),
             received,

@@ -24,7 +24,7 @@ impl Endpoint {
             if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let refuse = |url: String, problem: &str, hint| Error::Endpoint {
             what,
-            url,
+            url: url.into(),
             problem: problem.into(),
             hint,
         };
@@ -32,7 +32,7 @@ impl Endpoint {
             return Err(refuse(
                 behind_credentials(text).into(),
                 "is not an address",
-                "give it as `https://host[:port]`",
+                "give it as `https://host[:port]`".into(),
             ));
         };
         if !url.username().is_empty() || url.password().is_some() {
@@ -40,7 +40,7 @@ impl Endpoint {
             return Err(refuse(
                 shown,
                 "has a user name in it",
-                "credentials do not belong in an address",
+                "credentials do not belong in an address".into(),
             ));
         }
         let shown = url.to_string();
@@ -48,7 +48,7 @@ impl Endpoint {
             return Err(refuse(
                 shown,
                 "has a query or a fragment",
-                "give it as `https://host[:port]`",
+                "give it as `https://host[:port]`".into(),
             ));
         }
         match url.scheme() {
@@ -57,11 +57,13 @@ impl Endpoint {
             "http" => Err(refuse(
                 shown,
                 "is plain http, which would show your token to the network",
-                "give it as `https://…`",
+                "give it as `https://…`".into(),
             )),
-            _ => {
-                Err(refuse(shown, "is neither https nor http", "give it as `https://host[:port]`"))
-            }
+            _ => Err(refuse(
+                shown,
+                "is neither https nor http",
+                "give it as `https://host[:port]`".into(),
+            )),
         }
     }
 
@@ -88,7 +90,7 @@ impl Endpoint {
                 what: "metadata address",
                 url: behind_credentials(address).into(),
                 problem: "is not of the form `host[:port]`".into(),
-                hint: "correct YC_METADATA_ADDR, or unset it",
+                hint: "correct YC_METADATA_ADDR, or unset it".into(),
             })
     }
 

@@ -54,7 +54,7 @@ impl Failure {
             }
             Self::Client(error) => client_failure(&error, host, seconds, connected, advice),
         };
-        Error::Unreached { what, code, problem, hint }
+        Error::Unreached { what: what.into(), code, problem: problem.into(), hint: hint.into() }
     }
 }
 
@@ -155,7 +155,9 @@ fn root_cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.downcast_ref::<io::Error>().map_or_else(|| cause.to_string(), plain)
+    cause
+        .downcast_ref::<io::Error>()
+        .map_or_else(|| cause.to_string(), |error| plain(error).to_string())
 }
 
 fn proxy_failure(error: &reqwest::Error) -> Option<ProxyFailure> {

@@ -25,6 +25,7 @@ use rustls::ClientConfig;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Result};
+use crate::message;
 pub use answer::scrubbed;
 use client::Tries;
 pub use client::{Body, Client, Reply, Request};
@@ -182,7 +183,7 @@ fn builder() -> ClientBuilder {
 }
 
 fn internal(what: &str) -> Error {
-    Error::Internal(format!("the HTTP client cannot use {what}"))
+    Error::Internal(message!("the HTTP client cannot use {what}", what))
 }
 
 #[cfg(test)]

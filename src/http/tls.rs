@@ -17,7 +17,9 @@ use tracing::debug;
 use super::reach::{Authorities, ClientCertificate, Reach};
 use super::verifier::{NotVerified, VerifiedAs};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
+use crate::foreign_text::ForeignText;
+use crate::message;
 use crate::private_file;
 use crate::secret_file;
 
@@ -99,8 +101,8 @@ fn verifier_of(
         Authorities::Folder(path) => read_folder(path)?,
         Authorities::Text { pem, origin } => {
             certificates(pem.as_bytes()).map_err(|problem| Error::Value {
-                origin: origin.clone(),
-                problem: format!("the certificate authority {problem}"),
+                origin: origin.clone().into(),
+                problem: message!("the certificate authority {problem}", problem),
             })?
         }
     };
@@ -116,7 +118,7 @@ fn verifier_of(
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {
     ServerName::try_from(name.to_owned()).map_err(|_| Error::Missing {
-        problem: format!("`{}` is not the name of a TLS server", name.escape_debug()),
+        problem: message!("`{}` is not the name of a TLS server", ForeignText::new(name)),
         hint: "give the name that the server's certificate is for".into(),
     })
 }
@@ -159,7 +161,7 @@ fn with_certificate(
 fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Internal(format!("TLS cannot be set up: {error}")))
+        .map_err(|error| Error::Internal(message!("TLS cannot be set up: {}", Cause::new(error))))
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {

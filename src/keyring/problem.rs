@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Code, Error};
+use crate::message;
 
 /// Why the keyring cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,10 +54,10 @@ impl Problem {
             Self::Failed(_) => "look at it with the system's own program for keyrings",
         };
         Error::Keyring {
-            what: what.into(),
+            what: what.into().into(),
             code,
-            problem: self.to_string(),
-            hint: format!("{hint}; or {otherwise}"),
+            problem: self.to_string().into(),
+            hint: message!("{hint}; or {otherwise}", hint, otherwise),
         }
     }
 }

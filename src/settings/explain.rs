@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::secret_file;
+use crate::foreign_text::ForeignText;
 
 use super::{CacheSetting, IdTokenRoute, IdentitySetting, Installation, Origin, Setting, Settings};
 use super::{ExternalTokenSetting, FederatedSetting};
@@ -78,20 +78,11 @@ fn told<T>(
 }
 
 fn file(path: &Path) -> String {
-    secret_file::shown(path)
+    ForeignText::path(path).to_string()
 }
 
-/// Security: a token that stands where it should not, and the password in an address, stay where they are.
 fn shown(text: &str) -> String {
-    let is_token =
-        text.len() > 24 && secret_file::TOKENS.iter().any(|start| text.starts_with(start));
-    if is_token || text.contains("PRIVATE KEY") {
-        return "[redacted]".into();
-    }
-    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
-        Some((scheme, (_, host))) => format!("{scheme}://{host}"),
-        None => text.to_owned(),
-    }
+    ForeignText::new(text).to_string()
 }
 
 fn cache(setting: CacheSetting) -> String {

@@ -21,6 +21,7 @@ use super::origin::Origin;
 use super::prune::{self, Gap, Pruned};
 use super::{Field, Form, Table, installation};
 use crate::error::{Error, Result};
+use crate::message;
 use crate::private_file;
 
 /// Ten thousand profiles fit.
@@ -84,7 +85,12 @@ impl Text {
     }
 
     fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
-        Error::Config { path: self.path.clone(), line: self.line(span.start), problem, hint }
+        Error::Config {
+            path: self.path.clone(),
+            line: self.line(span.start),
+            problem: problem.into(),
+            hint: hint.map(Into::into),
+        }
     }
 }
 
@@ -126,9 +132,9 @@ impl<'a> File<'a> {
             Some((name, origin)) => {
                 Some(self.profile(name, |problem_place, hint| Error::NoSuch {
                     what: "profile",
-                    name: name.to_owned(),
-                    place: format!("{problem_place} ({origin})"),
-                    hint,
+                    name: name.to_owned().into(),
+                    place: message!("{problem_place} ({origin})", problem_place, origin),
+                    hint: hint.into(),
                 })?)
             }
             None => None,

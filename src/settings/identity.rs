@@ -8,7 +8,8 @@ use super::resolve::{Resolver, resolve_path};
 use super::{Flags, Form, Origin, Setting};
 use crate::env;
 use crate::error::{Error, Result};
-use crate::secret_file;
+use crate::foreign_text::is_misplaced_secret;
+use crate::message;
 
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -186,12 +187,12 @@ impl Resolver<'_> {
                 |near| format!("did you mean `{near}`?"),
             );
             // Security: whoever gives a token here must not find it in a log.
-            let is_secret = secret_file::is_secret(Path::new(&name));
+            let is_secret = is_misplaced_secret(Path::new(&name));
             return Err(Error::NoSuch {
                 what: "identity",
-                name: if is_secret { "[redacted]".into() } else { name },
-                place: format!("the configuration ({origin})"),
-                hint,
+                name: if is_secret { "[redacted]".into() } else { name.into() },
+                place: message!("the configuration ({origin})", origin),
+                hint: hint.into(),
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
@@ -285,10 +286,19 @@ impl Kind {
         match details {
             Details::Table(layer) => layer.lacks(key, format!("give {what}")),
             Details::Argument { origin, .. } => Error::Missing {
-                problem: format!("the identity `{name}` ({origin}) does not say {what}"),
+                problem: message!(
+                    "the identity `{name}` ({origin}) does not say {what}",
+                    name,
+                    origin,
+                    what
+                ),
                 hint: match self.argument {
-                    Some(_) => format!("write it as `{name}:…`"),
-                    None => format!("make a table `[identity.NAME]` of type `{name}` with `{key}`"),
+                    Some(_) => message!("write it as `{name}:…`", name),
+                    None => message!(
+                        "make a table `[identity.NAME]` of type `{name}` with `{key}`",
+                        name,
+                        key
+                    ),
                 },
             },
         }
@@ -317,7 +327,7 @@ fn of_file(
 
 fn at_once(one: &str, other: &str) -> Error {
     Error::Usage {
-        problem: format!("{one} and {other} are given at once"),
+        problem: message!("{one} and {other} are given at once", one, other),
         hint: "give one of them".into(),
     }
 }

@@ -6,6 +6,7 @@ use super::file::{self, File};
 use super::resolve::Resolver;
 use crate::env;
 use crate::error::{Error, Result};
+use crate::message;
 
 /// What is known of an installation. What is absent has to be said, or found by its API endpoint.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -81,9 +82,9 @@ impl Resolver<'_> {
             );
             return Err(Error::NoSuch {
                 what: "installation",
-                name: named.value,
-                place: format!("the configuration ({})", named.origin),
-                hint,
+                name: named.value.into(),
+                place: message!("the configuration ({})", named.origin),
+                hint: hint.into(),
             });
         };
         let text = |key| Ok::<_, Error>(layer.text(key)?.map(|(text, _)| text));

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::http::ProxyAddress;
+use crate::message;
 pub use explain::Explained;
 use file::{File, Text};
 pub use file::{list, nearest};
@@ -341,12 +342,12 @@ fn read_file(
     match (profile, text) {
         (Some(profile), None) => Err(Error::NoSuch {
             what: "profile",
-            name: profile.value.clone(),
-            place: format!("the configuration ({})", profile.origin),
+            name: profile.value.clone().into(),
+            place: message!("the configuration ({})", profile.origin),
             hint: match &locations.config_file {
-                Some(path) => format!(
+                Some(path) => message!(
                     "there is no configuration file yet; make `{}` with a table `[profiles.{}]`",
-                    path.display(),
+                    shown(&path),
                     profile.value
                 ),
                 None => "there is no home folder to look for the configuration in; give `--config`"

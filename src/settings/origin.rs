@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::error::shown;
+use crate::foreign_text::{ForeignText, Printable};
+
 /// Where a setting's value came from. The order of the variants is the order of precedence.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Origin {
@@ -49,16 +52,18 @@ impl Origin {
     }
 }
 
+impl Printable for Origin {}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => write!(f, "`{flag}`"),
             Self::Variable(variable) => write!(f, "{variable}"),
             Self::Profile { profile, path, line } => {
-                write!(f, "profile `{profile}`, {}:{line}", path.display())
+                write!(f, "profile `{}`, {}:{line}", ForeignText::new(profile), shown(path))
             }
-            Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", path.display()),
-            Self::Shared { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", shown(path)),
+            Self::Shared { path, line } => write!(f, "{}:{line}", shown(path)),
             Self::BuiltIn => f.write_str("built in"),
         }
     }

@@ -6,6 +6,7 @@ use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
 use crate::http::ProxyAddress;
+use crate::message;
 
 /// A setting that is on or off in the environment.
 pub(super) fn is_set(env: &Env, var: Var) -> Result<bool> {
@@ -60,7 +61,7 @@ pub(super) fn parsed<T>(
 pub fn unfit(origin: Origin, problem: &str) -> Error {
     match origin {
         Origin::Flag(flag) => Error::Usage {
-            problem: format!("`{flag}`: {problem}"),
+            problem: message!("`{flag}`: {problem}", flag, problem),
             hint: "see `yc-id-token --help`".into(),
         },
         Origin::Profile { path, line, .. }
@@ -68,7 +69,7 @@ pub fn unfit(origin: Origin, problem: &str) -> Error {
         | Origin::Shared { path, line } => {
             Error::Config { path, line, problem: problem.into(), hint: None }
         }
-        origin => Error::Value { origin: origin.to_string(), problem: problem.into() },
+        origin => Error::Value { origin: origin.to_string().into(), problem: problem.into() },
     }
 }
 

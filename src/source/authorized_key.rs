@@ -88,7 +88,7 @@ impl AuthorizedKey {
         let wrong = |problem: String| Error::IdentityFile {
             what: KEY_FILE,
             path: origin.into(),
-            problem,
+            problem: problem.into(),
             hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
                 .into(),
         };
@@ -165,7 +165,7 @@ impl AuthorizedKey {
             Error::IdentityFile {
             what: KEY_FILE,
             path: self.origin.clone(),
-            problem,
+            problem: problem.into(),
             hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
         }
         };

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Deadline;
 use crate::error::plain;
+use crate::foreign_text::Message;
 
 /// A token has some kilobytes; what else a program prints is a notice or a page of help.
 const LIMIT: usize = 256 * 1024;
@@ -29,7 +30,7 @@ pub(super) enum Silence {
     /// It printed more than any token has.
     TooMuch,
     /// It could not be heard, for this reason.
-    Unheard(String),
+    Unheard(Message),
     /// It was not done in time.
     Late {
         /// The time, in seconds.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::http::{Endpoint, Http, Request};
+use crate::message;
 use crate::settings::{Installation, Setting, Settings};
 
 /// The addresses of one installation.
@@ -85,7 +86,7 @@ impl Endpoints {
             _ => {
                 let elsewhere = given.api.or(given.iam).unwrap_or_default();
                 Err(Error::Missing {
-                    problem: format!("the OAuth endpoint that belongs to {elsewhere} is not set"),
+                    problem: message!("the OAuth endpoint that belongs to {elsewhere} is not set", elsewhere),
                     hint: "give `--oauth-endpoint`; it is not published, and a token must not go to another installation's".into(),
                 })
             }
@@ -142,10 +143,9 @@ impl Endpoints {
     pub fn api_address(&self) -> Result<String> {
         let known = self.api.as_deref().map(api).transpose()?;
         known.map(|api| api.address()).ok_or_else(|| Error::Missing {
-            problem: format!(
+            problem: message!(
                 "the API endpoint that belongs to {} is not set, and `yc` would take our IAM token to another",
-                self.iam.as_str()
-            ),
+                self.iam.as_str()),
             hint: "give `--endpoint`".into(),
         })
     }
@@ -184,7 +184,7 @@ impl ServiceEndpoint {
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
         let Some(listed) = list.endpoints.into_iter().find(|listed| listed.id == service) else {
             return Err(Error::Missing {
-                problem: format!("{} does not publish {what}", api.host()),
+                problem: message!("{} does not publish {what}", api.host(), what),
                 hint: hint.into(),
             });
         };

@@ -14,6 +14,7 @@ use crate::env::{self, Env};
 use crate::error::{Code, Error, Result};
 use crate::http::{Endpoint, Http, Request, scrubbed};
 use crate::jwt::Claims;
+use crate::message;
 use crate::secret_file;
 use crate::settings::ExternalTokenSetting;
 
@@ -64,7 +65,7 @@ impl ExternalToken {
                 GithubActions::of_job(audience.as_deref(), env)?.map(Self::GithubActions).ok_or_else(|| {
                     Error::Missing {
                         problem: "the identity `github-actions` needs ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, and they are not set".into(),
-                        hint: format!("this identity works in jobs of GitHub Actions only; there, {PERMISSION}"),
+                        hint: message!("this identity works in jobs of GitHub Actions only; there, {PERMISSION}", PERMISSION),
                     }
                 })
             }
@@ -176,7 +177,7 @@ impl GithubActions {
             return Err(Error::Refused {
                 what: what.into(),
                 code: Code::SourceAuth,
-                reason: format!("{} answered {} {}", reply.host, reply.status, reply.phrase()),
+                reason: message!("{} answered {} {}", reply.host, reply.status, reply.phrase()),
                 request_id: reply.request_id.clone(),
                 hint: PERMISSION.into(),
             });

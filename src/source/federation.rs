@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::http::{Body, Request};
+use crate::message;
 use crate::settings::{FederatedSetting, Setting, Settings};
 
 /// A token of which it is not said how long it lives is asked for again after this.
@@ -48,9 +49,10 @@ impl Federated {
             && is_name(wanted, settings)
         {
             return Err(Error::Missing {
-                problem: format!(
+                problem: message!(
                     "the workload is to act as `{}` ({}), which cannot be looked up by its name before it does",
-                    wanted.value, wanted.origin
+                    wanted.value,
+                    wanted.origin
                 ),
                 hint: "give the ID (`aje…`), or `service_account` in a table `[identity.NAME]`"
                     .into(),

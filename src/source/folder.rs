@@ -8,6 +8,7 @@ use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
+use crate::message;
 
 const PATH: &str = "/resource-manager/v1/folders";
 
@@ -63,14 +64,17 @@ impl Obtain for FolderWish<'_> {
         // Folders are named by the same rule.
         if !is_account_name(name) {
             return Err(Error::Missing {
-                problem: format!("`{name}` is no name that a folder can have"),
-                hint: by_id(),
+                problem: message!("`{name}` is no name that a folder can have", name),
+                hint: by_id().into(),
             });
         }
         let Some(manager) = source.endpoints.resource_manager()? else {
             return Err(Error::Missing {
-                problem: format!("cannot get {what}: it is not said where the resource manager is"),
-                hint: by_id(),
+                problem: message!(
+                    "cannot get {what}: it is not said where the resource manager is",
+                    what
+                ),
+                hint: by_id().into(),
             });
         };
         let endpoint = manager.resolve(&source.http).await?;
@@ -83,14 +87,15 @@ impl Obtain for FolderWish<'_> {
         match page.folders.into_iter().find(|folder| folder.name == name) {
             Some(folder) => Ok(ResourceId::found(folder.id, broker)),
             None => Err(Error::Refused {
-                what,
+                what: what.into(),
                 code: Code::SourceNotFound,
-                reason: format!(
+                reason: message!(
                     "cloud `{cloud}` has none of this name that {} may see",
-                    source.describe()
+                    source.describe(),
+                    cloud
                 ),
                 request_id: None,
-                hint: by_id(),
+                hint: by_id().into(),
             }),
         }
     }

@@ -52,7 +52,7 @@ impl GivenToken {
             }
             _ => return Ok(Self { secret: Secret::new(text.to_owned()), origin }),
         };
-        Err(Error::Value { origin, problem: problem.into() })
+        Err(Error::Value { origin: origin.into(), problem: problem.into() })
     }
 
     /// Reads a token from a file, as it is now.

@@ -17,7 +17,9 @@ use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::http::{Body, Client, Reply, Request};
+use crate::message;
 
 /// It is used at once, for one exchange.
 pub(super) const LEAST_LIFE: Duration = Duration::from_secs(60);
@@ -164,9 +166,9 @@ pub(super) fn accept(what: &str, reply: &Reply) -> Result<Credential<IamToken>> 
         .ok_or_else(|| Error::WrongToken {
             what: what.into(),
             code: Code::SourceToken,
-            problem: format!(
+            problem: message!(
                 "the server says that it expires at `{}`, which is not ahead",
-                answer.expires_at.escape_debug()
+                ForeignText::new(&answer.expires_at)
             ),
             hint: "check this machine's date, and the endpoint".into(),
         })?;

@@ -113,9 +113,9 @@ impl IdTokenWish<'_> {
         };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
-            what,
+            what: what.into(),
             code: Code::SourceToken,
-            problem,
+            problem: problem.into(),
             hint: "run `yc iam create-id-token` in a terminal, and see what it prints".into(),
         })?;
         Ok(Credential { secret: IdToken(token), lifetime })
@@ -154,9 +154,9 @@ impl IdTokenWish<'_> {
             .ok_or_else(|| refusal::foreign(&what, reply))?;
         let lifetime = self.check(token.expose(), reply.received, reply.clock_offset);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
-            what,
+            what: what.into(),
             code: Code::SourceToken,
-            problem,
+            problem: problem.into(),
             hint: "check the endpoints; if they are right, report this to the cloud's support with the time of the request".into(),
         })?;
         Ok(Credential { secret: IdToken(token), lifetime })

@@ -12,6 +12,7 @@ use super::{
 use crate::cache::{Digest, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::message;
 use crate::settings::{IdentitySetting, Locations, Settings};
 
 /// Who we are towards Yandex Cloud.
@@ -81,7 +82,7 @@ impl Identity {
             return chain::find(around);
         };
         let lacks = |problem: &str, hint: &str| Error::Missing {
-            problem: format!("{problem} ({}), and none is set", setting.origin),
+            problem: message!("{problem} ({}), and none is set", setting.origin, problem),
             hint: hint.into(),
         };
         let found: Found = match &setting.value {
@@ -160,7 +161,7 @@ impl Identity {
                 "this machine's own service account is only tried with `--service-account`",
             ),
             _ => Error::Missing {
-                problem: format!(
+                problem: message!(
                     "the service account whose ID token is wanted is not set, and {} does not tell it",
                     self.describe()
                 ),

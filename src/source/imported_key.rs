@@ -12,6 +12,7 @@ use super::AuthorizedKey;
 use crate::clock::Deadline;
 use crate::error::{Code, Error, Result, plain};
 use crate::keyring::Keyring;
+use crate::message;
 use crate::private_file::{self, Unread};
 
 const LIMIT: u64 = 16 * 1024;
@@ -50,7 +51,7 @@ impl ImportedKeys {
     pub fn of(data_folder: Option<PathBuf>) -> Result<Self> {
         let folder = data_folder.ok_or_else(|| Error::Missing {
             problem: "there is no home folder that keys of the keyring could be listed in".into(),
-            hint: format!("set HOME or XDG_DATA_HOME; or {OTHERWISE}"),
+            hint: message!("set HOME or XDG_DATA_HOME; or {OTHERWISE}", OTHERWISE),
         })?;
         Ok(Self { folder: folder.join("keys") })
     }
@@ -62,7 +63,10 @@ impl ImportedKeys {
             what: WHAT,
             path: path.clone(),
             problem: problem.into(),
-            hint: format!("import the key again, with `yc-id-token key import FILE --name {name}`"),
+            hint: message!(
+                "import the key again, with `yc-id-token key import FILE --name {name}`",
+                name
+            ),
         };
         let text = match private_file::read_own(&path, LIMIT) {
             Ok(text) => text,
@@ -92,7 +96,7 @@ impl ImportedKeys {
             private_file::make_own_folder(&self.folder)?;
             private_file::write(&path, &text)
         })
-        .map_err(|error| Error::OutputFile { path, cause: plain(&error) })
+        .map_err(|error| Error::OutputFile { path, cause: plain(&error).into() })
     }
 
     /// Takes a key off the list, and tells whether it was on it.
@@ -101,7 +105,7 @@ impl ImportedKeys {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::OutputFile { path, cause: plain(&error) }),
+            Err(error) => Err(Error::OutputFile { path, cause: plain(&error).into() }),
         }
     }
 
@@ -118,7 +122,7 @@ impl ImportedKeys {
             hint: if names.is_empty() {
                 "put one there with `yc-id-token key import FILE`".into()
             } else {
-                format!("there are `{}`", names.join("`, `"))
+                message!("there are `{}`", names.join("`, `"))
             },
         }
     }
@@ -129,8 +133,9 @@ impl ImportedKeys {
         }
         Err(Error::Usage {
             problem: "that is not the name of a key".into(),
-            hint: format!(
-                "a name has up to {LONGEST_NAME} letters, digits, `-`, `_` and `.`, and does not begin with `.`"
+            hint: message!(
+                "a name has up to {LONGEST_NAME} letters, digits, `-`, `_` and `.`, and does not begin with `.`",
+                LONGEST_NAME
             ),
         })
     }
@@ -166,10 +171,10 @@ impl ImportedKey {
         let again =
             || format!("import it again, with `yc-id-token key import FILE --name {}`", self.name);
         let wrong = |problem: &str| Error::Keyring {
-            what: what(),
+            what: what().into(),
             code: Code::Keyring,
             problem: problem.into(),
-            hint: again(),
+            hint: again().into(),
         };
         let found = keyring.get(&Self::item(&self.name));
         let found =

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::refusal;
 use crate::error::{Code, Error, Result};
 use crate::http::{Endpoint, Http, Reply, Request};
+use crate::message;
 
 /// Where the discovery document is below an issuer.
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -55,7 +56,7 @@ fn published(reply: Reply, what: &str) -> Result<Reply> {
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: format!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
+        problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
         hint: "whoever checks the tokens needs it; see whether `iss` of the token is the address of an issuer".into(),
     })
 }

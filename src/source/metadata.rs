@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::Message;
 use crate::http::{Endpoint, Http, Reply, Request};
+use crate::message;
 
 /// Where the service is, unless `YC_METADATA_ADDR` says otherwise.
 pub const DEFAULT_ADDRESS: &str = "169.254.169.254";
@@ -66,7 +68,7 @@ impl Metadata {
     #[must_use]
     pub fn not_tried(&self, why: &str) -> Error {
         let tried: Vec<&str> = self.reasons().iter().map(String::as_str).chain([why]).collect();
-        Error::NoIdentity { tried: tried.join("; ") }
+        Error::NoIdentity { tried: tried.join("; ").into() }
     }
 
     /// The service's address.
@@ -105,7 +107,7 @@ impl Metadata {
             Ok(Err(Error::Unreached { problem, .. })) => Err(self.nothing_else(&problem)),
             Ok(answer) => answer,
             Err(_) => {
-                Err(self.nothing_else(&format!("nothing answers at {}", self.endpoint.host())))
+                Err(self.nothing_else(&message!("nothing answers at {}", self.endpoint.host())))
             }
         }
     }
@@ -113,9 +115,9 @@ impl Metadata {
     fn read(&self, reply: &Reply) -> Result<Answer> {
         let host = &reply.host;
         let refused = |code, reason: String, hint: &str| Error::Refused {
-            what: self.what(),
+            what: self.what().into(),
             code,
-            reason,
+            reason: reason.into(),
             request_id: reply.request_id.clone(),
             hint: hint.into(),
         };
@@ -133,20 +135,22 @@ impl Metadata {
                 return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
             }
             (404, false) => {
-                return Err(self.nothing_else(&format!("{host} has no service account")));
+                return Err(self.nothing_else(&message!("{host} has no service account", host)));
             }
-            (status, false) => return Err(self.nothing_else(&format!("{host} answered {status}"))),
+            (status, false) => {
+                return Err(self.nothing_else(&message!("{host} answered {status}", host, status)));
+            }
         }
         let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
         match answer.filter(|answer| self.is_ours(answer.access_token.expose())) {
             Some(answer) => Ok(answer),
             None if self.is_chosen() => Err(Error::Unreached {
-                what: self.what(),
+                what: self.what().into(),
                 code: Code::Foreign,
                 problem: "what answers there is not Yandex Cloud's metadata service".into(),
                 hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
             }),
-            None => Err(self.nothing_else(&format!("{host} is another cloud's"))),
+            None => Err(self.nothing_else(&message!("{host} is another cloud's", host))),
         }
     }
 
@@ -158,7 +162,7 @@ impl Metadata {
         !googles && (self.is_chosen() || token.starts_with("t1."))
     }
 
-    fn nothing_else(&self, problem: &str) -> Error {
+    fn nothing_else(&self, problem: &Message) -> Error {
         self.not_tried(&format!("this is not a machine of Yandex Cloud ({problem})"))
     }
 

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::error::{Code, Error};
+use crate::foreign_text::ForeignText;
 use crate::http::{Reply, scrubbed};
 
 #[derive(Default, Deserialize)]
@@ -19,7 +20,7 @@ struct ErrorBody {
 #[serde(default)]
 struct Detail {
     #[serde(rename = "requestId")]
-    request_id: Option<String>,
+    request_id: Option<ForeignText>,
 }
 
 /// A refusal, read.
@@ -27,7 +28,7 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: Code,
     reason: String,
-    request_id: Option<String>,
+    request_id: Option<ForeignText>,
 }
 
 impl Refusal {
@@ -62,11 +63,11 @@ impl Refusal {
     /// The error a user meets.
     pub(super) fn into_error(self, what: String, hint: String) -> Error {
         Error::Refused {
-            what,
+            what: what.into(),
             code: self.code,
-            reason: self.reason,
+            reason: self.reason.into(),
             request_id: self.request_id,
-            hint,
+            hint: hint.into(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::clock::Offset;
 use crate::credential::{Credential, IamToken, Lifetime, Restable};
 use crate::error::{Code, Error, Result};
 use crate::http::{Client, Reply, Request};
+use crate::message;
 
 const PATH: &str = "/iam/v1/serviceAccounts";
 
@@ -117,7 +118,7 @@ impl Obtain for AccountWish<'_> {
         let Self { source, folder, name } = *self;
         if !is_account_name(name) {
             return Err(Error::Missing {
-                problem: format!("`{name}` is neither the ID of a service account nor a name that one can have"),
+                problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name),
                 hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
             });
         }
@@ -125,17 +126,17 @@ impl Obtain for AccountWish<'_> {
         // What the filter lets through is looked at all the same.
         match accounts.into_iter().find(|account| account.name == name) {
             Some(account) if account.status == "SUSPENDED" => Err(Error::Refused {
-                what,
+                what: what.into(),
                 code: Code::SourceDenied,
-                reason: format!("it is `{}`, and suspended", account.id),
+                reason: message!("it is `{}`, and suspended", account.id),
                 request_id: None,
                 hint: "activate the service account".into(),
             }),
             Some(account) => Ok(ResourceId::found(account.id, broker)),
             None => Err(Error::Refused {
-                what,
+                what: what.into(),
                 code: Code::SourceNotFound,
-                reason: format!("folder `{folder}` has none of this name that {} may see", source.describe()),
+                reason: message!("folder `{folder}` has none of this name that {} may see", source.describe(), folder),
                 request_id: None,
                 hint: "see `yc-id-token service-accounts`; to list them takes the role `iam.serviceAccounts.user`, or `viewer`; an ID (`aje…`) needs neither".into(),
             }),
@@ -184,7 +185,7 @@ async fn list(
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: format!("{} has more than {PAGES} pages of them", endpoint.host()),
+        problem: message!("{} has more than {PAGES} pages of them", endpoint.host(), PAGES),
         hint: "check the IAM endpoint".into(),
     })
 }

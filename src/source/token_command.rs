@@ -9,6 +9,7 @@ use crate::clock::Deadline;
 use crate::credential::Secret;
 use crate::error::{Code, Error, Result, plain};
 use crate::http::scrubbed;
+use crate::message;
 
 /// Runs a command, and gives what it prints. There is no shell between.
 pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secret> {
@@ -19,7 +20,7 @@ pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secre
     let child = command.spawn().map_err(|error| Error::IdentityFile {
         what: "the program of `token_command`",
         path: program.into(),
-        problem: format!("cannot be run: {}", plain(&error)),
+        problem: message!("cannot be run: {}", plain(&error)),
         hint: "give its path; there is no shell that would look further".into(),
     })?;
     let Outcome { status, stdout, stderr } =
@@ -38,9 +39,9 @@ fn what(program: &str) -> String {
 fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     let reason = format!("it ended with {status}{}", said(stderr));
     Error::Refused {
-        what: what(program),
+        what: what(program).into(),
         code: Code::SourceAuth,
-        reason,
+        reason: reason.into(),
         request_id: None,
         hint: "run `token_command` in a terminal".into(),
     }
@@ -55,7 +56,7 @@ fn silent(program: &str, silence: Silence) -> Error {
         }
     };
     let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();
-    Error::Unreached { what: what(program), code, problem, hint }
+    Error::Unreached { what: what(program).into(), code, problem: problem.into(), hint }
 }
 
 /// The last line, which is where programs say why.

@@ -9,6 +9,7 @@ use crate::settings::CacheSetting;
 
 use super::Patient;
 use super::report::Group;
+use crate::foreign_text::Message;
 
 /// All that rests there has less than this.
 const SPACE: u64 = 1024 * 1024;
@@ -71,7 +72,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     }
 }
 
-fn unusable(folder: &Path, problem: &str, group: &mut Group<'_>) {
+fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
     group.bad(
         Exit::Cache,
         format!("{} cannot be used: {problem}; each run asks the servers", folder.display()),

@@ -213,8 +213,8 @@ impl Entry<'_> {
         let variable = self.variable(env::PROFILE.name);
         let profile = flag.or(variable)?;
         let told = self.patient.settings_of(Some(profile), &[]).err()?;
-        let hint = told.hint().unwrap_or_else(fix);
-        Some((format!("profile `{profile}`: {told}"), hint))
+        let hint = told.hint().map_or_else(fix, |hint| hint.to_string());
+        Some((format!("profile `{profile}`: {told}"), hint.to_string()))
     }
 
     /// A variable that kubectl sets for us.

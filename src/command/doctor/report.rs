@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Exit, on_one_line};
+use crate::error::{Error, Exit};
+use crate::foreign_text::Message;
+use crate::message;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -19,8 +21,8 @@ pub(super) struct Report {
 struct Finding {
     group: &'static str,
     grade: Grade,
-    text: String,
-    fix: Option<String>,
+    text: Message,
+    fix: Option<Message>,
     code: Option<&'static str>,
 }
 
@@ -132,18 +134,18 @@ fn verdict(bad: usize, doubts: usize) -> String {
 
 impl Group<'_> {
     /// All is well.
-    pub(super) fn good(&mut self, text: impl AsRef<str>) {
-        self.add(Grade::Good, text.as_ref(), None, None);
+    pub(super) fn good(&mut self, text: impl Into<Message>) {
+        self.add(Grade::Good, text.into(), None, None);
     }
 
     /// It works, and not well or not for long; the fix says what to do.
-    pub(super) fn doubt(&mut self, text: impl AsRef<str>, fix: impl AsRef<str>) {
-        self.add(Grade::Doubt, text.as_ref(), Some(fix.as_ref()), None);
+    pub(super) fn doubt(&mut self, text: impl Into<Message>, fix: impl Into<Message>) {
+        self.add(Grade::Doubt, text.into(), Some(fix.into()), None);
     }
 
     /// It does not work; the fix says what to do.
-    pub(super) fn bad(&mut self, exit: Exit, text: impl AsRef<str>, fix: impl AsRef<str>) {
-        self.add(Grade::Bad(exit), text.as_ref(), Some(fix.as_ref()), None);
+    pub(super) fn bad(&mut self, exit: Exit, text: impl Into<Message>, fix: impl Into<Message>) {
+        self.add(Grade::Bad(exit), text.into(), Some(fix.into()), None);
     }
 
     /// It does not work, as a run would say it.
@@ -151,19 +153,24 @@ impl Group<'_> {
     pub(super) fn error(&mut self, error: &Error) {
         let code = error.code();
         let hint = error.hint().unwrap_or_else(|| "see `yc-id-token --help`".into());
-        self.add(Grade::Bad(code.exit()), &error.to_string(), Some(&hint), Some(code.name()));
+        self.add(
+            Grade::Bad(code.exit()),
+            message!("{error}", error),
+            Some(hint),
+            Some(code.name()),
+        );
     }
 
     /// There are a hundred places that call it.
     #[inline(never)]
-    fn add(&mut self, grade: Grade, text: &str, fix: Option<&str>, code: Option<&'static str>) {
-        self.report.findings.push(Finding {
-            group: self.name,
-            grade,
-            text: on_one_line(text),
-            fix: fix.map(on_one_line),
-            code,
-        });
+    fn add(
+        &mut self,
+        grade: Grade,
+        text: Message,
+        fix: Option<Message>,
+        code: Option<&'static str>,
+    ) {
+        self.report.findings.push(Finding { group: self.name, grade, text, fix, code });
     }
 }
 

@@ -12,7 +12,8 @@ use super::trust::Trust;
 use super::{Common, Setup, is_simple, program};
 use crate::consumer::expanded;
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::settings::Locations;
@@ -130,8 +131,9 @@ fn process(setup: &Setup<'_>) -> Result<String> {
     words.extend(setup.config_flag()?);
     let word = |word: &String| {
         process_word(word).ok_or_else(|| Error::Usage {
-            problem: format!(
-                "`{word}` cannot stand in a `credential_process`: AWS's tools do not agree how"
+            problem: message!(
+                "`{word}` cannot stand in a `credential_process`: AWS's tools do not agree how",
+                word
             ),
             hint: "use a path of letters, digits, `-`, `_`, `.` and spaces".into(),
         })
@@ -162,7 +164,7 @@ fn check(
     }
     // They are not ours to delete, and would win.
     Err(Error::Missing {
-        problem: format!("`{}` has keys of the name `{name}`, which would be used instead", credentials.display()),
+        problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
     })
 }
@@ -173,7 +175,7 @@ fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
     let usual = || home.as_ref().map(|home| home.join(".aws").join(name));
     told.or_else(usual).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
-        hint: format!("set {}", var.name),
+        hint: message!("set {}", var.name),
     })
 }
 

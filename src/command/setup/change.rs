@@ -54,7 +54,7 @@ impl Change {
         let path = self.path.display();
         let unwritten = |path: &Path, error: &std::io::Error| Error::OutputFile {
             path: path.into(),
-            cause: plain(error),
+            cause: plain(error).into(),
         };
         if read("the file", &self.path)? != self.before {
             return Err(Error::OutputFile {

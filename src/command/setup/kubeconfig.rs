@@ -16,7 +16,7 @@ use super::change::{self, Change};
 use super::not_run;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
-use crate::http::scrubbed;
+use crate::foreign_text::{ForeignText, Message};
 use crate::settings::Locations;
 
 /// The extension of a cluster that exec plugins are told.
@@ -149,7 +149,7 @@ fn view(path: &Path, form: &str, file: &OsStr, given: Option<&str>) -> Result<Op
     Err(Error::Unreadable {
         what: "the kubeconfig",
         path: path.into(),
-        cause: scrubbed(&String::from_utf8_lossy(&output.stderr)),
+        cause: Message::from(ForeignText::output(&output.stderr)).into(),
     })
 }
 

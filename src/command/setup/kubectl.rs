@@ -11,7 +11,8 @@ use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, kuberc, program};
 use crate::env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::settings::Origin;
@@ -118,9 +119,9 @@ impl Args {
         let default = of_current.or_else(only).map(str::to_owned);
         let no_such = |name: &str| Error::NoSuch {
             what: "cluster",
-            name: name.to_owned(),
-            place: format!("`{}`", kubeconfig.path.display()),
-            hint: format!("it has {}", names.join(", ")),
+            name: name.to_owned().into(),
+            place: message!("`{}`", shown(&kubeconfig.path)),
+            hint: message!("it has {}", names.join(", ")),
         };
         if let Some(name) = &self.cluster {
             let is_known = !kubeconfig.can_be_written() || names.contains(&name.as_str());
@@ -178,7 +179,7 @@ impl Args {
 
 fn no_cluster(path: &Path) -> Error {
     Error::Missing {
-        problem: format!("there is no cluster in `{}`", path.display()),
+        problem: message!("there is no cluster in `{}`", shown(&path)),
         hint: "add yours with `kubectl config set-cluster NAME --server=https://… --certificate-authority=FILE`, and run the command again".into(),
     }
 }

@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use super::change::{self, Change};
 use super::not_run;
 use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
+use crate::foreign_text::Message;
 use crate::http::scrubbed;
+use crate::message;
 use crate::private_file;
 use crate::settings::Locations;
 use crate::yaml::{self, Node};
@@ -75,7 +77,7 @@ impl Plugins {
         let root = yaml::parse(text).map_err(|fault| Error::Config {
             path: path.into(),
             line: fault.line,
-            problem: format!("kubectl's preferences: the file {}", fault.problem),
+            problem: message!("kubectl's preferences: the file {}", fault.problem),
             hint: None,
         })?;
         let policy = root.get("credentialPluginPolicy").and_then(Node::text).unwrap_or_default();
@@ -97,10 +99,10 @@ impl Plugins {
 
 /// Has kubectl edit a copy, as it would the file.
 fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<String> {
-    let failed = |cause: String| Error::Unreadable {
+    let failed = |cause: Message| Error::Unreadable {
         what: "kubectl's preferences",
         path: path.into(),
-        cause,
+        cause: cause.into(),
     };
     let folder = tempfile::tempdir().map_err(|error| not_run("kubectl", &error))?;
     let copy = folder.path().join("kuberc");
@@ -112,11 +114,11 @@ fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<S
     for entry in plugins.allowed.iter().map(String::as_str).chain([command]) {
         kubectl.arg(format!("--allowlist-entry=command={entry}"));
     }
-    let output = kubectl
-        .output()
-        .map_err(|error| failed(format!("kubectl is needed to write it: {error}")))?;
+    let output = kubectl.output().map_err(|error| {
+        failed(message!("kubectl is needed to write it: {}", Cause::from(error)))
+    })?;
     if !output.status.success() {
-        return Err(failed(format!(
+        return Err(failed(message!(
             "kubectl does not write it: {}",
             scrubbed(&String::from_utf8_lossy(&output.stderr))
         )));

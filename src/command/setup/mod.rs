@@ -23,7 +23,8 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result, on_one_line, plain};
+use crate::error::{Error, Result, plain};
+use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
@@ -108,7 +109,7 @@ impl<'a> Setup<'a> {
         let name = named.map_or(profile, String::as_str).to_owned();
         if !is_simple(&name) {
             return Err(Error::Usage {
-                problem: format!("`{name}` cannot be the name of a profile here"),
+                problem: message!("`{name}` cannot be the name of a profile here", name),
                 hint:
                     "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
                         .into(),
@@ -120,7 +121,8 @@ impl<'a> Setup<'a> {
             hint: "give `--config`".into(),
         })?;
         let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table = table.ok_or_else(|| Error::Internal(format!("no consumer `{consumer}`")))?;
+        let table =
+            table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
         let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
@@ -360,7 +362,7 @@ impl<'a> Setup<'a> {
             return Ok(());
         }
         Err(Error::Missing {
-            problem,
+            problem: problem.into(),
             hint: "choose another name, or replace it with `--force`; nothing has been changed"
                 .into(),
         })
@@ -392,22 +394,25 @@ fn is_simple(name: &str) -> bool {
 
 /// The end of a run that has changed nothing, because no token could be had.
 fn unchanged(error: &Error) -> Error {
-    let hint = error.hint().map(|hint| hint + "; ").unwrap_or_default();
+    let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
     Error::Remembered {
         code: error.code(),
-        message: error.to_string(),
-        hint: Some(format!("{hint}nothing has been changed; `--offline` sets up without a token")),
+        message: error.to_string().into(),
+        hint: Some(message!(
+            "{hint}nothing has been changed; `--offline` sets up without a token",
+            hint
+        )),
     }
 }
 
 /// An error in the course of a conversation.
 fn told_error(error: &Error) -> String {
     // Security: a server's words must not rewrite what is shown before somebody agrees to it.
-    let hint = error.hint().map(|hint| format!("\n  {}", on_one_line(&hint))).unwrap_or_default();
-    format!("! {}{hint}", on_one_line(&error.to_string()))
+    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+    format!("! {error}{hint}")
 }
 
 /// What an I/O error of a program that was to be run says.
 fn not_run(program: &str, error: &std::io::Error) -> Error {
-    Error::Internal(format!("cannot run `{program}`: {}", plain(error)))
+    Error::Internal(message!("cannot run `{program}`: {}", plain(error), program))
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::command::on_path::on_path as find;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result, shown};
+use crate::message;
 
 const NAME: &str = "yc-id-token";
 
@@ -20,7 +21,7 @@ pub(super) fn path(env: &Env) -> Result<String> {
         None => ourselves()?,
     };
     path.to_str().map(str::to_owned).ok_or_else(|| Error::Usage {
-        problem: format!("the path of this program, `{}`, is not UTF-8", path.display()),
+        problem: message!("the path of this program, `{}`, is not UTF-8", shown(&path)),
         hint: "install it somewhere else".into(),
     })
 }
@@ -38,6 +39,7 @@ fn on_path(env: &Env) -> Option<PathBuf> {
 }
 
 fn ourselves() -> Result<PathBuf> {
-    std::env::current_exe()
-        .map_err(|error| Error::Internal(format!("this program's file is not known: {error}")))
+    std::env::current_exe().map_err(|error| {
+        Error::Internal(message!("cannot find this program's file: {}", Cause::from(error)))
+    })
 }

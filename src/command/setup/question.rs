@@ -2,6 +2,7 @@
 
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
+use crate::message;
 
 /// A question about a setting that has a flag.
 pub(super) struct Question {
@@ -49,7 +50,7 @@ impl Question {
         match (self.problem)(text) {
             None => Ok(()),
             Some(problem) => Err(Error::Usage {
-                problem: format!("`{}`: {problem}", self.flag),
+                problem: message!("`{}`: {problem}", self.flag, problem),
                 hint: "see `yc-id-token setup --help`".into(),
             }),
         }
@@ -92,8 +93,8 @@ impl Question {
     fn missing(&self) -> Error {
         let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
         Error::Missing {
-            problem: format!("the {} is not said", self.what),
-            hint: format!("give `{}`{note}", self.flag),
+            problem: message!("the {} is not said", self.what),
+            hint: message!("give `{}`{note}", self.flag, note),
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::broker::{Outlook, Prospect};
 use crate::consumer::{self, Plan};
-use crate::error::{Error, Result, on_one_line};
+use crate::error::{Error, Result};
+use crate::foreign_text::visible;
 use crate::session::{Context, Session};
 use crate::settings::{Explained, Locations, Settings};
 
@@ -48,13 +49,13 @@ impl Explanation {
         };
         let (names, values) = (width(|setting| &setting.name), width(|setting| &setting.value));
         for Explained { name, value, origin } in &self.settings {
-            let (value, origin) = (on_one_line(value), on_one_line(&origin.to_string()));
+            let (value, origin) = (visible(value), visible(&origin.to_string()));
             let _ = writeln!(text, "  {name:<names$}  {value:<values$}  {origin}");
         }
         text += "\nidentity\n";
         match &self.identity {
             Ok(identity) => {
-                let _ = writeln!(text, "  {}", on_one_line(identity));
+                let _ = writeln!(text, "  {}", visible(identity));
             }
             Err(error) => tell_error(&mut text, error),
         }
@@ -77,7 +78,7 @@ impl Explanation {
     }
 
     fn tell<'a>(&self, text: &mut String, prospect: &'a Prospect, keys: &mut Vec<&'a str>) {
-        let _ = writeln!(text, "  {}", on_one_line(&prospect.what));
+        let _ = writeln!(text, "  {}", visible(&prospect.what));
         let _ = writeln!(text, "    now   {}", self.verdict(prospect));
         if matches!(prospect.outlook, Outlook::NotKept) {
             return;
@@ -89,13 +90,13 @@ impl Explanation {
         keys.push(&prospect.key);
         let _ = writeln!(text, "    key   {}", prospect.key);
         for (name, value) in &prospect.parts {
-            let _ = writeln!(text, "          {name} = {}", on_one_line(value));
+            let _ = writeln!(text, "          {name} = {}", visible(value));
         }
     }
 
     /// What would happen now, and why.
     fn verdict(&self, prospect: &Prospect) -> String {
-        let from = on_one_line(&prospect.about.from);
+        let from = visible(&prospect.about.from);
         match &prospect.outlook {
             Outlook::Hit { soft_at, expires_at } => {
                 format!(
@@ -115,9 +116,7 @@ impl Explanation {
             Outlook::Absent => format!("asked of {from}, as none is cached"),
             Outlook::Fails(failure, until) => format!(
                 "it fails at once until {until}, as it failed at {}: {} [{}]",
-                failure.at,
-                on_one_line(&failure.message),
-                failure.code
+                failure.at, failure.message, failure.code
             ),
             Outlook::NotKept => "it is used as it is given, and not cached".into(),
         }
@@ -175,9 +174,9 @@ impl Explanation {
 }
 
 fn tell_error(text: &mut String, error: &Error) {
-    let _ = writeln!(text, "  {} [{}]", on_one_line(&error.to_string()), error.code());
+    let _ = writeln!(text, "  {error} [{}]", error.code());
     if let Some(hint) = error.hint() {
-        let _ = writeln!(text, "  hint: {}", on_one_line(&hint));
+        let _ = writeln!(text, "  hint: {hint}");
     }
 }
 

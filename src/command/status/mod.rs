@@ -8,6 +8,7 @@ mod table;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 
@@ -50,7 +51,7 @@ pub(super) fn with_profile(
     let mut flags = context.flags.clone();
     match (&flags.profile, named) {
         (Some(by_flag), Some(named)) if by_flag != named => Err(Error::Usage {
-            problem: format!("two profiles are named, `{named}` and `{by_flag}`"),
+            problem: message!("two profiles are named, `{named}` and `{by_flag}`", named, by_flag),
             hint: "name one".into(),
         }),
         (_, Some(named)) => {
@@ -64,5 +65,5 @@ pub(super) fn with_profile(
 /// A JSON document for people and programs.
 pub(super) fn document(value: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(|error| Error::Internal(error.to_string()))
+    text.map(|text| text + "\n").map_err(|error| Error::Internal(error.to_string().into()))
 }

@@ -9,7 +9,8 @@ use crate::broker::{Row, State, overview};
 use crate::cache::{FileCache, Place};
 use crate::clock::{Clock, Timestamp};
 use crate::command::table;
-use crate::error::{Error, Result, on_one_line};
+use crate::error::{Error, Result};
+use crate::foreign_text::visible;
 use crate::session::Context;
 use crate::settings::Locations;
 
@@ -34,7 +35,7 @@ pub(super) fn rows(context: Context<'_>) -> Result<Cached> {
 }
 
 pub(super) fn text(cached: &Cached) -> String {
-    let folder = on_one_line(&cached.folder.display().to_string());
+    let folder = visible(&cached.folder.display().to_string());
     if cached.rows.is_empty() {
         return format!("nothing is cached in {folder}\n");
     }
@@ -52,7 +53,7 @@ pub(super) fn text(cached: &Cached) -> String {
             let _ = writeln!(text, "  obtained {}{from}{place}", rest.obtained_at);
         }
         if let Some(failure) = &row.failure {
-            let message = on_one_line(&failure.message);
+            let message = failure.message.clone();
             let _ = writeln!(text, "  failed   {}: {message} [{}]", failure.at, failure.code);
         }
     }
@@ -61,7 +62,7 @@ pub(super) fn text(cached: &Cached) -> String {
 }
 
 fn origin(from: &str) -> String {
-    if from.is_empty() { String::new() } else { format!(" from {}", on_one_line(from)) }
+    if from.is_empty() { String::new() } else { format!(" from {}", visible(from)) }
 }
 
 fn cells(row: &Row) -> [String; 7] {

@@ -8,6 +8,8 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::http::Reply;
+use crate::message;
+use crate::foreign_text::ForeignText;
 
 /// No session of a role is longer.
 const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
@@ -88,11 +90,10 @@ pub(super) fn read(what: &str, reply: &Reply) -> Result<Credential<SessionKeys>>
         .ok_or_else(|| Error::WrongToken {
             what: what.into(),
             code: Code::Foreign,
-            problem: format!(
+            problem: message!(
                 "{} says that they expire at `{}`, which is not ahead",
                 reply.host,
-                expiration.escape_debug()
-            ),
+                ForeignText::new(&expiration)),
             hint: "check the clock of that server, and this machine's date".into(),
         })?;
     let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));

@@ -11,6 +11,7 @@ use crate::http::{Reply, scrubbed};
 use crate::jwt::Claims;
 
 use super::role::RoleSession;
+use crate::foreign_text::ForeignText;
 
 /// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
 #[derive(Deserialize)]
@@ -19,7 +20,7 @@ struct Document {
     error: Option<Said>,
     code: Option<String>,
     message: Option<String>,
-    request_id: Option<String>,
+    request_id: Option<ForeignText>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ struct Said {
 pub(super) struct Refusal {
     code: String,
     message: String,
-    request_id: Option<String>,
+    request_id: Option<ForeignText>,
 }
 
 /// What was asked, to be held against the refusal.
@@ -100,7 +101,7 @@ impl Refusal {
             return reply.unavailable(what, reason, request_id);
         }
         let (code, hint) = refusal.advice(reply, asked);
-        Error::Refused { what: what.into(), code, reason, request_id, hint }
+        Error::Refused { what: what.into(), code, reason: reason.into(), request_id, hint: hint.into() }
     }
 
     fn reason(&self) -> String {

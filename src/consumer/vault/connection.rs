@@ -15,6 +15,7 @@ use crate::http::{
     Reply, Request,
 };
 use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
+use crate::message;
 
 use super::answer::{State, VaultToken};
 use super::refusal;
@@ -254,10 +255,9 @@ fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<Clie
         }
         [None, None] => Ok(None),
         [Some(one), None] | [None, Some(one)] => Err(Error::Missing {
-            problem: format!(
+            problem: message!(
                 "of the client certificate and its key, only one is set ({})",
-                one.origin
-            ),
+                one.origin),
             hint: "give both `--client-cert` and `--client-key`".into(),
         }),
     }
@@ -282,10 +282,9 @@ fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Resu
         return Ok(false);
     }
     Err(Error::Missing {
-        problem: format!(
+        problem: message!(
             "{} is not heeded: whoever stands between would be given the ID token and the Vault token",
-            asked.origin
-        ),
+            asked.origin),
         hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; whoever means it says `--tls-skip-verify`".into(),
     })
 }

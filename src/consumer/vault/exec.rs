@@ -87,7 +87,8 @@ mod system {
     use tokio::signal::unix::{SignalKind, signal};
 
     use super::{Command, Result, broker, not_run};
-    use crate::error::Error;
+    use crate::error::{Cause, Error};
+    use crate::message;
 
     /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
     /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
@@ -106,7 +107,7 @@ mod system {
                 }
                 let stream = signal(kind);
                 let stream = stream.map_err(|error| {
-                    Error::Internal(format!("cannot wait for signals: {error}"))
+                    Error::Internal(message!("cannot wait for signals: {}", Cause::from(error)))
                 })?;
                 streams.push((stream, number, by_terminal));
             }

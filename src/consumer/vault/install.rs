@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::Env;
-use crate::error::{Error, Result, plain};
+use crate::error::{Cause, Error, Result, plain, shown};
 use crate::output::Output;
 use crate::private_file;
 use crate::settings::Locations;
+use crate::message;
 
 use super::cli_config::CliConfig;
 
@@ -103,21 +104,20 @@ fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
         hint: "give `--link`".into(),
     })?;
     let link = std::path::absolute(&link)
-        .map_err(|error| Error::OutputFile { path: link, cause: plain(&error) })?;
+        .map_err(|error| Error::OutputFile { path: link, cause: plain(&error).into() })?;
     // OpenBao and older Vaults run it through a shell, which would take the path apart.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
     if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
         return Err(Error::Usage {
-            problem: format!(
+            problem: message!(
                 "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
-                link.display()
-            ),
+                shown(&link)),
             hint: "give `--link` with a path without spaces and special characters".into(),
         });
     }
     if link.file_stem() != Path::new(NAME).file_stem() {
         return Err(Error::Usage {
-            problem: format!("`{}` is not named yc-id-token-vault", link.display()),
+            problem: message!("`{}` is not named yc-id-token-vault", shown(&link)),
             hint: "the program knows by this name what it is to do".into(),
         });
     }
@@ -161,7 +161,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
 
 fn make_link(link: &Path) -> Result<String> {
     let program = std::env::current_exe()
-        .map_err(|error| Error::Internal(format!("this program's file is not known: {error}")))?;
+        .map_err(|error| Error::Internal(message!("cannot find this program's file: {}", Cause::from(error))))?;
     if std::fs::symlink_metadata(link).is_ok() {
         if system::leads_to(link, &program) {
             return Ok(format!("unchanged  {} leads to {}", link.display(), program.display()));
@@ -192,16 +192,15 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::OutputFile { path: path.into(), cause: plain(error) }
+    Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {
     Error::Missing {
-        problem: format!(
+        problem: message!(
             "{} names another token helper, `{}`",
-            config.path.display(),
-            other.display()
-        ),
+            shown(&config.path),
+            shown(&other)),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
     }
 }

@@ -9,6 +9,7 @@ use crate::credential::IdToken;
 use crate::error::{Code, Error};
 use crate::http::{Reply, scrubbed};
 use crate::jwt::Claims;
+use crate::message;
 
 #[derive(Deserialize)]
 struct Document {
@@ -64,9 +65,9 @@ pub(super) fn error_of(reply: &Reply, what: &str) -> Error {
     general(reply, what).unwrap_or_else(|| Error::Refused {
         what: what.into(),
         code: Code::ConsumerRefused,
-        reason: reason(reply),
+        reason: reason(reply).into(),
         request_id: reply.request_id.clone(),
-        hint: format!("see the log of {}", reply.host),
+        hint: message!("see the log of {}", reply.host),
     })
 }
 
@@ -77,9 +78,9 @@ pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
         Error::Refused {
             what: asked.what.into(),
             code,
-            reason: reason(reply),
+            reason: reason(reply).into(),
             request_id: reply.request_id.clone(),
-            hint,
+            hint: hint.into(),
         }
     })
 }
@@ -96,7 +97,7 @@ fn general(reply: &Reply, what: &str) -> Option<Error> {
     let passing = |reason: String, code, hint| Error::Refused {
         what: what.into(),
         code,
-        reason,
+        reason: reason.into(),
         request_id: reply.request_id.clone(),
         hint,
     };
@@ -105,7 +106,7 @@ fn general(reply: &Reply, what: &str) -> Option<Error> {
             "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
             reply.host
         );
-        return Some(passing(reason(reply), Code::ConsumerSealed, hint));
+        return Some(passing(reason(reply), Code::ConsumerSealed, hint.into()));
     }
     if reply.is_trouble() || reply.status == 412 {
         if reply.retry_after.is_some() {
@@ -120,7 +121,7 @@ fn general(reply: &Reply, what: &str) -> Option<Error> {
             "the issuer must be reachable from {}: look at `vault read auth/…/config`, and at that machine's network",
             reply.host
         );
-        return Some(passing(reason(reply), Code::Unavailable, hint));
+        return Some(passing(reason(reply), Code::Unavailable, hint.into()));
     }
     if said(reply).is_none() {
         return Some(reply.foreign(what, "JSON"));

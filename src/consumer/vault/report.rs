@@ -7,6 +7,7 @@ use crate::credential::{Credential, Secret};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::Context;
+use crate::message;
 
 use super::answer::VaultToken;
 use super::token_helper;
@@ -34,7 +35,7 @@ pub(super) fn status(
     let Some(credential) = resting else { return Err(no_token(&vault)) };
     let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
-            what: vault.server.state(),
+            what: vault.server.state().into(),
             code: crate::error::Code::ConsumerDenied,
             reason:
                 "the server knows no such token: it has been revoked, or the server was set up anew"
@@ -49,7 +50,7 @@ pub(super) fn status(
 fn no_token(vault: &Vault) -> Error {
     let role = vault.role.as_ref().map(|role| format!(" of the role `{role}`")).unwrap_or_default();
     Error::Missing {
-        problem: format!("no Vault token{role} at {} is kept here", vault.server.name()),
+        problem: message!("no Vault token{role} at {} is kept here", vault.server.name(), role),
         hint: "get one with `yc-id-token vault login`".into(),
     }
 }

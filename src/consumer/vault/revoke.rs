@@ -5,6 +5,7 @@ use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
 use crate::output::Output;
 use crate::session::Context;
+use crate::message;
 
 use super::answer::VaultToken;
 use super::login::Sharing;
@@ -49,12 +50,11 @@ pub(super) fn check_revocable(
         return Ok(());
     }
     Err(Error::Refused {
-        what: format!("rid of the Vault token at {}", vault.server.name()),
+        what: message!("rid of the Vault token at {}", vault.server.name()),
         code: Code::ConsumerRefused,
-        reason: format!(
+        reason: message!(
             "it is a batch token, which cannot be revoked; it expires at {}",
-            credential.lifetime.expires_at_here()
-        ),
+            credential.lifetime.expires_at_here()),
         request_id: None,
         hint: instead.into(),
     })

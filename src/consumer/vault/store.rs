@@ -7,17 +7,18 @@ use std::process::{Command, Stdio};
 use crate::broker::Obtain as _;
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Env, Var};
-use crate::error::{Code, Error, Result, plain};
-use crate::http::scrubbed;
+use crate::error::{Code, Error, Result, plain, shown};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::Context;
 use crate::settings::{Flags, Locations};
+use crate::message;
 
 use super::answer::VaultToken;
 use super::cli_config::CliConfig;
 use super::login::Sharing;
 use super::{LEAST_LIFE, Options, Vault, install, report, token_helper};
+use crate::foreign_text::{ForeignText, Message};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
 const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
@@ -58,7 +59,7 @@ fn keep(
     if helpers.is_empty() {
         let path = token_file(context.env)?;
         private_file::write(&path, credential.secret.token.expose().as_bytes())
-            .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error) })?;
+            .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error).into() })?;
         return Ok(vec![format!("in {}", path.display())]);
     }
     helpers.iter().map(|helper| hand_to(helper, vault, credential, context)).collect()
@@ -113,14 +114,14 @@ fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
     }
     // Security: it may repeat what it was given.
     let said = String::from_utf8_lossy(&ended.stderr).replace(token.expose(), "[redacted]");
-    Err(failed(helper, &format!("{} ({})", scrubbed(&said), ended.status)))
+    Err(failed(helper, &message!("{} ({})", ForeignText::sentence(&said), ended.status)))
 }
 
-fn failed(helper: &Path, cause: &str) -> Error {
+fn failed(helper: &Path, cause: &Message) -> Error {
     Error::Refused {
-        what: format!("the token stored by the token helper `{}`", helper.display()),
+        what: message!("the token stored by the token helper `{}`", shown(&helper)),
         code: Code::ConsumerRefused,
-        reason: cause.to_owned(),
+        reason: cause.clone(),
         request_id: None,
         hint: "correct the helper, or take it out of `~/.vault` and `~/.bao`".into(),
     }
@@ -146,6 +147,6 @@ pub(super) fn remove_if_stored(token: &Secret, env: &Env) -> Result<Option<PathB
     }
     match std::fs::remove_file(&path) {
         Ok(()) => Ok(Some(path)),
-        Err(error) => Err(Error::OutputFile { path, cause: plain(&error) }),
+        Err(error) => Err(Error::OutputFile { path, cause: plain(&error).into() }),
     }
 }

@@ -56,10 +56,10 @@ impl Bus {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 Problem::Absent("there is no D-Bus session bus".into())
             }
-            _ => refused(&plain(&error)),
+            _ => refused(plain(&error).as_str()),
         })?;
         let mut bus = Self { stream, serial: 0, signals: VecDeque::new() };
-        bus.authenticate().map_err(|error| refused(&plain(&error)))?;
+        bus.authenticate().map_err(|error| refused(plain(&error).as_str()))?;
         let hello = bus.call_bus("Hello", "", &Writer::default());
         hello.map(|_| bus).map_err(|_| refused("it does not answer as one"))
     }

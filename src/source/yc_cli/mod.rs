@@ -25,6 +25,7 @@ use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, plain};
+use crate::message;
 use crate::private_file;
 use words::Said;
 
@@ -165,12 +166,13 @@ impl YcCli {
             Some((program, error)) => Error::IdentityFile {
                 what: "the Yandex Cloud CLI",
                 path: program.clone(),
-                problem: format!("cannot be run: {}", plain(&error)),
+                problem: message!("cannot be run: {}", plain(&error)),
                 hint: hint.into(),
             },
             None => Error::Missing {
-                problem: format!(
-                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor where its installer puts it"
+                problem: message!(
+                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor where its installer puts it",
+                    what
                 ),
                 hint: hint.into(),
             },
@@ -237,7 +239,12 @@ impl Call<'_> {
                 (Code::Timeout, format!("yc was not done within {budget:.1} s{said}"), hint)
             }
         };
-        Error::Unreached { what: self.what.into(), code, problem, hint }
+        Error::Unreached {
+            what: self.what.into(),
+            code,
+            problem: problem.into(),
+            hint: hint.into(),
+        }
     }
 
     fn grant(&self) -> String {

@@ -41,7 +41,7 @@ impl Fake {
 
     fn error(&self) -> (Code, String, String) {
         let error = self.id_token().unwrap_err();
-        (error.code(), error.to_string(), error.hint().unwrap())
+        (error.code(), error.to_string(), error.hint().unwrap().to_string())
     }
 }
 

@@ -9,6 +9,7 @@ use super::Call;
 use crate::error::{Code, Error};
 use crate::http::scrubbed;
 use crate::jwt::all_claims;
+use crate::message;
 use crate::source;
 
 /// What yc has said on stderr.
@@ -48,7 +49,13 @@ impl Said {
             (None, Some(code)) => format!("yc ended with status {code} and did not say why"),
             (None, None) => "yc was killed".into(),
         };
-        Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
+        Error::Refused {
+            what: call.what.into(),
+            code,
+            reason: reason.into(),
+            request_id: self.request_id.map(Into::into),
+            hint: hint.into(),
+        }
     }
 
     /// The error for a run that ended well, and yet did not print a token.
@@ -61,7 +68,7 @@ impl Said {
         if stdout.contains("Usage:") {
             let reason = "yc printed its help instead of a token".into();
             let (what, code, hint) = (call.what.into(), Code::SourceRefused, too_old());
-            return Error::Refused { what, code, reason, request_id: None, hint };
+            return Error::Refused { what, code, reason, request_id: None, hint: hint.into() };
         }
         let printed =
             if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
@@ -69,8 +76,8 @@ impl Said {
         Error::Unreached {
             what: call.what.into(),
             code: Code::Foreign,
-            problem: format!("yc printed {printed}{said}"),
-            hint: format!("{} to see what it asks for", call.yc.try_it()),
+            problem: message!("yc printed {printed}{said}", printed, said),
+            hint: message!("{} to see what it asks for", call.yc.try_it()),
         }
     }
 
@@ -150,7 +157,7 @@ fn page(call: &Call<'_>) -> Error {
         what: call.what.into(),
         code: Code::Foreign,
         problem: "yc printed a web page".into(),
-        hint: format!(
+        hint: message!(
             "sign in to the network if it asks for that, and check yc's proxy; then {}",
             call.yc.try_it()
         ),

@@ -278,7 +278,12 @@ fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error 
         list(&shown)
     });
     let place = format!("{WHAT} `{}`", path.display());
-    Error::NoSuch { what: "profile", name: scrubbed(name), place, hint }
+    Error::NoSuch {
+        what: "profile",
+        name: scrubbed(name).into(),
+        place: place.into(),
+        hint: hint.into(),
+    }
 }
 
 fn wrong(path: &Path, problem: &str, hint: &str) -> Error {

@@ -1,0 +1,119 @@
+//! Why something failed: the error of a library or of the system, kept, and worded for people.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::foreign_text::{ForeignText, Message, Printable};
+
+/// The error behind an [`Error`](super::Error). `Display` gives its innermost text, filtered and without
+/// the operating system's number; `source` gives the error itself, for the log.
+#[derive(Clone)]
+pub struct Cause {
+    text: Message,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Cause {
+    /// Keeps an error. Its innermost cause is what people read.
+    #[must_use]
+    pub fn new(error: impl StdError + Send + Sync + 'static) -> Self {
+        Self { text: innermost(&error), source: Some(Arc::new(error)) }
+    }
+
+    /// What people read.
+    #[must_use]
+    pub const fn text(&self) -> &Message {
+        &self.text
+    }
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> Message {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.downcast_ref().map_or_else(|| ForeignText::sentence(&cause.to_string()).into(), plain)
+}
+
+/// What an I/O error says, as part of a sentence and without the operating system's number.
+#[must_use]
+pub fn plain(cause: &io::Error) -> Message {
+    let text = cause.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut plain = text[..end].to_owned();
+    if let Some(first) = plain.get(..1) {
+        let lower = first.to_lowercase();
+        plain.replace_range(..1, &lower);
+    }
+    ForeignText::sentence(&plain).into()
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// The text alone: libraries put what they read into the `Debug` of their errors.
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl Printable for Cause {}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self::new(error)
+    }
+}
+
+/// For an error that is only borrowed: its text is kept.
+impl From<&io::Error> for Cause {
+    fn from(error: &io::Error) -> Self {
+        Self { text: plain(error), source: None }
+    }
+}
+
+/// A cause that is no error of another library.
+impl From<Message> for Cause {
+    fn from(text: Message) -> Self {
+        Self { text, source: None }
+    }
+}
+
+impl From<&'static str> for Cause {
+    fn from(text: &'static str) -> Self {
+        Self { text: text.into(), source: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_reads_as_part_of_a_sentence_and_is_kept() {
+        let missing = || io::Error::from_raw_os_error(2);
+        assert_eq!(Cause::from(missing()).to_string(), "no such file or directory");
+        assert!(Cause::from(missing()).source().is_some());
+        assert_eq!(plain(&io::Error::other("")).as_str(), "");
+    }
+
+    #[test]
+    fn a_cause_repeats_no_secret() {
+        let error = io::Error::other("cannot read t1.9euelZqUzpSQkMjGx8mMlM2Lns2Zx8ftx1");
+        let cause = Cause::new(error);
+        assert_eq!(cause.to_string(), "cannot read [redacted]");
+        assert!(!format!("{cause:?}").contains("t1."));
+    }
+}

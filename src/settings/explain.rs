@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert_eq!(shown(secret), "[redacted]", "{secret}");
         }
-        assert_eq!(shown("https://user:hunter2@iam.example/x"), "https://iam.example/x");
+        assert_eq!(shown("https://user:hunter2@iam.example/x"), "https://[redacted]@iam.example/x");
         for plain in ["https://k8s.example", "aje0123456789abcdefg", "s.example", "me@host"] {
             assert_eq!(shown(plain), plain);
         }

@@ -1,7 +1,7 @@
 //! The command line: global options and the list of subcommands.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,11 +14,12 @@ use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Result};
+use crate::foreign_text::ForeignText;
 use crate::log;
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
-use crate::settings::Flags;
+use crate::settings::{Flags, Locations, expand_home, text_problem};
 
 const NAME: &str = "yc-id-token";
 
@@ -78,6 +79,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if arguments.get(1).is_some_and(|word| word == "--") {
         return Ok(Invocation::Complete(arguments.split_off(2)));
     }
+    check_values(&arguments)?;
     let refresh = arguments.get(1).is_some_and(|word| word == REFRESH);
     if refresh {
         arguments.remove(1);
@@ -95,6 +97,28 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
         }
         Err(error) => Err(usage(&error)),
     }
+}
+
+/// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
+/// those with characters that nobody sees. What follows `--` belongs to another program.
+fn check_values(arguments: &[OsString]) -> Result<()> {
+    let mut name = NAME;
+    for word in
+        arguments.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"))
+    {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (name, word),
+        };
+        name = if word.len() > 1 && word.starts_with('-') { word } else { NAME };
+        if let Some(problem) = text_problem(flag.trim_start_matches('-'), value) {
+            return Err(Error::Usage {
+                problem: message!("`{}`: the value {problem}", ForeignText::new(flag), problem),
+                hint: "check the shell variable or the command that it comes from".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
@@ -209,7 +233,9 @@ impl Cli {
             _ => self.flags.verbose,
         };
         let log_file =
-            self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(Into::into));
+            self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(PathBuf::from));
+        let log_file =
+            log_file.map(|path| expand_home(&path, Locations::of_system().home.as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 

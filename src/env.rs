@@ -313,6 +313,13 @@ impl Env {
         self.raw(var)?.into_string().ok().filter(|value| !value.is_empty())
     }
 
+    /// The value of a variable of this program, as it is: an empty one, or one that is not UTF-8, is a
+    /// mistake that the caller reports.
+    #[must_use]
+    pub fn given(&self, var: Var) -> Option<OsString> {
+        self.raw(var)
+    }
+
     /// The value of a variable that names a file, which need not be UTF-8.
     #[must_use]
     pub fn get_os(&self, var: Var) -> Option<OsString> {

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) use secrets::from_base64;
 use secrets::redact;
 
 /// The longest value that is repeated, in characters. More of a server's text helps nobody.
@@ -111,7 +112,8 @@ pub fn visible(text: &str) -> String {
 
 /// Characters without a width, or that change the direction of others (Unicode's `Default_Ignorable`
 /// and `Bidi_Control` properties), line and paragraph separators, and private use.
-const fn is_invisible(c: char) -> bool {
+#[must_use]
+pub const fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -291,13 +293,13 @@ impl fmt::Debug for Message {
 
 impl<'a> From<&'a str> for Message {
     fn from(text: &'a str) -> Self {
-        Self(text.to_owned().into())
+        Self(visible(text).into())
     }
 }
 
 impl From<String> for Message {
     fn from(text: String) -> Self {
-        Self(text.into())
+        Self(visible(&text).into())
     }
 }
 

@@ -28,6 +28,7 @@
 //! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | which variables are read | [`mod@env`] |
+//! | how a text file may be encoded | [`encoding`] |
 //! | what people see while they wait | [`spinner`] |
 //! | every message, code, exit status and hint | [`error`] |
 //! | text from outside the program, and what may hold it | [`foreign_text`] |
@@ -41,6 +42,7 @@ pub mod consumer;
 pub mod credential;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod encoding;
 pub mod env;
 pub mod error;
 pub mod foreign_text;

@@ -1,11 +1,12 @@
 //! Reading a secret that the user keeps in a file, and saying how to close one that is open to others.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, shown};
-use crate::foreign_text::is_misplaced_secret;
+use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
 use crate::private_file;
 use crate::shell;
@@ -17,10 +18,35 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
             what,
             path: path.into(),
             problem: message!("can be read by others (mode {mode:04o})", mode),
-            hint: message!("run `chmod 600 {}`", shell::quoted(&shown(&path).to_string())),
+            hint: closing(path),
         },
         Err(error) => unread(what, path, &error),
     })
+}
+
+/// How to close a file that others can read.
+fn closing(path: &Path) -> Message {
+    if is_mounted_by_kubelet(path) {
+        // The volume is read-only, and the kubelet sets the modes anew.
+        return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
+    }
+    message!("run `chmod 600 {}`", shell::quoted(&shown(path).to_string()))
+}
+
+/// Whether the kubelet has laid this file out: behind a link `..data` to a folder that it replaces as
+/// a whole.
+fn is_mounted_by_kubelet(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.join("..data").is_symlink())
+}
+
+/// Reads at most `limit` bytes of standard input; `what` names them in errors.
+pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+    let mut content = Zeroizing::new(Vec::new());
+    std::io::stdin()
+        .take(limit)
+        .read_to_end(&mut content)
+        .map_err(|error| Error::unreadable(what, "standard input", error))?;
+    Ok(content)
 }
 
 /// Reads a file of at most `limit` bytes that another program writes, which decides who may read it: the

@@ -15,7 +15,7 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Origin, Table, unfit};
+use crate::settings::{Field, Origin, Table, text_problem, unfit};
 use crate::message;
 
 use super::Plan;
@@ -216,14 +216,18 @@ impl ExecInfo {
     fn audience(&self) -> Result<Option<String>> {
         let cluster = self.spec.as_ref().and_then(|spec| spec.cluster.as_ref());
         let config = cluster.and_then(|cluster| cluster.config.as_ref());
-        match config.and_then(|config| config.get("audience")) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(audience)) if !audience.is_empty() => Ok(Some(audience.clone())),
-            Some(_) => Err(Error::ExecInfo {
-                problem: "holds an audience that is not a string".into(),
-                hint: "write `audience: \"…\"` in the cluster's extension `client.authentication.k8s.io/exec` of the kubeconfig".into(),
-            }),
-        }
+        let problem = match config.and_then(|config| config.get("audience")) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(audience)) => match text_problem("audience", audience) {
+                None => return Ok(Some(audience.clone())),
+                Some(problem) => problem,
+            },
+            Some(_) => "is not a string",
+        };
+        Err(Error::ExecInfo {
+            problem: message!("holds an audience that {problem}", problem),
+            hint: "write `audience: \"…\"` in the cluster's extension `client.authentication.k8s.io/exec` of the kubeconfig".into(),
+        })
     }
 }
 

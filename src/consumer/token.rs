@@ -14,13 +14,13 @@ use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Setting, Table, unfit};
+use crate::settings::{Field, Setting, Table, unfit, Form};
 
 use super::Plan;
 
 pub(super) const TABLE: Table = Table {
     name: "token",
-    settings: &[Field::text("format", env::TOKEN_FORMAT), Field::text("output", env::TOKEN_OUTPUT)],
+    settings: &[Field::text("format", env::TOKEN_FORMAT), Field::new("output", Form::Path, env::TOKEN_OUTPUT)],
 };
 
 /// A token that was printed is about to be used.

@@ -43,7 +43,7 @@ const SHORT_BEGINNINGS: &[&str] = &["s.", "b.", "r."];
 const SHORTEST_TOKEN: usize = 24;
 
 /// From this length on, a word of mixed characters is a secret.
-const SHORTEST_RANDOM: usize = 32;
+const SHORTEST_RANDOM: usize = 40;
 
 /// From this length on, a word without any structure is a secret.
 const LONGEST_WORD: usize = 64;
@@ -131,6 +131,8 @@ fn without_passwords(text: &str) -> String {
         let authority = after.find(|c: char| c.is_whitespace() || "/?#`\"'<>".contains(c));
         let authority = &after[..authority.unwrap_or(after.len())];
         match authority.rfind('@') {
+            // As hints write it.
+            Some(end) if &authority[..end] == "user:password" => rest = after,
             Some(end) => {
                 out.push_str(REDACTED);
                 rest = &after[end..];

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::foreign_text::ForeignText;
 
-use super::{CacheSetting, IdTokenRoute, IdentitySetting, Installation, Origin, Setting, Settings};
+use super::{
+    CacheSetting, IdTokenRoute, IdentitySetting, Installation, KeySource, Origin, Setting, Settings,
+};
 use super::{ExternalTokenSetting, FederatedSetting};
 
 /// A setting as people are told it.
@@ -99,13 +101,21 @@ fn time(duration: &Duration) -> String {
 }
 
 /// An identity by its kind, and what stands behind the colon.
+fn key(source: Option<&KeySource>) -> Option<String> {
+    Some(match source? {
+        KeySource::File(path) => file(path),
+        KeySource::Stdin => "-".into(),
+        KeySource::Text(_) => "(its content)".into(),
+    })
+}
+
 fn identity(setting: &IdentitySetting) -> String {
     let with = |kind: &str, more: Option<String>| {
         more.map_or_else(|| kind.to_owned(), |more| format!("{kind}:{more}"))
     };
     let path = |path: &Option<PathBuf>| path.as_deref().map(file);
     match setting {
-        IdentitySetting::AuthorizedKey(file) => with("authorized-key", path(file)),
+        IdentitySetting::AuthorizedKey(file) => with("authorized-key", key(file.as_ref())),
         IdentitySetting::Keyring(name) => with("keyring", Some(name.clone())),
         IdentitySetting::IamToken(file) => with("iam-token", path(file)),
         IdentitySetting::OauthToken(file) => with("oauth-token", path(file)),
@@ -142,7 +152,7 @@ mod tests {
         }
         let key = PathBuf::from("{\"private_key\": 1}");
         assert_eq!(
-            identity(&IdentitySetting::AuthorizedKey(Some(key))),
+            identity(&IdentitySetting::AuthorizedKey(Some(KeySource::File(key)))),
             "authorized-key:[redacted]"
         );
     }

@@ -11,6 +11,7 @@
 //! Only the tables that this run uses are checked key by key, so that one profile's mistake does not
 //! take the others down.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::origin::Origin;
 use super::prune::{self, Gap, Pruned};
+use super::value::text_problem;
 use super::{Field, Form, Table, installation};
+use crate::encoding;
 use crate::error::{Error, Result};
 use crate::message;
 use crate::private_file;
@@ -59,10 +62,10 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn read(path: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn read(path: PathBuf) -> io::Result<Self> {
         let bytes = private_file::read_plain(&path, LIMIT)?;
-        let content = String::from_utf8(bytes)
-            .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+        let content = encoding::decode(bytes)
+            .map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, format!("it {cause}")))?;
         Ok(Self::of(path, content))
     }
 
@@ -302,11 +305,17 @@ impl<'a> Layer<'a> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
-        form.read(value).map(|text| Some((text, value.span()))).map_err(|(span, found)| {
+        let text = form.read(value).map_err(|(span, found)| {
             let (wanted, example) = form.described();
             let problem = format!("`{key}` must be {wanted}, not {}", with_article(found));
             self.wrong(&span, problem, Some(format!("write it as `{key} = {example}`")))
-        })
+        })?;
+        if form != Form::Words
+            && let Some(problem) = text_problem(key, &text)
+        {
+            return Err(self.wrong(&value.span(), format!("`{key}` {problem}"), None));
+        }
+        Ok(Some((text, value.span())))
     }
 
     /// A list of words, which can have line breaks in them; empty if there is none.

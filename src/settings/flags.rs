@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use super::Locations;
+use super::{Locations, expand_home};
 use crate::env::{self, Env};
 
 /// The flags that every command takes. Each has a variable of the same name: `--key-file` and
@@ -99,13 +99,14 @@ pub struct Flags {
 impl Flags {
     /// The configuration file that is asked for by name, if one is.
     #[must_use]
-    pub fn config_asked_for(&self, env: &Env) -> Option<PathBuf> {
-        self.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from))
+    pub fn config_asked_for(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
+        let asked_for = self.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
+        asked_for.map(|path| expand_home(&path, locations.home.as_deref()))
     }
 
     /// The configuration file: the one that is asked for, or else the usual one.
     #[must_use]
     pub fn config_file(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
-        self.config_asked_for(env).or_else(|| locations.config_file.clone())
+        self.config_asked_for(env, locations).or_else(|| locations.config_file.clone())
     }
 }

@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File, Layer};
-use super::resolve::{Resolver, resolve_path};
-use super::{Flags, Form, Origin, Setting};
+use super::resolve::{Resolver, expand_home, resolve_path};
+use super::{Flags, Form, KeySource, Origin, Setting};
 use crate::env;
 use crate::error::{Error, Result};
-use crate::foreign_text::is_misplaced_secret;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdentitySetting {
-    /// An authorized key in this file, or else in what Yandex's own variable holds.
-    AuthorizedKey(Option<PathBuf>),
+    /// An authorized key from this place, or else in what Yandex's own variable holds.
+    AuthorizedKey(Option<KeySource>),
     /// An authorized key that was imported into the keyring under this name.
     Keyring(String),
     /// An IAM token in this file, or else in the environment.
@@ -109,8 +109,7 @@ impl Resolver<'_> {
     /// origin that has one of them decides; within one origin, a file is more exact than a name.
     pub(super) fn identity(&self, flags: &Flags) -> Result<Option<Setting<IdentitySetting>>> {
         let named = self.text("identity", flags.identity.as_ref(), "--identity", env::IDENTITY)?;
-        let key_file =
-            self.path("key_file", flags.key_file.as_ref(), "--key-file", env::KEY_FILE)?;
+        let key_file = self.key(flags)?;
         let token_file = self.path(
             "iam_token_file",
             flags.iam_token_file.as_ref(),
@@ -125,36 +124,42 @@ impl Resolver<'_> {
         let ranks = origins.into_iter().flatten().map(|origin| self.rank(origin));
         let Some(strongest) = ranks.min() else { return Ok(None) };
         let decides = |origin: &Origin| self.rank(origin) == strongest;
-        let deciding = |file: &Option<Setting<PathBuf>>| {
-            file.clone().filter(|setting| decides(&setting.origin))
-        };
+        let key_decides = key_file.as_ref().is_some_and(|key| decides(&key.origin));
+        let token_decides = token_file.as_ref().is_some_and(|token| decides(&token.origin));
         let Some(named) = named.filter(|named| decides(&named.origin)) else {
-            return match (deciding(&key_file), deciding(&token_file)) {
+            let key = key_file.filter(|_| key_decides);
+            let token = token_file.filter(|_| token_decides);
+            return match (key, token) {
                 (Some(key), Some(token)) => Err(at_once(
-                    &format!("a key file ({})", key.origin),
-                    &format!("an IAM token file ({})", token.origin),
+                    &message!("a key file ({})", key.origin),
+                    &message!("an IAM token file ({})", token.origin),
                 )),
                 (key, token) => Ok(key
-                    .map(|key| of_file(key, IdentitySetting::AuthorizedKey))
-                    .or_else(|| token.map(|token| of_file(token, IdentitySetting::IamToken)))),
+                    .map(|key| key.map(|key| IdentitySetting::AuthorizedKey(Some(key))))
+                    .or_else(|| {
+                        token.map(|token| token.map(|file| IdentitySetting::IamToken(Some(file))))
+                    })),
             };
         };
         // A bare kind says what a file is for, wherever that file is named.
         match named.value.as_str() {
             "authorized-key" => {
                 if let Some(key) = key_file {
-                    return Ok(Some(of_file(key, IdentitySetting::AuthorizedKey)));
+                    return Ok(Some(key.map(|key| IdentitySetting::AuthorizedKey(Some(key)))));
                 }
             }
             "iam-token" => {
                 if let Some(token) = token_file {
-                    return Ok(Some(of_file(token, IdentitySetting::IamToken)));
+                    return Ok(Some(token.map(|file| IdentitySetting::IamToken(Some(file)))));
                 }
             }
             name => {
-                let what = format!("the identity `{name}` ({})", named.origin);
-                if let Some(key) = deciding(&key_file) {
-                    return Err(at_once(&what, &format!("a key file ({})", key.origin)));
+                if let Some(key) = key_file.filter(|_| key_decides) {
+                    let name = ForeignText::new(name);
+                    return Err(at_once(
+                        &message!("the identity `{name}` ({})", named.origin, name),
+                        &message!("a key file ({})", key.origin),
+                    ));
                 }
             }
         }
@@ -186,11 +191,10 @@ impl Resolver<'_> {
                 || format!("there are {}", file::list(&known)),
                 |near| format!("did you mean `{near}`?"),
             );
-            // Security: whoever gives a token here must not find it in a log.
-            let is_secret = is_misplaced_secret(Path::new(&name));
+            // Security: somebody may have given a key or a token here, which a log must not repeat.
             return Err(Error::NoSuch {
                 what: "identity",
-                name: if is_secret { "[redacted]".into() } else { name.into() },
+                name: ForeignText::path(Path::new(&name)),
                 place: message!("the configuration ({origin})", origin),
                 hint: hint.into(),
             });
@@ -240,7 +244,7 @@ impl Kind {
                 if file.is_none() && matches!(details, Details::Table(_)) {
                     return Err(self.lacks(details, "key_file", "the file of the authorized key"));
                 }
-                IdentitySetting::AuthorizedKey(file)
+                IdentitySetting::AuthorizedKey(file.map(KeySource::File))
             }
             "keyring" => IdentitySetting::Keyring(needed("key", "the name of an imported key")?),
             "iam-token" => IdentitySetting::IamToken(path("iam_token_file")?),
@@ -311,21 +315,14 @@ impl Details<'_> {
         match self {
             Self::Argument { origin, .. } => match origin.folder() {
                 Some(folder) => resolve_path(text, folder, home),
-                None => text.into(),
+                None => expand_home(Path::new(text), home),
             },
             Self::Table(layer) => resolve_path(text, layer.folder(), home),
         }
     }
 }
 
-fn of_file(
-    setting: Setting<PathBuf>,
-    identity: fn(Option<PathBuf>) -> IdentitySetting,
-) -> Setting<IdentitySetting> {
-    Setting { value: identity(Some(setting.value)), origin: setting.origin }
-}
-
-fn at_once(one: &str, other: &str) -> Error {
+fn at_once(one: &Message, other: &Message) -> Error {
     Error::Usage {
         problem: message!("{one} and {other} are given at once", one, other),
         hint: "give one of them".into(),

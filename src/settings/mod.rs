@@ -7,6 +7,7 @@ mod flags;
 pub(crate) mod fuzzing;
 mod identity;
 mod installation;
+mod key_source;
 mod locations;
 mod origin;
 mod prune;
@@ -14,7 +15,7 @@ mod resolve;
 mod table;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cache::{Digest, Key, KeyBuilder};
@@ -28,11 +29,13 @@ pub use file::{list, nearest};
 pub use flags::Flags;
 pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
 pub use installation::Installation;
+pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
 pub use origin::{Origin, Setting};
-use resolve::{Resolver, flag, variable};
+pub use resolve::expand_home;
+use resolve::{Resolver, checked, flag, shared_variable, variable};
 pub use table::{Field, Form, Table};
-pub use value::{is_on, parse_duration, parse_switch, unfit};
+pub use value::{is_on, parse_duration, parse_switch, text_problem, unfit};
 use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed};
 
 /// Machine formats are waited for by programs that set no limit of their own.
@@ -83,6 +86,8 @@ pub struct Settings {
     pub oauth_endpoint: Option<Setting<String>>,
     /// The consumers' own settings, but for their flags: table, key and value.
     consumer: Vec<(&'static str, &'static str, Setting<String>)>,
+    /// What `~/` stands for.
+    home: Option<PathBuf>,
 }
 
 /// How an ID token is obtained.
@@ -126,8 +131,11 @@ impl Settings {
         consumers: &[&Table],
         tables: &[&Table],
     ) -> Result<Self> {
-        let profile =
-            flag(flags.profile.as_ref(), "--profile").or_else(|| variable(env, env::PROFILE));
+        let profile = match flag(flags.profile.as_ref(), "--profile") {
+            Some(profile) => Some(profile),
+            None => variable(env, env::PROFILE)?,
+        };
+        let profile = profile.map(|profile| checked("profile", profile)).transpose()?;
         let text = read_file(flags, env, locations, profile.as_ref())?;
         let name = profile.as_ref().map(|profile| profile.value.as_str());
         let pruned = text.as_ref().and_then(|text| text.pruned(name));
@@ -174,7 +182,7 @@ impl Settings {
         );
         let folder_id = match &folder_name {
             Some(_) => folder_id,
-            None => folder_id.or_else(|| variable(env, env::YC_FOLDER_ID)),
+            None => folder_id.or_else(|| shared_variable(env, env::YC_FOLDER_ID)),
         };
         let background_refresh =
             text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
@@ -183,7 +191,7 @@ impl Settings {
             folder_id,
             folder_name,
             cloud_id: text!(cloud_id, "--cloud-id", CLOUD_ID)
-                .or_else(|| variable(env, env::YC_CLOUD_ID)),
+                .or_else(|| shared_variable(env, env::YC_CLOUD_ID)),
             audience: text!(audience, "--audience", AUDIENCE),
             identity: resolver.identity(flags)?,
             impersonate: text!(
@@ -225,6 +233,7 @@ impl Settings {
             oauth_endpoint: text!(oauth_endpoint, "--oauth-endpoint", OAUTH_ENDPOINT),
             consumer: resolver.consumer(tables)?,
             profile: profile.cloned(),
+            home: locations.home.clone(),
         })
     }
 
@@ -244,7 +253,14 @@ impl Settings {
                 .find(|(name, its_key, _)| is_it(name, its_key))
                 .map(|(.., setting)| setting.clone())
         };
-        flag(value, flag_name).or_else(configured)
+        let Some(given) = flag(value, flag_name) else { return configured() };
+        let is_path =
+            table.settings.iter().any(|field| field.key == key && field.form == Form::Path);
+        if !is_path {
+            return Some(given);
+        }
+        let path = expand_home(Path::new(&given.value), self.home.as_deref());
+        Some(Setting { value: path.to_string_lossy().into_owned(), origin: given.origin })
     }
 
     /// The settings that are text, by their names.
@@ -322,7 +338,7 @@ fn read_file(
     if let Some((path, content)) = &flags.unwritten {
         return Ok(Some(Text::of(path.clone(), content.clone())));
     }
-    let asked_for = flags.config_asked_for(env);
+    let asked_for = flags.config_asked_for(env, locations);
     let what = "the configuration file";
     if let Some(path) = asked_for {
         return Text::read(path.clone())

@@ -77,3 +77,10 @@ pub struct Setting<T> {
     /// Where it came from.
     pub origin: Origin,
 }
+
+impl<T> Setting<T> {
+    /// Another value, from the same place.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting { value: change(self.value), origin: self.origin }
+    }
+}

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::file::{File, Layer};
-use super::{Form, Origin, Setting, Table};
-use crate::env::{Env, Var};
+use super::key_source::KeySource;
+use super::value::{EMPTY, MISPLACED_SECRET, text_problem, unfit};
+use super::{Flags, Form, Origin, Setting, Table};
+use crate::env::{self, Env, Var};
 use crate::error::Result;
+use crate::foreign_text::is_misplaced_secret;
 
 /// Looks settings up, the strongest origin first.
 pub(super) struct Resolver<'a> {
@@ -23,18 +26,11 @@ impl Resolver<'_> {
         flag_name: &'static str,
         var: Var,
     ) -> Result<Option<Setting<String>>> {
-        if let Some(setting) = flag(value, flag_name).or_else(|| variable(self.env, var)) {
-            return Ok(Some(setting));
-        }
-        for layer in self.layers {
-            if let Some((text, span)) = layer.text(key)? {
-                return Ok(Some(Setting { value: text, origin: layer.origin(&span) }));
-            }
-        }
-        Ok(None)
+        let found = self.first(key, value, flag_name, var)?;
+        found.map(|(setting, _)| checked(key, setting)).transpose()
     }
 
-    /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
+    /// A path. `~/` is the home folder. In the file, a relative one starts where the file is.
     pub(super) fn path(
         &self,
         key: &str,
@@ -42,18 +38,47 @@ impl Resolver<'_> {
         flag_name: &'static str,
         var: Var,
     ) -> Result<Option<Setting<PathBuf>>> {
-        if let Some(setting) = flag(value, flag_name).or_else(|| variable(self.env, var)) {
-            return Ok(Some(Setting { value: setting.value.into(), origin: setting.origin }));
+        let found = self.first(key, value, flag_name, var)?;
+        found.map(|(setting, folder)| checked_path(setting, folder, self.home)).transpose()
+    }
+
+    /// The value of the strongest origin, and the folder that a relative path starts in.
+    fn first(
+        &self,
+        key: &str,
+        value: Option<&String>,
+        flag_name: &'static str,
+        var: Var,
+    ) -> Result<Option<(Setting<String>, &Path)>> {
+        let here = Path::new("");
+        if let Some(setting) = flag(value, flag_name) {
+            return Ok(Some((setting, here)));
+        }
+        if let Some(setting) = variable(self.env, var)? {
+            return Ok(Some((setting, here)));
         }
         for layer in self.layers {
-            if let Some((text, span)) = layer.text(key)? {
-                return Ok(Some(Setting {
-                    value: resolve_path(&text, layer.folder(), self.home),
-                    origin: layer.origin(&span),
-                }));
+            if let Some((value, span)) = layer.text(key)? {
+                let origin = layer.origin(&span);
+                return Ok(Some((Setting { value, origin }, layer.folder())));
             }
         }
         Ok(None)
+    }
+
+    /// The authorized key: a file, or with the variable also its content, or with the flag `-`.
+    pub(super) fn key(&self, flags: &Flags) -> Result<Option<Setting<KeySource>>> {
+        let found = self.first("key_file", flags.key_file.as_ref(), "--key-file", env::KEY_FILE)?;
+        let Some((setting, folder)) = found else { return Ok(None) };
+        let value = match &setting.origin {
+            Origin::Flag(_) if setting.value == "-" => KeySource::Stdin,
+            Origin::Variable(name) => KeySource::of_variable(&setting.value, name, self.home)?,
+            _ => {
+                let path = checked_path(setting, folder, self.home)?;
+                return Ok(Some(path.map(KeySource::File)));
+            }
+        };
+        Ok(Some(Setting { value, origin: setting.origin }))
     }
 
     pub(super) fn consumer(
@@ -64,20 +89,29 @@ impl Resolver<'_> {
         for (table, field) in
             tables.iter().flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
         {
-            if let Some(setting) = variable(self.env, field.var) {
-                found.push((table, field.key, setting));
+            let configured = || {
+                let values = self.layers.iter().map(|layer| {
+                    let value = layer.consumer_value(table, field)?;
+                    Ok(value.map(|(value, span)| {
+                        (Setting { value, origin: layer.origin(&span) }, layer.folder())
+                    }))
+                });
+                values.filter_map(Result::transpose).next().transpose()
+            };
+            let given = variable(self.env, field.var)?.map(|setting| (setting, Path::new("")));
+            let Some((setting, folder)) = given.map_or_else(configured, |given| Ok(Some(given)))?
+            else {
                 continue;
-            }
-            for layer in self.layers {
-                if let Some((mut value, span)) = layer.consumer_value(table, field)? {
-                    if field.form == Form::Path {
-                        let path = resolve_path(&value, layer.folder(), self.home);
-                        value = path.to_string_lossy().into_owned();
-                    }
-                    found.push((table, field.key, Setting { value, origin: layer.origin(&span) }));
-                    break;
+            };
+            let setting = match field.form {
+                Form::Path => {
+                    let Setting { value, origin } = checked_path(setting, folder, self.home)?;
+                    Setting { value: value.to_string_lossy().into_owned(), origin }
                 }
-            }
+                Form::Words => setting,
+                _ => checked(field.key, setting)?,
+            };
+            found.push((table, field.key, setting));
         }
         Ok(found)
     }
@@ -118,19 +152,58 @@ impl Resolver<'_> {
 }
 
 pub(super) fn flag(value: Option<&String>, name: &'static str) -> Option<Setting<String>> {
-    value
-        .filter(|value| !value.is_empty())
-        .map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
+    value.map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
 }
 
-pub(super) fn variable(env: &Env, var: Var) -> Option<Setting<String>> {
+/// The value of one of this program's own variables.
+pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
+    let Some(value) = env.given(var) else { return Ok(None) };
+    let origin = Origin::Variable(var.name);
+    match value.into_string() {
+        Ok(value) => Ok(Some(Setting { value, origin })),
+        Err(_) => Err(unfit(origin, "is not UTF-8")),
+    }
+}
+
+/// The value of a variable of another program, which counts as unset when it is empty.
+pub(super) fn shared_variable(env: &Env, var: Var) -> Option<Setting<String>> {
     env.get(var).map(|value| Setting { value, origin: Origin::Variable(var.name) })
+}
+
+pub(super) fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
+    match text_problem(key, &setting.value) {
+        Some(problem) => Err(unfit(setting.origin, problem)),
+        None => Ok(setting),
+    }
+}
+
+pub(super) fn checked_path(
+    setting: Setting<String>,
+    folder: &Path,
+    home: Option<&Path>,
+) -> Result<Setting<PathBuf>> {
+    let Setting { value, origin } = setting;
+    if value.is_empty() {
+        return Err(unfit(origin, EMPTY));
+    }
+    let path = resolve_path(&value, folder, home);
+    if is_misplaced_secret(Path::new(&value)) && !path.exists() {
+        return Err(unfit(origin, MISPLACED_SECRET));
+    }
+    Ok(Setting { value: path, origin })
 }
 
 /// A path with a leading `~/` resolved, and a relative one taken from `base`.
 pub(super) fn resolve_path(path: &str, base: &Path, home: Option<&Path>) -> PathBuf {
-    match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => base.join(path),
+    base.join(expand_home(Path::new(path), home))
+}
+
+/// A path with a leading `~/` resolved. A shell does that for a word that begins so, but not within
+/// `--key-file=~/key.json`, in quotes, or in the environment of a service.
+#[must_use]
+pub fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
     }
 }

@@ -65,7 +65,7 @@ fn every_value_keeps_its_origin() {
 
 #[test]
 fn the_strongest_origin_says_who_we_are() {
-    let key = |file: &str| IdentitySetting::AuthorizedKey(Some(file.into()));
+    let key = |file: &str| IdentitySetting::AuthorizedKey(Some(KeySource::File(file.into())));
     let decided = |text: &str, variables: &[(&'static str, &str)], flags: &Flags| {
         load(text, variables, flags).unwrap().identity.map(|setting| setting.value)
     };
@@ -108,7 +108,7 @@ fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
         (
             "authorized-key:/k",
             "key_file = \"/k\"",
-            IdentitySetting::AuthorizedKey(Some("/k".into())),
+            IdentitySetting::AuthorizedKey(Some(KeySource::File("/k".into()))),
         ),
         ("keyring:robot", "key = \"robot\"", IdentitySetting::Keyring("robot".into())),
         ("iam-token", "", IdentitySetting::IamToken(None)),

@@ -2,15 +2,42 @@
 
 use std::time::Duration;
 
+use super::resolve::variable;
 use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
+use crate::foreign_text::is_invisible;
 use crate::http::ProxyAddress;
 use crate::message;
 
+/// What is wrong with an empty value. A shell that expands an unset variable passes one.
+pub(super) const EMPTY: &str = "is empty; give a value or leave it out";
+
+/// What is wrong with a secret that stands where the name of a file belongs.
+pub(super) const MISPLACED_SECRET: &str =
+    "holds what looks like a key or a token, where the name of a file belongs";
+
+/// What is wrong with the text of a setting, if anything is. Text with a line break or with characters
+/// that nobody sees would be signed, sent and compared as it is.
+#[must_use]
+pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
+    let is_audience = key == "audience";
+    if value.trim().is_empty() {
+        Some(EMPTY)
+    } else if value.chars().any(|c| c.is_control() || is_invisible(c)) {
+        Some("holds a line break, or another character that cannot be seen")
+    } else if value.trim() != value {
+        Some("begins or ends with a blank")
+    } else if is_audience && value.contains(char::is_whitespace) {
+        Some("holds a blank, and an audience is one word")
+    } else {
+        None
+    }
+}
+
 /// A setting that is on or off in the environment.
 pub(super) fn is_set(env: &Env, var: Var) -> Result<bool> {
-    let Some(value) = env.get(var) else { return Ok(false) };
+    let Some(Setting { value, .. }) = variable(env, var)? else { return Ok(false) };
     parse_switch(&value).ok_or_else(|| Error::Value {
         origin: var.name.into(),
         problem: "must be `true` or `false`".into(),

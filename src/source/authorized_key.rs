@@ -16,10 +16,13 @@ use zeroize::Zeroizing;
 use super::imported_key::{ImportedKey, ImportedKeys};
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Secret;
+use crate::encoding;
 use crate::error::{Error, Result};
+use crate::foreign_text::Message;
 use crate::jwt::SigningKey;
+use crate::message;
 use crate::secret_file;
-use crate::settings::Locations;
+use crate::settings::{KeySource, Locations};
 
 /// What a key file is called in messages.
 pub const KEY_FILE: &str = "the authorized key file";
@@ -60,6 +63,52 @@ struct Identifiers<'a> {
     private_key: Option<IgnoredAny>,
     #[serde(alias = "userAccountId")]
     user_account_id: Option<IgnoredAny>,
+    /// Of `yc iam access-key create`.
+    #[serde(alias = "accessKey")]
+    access_key: Option<IgnoredAny>,
+    /// Of `yc iam api-key create`.
+    #[serde(alias = "apiKey")]
+    api_key: Option<IgnoredAny>,
+    /// Of a key of Google Cloud.
+    private_key_id: Option<IgnoredAny>,
+    /// Of `yc iam create-token`.
+    #[serde(alias = "iamToken")]
+    iam_token: Option<IgnoredAny>,
+}
+
+impl Identifiers<'_> {
+    /// What this is, if it is another key that people mistake for an authorized key.
+    const fn other_key(&self) -> Option<&'static str> {
+        if self.user_account_id.is_some() {
+            Some("is the key of a user account, and only a service account can have an ID token")
+        } else if self.access_key.is_some() {
+            Some("is a static access key (for S3), not an authorized key")
+        } else if self.api_key.is_some() {
+            Some("is an API key, not an authorized key")
+        } else if self.private_key_id.is_some() {
+            Some("is a key of Google Cloud, not an authorized key of Yandex Cloud")
+        } else if self.iam_token.is_some() {
+            Some("holds an IAM token, not an authorized key; give it with `--iam-token-file`")
+        } else {
+            None
+        }
+    }
+}
+
+/// What this is, if it is a secret that is no JSON.
+fn other_secret(content: &[u8]) -> Option<&'static str> {
+    let begins = |start: &str| content.starts_with(start.as_bytes());
+    if begins("-----BEGIN") {
+        Some("is a private key alone; the JSON file that holds it and the key's ID is needed")
+    } else if begins("t1.") {
+        Some("holds an IAM token, not an authorized key; give it with `--iam-token-file`")
+    } else if begins("AQVN") {
+        Some("holds an API key, not an authorized key")
+    } else if begins("YCAJ") {
+        Some("holds the ID of a static access key (for S3), not an authorized key")
+    } else {
+        None
+    }
 }
 
 /// Of the answer of `POST /iam/v1/keys`.
@@ -77,6 +126,21 @@ struct PrivateKey {
 }
 
 impl AuthorizedKey {
+    /// Reads the key from where it is.
+    pub fn open(source: &KeySource) -> Result<Self> {
+        match source {
+            KeySource::File(path) => Self::read(path),
+            KeySource::Stdin => Self::parse(
+                secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)?,
+                Path::new("standard input"),
+            ),
+            KeySource::Text(text) => {
+                let content = Zeroizing::new(text.content().expose().as_bytes().to_vec());
+                Self::parse(content, Path::new(text.variable()))
+            }
+        }
+    }
+
     /// Reads a key file.
     pub fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read(KEY_FILE, path, KEY_FILE_LIMIT)?;
@@ -85,26 +149,32 @@ impl AuthorizedKey {
 
     /// Takes the content of a key file; `origin` names where it came from.
     pub fn parse(content: Zeroizing<Vec<u8>>, origin: &Path) -> Result<Self> {
-        let wrong = |problem: String| Error::IdentityFile {
+        let wrong = |problem: Message| Error::IdentityFile {
             what: KEY_FILE,
             path: origin.into(),
-            problem: problem.into(),
+            problem,
             hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
                 .into(),
         };
-        // Security: a parse error of JSON can quote what it found, and that could be the key.
+        let content = encoding::decode_secret(&content)
+            .map_err(|cause| wrong(message!("{cause}", cause)))
+            .map(|text| Zeroizing::new(text.trim().as_bytes().to_vec()))?;
+        // Security: a parse error of JSON can quote what it found, and that could be the key. So only
+        // the place is kept.
         let parsed: Identifiers<'_> = serde_json::from_slice(&content).map_err(|error| {
-            wrong(format!(
-                "is not the JSON of an authorized key (line {}, column {})",
-                error.line(),
-                error.column()
+            wrong(other_secret(&content).map_or_else(
+                || {
+                    message!(
+                        "is not the JSON of an authorized key (line {}, column {})",
+                        error.line(),
+                        error.column()
+                    )
+                },
+                Message::from,
             ))
         })?;
-        if parsed.user_account_id.is_some() {
-            return Err(wrong(
-                "is the key of a user account, and only a service account can have an ID token"
-                    .into(),
-            ));
+        if let Some(problem) = parsed.other_key() {
+            return Err(wrong(problem.into()));
         }
         let nested = parsed.key.as_ref();
         let id = parsed.id.or_else(|| nested?.id);
@@ -115,7 +185,7 @@ impl AuthorizedKey {
                 let content = Content::Given(content);
                 Ok(Self { id, service_account_id, origin: origin.into(), content })
             }
-            (None, ..) => Err(wrong("has no `id`".into())),
+            (None, _, _) => Err(wrong("has no `id`".into())),
             (_, None, _) => Err(wrong("has no `service_account_id`".into())),
             (.., None) => Err(wrong("has no `private_key`".into())),
         }
@@ -223,7 +293,21 @@ mod tests {
         for (text, problem) in [
             (
                 "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n",
-                "is not the JSON of an authorized key (line 1, column 2)",
+                "is a private key alone; the JSON file that holds it and the key's ID is needed",
+            ),
+            ("ключ", "is not the JSON of an authorized key (line 1, column 1)"),
+            (
+                "t1.9euelZqUzp",
+                "holds an IAM token, not an authorized key; give it with `--iam-token-file`",
+            ),
+            (
+                r#"{"access_key":{"id":"a"},"secret":"s"}"#,
+                "is a static access key (for S3), not an authorized key",
+            ),
+            (r#"{"api_key":{"id":"a"},"secret":"s"}"#, "is an API key, not an authorized key"),
+            (
+                r#"{"type":"service_account","private_key_id":"a","private_key":"k","client_id":"1"}"#,
+                "is a key of Google Cloud, not an authorized key of Yandex Cloud",
             ),
             (r#"{"service_account_id":"a","private_key":"k"}"#, "has no `id`"),
             (r#"{"id":"a","private_key":"k"}"#, "has no `service_account_id`"),

@@ -48,7 +48,7 @@ pub(super) fn find(around: Surroundings<'_>) -> Result<Found> {
 fn iam_token(around: Surroundings<'_>) -> Result<Look> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN] {
         if let Some(token) = around.env.get(variable) {
-            let given = GivenToken::new(TokenKind::Iam, &token, variable.name.into())?;
+            let given = GivenToken::new(TokenKind::Iam, &token, variable.name)?;
             return Ok(Ok(Identity::GivenToken(given).into()));
         }
     }
@@ -57,7 +57,7 @@ fn iam_token(around: Surroundings<'_>) -> Result<Look> {
 
 fn yc_token(around: Surroundings<'_>) -> Result<Look> {
     if let Some(token) = around.env.get(env::YC_TOKEN).filter(|token| is_iam_token(token)) {
-        let given = GivenToken::new(TokenKind::Iam, &token, env::YC_TOKEN.name.into())?;
+        let given = GivenToken::new(TokenKind::Iam, &token, env::YC_TOKEN.name)?;
         return Ok(Ok(Identity::GivenToken(given).into()));
     }
     let oauth = identity::oauth_token_of_variable(around.env)?;
@@ -67,7 +67,7 @@ fn yc_token(around: Surroundings<'_>) -> Result<Look> {
 }
 
 fn authorized_key(around: Surroundings<'_>) -> Result<Look> {
-    let key = identity::key_of_variable(around.env)?;
+    let key = identity::key_of_variable(around)?;
     Ok(key
         .map(|key| Identity::AuthorizedKey(key).into())
         .ok_or_else(|| "no key file is set".into()))

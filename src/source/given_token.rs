@@ -9,7 +9,10 @@ use std::time::Duration;
 use crate::cache::Digest;
 use crate::clock::{Moment, Offset};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
-use crate::error::{Error, Result};
+use crate::encoding;
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::Message;
+use crate::message;
 use crate::secret_file;
 
 /// The vendor's tokens have at most 4096 bytes.
@@ -32,13 +35,14 @@ pub enum TokenKind {
 #[derive(Debug)]
 pub struct GivenToken {
     secret: Secret,
-    origin: String,
+    origin: Message,
 }
 
 impl GivenToken {
     /// Takes a token from `origin`. One that cannot be of this kind is refused before it is sent
     /// anywhere.
-    pub fn new(kind: TokenKind, text: &str, origin: String) -> Result<Self> {
+    pub fn new(kind: TokenKind, text: &str, origin: impl Into<Message>) -> Result<Self> {
+        let origin = origin.into();
         let text = text.trim();
         let is_text = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let problem = match kind {
@@ -50,9 +54,15 @@ impl GivenToken {
             TokenKind::Oauth if is_iam_token(text) => {
                 "holds an IAM token; an OAuth token (`y0_…`) is needed"
             }
+            _ if text.starts_with("YCAJ") => {
+                "holds the ID of a static access key (for S3), not a token of IAM"
+            }
+            _ if text.starts_with("AQVN") => "holds an API key, not a token of IAM",
+            _ if text.starts_with("eyJ") => "holds a JWT, not a token of IAM",
+            _ if text.starts_with('{') => "holds JSON, not the token alone",
             _ => return Ok(Self { secret: Secret::new(text.to_owned()), origin }),
         };
-        Err(Error::Value { origin: origin.into(), problem: problem.into() })
+        Err(Error::Value { origin, problem: problem.into() })
     }
 
     /// Reads a token from a file, as it is now.
@@ -62,13 +72,16 @@ impl GivenToken {
             TokenKind::Oauth => "the OAuth token file",
         };
         let content = secret_file::read(what, path, LIMIT)?;
-        let text = std::str::from_utf8(&content).unwrap_or_default();
-        Self::new(kind, text, format!("{what} `{}`", path.display()))
+        let origin = message!("{what} `{}`", shown(path), what);
+        match encoding::decode_secret(&content) {
+            Ok(text) => Self::new(kind, &text, origin),
+            Err(problem) => Err(Error::Value { origin, problem: message!("{problem}", problem) }),
+        }
     }
 
     /// Where it came from, for messages.
     #[must_use]
-    pub fn origin(&self) -> &str {
+    pub const fn origin(&self) -> &Message {
         &self.origin
     }
 
@@ -110,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_not_of_its_kind_is_refused_before_it_is_sent() {
-        let given = |kind, text| GivenToken::new(kind, text, "YC_TOKEN".into());
+        let given = |kind, text| GivenToken::new(kind, text, "YC_TOKEN");
         for (kind, wrong) in [
             (TokenKind::Iam, &["", " \n", "t1.a b.c", "t1.ключ", "y0_AgAAAA"][..]),
             (TokenKind::Oauth, &["", " \n", "y0_a b", "t1.9euelZ.c2ln"]),

@@ -1,9 +1,6 @@
 //! Who we are towards Yandex Cloud.
 
-use std::path::Path;
-
 use tracing::info;
-use zeroize::Zeroizing;
 
 use super::{
     AuthorizedKey, DEFAULT_ADDRESS, ExternalToken, Federated, GivenToken, Metadata, TokenKind,
@@ -13,7 +10,7 @@ use crate::cache::{Digest, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::message;
-use crate::settings::{IdentitySetting, Locations, Settings};
+use crate::settings::{IdentitySetting, KeySource, Locations, Settings};
 
 /// Who we are towards Yandex Cloud.
 #[derive(Debug)]
@@ -86,10 +83,10 @@ impl Identity {
             hint: hint.into(),
         };
         let found: Found = match &setting.value {
-            IdentitySetting::AuthorizedKey(Some(file)) => {
-                Self::AuthorizedKey(AuthorizedKey::read(file)?).into()
+            IdentitySetting::AuthorizedKey(Some(source)) => {
+                Self::AuthorizedKey(AuthorizedKey::open(source)?).into()
             }
-            IdentitySetting::AuthorizedKey(None) => key_of_variable(env)?
+            IdentitySetting::AuthorizedKey(None) => key_of_variable(around)?
                 .map(Self::AuthorizedKey)
                 .ok_or_else(|| {
                     lacks("the identity `authorized-key` needs a key file", "give `--key-file`")
@@ -270,22 +267,19 @@ pub(super) fn yc(profile: Option<String>, around: Surroundings<'_>) -> YcCli {
 
 /// The key in Yandex's own variable, which holds it or names its file, as for the vendor's Terraform
 /// provider.
-pub(super) fn key_of_variable(env: &Env) -> Result<Option<AuthorizedKey>> {
-    let Some(key) = env.get(env::YC_SERVICE_ACCOUNT_KEY_FILE) else { return Ok(None) };
-    let key = if key.trim_start().starts_with('{') {
-        let variable = Path::new(env::YC_SERVICE_ACCOUNT_KEY_FILE.name);
-        AuthorizedKey::parse(Zeroizing::new(key.into_bytes()), variable)?
-    } else {
-        AuthorizedKey::read(Path::new(&key))?
-    };
-    Ok(Some(key))
+pub(super) fn key_of_variable(around: Surroundings<'_>) -> Result<Option<AuthorizedKey>> {
+    let variable = env::YC_SERVICE_ACCOUNT_KEY_FILE;
+    let Some(value) = around.env.get(variable) else { return Ok(None) };
+    let home = around.locations.home.as_deref();
+    let source = KeySource::of_variable(&value, variable.name, home)?;
+    AuthorizedKey::open(&source).map(Some)
 }
 
 /// The IAM token in the environment.
 pub(super) fn iam_token_of_variable(env: &Env) -> Result<Option<GivenToken>> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN, env::YC_TOKEN] {
         if let Some(token) = env.get(variable) {
-            return GivenToken::new(TokenKind::Iam, &token, variable.name.into()).map(Some);
+            return GivenToken::new(TokenKind::Iam, &token, variable.name).map(Some);
         }
     }
     Ok(None)
@@ -294,11 +288,11 @@ pub(super) fn iam_token_of_variable(env: &Env) -> Result<Option<GivenToken>> {
 /// The OAuth token in the environment. Yandex's own variable may hold an IAM token as well.
 pub(super) fn oauth_token_of_variable(env: &Env) -> Result<Option<GivenToken>> {
     if let Some(token) = env.get(env::OAUTH_TOKEN) {
-        return GivenToken::new(TokenKind::Oauth, &token, env::OAUTH_TOKEN.name.into()).map(Some);
+        return GivenToken::new(TokenKind::Oauth, &token, env::OAUTH_TOKEN.name).map(Some);
     }
     match env.get(env::YC_TOKEN) {
         Some(token) if !is_iam_token(&token) => {
-            GivenToken::new(TokenKind::Oauth, &token, env::YC_TOKEN.name.into()).map(Some)
+            GivenToken::new(TokenKind::Oauth, &token, env::YC_TOKEN.name).map(Some)
         }
         _ => Ok(None),
     }

@@ -441,7 +441,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
     let (text, _) = sandbox.run(&["aws", "--profile=p"]).fails(3, "E_CONFIG");
     assert!(text.contains("config.toml:2: "), "{text}");
     sandbox.set("YC_ID_TOKEN_AWS_DURATION", "1m");
-    let (text, _) = sandbox.run(&["aws"]).fails(3, "E_CONFIG");
+    let (text, _) = sandbox.run(&["aws"]).fails(3, "E_VALUE");
     assert!(text.starts_with("YC_ID_TOKEN_AWS_DURATION: "), "{text}");
     assert_eq!(requests(&sandbox, &sts), (0, 0, 0));
 }

@@ -117,7 +117,7 @@ fn dual_stack_and_fips_are_asked_where_they_are_wanted_and_never_forgotten() {
     let region = "--region=eu-west-2";
     assert_eq!(proxy.host(&sandbox, &[region]), "sts-fips.eu-west-2.amazonaws.com:443");
     let (text, _) =
-        sandbox.run(&["aws", ROLE, "--sts-endpoint=https://sts.example"]).fails(3, "E_CONFIG");
+        sandbox.run(&["aws", ROLE, "--sts-endpoint=https://sts.example"]).fails(3, "E_VALUE");
     assert!(text.contains("AWS_USE_FIPS_ENDPOINT") && text.contains("FIPS"), "{text}");
 }
 

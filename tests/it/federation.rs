@@ -98,7 +98,7 @@ fn an_external_token_that_is_of_no_use_is_not_sent() {
     let file = sandbox.home().join("token");
     let identity = format!("token-file:{}", file.display());
     let fails = |exit, code| sandbox.run(&["token", "--identity", &identity]).fails(exit, code).0;
-    assert!(fails(3, "E_CONFIG").contains("no such file"));
+    assert!(fails(3, "E_UNREADABLE").contains("no such file"));
     sandbox.write_secret("token", "");
     assert!(fails(3, "E_IDENTITY").contains("it is not a JWT"));
     sandbox.write_secret("token", &sandbox.cloud.issue_iam_token(&sandbox.account));

@@ -97,12 +97,13 @@ fn a_broken_key_file_is_told_in_words() {
         assert!(message.contains(problem), "{message}");
         assert!(hint.contains("yc iam key create"), "{hint}");
     }
-    let (message, _) = sandbox.run(&["token", "--key-file", "absent.json"]).fails(3, "E_CONFIG");
+    let (message, _) =
+        sandbox.run(&["token", "--key-file", "absent.json"]).fails(3, "E_UNREADABLE");
     assert_eq!(
         message,
         "cannot read the authorized key file `absent.json`: no such file or directory"
     );
-    let (message, _) = sandbox.run(&["token", "--key-file", "/"]).fails(3, "E_CONFIG");
+    let (message, _) = sandbox.run(&["token", "--key-file", "/"]).fails(3, "E_UNREADABLE");
     assert_eq!(message, "cannot read the authorized key file `/`: it is a directory");
     assert_eq!(sandbox.token_requests(), (0, 0), "nothing was sent");
 }
@@ -149,7 +150,7 @@ fn a_given_token_does_not_tell_the_service_account() {
     assert!(hint.contains("--service-account"));
     sandbox.keep_secret("y0_AgAAAAAverysecretoauth");
     sandbox.set("YC_IAM_TOKEN", "y0_AgAAAAAverysecretoauth");
-    let (message, _) = sandbox.run(&["token", "--service-account", "aje"]).fails(3, "E_CONFIG");
+    let (message, _) = sandbox.run(&["token", "--service-account", "aje"]).fails(3, "E_VALUE");
     assert_eq!(message, "YC_IAM_TOKEN: holds an OAuth token; an IAM token (`t1.…`) is needed");
 }
 

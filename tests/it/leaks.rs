@@ -4,12 +4,22 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+/// A piece of a key of this length is not in a text by chance.
+const PIECE: usize = 100;
+
 /// Base64 of less than this could be there by chance.
 const SHORT: usize = 12;
 
 /// Whether a secret is in a text.
 pub fn holds(text: &str, secret: &str) -> bool {
-    !text.is_empty() && forms(secret).iter().any(|form| text.contains(form.as_str()))
+    !text.is_empty()
+        && forms(secret).iter().any(|form| pieces(form).any(|piece| text.contains(piece)))
+}
+
+/// A long secret in pieces: a message that is cut off after some hundred characters leaks too.
+fn pieces(secret: &str) -> impl Iterator<Item = &str> {
+    let length = if secret.is_ascii() && secret.len() > 4 * PIECE { PIECE } else { secret.len() };
+    (0..=secret.len() - length).step_by(length.max(1)).map(move |at| &secret[at..at + length])
 }
 
 /// A secret, and what is the same in every base64 of a text that it is part of, wherever it begins in

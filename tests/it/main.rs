@@ -46,6 +46,7 @@ mod signals;
 mod spinner;
 mod status;
 mod token;
+mod values;
 mod vault;
 mod vault_cli;
 mod vault_exec;

@@ -40,7 +40,7 @@ fn the_configuration_file_can_be_anywhere() {
     sandbox.set("YC_ID_TOKEN_CONFIG", elsewhere);
     assert_eq!(audience(&sandbox, &[]), "elsewhere");
     sandbox.set("YC_ID_TOKEN_CONFIG", "absent.toml");
-    let (message, _) = sandbox.run(&["token"]).fails(3, "E_CONFIG");
+    let (message, _) = sandbox.run(&["token"]).fails(3, "E_UNREADABLE");
     assert_eq!(
         message,
         "cannot read the configuration file `absent.toml`: no such file or directory"
@@ -137,7 +137,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
         ),
         (
             "[identity.x]\ntype = \"authorised-key\"\n[defaults]\nidentity = \"x\"\n",
-            &["--profile", ""],
+            &[],
             2,
             "there is no type `authorised-key` of identity",
             "did you mean `authorized-key`?",

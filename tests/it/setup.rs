@@ -158,7 +158,7 @@ fn what_is_missing_is_named_by_its_flag() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     missing(&sandbox, &["aws", ROLE], "--key-file");
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
-    setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_CONFIG");
+    setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
     for wrong in [&["aws", "--role-arn=robot"][..], &["aws", ROLE, "--name=a b"]] {
         let arguments = [wrong, &["--key-file=key.json"]].concat();
         setup(&sandbox, &arguments).fails(2, "E_USAGE");

@@ -37,7 +37,7 @@ fn the_authority_is_trusted_that_is_named_and_no_other() {
     sandbox.set("VAULT_CACERT_BYTES", &server.ca_pem);
     accepted(&sandbox, &[]);
     sandbox.set("BAO_CACERT_BYTES", "no certificate");
-    let (text, _) = sandbox.run(&[TOKEN, &["--force-refresh"]].concat()).fails(3, "E_CONFIG");
+    let (text, _) = sandbox.run(&[TOKEN, &["--force-refresh"]].concat()).fails(3, "E_VALUE");
     assert!(text.starts_with("BAO_CACERT_BYTES: "), "{text}");
     for name in ["VAULT_CACERT_BYTES", "BAO_CACERT_BYTES"] {
         sandbox.unset(name);

@@ -7,7 +7,7 @@ use crate::clock::Deadline;
 use crate::error::Result;
 use crate::keyring::Keyring;
 use crate::session::Session;
-use crate::settings::{CacheSetting, IdentitySetting};
+use crate::settings::{CacheSetting, IdentitySetting, KeySource};
 use crate::source::Identity;
 
 use super::Patient;
@@ -62,7 +62,8 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
         }
     }
     if let Some(
-        IdentitySetting::AuthorizedKey(Some(file)) | IdentitySetting::IamToken(Some(file)),
+        IdentitySetting::AuthorizedKey(Some(KeySource::File(file)))
+        | IdentitySetting::IamToken(Some(file)),
     ) = setting.map(|setting| setting.value)
     {
         tell_mode(&file, group);

@@ -347,7 +347,7 @@ impl<'a> Setup<'a> {
 
     /// The flag by which a run finds the configuration, if it is not in its usual place.
     fn config_flag(&self) -> Result<Option<String>> {
-        let asked_for = self.context.flags.config_asked_for(self.env());
+        let asked_for = self.context.flags.config_asked_for(self.env(), &Locations::of_system());
         asked_for
             .is_some()
             .then(|| {

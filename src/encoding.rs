@@ -1,0 +1,104 @@
+//! Text files as editors and shells write them.
+//!
+//! PowerShell's `>` writes UTF-16 with a byte order mark, and several editors of Windows put a mark
+//! before UTF-8. Keys, tokens and the configuration file are read through here, so that all three
+//! accept the same.
+
+use std::fmt;
+
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::foreign_text::Printable;
+
+/// Why bytes are no text. As part of a sentence: "is UTF-16 without …".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotText {
+    /// Every other byte is zero, and there is no mark that tells the byte order.
+    Utf16WithoutMark,
+    /// Neither UTF-8 nor UTF-16.
+    NotUtf8,
+}
+
+impl fmt::Display for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utf16WithoutMark => "is UTF-16 without a byte order mark; save it as UTF-8",
+            Self::NotUtf8 => "is not a text file in UTF-8",
+        })
+    }
+}
+
+impl Printable for NotText {}
+
+/// Decodes UTF-8 with or without a byte order mark, and UTF-16 with one. The bytes are wiped unless
+/// they become the text.
+pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
+    match bytes.as_slice() {
+        [0xef, 0xbb, 0xbf, rest @ ..] => {
+            let text = std::str::from_utf8(rest).map(str::to_owned);
+            wipe(bytes);
+            text.map_err(|_| NotText::NotUtf8)
+        }
+        [0xff, 0xfe, rest @ ..] => {
+            let text = from_utf16(rest, u16::from_le_bytes);
+            wipe(bytes);
+            text
+        }
+        [0xfe, 0xff, rest @ ..] => {
+            let text = from_utf16(rest, u16::from_be_bytes);
+            wipe(bytes);
+            text
+        }
+        [0, _, 0, _, ..] | [_, 0, _, 0, ..] => {
+            wipe(bytes);
+            Err(NotText::Utf16WithoutMark)
+        }
+        _ => String::from_utf8(bytes).map_err(|error| {
+            wipe(error.into_bytes());
+            NotText::NotUtf8
+        }),
+    }
+}
+
+/// The same for a secret.
+pub fn decode_secret(bytes: &[u8]) -> Result<Zeroizing<String>, NotText> {
+    decode(bytes.to_vec()).map(Zeroizing::new)
+}
+
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, NotText> {
+    let (pairs, odd) = bytes.as_chunks::<2>();
+    let units: Zeroizing<Vec<u16>> = Zeroizing::new(pairs.iter().map(|pair| unit(*pair)).collect());
+    let text = String::from_utf16(&units).map_err(|_| NotText::NotUtf8)?;
+    if odd.is_empty() { Ok(text) } else { Err(NotText::NotUtf8) }
+}
+
+fn wipe(mut bytes: Vec<u8>) {
+    bytes.zeroize();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shells_and_editors_write_is_read() {
+        let text = "{\"id\": \"ключ\"}\r\n";
+        let utf16 =
+            |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let (le, be) = (utf16(u16::to_le_bytes), utf16(u16::to_be_bytes));
+        for bytes in [
+            text.as_bytes().to_vec(),
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            [b"\xff\xfe", le.as_slice()].concat(),
+            [b"\xfe\xff", be.as_slice()].concat(),
+        ] {
+            assert_eq!(decode(bytes).as_deref(), Ok(text));
+        }
+        for bytes in [le, be] {
+            assert_eq!(decode(bytes), Err(NotText::Utf16WithoutMark));
+        }
+        assert_eq!(decode(b"\xff\xfea".to_vec()), Err(NotText::NotUtf8), "half a unit");
+        assert_eq!(decode(b"caf\xe9".to_vec()), Err(NotText::NotUtf8));
+        assert_eq!(decode(Vec::new()).as_deref(), Ok(""));
+    }
+}

@@ -148,7 +148,7 @@ fn usage(error: &clap::Error) -> Error {
             usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
         return Error::Usage {
             problem: "a command is missing".into(),
-            hint: message!("see `{} --help`", words.join(" ")),
+            hint: message!("see `{} --help`", ForeignText::new(&words.join(" "))),
         };
     }
     let paragraphs: Vec<String> = text
@@ -156,11 +156,14 @@ fn usage(error: &clap::Error) -> Error {
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     let beginning_with = |start| paragraphs.iter().find_map(|text| text.strip_prefix(start));
-    let tip = beginning_with("tip: ").map(str::to_owned);
-    let usage = || beginning_with("Usage: ").map(|usage| format!("it is used as `{usage}`"));
+    let tip = beginning_with("tip: ").map(|tip| ForeignText::new(tip).into());
+    let usage = || {
+        beginning_with("Usage: ")
+            .map(|usage| message!("it is used as `{usage}`", usage = ForeignText::new(usage)))
+    };
     Error::Usage {
-        problem: beginning_with("error: ").unwrap_or_default().to_owned().into(),
-        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()).into(),
+        problem: ForeignText::new(beginning_with("error: ").unwrap_or_default()).into(),
+        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()),
     }
 }
 
@@ -244,7 +247,10 @@ impl Cli {
         match given.as_deref() {
             None | Some("text" | "json") => Ok(()),
             Some(other) => Err(Error::Usage {
-                problem: message!("`{other}` is not a form of errors", other),
+                problem: message!(
+                    "`{other}` is not a form of errors",
+                    other = ForeignText::new(other)
+                ),
                 hint: "give `text` or `json`".into(),
             }),
         }

@@ -30,7 +30,7 @@ const MESSAGE_LIMIT: usize = 4_000;
 pub const REDACTED: &str = "[redacted]";
 
 /// One value from outside the program, fit to be printed anywhere.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ForeignText(String);
 
 impl ForeignText {
@@ -68,12 +68,6 @@ impl ForeignText {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Whether nothing is left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.trim().is_empty()
     }
 }
 
@@ -138,6 +132,14 @@ impl fmt::Display for ForeignText {
 impl fmt::Debug for ForeignText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Deref for ForeignText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -245,6 +247,7 @@ macro_rules! printable {
 }
 
 printable!(
+    &'static str,
     bool,
     u8,
     u16,
@@ -271,11 +274,7 @@ printable!(
     std::process::ExitStatus,
 );
 
-// While the callers are converted.
-impl Printable for String {}
-impl Printable for str {}
-
-impl<T: Printable + ?Sized> Printable for &T {}
+impl<T: Printable> Printable for &T {}
 
 impl<T: Printable> Printable for Option<T> {}
 
@@ -291,21 +290,9 @@ impl fmt::Debug for Message {
     }
 }
 
-impl<'a> From<&'a str> for Message {
-    fn from(text: &'a str) -> Self {
-        Self(visible(text).into())
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self(visible(&text).into())
-    }
-}
-
-impl From<&String> for Message {
-    fn from(text: &String) -> Self {
-        Self(text.clone().into())
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Self(text.into())
     }
 }
 

@@ -10,7 +10,8 @@ pub use crate::cache::fuzzing::cache_entry;
 use crate::clock::Timestamp;
 pub use crate::consumer::{exec_info, sts_xml};
 use crate::error::{self, Error, ErrorFormat};
-use crate::http::{Endpoint, ProxyAddress, scrubbed};
+use crate::foreign_text::{ForeignText, VALUE_LIMIT};
+use crate::http::{Endpoint, ProxyAddress};
 use crate::jwt::{Claims, all_claims};
 pub use crate::settings::fuzzing::config;
 use crate::source::{AuthorizedKey, YcProfile};
@@ -33,7 +34,7 @@ pub const TARGETS: &[Target] = &[
 
 /// The file of an authorized key.
 pub fn key_file(data: &[u8]) {
-    let parsed = AuthorizedKey::parse(data.to_vec().into(), Path::new("key.json"));
+    let parsed = AuthorizedKey::parse(data, Path::new("key.json"));
     let signed = parsed.and_then(|key| key.check());
     if let Err(error) = signed {
         is_told_in_two_lines(&error);
@@ -115,8 +116,8 @@ pub fn addresses(data: &[u8]) {
         }
     }
     let _ = Endpoint::metadata(text);
-    let words = scrubbed(text);
-    assert!(words.chars().count() <= 300, "{words:?}");
+    let words = ForeignText::sentence(text);
+    assert!(words.chars().count() <= VALUE_LIMIT + 1, "{words:?}");
     let is_long = |word: &str| word.len() > 64;
     assert!(!words.split(|c: char| !c.is_ascii_alphanumeric()).any(is_long), "{words:?}");
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::credential::Secret;
+use crate::foreign_text::Message;
 
 /// The claims of an ID token that we look at (RFC 7519 section 4.1).
 #[derive(Clone, Debug, Deserialize)]
@@ -165,9 +166,10 @@ pub struct SigningKey(RsaKeyPair);
 impl SigningKey {
     /// Reads a PEM private key, PKCS#8 or PKCS#1, of 2048 to 4096 bits. Text around the PEM block,
     /// such as the vendor's first line, is skipped (RFC 7468 section 2).
-    pub fn from_pem(pem: &str) -> Result<Self, String> {
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| "holds no PEM private key (`-----BEGIN PRIVATE KEY-----`)".to_owned())?;
+    pub fn from_pem(pem: &str) -> Result<Self, Message> {
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+            Message::from("holds no PEM private key (`-----BEGIN PRIVATE KEY-----`)")
+        })?;
         let pair = match &der {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),

@@ -30,7 +30,7 @@ fn closing(path: &Path) -> Message {
         // The volume is read-only, and the kubelet sets the modes anew.
         return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
     }
-    message!("run `chmod 600 {}`", shell::quoted(&shown(path).to_string()))
+    message!("run `chmod 600 {}`", shell::shown(&shown(path)))
 }
 
 /// Whether the kubelet has laid this file out: behind a link `..data` to a folder that it replaces as

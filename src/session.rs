@@ -12,6 +12,7 @@ use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::http::Http;
 use crate::keyring::Keyring;
 use crate::message;
@@ -157,7 +158,7 @@ impl Session {
             let cloud = self.cloud().ok_or_else(|| Error::Missing {
                 problem: message!(
                     "the cloud of the folder `{}` ({}) is not set",
-                    name.value,
+                    ForeignText::new(&name.value),
                     name.origin
                 ),
                 hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
@@ -177,7 +178,7 @@ impl Session {
 
     /// The service accounts of a folder.
     pub fn service_accounts(&self, folder: &str) -> Result<Vec<ServiceAccount>> {
-        let what = "the list of service accounts";
+        let what = &"the list of service accounts".into();
         self.broker.wait(what, source::service_accounts(&self.source, &self.broker, folder))
     }
 

@@ -13,6 +13,8 @@ use tracing::debug;
 
 use crate::cache::{Cache, Key};
 use crate::clock::Timestamp;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::private_file;
 
 /// How often a server is asked for a credential that is still good.
@@ -59,14 +61,14 @@ impl Flight {
     }
 
     /// Who is in flight, and the lock file, for the message when we have waited too long.
-    pub(super) fn holder(&self) -> (String, PathBuf) {
+    pub(super) fn holder(&self) -> (Message, PathBuf) {
         let Some((mut file, path)) = self.lock.as_ref().map(|(file, path)| (file, path)) else {
             return ("unknown".into(), PathBuf::new());
         };
         let mut pid = String::new();
         let read = file.rewind().and_then(|()| file.take(20).read_to_string(&mut pid));
         let holder = match read {
-            Ok(1..) => format!("process {pid}"),
+            Ok(1..) => message!("process {}", ForeignText::new(pid.trim())),
             _ => "unknown".into(),
         };
         (holder, path.clone())

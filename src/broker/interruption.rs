@@ -7,7 +7,10 @@ use crate::error::Error;
 
 /// Completes when this run is to end, with the error that says why. `what` is what it was getting.
 #[cfg(unix)]
-pub(super) async fn interruption(what: &str, watches_parent: bool) -> Error {
+pub(super) async fn interruption(
+    what: &crate::foreign_text::Message,
+    watches_parent: bool,
+) -> Error {
     unix::interruption(what, watches_parent).await
 }
 
@@ -36,7 +39,10 @@ mod unix {
 
     const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
 
-    pub(super) async fn interruption(what: &str, watches_parent: bool) -> Error {
+    pub(super) async fn interruption(
+        what: &crate::foreign_text::Message,
+        watches_parent: bool,
+    ) -> Error {
         let (sender, mut caught) = mpsc::channel(1);
         for number in SIGNALS.map(Signal::as_raw) {
             if is_ignored(number) {

@@ -21,6 +21,7 @@ use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Restable};
 use crate::error::{Cause, Error, Result};
+use crate::foreign_text::Message;
 use crate::message;
 use crate::spinner::Spinner;
 use flight::{Flight, Pause};
@@ -51,7 +52,7 @@ pub trait Obtain {
     fn about(&self) -> About;
 
     /// What it is, in a sentence: "an ID token for audience `k8s`".
-    fn what(&self) -> String;
+    fn what(&self) -> Message;
 
     /// Whether it may rest in the cache, and be shared with other processes there.
     fn rests(&self) -> bool {
@@ -171,7 +172,7 @@ impl Broker {
     }
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
-    pub fn wait<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
         let doing = format!("getting {what}");
         as_one_type(work, |work| wait_for(work, what, watches_parent, &self.spinner, &doing))
@@ -274,8 +275,8 @@ impl Broker {
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
                 return attempt.fall_back(Error::LockTimeout {
-                    what: wanted.what().into(),
-                    holder: holder.into(),
+                    what: wanted.what(),
+                    holder,
                     lock,
                     budget: self.deadline.budget(),
                 });
@@ -351,7 +352,7 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 pub fn wait_beside<T>(
     spinner: &Spinner,
     doing: &str,
-    what: &str,
+    what: &Message,
     work: impl Future<Output = T>,
 ) -> Result<T> {
     as_one_type(async { Ok(work.await) }, |work| wait_for(work, what, true, spinner, doing))
@@ -360,7 +361,7 @@ pub fn wait_beside<T>(
 #[inline(never)]
 fn wait_for(
     work: Work<'_>,
-    what: &str,
+    what: &Message,
     watches_parent: bool,
     spinner: &Spinner,
     doing: &str,

@@ -6,12 +6,13 @@ use super::freshness::Freshness;
 use super::{Broker, Failure, Obtain, memo};
 use crate::cache::{About, Digest, Key, Parts};
 use crate::clock::Timestamp;
+use crate::foreign_text::Message;
 
 /// What would happen if a credential were wanted now.
 #[derive(Debug)]
 pub struct Prospect {
     /// What it is, in a sentence.
-    pub what: String,
+    pub what: Message,
     /// Whom it is had from, and for whom.
     pub about: About,
     /// Its name in the cache.

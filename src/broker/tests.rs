@@ -8,6 +8,7 @@ use crate::cache::{FileCache, KeyringCache};
 use crate::clock::Offset;
 use crate::credential::{IdToken, Lifetime, Secret};
 use crate::error::Code;
+use crate::foreign_text::Message;
 use crate::keyring::Keyring;
 
 const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -34,7 +35,7 @@ impl Obtain for &Server {
         About::from("server.example")
     }
 
-    fn what(&self) -> String {
+    fn what(&self) -> Message {
         "a token".into()
     }
 

@@ -132,7 +132,7 @@ fn remove(keyring: &Keyring, marker: &Path) -> Result<bool> {
     })?;
     match std::fs::remove_file(marker) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Cache(message!("`{}`: {}", shown(&marker), plain(&error))))
+            Err(Error::Cache(message!("`{}`: {}", shown(marker), plain(&error))))
         }
         _ => Ok(removed),
     }
@@ -143,7 +143,7 @@ fn item(marker: &Path) -> Option<String> {
     Some(format!("cache/{}", marker.file_stem()?.to_str()?))
 }
 
-fn unusable(problem: Problem, what: &str) -> Error {
+fn unusable(problem: Problem, what: &'static str) -> Error {
     problem.into_error(what, Code::Cache, "give `--cache file`, or `--cache none`")
 }
 

@@ -111,7 +111,7 @@ impl Cache {
 /// how many there were.
 pub fn clear(files: &FileCache) -> Result<usize> {
     let in_folder =
-        |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(&folder), plain(&error)));
+        |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(folder), plain(&error)));
     let (removed, markers) = files.clear().map_err(|error| in_folder(files.folder(), error))?;
     Ok(removed + keyring::clear(markers)?)
 }

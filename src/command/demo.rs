@@ -11,7 +11,7 @@ use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Error, Result, plain};
-use crate::foreign_text::Message;
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
 use crate::jwt;
 use crate::message;
@@ -106,7 +106,7 @@ fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(Stri
     let result = command.output().map_err(|error| failed(plain(&error)))?;
     let took = began.elapsed();
     if !result.status.success() {
-        return Err(failed(String::from_utf8_lossy(&result.stderr).trim()));
+        return Err(failed(ForeignText::output(&result.stderr)));
     }
     Ok((String::from_utf8_lossy(&result.stdout).trim().to_owned(), took))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::emulator::{Emulator, KeySize, Options, StartError};
 use crate::error::{Error, Result, plain};
+use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::private_file;
@@ -86,9 +87,8 @@ impl Args {
 
 /// The error for an emulator that does not start.
 pub(super) fn not_started(error: &StartError) -> Error {
-    let cause =
-        std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::Internal(message!("the emulator does not start: {}{cause}", error.to_string(), cause))
+    let error = ForeignText::new(&error.to_string());
+    Error::Internal(message!("the emulator does not start: {error}", error))
 }
 
 fn write(path: &std::path::Path, text: &str) -> Result<()> {

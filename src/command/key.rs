@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::table;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error, Result, plain};
-use crate::foreign_text::visible;
+use crate::foreign_text::{ForeignText, visible};
 use crate::keyring::{Keyring, Problem};
 use crate::message;
 use crate::output::Output;
@@ -111,7 +111,7 @@ impl Import {
             });
         }
         let content = self.read()?;
-        let key = AuthorizedKey::parse(content.clone(), file)?;
+        let key = AuthorizedKey::parse(&content, file)?;
         key.check()?;
         if self.delete_file && !can_be_deleted {
             return Err(Error::Usage {
@@ -177,7 +177,7 @@ fn put(
         Err(error) if error.code() == Code::Usage => return Err(error),
         found => found.ok(),
     };
-    let what = || format!("put the key `{}` into the keyring", imported.name);
+    let what = || message!("put the key `{}` into the keyring", ForeignText::new(&imported.name));
     let failed =
         |problem: Problem| problem.into_error(what(), Code::Keyring, "keep the key in its file");
     // It has been parsed, so it is text.
@@ -245,9 +245,9 @@ impl List {
         let keys = keys.all()?;
         match self.format {
             Format::Table => Ok(table(&keys)),
-            Format::Json => serde_json::to_string_pretty(&keys)
-                .map(|text| text + "\n")
-                .map_err(|error| Error::Internal(error.to_string().into())),
+            Format::Json => {
+                serde_json::to_string_pretty(&keys).map(|text| text + "\n").map_err(Error::internal)
+            }
         }
     }
 }
@@ -272,7 +272,7 @@ impl Remove {
         };
         // One that is not on the list may have been left there by an import that was killed.
         let removed = keyring.remove(&ImportedKey::item(name)).map_err(|problem| {
-            let what = format!("remove the key `{name}` from the keyring");
+            let what = message!("remove the key `{}` from the keyring", ForeignText::new(name));
             problem.into_error(
                 what,
                 Code::Keyring,

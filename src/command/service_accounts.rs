@@ -37,7 +37,7 @@ impl Args {
             Format::Table => table::framed(HEADS, &accounts.iter().map(row).collect::<Vec<_>>()),
             Format::Json => {
                 let text = serde_json::to_string_pretty(&accounts);
-                text.map_err(|error| Error::Internal(error.to_string().into()))? + "\n"
+                text.map_err(Error::internal)? + "\n"
             }
         };
         output.write(text.as_bytes())

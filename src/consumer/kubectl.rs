@@ -115,7 +115,7 @@ impl Args {
             },
         };
         let mut document = Zeroizing::new(
-            serde_json::to_vec(&answer).map_err(|error| Error::Internal(error.to_string().into()))?,
+            serde_json::to_vec(&answer).map_err(Error::internal)?,
         );
         document.push(b'\n');
         output.write(&document)
@@ -140,10 +140,9 @@ impl Args {
             return known_version(&setting.value).ok_or_else(|| {
                 unfit(
                     setting.origin,
-                    &format!(
+                    message!(
                         "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
-                        setting.value
-                    ),
+                        ForeignText::new(&setting.value)),
                 )
             });
         }

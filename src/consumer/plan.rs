@@ -6,6 +6,7 @@ use crate::http::{Endpoint, Reach};
 use crate::session::Context;
 
 use super::{aws, kubectl, token, vault};
+use crate::foreign_text::Message;
 
 /// What a consumer would do now.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Plan {
     /// What it hands out, and behind it what that would be obtained by if it is not cached.
     pub prospects: Vec<Prospect>,
     /// What works, and not well: what it is, and what to do.
-    pub doubts: Vec<(String, String)>,
+    pub doubts: Vec<(Message, Message)>,
 }
 
 /// The server of a consumer.

@@ -17,6 +17,8 @@ use crate::session::{Context, Session};
 use crate::settings::{Field, Setting, Table, unfit, Form};
 
 use super::Plan;
+use crate::foreign_text::ForeignText;
+use crate::message;
 
 pub(super) const TABLE: Table = Table {
     name: "token",
@@ -110,10 +112,9 @@ impl Args {
             "env" => Format::Env,
             "terraform" => Format::Terraform,
             other => {
-                let problem = format!(
-                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`"
-                );
-                return Err(unfit(setting.origin, &problem));
+                let problem = message!(
+                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`", other = ForeignText::new(other));
+                return Err(unfit(setting.origin, problem));
             }
         })
     }
@@ -167,7 +168,7 @@ fn decoded(credential: &Credential<IdToken>) -> Result<String> {
     let claims = jwt::all_claims(credential.secret.0.expose())
         .map_err(|problem| Error::Internal(problem.into()))?;
     let mut text = serde_json::to_string_pretty(&claims)
-        .map_err(|error| Error::Internal(error.to_string().into()))?;
+        .map_err(Error::internal)?;
     text.push('\n');
     Ok(text)
 }

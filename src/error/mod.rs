@@ -288,6 +288,12 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: cause.into() }
     }
 
+    /// A library refused something that it should not, because of `cause`.
+    #[must_use]
+    pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Cause::new(cause).text().clone())
+    }
+
     /// The same, if it is about the cache, with what it means in there.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {

@@ -7,7 +7,7 @@ use crate::error::{Code, Error};
 use crate::message;
 
 use super::Reply;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 
 impl Reply {
     /// Whether the server is busy or broken (429, 5xx), which says nothing about what was asked.
@@ -32,13 +32,13 @@ impl Reply {
     #[must_use]
     pub fn unavailable(
         &self,
-        what: &str,
-        reason: String,
+        what: &Message,
+        reason: impl Into<Message>,
         request_id: Option<ForeignText>,
     ) -> Error {
         Error::Unavailable {
             what: what.into(),
-            host: self.host.clone().into(),
+            host: self.host.clone(),
             status: self.status,
             reason: reason.into(),
             request_id,
@@ -48,7 +48,7 @@ impl Reply {
 
     /// The error for an answer that does not speak the protocol, whose `language` is JSON or XML.
     #[must_use]
-    pub fn foreign(&self, what: &str, language: &str) -> Error {
+    pub fn foreign(&self, what: &Message, language: &'static str) -> Error {
         let body = self.body.trim_ascii_start();
         let begins = |tag: &str| {
             body.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
@@ -65,7 +65,7 @@ impl Reply {
             )
         } else {
             (
-                format!("something that is not the protocol's {language}"),
+                message!("something that is not the protocol's {language}", language),
                 "check the endpoint, and what stands between: a proxy, a gateway",
             )
         };
@@ -95,18 +95,12 @@ impl Reply {
     }
 }
 
-/// A server's sentence, fit to be repeated. While its callers are converted to [`ForeignText`].
-#[must_use]
-pub fn scrubbed(text: &str) -> String {
-    ForeignText::sentence(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn foreign(body: &str) -> String {
-        Reply::made_up(200, body).foreign("a token", "XML").to_string()
+        Reply::made_up(200, body).foreign(&"a token".into(), "XML").to_string()
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::internal;
 use super::reach::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::Result;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 
 /// No token, key set or error has a size like this.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -44,7 +44,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Request<'a> {
     /// What is wanted, for messages: "an IAM token for …".
-    pub what: &'a str,
+    pub what: &'a Message,
     /// The path below the endpoint.
     pub path: &'a str,
     /// The query: names and values.
@@ -61,13 +61,13 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET.
     #[must_use]
-    pub const fn get(what: &'a str, path: &'a str) -> Self {
+    pub const fn get(what: &'a Message, path: &'a str) -> Self {
         Self { what, path, query: &[], body: Body::None, headers: &[], passes: |_| false }
     }
 
     /// A POST.
     #[must_use]
-    pub const fn post(what: &'a str, path: &'a str, body: Body<'a>) -> Self {
+    pub const fn post(what: &'a Message, path: &'a str, body: Body<'a>) -> Self {
         Self { what, path, query: &[], body, headers: &[], passes: |_| false }
     }
 }
@@ -102,7 +102,7 @@ pub struct Reply {
     /// The body, at most 1 MiB.
     pub body: Zeroizing<Vec<u8>>,
     /// The server, for messages.
-    pub host: String,
+    pub host: Message,
     /// The server's identifier of the request.
     pub request_id: Option<ForeignText>,
     /// When the server wants to be asked again.
@@ -157,7 +157,7 @@ impl Client {
     pub async fn connect_ahead(&self) {
         self.ahead.request();
         let _ = self.inner.get(self.endpoint.join("/")).timeout(self.deadline.left()).send().await;
-        debug!(host = self.endpoint.host(), "connected ahead");
+        debug!(host = self.endpoint.host().as_str(), "connected ahead");
     }
 
     /// Sends a request and returns the server's answer, whatever its status.
@@ -187,7 +187,7 @@ impl Client {
             Err(Unlucky::Failed(failure)) => {
                 let waited = self.deadline.budget().saturating_sub(self.deadline.left());
                 Err(failure.into_error(
-                    request.what.into(),
+                    request.what.to_owned(),
                     &self.endpoint.host(),
                     waited.as_secs_f32(),
                     self.ahead.has_connected(),
@@ -199,11 +199,11 @@ impl Client {
 
     async fn try_once(&self, request: &Request<'_>) -> std::result::Result<Reply, Unlucky> {
         let reply = self.exchange(request).await.map_err(|failure| {
-            debug!(host = self.endpoint.host(), path = request.path, ?failure, "failed");
+            debug!(host = self.endpoint.host().as_str(), path = request.path, ?failure, "failed");
             Unlucky::Failed(failure)
         })?;
         debug!(
-            host = reply.host,
+            host = reply.host.as_str(),
             path = request.path,
             status = reply.status,
             request_id = reply.request_id.as_ref().map(ForeignText::as_str),
@@ -249,13 +249,13 @@ impl Client {
                 header(response.headers(), "location").and_then(|to| response.url().join(&to).ok());
             // The query of a portal's address can hold what was asked of it.
             let to = to.map_or_else(
-                || "an unknown place".into(),
+                || "an unknown place".to_owned(),
                 |to| {
                     let host = to.host_str().unwrap_or_default();
                     to.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
                 },
             );
-            return Err(Failure::Redirect(to));
+            return Err(Failure::Redirect(ForeignText::new(&to)));
         }
         let headers = response.headers().clone();
         let clock_offset = header(&headers, "date")

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 
 use crate::error::Error;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// The base address of a server: https, or plain http on this machine.
 ///
@@ -22,7 +24,7 @@ impl Endpoint {
         let text = text.trim();
         let absolute =
             if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let refuse = |url: String, problem: &str, hint| Error::Endpoint {
+        let refuse = |url: String, problem: &'static str, hint| Error::Endpoint {
             what,
             url: url.into(),
             problem: problem.into(),
@@ -103,9 +105,12 @@ impl Endpoint {
 
     /// Host, and port where it is not the usual one: how messages name the server.
     #[must_use]
-    pub fn host(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    pub fn host(&self) -> Message {
+        let host = ForeignText::new(self.url.host_str().unwrap_or_default());
+        self.url.port().map_or_else(
+            || host.clone().into(),
+            |port| message!("{host}:{port}", host = &host, port),
+        )
     }
 
     /// Host and port.

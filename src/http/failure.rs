@@ -7,6 +7,8 @@ use std::io;
 use super::proxy_failure::ProxyFailure;
 use super::reach::Advice;
 use crate::error::{Code, Error, plain};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// A failure on the way, before any error message is made of it.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(super) enum Failure {
     /// The answer is larger than any answer can be.
     TooLarge,
     /// The server sends us elsewhere.
-    Redirect(String),
+    Redirect(ForeignText),
 }
 
 impl Failure {
@@ -37,8 +39,8 @@ impl Failure {
     /// The error a user meets, after so many seconds, with or without there having been a connection.
     pub(super) fn into_error(
         self,
-        what: String,
-        host: &str,
+        what: Message,
+        host: &Message,
         seconds: f32,
         connected: bool,
         advice: &Advice,
@@ -46,42 +48,48 @@ impl Failure {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
-                format!("the answer of {host} is over 1 MiB and no token"),
+                message!("the answer of {host} is over 1 MiB and no token", host),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
-            Self::Redirect(to) => {
-                (Code::Foreign, format!("{host} sends us to {to}"), advice.redirect.into())
-            }
+            Self::Redirect(to) => (
+                Code::Foreign,
+                message!("{host} sends us to {to}", host, to),
+                advice.redirect.into(),
+            ),
             Self::Client(error) => client_failure(&error, host, seconds, connected, advice),
         };
-        Error::Unreached { what: what.into(), code, problem: problem.into(), hint: hint.into() }
+        Error::Unreached { what, code, problem, hint }
     }
 }
 
 fn client_failure(
     error: &reqwest::Error,
-    host: &str,
+    host: &Message,
     seconds: f32,
     connected: bool,
     advice: &Advice,
-) -> (Code, String, String) {
+) -> (Code, Message, Message) {
     let proxy = proxy_failure(error);
     if let Some(cause) = find::<rustls::Error>(error) {
         let to_proxy = proxy == Some(ProxyFailure::Unreached);
         let (peer, hint) = if to_proxy {
-            ("the proxy", proxy_tls_hint(cause))
+            ("the proxy".into(), proxy_tls_hint(cause))
         } else {
-            (host, tls_hint(cause, advice))
+            (host.clone(), tls_hint(cause, advice))
         };
         let reason = tls_reason(cause);
-        return (Code::Tls, format!("the TLS connection to {peer} failed: {reason}"), hint);
+        return (
+            Code::Tls,
+            message!("the TLS connection to {peer} failed: {reason}", peer, reason),
+            hint,
+        );
     }
     if error.is_timeout() {
         let connecting = error.is_connect() || !connected;
         let stage = if connecting { "no connection to" } else { "no answer from" };
         return (
             Code::Timeout,
-            format!("{stage} {host} within {seconds:.1} s"),
+            message!("{stage} {host} within {seconds:.1} s", stage, host, seconds),
             "check the network and the proxy, or give more time with `--timeout`".into(),
         );
     }
@@ -92,9 +100,9 @@ fn client_failure(
     }
     if error.is_connect() {
         let problem = if cause.contains("lookup address") || cause.contains("dns error") {
-            format!("the name {host} cannot be resolved: {cause}")
+            message!("the name {host} cannot be resolved: {cause}", host, cause)
         } else {
-            format!("cannot connect to {host}: {cause}")
+            message!("cannot connect to {host}: {cause}", host, cause)
         };
         return (
             Code::Network,
@@ -104,7 +112,7 @@ fn client_failure(
     }
     (
         Code::Network,
-        format!("the connection to {host} broke off: {cause}"),
+        message!("the connection to {host} broke off: {cause}", host, cause),
         "try again; if it lasts, check what stands between: a proxy, a VPN, a firewall".into(),
     )
 }
@@ -113,7 +121,7 @@ fn is_tls(error: &reqwest::Error) -> bool {
     find::<rustls::Error>(error).is_some()
 }
 
-fn tls_reason(cause: &rustls::Error) -> String {
+fn tls_reason(cause: &rustls::Error) -> Message {
     use rustls::CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
     };
@@ -127,11 +135,11 @@ fn tls_reason(cause: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "its certificate is for another name".into()
         }
-        other => other.to_string(),
+        other => ForeignText::sentence(&other.to_string()).into(),
     }
 }
 
-fn tls_hint(cause: &rustls::Error, advice: &Advice) -> String {
+fn tls_hint(cause: &rustls::Error, advice: &Advice) -> Message {
     use rustls::CertificateError::{Expired, ExpiredContext};
     match cause {
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "check this machine's date".into(),
@@ -140,7 +148,7 @@ fn tls_hint(cause: &rustls::Error, advice: &Advice) -> String {
     }
 }
 
-fn proxy_tls_hint(cause: &rustls::Error) -> String {
+fn proxy_tls_hint(cause: &rustls::Error) -> Message {
     match cause {
         rustls::Error::InvalidCertificate(_) => {
             "give the proxy's certificate authority with `--ca-file` or SSL_CERT_FILE".into()
@@ -150,14 +158,14 @@ fn proxy_tls_hint(cause: &rustls::Error) -> String {
 }
 
 /// The innermost cause that says something, without the client's own wrapping and without URLs.
-fn root_cause(error: &reqwest::Error) -> String {
+fn root_cause(error: &reqwest::Error) -> Message {
     let mut cause: &dyn StdError = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     cause
         .downcast_ref::<io::Error>()
-        .map_or_else(|| cause.to_string(), |error| plain(error).to_string())
+        .map_or_else(|| ForeignText::sentence(&cause.to_string()).into(), plain)
 }
 
 fn proxy_failure(error: &reqwest::Error) -> Option<ProxyFailure> {

@@ -25,8 +25,8 @@ use rustls::ClientConfig;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Result};
+use crate::foreign_text::Message;
 use crate::message;
-pub use answer::scrubbed;
 use client::Tries;
 pub use client::{Body, Client, Reply, Request};
 pub use endpoint::Endpoint;
@@ -113,7 +113,7 @@ impl Http {
 
     /// The client of one server; the same for all that is asked of it, so that its connection is too.
     /// `what` is wanted from it, for messages.
-    pub fn client(&self, endpoint: &Endpoint, what: &str) -> Result<Client> {
+    pub fn client(&self, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let made = self.clients.borrow().iter().find(|(of, _)| of == endpoint).cloned();
         if let Some((_, client)) = made {
             return Ok(client);
@@ -131,7 +131,7 @@ impl Http {
     }
 
     /// The client of a server that has settings of its own for how it is reached.
-    pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &str) -> Result<Client> {
+    pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let tls = || tls::client_config_by(reach, self.ca_file.as_deref(), what);
         self.build(endpoint, tls, reach.proxy.as_ref(), reach.advice)
     }
@@ -182,7 +182,7 @@ fn builder() -> ClientBuilder {
     reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).http1_only()
 }
 
-fn internal(what: &str) -> Error {
+fn internal(what: &'static str) -> Error {
     Error::Internal(message!("the HTTP client cannot use {what}", what))
 }
 

@@ -82,7 +82,7 @@ impl Http {
 
     /// Whether the certificate authorities can be read.
     pub fn trust(&self) -> Result<()> {
-        tls::client_config(self.ca_file.as_deref(), "the certificate authorities").map(drop)
+        tls::client_config(self.ca_file.as_deref(), &"the certificate authorities".into()).map(drop)
     }
 
     /// Takes each step to a server by itself, without a proxy, in `limit` at most.

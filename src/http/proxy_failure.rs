@@ -3,6 +3,8 @@
 //! The HTTP client has no public types for this, so they are known by what they say. The tests against
 //! real proxies notice when they say something else.
 
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use std::error::Error as StdError;
 
 /// What a proxy did.
@@ -13,7 +15,7 @@ pub(super) enum ProxyFailure {
     /// It wants a user and a password, or others than it was given.
     Credentials,
     /// It answered, and would or could not connect us: why, if it says so.
-    Refused(Option<String>),
+    Refused(Option<ForeignText>),
     /// It broke off, or does not speak the protocol of a proxy.
     BrokeOff,
 }
@@ -36,7 +38,7 @@ impl ProxyFailure {
             | "server does not support user/pass authentication"
             | "server implements authentication incorrectly" => Self::Credentials,
             "io error during SOCKS handshake" | "failed parsing server response" => Self::BrokeOff,
-            problem => Self::Refused(Some(problem.to_owned())),
+            problem => Self::Refused(Some(ForeignText::sentence(problem))),
         })
     }
 
@@ -49,40 +51,51 @@ impl ProxyFailure {
     }
 
     /// What happened on the way to `host`, and what to do. `cause` is what the system said.
-    pub(super) fn told(&self, host: &str, cause: &str) -> (String, String) {
+    pub(super) fn told(&self, host: &Message, cause: &Message) -> (Message, Message) {
         let address = "the proxy's address in `--proxy`, HTTPS_PROXY or ALL_PROXY";
         match self {
             Self::Unreached => {
                 // A SOCKS proxy's failure hides what the system said.
                 let cause = if cause.starts_with("SOCKS error") {
-                    String::new()
+                    Message::default()
                 } else {
-                    format!(": {cause}")
+                    message!(": {cause}", cause)
                 };
                 (
-                    format!("cannot connect to the proxy{cause}"),
-                    format!("check {address}; hosts that need none are listed in NO_PROXY"),
+                    message!("cannot connect to the proxy{cause}", cause),
+                    message!(
+                        "check {address}; hosts that need none are listed in NO_PROXY",
+                        address
+                    ),
                 )
             }
             Self::Credentials => (
                 "the proxy asks for a user and a password, or for others than it was given".into(),
-                format!(
-                    "write them into {address}, as in `http://user:password@host:port`, with `%40` for an `@`"
+                message!(
+                    "write them into {address}, as in `http://user:password@host:port`, with `%40` for an `@`",
+                    address
                 ),
             ),
             Self::Refused(reason) => {
-                let reason =
-                    reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let reason = reason
+                    .as_ref()
+                    .map(|reason| message!(": {reason}", reason))
+                    .unwrap_or_default();
                 (
-                    format!("the proxy does not connect us to {host}{reason}"),
-                    format!(
-                        "check that the proxy lets you reach {host}, and the user and password in {address}"
+                    message!("the proxy does not connect us to {host}{reason}", host, reason),
+                    message!(
+                        "check that the proxy lets you reach {host}, and the user and password in {address}",
+                        host,
+                        address
                     ),
                 )
             }
             Self::BrokeOff => (
                 "what answers as the proxy broke off, or is no proxy of this kind".into(),
-                format!("check {address}: `http://`, `https://` or `socks5://`, and the port"),
+                message!(
+                    "check {address}: `http://`, `https://` or `socks5://`, and the port",
+                    address
+                ),
             ),
         }
     }

@@ -17,8 +17,8 @@ use tracing::debug;
 use super::reach::{Authorities, ClientCertificate, Reach};
 use super::verifier::{NotVerified, VerifiedAs};
 
-use crate::error::{Cause, Code, Error, Result};
-use crate::foreign_text::ForeignText;
+use crate::error::{Cause, Code, Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 use crate::secret_file;
@@ -38,7 +38,7 @@ pub(super) fn unused_config() -> Result<ClientConfig> {
 
 /// The TLS configuration. Reading the system's authorities takes milliseconds, so it is made once a
 /// run, and only when something is about to be sent.
-pub(super) fn client_config(ca_file: Option<&Path>, what: &str) -> Result<ClientConfig> {
+pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
     let verifier = system_verifier(ca_file, &provider, what)?;
     Ok(builder(provider)?
@@ -51,7 +51,7 @@ pub(super) fn client_config(ca_file: Option<&Path>, what: &str) -> Result<Client
 pub(super) fn client_config_by(
     reach: &Reach,
     ca_file: Option<&Path>,
-    what: &str,
+    what: &Message,
 ) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
@@ -78,7 +78,7 @@ pub(super) fn client_config_by(
 fn system_verifier(
     ca_file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
-    what: &str,
+    what: &Message,
 ) -> Result<Arc<dyn ServerCertVerifier>> {
     let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(provider)).map_err(|_| Error::Unreached {
@@ -101,7 +101,7 @@ fn verifier_of(
         Authorities::Folder(path) => read_folder(path)?,
         Authorities::Text { pem, origin } => {
             certificates(pem.as_bytes()).map_err(|problem| Error::Value {
-                origin: origin.clone().into(),
+                origin: ForeignText::new(origin).into(),
                 problem: message!("the certificate authority {problem}", problem),
             })?
         }
@@ -133,28 +133,28 @@ fn with_certificate(
     const CERTIFICATE: &str = "the client certificate";
     const KEY: &str = "the client key";
     let ClientCertificate { chain: chain_path, key: key_path } = certificate;
-    let unfit = |what, path: &Path, problem: &str, hint: &str| Error::IdentityFile {
+    let unfit = |what, path: &Path, problem: Message, hint: &'static str| Error::IdentityFile {
         what,
         path: path.into(),
-        problem: problem.into(),
+        problem,
         hint: hint.into(),
     };
     let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)
         .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, &error))?;
     let chain = certificates(&pem)
-        .map_err(|problem| unfit(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES))?;
+        .map_err(|problem| unfit(CERTIFICATE, chain_path, problem.into(), PEM_CERTIFICATES))?;
     let pem = secret_file::read(KEY, key_path, BUNDLE_LIMIT)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         unfit(
             KEY,
             key_path,
-            "holds no PEM private key that is not encrypted",
+            "holds no PEM private key that is not encrypted".into(),
             "give a file with a `-----BEGIN PRIVATE KEY-----` block",
         )
     })?;
     accept(chain, key).map_err(|_| {
-        let problem = format!("does not go with the certificate `{}`", chain_path.display());
-        unfit(KEY, key_path, &problem, "give the key that the certificate was made for")
+        let problem = message!("does not go with the certificate `{}`", shown(chain_path));
+        unfit(KEY, key_path, problem, "give the key that the certificate was made for")
     })
 }
 

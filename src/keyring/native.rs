@@ -6,6 +6,7 @@ use keyring_core::{CredentialStore, Entry, Error};
 use zeroize::Zeroizing;
 
 use super::{Items, Problem, SERVICE, Unlocking};
+use crate::foreign_text::ForeignText;
 
 #[cfg(target_os = "macos")]
 use apple_native_keyring_store::keychain::Store;
@@ -52,7 +53,9 @@ impl Items for Native {
 fn failed(error: &Error) -> Problem {
     match error {
         Error::NoStorageAccess(_) => Problem::Locked,
-        Error::PlatformFailure(cause) => Problem::Failed(cause.to_string()),
+        Error::PlatformFailure(cause) => {
+            Problem::Failed(ForeignText::sentence(&cause.to_string()).into())
+        }
         Error::TooLong(..) => Problem::Failed("a value is too large for it".into()),
         Error::Ambiguous(_) => Problem::Failed("it has several items of one name".into()),
         _ => Problem::Failed("what it holds is not in its form".into()),

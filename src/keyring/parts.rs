@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{Items, Problem};
 use crate::cache::Digest;
+use crate::message;
 
 const MAGIC: &str = "yc-id-token 1 ";
 
@@ -106,7 +107,7 @@ pub(super) fn set(items: &mut dyn Items, name: &str, value: &str) -> Result<(), 
     let old = old.as_deref().and_then(|text| Head::parse(text));
     let pieces = if value.len() <= LIMIT { Vec::new() } else { pieces(value) };
     if pieces.len() > MOST {
-        return Err(Problem::Failed(format!("a value of {} bytes is too large", value.len())));
+        return Err(Problem::Failed(message!("a value of {} bytes is too large", value.len())));
     }
     let place = old.as_ref().map_or(Place::A, |old| old.place.other());
     for (number, piece) in (1..).zip(&pieces) {

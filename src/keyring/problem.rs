@@ -7,13 +7,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Code, Error};
+use crate::foreign_text::{Message, Printable};
 use crate::message;
 
 /// Why the keyring cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Problem {
     /// There is none in this session: what is missing.
-    Absent(String),
+    Absent(Message),
     /// It is locked, and nobody has unlocked it.
     Locked,
     /// It has no collection that something could be kept in.
@@ -21,8 +22,10 @@ pub enum Problem {
     /// It has not answered within this time.
     Slow(Duration),
     /// It failed in another way.
-    Failed(String),
+    Failed(Message),
 }
+
+impl Printable for Problem {}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +44,12 @@ impl fmt::Display for Problem {
 impl Problem {
     /// The error of a run that needed the keyring to do something, and what it could do without.
     #[must_use]
-    pub fn into_error(self, what: impl Into<String>, code: Code, otherwise: &str) -> Error {
+    pub fn into_error(
+        self,
+        what: impl Into<Message>,
+        code: Code,
+        otherwise: &'static str,
+    ) -> Error {
         let hint = match &self {
             Self::Absent(_) => "run it in the session of a desktop",
             Self::Locked => "unlock it, as logging in to the desktop does, and run this again",
@@ -54,9 +62,9 @@ impl Problem {
             Self::Failed(_) => "look at it with the system's own program for keyrings",
         };
         Error::Keyring {
-            what: what.into().into(),
+            what: what.into(),
             code,
-            problem: self.to_string().into(),
+            problem: message!("{problem}", problem = &self),
             hint: message!("{hint}; or {otherwise}", hint, otherwise),
         }
     }

@@ -23,7 +23,8 @@ use super::prune::{self, Gap, Pruned};
 use super::value::text_problem;
 use super::{Field, Form, Table, installation};
 use crate::encoding;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 
@@ -87,12 +88,17 @@ impl Text {
         memchr::memchr_iter(b'\n', before).count() + missing + 1
     }
 
-    fn wrong(&self, span: &Range<usize>, problem: String, hint: Option<String>) -> Error {
+    fn wrong(
+        &self,
+        span: &Range<usize>,
+        problem: impl Into<Message>,
+        hint: Option<Message>,
+    ) -> Error {
         Error::Config {
             path: self.path.clone(),
             line: self.line(span.start),
             problem: problem.into(),
-            hint: hint.map(Into::into),
+            hint,
         }
     }
 }
@@ -117,6 +123,7 @@ impl<'a> File<'a> {
     pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
         let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+            let problem = ForeignText::new(&problem);
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
         let file = Self { source, root: root.into_inner(), consumers };
@@ -137,7 +144,7 @@ impl<'a> File<'a> {
                     what: "profile",
                     name: name.to_owned().into(),
                     place: message!("{problem_place} ({origin})", problem_place, origin),
-                    hint: hint.into(),
+                    hint,
                 })?)
             }
             None => None,
@@ -147,7 +154,7 @@ impl<'a> File<'a> {
                 let span = layer.table.get("extends").map(Spanned::span).unwrap_or_default();
                 return Err(self.source.wrong(
                     &span,
-                    "profiles extend each other in a circle".into(),
+                    "profiles extend each other in a circle",
                     None,
                 ));
             }
@@ -156,7 +163,10 @@ impl<'a> File<'a> {
                 Some((parent, span)) => Some(self.profile(&parent, |_, hint| {
                     self.source.wrong(
                         &span,
-                        format!("there is no profile `{parent}` to extend"),
+                        message!(
+                            "there is no profile `{parent}` to extend",
+                            parent = ForeignText::new(&parent)
+                        ),
                         Some(hint),
                     )
                 })?),
@@ -219,7 +229,7 @@ impl<'a> File<'a> {
     fn profile(
         &'a self,
         name: &str,
-        missing: impl FnOnce(String, String) -> Error,
+        missing: impl FnOnce(Message, Message) -> Error,
     ) -> Result<Layer<'a>> {
         let profiles = self
             .root
@@ -230,11 +240,13 @@ impl<'a> File<'a> {
         let Some((key, value)) = found else {
             let names = self.names("profiles");
             let hint = match nearest(name, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => format!("add a table `[profiles.{name}]` to it"),
-                None => format!("it has {}", list(&names)),
+                Some(near) => message!("did you mean `{near}`?", near = ForeignText::new(near)),
+                None if names.is_empty() => {
+                    message!("add a table `[profiles.{name}]` to it", name = ForeignText::new(name))
+                }
+                None => message!("it has {}", list(&names)),
             };
-            return Err(missing(format!("`{}`", self.source.path.display()), hint));
+            return Err(missing(message!("`{}`", shown(&self.source.path)), hint));
         };
         Ok(Layer {
             file: self,
@@ -252,22 +264,25 @@ impl<'a> File<'a> {
 
     fn table(&self, value: &'a Spanned<DeValue<'a>>, what: &str) -> Result<&'a DeTable<'a>> {
         value.get_ref().as_table().ok_or_else(|| {
-            let problem =
-                format!("{what} must be a table, not {}", with_article(value.get_ref().type_str()));
+            let problem = message!(
+                "{what} must be a table, not {}",
+                with_article(value.get_ref().type_str()),
+                what = ForeignText::new(what)
+            );
             self.source.wrong(&value.span(), problem, None)
         })
     }
 
-    fn check_keys(&self, table: &DeTable<'_>, known: &[&str], what: &str) -> Result<()> {
+    fn check_keys(&self, table: &DeTable<'_>, known: &[&str], what: &'static str) -> Result<()> {
         for key in table.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 let hint = match nearest(key.get_ref(), known) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("{what} can have {}", list(known)),
+                    Some(near) => message!("did you mean `{near}`?", near = ForeignText::new(near)),
+                    None => message!("{what} can have {}", list(known), what),
                 };
                 return Err(self.source.wrong(
                     &key.span(),
-                    format!("unknown key `{}`", key.get_ref()),
+                    message!("unknown key `{}`", ForeignText::new(key.get_ref())),
                     Some(hint),
                 ));
             }
@@ -307,13 +322,30 @@ impl<'a> Layer<'a> {
         };
         let text = form.read(value).map_err(|(span, found)| {
             let (wanted, example) = form.described();
-            let problem = format!("`{key}` must be {wanted}, not {}", with_article(found));
-            self.wrong(&span, problem, Some(format!("write it as `{key} = {example}`")))
+            let problem = message!(
+                "`{key}` must be {wanted}, not {}",
+                with_article(found),
+                key = ForeignText::new(key),
+                wanted
+            );
+            self.wrong(
+                &span,
+                problem,
+                Some(message!(
+                    "write it as `{key} = {example}`",
+                    key = ForeignText::new(key),
+                    example
+                )),
+            )
         })?;
         if form != Form::Words
             && let Some(problem) = text_problem(key, &text)
         {
-            return Err(self.wrong(&value.span(), format!("`{key}` {problem}"), None));
+            return Err(self.wrong(
+                &value.span(),
+                message!("`{key}` {problem}", key = ForeignText::new(key), problem),
+                None,
+            ));
         }
         Ok(Some((text, value.span())))
     }
@@ -326,8 +358,16 @@ impl<'a> Layer<'a> {
             _ => Form::Text.read(value).map(|word| vec![word]),
         };
         texts.map_err(|(span, found)| {
-            let problem = format!("`{key}` must be a list of strings, not {}", with_article(found));
-            self.wrong(&span, problem, Some(format!("write it as `{key} = [\"…\"]`")))
+            let problem = message!(
+                "`{key}` must be a list of strings, not {}",
+                with_article(found),
+                key = ForeignText::new(key)
+            );
+            self.wrong(
+                &span,
+                problem,
+                Some(message!("write it as `{key} = [\"…\"]`", key = ForeignText::new(key))),
+            )
         })
     }
 
@@ -358,16 +398,16 @@ impl<'a> Layer<'a> {
     pub(super) fn wrong(
         &self,
         span: &Range<usize>,
-        problem: String,
-        hint: Option<String>,
+        problem: impl Into<Message>,
+        hint: Option<Message>,
     ) -> Error {
         self.file.source.wrong(span, problem, hint)
     }
 
     /// The error for a key that the table must have.
-    pub(super) fn lacks(&self, key: &str, hint: String) -> Error {
+    pub(super) fn lacks(&self, key: &'static str, hint: impl Into<Message>) -> Error {
         let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
-        self.wrong(&span, format!("`{key}` is missing"), Some(hint))
+        self.wrong(&span, message!("`{key}` is missing", key), Some(hint.into()))
     }
 
     /// The folder that relative paths in the file start from.
@@ -402,13 +442,14 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// Names for a message.
 #[must_use]
-pub fn list(names: &[&str]) -> String {
-    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+pub fn list(names: &[&str]) -> Message {
+    let quoted = |name: &&str| message!("`{}`", ForeignText::new(name));
+    let shown: Vec<Message> = names.iter().take(20).map(quoted).collect();
     let rest = if names.len() > 20 { " and others" } else { "" };
-    shown.join(", ") + rest
+    message!("{}{rest}", Message::join(&shown, ", "), rest)
 }
 
-fn with_article(kind: &str) -> String {
+fn with_article(kind: &'static str) -> Message {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {kind}")
+    message!("{article} {kind}", article, kind)
 }

@@ -176,7 +176,7 @@ impl Resolver<'_> {
             if argument.is_some() && kind.argument.is_none() {
                 return Err(super::unfit(
                     origin,
-                    &format!("the identity `{kind_name}` has nothing behind a colon"),
+                    message!("the identity `{}` has nothing behind a colon", kind.name),
                 ));
             }
             let details = Details::Argument { text: argument, origin: &origin };
@@ -188,26 +188,31 @@ impl Resolver<'_> {
             let mut known = names();
             known.extend(self.file.map(File::identities).unwrap_or_default());
             let hint = file::nearest(&name, &known).map_or_else(
-                || format!("there are {}", file::list(&known)),
-                |near| format!("did you mean `{near}`?"),
+                || message!("there are {}", file::list(&known)),
+                |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             // Security: somebody may have given a key or a token here, which a log must not repeat.
             return Err(Error::NoSuch {
                 what: "identity",
                 name: ForeignText::path(Path::new(&name)),
                 place: message!("the configuration ({origin})", origin),
-                hint: hint.into(),
+                hint,
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
-            return Err(layer.lacks("type", format!("it is one of {}", file::list(&names()))));
+            return Err(layer.lacks("type", message!("it is one of {}", file::list(&names()))));
         };
         let Some(kind) = KINDS.iter().find(|kind| kind.name == type_name) else {
-            let hint = file::nearest(&type_name, &names())
-                .map_or_else(|| file::list(&names()), |near| format!("did you mean `{near}`?"));
+            let hint = file::nearest(&type_name, &names()).map_or_else(
+                || file::list(&names()),
+                |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
+            );
             return Err(layer.wrong(
                 &span,
-                format!("there is no type `{type_name}` of identity"),
+                message!(
+                    "there is no type `{type_name}` of identity",
+                    type_name = ForeignText::new(&type_name)
+                ),
                 Some(hint),
             ));
         };
@@ -229,7 +234,7 @@ impl Kind {
     fn read(&self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
         let text = |key: &str| self.text(details, key);
         let path = |key: &str| Ok(text(key)?.map(|text| details.path(&text, home)));
-        let needed = |key: &'static str, what: &str| {
+        let needed = |key: &'static str, what: &'static str| {
             text(key)?.ok_or_else(|| self.lacks(details, key, what))
         };
         let federated = |token| {
@@ -285,10 +290,10 @@ impl Kind {
         }
     }
 
-    fn lacks(&self, details: &Details<'_>, key: &'static str, what: &str) -> Error {
+    fn lacks(&self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
         let name = self.name;
         match details {
-            Details::Table(layer) => layer.lacks(key, format!("give {what}")),
+            Details::Table(layer) => layer.lacks(key, message!("give {what}", what)),
             Details::Argument { origin, .. } => Error::Missing {
                 problem: message!(
                     "the identity `{name}` ({origin}) does not say {what}",

@@ -6,6 +6,7 @@ use super::file::{self, File};
 use super::resolve::Resolver;
 use crate::env;
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::message;
 
 /// What is known of an installation. What is absent has to be said, or found by its API endpoint.
@@ -72,19 +73,19 @@ impl Resolver<'_> {
             known.extend(self.file.map(File::installations).unwrap_or_default());
             let hint = file::nearest(&named.value, &known).map_or_else(
                 || {
-                    format!(
+                    message!(
                         "known is {}; another is a table `[installations.{}]`",
                         file::list(&known),
-                        named.value
+                        ForeignText::new(&named.value)
                     )
                 },
-                |near| format!("did you mean `{near}`?"),
+                |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             return Err(Error::NoSuch {
                 what: "installation",
                 name: named.value.into(),
                 place: message!("the configuration ({})", named.origin),
-                hint: hint.into(),
+                hint,
             });
         };
         let text = |key| Ok::<_, Error>(layer.text(key)?.map(|(text, _)| text));
@@ -97,12 +98,10 @@ impl Resolver<'_> {
             subject_token_type: text("subject_token_type")?,
         };
         if installation.endpoint.is_none() && installation.iam_endpoint.is_none() {
-            return Err(layer.lacks("endpoint", "give its API endpoint, or `iam_endpoint`".into()));
+            return Err(layer.lacks("endpoint", "give its API endpoint, or `iam_endpoint`"));
         }
         if installation.oauth_endpoint.is_none() {
-            return Err(
-                layer.lacks("oauth_endpoint", "it is not published, and has to be said".into())
-            );
+            return Err(layer.lacks("oauth_endpoint", "it is not published, and has to be said"));
         }
         Ok(installation)
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::cache::{Digest, Key, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result, shown};
+use crate::foreign_text::ForeignText;
 use crate::http::ProxyAddress;
 use crate::message;
 pub use explain::Explained;
@@ -363,8 +364,8 @@ fn read_file(
             hint: match &locations.config_file {
                 Some(path) => message!(
                     "there is no configuration file yet; make `{}` with a table `[profiles.{}]`",
-                    shown(&path),
-                    profile.value
+                    shown(path),
+                    ForeignText::new(&profile.value)
                 ),
                 None => "there is no home folder to look for the configuration in; give `--config`"
                     .into(),

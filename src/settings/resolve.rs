@@ -90,13 +90,13 @@ impl Resolver<'_> {
             tables.iter().flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
         {
             let configured = || {
-                let values = self.layers.iter().map(|layer| {
+                let mut values = self.layers.iter().map(|layer| {
                     let value = layer.consumer_value(table, field)?;
                     Ok(value.map(|(value, span)| {
                         (Setting { value, origin: layer.origin(&span) }, layer.folder())
                     }))
                 });
-                values.filter_map(Result::transpose).next().transpose()
+                values.find_map(Result::transpose).transpose()
             };
             let given = variable(self.env, field.var)?.map(|setting| (setting, Path::new("")));
             let Some((setting, folder)) = given.map_or_else(configured, |given| Ok(Some(given)))?

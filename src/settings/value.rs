@@ -6,7 +6,7 @@ use super::resolve::variable;
 use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
-use crate::foreign_text::is_invisible;
+use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::http::ProxyAddress;
 use crate::message;
 
@@ -70,8 +70,8 @@ pub fn parse_switch(text: &str) -> Option<bool> {
 pub(super) fn parsed<T>(
     setting: Option<Setting<String>>,
     built_in: T,
-    what: &str,
-    form: &str,
+    what: &'static str,
+    form: &'static str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Setting<T>> {
     let Some(Setting { value, origin }) = setting else {
@@ -79,13 +79,22 @@ pub(super) fn parsed<T>(
     };
     match parse(&value) {
         Some(value) => Ok(Setting { value, origin }),
-        None => Err(unfit(origin, &format!("`{value}` is not {what}: it must be {form}"))),
+        None => Err(unfit(
+            origin,
+            message!(
+                "`{value}` is not {what}: it must be {form}",
+                value = ForeignText::new(&value),
+                what,
+                form
+            ),
+        )),
     }
 }
 
 /// The error for a value that a setting cannot have.
 #[must_use]
-pub fn unfit(origin: Origin, problem: &str) -> Error {
+pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
+    let problem = problem.into();
     match origin {
         Origin::Flag(flag) => Error::Usage {
             problem: message!("`{flag}`: {problem}", flag, problem),
@@ -93,10 +102,8 @@ pub fn unfit(origin: Origin, problem: &str) -> Error {
         },
         Origin::Profile { path, line, .. }
         | Origin::Defaults { path, line }
-        | Origin::Shared { path, line } => {
-            Error::Config { path, line, problem: problem.into(), hint: None }
-        }
-        origin => Error::Value { origin: origin.to_string().into(), problem: problem.into() },
+        | Origin::Shared { path, line } => Error::Config { path, line, problem, hint: None },
+        origin => Error::Value { origin: message!("{origin}", origin), problem },
     }
 }
 
@@ -115,10 +122,11 @@ pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRou
         "exchange" => IdTokenRoute::Exchange,
         "yc-cli" => IdTokenRoute::YcCli,
         other => {
-            let problem = format!(
-                "there is no route `{other}` to an ID token: it must be `exchange` or `yc-cli`"
+            let problem = message!(
+                "there is no route `{other}` to an ID token: it must be `exchange` or `yc-cli`",
+                other = ForeignText::new(other)
             );
-            return Err(unfit(setting.origin, &problem));
+            return Err(unfit(setting.origin, problem));
         }
     };
     Ok(Setting { value, origin: setting.origin })

@@ -7,7 +7,9 @@ use crate::broker::{Broker, Prospect};
 use crate::cache::KeyBuilder;
 use crate::credential::IamToken;
 use crate::error::Result;
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::Client;
+use crate::message;
 
 impl Source {
     /// The IAM token of whoever acts, presented to a server by `send`: see [`Broker::present`]. The
@@ -79,11 +81,12 @@ impl Source {
     }
 
     /// What whoever acts is, for messages.
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> Message {
         match &self.impersonated {
-            Some(service_account) => format!(
+            Some(service_account) => message!(
                 "service account `{service_account}`, which {} acts as",
-                self.identity.describe()
+                self.identity.describe(),
+                service_account = ForeignText::new(service_account)
             ),
             None => self.identity.describe(),
         }

@@ -131,12 +131,11 @@ impl AuthorizedKey {
         match source {
             KeySource::File(path) => Self::read(path),
             KeySource::Stdin => Self::parse(
-                secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)?,
+                &secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)?,
                 Path::new("standard input"),
             ),
             KeySource::Text(text) => {
-                let content = Zeroizing::new(text.content().expose().as_bytes().to_vec());
-                Self::parse(content, Path::new(text.variable()))
+                Self::parse(text.content().expose().as_bytes(), Path::new(text.variable()))
             }
         }
     }
@@ -144,11 +143,11 @@ impl AuthorizedKey {
     /// Reads a key file.
     pub fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read(KEY_FILE, path, KEY_FILE_LIMIT)?;
-        Self::parse(content, path)
+        Self::parse(&content, path)
     }
 
     /// Takes the content of a key file; `origin` names where it came from.
-    pub fn parse(content: Zeroizing<Vec<u8>>, origin: &Path) -> Result<Self> {
+    pub fn parse(content: &[u8], origin: &Path) -> Result<Self> {
         let wrong = |problem: Message| Error::IdentityFile {
             what: KEY_FILE,
             path: origin.into(),
@@ -156,7 +155,7 @@ impl AuthorizedKey {
             hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
                 .into(),
         };
-        let content = encoding::decode_secret(&content)
+        let content = encoding::decode_secret(content)
             .map_err(|cause| wrong(message!("{cause}", cause)))
             .map(|text| Zeroizing::new(text.trim().as_bytes().to_vec()))?;
         // Security: a parse error of JSON can quote what it found, and that could be the key. So only
@@ -231,11 +230,11 @@ impl AuthorizedKey {
     }
 
     fn sign(&self, content: &[u8], now: Timestamp, audience: &str) -> Result<Secret> {
-        let wrong = |problem: String| {
+        let wrong = |problem: Message| {
             Error::IdentityFile {
             what: KEY_FILE,
             path: self.origin.clone(),
-            problem: problem.into(),
+            problem,
             hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
         }
         };
@@ -269,7 +268,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<AuthorizedKey> {
-        AuthorizedKey::parse(Zeroizing::new(text.as_bytes().to_vec()), Path::new("key.json"))
+        AuthorizedKey::parse(text.as_bytes(), Path::new("key.json"))
     }
 
     #[test]

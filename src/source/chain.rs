@@ -20,9 +20,11 @@ use super::identity::{self, Found, Identity, Surroundings};
 use super::{GivenToken, Metadata, TokenKind, YcProfile, is_iam_token};
 use crate::env;
 use crate::error::Result;
+use crate::foreign_text::Message;
+use crate::message;
 
 /// What a source has to offer, or why it has nothing.
-type Look = std::result::Result<Found, String>;
+type Look = std::result::Result<Found, Message>;
 
 /// The sources that cost nothing to look at, in their order.
 const SOURCES: &[fn(Surroundings<'_>) -> Result<Look>] =
@@ -103,10 +105,10 @@ fn yc_profile(around: Surroundings<'_>) -> Result<Look> {
     }
     Ok(match identity::of_yc_profile(None, around) {
         Ok(Found { identity: Identity::Metadata(metadata), .. }) if !metadata.is_chosen() => {
-            Err(metadata.reasons().join("; "))
+            Err(Message::join(metadata.reasons(), "; "))
         }
         Ok(found) => Ok(found),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(message!("{error}", error)),
     })
 }
 
@@ -135,7 +137,7 @@ mod tests {
         let flags = Flags { service_account: Some("ajewanted".into()), ..Flags::default() };
         let settings = Settings::load(&flags, &env, &locations, &[], &[]).unwrap();
         let around = Surroundings { settings: &settings, env: &env, locations: &locations };
-        Identity::open(around).unwrap().identity.describe()
+        Identity::open(around).unwrap().identity.describe().to_string()
     }
 
     #[test]

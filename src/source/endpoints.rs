@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::refusal;
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::http::{Endpoint, Http, Request};
 use crate::message;
 use crate::settings::{Installation, Setting, Settings};
@@ -86,7 +87,7 @@ impl Endpoints {
             _ => {
                 let elsewhere = given.api.or(given.iam).unwrap_or_default();
                 Err(Error::Missing {
-                    problem: message!("the OAuth endpoint that belongs to {elsewhere} is not set", elsewhere),
+                    problem: message!("the OAuth endpoint that belongs to {elsewhere} is not set", elsewhere = ForeignText::new(elsewhere)),
                     hint: "give `--oauth-endpoint`; it is not published, and a token must not go to another installation's".into(),
                 })
             }
@@ -145,7 +146,7 @@ impl Endpoints {
         known.map(|api| api.address()).ok_or_else(|| Error::Missing {
             problem: message!(
                 "the API endpoint that belongs to {} is not set, and `yc` would take our IAM token to another",
-                self.iam.as_str()),
+                ForeignText::new(self.iam.as_str())),
             hint: "give `--endpoint`".into(),
         })
     }
@@ -174,11 +175,11 @@ impl ServiceEndpoint {
             Self::Known(endpoint) => return Ok(endpoint.clone()),
             Self::PublishedBy(api, service) => (api, *service),
         };
-        let what = format!("the address of the service `{service}`");
+        let what = message!("the address of the service `{service}`", service);
         let reply = http.client(api, &what)?.send(&Request::get(&what, "/endpoints")).await?;
         let hint = "check `--endpoint`, or give `--iam-endpoint`";
         if reply.status != 200 {
-            return Err(refusal::Refusal::read(&what, &reply)?.into_error(what, hint.into()));
+            return Err(refusal::Refusal::read(&what, &reply)?.into_error(what, hint));
         }
         let list: List =
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;

@@ -11,8 +11,9 @@ use crate::cache::{Digest, KeyBuilder};
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Secret;
 use crate::env::{self, Env};
-use crate::error::{Code, Error, Result};
-use crate::http::{Endpoint, Http, Request, scrubbed};
+use crate::error::{Code, Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::{Endpoint, Http, Request};
 use crate::jwt::Claims;
 use crate::message;
 use crate::secret_file;
@@ -77,19 +78,22 @@ impl ExternalToken {
         let content = secret_file::read_of_others(FILE, path, LIMIT)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
-            return Err(unfit(&format!("{FILE} `{}`", path.display()), problem));
+            return Err(unfit(message!("{FILE} `{}`", shown(path), FILE), problem));
         }
         Ok(Self::File { path: path.into(), token: Secret::new(text.to_owned()) })
     }
 
     /// What it is, for messages.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn describe(&self) -> Message {
         match self {
-            Self::File { path, .. } => format!("the external token in `{}`", path.display()),
+            Self::File { path, .. } => message!("the external token in `{}`", shown(path)),
             Self::GithubActions(_) => "the external token of this job of GitHub Actions".into(),
             Self::Command(words) => {
-                format!("the external token of `{}`", words.first().map_or("", String::as_str))
+                message!(
+                    "the external token of `{}`",
+                    ForeignText::new(words.first().map_or("", String::as_str))
+                )
             }
         }
     }
@@ -130,11 +134,11 @@ impl ExternalToken {
             Self::Command(words) => token_command::output(words, deadline).await?,
         };
         let claims =
-            Claims::read(token.expose()).map_err(|problem| unfit(&self.describe(), problem))?;
+            Claims::read(token.expose()).map_err(|problem| unfit(self.describe(), problem))?;
         match claims.expires_at() {
             Some(expires_at) if expires_at <= now => Err(unfit(
-                &self.describe(),
-                &format!("it has expired at {expires_at}, and it is {now}"),
+                self.describe(),
+                message!("it has expired at {expires_at}, and it is {now}", expires_at, now),
             )),
             _ => Ok(token),
         }
@@ -162,7 +166,7 @@ impl GithubActions {
     }
 
     async fn obtain(&self, http: &Http) -> Result<Secret> {
-        let what = "this job's token from GitHub Actions";
+        let what = &Message::from("this job's token from GitHub Actions");
         let bearer = Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
         let mut query: Vec<(&str, &str)> =
             self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -171,7 +175,7 @@ impl GithubActions {
         let request = Request { query: &query, headers, ..Request::get(what, "") };
         let reply = http.client(&self.endpoint, what)?.send(&request).await?;
         if reply.is_trouble() {
-            return Err(reply.unavailable(what, reply.phrase().into(), reply.request_id.clone()));
+            return Err(reply.unavailable(what, reply.phrase(), reply.request_id.clone()));
         }
         if reply.status != 200 {
             return Err(Error::Refused {
@@ -189,20 +193,20 @@ impl GithubActions {
 }
 
 /// What a token says of itself, for whoever has to compare it with a federation.
-pub(super) fn told(token: &Secret) -> String {
+pub(super) fn told(token: &Secret) -> Message {
     let Ok(claims) = Claims::read(token.expose()) else { return "nothing".into() };
     let or_none = |claim: Option<String>| {
-        claim.map_or_else(|| "none".into(), |claim| format!("`{}`", scrubbed(&claim)))
+        claim.map_or_else(|| "none".into(), |claim| message!("`{}`", ForeignText::new(&claim)))
     };
-    format!(
+    message!(
         "iss {}, sub {}, aud {}",
         or_none(claims.iss),
         or_none(claims.sub),
-        scrubbed(&claims.aud.to_string())
+        ForeignText::new(&claims.aud.to_string())
     )
 }
 
-fn unfit(what: &str, problem: &str) -> Error {
+fn unfit(what: impl Into<Message>, problem: impl Into<Message>) -> Error {
     Error::WrongToken {
         what: what.into(),
         code: Code::Identity,

@@ -11,6 +11,7 @@ use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Source, is_account_id}
 use crate::broker::Broker;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Body, Request};
 use crate::message;
 use crate::settings::{FederatedSetting, Setting, Settings};
@@ -51,7 +52,7 @@ impl Federated {
             return Err(Error::Missing {
                 problem: message!(
                     "the workload is to act as `{}` ({}), which cannot be looked up by its name before it does",
-                    wanted.value,
+                    ForeignText::new(&wanted.value),
                     wanted.origin
                 ),
                 hint: "give the ID (`aje…`), or `service_account` in a table `[identity.NAME]`"
@@ -75,7 +76,10 @@ impl Federated {
         broker: &Broker,
     ) -> Result<Credential<IamToken>> {
         let Self { token, service_account } = self;
-        let what = format!("an IAM token of service account `{service_account}`");
+        let what = message!(
+            "an IAM token of service account `{service_account}`",
+            service_account = ForeignText::new(service_account)
+        );
         let http = &source.http;
         let now = broker.clock().now().at;
         let external = token.obtain(http, http.deadline(), now).await?;
@@ -102,13 +106,20 @@ impl Federated {
         Ok(Credential { secret: IamToken(answer.access_token), lifetime })
     }
 
-    fn hint(&self, refusal: &Refusal, external: &Secret) -> String {
+    fn hint(&self, refusal: &Refusal, external: &Secret) -> Message {
         let claims = external_token::told(external);
         let account = &self.service_account;
         match refusal.code {
-            Code::SourceNotFound => format!("check the service account's ID, `{account}`"),
-            _ => format!(
-                "the external token has {claims}: an enabled federation must have that issuer and audience, and `{account}` a federated credential of exactly that subject (`yc iam workload-identity federated-credential list --service-account-id {account}`)"
+            Code::SourceNotFound => {
+                message!(
+                    "check the service account's ID, `{account}`",
+                    account = ForeignText::new(account)
+                )
+            }
+            _ => message!(
+                "the external token has {claims}: an enabled federation must have that issuer and audience, and `{account}` a federated credential of exactly that subject (`yc iam workload-identity federated-credential list --service-account-id {account}`)",
+                claims,
+                account = ForeignText::new(account)
             ),
         }
     }

@@ -8,6 +8,7 @@ use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 const PATH: &str = "/resource-manager/v1/folders";
@@ -53,19 +54,22 @@ impl Obtain for FolderWish<'_> {
         About::from(self.source.endpoints.resource_manager_name())
     }
 
-    fn what(&self) -> String {
-        format!("the ID of folder `{}`", self.name)
+    fn what(&self) -> Message {
+        message!("the ID of folder `{}`", ForeignText::new(self.name))
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<ResourceId>> {
         let what = self.what();
         let Self { source, cloud, name } = *self;
-        let by_id = || "give the folder's ID with `--folder-id`".to_owned();
+        let by_id = "give the folder's ID with `--folder-id`";
         // Folders are named by the same rule.
         if !is_account_name(name) {
             return Err(Error::Missing {
-                problem: message!("`{name}` is no name that a folder can have", name),
-                hint: by_id().into(),
+                problem: message!(
+                    "`{name}` is no name that a folder can have",
+                    name = ForeignText::new(name)
+                ),
+                hint: by_id.into(),
             });
         }
         let Some(manager) = source.endpoints.resource_manager()? else {
@@ -74,7 +78,7 @@ impl Obtain for FolderWish<'_> {
                     "cannot get {what}: it is not said where the resource manager is",
                     what
                 ),
-                hint: by_id().into(),
+                hint: by_id.into(),
             });
         };
         let endpoint = manager.resolve(&source.http).await?;
@@ -87,15 +91,15 @@ impl Obtain for FolderWish<'_> {
         match page.folders.into_iter().find(|folder| folder.name == name) {
             Some(folder) => Ok(ResourceId::found(folder.id, broker)),
             None => Err(Error::Refused {
-                what: what.into(),
+                what,
                 code: Code::SourceNotFound,
                 reason: message!(
                     "cloud `{cloud}` has none of this name that {} may see",
                     source.describe(),
-                    cloud
+                    cloud = ForeignText::new(cloud)
                 ),
                 request_id: None,
-                hint: by_id().into(),
+                hint: by_id.into(),
             }),
         }
     }

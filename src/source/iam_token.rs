@@ -17,7 +17,7 @@ use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Body, Client, Reply, Request};
 use crate::message;
 
@@ -70,8 +70,8 @@ impl Obtain for IamTokenWish<'_> {
         }
     }
 
-    fn what(&self) -> String {
-        format!("an IAM token for {}", self.0.identity.describe())
+    fn what(&self) -> Message {
+        message!("an IAM token for {}", self.0.identity.describe())
     }
 
     /// A token that was given is not ours to keep: whoever gave it decides where it rests.
@@ -129,7 +129,7 @@ impl IamTokenWish<'_> {
         let reply = post(&client, &what, &body).await?;
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
-            let hint = format!(
+            let hint = message!(
                 "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
                 token.origin()
             );
@@ -138,7 +138,7 @@ impl IamTokenWish<'_> {
         accept(&what, &reply)
     }
 
-    async fn client(&self, what: &str) -> Result<Client> {
+    async fn client(&self, what: &Message) -> Result<Client> {
         let endpoint = self.0.endpoints.iam.resolve(&self.0.http).await?;
         self.0.http.client(&endpoint, what)
     }
@@ -151,13 +151,13 @@ impl IamTokenWish<'_> {
     }
 }
 
-async fn post(client: &Client, what: &str, body: &Value) -> Result<Reply> {
+async fn post(client: &Client, what: &Message, body: &Value) -> Result<Reply> {
     let body = Body::Json(Zeroizing::new(body.to_string()));
     client.send(&Request::post(what, "/iam/v1/tokens", body)).await
 }
 
 /// The IAM token in an answer of IAM's, checked to be alive.
-pub(super) fn accept(what: &str, reply: &Reply) -> Result<Credential<IamToken>> {
+pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToken>> {
     let answer: Answer =
         serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, reply))?;
     let server_now = reply.server_now();
@@ -176,11 +176,12 @@ pub(super) fn accept(what: &str, reply: &Reply) -> Result<Credential<IamToken>> 
     Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
 }
 
-fn hint(refusal: &Refusal, key: &AuthorizedKey) -> String {
+fn hint(refusal: &Refusal, key: &AuthorizedKey) -> Message {
     match refusal.code {
-        Code::SourceAuth => format!(
+        Code::SourceAuth => message!(
             "the key `{}` may be revoked or its service account deleted; see `yc iam key list --service-account-id {}`",
-            key.id, key.service_account_id
+            ForeignText::new(&key.id),
+            ForeignText::new(&key.service_account_id)
         ),
         Code::SourceNotFound => "check `--iam-endpoint`".into(),
         _ => "check that the key belongs to this installation of Yandex Cloud, and the endpoint"

@@ -18,8 +18,10 @@ use crate::cache::{About, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Body, Client, Reply, Request};
 use crate::jwt::Claims;
+use crate::message;
 
 /// How the vendor's servers call a service account's ID. Another installation may call it otherwise.
 const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
@@ -70,8 +72,8 @@ impl Obtain for IdTokenWish<'_> {
         }
     }
 
-    fn what(&self) -> String {
-        format!("an ID token for audience `{}`", self.audience)
+    fn what(&self) -> Message {
+        message!("an ID token for audience `{}`", ForeignText::new(self.audience))
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
@@ -113,9 +115,9 @@ impl IdTokenWish<'_> {
         };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
-            what: what.into(),
+            what,
             code: Code::SourceToken,
-            problem: problem.into(),
+            problem,
             hint: "run `yc iam create-id-token` in a terminal, and see what it prints".into(),
         })?;
         Ok(Credential { secret: IdToken(token), lifetime })
@@ -154,9 +156,9 @@ impl IdTokenWish<'_> {
             .ok_or_else(|| refusal::foreign(&what, reply))?;
         let lifetime = self.check(token.expose(), reply.received, reply.clock_offset);
         let lifetime = lifetime.map_err(|problem| Error::WrongToken {
-            what: what.into(),
+            what,
             code: Code::SourceToken,
-            problem: problem.into(),
+            problem,
             hint: "check the endpoints; if they are right, report this to the cloud's support with the time of the request".into(),
         })?;
         Ok(Credential { secret: IdToken(token), lifetime })
@@ -168,28 +170,44 @@ impl IdTokenWish<'_> {
         token: &str,
         received: Moment,
         offset: Option<Offset>,
-    ) -> std::result::Result<Lifetime, String> {
+    ) -> std::result::Result<Lifetime, Message> {
         let claims = Claims::read(token)?;
         let offset = offset.unwrap_or_else(|| dated_by(&claims, received.at));
         let Self { service_account, audience, .. } = self;
         match &claims.sub {
             Some(sub) if sub == service_account => {}
             Some(sub) => {
-                return Err(format!("it is for service account `{sub}`, not `{service_account}`"));
+                return Err(message!(
+                    "it is for service account `{sub}`, not `{service_account}`",
+                    sub = ForeignText::new(sub),
+                    service_account = ForeignText::new(service_account)
+                ));
             }
             None => return Err("it names no subject".into()),
         }
         if !claims.aud.contains(audience) {
-            return Err(format!("it is for audience {}, not `{audience}`", claims.aud));
+            return Err(message!(
+                "it is for audience {}, not `{audience}`",
+                ForeignText::new(&claims.aud.to_string()),
+                audience = ForeignText::new(audience)
+            ));
         }
         let server_now = received.at.shifted(offset);
         let expires_at = claims.expires_at().ok_or("it has no expiration time")?;
         if expires_at <= server_now {
-            return Err(format!("it has expired at {expires_at}, and it is {server_now}"));
+            return Err(message!(
+                "it has expired at {expires_at}, and it is {server_now}",
+                expires_at,
+                server_now
+            ));
         }
         match claims.issued_at() {
             Some(issued_at) if issued_at > server_now.plus(LEEWAY) => {
-                return Err(format!("it is issued at {issued_at}, and it is only {server_now}"));
+                return Err(message!(
+                    "it is issued at {issued_at}, and it is only {server_now}",
+                    issued_at,
+                    server_now
+                ));
             }
             Some(issued_at) if issued_at >= expires_at => {
                 return Err("it expires before it is issued".into());
@@ -199,34 +217,29 @@ impl IdTokenWish<'_> {
         Ok(Lifetime::new(received, expires_at, offset))
     }
 
-    fn hint(&self, refusal: &Refusal) -> String {
+    fn hint(&self, refusal: &Refusal) -> Message {
         let account = self.service_account;
         let source = self.source;
         match (refusal.status, refusal.code) {
             (_, Code::SourceDenied) => match source.service_account() {
-                Some(own) if own == account => format!(
-                    "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to itself; then see the folder's access policies"
-                ),
-                Some(own) => format!(
-                    "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to `{own}`"
-                ),
-                None => format!(
+                Some(own) if own == account => message!(
+                    "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to itself; then see the folder's access policies", account = ForeignText::new(account)),
+                Some(own) => message!(
+                    "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to `{own}`", account = ForeignText::new(account), own = ForeignText::new(own)),
+                None => message!(
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {}",
-                    source.identity.describe()
-                ),
+                    source.identity.describe(), account = ForeignText::new(account)),
             },
             (_, Code::SourceAuth) => match &source.identity {
-                Identity::GivenToken(given) => format!(
+                Identity::GivenToken(given) => message!(
                     "the IAM token of {} has expired or is revoked; set a new one",
-                    given.origin()
-                ),
+                    given.origin()),
                 _ => {
-                    format!("{} is no longer accepted; check that it is active", source.describe())
+                    message!("{} is no longer accepted; check that it is active", source.describe())
                 }
             },
-            (_, Code::SourceNotFound) => format!(
-                "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`"
-            ),
+            (_, Code::SourceNotFound) => message!(
+                "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
             _ => "check the service account's ID and the OAuth endpoint; if they are right, let the vendor's own command do it, with `--id-token-route yc-cli`".into(),
         }
     }

@@ -9,6 +9,7 @@ use super::{
 use crate::cache::{Digest, KeyBuilder};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::settings::{IdentitySetting, KeySource, Locations, Settings};
 
@@ -78,7 +79,7 @@ impl Identity {
         let Some(setting) = &settings.identity else {
             return chain::find(around);
         };
-        let lacks = |problem: &str, hint: &str| Error::Missing {
+        let lacks = |problem: &'static str, hint: &'static str| Error::Missing {
             problem: message!("{problem} ({}), and none is set", setting.origin, problem),
             hint: hint.into(),
         };
@@ -171,19 +172,22 @@ impl Identity {
 
     /// What it is, for messages.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn describe(&self) -> Message {
         match self {
-            Self::AuthorizedKey(key) => format!(
+            Self::AuthorizedKey(key) => message!(
                 "authorized key `{}` of service account `{}`",
-                key.id, key.service_account_id
+                ForeignText::new(&key.id),
+                ForeignText::new(&key.service_account_id)
             ),
-            Self::GivenToken(given) => format!("the IAM token of {}", given.origin()),
-            Self::OauthToken(token) => format!("the OAuth token of {}", token.origin()),
-            Self::Metadata(metadata) => format!("the metadata service at {}", metadata.address()),
-            Self::Federated(workload) => format!(
+            Self::GivenToken(given) => message!("the IAM token of {}", given.origin()),
+            Self::OauthToken(token) => message!("the OAuth token of {}", token.origin()),
+            Self::Metadata(metadata) => {
+                message!("the metadata service at {}", ForeignText::new(metadata.address()))
+            }
+            Self::Federated(workload) => message!(
                 "{}, acting as service account `{}`",
                 workload.token.describe(),
-                workload.service_account
+                ForeignText::new(&workload.service_account)
             ),
             Self::YcCli { yc, .. } => yc.describe(),
         }
@@ -225,7 +229,7 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
         });
     };
     let profile = YcProfile::read(&path, name)?;
-    let origin = format!("yc's profile `{}`", profile.name);
+    let origin = message!("yc's profile `{}`", ForeignText::new(&profile.name));
     let place = YcPlace {
         folder_id: profile.folder_id.clone(),
         cloud_id: profile.cloud_id.clone(),
@@ -244,7 +248,7 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
         YcCredentials::InstanceServiceAccount => Identity::Metadata(Metadata::at(&metadata)?),
         // In a virtual machine, yc takes the machine's own account then.
         YcCredentials::None => {
-            let reason = profile.has_no_credentials().to_string();
+            let reason = message!("{}", profile.has_no_credentials());
             Identity::Metadata(Metadata::tried(&metadata, vec![reason])?)
         }
     };

@@ -8,7 +8,9 @@ use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::{Credential, IamToken};
 use crate::error::{Code, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Body, Client, Reply, Request};
+use crate::message;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -36,8 +38,11 @@ impl Obtain for ImpersonationWish<'_> {
         About { service_account: Some(self.service_account.to_owned()), ..about }
     }
 
-    fn what(&self) -> String {
-        format!("an IAM token to act as service account `{}`", self.service_account)
+    fn what(&self) -> Message {
+        message!(
+            "an IAM token to act as service account `{}`",
+            ForeignText::new(self.service_account)
+        )
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IamToken>> {
@@ -61,7 +66,7 @@ impl Obtain for ImpersonationWish<'_> {
 }
 
 impl ImpersonationWish<'_> {
-    async fn ask(&self, actor: &IamToken, what: &str, client: &Client) -> Result<Reply> {
+    async fn ask(&self, actor: &IamToken, what: &Message, client: &Client) -> Result<Reply> {
         let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
         let body = json!({ "serviceAccountId": self.service_account }).to_string();
         let headers = &[("authorization", bearer.as_str())];
@@ -70,16 +75,23 @@ impl ImpersonationWish<'_> {
         client.send(&Request { headers, ..request }).await
     }
 
-    fn hint(&self, refusal: &Refusal) -> String {
+    fn hint(&self, refusal: &Refusal) -> Message {
         let account = self.service_account;
         let actor = self.source.identity.describe();
         match refusal.code {
-            Code::SourceAuth => format!("{actor} is no longer accepted; check that it is active"),
-            Code::SourceNotFound => {
-                format!("check `--impersonate-service-account`: `{account}` is not known there")
+            Code::SourceAuth => {
+                message!("{actor} is no longer accepted; check that it is active", actor)
             }
-            _ => format!(
-                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {actor}; then see the folder's access policies"
+            Code::SourceNotFound => {
+                message!(
+                    "check `--impersonate-service-account`: `{account}` is not known there",
+                    account = ForeignText::new(account)
+                )
+            }
+            _ => message!(
+                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {actor}; then see the folder's access policies",
+                account = ForeignText::new(account),
+                actor
             ),
         }
     }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::AuthorizedKey;
 use crate::clock::Deadline;
 use crate::error::{Code, Error, Result, plain};
+use crate::foreign_text::ForeignText;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::private_file::{self, Unread};
@@ -59,13 +60,13 @@ impl ImportedKeys {
     /// What is known of a key.
     pub fn find(&self, name: &str) -> Result<ImportedKey> {
         let path = self.path(name)?;
-        let wrong = |problem: &str| Error::IdentityFile {
+        let wrong = |problem: &'static str| Error::IdentityFile {
             what: WHAT,
             path: path.clone(),
             problem: problem.into(),
             hint: message!(
                 "import the key again, with `yc-id-token key import FILE --name {name}`",
-                name
+                name = ForeignText::new(name)
             ),
         };
         let text = match private_file::read_own(&path, LIMIT) {
@@ -122,7 +123,7 @@ impl ImportedKeys {
             hint: if names.is_empty() {
                 "put one there with `yc-id-token key import FILE`".into()
             } else {
-                message!("there are `{}`", names.join("`, `"))
+                message!("there are `{}`", ForeignText::new(&names.join("`, `")))
             },
         }
     }
@@ -167,14 +168,18 @@ impl ImportedKey {
 
     /// The same from a keyring.
     pub fn fetch_from(&self, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>> {
-        let what = || format!("read the key `{}` from the keyring", self.name);
-        let again =
-            || format!("import it again, with `yc-id-token key import FILE --name {}`", self.name);
-        let wrong = |problem: &str| Error::Keyring {
-            what: what().into(),
+        let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
+        let again = || {
+            message!(
+                "import it again, with `yc-id-token key import FILE --name {}`",
+                ForeignText::new(&self.name)
+            )
+        };
+        let wrong = |problem: &'static str| Error::Keyring {
+            what: what(),
             code: Code::Keyring,
             problem: problem.into(),
-            hint: again().into(),
+            hint: again(),
         };
         let found = keyring.get(&Self::item(&self.name));
         let found =
@@ -182,7 +187,7 @@ impl ImportedKey {
         let text = found.ok_or_else(|| wrong("it is not there, or not whole"))?;
         let content = Zeroizing::new(text.as_bytes().to_vec());
         let origin = format!("keyring:{}", self.name);
-        let key = AuthorizedKey::parse(content.clone(), Path::new(&origin))?;
+        let key = AuthorizedKey::parse(&content, Path::new(&origin))?;
         if key.id != self.key_id || key.service_account_id != self.service_account_id {
             return Err(wrong("it has been replaced by another key since it was imported"));
         }

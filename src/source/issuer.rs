@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::refusal;
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Endpoint, Http, Reply, Request};
 use crate::message;
 
@@ -30,12 +31,12 @@ struct Discovery {
 impl Issuer {
     /// Asks the issuer that a token names, `iss`.
     pub async fn fetch(iss: &str, http: &Http) -> Result<Self> {
-        let what = format!("the discovery document of `{iss}`");
+        let what = message!("the discovery document of `{iss}`", iss = ForeignText::new(iss));
         let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;
         let reply = published(client.send(&Request::get(&what, DISCOVERY)).await?, &what)?;
         let discovery: Discovery =
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
-        let what = format!("the keys of `{iss}`");
+        let what = message!("the keys of `{iss}`", iss = ForeignText::new(iss));
         let (endpoint, query) =
             Endpoint::parse_with_query("address of the issuer's keys", &discovery.jwks_uri)?;
         let query: Vec<(&str, &str)> =
@@ -49,7 +50,7 @@ impl Issuer {
     }
 }
 
-fn published(reply: Reply, what: &str) -> Result<Reply> {
+fn published(reply: Reply, what: &Message) -> Result<Reply> {
     if reply.status == 200 {
         return Ok(reply);
     }

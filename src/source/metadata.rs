@@ -32,7 +32,7 @@ pub struct Metadata {
     endpoint: Endpoint,
     /// Of one that is only tried because nothing else is there: what was looked for before. `None` of one
     /// that was asked for by name.
-    instead_of: Option<Vec<String>>,
+    instead_of: Option<Vec<Message>>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ impl Metadata {
     }
 
     /// The service at `host[:port]`, tried because these are not there.
-    pub fn tried(address: &str, reasons: Vec<String>) -> Result<Self> {
+    pub fn tried(address: &str, reasons: Vec<Message>) -> Result<Self> {
         Ok(Self { endpoint: Endpoint::metadata(address)?, instead_of: Some(reasons) })
     }
 
@@ -60,15 +60,15 @@ impl Metadata {
 
     /// Why what was looked for before is not there.
     #[must_use]
-    pub fn reasons(&self) -> &[String] {
+    pub fn reasons(&self) -> &[Message] {
         self.instead_of.as_deref().unwrap_or_default()
     }
 
     /// The error for a machine that is not asked, and has nothing else: `why`.
     #[must_use]
-    pub fn not_tried(&self, why: &str) -> Error {
-        let tried: Vec<&str> = self.reasons().iter().map(String::as_str).chain([why]).collect();
-        Error::NoIdentity { tried: tried.join("; ").into() }
+    pub fn not_tried(&self, why: impl Into<Message>) -> Error {
+        let tried = [self.reasons(), &[why.into()]].concat();
+        Error::NoIdentity { tried: Message::join(&tried, "; ") }
     }
 
     /// The service's address.
@@ -114,10 +114,10 @@ impl Metadata {
 
     fn read(&self, reply: &Reply) -> Result<Answer> {
         let host = &reply.host;
-        let refused = |code, reason: String, hint: &str| Error::Refused {
-            what: self.what().into(),
+        let refused = |code, reason: Message, hint: &'static str| Error::Refused {
+            what: self.what(),
             code,
-            reason: reason.into(),
+            reason,
             request_id: reply.request_id.clone(),
             hint: hint.into(),
         };
@@ -132,7 +132,11 @@ impl Metadata {
             (status, true) => {
                 let hint =
                     "check that the machine's metadata options allow tokens (`gce-http-token`)";
-                return Err(refused(Code::SourceDenied, format!("it answered {status}"), hint));
+                return Err(refused(
+                    Code::SourceDenied,
+                    message!("it answered {status}", status),
+                    hint,
+                ));
             }
             (404, false) => {
                 return Err(self.nothing_else(&message!("{host} has no service account", host)));
@@ -145,7 +149,7 @@ impl Metadata {
         match answer.filter(|answer| self.is_ours(answer.access_token.expose())) {
             Some(answer) => Ok(answer),
             None if self.is_chosen() => Err(Error::Unreached {
-                what: self.what().into(),
+                what: self.what(),
                 code: Code::Foreign,
                 problem: "what answers there is not Yandex Cloud's metadata service".into(),
                 hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
@@ -163,10 +167,10 @@ impl Metadata {
     }
 
     fn nothing_else(&self, problem: &Message) -> Error {
-        self.not_tried(&format!("this is not a machine of Yandex Cloud ({problem})"))
+        self.not_tried(message!("this is not a machine of Yandex Cloud ({problem})", problem))
     }
 
-    fn what(&self) -> String {
-        format!("an IAM token from the metadata service at {}", self.endpoint.host())
+    fn what(&self) -> Message {
+        message!("an IAM token from the metadata service at {}", self.endpoint.host())
     }
 }

@@ -4,16 +4,16 @@
 use serde::Deserialize;
 
 use crate::error::{Code, Error};
-use crate::foreign_text::ForeignText;
-use crate::http::{Reply, scrubbed};
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::Reply;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
-    message: Option<String>,
+    message: Option<ForeignText>,
     details: Vec<Detail>,
     error: Option<String>,
-    error_description: Option<String>,
+    error_description: Option<ForeignText>,
 }
 
 #[derive(Default, Deserialize)]
@@ -27,24 +27,28 @@ struct Detail {
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: Code,
-    reason: String,
+    reason: Message,
     request_id: Option<ForeignText>,
 }
 
 impl Refusal {
     /// Reads an answer whose status is not 200. What is no refusal of Yandex Cloud but a server in
     /// trouble, or not Yandex Cloud at all, is an error at once.
-    pub(super) fn read(what: &str, reply: &Reply) -> Result<Self, Error> {
+    pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self, Error> {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
         let body = body.unwrap_or_default();
-        let said = body.error_description.or(body.message).or_else(|| body.error.clone());
+        let said = body.error_description.or(body.message);
+        let said = said.or_else(|| body.error.as_deref().map(ForeignText::new));
         let request_id = body
             .details
             .into_iter()
             .find_map(|detail| detail.request_id)
             .or_else(|| reply.request_id.clone());
-        let reason = said.map_or_else(|| reply.phrase().to_owned(), |said| scrubbed(&said));
+        let reason = said.map_or_else(
+            || reply.phrase().into(),
+            |said| ForeignText::sentence(said.as_str()).into(),
+        );
         if reply.is_trouble() {
             return Err(reply.unavailable(what, reason, request_id));
         }
@@ -61,11 +65,11 @@ impl Refusal {
     }
 
     /// The error a user meets.
-    pub(super) fn into_error(self, what: String, hint: String) -> Error {
+    pub(super) fn into_error(self, what: impl Into<Message>, hint: impl Into<Message>) -> Error {
         Error::Refused {
             what: what.into(),
             code: self.code,
-            reason: self.reason.into(),
+            reason: self.reason,
             request_id: self.request_id,
             hint: hint.into(),
         }
@@ -73,7 +77,7 @@ impl Refusal {
 }
 
 /// An answer that is not Yandex Cloud's.
-pub(super) fn foreign(what: &str, reply: &Reply) -> Error {
+pub(super) fn foreign(what: &Message, reply: &Reply) -> Error {
     reply.foreign(what, "JSON")
 }
 
@@ -86,8 +90,8 @@ mod tests {
     }
 
     fn error(status: u16, body: &str) -> Error {
-        match Refusal::read("a token", &reply(status, body)) {
-            Ok(refusal) => refusal.into_error("a token".into(), "hint".into()),
+        match Refusal::read(&"a token".into(), &reply(status, body)) {
+            Ok(refusal) => refusal.into_error("a token", "hint"),
             Err(error) => error,
         }
     }

@@ -14,6 +14,7 @@ use crate::cache::{About, KeyBuilder};
 use crate::clock::Offset;
 use crate::credential::{Credential, IamToken, Lifetime, Restable};
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Client, Reply, Request};
 use crate::message;
 
@@ -109,8 +110,8 @@ impl Obtain for AccountWish<'_> {
         About { service_account: Some(self.name.to_owned()), ..about }
     }
 
-    fn what(&self) -> String {
-        format!("the ID of service account `{}`", self.name)
+    fn what(&self) -> Message {
+        message!("the ID of service account `{}`", ForeignText::new(self.name))
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<ResourceId>> {
@@ -118,7 +119,7 @@ impl Obtain for AccountWish<'_> {
         let Self { source, folder, name } = *self;
         if !is_account_name(name) {
             return Err(Error::Missing {
-                problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name),
+                problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name = ForeignText::new(name)),
                 hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
             });
         }
@@ -126,17 +127,17 @@ impl Obtain for AccountWish<'_> {
         // What the filter lets through is looked at all the same.
         match accounts.into_iter().find(|account| account.name == name) {
             Some(account) if account.status == "SUSPENDED" => Err(Error::Refused {
-                what: what.into(),
+                what,
                 code: Code::SourceDenied,
-                reason: message!("it is `{}`, and suspended", account.id),
+                reason: message!("it is `{}`, and suspended", ForeignText::new(&account.id)),
                 request_id: None,
                 hint: "activate the service account".into(),
             }),
             Some(account) => Ok(ResourceId::found(account.id, broker)),
             None => Err(Error::Refused {
-                what: what.into(),
+                what,
                 code: Code::SourceNotFound,
-                reason: message!("folder `{folder}` has none of this name that {} may see", source.describe(), folder),
+                reason: message!("folder `{folder}` has none of this name that {} may see", source.describe(), folder = ForeignText::new(folder)),
                 request_id: None,
                 hint: "see `yc-id-token service-accounts`; to list them takes the role `iam.serviceAccounts.user`, or `viewer`; an ID (`aje…`) needs neither".into(),
             }),
@@ -150,13 +151,13 @@ pub async fn service_accounts(
     broker: &Broker,
     folder: &str,
 ) -> Result<Vec<ServiceAccount>> {
-    list(source, broker, "the list of service accounts", folder, None).await
+    list(source, broker, &"the list of service accounts".into(), folder, None).await
 }
 
 async fn list(
     source: &Source,
     broker: &Broker,
-    what: &str,
+    what: &Message,
     folder: &str,
     name: Option<&str>,
 ) -> Result<Vec<ServiceAccount>> {
@@ -195,7 +196,7 @@ pub(super) async fn get(
     source: &Source,
     broker: &Broker,
     client: &Client,
-    what: &str,
+    what: &Message,
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<Reply> {
@@ -211,15 +212,15 @@ pub(super) async fn get(
     let refusal = Refusal::read(what, &reply)?;
     let hint = match refusal.code {
         Code::SourceAuth => {
-            format!("{} is no longer accepted; check that it is active", source.describe())
+            message!("{} is no longer accepted; check that it is active", source.describe())
         }
         Code::SourceNotFound => "check `--folder-id`, or `--cloud-id`".into(),
-        _ => format!(
+        _ => message!(
             "give the account behind {} a role that lists them, such as `viewer` on the folder; or name the service account by its ID (`aje…`), which needs none",
             source.describe()
         ),
     };
-    Err(refusal.into_error(what.into(), hint))
+    Err(refusal.into_error(what, hint))
 }
 
 /// Whether a text is an ID of a service account and no name: the form of those that the vendor gives out.

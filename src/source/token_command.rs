@@ -8,7 +8,7 @@ use super::child::{self, Outcome, Silence};
 use crate::clock::Deadline;
 use crate::credential::Secret;
 use crate::error::{Code, Error, Result, plain};
-use crate::http::scrubbed;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// Runs a command, and gives what it prints. There is no shell between.
@@ -32,16 +32,16 @@ pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secre
     Ok(Secret::new(text.to_owned()))
 }
 
-fn what(program: &str) -> String {
-    format!("the external token of `{program}`")
+fn what(program: &str) -> Message {
+    message!("the external token of `{program}`", program = ForeignText::new(program))
 }
 
 fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
-    let reason = format!("it ended with {status}{}", said(stderr));
+    let reason = message!("it ended with {status}{}", said(stderr), status);
     Error::Refused {
-        what: what(program).into(),
+        what: what(program),
         code: Code::SourceAuth,
-        reason: reason.into(),
+        reason,
         request_id: None,
         hint: "run `token_command` in a terminal".into(),
     }
@@ -49,19 +49,20 @@ fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
 
 fn silent(program: &str, silence: Silence) -> Error {
     let (code, problem) = match silence {
-        Silence::TooMuch => (Code::Foreign, "it prints far more than a token".to_owned()),
-        Silence::Unheard(cause) => (Code::Foreign, format!("it cannot be heard: {cause}")),
-        Silence::Late { budget, stderr } => {
-            (Code::Timeout, format!("it was not done within {budget:.1} s{}", said(&stderr)))
-        }
+        Silence::TooMuch => (Code::Foreign, "it prints far more than a token".into()),
+        Silence::Unheard(cause) => (Code::Foreign, message!("it cannot be heard: {cause}", cause)),
+        Silence::Late { budget, stderr } => (
+            Code::Timeout,
+            message!("it was not done within {budget:.1} s{}", said(&stderr), budget),
+        ),
     };
     let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();
-    Error::Unreached { what: what(program).into(), code, problem: problem.into(), hint }
+    Error::Unreached { what: what(program), code, problem, hint }
 }
 
 /// The last line, which is where programs say why.
-fn said(stderr: &[u8]) -> String {
+fn said(stderr: &[u8]) -> Message {
     let stderr = String::from_utf8_lossy(stderr);
-    let last = stderr.lines().rev().map(scrubbed).find(|line| !line.is_empty());
-    last.map(|said| format!("; it says: {said}")).unwrap_or_default()
+    let last = stderr.lines().rev().map(ForeignText::sentence).find(|line| !line.is_empty());
+    last.map(|said| message!("; it says: {said}", said)).unwrap_or_default()
 }

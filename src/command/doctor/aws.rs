@@ -5,33 +5,38 @@ use std::path::{Path, PathBuf};
 use crate::command::on_path::is_program;
 use crate::consumer::AwsFiles;
 use crate::env;
-use crate::error::Exit;
+use crate::error::{Exit, shown};
+use crate::message;
 
 use super::Patient;
 use super::programs::{Programs, is_ours};
 use super::report::Group;
+use crate::foreign_text::{ForeignText, Message};
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
     let files = AwsFiles::read(patient.env, patient.locations.home.as_deref());
     let ours: Vec<_> =
         files.processes.iter().filter(|process| mentions_us(&process.command)).collect();
     for process in &ours {
-        let place =
-            format!("profile `{}`, {}:{}", process.profile, process.path.display(), process.line);
+        let place = message!(
+            "profile `{}`, {}:{}",
+            ForeignText::new(&process.profile),
+            shown(&process.path),
+            process.line
+        );
         match command_problem(&process.command) {
             Some((problem, fix)) => {
-                group.bad(Exit::Configuration, format!("{place}: {problem}"), fix);
+                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
-            None => group.good(format!("{place} runs yc-id-token")),
+            None => group.good(message!("{place} runs yc-id-token", place)),
         }
         if let Some(keys) = files.keys.iter().find(|keys| keys.profile == process.profile) {
             group.bad(
                 Exit::Configuration,
-                format!(
+                message!(
                     "{place}: the same profile has keys of its own ({}:{}), which some of AWS's tools prefer",
-                    keys.path.display(),
-                    keys.line
-                ),
+                    shown(&keys.path),
+                    keys.line, place),
                 "remove `aws_access_key_id` and `aws_secret_access_key` from that profile",
             );
         }
@@ -58,8 +63,8 @@ fn mentions_us(command: &str) -> bool {
 }
 
 /// What is wrong with a command line that no shell reads, or one: it must mean the same to both.
-fn command_problem(command: &str) -> Option<(String, String)> {
-    let example = || "write it as `/usr/local/bin/yc-id-token aws --profile=NAME`".to_owned();
+fn command_problem(command: &str) -> Option<(Message, Message)> {
+    let example = || "write it as `/usr/local/bin/yc-id-token aws --profile=NAME`".into();
     let Some(first) = first_word(command) else {
         return Some(("the quotes of `credential_process` do not match".into(), example()));
     };
@@ -68,11 +73,20 @@ fn command_problem(command: &str) -> Option<(String, String)> {
         return None;
     }
     if first.starts_with('~') || first.contains('$') {
-        return Some((format!("`{first}` is taken as it is: no shell reads it"), example()));
+        return Some((
+            message!(
+                "`{first}` is taken as it is: no shell reads it",
+                first = ForeignText::new(&first)
+            ),
+            example(),
+        ));
     }
     if !path.is_absolute() && is_ours(&path) {
         return Some((
-            format!("`{first}` is no full path, and who runs it may have another PATH"),
+            message!(
+                "`{first}` is no full path, and who runs it may have another PATH",
+                first = ForeignText::new(&first)
+            ),
             example(),
         ));
     }
@@ -81,11 +95,14 @@ fn command_problem(command: &str) -> Option<(String, String)> {
     let with_spaces = ends.map(|end| &command[..end]).find(|path| is_program(Path::new(path)));
     if let Some(path) = with_spaces {
         return Some((
-            format!("the path `{path}` has spaces, and is not quoted"),
-            format!("write it as `\"{path}\" …`"),
+            message!(
+                "the path `{path}` has spaces, and is not quoted",
+                path = ForeignText::new(path)
+            ),
+            message!("write it as `\"{path}\" …`", path = ForeignText::new(path)),
         ));
     }
-    Some((format!("`{first}` cannot be run"), example()))
+    Some((message!("`{first}` cannot be run", first = ForeignText::new(&first)), example()))
 }
 
 /// The first word, as `shlex` and a shell read it; none if a quote is not closed.

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::FileCache;
-use crate::error::{Exit, plain};
+use crate::error::{Exit, plain, shown};
 use crate::private_file;
 use crate::settings::CacheSetting;
 
 use super::Patient;
 use super::report::Group;
 use crate::foreign_text::Message;
+use crate::message;
 
 /// All that rests there has less than this.
 const SPACE: u64 = 1024 * 1024;
@@ -18,7 +19,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let setting = patient.settings.as_ref().map(|settings| &settings.cache);
     if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
         group.doubt(
-            format!("nothing is cached ({})", setting.origin),
+            message!("nothing is cached ({})", setting.origin),
             "each run asks the servers; set `cache = \"file\"`, unless that is meant",
         );
         return;
@@ -42,17 +43,17 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            group.good(format!("{} is made, for this user alone", folder.display()));
+            group.good(message!("{} is made, for this user alone", shown(&folder)));
         }
     }
     if private_file::locks_can_hang(&folder) {
         let locks = patient.locations.runtime_folder.clone();
         group.doubt(
-            format!(
+            message!(
                 "{} is on a network: {}",
-                folder.display(),
+                shown(&folder),
                 match locks {
-                    Some(locks) => format!("locks are taken in {}", locks.display()),
+                    Some(locks) => message!("locks are taken in {}", shown(&locks)),
                     None =>
                         "no locks are taken, and several runs at once each ask the servers".into(),
                 }
@@ -62,7 +63,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     }
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
         group.doubt(
-            format!("there are {left} bytes left for {}", folder.display()),
+            message!("there are {left} bytes left for {}", shown(&folder), left),
             "make room: what cannot be kept is asked for again",
         );
     }
@@ -75,30 +76,30 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
     group.bad(
         Exit::Cache,
-        format!("{} cannot be used: {problem}; each run asks the servers", folder.display()),
+        message!("{} cannot be used: {problem}; each run asks the servers", shown(folder), problem),
         "make it writable for this user, or set XDG_CACHE_HOME to a folder that is",
     );
 }
 
 /// Whether the folder is what it must be.
 fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
-    let shown = folder.display();
+    let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            group.good(format!("{shown} is closed to others"));
+            group.good(message!("{name} is closed to others", name));
             true
         }
         Ok(open) => {
             group.doubt(
-                format!("{shown} is open to others (mode {open:04o}); the next run that writes there closes it"),
-                format!("run `chmod 700 {shown}`"),
+                message!("{name} is open to others (mode {open:04o}); the next run that writes there closes it", name, open),
+                message!("run `chmod 700 {name}`", name),
             );
             true
         }
         Err(error) => {
             group.bad(
                 Exit::Cache,
-                format!("{shown} is not used: {}", plain(&error)),
+                message!("{name} is not used: {}", plain(&error), name),
                 "remove it, or set XDG_CACHE_HOME to a folder of your own",
             );
             false

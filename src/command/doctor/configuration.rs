@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use crate::env::{self, Env};
+use crate::message;
 use crate::session::Context;
 use crate::settings::{Explained, Locations, Origin, Settings};
 
 use super::report::Group;
+use crate::error::shown;
+use crate::foreign_text::ForeignText;
 
 /// Checks the configuration, and returns what has been told and whether it is all of it: what is broken in the
 /// file is left out.
@@ -17,8 +20,8 @@ pub(super) fn check(
 ) -> (Option<Settings>, bool) {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe() {
-        Ok(path) => group.good(format!("yc-id-token {version} ({})", path.display())),
-        Err(_) => group.good(format!("yc-id-token {version}")),
+        Ok(path) => group.good(message!("yc-id-token {version} ({})", shown(&path), version)),
+        Err(_) => group.good(message!("yc-id-token {version}", version)),
     }
     let Context { flags, env, consumers, .. } = context;
     let load = |env: &Env| Settings::load(flags, env, locations, consumers, consumers);
@@ -30,10 +33,10 @@ pub(super) fn check(
         }
     };
     match flags.config_file(env, locations) {
-        Some(path) if path.exists() => group.good(format!("{} can be read", path.display())),
-        Some(path) => group.good(format!(
+        Some(path) if path.exists() => group.good(message!("{} can be read", shown(&path))),
+        Some(path) => group.good(message!(
             "there is no configuration file ({}), and there need not be one",
-            path.display()
+            shown(&path)
         )),
         None => group.doubt(
             "there is no home folder to look for the configuration in",
@@ -41,7 +44,11 @@ pub(super) fn check(
         ),
     }
     match &settings.profile {
-        Some(profile) => group.good(format!("profile `{}` ({})", profile.value, profile.origin)),
+        Some(profile) => group.good(message!(
+            "profile `{}` ({})",
+            ForeignText::new(&profile.value),
+            profile.origin
+        )),
         None => group.good("no profile is named"),
     }
     if let Ok(without) = load(&without_own_variables(env)) {
@@ -62,11 +69,15 @@ fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_
         });
         if let Some(beaten) = beaten {
             group.doubt(
-                format!(
+                message!(
                     "`{name}` is `{value}` by {variable}, and not `{}` ({})",
-                    beaten.value, beaten.origin
+                    ForeignText::new(&beaten.value),
+                    beaten.origin,
+                    name = ForeignText::new(&name),
+                    value = ForeignText::new(&value),
+                    variable
                 ),
-                format!("unset {variable}, if the file is to decide"),
+                message!("unset {variable}, if the file is to decide", variable),
             );
         }
     }

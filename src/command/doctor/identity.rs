@@ -4,14 +4,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::keyring::Keyring;
+use crate::message;
 use crate::session::Session;
 use crate::settings::{CacheSetting, IdentitySetting, KeySource};
 use crate::source::Identity;
 
 use super::Patient;
 use super::report::Group;
+use crate::foreign_text::ForeignText;
 
 /// A keyring that is well answers within a tenth of a second.
 const SLOW: Duration = Duration::from_millis(500);
@@ -47,18 +49,18 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     let identity = &session.source().identity;
     match (&setting, identity) {
         (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
-            format!(
+            message!(
                 "nothing says who we are; a machine's own service account is looked for at {}",
-                metadata.address()
+                ForeignText::new(metadata.address())
             ),
             "give `--key-file`, or name an identity in the profile",
         ),
-        (None, _) => group.good(format!(
+        (None, _) => group.good(message!(
             "{}, the first that was found, as nothing names one",
             identity.describe()
         )),
         (Some(setting), _) => {
-            group.good(format!("{}, from {}", identity.describe(), setting.origin));
+            group.good(message!("{}, from {}", identity.describe(), setting.origin));
         }
     }
     if let Some(
@@ -75,7 +77,10 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
         );
     }
     if let Some(acts_as) = &session.source().impersonated {
-        group.good(format!("it acts as service account `{acts_as}`"));
+        group.good(message!(
+            "it acts as service account `{acts_as}`",
+            acts_as = ForeignText::new(acts_as)
+        ));
     }
     Some(session)
 }
@@ -84,10 +89,10 @@ fn time_keyring(group: &mut Group<'_>) {
     let began = Instant::now();
     match Keyring::of_system(Some(Deadline::within(PATIENCE))).open() {
         Ok(()) if began.elapsed() < SLOW => {
-            group.good(format!("the keyring answers in {} ms", began.elapsed().as_millis()));
+            group.good(message!("the keyring answers in {} ms", began.elapsed().as_millis()));
         }
         Ok(()) => group.doubt(
-            format!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
+            message!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
             "unlock it at login, or keep what lives for an hour in files, `cache = \"file\"`",
         ),
         // Whoever needs it says what is wrong.
@@ -105,7 +110,7 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
     let Ok(metadata) = file.metadata() else { return };
     if metadata.is_file() {
         let mode = metadata.permissions().mode() & 0o777;
-        group.good(format!("{} is closed to others (mode {mode:04o})", file.display()));
+        group.good(message!("{} is closed to others (mode {mode:04o})", shown(file), mode));
     }
 }
 

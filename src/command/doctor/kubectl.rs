@@ -7,13 +7,15 @@ use clap::error::ErrorKind;
 
 use crate::command::on_path::{is_program, on_path};
 use crate::env;
-use crate::error::{Exit, plain};
+use crate::error::{Exit, plain, shown};
+use crate::message;
 use crate::private_file;
 use crate::yaml::{self, Node};
 
 use super::Patient;
 use super::programs::{Programs, is_ours};
 use super::report::Group;
+use crate::foreign_text::{ForeignText, Message};
 
 /// That of a thousand clusters has some hundred kilobytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -55,7 +57,7 @@ fn check_file(patient: &Patient<'_>, path: &Path, group: &mut Group<'_>) -> bool
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return false,
         Err(error) => {
-            let text = format!("{} cannot be read: {}", path.display(), plain(&error));
+            let text = message!("{} cannot be read: {}", shown(path), plain(&error));
             group.doubt(text, "see whose it is, and whether you may read it");
             return false;
         }
@@ -70,7 +72,7 @@ fn check_file(patient: &Patient<'_>, path: &Path, group: &mut Group<'_>) -> bool
         Err(yaml::Fault { line, column, problem }) => {
             group.bad(
                 Exit::Configuration,
-                format!("{}:{line}:{column} {problem}", path.display()),
+                message!("{}:{line}:{column} {problem}", shown(path), line, column, problem),
                 "correct the file; `kubectl config view` says whether it can be read",
             );
             return true;
@@ -88,7 +90,11 @@ fn check_file(patient: &Patient<'_>, path: &Path, group: &mut Group<'_>) -> bool
         let name = user.get("name").and_then(Node::text).unwrap_or("?");
         let entry = Entry { patient, file: path, name, exec, command };
         if entry.check(group) {
-            group.good(format!("user `{name}` of {} is right", path.display()));
+            group.good(message!(
+                "user `{name}` of {} is right",
+                shown(path),
+                name = ForeignText::new(name)
+            ));
         }
     }
     mentioned
@@ -114,8 +120,8 @@ impl Entry<'_> {
         ];
         let is_right = problems.iter().all(Option::is_none);
         for (problem, fix) in problems.into_iter().flatten() {
-            let place = format!("user `{}` of {}", self.name, self.file.display());
-            group.bad(Exit::Configuration, format!("{place}: {problem}"), fix);
+            let place = message!("user `{}` of {}", ForeignText::new(self.name), shown(self.file));
+            group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
         }
         is_right
     }
@@ -124,7 +130,7 @@ impl Entry<'_> {
         self.exec.get(key).and_then(Node::text)
     }
 
-    fn command_problem(&self) -> Option<(String, String)> {
+    fn command_problem(&self) -> Option<(Message, Message)> {
         let command = Path::new(self.command);
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let by_path = command.components().count() > 1;
@@ -135,45 +141,61 @@ impl Entry<'_> {
             let beside = folder.join(command);
             // `kubectl config set-credentials` makes a bare name of a path in the kubeconfig's folder.
             let fix = if is_program(&beside) {
-                format!(
+                message!(
                     "kubectl looks for a bare name on the PATH, and not at {}: move it out of that folder, or put the folder on the PATH",
-                    beside.display()
+                    shown(&beside)
                 )
             } else {
                 "put it on the PATH of whoever runs kubectl, or give its full path".into()
             };
-            return Some((format!("`{}` is not on the PATH", self.command), fix));
+            return Some((
+                message!("`{}` is not on the PATH", ForeignText::new(self.command)),
+                fix,
+            ));
         }
         let place = folder.join(command);
         if !is_program(&place) {
             let what = if command.is_relative() {
-                format!("`{}`, which is {}, cannot be run", self.command, place.display())
+                message!(
+                    "`{}`, which is {}, cannot be run",
+                    ForeignText::new(self.command),
+                    shown(&place)
+                )
             } else {
-                format!("`{}` cannot be run", self.command)
+                message!("`{}` cannot be run", ForeignText::new(self.command))
             };
             return Some((what, "correct `command`: a name on the PATH, or a full path".into()));
         }
         None
     }
 
-    fn version_problem(&self) -> Option<(String, String)> {
-        let fix = || format!("set `apiVersion: {V1}`");
+    fn version_problem(&self) -> Option<(Message, Message)> {
+        let fix = || message!("set `apiVersion: {V1}`", V1);
         match self.text("apiVersion") {
             Some(V1 | V1BETA1) => None,
-            Some(other) => Some((format!("`{other}` is no apiVersion of exec plugins"), fix())),
+            Some(other) => Some((
+                message!(
+                    "`{other}` is no apiVersion of exec plugins",
+                    other = ForeignText::new(other)
+                ),
+                fix(),
+            )),
             None => Some(("`apiVersion` is missing".into(), fix())),
         }
     }
 
-    fn mode_problem(&self) -> Option<(String, String)> {
-        let fix = || "set `interactiveMode: Never`".to_owned();
+    fn mode_problem(&self) -> Option<(Message, Message)> {
+        let fix = || "set `interactiveMode: Never`".into();
         match (self.text("interactiveMode"), self.text("apiVersion")) {
             (Some("Never" | "IfAvailable"), _) => None,
             (Some("Always"), _) => Some((
                 "`interactiveMode: Always` fails wherever there is no terminal".into(),
                 fix(),
             )),
-            (Some(other), _) => Some((format!("there is no interactiveMode `{other}`"), fix())),
+            (Some(other), _) => Some((
+                message!("there is no interactiveMode `{other}`", other = ForeignText::new(other)),
+                fix(),
+            )),
             (None, Some(V1)) => {
                 Some(("`interactiveMode` is missing, which v1 wants".into(), fix()))
             }
@@ -181,14 +203,14 @@ impl Entry<'_> {
         }
     }
 
-    fn arguments_problem(&self) -> Option<(String, String)> {
+    fn arguments_problem(&self) -> Option<(Message, Message)> {
         let listed = self.exec.get("args").map(Node::items).unwrap_or_default();
         let mut words: Vec<OsString> = vec!["yc-id-token".into()];
         // By the name of a link, the command is in the program's own name.
         let link = Path::new(self.command).file_stem().and_then(|name| name.to_str());
         words.extend(link.and_then(|name| name.strip_prefix("yc-id-token-")).map(OsString::from));
         words.extend(listed.iter().filter_map(Node::text).map(OsString::from));
-        let fix = || "the shortest that works is `args: [kubectl, --profile=NAME]`".to_owned();
+        let fix = || "the shortest that works is `args: [kubectl, --profile=NAME]`".into();
         let read = (self.patient.program)().try_get_matches_from(&words);
         let matches = match &read {
             Ok(matches) => matches,
@@ -198,13 +220,16 @@ impl Entry<'_> {
             Err(error) => {
                 let text = error.to_string();
                 let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                return Some((format!("`args`: {first}"), fix()));
+                return Some((message!("`args`: {first}", first = ForeignText::new(first)), fix()));
             }
         };
         let matches = match matches.subcommand() {
             Some(("kubectl", matches)) => matches,
             Some((other, _)) => {
-                let problem = format!("`args` run `{other}`, whose answer kubectl does not read");
+                let problem = message!(
+                    "`args` run `{other}`, whose answer kubectl does not read",
+                    other = ForeignText::new(other)
+                );
                 return Some((problem, fix()));
             }
             None => return Some(("`args` name no command".into(), fix())),
@@ -213,8 +238,11 @@ impl Entry<'_> {
         let variable = self.variable(env::PROFILE.name);
         let profile = flag.or(variable)?;
         let told = self.patient.settings_of(Some(profile), &[]).err()?;
-        let hint = told.hint().map_or_else(fix, |hint| hint.to_string());
-        Some((format!("profile `{profile}`: {told}"), hint.to_string()))
+        let hint = told.hint().unwrap_or_else(fix);
+        Some((
+            message!("profile `{profile}`: {told}", profile = ForeignText::new(profile), told),
+            hint,
+        ))
     }
 
     /// A variable that kubectl sets for us.

@@ -158,7 +158,10 @@ fn examine(
             let mut group = report.group(name);
             for (_, plan) in patient.plans.iter().filter(|(of, _)| *of == name) {
                 match plan {
-                    Ok(plan) => plan.doubts.iter().for_each(|(doubt, fix)| group.doubt(doubt, fix)),
+                    Ok(plan) => plan
+                        .doubts
+                        .iter()
+                        .for_each(|(doubt, fix)| group.doubt(doubt.clone(), fix.clone())),
                     Err(error) => group.error(error),
                 }
             }
@@ -194,7 +197,7 @@ impl Patient<'_> {
         if self.interrupted.get().is_some() {
             return None;
         }
-        let waited = broker::wait_beside(&self.spinner, what, "a diagnosis", work);
+        let waited = broker::wait_beside(&self.spinner, what, &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
     }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use crate::clock::Offset;
 use crate::env;
-use crate::error::{Exit, Result};
+use crate::error::{Exit, Result, shown};
 use crate::http::{Endpoint, Http, Reach, Request, Route, Steps};
+use crate::message;
 use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
 use super::Patient;
 use super::report::Group;
+use crate::foreign_text::{ForeignText, Message};
 
 /// A clock that is further off than this is not kept right.
 const WRONG: u64 = 5;
@@ -105,7 +107,7 @@ async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -
         Route::Proxy { .. } => None,
     };
     let ask = async {
-        let what = format!("an answer from {}", server.name);
+        let what = message!("an answer from {}", server.name);
         let client = http.client_by(server.reach, server.endpoint, &what)?;
         let request = Request { query: server.query, ..Request::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
@@ -117,21 +119,31 @@ async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -
 /// What the server said of the time, if it could be asked.
 fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
     let way = match &found.route {
-        Route::Direct { why } => format!("without a proxy ({why})"),
-        Route::Proxy { address, why } => format!("through the proxy {address} ({why})"),
+        Route::Direct { why } => message!("without a proxy ({why})", why = ForeignText::new(why)),
+        Route::Proxy { address, why } => message!(
+            "through the proxy {address} ({why})",
+            address = ForeignText::new(address),
+            why = ForeignText::new(why)
+        ),
     };
     match &found.offset {
         Ok(offset) => {
             let times = found.steps.as_ref().map(times).unwrap_or_default();
             let host = server.endpoint.host();
-            group.good(format!("{} at {host} answers{times}, {way}", server.name));
+            group.good(message!(
+                "{} at {host} answers{times}, {way}",
+                server.name,
+                host,
+                times,
+                way
+            ));
             *offset
         }
         Err(error) => {
             group.error(error);
             if let Route::Proxy { .. } = found.route {
                 group.doubt(
-                    format!("{} is asked {way}", server.name),
+                    message!("{} is asked {way}", server.name, way),
                     "see whether the proxy lets it through",
                 );
             }
@@ -140,13 +152,15 @@ fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Off
     }
 }
 
-fn times(steps: &Steps) -> String {
+fn times(steps: &Steps) -> Message {
     let steps = [("name", steps.name), ("connection", steps.connection), ("TLS", steps.tls)];
-    let told: Vec<String> = steps
+    let told: Vec<Message> = steps
         .into_iter()
-        .filter_map(|(step, took)| Some(format!("{step} {:.1} ms", took?.as_secs_f64() * 1000.0)))
+        .filter_map(|(step, took)| {
+            Some(message!("{step} {:.1} ms", took?.as_secs_f64() * 1000.0, step))
+        })
         .collect();
-    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
+    if told.is_empty() { Message::default() } else { message!(" ({})", Message::join(&told, ", ")) }
 }
 
 fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
@@ -158,13 +172,14 @@ fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
     let mut replaced = [env::SSL_CERT_FILE, env::SSL_CERT_DIR].into_iter();
     let replaced = replaced.find_map(|var| Some((var.name, patient.env.get(var)?)));
     trusted.push(match replaced {
-        Some((variable, place)) => format!("those of {place} ({variable})"),
+        Some((variable, place)) => {
+            message!("those of {place} ({variable})", place = ForeignText::new(&place), variable)
+        }
         None => "the system's".into(),
     });
     let extra = patient.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
-    trusted
-        .extend(extra.map(|file| format!("those of {} ({})", file.value.display(), file.origin)));
-    group.good(format!("trusted certificate authorities: {}", trusted.join(" and ")));
+    trusted.extend(extra.map(|file| message!("those of {} ({})", shown(&file.value), file.origin)));
+    group.good(message!("trusted certificate authorities: {}", Message::join(&trusted, " and ")));
 }
 
 fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
@@ -174,14 +189,16 @@ fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
         return;
     };
     let (seconds, off) = (offset.seconds().unsigned_abs(), offset.seconds());
-    let text = format!(
+    let text = message!(
         "the clock is {seconds} s {} that of {server}",
-        if off > 0 { "behind" } else { "ahead of" }
+        if off > 0 { "behind" } else { "ahead of" },
+        seconds,
+        server
     );
     let fix =
         "set it by NTP, `timedatectl set-ntp true`; those who check tokens go by their own clocks";
     match seconds {
-        0..=WRONG => group.good(format!("the clock is right, by {server}")),
+        0..=WRONG => group.good(message!("the clock is right, by {server}", server)),
         _ if seconds > FAR_OFF => group.bad(Exit::Configuration, text, fix),
         _ => group.doubt(text, fix),
     }

@@ -9,6 +9,9 @@ use tokio::process::Command;
 
 use super::Patient;
 use crate::command::on_path::on_path;
+use crate::error::shown;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// A program that does not tell its version by then does not tell it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,10 +66,12 @@ impl Programs {
 
 impl Program {
     /// In a sentence.
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> Message {
         match &self.version {
-            Some(version) => format!("{version} ({})", self.path.display()),
-            None => format!("{} does not tell its version", self.path.display()),
+            Some(version) => {
+                message!("{version} ({})", shown(&self.path), version = ForeignText::new(version))
+            }
+            None => message!("{} does not tell its version", shown(&self.path)),
         }
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use crate::error::{Code, Exit, Result};
 use crate::jwt::{self, Claims};
+use crate::message;
 use crate::session::Session;
 use crate::source::Issuer;
 
 use super::report::Group;
 use super::{Patient, identity};
+use crate::foreign_text::{ForeignText, Message};
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     // Anew, as its time has not begun when the others' did.
@@ -32,18 +34,23 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let claims = match Claims::read(token) {
         Ok(claims) => claims,
         Err(problem) => {
-            group.bad(Exit::Source, format!("the ID token: {problem}"), "check the endpoints");
+            group.bad(
+                Exit::Source,
+                message!("the ID token: {problem}", problem),
+                "check the endpoints",
+            );
             return;
         }
     };
-    let at =
-        |at: Option<crate::clock::Timestamp>| at.map_or_else(|| "?".into(), |at| at.to_string());
-    let text = |claim: &Option<String>| claim.clone().unwrap_or_else(|| "?".into());
-    group.good(format!(
+    let at = |at: Option<crate::clock::Timestamp>| {
+        at.map_or_else(|| Message::from("?"), |at| message!("{at}", at))
+    };
+    let text = |claim: &Option<String>| ForeignText::new(claim.as_deref().unwrap_or("?"));
+    group.good(message!(
         "a new ID token: iss {}, sub {}, aud {}, iat {}, exp {}",
         text(&claims.iss),
         text(&claims.sub),
-        claims.aud,
+        ForeignText::new(&claims.aud.to_string()),
         at(claims.issued_at()),
         at(claims.expires_at())
     ));
@@ -95,15 +102,15 @@ fn check_signature(
     } else {
         group.bad(
             Exit::Source,
-            format!("the issuer of the token is `{iss}`, and of its discovery document `{}`", issuer.name),
+            message!("the issuer of the token is `{iss}`, and of its discovery document `{}`", ForeignText::new(&issuer.name), iss = ForeignText::new(iss)),
             "whoever checks the token refuses it; check the OAuth endpoint, and report it to the cloud's support",
         );
     }
     match jwt::verify(token, &issuer.keys) {
-        Ok(key) => group.good(format!("its signature is right, by the issuer's key `{key}`")),
+        Ok(key) => group.good(message!("its signature is right, by the issuer's key `{key}`", key = ForeignText::new(&key))),
         Err(problem) => group.bad(
             Exit::Source,
-            format!("the signature cannot be checked: {problem}"),
+            message!("the signature cannot be checked: {problem}", problem),
             "whoever checks the token refuses it; check the OAuth endpoint, and what stands between",
         ),
     }

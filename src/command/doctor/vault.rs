@@ -5,11 +5,13 @@ use std::path::Path;
 use crate::command::on_path::is_program;
 use crate::consumer::VaultHelper;
 use crate::env;
-use crate::error::Exit;
+use crate::error::{Exit, shown};
+use crate::message;
 
 use super::Patient;
 use super::programs::Programs;
 use super::report::Group;
+use crate::foreign_text::Message;
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
     let helpers = match VaultHelper::all(patient.env) {
@@ -21,25 +23,25 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     };
     let mut mentioned = false;
     for VaultHelper { config, helper, is_ours } in &helpers {
-        let place = format!("the token helper of {}, {}", config.display(), helper.display());
+        let place = message!("the token helper of {}, {}", shown(config), shown(helper));
         if !is_ours && !super::programs::is_ours(helper) {
-            group.good(format!("{place}, is another program's"));
+            group.good(message!("{place}, is another program's", place));
             continue;
         }
         mentioned = true;
         match problem(helper) {
             Some((problem, fix)) => {
-                group.bad(Exit::Configuration, format!("{place}: {problem}"), fix);
+                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
-            None => group.good(format!("{place}, is yc-id-token")),
+            None => group.good(message!("{place}, is yc-id-token", place)),
         }
     }
     if mentioned
         && let Some((var, _)) = patient.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
         group.doubt(
-            format!("{} is set: the CLI takes that token, and does not ask the helper", var.name),
-            format!("unset {}", var.name),
+            message!("{} is set: the CLI takes that token, and does not ask the helper", var.name),
+            message!("unset {}", var.name),
         );
     }
     if helpers.is_empty() {
@@ -50,8 +52,8 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     }
 }
 
-fn problem(helper: &Path) -> Option<(String, String)> {
-    let anew = || "make it anew with `yc-id-token vault install-helper`".to_owned();
+fn problem(helper: &Path) -> Option<(Message, Message)> {
+    let anew = || "make it anew with `yc-id-token vault install-helper`".into();
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
         return Some(("it must be a path alone, without arguments".into(), anew()));

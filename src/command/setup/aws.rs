@@ -13,6 +13,7 @@ use super::{Common, Setup, is_simple, program};
 use crate::consumer::expanded;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
@@ -97,8 +98,12 @@ impl Args {
         let question = Question::new("--aws-profile", "profile of AWS's configuration")
             .or(Some(usual))
             .judged(|name| {
-                (!is_simple(name))
-                    .then(|| format!("`{name}` is not a name of letters, digits, `.`, `_` and `-`"))
+                (!is_simple(name)).then(|| {
+                    message!(
+                        "`{}` is not a name of letters, digits, `.`, `_` and `-`",
+                        ForeignText::new(name)
+                    )
+                })
             });
         match &self.aws_profile {
             Some(name) => question.check(name).map(|()| name.clone()),
@@ -133,7 +138,7 @@ fn process(setup: &Setup<'_>) -> Result<String> {
         process_word(word).ok_or_else(|| Error::Usage {
             problem: message!(
                 "`{word}` cannot stand in a `credential_process`: AWS's tools do not agree how",
-                word
+                word = ForeignText::new(word)
             ),
             hint: "use a path of letters, digits, `-`, `_`, `.` and spaces".into(),
         })
@@ -150,10 +155,11 @@ fn check(
 ) -> Result<()> {
     let others = config.other_credentials(name, false);
     if !others.is_empty() {
-        let path = path.display();
-        setup.in_the_way(format!(
-            "the profile `{name}` of `{path}` has other credentials ({})",
-            others.join(", ")
+        setup.in_the_way(message!(
+            "the profile `{}` of `{}` has other credentials ({})",
+            ForeignText::new(name),
+            shown(path),
+            ForeignText::new(&others.join(", "))
         ))?;
     }
     let credentials = file(setup.env(), env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
@@ -164,7 +170,7 @@ fn check(
     }
     // They are not ours to delete, and would win.
     Err(Error::Missing {
-        problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name),
+        problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
     })
 }
@@ -179,13 +185,16 @@ fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
     })
 }
 
-fn role_problem(arn: &str) -> Option<String> {
+fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(parts[..], ["arn", partition, "iam", "", account, role]
         if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
             && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
     (!is_role).then(|| {
-        format!("`{arn}` is not the ARN of a role, such as arn:aws:iam::123456789012:role/robot")
+        message!(
+            "`{}` is not the ARN of a role, such as arn:aws:iam::123456789012:role/robot",
+            ForeignText::new(arn)
+        )
     })
 }
 

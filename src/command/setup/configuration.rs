@@ -7,6 +7,7 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::change::{self, Change};
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::message;
 
 /// The file, with the changes that are to be made to a profile.
@@ -27,7 +28,12 @@ impl Configuration {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
-            Error::Config { path: path.clone(), line, problem: problem.into(), hint: None }
+            Error::Config {
+                path: path.clone(),
+                line,
+                problem: ForeignText::new(&problem).into(),
+                hint: None,
+            }
         })?;
         let mut configuration = Self { path, profile, before, document };
         configuration.add_profile()?;
@@ -95,7 +101,7 @@ impl Configuration {
         Err(Error::Config {
             path: self.path.clone(),
             line: 1,
-            problem: message!("`profiles.{}` must be a table", self.profile),
+            problem: message!("`profiles.{}` must be a table", ForeignText::new(&self.profile)),
             hint: None,
         })
     }

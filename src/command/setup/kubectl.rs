@@ -12,6 +12,7 @@ use super::trust::Trust;
 use super::{Common, Setup, kuberc, program};
 use crate::env;
 use crate::error::{Error, Result, shown};
+use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
@@ -121,7 +122,7 @@ impl Args {
             what: "cluster",
             name: name.to_owned().into(),
             place: message!("`{}`", shown(&kubeconfig.path)),
-            hint: message!("it has {}", names.join(", ")),
+            hint: message!("it has {}", ForeignText::new(&names.join(", "))),
         };
         if let Some(name) = &self.cluster {
             let is_known = !kubeconfig.can_be_written() || names.contains(&name.as_str());
@@ -179,7 +180,7 @@ impl Args {
 
 fn no_cluster(path: &Path) -> Error {
     Error::Missing {
-        problem: message!("there is no cluster in `{}`", shown(&path)),
+        problem: message!("there is no cluster in `{}`", shown(path)),
         hint: "add yours with `kubectl config set-cluster NAME --server=https://… --certificate-authority=FILE`, and run the command again".into(),
     }
 }
@@ -207,15 +208,16 @@ fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Op
 
 /// What is there by these names and is not ours.
 fn check(setup: &Setup<'_>, kubeconfig: &Kubeconfig, entry: &Entry) -> Result<()> {
-    let path = kubeconfig.path.display();
+    let path = shown(&kubeconfig.path);
     if let Some(user) = kubeconfig.entry("users", "user", &entry.user) {
         let command = user["exec"]["command"].as_str().unwrap_or_default();
         let is_ours = Path::new(command).file_stem().is_some_and(|name| name == "yc-id-token");
         let has_other = user.as_object().is_some_and(|user| user.keys().any(|key| key != "exec"));
         if !is_ours || has_other {
-            setup.in_the_way(format!(
+            setup.in_the_way(message!(
                 "the user `{}` of `{path}` signs in by other means",
-                entry.user
+                ForeignText::new(&entry.user),
+                path
             ))?;
         }
     }
@@ -223,9 +225,11 @@ fn check(setup: &Setup<'_>, kubeconfig: &Kubeconfig, entry: &Entry) -> Result<()
         && context["cluster"] != *entry.cluster
     {
         let other = context["cluster"].as_str().unwrap_or_default();
-        setup.in_the_way(format!(
-            "the context `{}` of `{path}` is of the cluster `{other}`",
-            entry.context
+        setup.in_the_way(message!(
+            "the context `{}` of `{path}` is of the cluster `{}`",
+            ForeignText::new(&entry.context),
+            ForeignText::new(other),
+            path
         ))?;
     }
     Ok(())

@@ -7,8 +7,7 @@ use super::change::{self, Change};
 use super::not_run;
 use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
-use crate::foreign_text::Message;
-use crate::http::scrubbed;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 use crate::settings::Locations;
@@ -120,7 +119,7 @@ fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<S
     if !output.status.success() {
         return Err(failed(message!(
             "kubectl does not write it: {}",
-            scrubbed(&String::from_utf8_lossy(&output.stderr))
+            ForeignText::output(&output.stderr)
         )));
     }
     Ok(change::read("kubectl's preferences", &copy)?.unwrap_or_default())

@@ -24,6 +24,7 @@ use clap::Subcommand;
 
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, plain};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
@@ -109,7 +110,10 @@ impl<'a> Setup<'a> {
         let name = named.map_or(profile, String::as_str).to_owned();
         if !is_simple(&name) {
             return Err(Error::Usage {
-                problem: message!("`{name}` cannot be the name of a profile here", name),
+                problem: message!(
+                    "`{name}` cannot be the name of a profile here",
+                    name = ForeignText::new(&name)
+                ),
                 hint:
                     "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
                         .into(),
@@ -357,12 +361,12 @@ impl<'a> Setup<'a> {
     }
 
     /// Refuses to go over what is there, unless it is asked for.
-    fn in_the_way(&self, problem: String) -> Result<()> {
+    fn in_the_way(&self, problem: Message) -> Result<()> {
         if self.common.force {
             return Ok(());
         }
-        Err(Error::Missing {
-            problem: problem.into(),
+        Err(Error::Conflict {
+            problem,
             hint: "choose another name, or replace it with `--force`; nothing has been changed"
                 .into(),
         })
@@ -397,7 +401,7 @@ fn unchanged(error: &Error) -> Error {
     let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
     Error::Remembered {
         code: error.code(),
-        message: error.to_string().into(),
+        message: message!("{error}", error),
         hint: Some(message!(
             "{hint}nothing has been changed; `--offline` sets up without a token",
             hint
@@ -413,6 +417,6 @@ fn told_error(error: &Error) -> String {
 }
 
 /// What an I/O error of a program that was to be run says.
-fn not_run(program: &str, error: &std::io::Error) -> Error {
+fn not_run(program: &'static str, error: &std::io::Error) -> Error {
     Error::Internal(message!("cannot run `{program}`: {}", plain(error), program))
 }

@@ -2,6 +2,7 @@
 
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
+use crate::foreign_text::Message;
 use crate::message;
 
 /// A question about a setting that has a flag.
@@ -16,7 +17,7 @@ pub(super) struct Question {
     default: Option<String>,
     required: bool,
     /// What is wrong with an answer, if anything is.
-    problem: fn(&str) -> Option<String>,
+    problem: fn(&str) -> Option<Message>,
 }
 
 impl Question {
@@ -41,7 +42,7 @@ impl Question {
     }
 
     /// One whose answers can be wrong.
-    pub(super) fn judged(self, problem: fn(&str) -> Option<String>) -> Self {
+    pub(super) fn judged(self, problem: fn(&str) -> Option<Message>) -> Self {
         Self { problem, ..self }
     }
 
@@ -77,7 +78,7 @@ impl Question {
             }
             match (self.problem)(&answer) {
                 None => return Ok(Some(answer)),
-                Some(problem) => terminal.say(&format!("! {problem}")),
+                Some(problem) => terminal.say(&message!("! {problem}", problem)),
             }
         }
     }
@@ -86,12 +87,14 @@ impl Question {
     fn put(&self) -> String {
         let mut letters = self.what.chars();
         let first = letters.next().map(|first| first.to_uppercase().to_string());
-        let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
+        let note =
+            if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) };
         first.unwrap_or_default() + letters.as_str() + &note
     }
 
     fn missing(&self) -> Error {
-        let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
+        let note =
+            if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) };
         Error::Missing {
             problem: message!("the {} is not said", self.what),
             hint: message!("give `{}`{note}", self.flag, note),

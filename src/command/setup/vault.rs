@@ -10,7 +10,9 @@ use super::{Common, Setup, absolute, program};
 use crate::consumer::HelperInstallation;
 use crate::env;
 use crate::error::Result;
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::Endpoint;
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::shell::quoted;
@@ -99,7 +101,7 @@ impl Args {
         let address = Question::new("--address", "address of the server")
             .noted("such as https://vault.example:8200");
         let address = address.or(by_variable).judged(|text| {
-            Endpoint::parse("address of Vault", text).err().map(|error| error.to_string())
+            Endpoint::parse("address of Vault", text).err().map(|error| message!("{error}", error))
         });
         let address = setup.own("address", self.address.as_ref(), &address)?.unwrap_or_default();
         let role = setup.own(
@@ -182,10 +184,10 @@ fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> 
 }
 
 /// What Vault takes for the name of a role: word characters, with dots and hyphens between them.
-fn not_a_role(text: &str) -> Option<String> {
+fn not_a_role(text: &str) -> Option<Message> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_role = text.chars().all(|c| is_word(c) || ".-".contains(c))
         && text.starts_with(is_word)
         && text.ends_with(is_word);
-    (!is_role).then(|| format!("`{text}` cannot be the name of a role"))
+    (!is_role).then(|| message!("`{}` cannot be the name of a role", ForeignText::new(text)))
 }

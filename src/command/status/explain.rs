@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::broker::{Outlook, Prospect};
 use crate::consumer::{self, Plan};
 use crate::error::{Error, Result};
-use crate::foreign_text::visible;
+use crate::foreign_text::{Message, visible};
 use crate::session::{Context, Session};
 use crate::settings::{Explained, Locations, Settings};
 
@@ -18,7 +18,7 @@ pub(super) struct Explanation {
     settings: Vec<Explained>,
     background_refresh: bool,
     /// Who we are, or why that is not known.
-    identity: Result<String>,
+    identity: Result<Message>,
     plans: Vec<(&'static str, Result<Plan>)>,
 }
 

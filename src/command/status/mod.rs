@@ -8,6 +8,7 @@ mod table;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
@@ -51,7 +52,11 @@ pub(super) fn with_profile(
     let mut flags = context.flags.clone();
     match (&flags.profile, named) {
         (Some(by_flag), Some(named)) if by_flag != named => Err(Error::Usage {
-            problem: message!("two profiles are named, `{named}` and `{by_flag}`", named, by_flag),
+            problem: message!(
+                "two profiles are named, `{named}` and `{by_flag}`",
+                named = ForeignText::new(named),
+                by_flag = ForeignText::new(by_flag)
+            ),
             hint: "name one".into(),
         }),
         (_, Some(named)) => {
@@ -65,5 +70,5 @@ pub(super) fn with_profile(
 /// A JSON document for people and programs.
 pub(super) fn document(value: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(|error| Error::Internal(error.to_string().into()))
+    text.map(|text| text + "\n").map_err(Error::internal)
 }

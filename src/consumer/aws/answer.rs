@@ -9,7 +9,7 @@ use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::http::Reply;
 use crate::message;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 
 /// No session of a role is longer.
 const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
@@ -68,7 +68,7 @@ struct AssumedRoleUser {
 }
 
 /// Reads the keys from an answer whose status is 200. Half an answer is none.
-pub(super) fn read(what: &str, reply: &Reply) -> Result<Credential<SessionKeys>> {
+pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKeys>> {
     let document: Option<Document> =
         std::str::from_utf8(&reply.body).ok().and_then(|xml| quick_xml::de::from_str(xml).ok());
     let Some(Document { result }) = document else { return Err(reply.foreign(what, "XML")) };
@@ -135,7 +135,7 @@ mod tests {
     fn read_at(now: &str, body: &str) -> Result<Credential<SessionKeys>> {
         let received = Timestamp::parse_rfc3339(now).unwrap().into();
         let reply = Reply { received, ..Reply::made_up(200, body) };
-        read("keys", &reply)
+        read(&"keys".into(), &reply)
     }
 
     fn read_now(body: &str) -> Result<Credential<SessionKeys>> {

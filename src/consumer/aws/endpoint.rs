@@ -16,6 +16,8 @@ use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch,
 
 use super::config_file::ConfigFile;
 use super::{Options, TABLE};
+use crate::foreign_text::ForeignText;
+use crate::message;
 
 /// A part of AWS that shares nothing with the others (AWS SDKs, `partitions.json`).
 struct Partition {
@@ -109,11 +111,10 @@ impl Sts {
         // It would go unheeded, and whoever asks for FIPS means it.
         for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
             if switch.value {
-                let problem = format!(
+                let problem = message!(
                     "the {kind} endpoint of a region cannot be had together with the address of an STS ({})",
-                    address.origin
-                );
-                return Err(unfit(switch.origin, &problem));
+                    address.origin, kind);
+                return Err(unfit(switch.origin, problem));
             }
         }
         let endpoint = Endpoint::parse("STS endpoint", &address.value)?;
@@ -224,7 +225,7 @@ impl Partition {
         let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let partition = PARTITIONS.iter().find(|partition| name.starts_with(partition.regions));
         partition.filter(|_| name.len() <= 63 && name.chars().all(is_label)).ok_or_else(|| {
-            unfit(region.origin.clone(), &format!("`{name}` is not the name of an AWS region"))
+            unfit(region.origin.clone(), message!("`{name}` is not the name of an AWS region", name = ForeignText::new(name)))
         })
     }
 
@@ -239,10 +240,9 @@ impl Partition {
         match its.filter(|its| PARTITIONS.iter().any(|known| known.id == *its)) {
             Some(its) if its != self.id => Err(unfit(
                 region.origin.clone(),
-                &format!(
+                message!(
                     "the region `{}` is in AWS's partition `{}`, and the role ({}) in `{its}`",
-                    region.value, self.id, arn.origin
-                ),
+                    ForeignText::new(&region.value), self.id, arn.origin, its = ForeignText::new(its)),
             )),
             _ => Ok(()),
         }

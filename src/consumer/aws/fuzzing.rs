@@ -15,7 +15,7 @@ use crate::http::Reply;
 /// If that does not hold.
 pub fn sts_xml(data: &[u8]) {
     let Ok(body) = std::str::from_utf8(data) else { return };
-    match answer::read("keys", &Reply::made_up(200, body)) {
+    match answer::read(&"keys".into(), &Reply::made_up(200, body)) {
         Ok(credential) => {
             let life = credential.lifetime.whole();
             assert!(!life.is_zero() && life <= Duration::from_secs(43_200), "{life:?}");
@@ -30,7 +30,7 @@ pub fn sts_xml(data: &[u8]) {
         policy_arns: Vec::new(),
     };
     let token = IdToken(Secret::new("e30.e30.c2ln".into()));
-    let asked = Asked { what: "keys", role: &role, region: "us-east-1", token: &token };
+    let asked = Asked { what: &"keys".into(), role: &role, region: "us-east-1", token: &token };
     for status in [400, 403, 503] {
         is_told_in_two_lines(&Refusal::into_error_of(&Reply::made_up(status, body), &asked));
     }

@@ -143,7 +143,7 @@ impl Args {
         };
         let document = serde_json::to_vec(&answer);
         let mut document =
-            Zeroizing::new(document.map_err(|error| Error::Internal(error.to_string().into()))?);
+            Zeroizing::new(document.map_err(Error::internal)?);
         document.push(b'\n');
         output.write(&document)
     }

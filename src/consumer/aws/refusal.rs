@@ -7,11 +7,12 @@ use serde::Deserialize;
 
 use crate::credential::IdToken;
 use crate::error::{Code, Error};
-use crate::http::{Reply, scrubbed};
+use crate::http::{Reply};
 use crate::jwt::Claims;
 
 use super::role::RoleSession;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ pub(super) struct Refusal {
 
 /// What was asked, to be held against the refusal.
 pub(super) struct Asked<'a> {
-    pub(super) what: &'a str,
+    pub(super) what: &'a Message,
     pub(super) role: &'a RoleSession,
     pub(super) region: &'a str,
     pub(super) token: &'a IdToken,
@@ -90,7 +91,7 @@ impl Refusal {
         let what = asked.what;
         let Some(refusal) = Self::read(reply) else {
             return if reply.is_trouble() {
-                reply.unavailable(what, reply.phrase().into(), reply.request_id.clone())
+                reply.unavailable(what, reply.phrase(), reply.request_id.clone())
             } else {
                 reply.foreign(what, "XML")
             };
@@ -101,17 +102,17 @@ impl Refusal {
             return reply.unavailable(what, reason, request_id);
         }
         let (code, hint) = refusal.advice(reply, asked);
-        Error::Refused { what: what.into(), code, reason: reason.into(), request_id, hint: hint.into() }
+        Error::Refused { what: what.into(), code, reason, request_id, hint }
     }
 
-    fn reason(&self) -> String {
-        match scrubbed(&self.message) {
-            message if message.is_empty() => scrubbed(&self.code),
-            message => format!("{message} ({})", scrubbed(&self.code)),
+    fn reason(&self) -> Message {
+        match ForeignText::sentence(&self.message) {
+            message if message.is_empty() => ForeignText::new(&self.code).into(),
+            message => message!("{message} ({})", ForeignText::new(&self.code), message),
         }
     }
 
-    fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
+    fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
         let Asked { role, region, .. } = asked;
         let token = Token::read(asked.token);
         let says = |what: &str| self.message.to_lowercase().contains(what);
@@ -119,43 +120,38 @@ impl Refusal {
             "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, token.trust_policy(role)),
             "InvalidIdentityToken" if says("no openidconnect provider") => (
                 Code::ConsumerAuth,
-                format!(
+                message!(
                     "make the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
-                    token.issuer, token.audience
-                ),
+                    token.issuer, token.audience),
             ),
             "InvalidIdentityToken" if says("audience") => (
                 Code::ConsumerAuth,
-                format!(
+                message!(
                     "add `{}` to the audiences of the provider `{}` (`aws iam add-client-id-to-open-id-connect-provider`), or give the audience that it has with `--audience`",
                     token.audience,
-                    token.provider()
-                ),
+                    token.provider()),
             ),
             "InvalidIdentityToken" | "IDPRejectedClaim" => (
                 Code::ConsumerAuth,
-                format!(
+                message!(
                     "compare the token with the OIDC provider in the role's account (`aws iam get-open-id-connect-provider`): {}",
-                    token.claims()
-                ),
+                    token.claims()),
             ),
             _ if self.is_expired_token() => (
                 Code::ConsumerAuth,
-                format!("the ID token is new, so check the clock of {}", reply.host),
+                message!("the ID token is new, so check the clock of {}", reply.host),
             ),
             "RegionDisabledException" => (
                 Code::ConsumerRefused,
-                format!(
-                    "activate STS for the region `{region}` in the account's settings (IAM), or give another one with `--region`"
-                ),
+                message!(
+                    "activate STS for the region `{region}` in the account's settings (IAM), or give another one with `--region`", region = ForeignText::new(region)),
             ),
             "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => (
                 Code::ConsumerRefused,
-                format!(
+                message!(
                     "make it smaller: `policy` has {} characters and there are {} of `policy_arn`, which count together with the session's tags",
                     role.policy.as_ref().map_or(0, |policy| policy.chars().count()),
-                    role.policy_arns.len()
-                ),
+                    role.policy_arns.len()),
             ),
             "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
                 Code::ConsumerRefused,
@@ -163,15 +159,14 @@ impl Refusal {
             ),
             "ValidationError" if says("durationseconds") || says("maxsessionduration") => (
                 Code::ConsumerRefused,
-                format!(
+                message!(
                     "ask for less than {} s with `--duration`, or let the role allow more: `aws iam update-role --role-name {} --max-session-duration …`",
                     role.duration.as_secs(),
-                    role.role_name()
-                ),
+                    ForeignText::new(role.role_name())),
             ),
             _ => (
                 Code::ConsumerRefused,
-                format!("check the role and the endpoint {}; {}", reply.host, token.claims()),
+                message!("check the role and the endpoint {}; {}", reply.host, token.claims()),
             ),
         }
     }
@@ -179,15 +174,15 @@ impl Refusal {
 
 /// What the ID token says, for hints.
 struct Token {
-    issuer: String,
-    audience: String,
-    subject: String,
+    issuer: ForeignText,
+    audience: ForeignText,
+    subject: ForeignText,
 }
 
 impl Token {
     fn read(token: &IdToken) -> Self {
         let claims = Claims::read(token.0.expose()).ok();
-        let said = |claim: Option<String>| claim.unwrap_or_else(|| "nothing".into());
+        let said = |claim: Option<String>| ForeignText::new(claim.as_deref().unwrap_or("nothing"));
         Self {
             issuer: said(claims.as_ref().and_then(|claims| claims.iss.clone())),
             audience: said(
@@ -198,21 +193,22 @@ impl Token {
     }
 
     /// As IAM calls the provider, and the keys of its conditions: the issuer without its scheme.
-    fn provider(&self) -> &str {
-        self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, rest)| rest)
+    fn provider(&self) -> ForeignText {
+        let issuer = self.issuer.as_str();
+        ForeignText::new(issuer.split_once("://").map_or(issuer, |(_, rest)| rest))
     }
 
-    fn claims(&self) -> String {
+    fn claims(&self) -> Message {
         let Self { issuer, audience, subject } = self;
-        format!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`")
+        message!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`", issuer, audience, subject)
     }
 
-    fn trust_policy(&self, role: &RoleSession) -> String {
-        let (provider, audience, subject) = (self.provider(), &self.audience, &self.subject);
-        format!(
+    fn trust_policy(&self, role: &RoleSession) -> Message {
+        let provider = self.provider();
+        let Self { audience, subject, .. } = self;
+        message!(
             "the role's trust policy (`aws iam get-role --role-name {}`) must allow sts:AssumeRoleWithWebIdentity to the provider `{provider}`, and its conditions match `{provider}:aud` = `{audience}` and `{provider}:sub` = `{subject}`",
-            role.role_name()
-        )
+            ForeignText::new(role.role_name()), provider, audience, subject)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::settings::{Setting, Settings, parse_duration, unfit};
 
 use super::endpoint::Sts;
 use super::{Options, TABLE};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// The least that a role allows.
 const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
@@ -83,16 +85,16 @@ fn no_role() -> Error {
 
 fn checked(
     setting: Setting<String>,
-    problem: impl FnOnce(&str) -> Option<String>,
+    problem: impl FnOnce(&str) -> Option<Message>,
 ) -> Result<String> {
     match problem(&setting.value) {
-        Some(problem) => Err(unfit(setting.origin, &problem)),
+        Some(problem) => Err(unfit(setting.origin, problem)),
         None => Ok(setting.value),
     }
 }
 
 /// What is wrong with the ARN of a role of AWS.
-fn role_problem(arn: &str) -> Option<String> {
+fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(
         parts[..],
@@ -110,24 +112,22 @@ fn role_problem(arn: &str) -> Option<String> {
     } else {
         "not the ARN of a role"
     };
-    Some(format!("`{arn}` is {what}: it must be of the form `arn:aws:iam::123456789012:role/NAME`"))
+    Some(message!("`{arn}` is {what}: it must be of the form `arn:aws:iam::123456789012:role/NAME`", arn = ForeignText::new(arn), what))
 }
 
 /// What is wrong with the ARN of a role elsewhere: Ceph has tenants for accounts, SeaweedFS none.
-fn foreign_role_problem(arn: &str) -> Option<String> {
+fn foreign_role_problem(arn: &str) -> Option<Message> {
     let is_arn = arn.starts_with("arn:") && arn.bytes().all(|byte| byte.is_ascii_graphic());
     (!is_arn || !(20..=2048).contains(&arn.len())).then(|| {
-        format!(
-            "`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`"
-        )
+        message!(
+            "`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`", arn = ForeignText::new(arn))
     })
 }
 
-fn session_name_problem(name: &str) -> Option<String> {
+fn session_name_problem(name: &str) -> Option<Message> {
     (!(2..=SESSION_NAME_LIMIT).contains(&name.len()) || !is_word(name, "+=,.@_-")).then(|| {
-        format!(
-            "`{name}` is not the name of a session: it must be 2 to {SESSION_NAME_LIMIT} letters, digits and characters of `+=,.@_-`"
-        )
+        message!(
+            "`{name}` is not the name of a session: it must be 2 to {SESSION_NAME_LIMIT} letters, digits and characters of `+=,.@_-`", name = ForeignText::new(name), SESSION_NAME_LIMIT)
     })
 }
 
@@ -142,47 +142,42 @@ fn read_duration(setting: Setting<String>) -> Result<Duration> {
     let duration = parse_duration(&setting.value)
         .filter(|duration| (SHORTEST..=LONGEST).contains(duration) && duration.subsec_nanos() == 0);
     duration.ok_or_else(|| {
-        let problem = format!(
+        let problem = message!(
             "`{}` is not a time that STS gives keys for: it must be 15m to 12h (900 to 43200 seconds)",
-            setting.value
-        );
-        unfit(setting.origin, &problem)
+            ForeignText::new(&setting.value));
+        unfit(setting.origin, problem)
     })
 }
 
-fn policy_problem(policy: &str) -> Option<String> {
+fn policy_problem(policy: &str) -> Option<Message> {
     let length = policy.chars().count();
     if length > POLICY_LIMIT {
-        return Some(format!("the policy has {length} characters, and STS takes {POLICY_LIMIT}"));
+        return Some(message!("the policy has {length} characters, and STS takes {POLICY_LIMIT}", length, POLICY_LIMIT));
     }
     if let Some(path) = policy.strip_prefix("file://") {
-        return Some(format!(
-            "the policy must be the JSON itself, not the name of the file `{path}`"
-        ));
+        return Some(message!(
+            "the policy must be the JSON itself, not the name of the file `{path}`", path = ForeignText::new(path)));
     }
     let read = serde_json::from_str::<Map<String, Value>>(policy);
     read.err().map(|error| {
-        format!(
+        message!(
             "the policy is not a JSON object (line {}, column {})",
             error.line(),
-            error.column()
-        )
+            error.column())
     })
 }
 
 fn read_policy_arns(setting: &Setting<String>) -> Result<Vec<String>> {
     let arns: Vec<String> = setting.value.split_whitespace().map(str::to_owned).collect();
-    let wrong = |problem: String| Err(unfit(setting.origin.clone(), &problem));
+    let wrong = |problem: Message| Err(unfit(setting.origin.clone(), problem));
     if arns.len() > POLICY_ARNS_LIMIT {
-        return wrong(format!(
+        return wrong(message!(
             "{} policies are given, and STS takes {POLICY_ARNS_LIMIT}",
-            arns.len()
-        ));
+            arns.len(), POLICY_ARNS_LIMIT));
     }
     match arns.iter().find(|arn| !arn.starts_with("arn:") || !(20..=2048).contains(&arn.len())) {
-        Some(arn) => wrong(format!(
-            "`{arn}` is not the ARN of a policy: it must be of the form `arn:aws:iam::aws:policy/NAME`"
-        )),
+        Some(arn) => wrong(message!(
+            "`{arn}` is not the ARN of a policy: it must be of the form `arn:aws:iam::aws:policy/NAME`", arn = ForeignText::new(arn))),
         None => Ok(arns),
     }
 }

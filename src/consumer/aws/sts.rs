@@ -13,6 +13,8 @@ use super::answer::{self, SessionKeys};
 use super::endpoint::Sts;
 use super::refusal::{Asked, Refusal};
 use super::role::RoleSession;
+use crate::message;
+use crate::foreign_text::{ForeignText, Message};
 
 /// The wish for the keys of a role.
 #[derive(Debug)]
@@ -45,10 +47,10 @@ impl Obtain for AssumeRole<'_> {
         About { from: self.sts.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
-    fn what(&self) -> String {
+    fn what(&self) -> Message {
         match &self.role.role_arn {
-            Some(arn) => format!("keys of the role `{arn}`"),
-            None => format!("keys of {}", self.sts.endpoint.host()),
+            Some(arn) => message!("keys of the role `{arn}`", arn = ForeignText::new(arn)),
+            None => message!("keys of {}", self.sts.endpoint.host()),
         }
     }
 
@@ -65,7 +67,7 @@ impl Obtain for AssumeRole<'_> {
 }
 
 impl AssumeRole<'_> {
-    async fn present(&self, token: &IdToken, what: &str, client: &Client) -> Result<Reply> {
+    async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply> {
         let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
         let duration = duration.as_secs().to_string();
         let numbered: Vec<(String, &str)> = policy_arns
@@ -93,7 +95,7 @@ impl AssumeRole<'_> {
 
     fn accept(
         &self,
-        what: &str,
+        what: &Message,
         reply: &Reply,
         token: &IdToken,
     ) -> Result<Credential<SessionKeys>> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::http::Reply;
+use crate::foreign_text::Message;
 
 /// The life of a token that the server gives no end to: it is asked again twice a day, in case it has
 /// changed its mind.
@@ -70,7 +71,7 @@ struct WrapInfo {
 }
 
 /// Reads the token from an answer whose status is 200. Half an answer is none.
-pub(super) fn read(what: &str, reply: &Reply, is_wrapped: bool) -> Result<Credential<VaultToken>> {
+pub(super) fn read(what: &Message, reply: &Reply, is_wrapped: bool) -> Result<Credential<VaultToken>> {
     let foreign = || reply.foreign(what, "JSON");
     let document: Document = serde_json::from_slice(&reply.body).map_err(|_| foreign())?;
     let (token, life) = if is_wrapped {
@@ -122,7 +123,7 @@ fn life_of(seconds: u64) -> Duration {
     }
 }
 
-fn wants_a_second_factor(what: &str) -> Error {
+fn wants_a_second_factor(what: &Message) -> Error {
     Error::Refused {
         what: what.into(),
         code: Code::ConsumerDenied,
@@ -153,7 +154,7 @@ struct LookUpData {
 
 impl State {
     /// Reads an answer whose status is 200.
-    pub(super) fn read(what: &str, reply: &Reply) -> Result<Self> {
+    pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self> {
         let LookUp { data } =
             serde_json::from_slice(&reply.body).map_err(|_| reply.foreign(what, "JSON"))?;
         let has_end = data.ttl > 0 || data.expire_time.is_some();
@@ -168,7 +169,7 @@ mod tests {
     const WHOLE: &str = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,"warnings":null,"auth":{"client_token":"s.8SgJ","accessor":"WZ2X","policies":["default","p1"],"token_policies":["default","p1"],"metadata":{"role":"r1"},"lease_duration":1200,"renewable":true,"entity_id":"9f80","token_type":"service","orphan":true,"mfa_requirement":null,"num_uses":0}}"#;
 
     fn read_body(body: &str) -> Result<Credential<VaultToken>> {
-        read("a token", &Reply::made_up(200, body), false)
+        read(&"a token".into(), &Reply::made_up(200, body), false)
     }
 
     #[test]
@@ -220,24 +221,24 @@ mod tests {
     fn a_wrapped_answer_holds_a_token_for_one_use() {
         let body = r#"{"auth":null,"wrap_info":{"token":"s.wrap","accessor":"a","ttl":60,"creation_path":"auth/jwt/login","wrapped_accessor":"b"}}"#;
         let Credential { secret, lifetime } =
-            read("a token", &Reply::made_up(200, body), true).unwrap();
+            read(&"a token".into(), &Reply::made_up(200, body), true).unwrap();
         assert_eq!((secret.token.expose(), secret.num_uses), ("s.wrap", 1));
         assert_eq!(lifetime.whole(), Duration::from_secs(60));
         assert!(read_body(body).is_err(), "it was not asked for");
-        assert!(read("a token", &Reply::made_up(200, WHOLE), true).is_err(), "it was asked for");
+        assert!(read(&"a token".into(), &Reply::made_up(200, WHOLE), true).is_err(), "it was asked for");
     }
 
     #[test]
     fn what_is_left_of_a_life_is_read() {
         let ttl = |data: &str| {
             let reply = Reply::made_up(200, &format!(r#"{{"data":{data}}}"#));
-            State::read("it", &reply).unwrap().ttl
+            State::read(&"it".into(), &reply).unwrap().ttl
         };
         assert_eq!(
             ttl(r#"{"ttl":1199,"expire_time":"2026-12-27T19:26:51Z"}"#),
             Some(Duration::from_secs(1199))
         );
         assert_eq!(ttl(r#"{"ttl":0,"expire_time":null}"#), None);
-        assert!(State::read("it", &Reply::made_up(200, "{}")).is_err());
+        assert!(State::read(&"it".into(), &Reply::made_up(200, "{}")).is_err());
     }
 }

@@ -20,6 +20,7 @@ use crate::message;
 use super::answer::{State, VaultToken};
 use super::refusal;
 use super::{Options, TABLE, checked_path};
+use crate::foreign_text::{ForeignText, Message};
 
 /// Where the official clients look for a server unless they are told.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
@@ -104,14 +105,18 @@ impl Server {
     }
 
     /// How it is called in messages.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> Message {
         match &self.namespace {
-            Some(namespace) => format!("{} (namespace `{namespace}`)", self.endpoint.host()),
+            Some(namespace) => message!(
+                "{} (namespace `{}`)",
+                self.endpoint.host(),
+                ForeignText::new(namespace)
+            ),
             None => self.endpoint.host(),
         }
     }
 
-    pub(super) fn client(&self, http: &Http, what: &str) -> Result<Client> {
+    pub(super) fn client(&self, http: &Http, what: &Message) -> Result<Client> {
         http.client_by(&self.reach, &self.endpoint, what)
     }
 
@@ -120,7 +125,7 @@ impl Server {
     pub(super) async fn send(
         &self,
         client: &Client,
-        what: &str,
+        what: &Message,
         path: &str,
         body: Body<'_>,
         header: Option<(&'static str, &str)>,
@@ -134,8 +139,8 @@ impl Server {
     }
 
     /// What [`Self::look_up`] gets, for messages.
-    pub(super) fn state(&self) -> String {
-        format!("the state of the Vault token at {}", self.name())
+    pub(super) fn state(&self) -> Message {
+        message!("the state of the Vault token at {}", self.name())
     }
 
     /// What the server knows of a token, or that it knows none of it. This is a use of the token.
@@ -152,7 +157,7 @@ impl Server {
 
     /// Has the server forget a token, or says that it knew none of it.
     pub(super) async fn revoke(&self, token: &Secret, http: &Http) -> Result<bool> {
-        let what = format!("rid of the Vault token at {}", self.name());
+        let what = message!("rid of the Vault token at {}", self.name());
         let reply = self.act(&what, "/v1/auth/token/revoke-self", Body::Empty, token, http).await?;
         match reply.status {
             200 | 204 => Ok(true),
@@ -163,7 +168,7 @@ impl Server {
 
     async fn act(
         &self,
-        what: &str,
+        what: &Message,
         path: &str,
         body: Body<'_>,
         token: &Secret,

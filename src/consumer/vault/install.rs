@@ -200,7 +200,7 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
         problem: message!(
             "{} names another token helper, `{}`",
             shown(&config.path),
-            shown(&other)),
+            shown(other)),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
     }
 }

@@ -16,6 +16,8 @@ use super::super::exchange;
 use super::answer::{self, VaultToken};
 use super::connection::Server;
 use super::refusal::{self, Asked};
+use crate::message;
+use crate::foreign_text::{ForeignText, Message};
 
 /// The wish for a token.
 #[derive(Debug)]
@@ -60,11 +62,11 @@ impl Obtain for Login<'_> {
         About { from: self.server.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
-    fn what(&self) -> String {
+    fn what(&self) -> Message {
         let server = self.server.name();
         match self.role {
-            Some(role) => format!("a Vault token of the role `{role}` at {server}"),
-            None => format!("a Vault token at {server}"),
+            Some(role) => message!("a Vault token of the role `{role}` at {server}", role = ForeignText::new(role), server),
+            None => message!("a Vault token at {server}", server),
         }
     }
 
@@ -93,7 +95,7 @@ impl Obtain for Login<'_> {
 }
 
 impl Login<'_> {
-    async fn present(&self, token: &IdToken, what: &str, client: &Client) -> Result<Reply> {
+    async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply> {
         let jwt = token.0.expose();
         let body = match self.role {
             Some(role) => json!({ "role": role, "jwt": jwt }),
@@ -109,7 +111,7 @@ impl Login<'_> {
         self.server.send(client, what, &path, body, wrapping).await
     }
 
-    fn accept(&self, what: &str, reply: &Reply, token: &IdToken) -> Result<Credential<VaultToken>> {
+    fn accept(&self, what: &Message, reply: &Reply, token: &IdToken) -> Result<Credential<VaultToken>> {
         if reply.status == 200 {
             return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
         }

@@ -27,6 +27,8 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Setting, Table, unfit};
+use crate::foreign_text::ForeignText;
+use crate::message;
 
 use answer::{State, VaultToken};
 pub(crate) use cli_config::VaultHelper;
@@ -315,7 +317,7 @@ impl Vault {
             Some(life) if life.subsec_nanos() == 0 => Ok(Some(life)),
             _ => Err(unfit(
                 origin,
-                &format!("`{value}` is not a time in whole seconds, such as `60s`"),
+                message!("`{value}` is not a time in whole seconds, such as `60s`", value = ForeignText::new(&value)),
             )),
         }
     }
@@ -328,7 +330,7 @@ impl Vault {
 /// A path below the API, without slashes around it.
 ///
 /// Security: it becomes part of an address, in which `..`, `?` and escapes would lead elsewhere.
-fn checked_path(setting: Setting<String>, what: &str) -> Result<String> {
+fn checked_path(setting: Setting<String>, what: &'static str) -> Result<String> {
     let path = setting.value.trim_matches('/');
     let is_fit = |part: &str| {
         !matches!(part, "" | "." | "..")
@@ -337,8 +339,8 @@ fn checked_path(setting: Setting<String>, what: &str) -> Result<String> {
     if path.split('/').all(is_fit) {
         return Ok(path.to_owned());
     }
-    let problem = format!("`{}` is not {what}", setting.value.escape_debug());
-    Err(unfit(setting.origin, &problem))
+    let problem = message!("`{}` is not {what}", ForeignText::new(&setting.value), what);
+    Err(unfit(setting.origin, problem))
 }
 
 #[cfg(test)]

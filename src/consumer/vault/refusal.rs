@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use crate::credential::IdToken;
 use crate::error::{Code, Error};
-use crate::http::{Reply, scrubbed};
+use crate::http::{Reply};
 use crate::jwt::Claims;
 use crate::message;
+use crate::foreign_text::{ForeignText, Message};
 
 #[derive(Deserialize)]
 struct Document {
@@ -18,7 +19,7 @@ struct Document {
 
 /// What was asked, to be held against the refusal.
 pub(super) struct Asked<'a> {
-    pub(super) what: &'a str,
+    pub(super) what: &'a Message,
     pub(super) mount: &'a str,
     pub(super) role: Option<&'a str>,
     pub(super) namespace: Option<&'a str>,
@@ -61,11 +62,11 @@ fn is_sealed(reply: &Reply) -> bool {
 }
 
 /// The error for an answer to anything but a login.
-pub(super) fn error_of(reply: &Reply, what: &str) -> Error {
+pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
     general(reply, what).unwrap_or_else(|| Error::Refused {
         what: what.into(),
         code: Code::ConsumerRefused,
-        reason: reason(reply).into(),
+        reason: reason(reply),
         request_id: reply.request_id.clone(),
         hint: message!("see the log of {}", reply.host),
     })
@@ -78,50 +79,48 @@ pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
         Error::Refused {
             what: asked.what.into(),
             code,
-            reason: reason(reply).into(),
+            reason: reason(reply),
             request_id: reply.request_id.clone(),
-            hint: hint.into(),
+            hint,
         }
     })
 }
 
-fn reason(reply: &Reply) -> String {
-    match said(reply).map(|said| scrubbed(&said)) {
-        Some(said) if !said.is_empty() => said,
-        _ => format!("{} ({})", reply.phrase(), reply.status),
+fn reason(reply: &Reply) -> Message {
+    match said(reply).map(|said| ForeignText::sentence(&said)) {
+        Some(said) if !said.is_empty() => said.into(),
+        _ => message!("{} ({})", reply.phrase(), reply.status),
     }
 }
 
 /// What does not depend on what was asked: a server that is sealed, busy or broken, or none of Vault's.
-fn general(reply: &Reply, what: &str) -> Option<Error> {
-    let passing = |reason: String, code, hint| Error::Refused {
+fn general(reply: &Reply, what: &Message) -> Option<Error> {
+    let passing = |reason: Message, code, hint: Message| Error::Refused {
         what: what.into(),
         code,
-        reason: reason.into(),
+        reason,
         request_id: reply.request_id.clone(),
         hint,
     };
     if is_sealed(reply) {
-        let hint = format!(
+        let hint = message!(
             "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
-            reply.host
-        );
-        return Some(passing(reason(reply), Code::ConsumerSealed, hint.into()));
+            reply.host);
+        return Some(passing(reason(reply), Code::ConsumerSealed, hint));
     }
     if reply.is_trouble() || reply.status == 412 {
         if reply.retry_after.is_some() {
             return Some(reply.unavailable(what, reason(reply), reply.request_id.clone()));
         }
-        let reason = format!("{} answered {} {}", reply.host, reply.status, reason(reply));
+        let reason = message!("{} answered {} {}", reply.host, reply.status, reason(reply));
         let hint = "try again; if it lasts, look at `vault status` and the server's log".into();
         return Some(passing(reason, Code::Unavailable, hint));
     }
     if has_no_keys(reply) {
-        let hint = format!(
+        let hint = message!(
             "the issuer must be reachable from {}: look at `vault read auth/…/config`, and at that machine's network",
-            reply.host
-        );
-        return Some(passing(reason(reply), Code::Unavailable, hint.into()));
+            reply.host);
+        return Some(passing(reason(reply), Code::Unavailable, hint));
     }
     if said(reply).is_none() {
         return Some(reply.foreign(what, "JSON"));
@@ -129,75 +128,68 @@ fn general(reply: &Reply, what: &str) -> Option<Error> {
     None
 }
 
-fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
+fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
     let says = |words: &[&str]| says(reply, words);
     let token = Token::read(asked.token);
     let Token { issuer, audience, subject, .. } = &token;
     let role = asked.look_at_role();
-    let mount = asked.mount;
+    let mount = ForeignText::new(asked.mount);
     match reply.status {
         400 if says(&["(aud)", "no audiences bound", "audience claim"]) => (
             Code::ConsumerAuth,
-            format!(
-                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}"
-            ),
+            message!(
+                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}", audience, role),
         ),
         400 if says(&["(sub)"]) => (
             Code::ConsumerAuth,
-            format!("`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}"),
+            message!("`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}", subject, role),
         ),
         400 if says(&["(iss)"]) => (
             Code::ConsumerAuth,
-            format!(
+            message!(
                 "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
-                asked.look_at("read", "config")
-            ),
+                asked.look_at("read", "config"), issuer),
         ),
         400 if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => (
             Code::ConsumerAuth,
-            format!(
+            message!(
                 "the ID token is new ({}), so check the clock of {}",
                 token.times(),
-                reply.host
-            ),
+                reply.host),
         ),
         400 if says(&["signature", "unknown signing key", "no known key"]) => (
             Code::ConsumerAuth,
-            format!(
+            message!(
                 "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
-                asked.look_at("read", "config")
-            ),
+                asked.look_at("read", "config"), issuer),
         ),
         400 if says(&["validating claims", "bound claim"]) => (
             Code::ConsumerAuth,
-            format!("`bound_claims` of the role must match the token: {}; {role}", token.claims()),
+            message!("`bound_claims` of the role must match the token: {}; {role}", token.claims(), role),
         ),
         400 if says(&["not found in token"]) => (
             Code::ConsumerAuth,
-            format!(
+            message!(
                 "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
-                token.claims()
-            ),
+                token.claims(), role),
         ),
         400 if says(&["missing role"]) => (
             Code::ConsumerRefused,
-            format!(
+            message!(
                 "give `--role`, or let the mount have a `default_role`; {}",
-                asked.look_at("list", "role")
-            ),
+                asked.look_at("list", "role")),
         ),
         400 if says(&["could not be found"]) => {
-            (Code::ConsumerRefused, format!("check `--role`; {}", asked.look_at("list", "role")))
+            (Code::ConsumerRefused, message!("check `--role`; {}", asked.look_at("list", "role")))
         }
         400 if says(&["could not load configuration"]) => (
             Code::ConsumerRefused,
-            format!(
+            message!(
                 "the mount `{mount}` has not been told its issuer: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
-                asked.in_namespace()
-            ),
+                asked.in_namespace(), mount, issuer),
         ),
         400 if says(&["role_type", "is not allowed"]) => {
-            (Code::ConsumerRefused, format!("the role must have `role_type=jwt`; {role}"))
+            (Code::ConsumerRefused, message!("the role must have `role_type=jwt`; {role}", role))
         }
         404 if says(&["namespace"]) => (
             Code::ConsumerRefused,
@@ -205,55 +197,53 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, String) {
         ),
         403 => (
             Code::ConsumerDenied,
-            format!(
+            message!(
                 "there may be nothing at `{mount}`: give `--mount` with the path of the JWT auth method, which `vault auth list{}` shows; else look at `token_bound_cidrs` of the role",
-                asked.in_namespace()
-            ),
+                asked.in_namespace(), mount),
         ),
         404 | 405 => (
             Code::ConsumerRefused,
-            format!(
+            message!(
                 "what is at `{mount}` is no JWT auth method: give `--mount` with the path of one, which `vault auth list{}` shows",
-                asked.in_namespace()
-            ),
+                asked.in_namespace(), mount),
         ),
         _ => (
             Code::ConsumerRefused,
-            format!("compare the role with the token: {}; {role}", token.claims()),
+            message!("compare the role with the token: {}; {role}", token.claims(), role),
         ),
     }
 }
 
 impl Asked<'_> {
-    fn look_at_role(&self) -> String {
+    fn look_at_role(&self) -> Message {
         match self.role {
-            Some(role) => self.look_at("read", &format!("role/{role}")),
+            Some(role) => self.look_at("read", message!("role/{}", ForeignText::new(role))),
             None => self.look_at("read", "config"),
         }
     }
 
     /// The command that shows something of the mount. `bao` takes the same.
-    fn look_at(&self, verb: &str, place: &str) -> String {
-        format!("look at `vault {verb}{} auth/{}/{place}`", self.in_namespace(), self.mount)
+    fn look_at(&self, verb: &'static str, place: impl Into<Message>) -> Message {
+        message!("look at `vault {verb}{} auth/{}/{place}`", self.in_namespace(), ForeignText::new(self.mount), verb, place = place.into())
     }
 
-    fn in_namespace(&self) -> String {
-        self.namespace.map(|name| format!(" -namespace={name}")).unwrap_or_default()
+    fn in_namespace(&self) -> Message {
+        self.namespace.map(|name| message!(" -namespace={name}", name = ForeignText::new(name))).unwrap_or_default()
     }
 }
 
 /// What the ID token says, for hints.
 struct Token {
-    issuer: String,
-    audience: String,
-    subject: String,
+    issuer: ForeignText,
+    audience: ForeignText,
+    subject: ForeignText,
     claims: Option<Claims>,
 }
 
 impl Token {
     fn read(token: &IdToken) -> Self {
         let claims = Claims::read(token.0.expose()).ok();
-        let said = |claim: Option<String>| claim.unwrap_or_else(|| "nothing".into());
+        let said = |claim: Option<String>| ForeignText::new(claim.as_deref().unwrap_or("nothing"));
         let of = |claim: fn(&Claims) -> Option<String>| said(claims.as_ref().and_then(claim));
         Self {
             issuer: of(|claims| claims.iss.clone()),
@@ -263,21 +253,20 @@ impl Token {
         }
     }
 
-    fn claims(&self) -> String {
+    fn claims(&self) -> Message {
         let Self { issuer, audience, subject, .. } = self;
-        format!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`")
+        message!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`", issuer, audience, subject)
     }
 
-    fn times(&self) -> String {
+    fn times(&self) -> Message {
         let claims = self.claims.as_ref();
         let time = |at: Option<crate::clock::Timestamp>| {
-            at.map_or_else(|| "nothing".into(), |at| at.to_string())
+            at.map_or_else(|| Message::from("nothing"), |at| message!("{at}", at))
         };
-        format!(
+        message!(
             "`iat` = {}, `exp` = {}",
             time(claims.and_then(Claims::issued_at)),
-            time(claims.and_then(Claims::expires_at))
-        )
+            time(claims.and_then(Claims::expires_at)))
     }
 }
 
@@ -306,10 +295,10 @@ mod tests {
 
     #[test]
     fn what_is_no_refusal_of_vaults_is_told_apart() {
-        assert_eq!(error_of(&Reply::made_up(403, "<html>no"), "it").code(), Code::Foreign);
-        assert_eq!(error_of(&Reply::made_up(503, ""), "it").code(), Code::Unavailable);
-        assert_eq!(error_of(&reply(503, "Vault is sealed"), "it").code(), Code::ConsumerSealed);
-        let empty = error_of(&Reply::made_up(404, r#"{"errors":[]}"#), "it");
+        assert_eq!(error_of(&Reply::made_up(403, "<html>no"), &"it".into()).code(), Code::Foreign);
+        assert_eq!(error_of(&Reply::made_up(503, ""), &"it".into()).code(), Code::Unavailable);
+        assert_eq!(error_of(&reply(503, "Vault is sealed"), &"it".into()).code(), Code::ConsumerSealed);
+        let empty = error_of(&Reply::made_up(404, r#"{"errors":[]}"#), &"it".into());
         assert_eq!(empty.to_string(), "cannot get it: not found (404)");
     }
 }

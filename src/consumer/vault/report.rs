@@ -12,6 +12,7 @@ use crate::message;
 use super::answer::VaultToken;
 use super::token_helper;
 use super::{Options, Vault};
+use crate::foreign_text::{ForeignText, Message};
 
 /// `vault status`.
 pub(super) fn status(
@@ -27,7 +28,7 @@ pub(super) fn status(
     if token_helper::stored(&vault, context.env)?.is_some_and(|token| !is_ours(&token)) {
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
-            ("address", vault.server.endpoint.as_str().to_owned()),
+            ("address", ForeignText::new(vault.server.endpoint.as_str()).into()),
             ("token", "one that was stored, which the token helper hands out until `vault token-helper erase`".into()),
         ]);
         return output.write(text.as_bytes());
@@ -35,7 +36,7 @@ pub(super) fn status(
     let Some(credential) = resting else { return Err(no_token(&vault)) };
     let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
-            what: vault.server.state().into(),
+            what: vault.server.state(),
             code: crate::error::Code::ConsumerDenied,
             reason:
                 "the server knows no such token: it has been revoked, or the server was set up anew"
@@ -48,7 +49,8 @@ pub(super) fn status(
 }
 
 fn no_token(vault: &Vault) -> Error {
-    let role = vault.role.as_ref().map(|role| format!(" of the role `{role}`")).unwrap_or_default();
+    let role = vault.role.as_ref().map(|role| message!(" of the role `{}`", ForeignText::new(role)));
+    let role = role.unwrap_or_default();
     Error::Missing {
         problem: message!("no Vault token{role} at {} is kept here", vault.server.name(), role),
         hint: "get one with `yc-id-token vault login`".into(),
@@ -60,20 +62,20 @@ pub(super) fn describe(
     vault: &Vault,
     credential: &Credential<VaultToken>,
     ttl: Option<Duration>,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(&'static str, Message)> {
     let token = &credential.secret;
-    let mut shown = vec![("address", vault.server.endpoint.as_str().to_owned())];
-    shown.extend(vault.server.namespace.clone().map(|namespace| ("namespace", namespace)));
-    shown.push(("mount", vault.mount.clone()));
+    let mut shown = vec![("address", ForeignText::new(vault.server.endpoint.as_str()).into())];
+    shown.extend(vault.server.namespace.as_ref().map(|name| ("namespace", ForeignText::new(name).into())));
+    shown.push(("mount", ForeignText::new(&vault.mount).into()));
     let role = token.role.clone().or_else(|| vault.role.clone());
-    shown.extend(role.map(|role| ("role", role)));
-    shown.push(("policies", token.policies.join(", ")));
+    shown.extend(role.map(|role| ("role", ForeignText::new(&role).into())));
+    shown.push(("policies", ForeignText::new(&token.policies.join(", ")).into()));
     shown.push(("ttl", life(ttl, vault.now().at)));
     if token.num_uses > 0 {
-        shown.push(("uses", format!("{}, so it is not kept", token.num_uses)));
+        shown.push(("uses", message!("{}, so it is not kept", token.num_uses)));
     }
     match &token.accessor {
-        Some(accessor) => shown.push(("accessor", accessor.clone())),
+        Some(accessor) => shown.push(("accessor", ForeignText::new(accessor).into())),
         None if token.is_batch => {
             shown.push((
                 "type",
@@ -85,26 +87,26 @@ pub(super) fn describe(
     shown
 }
 
-pub(super) fn lines(shown: &[(&str, String)]) -> String {
-    let line = |(name, value): &(&str, String)| format!("{name:<10} {value}\n");
+pub(super) fn lines(shown: &[(&str, Message)]) -> String {
+    let line = |(name, value): &(&str, Message)| format!("{name:<10} {value}\n");
     shown.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 /// `59m 12s, until 2026-11-23T20:00:00Z`.
-fn life(ttl: Option<Duration>, now: Timestamp) -> String {
+fn life(ttl: Option<Duration>, now: Timestamp) -> Message {
     let Some(ttl) = ttl else { return "without end".into() };
     let seconds = ttl.as_secs();
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
-    let parts = [(days, 'd'), (hours, 'h'), (minutes, 'm'), (rest, 's')];
-    let shown: Vec<String> = parts
+    let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")];
+    let shown: Vec<Message> = parts
         .iter()
         .skip_while(|(count, _)| *count == 0)
         .take(2)
-        .map(|(count, unit)| format!("{count}{unit}"))
+        .map(|(count, unit)| message!("{count}{unit}", count, unit))
         .collect();
-    let shown = if shown.is_empty() { "0s".into() } else { shown.join(" ") };
-    format!("{shown}, until {}", now.plus(ttl))
+    let shown = if shown.is_empty() { "0s".into() } else { Message::join(&shown, " ") };
+    message!("{shown}, until {}", now.plus(ttl), shown)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) fn forget(vault: &Vault) -> Result<()> {
 pub(super) fn check_revocable(
     vault: &Vault,
     credential: &Credential<VaultToken>,
-    instead: &str,
+    instead: &'static str,
 ) -> Result<()> {
     if !credential.secret.is_batch {
         return Ok(());

@@ -39,12 +39,12 @@ pub(super) fn login(
     }
     let stored = keep(&vault, &credential, context)?;
     let left = credential.lifetime.left(vault.now());
-    let mut shown = report::describe(&vault, &credential, Some(left));
-    shown.extend(stored.into_iter().map(|place| ("stored", place)));
+    let mut lines = report::describe(&vault, &credential, Some(left));
+    lines.extend(stored.into_iter().map(|place| ("stored", place)));
     if let Some((var, _)) = env.first(TOKEN) {
-        shown.push(("but", format!("{} is set, and the CLI takes that one instead", var.name)));
+        lines.push(("but", message!("{} is set, and the CLI takes that one instead", var.name)));
     }
-    output.write(report::lines(&shown).as_bytes())
+    output.write(report::lines(&lines).as_bytes())
 }
 
 /// Stores a token, and tells where.
@@ -52,7 +52,7 @@ fn keep(
     vault: &Vault,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Message>> {
     let configs = CliConfig::of_both(context.env)?;
     let mut helpers: Vec<PathBuf> = configs.iter().filter_map(CliConfig::token_helper).collect();
     helpers.dedup();
@@ -60,7 +60,7 @@ fn keep(
         let path = token_file(context.env)?;
         private_file::write(&path, credential.secret.token.expose().as_bytes())
             .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error).into() })?;
-        return Ok(vec![format!("in {}", path.display())]);
+        return Ok(vec![message!("in {}", shown(&path))]);
     }
     helpers.iter().map(|helper| hand_to(helper, vault, credential, context)).collect()
 }
@@ -70,10 +70,10 @@ fn hand_to(
     vault: &Vault,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
-) -> Result<String> {
+) -> Result<Message> {
     if !install::is_ourselves(helper) {
         run_helper(helper, vault, &credential.secret.token)?;
-        return Ok(format!("by {}", helper.display()));
+        return Ok(message!("by {}", shown(helper)));
     }
     if !would_be_had_by_helper(vault, context) {
         token_helper::put_override(vault, credential)?;
@@ -119,7 +119,7 @@ fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
 
 fn failed(helper: &Path, cause: &Message) -> Error {
     Error::Refused {
-        what: message!("the token stored by the token helper `{}`", shown(&helper)),
+        what: message!("the token stored by the token helper `{}`", shown(helper)),
         code: Code::ConsumerRefused,
         reason: cause.clone(),
         request_id: None,

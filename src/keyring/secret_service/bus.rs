@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 use super::wire::{self, Call, Malformed, Message, Writer};
 use crate::env::{self, Env};
 use crate::error::plain;
+use crate::foreign_text::Message as Text;
 use crate::keyring::Problem;
+use crate::message;
 
 const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
@@ -50,18 +52,19 @@ impl From<Malformed> for Failure {
 impl Bus {
     /// Connects to the session bus that the environment names, or else to the one of the user.
     pub(super) fn connect(env: &Env) -> Result<Self, Problem> {
-        let refused =
-            |why: &str| Problem::Absent(format!("the D-Bus session bus does not let us in: {why}"));
+        let refused = |why: Text| {
+            Problem::Absent(message!("the D-Bus session bus does not let us in: {why}", why))
+        };
         let stream = reach(&addresses(env)).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 Problem::Absent("there is no D-Bus session bus".into())
             }
-            _ => refused(plain(&error).as_str()),
+            _ => refused(plain(&error)),
         })?;
         let mut bus = Self { stream, serial: 0, signals: VecDeque::new() };
-        bus.authenticate().map_err(|error| refused(plain(&error).as_str()))?;
+        bus.authenticate().map_err(|error| refused(plain(&error)))?;
         let hello = bus.call_bus("Hello", "", &Writer::default());
-        hello.map(|_| bus).map_err(|_| refused("it does not answer as one"))
+        hello.map(|_| bus).map_err(|_| refused("it does not answer as one".into()))
     }
 
     /// Says who we are, which the socket tells it too.

@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{Items, Problem, SERVICE, Unlocking};
 use crate::env::Env;
+use crate::foreign_text::ForeignText;
+use crate::message;
 use bus::{Bus, Failure};
 use session::{ALGORITHM, Offer, Sealed, Shared};
 use wire::{Call, Message, Writer};
@@ -61,7 +63,7 @@ fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
         bus.call(method(PATH, "org.freedesktop.Secret.Service", "OpenSession", "sv"), &body);
     let reply = reply.map_err(|failure| match failure {
         Failure::Refused(name) if is_unknown_service(&name) => {
-            Problem::Absent(format!("nothing on the D-Bus session bus provides `{NAME}`"))
+            Problem::Absent(message!("nothing on the D-Bus session bus provides `{NAME}`", NAME))
         }
         failure => failed(failure),
     })?;
@@ -239,7 +241,7 @@ fn failed(failure: Failure) -> Problem {
         Failure::Refused(name) if name == "org.freedesktop.Secret.Error.IsLocked" => {
             Problem::Locked
         }
-        Failure::Refused(name) => Problem::Failed(name),
+        Failure::Refused(name) => Problem::Failed(ForeignText::new(&name).into()),
         Failure::Broken => Problem::Failed("the connection to it broke".into()),
     }
 }

@@ -25,6 +25,7 @@ use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, plain};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 use words::Said;
@@ -65,7 +66,7 @@ pub struct Actor<'a> {
 struct Call<'a> {
     yc: &'a YcCli,
     /// What is wanted, for messages.
-    what: &'a str,
+    what: &'a Message,
     /// The service account that it is for.
     service_account: Option<&'a str>,
     /// Whether it acts as an identity of ours, and not as its profile.
@@ -91,9 +92,11 @@ impl YcCli {
 
     /// What it is, for messages.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn describe(&self) -> Message {
         match &self.profile {
-            Some(profile) => format!("yc's profile `{profile}`"),
+            Some(profile) => {
+                message!("yc's profile `{profile}`", profile = ForeignText::new(profile))
+            }
             None => "yc's current profile".into(),
         }
     }
@@ -118,7 +121,7 @@ impl YcCli {
     /// it lives is not looked at. `what` is wanted, for messages.
     pub async fn id_token(
         &self,
-        what: &str,
+        what: &Message,
         service_account: &str,
         audience: &str,
         manner: Manner<'_>,
@@ -136,7 +139,7 @@ impl YcCli {
     /// well have kept it for hours: it should be used at once.
     pub async fn iam_token(
         &self,
-        what: &str,
+        what: &Message,
         is_unattended: bool,
         deadline: Deadline,
     ) -> Result<Secret> {
@@ -146,7 +149,7 @@ impl YcCli {
         call.finish(child, words::is_iam_token, deadline).await
     }
 
-    fn start(&self, what: &str, arguments: &[&str], manner: Manner<'_>) -> Result<Child> {
+    fn start(&self, what: &Message, arguments: &[&str], manner: Manner<'_>) -> Result<Child> {
         let mut refused = None;
         for program in &self.programs {
             let error = match self.command(program, arguments, manner).spawn() {
@@ -200,9 +203,12 @@ impl YcCli {
         command
     }
 
-    fn try_it(&self) -> String {
-        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}"));
-        format!("run `yc iam create-token{}` in a terminal", profile.unwrap_or_default())
+    fn try_it(&self) -> Message {
+        let profile = self
+            .profile
+            .as_ref()
+            .map(|profile| message!(" --profile {profile}", profile = ForeignText::new(profile)));
+        message!("run `yc iam create-token{}` in a terminal", profile.unwrap_or_default())
     }
 }
 
@@ -229,34 +235,36 @@ impl Call<'_> {
         let (code, problem, hint) = match silence {
             Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
             Silence::Unheard(cause) => {
-                (Code::Foreign, format!("yc cannot be heard: {cause}"), try_it)
+                (Code::Foreign, message!("yc cannot be heard: {cause}", cause), try_it)
             }
             Silence::Late { budget, stderr } => {
                 let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
-                let hint = format!(
-                    "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`"
+                let hint = message!(
+                    "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`",
+                    try_it
                 );
-                (Code::Timeout, format!("yc was not done within {budget:.1} s{said}"), hint)
+                (
+                    Code::Timeout,
+                    message!("yc was not done within {budget:.1} s{said}", budget, said),
+                    hint,
+                )
             }
         };
-        Error::Unreached {
-            what: self.what.into(),
-            code,
-            problem: problem.into(),
-            hint: hint.into(),
-        }
+        Error::Unreached { what: self.what.into(), code, problem, hint }
     }
 
-    fn grant(&self) -> String {
+    fn grant(&self) -> Message {
         let profile = self.yc.describe();
         let who = if self.has_actor {
             "the identity".into()
         } else {
-            format!("the account of {profile}")
+            message!("the account of {profile}", profile)
         };
         match self.service_account {
-            Some(account) => format!(
-                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to {who}"
+            Some(account) => message!(
+                "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to {who}",
+                account = ForeignText::new(account),
+                who
             ),
             None => "see the access policies of the organization".into(),
         }

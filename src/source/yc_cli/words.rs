@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 use super::Call;
 use crate::error::{Code, Error};
-use crate::http::scrubbed;
+use crate::foreign_text::{ForeignText, Message};
 use crate::jwt::all_claims;
 use crate::message;
 use crate::source;
@@ -16,7 +16,7 @@ use crate::source;
 pub(super) struct Said {
     /// The paragraph of the error, or all there is.
     error: String,
-    request_id: Option<String>,
+    request_id: Option<ForeignText>,
 }
 
 impl Said {
@@ -35,7 +35,7 @@ impl Said {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
-        Self { error, request_id: request_id.map(str::trim).filter(is_id).map(ToOwned::to_owned) }
+        Self { error, request_id: request_id.map(str::trim).filter(is_id).map(ForeignText::new) }
     }
 
     /// The error for a run that failed.
@@ -45,17 +45,11 @@ impl Said {
         }
         let (code, hint) = self.meaning(call);
         let reason = match (self.reason(), status.code()) {
-            (Some(reason), _) => format!("yc says: {reason}"),
-            (None, Some(code)) => format!("yc ended with status {code} and did not say why"),
+            (Some(reason), _) => message!("yc says: {reason}", reason),
+            (None, Some(code)) => message!("yc ended with status {code} and did not say why", code),
             (None, None) => "yc was killed".into(),
         };
-        Error::Refused {
-            what: call.what.into(),
-            code,
-            reason: reason.into(),
-            request_id: self.request_id.map(Into::into),
-            hint: hint.into(),
-        }
+        Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
     }
 
     /// The error for a run that ended well, and yet did not print a token.
@@ -68,7 +62,7 @@ impl Said {
         if stdout.contains("Usage:") {
             let reason = "yc printed its help instead of a token".into();
             let (what, code, hint) = (call.what.into(), Code::SourceRefused, too_old());
-            return Error::Refused { what, code, reason, request_id: None, hint: hint.into() };
+            return Error::Refused { what, code, reason, request_id: None, hint };
         }
         let printed =
             if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
@@ -82,18 +76,18 @@ impl Said {
     }
 
     /// What was said, to be added to a message; nothing if nothing was.
-    pub(super) fn addition(&self) -> String {
-        self.reason().map(|reason| format!("; it says: {reason}")).unwrap_or_default()
+    pub(super) fn addition(&self) -> Message {
+        self.reason().map(|reason| message!("; it says: {reason}", reason)).unwrap_or_default()
     }
 
-    fn reason(&self) -> Option<String> {
+    fn reason(&self) -> Option<ForeignText> {
         let reason = self.error.rsplit("desc = ").next().unwrap_or_default();
         // Security: a key has lines that are short enough to look harmless.
         let reason = reason.split("-----BEGIN").next().unwrap_or_default();
-        Some(scrubbed(reason)).filter(|reason| !reason.is_empty())
+        Some(ForeignText::sentence(reason)).filter(|reason| !reason.is_empty())
     }
 
-    fn meaning(&self, call: &Call<'_>) -> (Code, String) {
+    fn meaning(&self, call: &Call<'_>) -> (Code, Message) {
         let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
         // Of a file, Go says the same words after a colon.
         let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
@@ -106,16 +100,20 @@ impl Said {
                 "the IAM token that yc was given is not accepted; check that the identity is active"
                     .into()
             } else {
-                format!("log in with `yc init`, or set another YC_IAM_TOKEN; then {try_it}")
+                message!(
+                    "log in with `yc init`, or set another YC_IAM_TOKEN; then {try_it}",
+                    try_it
+                )
             };
             (Code::SourceAuth, hint)
         } else if is_denied {
             (Code::SourceDenied, call.grant())
         } else if has(&["code = NotFound", "NOT_FOUND"]) {
             let hint = match call.service_account {
-                Some(account) => format!(
+                Some(account) => message!(
                     "check `--service-account`: `{account}` is not known there, or not to {}",
-                    call.yc.describe()
+                    call.yc.describe(),
+                    account = ForeignText::new(account)
                 ),
                 None => try_it,
             };
@@ -130,9 +128,12 @@ impl Said {
             "i/o timeout",
             "network is unreachable",
         ]) {
-            (Code::Unavailable, format!("try again; if it lasts, {try_it}"))
+            (Code::Unavailable, message!("try again; if it lasts, {try_it}", try_it))
         } else {
-            (Code::SourceRefused, format!("{try_it} to see more; yc is set up with `yc init`"))
+            (
+                Code::SourceRefused,
+                message!("{try_it} to see more; yc is set up with `yc init`", try_it),
+            )
         }
     }
 }
@@ -164,7 +165,7 @@ fn page(call: &Call<'_>) -> Error {
     }
 }
 
-fn too_old() -> String {
+fn too_old() -> Message {
     "this yc is too old for `yc iam create-id-token`: run `yc components update`".into()
 }
 

@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use super::{AuthorizedKey, is_iam_token};
 use crate::credential::{IamToken, Secret};
-use crate::error::{Error, Result};
-use crate::http::scrubbed;
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::secret_file;
 use crate::settings::{list, nearest};
 use crate::yaml::{self, Node};
@@ -86,7 +87,11 @@ impl YcProfile {
             std::str::from_utf8(content).map_err(|_| wrong(path, "is not UTF-8 text", REPAIR))?;
         let root = yaml::parse(text).map_err(|fault| {
             let yaml::Fault { line, column, problem } = fault;
-            wrong(path, &format!("{problem} (line {line}, column {column})"), REPAIR)
+            wrong(
+                path,
+                message!("{problem} (line {line}, column {column})", problem, line, column),
+                REPAIR,
+            )
         })?;
         let Node::Map(root) = root else {
             return Err(wrong(path, "has no profiles", "make one with `yc init`"));
@@ -94,7 +99,7 @@ impl YcProfile {
         let name = match name {
             Some(name) => name,
             None => string(&root, "current")
-                .map_err(|problem| wrong(path, &format!("has {problem}"), REPAIR))?
+                .map_err(|problem| wrong(path, message!("has {problem}", problem), REPAIR))?
                 .ok_or_else(|| {
                     let hint = "choose one with `yc config profile activate NAME`, or name one";
                     wrong(path, "has no `current` profile", hint)
@@ -111,19 +116,25 @@ impl YcProfile {
             // As `yc config profile create` leaves it.
             Some(Node::Null) => &empty,
             Some(_) => {
-                let problem = format!("has a profile `{}` that is not a mapping", scrubbed(name));
-                return Err(wrong(path, &problem, REPAIR));
+                let problem =
+                    message!("has a profile `{}` that is not a mapping", ForeignText::new(name));
+                return Err(wrong(path, problem, REPAIR));
             }
             None => return Err(no_such(path, name, profiles)),
         };
         Self::of(settings, path, name).map_err(|problem| {
-            let hint = format!("see it with `yc config list --profile {}`", scrubbed(name));
-            wrong(path, &format!("has a profile `{}` with {problem}", scrubbed(name)), &hint)
+            let hint =
+                message!("see it with `yc config list --profile {}`", ForeignText::new(name));
+            wrong(
+                path,
+                message!("has a profile `{}` with {problem}", ForeignText::new(name), problem),
+                hint,
+            )
         })
     }
 
-    fn of(settings: &BTreeMap<String, Node>, path: &Path, name: &str) -> Result<Self, String> {
-        let setting = |key| Ok::<_, String>(string(settings, key)?.map(ToOwned::to_owned));
+    fn of(settings: &BTreeMap<String, Node>, path: &Path, name: &str) -> Result<Self, Message> {
+        let setting = |key| Ok::<_, Message>(string(settings, key)?.map(ToOwned::to_owned));
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -137,22 +148,23 @@ impl YcProfile {
     /// The error for a profile whose login only yc itself can use.
     #[must_use]
     pub fn needs_yc(&self) -> Error {
-        let problem = format!(
+        let problem = message!(
             "has a profile `{}` that logs in with a browser, which only yc itself can use",
-            scrubbed(&self.name)
+            ForeignText::new(&self.name)
         );
         let hint = "give `--identity yc-cli`, which runs yc, or choose a profile with a key";
-        wrong(&self.path, &problem, hint)
+        wrong(&self.path, problem, hint)
     }
 
     /// The error for a profile that does not say who it is.
     #[must_use]
     pub fn has_no_credentials(&self) -> Error {
-        let name = scrubbed(&self.name);
-        let hint = format!(
-            "run `yc init --profile {name}`; on a machine with a service account, give `--identity metadata`"
+        let name = ForeignText::new(&self.name);
+        let hint = message!(
+            "run `yc init --profile {name}`; on a machine with a service account, give `--identity metadata`",
+            name
         );
-        wrong(&self.path, &format!("has a profile `{name}` without credentials"), &hint)
+        wrong(&self.path, message!("has a profile `{name}` without credentials", name), hint)
     }
 }
 
@@ -161,7 +173,7 @@ fn credentials(
     settings: &BTreeMap<String, Node>,
     path: &Path,
     name: &str,
-) -> Result<YcCredentials, String> {
+) -> Result<YcCredentials, Message> {
     let token = string(settings, "token")?;
     let key = authorized_key(settings.get("service-account-key"), path, name)?;
     let is_machine = truth(settings, "instance-service-account")?;
@@ -197,25 +209,25 @@ fn authorized_key(
     node: Option<&Node>,
     path: &Path,
     name: &str,
-) -> Result<Option<AuthorizedKey>, String> {
+) -> Result<Option<AuthorizedKey>, Message> {
     let content = match node {
         None | Some(Node::Null) => return Ok(None),
         Some(Node::Text(json)) => Zeroizing::new(json.as_bytes().to_vec()),
         Some(Node::Map(fields)) => json(fields)?,
         Some(Node::List(_)) => return Err(not_text("service-account-key")),
     };
-    let origin = format!("{} (profile {})", path.display(), scrubbed(name));
-    match AuthorizedKey::parse(content, Path::new(&origin)) {
+    let origin = message!("{} (profile {})", shown(path), ForeignText::new(name));
+    match AuthorizedKey::parse(&content, Path::new(origin.as_str())) {
         Ok(key) => Ok(Some(key)),
         Err(Error::IdentityFile { problem, .. }) => {
-            Err(format!("a `service-account-key` that {problem}"))
+            Err(message!("a `service-account-key` that {problem}", problem))
         }
-        Err(other) => Err(format!("a `service-account-key` that cannot be used: {other}")),
+        Err(other) => Err(message!("a `service-account-key` that cannot be used: {other}", other)),
     }
 }
 
 /// Security: room for any key from the start, so that growing leaves no copy behind that nobody wipes.
-fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, String> {
+fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, Message> {
     let mut object = Zeroizing::new(Vec::with_capacity(16 * 1024));
     for (key, value) in fields {
         let value = match value {
@@ -237,12 +249,12 @@ fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(object)
 }
 
-fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, Message> {
     serde_json::to_vec(text).map(Zeroizing::new).map_err(|_| not_text("service-account-key"))
 }
 
 /// A setting that is text; `None` if it is not there, or empty.
-fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<&'a str>, String> {
+fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<&'a str>, Message> {
     match settings.get(key) {
         None | Some(Node::Null) => Ok(None),
         Some(Node::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
@@ -250,43 +262,34 @@ fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<
     }
 }
 
-fn truth(settings: &BTreeMap<String, Node>, key: &str) -> Result<bool, String> {
+fn truth(settings: &BTreeMap<String, Node>, key: &str) -> Result<bool, Message> {
     let text = string(settings, key)?.unwrap_or("false").to_ascii_lowercase();
     match text.as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(format!("an `{key}` that is neither true nor false")),
+        _ => {
+            Err(message!("an `{key}` that is neither true nor false", key = ForeignText::new(key)))
+        }
     }
 }
 
-fn not_text(key: &str) -> String {
-    format!("a `{key}` that is not text")
+fn not_text(key: &str) -> Message {
+    message!("a `{key}` that is not text", key = ForeignText::new(key))
 }
 
-/// Security: a name is repeated scrubbed, as a mistake of indentation makes anything a name.
+/// Security: a name is repeated as a mistake of indentation makes anything a name.
 fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error {
     let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
-    let mut hint = match nearest(name, &names) {
-        Some(near) => format!("did you mean `{}`? it has ", scrubbed(near)),
-        None => "it has ".into(),
+    let has = if names.is_empty() { "none; make one with `yc init`".into() } else { list(&names) };
+    let hint = match nearest(name, &names) {
+        Some(near) => message!("did you mean `{}`? it has {has}", ForeignText::new(near), has),
+        None => message!("it has {has}", has),
     };
-    let shown: Vec<String> = names.iter().map(|name| scrubbed(name)).collect();
-    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    hint.push_str(&if shown.is_empty() {
-        "none; make one with `yc init`".into()
-    } else {
-        list(&shown)
-    });
-    let place = format!("{WHAT} `{}`", path.display());
-    Error::NoSuch {
-        what: "profile",
-        name: scrubbed(name).into(),
-        place: place.into(),
-        hint: hint.into(),
-    }
+    let place = message!("{WHAT} `{}`", shown(path), WHAT);
+    Error::NoSuch { what: "profile", name: ForeignText::new(name), place, hint }
 }
 
-fn wrong(path: &Path, problem: &str, hint: &str) -> Error {
+fn wrong(path: &Path, problem: impl Into<Message>, hint: impl Into<Message>) -> Error {
     Error::IdentityFile {
         what: WHAT,
         path: path.into(),

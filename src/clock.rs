@@ -20,6 +20,13 @@ use time::format_description::well_known::{Rfc2822, Rfc3339};
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
+impl From<Timestamp> for SystemTime {
+    /// As a time of the file system.
+    fn from(at: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0))
+    }
+}
+
 impl Timestamp {
     /// From a `NumericDate` (RFC 7519 section 2): seconds since the epoch.
     #[must_use]

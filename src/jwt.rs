@@ -30,6 +30,8 @@ pub struct Claims {
     pub exp: Option<f64>,
     /// Issued at, `NumericDate`.
     pub iat: Option<f64>,
+    /// Not before, `NumericDate`.
+    pub nbf: Option<f64>,
 }
 
 /// `aud`: one string or an array of them.
@@ -92,6 +94,12 @@ impl Claims {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.exp.and_then(timestamp)
+    }
+
+    /// The time before which it is not valid.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.nbf.and_then(timestamp)
     }
 
     /// The time of issue.

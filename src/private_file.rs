@@ -163,6 +163,12 @@ pub fn space_left(folder: &Path) -> Option<u64> {
     system::space_left(folder)
 }
 
+/// Whether a file is where `chmod` has no effect.
+#[must_use]
+pub fn has_no_permissions(path: &Path) -> bool {
+    system::has_no_permissions(path)
+}
+
 /// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
 /// there, even asking without blocking may never return.
 #[must_use]
@@ -233,15 +239,58 @@ mod system {
         (metadata.is_file() && metadata.mode() & forbidden != 0).then_some(metadata.mode() & 0o777)
     }
 
+    /// Nothing is made in a folder of another user's: root with the home of a user (`sudo -E`) would
+    /// leave folders there that the user's own programs cannot enter.
     pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
+        let above = path.ancestors().skip(1).find_map(|above| std::fs::metadata(above).ok());
+        if above.is_some_and(|above| above.uid() != 0 && above.uid() != own_uid()) {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the folder that it would be in belongs to another user",
+            ));
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        is_closed(path)
     }
 
     pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
-        if folder_of_ours(path, metadata)? != 0 {
-            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        if folder_of_ours(path, metadata)? == 0 {
+            return Ok(());
         }
-        Ok(())
+        std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        is_closed(path)
+    }
+
+    /// Some file systems (FAT, WSL's `DrvFs`) accept a change of the mode, and ignore it.
+    fn is_closed(path: &Path) -> io::Result<()> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        if folder_of_ours(path, &metadata)? == 0 {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "its file system has no permissions, so others can read what is in it",
+        ))
+    }
+
+    /// Whether a file is on a file system that has no permissions of its own, so that `chmod` cannot
+    /// close it. By the magic numbers of linux/magic.h: FAT, exFAT, NTFS (fuse), 9P (WSL's `DrvFs`).
+    #[cfg(target_os = "linux")]
+    pub(super) fn has_no_permissions(path: &Path) -> bool {
+        const WITHOUT: [i64; 5] = [0x4D44, 0x2011_BAB0, 0x5346_544E, 0x6573_5546, 0x0102_1997];
+        rustix::fs::statfs(path).is_ok_and(|file_system| {
+            #[allow(
+                clippy::unnecessary_cast,
+                clippy::cast_possible_wrap,
+                reason = "i64 or u64 by target"
+            )]
+            WITHOUT.contains(&(file_system.f_type as i64))
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn has_no_permissions(_: &Path) -> bool {
+        false
     }
 
     pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
@@ -324,6 +373,10 @@ mod system {
 
     pub(super) fn foreign(_: &Metadata) -> Option<&'static str> {
         None
+    }
+
+    pub(super) fn has_no_permissions(_: &Path) -> bool {
+        false
     }
 
     pub(super) fn too_open(_: &Metadata) -> Option<u32> {

@@ -30,6 +30,9 @@ fn closing(path: &Path) -> Message {
         // The volume is read-only, and the kubelet sets the modes anew.
         return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
     }
+    if private_file::has_no_permissions(path) {
+        return "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is".into();
+    }
     message!("run `chmod 600 {}`", shell::shown(&shown(path)))
 }
 

@@ -17,6 +17,10 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 
+/// How long the processes that want the same credential do not wait for each other, after one has got
+/// a result that it could not share.
+const UNSHARED: Duration = Duration::from_secs(20);
+
 /// How often a server is asked for a credential that is still good.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -46,11 +50,12 @@ impl Flight {
     }
 
     /// Takes off, unless another process is in flight.
-    pub(super) fn take_off(&mut self) -> bool {
+    pub(super) fn take_off(&mut self, now: Timestamp) -> bool {
         let Some((file, path)) = &mut self.lock else {
             return true;
         };
         match file.try_lock() {
+            Ok(()) if is_marked(file, now) => {}
             Ok(()) => sign(file),
             Err(TryLockError::WouldBlock) => return false,
             Err(TryLockError::Error(error)) => {
@@ -58,6 +63,28 @@ impl Flight {
             }
         }
         true
+    }
+
+    /// Tells the processes that wait for this flight whether they can have its result. A lock is for
+    /// sharing a result. Where that is not possible (the cache cannot be written, the credential is for
+    /// one user only), they would fetch one after the other, and run out of time.
+    ///
+    /// The mark is the time of the lock file, set to a moment ahead: that works on a full disk, needs
+    /// no cleaning up after a crash, and wears off by itself.
+    pub(super) fn lands(&self, is_shared: bool, now: Timestamp) {
+        let Some((file, _)) = &self.lock else { return };
+        if is_shared && !is_marked(file, now) {
+            return;
+        }
+        let time = if is_shared { now } else { now.plus(UNSHARED) };
+        if let Err(error) = file.set_modified(time.into()) {
+            debug!(%error, "the lock file cannot be marked; others wait for their turn");
+        }
+    }
+
+    /// Whether the last flight could not share its result, so that nothing is to be waited for.
+    pub(super) fn is_unshared(&self, now: Timestamp) -> bool {
+        self.lock.as_ref().is_some_and(|(file, _)| is_marked(file, now))
     }
 
     /// Who is in flight, and the lock file, for the message when we have waited too long.
@@ -100,6 +127,12 @@ pub(super) fn claim(cache: &Cache, key: &Key, now: Timestamp) -> bool {
         }
         is_ours
     })
+}
+
+fn is_marked(file: &File, now: Timestamp) -> bool {
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    // A second is more than two clocks of one machine differ by.
+    modified.is_ok_and(|at| Timestamp::of(at) > now.plus(Duration::from_secs(1)))
 }
 
 /// Writes who we are into the lock file. It is only for the message; that it fails is no matter.

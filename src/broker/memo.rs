@@ -24,7 +24,8 @@ const HOLDS_AT_MOST: Duration = Duration::from_secs(60);
 /// Whoever has a valid credential need not ask a server that fails more often than this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const LIMIT: u64 = 16 * 1024;
+/// Its texts are capped, so no failure is larger.
+const LIMIT: u64 = 64 * 1024;
 
 /// A failure as it rests beside the cache entry.
 #[derive(Debug, Deserialize, Serialize)]
@@ -57,7 +58,7 @@ impl Memo {
     }
 }
 
-/// Remembers a failure, if it is one that would come again.
+/// Remembers a failure, if it is one that would come again. Returns whether other runs can know of it.
 pub(super) fn remember(
     cache: &Cache,
     key: &Key,
@@ -65,8 +66,8 @@ pub(super) fn remember(
     settings: Digest,
     now: Timestamp,
     about: About,
-) {
-    let Some(files) = cache.files() else { return };
+) -> bool {
+    let Some(files) = cache.files() else { return false };
     let code = error.code();
     let would_come_again = match code.exit() {
         Exit::Source | Exit::Consumer | Exit::Temporary => code != Code::Lock,
@@ -74,7 +75,7 @@ pub(super) fn remember(
         _ => code == Code::Keyring,
     };
     if !would_come_again {
-        return;
+        return false;
     }
     let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);
     let memo = Memo {
@@ -86,12 +87,15 @@ pub(super) fn remember(
         hint: error.hint(),
         about,
     };
-    let written = serde_json::to_vec(&memo)
-        .map_err(Into::into)
-        .and_then(|text| private_file::write(&files.memo_path(key), &text));
-    if let Err(error) = written {
+    // A folder that belongs to another user is not written to, even where it could be.
+    let written = serde_json::to_vec(&memo).map_err(Into::into).and_then(|text| {
+        files.prepare()?;
+        private_file::write(&files.memo_path(key), &text)
+    });
+    if let Err(error) = &written {
         debug!(key = key.name(), %error, "cannot remember the failure");
     }
+    written.is_ok()
 }
 
 /// The failure that is remembered for these settings, however old.

@@ -19,7 +19,7 @@ use tracing::{debug, info};
 
 use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::credential::{Credential, Restable};
+use crate::credential::{Credential, Lifetime, Restable};
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
@@ -31,6 +31,9 @@ pub use interruption::is_ignored;
 pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
+
+/// Two ends are the same if they differ by no more than servers round and clocks differ.
+const SAME_END: Duration = Duration::from_secs(30);
 
 /// Something that the broker can obtain.
 pub trait Obtain {
@@ -189,16 +192,59 @@ impl Broker {
         Ok(good.map(|(credential, _)| credential))
     }
 
+    /// Exchanges a credential, the parent, for another one at a server. `meanwhile` is done while the
+    /// parent is being fetched, such as to open the connection.
+    ///
+    /// A parent from the cache is replaced once: if the server does not take it (it is revoked, or the
+    /// clocks differ), or if what it was exchanged for ends with it. A server that caps a session at the
+    /// end of the token would else give keys for the last minute of an old token.
+    pub async fn exchange<O: Obtain, R, T>(
+        &self,
+        parent: &O,
+        least_life: Duration,
+        meanwhile: impl Future<Output = ()> + Send + 'static,
+        send: impl AsyncFn(&O::Secret) -> Result<R>,
+        is_refused: impl Fn(&R) -> bool,
+        accept: impl Fn(&R, &O::Secret) -> Result<Credential<T>>,
+    ) -> Result<Credential<T>> {
+        let (used, reply) = self.present(parent, least_life, meanwhile, &send, is_refused).await?;
+        let derived = accept(&reply, &used.secret)?;
+        if !self.is_cut_short(&derived.lifetime, &used.lifetime) {
+            return Ok(derived);
+        }
+        debug!("it ends with the token that it was exchanged for; once more with a new one");
+        let longer = async {
+            let new = self.miss(parent, least_life, Some(&used.secret)).await?;
+            accept(&send(&new.secret).await?, &new.secret)
+        };
+        Ok(match longer.await {
+            Ok(longer) if longer.lifetime.expires_at > derived.lifetime.expires_at => longer,
+            Ok(_) => derived,
+            Err(error) => {
+                info!("{error}; using what the older token was exchanged for");
+                derived
+            }
+        })
+    }
+
+    /// Whether a derived credential ends early because its parent was taken from the cache.
+    fn is_cut_short(&self, derived: &Lifetime, parent: &Lifetime) -> bool {
+        let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
+        let is_old = Freshness::judge(parent, Duration::ZERO, self.clock.now());
+        !matches!(is_old, Freshness::Fresh)
+            && !self.is_news(parent.obtained_at)
+            && end.distance(parents_end) <= SAME_END
+    }
+
     /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
-    /// credential is being fetched, such as to open the connection; and one from the cache that the
-    /// server does not take, as it is revoked or its clock is another, is replaced once.
+    /// credential is being fetched; one from the cache that the server does not take is replaced once.
     pub async fn present<O: Obtain, R>(
         &self,
         wanted: &O,
         least_life: Duration,
         meanwhile: impl Future<Output = ()> + Send + 'static,
-        send: impl AsyncFn(&O::Secret) -> Result<R>,
-        is_refused: impl FnOnce(&R) -> bool,
+        send: &impl AsyncFn(&O::Secret) -> Result<R>,
+        is_refused: impl Fn(&R) -> bool,
     ) -> Result<(Credential<O::Secret>, R)> {
         let credential = match self.cached(wanted, least_life)? {
             Some(credential) => credential,
@@ -268,7 +314,12 @@ impl Broker {
             if let Some(result) = attempt.settled() {
                 return result;
             }
-            if flight.take_off() {
+            let now = self.clock.now().at;
+            if flight.take_off(now) {
+                break;
+            }
+            if flight.is_unshared(now) {
+                debug!(key = key.name(), "its result cannot be shared; not waiting for a turn");
                 break;
             }
             let left = self.deadline.left();
@@ -290,24 +341,33 @@ impl Broker {
         info!("getting {}", wanted.what());
         match wanted.fetch(self).await {
             Ok(credential) => {
-                if !wanted.keeps(&credential) {
-                    debug!(
-                        key = key.name(),
-                        "it is not for others, and does not rest in the cache"
-                    );
-                } else if let Err(error) = self.cache.put(&key, &credential, &self.about(wanted)) {
-                    debug!(key = key.name(), %error, "cannot keep it in the cache");
-                }
+                let is_shared = self.store(wanted, &key, &credential);
+                let now = self.clock.now().at;
+                flight.lands(is_shared, now);
                 memo::forget(&self.cache, &key);
-                self.cache.sweep(self.clock.now().at);
+                self.cache.sweep(now);
                 Ok(credential)
             }
             Err(error) => {
-                let about = self.about(wanted);
-                memo::remember(&self.cache, &key, &error, settings, self.clock.now().at, about);
+                let (about, now) = (self.about(wanted), self.clock.now().at);
+                let is_shared = memo::remember(&self.cache, &key, &error, settings, now, about);
+                flight.lands(is_shared, now);
                 attempt.fall_back(error)
             }
         }
+    }
+
+    /// Stores a credential for other runs, if it can be shared. Returns whether they can have it.
+    fn store<O: Obtain>(&self, wanted: &O, key: &Key, credential: &Credential<O::Secret>) -> bool {
+        if !wanted.keeps(credential) {
+            debug!(key = key.name(), "it has a use limit, and is not cached");
+            return false;
+        }
+        let stored = self.cache.put(key, credential, &self.about(wanted));
+        if let Err(error) = &stored {
+            debug!(key = key.name(), %error, "cannot store it in the cache");
+        }
+        stored.is_ok()
     }
 
     /// Over all that decides how this is obtained.

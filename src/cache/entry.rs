@@ -10,14 +10,17 @@
 //! way nobody understands. The key inside tells an entry that was copied over another one.
 
 use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::about::About;
+use super::file::ENTRY_LIMIT;
 use super::key::{Digest, Key};
 use crate::credential::{Credential, Lifetime, Restable};
+use crate::private_file;
 
 /// The form is part of the file's name too, so that two versions of the program keep entries of their
 /// own instead of throwing out each other's. Its number goes up when the form changes.
@@ -83,6 +86,15 @@ pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T
         debug!(key = key.name(), "the cache entry is not what was written, and is not used");
     }
     parsed
+}
+
+/// Whether a file is an entry, of any version and in any state: its first line tells, and a file that
+/// others can read, or that was cut off, is removed too. An empty one is what a full disk leaves.
+pub(super) fn is_one(path: &Path) -> bool {
+    let begin = private_file::read_plain(path, ENTRY_LIMIT).unwrap_or_default();
+    let begin = Zeroizing::new(begin);
+    let family = MAGIC.split(' ').next().unwrap_or_default().as_bytes();
+    begin.is_empty() || begin.starts_with(family) || family.starts_with(&begin)
 }
 
 /// The lifetime in an entry, whatever its key.

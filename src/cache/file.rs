@@ -65,7 +65,6 @@ impl FileCache {
         self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
-    /// The file that says of an entry that it is in the keyring.
     /// All that is remembered of failures: the name of what could not be obtained, and the path.
     #[must_use]
     pub fn memos(&self) -> Vec<(String, PathBuf)> {
@@ -82,37 +81,42 @@ impl FileCache {
         found
     }
 
+    /// The file that says of an entry that it is in the keyring.
     pub(super) fn marker_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
     }
 
     /// Removes all entries and memos, and what a killed writer has left. Locks stay: a process may
-    /// be holding one. Returns how many entries there were, and what there is in the keyring.
-    pub(super) fn clear(&self) -> io::Result<(usize, Vec<PathBuf>)> {
-        let entries = match std::fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Vec::new())),
+    /// be holding one. What does not have the form of this program's files stays too, and a folder
+    /// that is a link, or another user's, is not touched.
+    pub(super) fn clear(&self) -> io::Result<Cleared> {
+        match private_file::look_at_folder(&self.folder) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Cleared::default()),
             Err(error) => return Err(error),
-        };
-        let (mut removed, mut markers) = (0, Vec::new());
-        for entry in entries {
-            let path = entry?.path();
-            let extension = path.extension().and_then(OsStr::to_str);
-            if extension == Some("lock") {
-                continue;
-            }
-            if extension == Some(MARKER) {
-                markers.push(path);
-                continue;
-            }
-            match std::fs::remove_file(&path) {
-                Ok(()) => removed += usize::from(extension.is_some_and(is_entry)),
-                // Another process was faster.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        }
+        let mut cleared = Cleared::default();
+        for path in private_file::list(&self.folder, usize::MAX) {
+            let removed = match Form::of(&path) {
+                Form::Lock => continue,
+                Form::Marker => {
+                    cleared.markers.push(path);
+                    continue;
+                }
+                Form::Other => {
+                    cleared.left += 1;
+                    continue;
+                }
+                Form::Entry => std::fs::remove_file(&path).map(|()| cleared.removed += 1),
+                Form::Memo | Form::Unfinished => std::fs::remove_file(&path),
+            };
+            match removed {
+                // Another process may have been faster.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => cleared.left += 1,
+                _ => {}
             }
         }
-        Ok((removed, markers))
+        Ok(cleared)
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {
@@ -136,6 +140,13 @@ impl FileCache {
     }
 
     pub(super) fn write(&self, key: &Key, content: &[u8]) -> io::Result<()> {
+        if content.len() as u64 > ENTRY_LIMIT {
+            // It would not be read back.
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "it is too large for the cache",
+            ));
+        }
         // A folder of someone else's is not for our secrets, even where we could write to it.
         self.prepare()?;
         let path = self.entry_path(key);
@@ -154,7 +165,55 @@ impl FileCache {
     }
 }
 
+/// What clearing the cache came to.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// How many entries were removed.
+    pub(super) removed: usize,
+    /// How many files stay: those that are not this program's, and those that could not be removed.
+    pub(super) left: usize,
+    /// The markers of what is in the keyring.
+    pub(super) markers: Vec<PathBuf>,
+}
+
+/// What a file of the cache folder is, by its name and, where it holds a credential, by its content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    Entry,
+    Memo,
+    Lock,
+    Marker,
+    /// The temporary file of a writer that was killed.
+    Unfinished,
+    /// Not of this program.
+    Other,
+}
+
+impl Form {
+    pub(super) fn of(path: &Path) -> Self {
+        let is_file = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if !is_file {
+            return Self::Other;
+        }
+        if name.starts_with(private_file::TEMPORARY) {
+            return Self::Unfinished;
+        }
+        let Some((key, extension)) = name.split_once('.') else { return Self::Other };
+        if !Key::is_name(key) {
+            return Self::Other;
+        }
+        match extension.split_once('.') {
+            None if extension == "lock" => Self::Lock,
+            None if is_entry(extension) && entry::is_one(path) => Self::Entry,
+            Some((version, "failure")) if is_entry(version) => Self::Memo,
+            Some((version, MARKER)) if is_entry(version) => Self::Marker,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Entries of every version: a user who clears the cache means all of them.
-pub(super) fn is_entry(extension: &str) -> bool {
+fn is_entry(extension: &str) -> bool {
     extension.strip_prefix('v').is_some_and(|version| version.parse::<u8>().is_ok())
 }

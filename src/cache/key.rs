@@ -65,6 +65,17 @@ impl Key {
         KeyBuilder { kind, context: Context::new(&SHA256), parts }.with("kind", kind)
     }
 
+    /// Whether a text has the form of a key's name.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        text.rsplit_once('-').is_some_and(|(kind, digest)| {
+            !kind.is_empty()
+                && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                && digest.len() == 64
+                && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    }
+
     /// The key as it names files: the kind, and the digest in hexadecimal.
     #[must_use]
     pub fn name(&self) -> &str {

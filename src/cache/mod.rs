@@ -107,13 +107,22 @@ impl Cache {
     }
 }
 
-/// Removes every credential, from the files of a cache and, if any are there, from the keyring. Tells
-/// how many there were.
-pub fn clear(files: &FileCache) -> Result<usize> {
+/// What clearing the cache came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Cleared {
+    /// How many credentials were removed.
+    pub removed: usize,
+    /// How many files of the folder are not this program's, or could not be removed.
+    pub left: usize,
+}
+
+/// Removes every credential, from the files of a cache and, if any are there, from the keyring.
+pub fn clear(files: &FileCache) -> Result<Cleared> {
     let in_folder =
         |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(folder), plain(&error)));
-    let (removed, markers) = files.clear().map_err(|error| in_folder(files.folder(), error))?;
-    Ok(removed + keyring::clear(markers)?)
+    let cleared = files.clear().map_err(|error| in_folder(files.folder(), error))?;
+    let removed = cleared.removed + keyring::clear(cleared.markers)?;
+    Ok(Cleared { removed, left: cleared.left })
 }
 
 fn unusable(error: &std::io::Error) -> Error {

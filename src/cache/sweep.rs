@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 use super::entry;
-use super::file::{ENTRY_LIMIT, is_entry};
+use super::file::{ENTRY_LIMIT, Form};
 use super::keyring::{self, MARKER};
 use crate::clock::Timestamp;
 use crate::private_file;
@@ -31,6 +31,10 @@ const REST_OF_UNFINISHED: Duration = Duration::from_secs(3600);
 /// Sweeps a folder, and returns the markers of what can go from the keyring. Whoever has the keyring
 /// open removes that.
 pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
+    // Nothing is removed through a link, or from the folder of another user.
+    if private_file::look_at_folder(folder).is_err() {
+        return Vec::new();
+    }
     let paths = private_file::list(folder, NAMES);
     // Not always at the beginning, so that every file has its turn.
     let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(LOOKS);
@@ -48,23 +52,20 @@ pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
 
 fn is_remnant(path: &Path, now: Timestamp) -> bool {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
-    if !metadata.is_file() {
-        return false;
-    }
     let rests = |rest: Duration| {
         let age = |at: SystemTime| now.since(Timestamp::of(at));
         metadata.modified().is_ok_and(|at| age(at) > rest)
     };
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    match path.extension().and_then(OsStr::to_str) {
-        _ if name.starts_with(private_file::TEMPORARY) => rests(REST_OF_UNFINISHED),
-        Some("failure") => rests(REST),
-        Some(MARKER) => rests(REST) && keyring::has_expired(path, now),
-        Some("lock") => rests(REST) && is_abandoned(path),
-        Some(extension) if extension == entry::EXTENSION => rests(REST) && has_expired(path, now),
-        Some(extension) if is_entry(extension) => rests(REST_OF_OTHERS),
-        // Not ours.
-        _ => false,
+    match Form::of(path) {
+        Form::Unfinished => rests(REST_OF_UNFINISHED),
+        Form::Memo => rests(REST),
+        Form::Marker => rests(REST) && keyring::has_expired(path, now),
+        Form::Lock => rests(REST) && is_abandoned(path),
+        Form::Entry if path.extension() == Some(OsStr::new(entry::EXTENSION)) => {
+            rests(REST) && has_expired(path, now)
+        }
+        Form::Entry => rests(REST_OF_OTHERS),
+        Form::Other => false,
     }
 }
 

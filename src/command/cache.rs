@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use crate::cache::{self, FileCache};
-use crate::error::{Error, Result};
+use crate::cache::{self, Cleared, FileCache};
+use crate::error::{Error, Result, shown};
 use crate::output::Output;
 use crate::settings::Locations;
 
@@ -39,8 +39,15 @@ impl Args {
             Action::Path => folder.display().to_string(),
             Action::Clear => {
                 let files = FileCache::new(folder.clone(), locations.runtime_folder);
-                let removed = cache::clear(&files)?;
-                format!("removed {removed} credentials from {}", folder.display())
+                let Cleared { removed, left } = cache::clear(&files)?;
+                let credentials = if removed == 1 { "credential" } else { "credentials" };
+                let folder = shown(&folder);
+                match left {
+                    0 => format!("removed {removed} {credentials} from {folder}"),
+                    left => format!(
+                        "removed {removed} {credentials} from {folder}; {left} other files stay"
+                    ),
+                }
             }
         };
         output.write(format!("{text}\n").as_bytes())

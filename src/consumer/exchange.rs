@@ -11,17 +11,17 @@ use crate::source::IdTokenWish;
 /// The ID token is used at once, for one exchange.
 const LEAST_LIFE: Duration = Duration::from_secs(60);
 
-/// Presents an ID token to a server, and returns the token and the answer. The connection is opened
-/// while the token is being fetched; and a token from the cache that the server calls expired, as it
-/// has another idea of the time, is replaced once.
-pub(super) async fn present(
+/// Exchanges an ID token for a credential of a server. The connection is opened while the token is
+/// being fetched; a token from the cache is replaced once, see [`Broker::exchange`].
+pub(super) async fn exchange<T>(
     broker: &Broker,
     wish: &IdTokenWish<'_>,
     client: &Client,
     send: impl AsyncFn(&IdToken) -> Result<Reply>,
-    is_expired: impl FnOnce(&Reply) -> bool,
-) -> Result<(Credential<IdToken>, Reply)> {
+    is_expired: impl Fn(&Reply) -> bool,
+    accept: impl Fn(&Reply, &IdToken) -> Result<Credential<T>>,
+) -> Result<Credential<T>> {
     let ahead = client.clone();
     let meanwhile = async move { ahead.connect_ahead().await };
-    broker.present(wish, LEAST_LIFE, meanwhile, send, is_expired).await
+    broker.exchange(wish, LEAST_LIFE, meanwhile, send, is_expired, accept).await
 }

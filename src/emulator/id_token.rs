@@ -37,6 +37,8 @@ pub struct IdTokenVariant {
     pub expiry: ExpiryClaim,
     /// Seconds added to `iat`.
     pub issued_at_shift: i64,
+    /// Seconds from now to `nbf`, if there is that claim.
+    pub not_before: Option<i64>,
     /// Whether it is a signed JWT at all.
     pub form: TokenForm,
     /// The life of the token, if not [`Options::id_token_life`](super::Options::id_token_life).
@@ -55,6 +57,7 @@ impl Default for IdTokenVariant {
             wrong_subject: false,
             expiry: ExpiryClaim::Usual,
             issued_at_shift: 0,
+            not_before: None,
             form: TokenForm::Signed,
             life: None,
             error_shape: ErrorShape::OAuth,
@@ -195,6 +198,9 @@ impl Issuer {
             "iat": issued_at.saturating_add(variant.issued_at_shift),
             "jti": random::uuid(),
         });
+        if let Some(shift) = variant.not_before {
+            claims["nbf"] = json!(now.saturating_add(shift));
+        }
         if variant.expiry != ExpiryClaim::Absent {
             claims["exp"] = json!(issued_at.saturating_add(life));
         }

@@ -1,12 +1,17 @@
 //! What an answer means, whatever the protocol: a server in trouble, something that does not speak
 //! the protocol, and words that may be repeated.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::credential::Lifetime;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::message;
 
 use super::Reply;
+
+/// How long something is used whose end the server does not give.
+const UNDATED_LIFE: Duration = Duration::from_secs(60);
 use crate::foreign_text::{ForeignText, Message};
 
 impl Reply {
@@ -26,6 +31,46 @@ impl Reply {
     #[must_use]
     pub fn lifetime(&self, expires_at: Timestamp) -> Lifetime {
         Lifetime::new(self.received, expires_at, self.clock_offset.unwrap_or_default())
+    }
+
+    /// The life of what came with this answer, by the time that the server gives as its end (RFC 3339).
+    /// What has no end given is used for a short time. `code` says whose mistake another text is.
+    pub fn life_until(
+        &self,
+        what: &Message,
+        code: Code,
+        end: Option<&str>,
+        longest: Duration,
+    ) -> Result<Lifetime> {
+        let now = self.server_now();
+        let Some(end) = end.filter(|end| !end.trim().is_empty()) else {
+            return Ok(self.lifetime(now.plus(UNDATED_LIFE)));
+        };
+        let wrong = |problem, hint: &'static str| Error::WrongToken {
+            what: what.clone(),
+            code,
+            problem,
+            hint: hint.into(),
+        };
+        let Some(expires_at) = Timestamp::parse_rfc3339(end) else {
+            let end = ForeignText::new(end);
+            return Err(wrong(
+                message!("{} gives `{end}` as its expiry, which is no time", self.host, end),
+                "check the endpoint; if it is right, report this to whoever runs it",
+            ));
+        };
+        if expires_at <= now {
+            return Err(wrong(
+                message!(
+                    "it has expired at {expires_at}, and {} has {now}",
+                    self.host,
+                    expires_at,
+                    now
+                ),
+                "check the clock of that server, and this machine's date",
+            ));
+        }
+        Ok(self.lifetime(expires_at.min(now.plus(longest))))
     }
 
     /// The error for a server that is busy or broken.

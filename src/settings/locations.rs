@@ -23,11 +23,14 @@ impl Locations {
     /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
     #[must_use]
     pub fn of_system() -> Self {
+        // A relative home would put secrets into whichever folder a program runs in.
+        let home = BaseDirs::new().map(|base| base.home_dir().to_owned());
+        let Some(home) = home.filter(|home| home.is_absolute()) else { return Self::default() };
         let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {
             return Self::default();
         };
         Self {
-            home: BaseDirs::new().map(|base| base.home_dir().to_owned()),
+            home: Some(home),
             config_file: Some(folders.config_dir().join("config.toml")),
             data_folder: Some(folders.data_local_dir().to_owned()),
             cache_folder: Some(folders.cache_dir().to_owned()),

@@ -152,7 +152,10 @@ impl Resolver<'_> {
 }
 
 pub(super) fn flag(value: Option<&String>, name: &'static str) -> Option<Setting<String>> {
-    value.map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
+    value
+        // The command line has refused empty values; a list without members is one too.
+        .filter(|value| !value.is_empty())
+        .map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
 }
 
 /// The value of one of this program's own variables.

@@ -19,7 +19,7 @@ impl Source {
         broker: &Broker,
         ahead: Option<&Client>,
         send: impl AsyncFn(&IamToken) -> Result<R>,
-        is_refused: impl FnOnce(&R) -> bool,
+        is_refused: impl Fn(&R) -> bool,
     ) -> Result<R> {
         let takes_a_while = self.impersonated.is_some()
             || matches!(
@@ -35,11 +35,11 @@ impl Source {
         match &self.impersonated {
             Some(service_account) => {
                 let wish = ImpersonationWish { source: self, service_account };
-                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await.map(|it| it.1)
+                broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await.map(|it| it.1)
             }
             None => {
                 let wish = IamTokenWish(self);
-                broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await.map(|it| it.1)
+                broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await.map(|it| it.1)
             }
         }
     }

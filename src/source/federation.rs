@@ -101,6 +101,9 @@ impl Federated {
         }
         let answer: Answer =
             serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        if answer.access_token.expose().trim().is_empty() {
+            return Err(refusal::foreign(&what, &reply));
+        }
         let life = answer.expires_in.map_or(KEPT, Duration::from_secs).min(LONGEST_LIFE);
         let lifetime = reply.lifetime(reply.server_now().plus(life));
         Ok(Credential { secret: IamToken(answer.access_token), lifetime })

@@ -42,7 +42,7 @@ struct Answer {
     #[serde(rename = "iamToken")]
     iam_token: Secret,
     #[serde(rename = "expiresAt")]
-    expires_at: String,
+    expires_at: Option<String>,
 }
 
 impl Obtain for IamTokenWish<'_> {
@@ -160,19 +160,16 @@ async fn post(client: &Client, what: &Message, body: &Value) -> Result<Reply> {
 pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToken>> {
     let answer: Answer =
         serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, reply))?;
-    let server_now = reply.server_now();
-    let expires_at = Timestamp::parse_rfc3339(&answer.expires_at)
-        .filter(|expires_at| *expires_at > server_now)
-        .ok_or_else(|| Error::WrongToken {
-            what: what.into(),
+    if answer.iam_token.expose().trim().is_empty() {
+        return Err(Error::WrongToken {
+            what: what.clone(),
             code: Code::SourceToken,
-            problem: message!(
-                "the server says that it expires at `{}`, which is not ahead",
-                ForeignText::new(&answer.expires_at)
-            ),
-            hint: "check this machine's date, and the endpoint".into(),
-        })?;
-    let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
+            problem: "it is empty".into(),
+            hint: "check the IAM endpoint".into(),
+        });
+    }
+    let end = answer.expires_at.as_deref();
+    let lifetime = reply.life_until(what, Code::SourceToken, end, LONGEST_LIFE)?;
     Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
 }
 

@@ -26,6 +26,9 @@ use crate::message;
 /// How the vendor's servers call a service account's ID. Another installation may call it otherwise.
 const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
 
+/// The vendor's tokens live for an hour. A later expiry is a mistake somewhere, and is not relied on.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -172,7 +175,7 @@ impl IdTokenWish<'_> {
         offset: Option<Offset>,
     ) -> std::result::Result<Lifetime, Message> {
         let claims = Claims::read(token)?;
-        let offset = offset.unwrap_or_else(|| dated_by(&claims, received.at));
+        let offset = trusted_offset(&claims, received.at, offset);
         let Self { service_account, audience, .. } = self;
         match &claims.sub {
             Some(sub) if sub == service_account => {}
@@ -214,7 +217,14 @@ impl IdTokenWish<'_> {
             }
             _ => {}
         }
-        Ok(Lifetime::new(received, expires_at, offset))
+        if let Some(not_before) = claims.not_before().filter(|at| *at > server_now.plus(LEEWAY)) {
+            return Err(message!(
+                "it is not valid before {not_before}, and it is only {server_now}",
+                not_before,
+                server_now
+            ));
+        }
+        Ok(Lifetime::new(received, expires_at.min(server_now.plus(LONGEST_LIFE)), offset))
     }
 
     fn hint(&self, refusal: &Refusal) -> Message {
@@ -245,6 +255,23 @@ impl IdTokenWish<'_> {
     }
 }
 
+/// How far the server's clock is ahead. A `Date` is not believed if the token that came with it would
+/// then live for longer than any: a gateway with a wrong clock would have a dead token cached for years.
+fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Offset {
+    let Some(date) = date else { return dated_by(claims, here) };
+    let lives_long =
+        |at: Timestamp| claims.expires_at().is_some_and(|end| end.since(at) > LONGEST_LIFE);
+    if !lives_long(here.shifted(date)) {
+        return date;
+    }
+    match claims.issued_at() {
+        // That long a life is what the issuer means.
+        Some(issued_at) if lives_long(issued_at) => date,
+        Some(_) => dated_by(claims, here),
+        None => Offset::default(),
+    }
+}
+
 /// How far the server's clock is ahead, by what it brings where it does not tell the time: a token that
 /// was issued just now is issued neither in the future nor long enough ago to have expired. If it seems so,
 /// the local clock is wrong. Short of that, an issuer may well date its tokens back a little.
@@ -266,6 +293,32 @@ mod tests {
     use crate::jwt::Audience;
 
     #[test]
+    fn a_date_that_its_own_token_contradicts_is_not_believed() {
+        const YEARS: i64 = 10 * 365 * 24 * 3600;
+        let seconds = Timestamp::from_unix_seconds;
+        let (now, hour) = (2_000_000_000, 3600);
+        let seen = |ahead: i64, exp: i64, iat: Option<i64>| {
+            #[allow(clippy::cast_precision_loss, reason = "as JSON has it")]
+            let number = |seconds: i64| seconds as f64;
+            let claims = Claims {
+                iss: None,
+                sub: None,
+                aud: Audience::None,
+                exp: Some(number(exp)),
+                iat: iat.map(number),
+                nbf: None,
+            };
+            let date = Offset::measured(seconds(now + ahead), seconds(now));
+            seconds(now).shifted(trusted_offset(&claims, seconds(now), Some(date))).unix_seconds()
+        };
+        assert_eq!(seen(0, now + hour, Some(now)), now);
+        assert_eq!(seen(-600, now - 600 + hour, None), now - 600, "the local clock is fast");
+        assert_eq!(seen(-YEARS, now - hour, None), now, "and the token is seen to be dead");
+        assert_eq!(seen(-YEARS, now + hour, Some(now)), now);
+        assert_eq!(seen(0, now + YEARS, Some(now)), now, "a long life by the issuer's own account");
+    }
+
+    #[test]
     fn without_a_date_a_token_tells_the_time_if_the_clock_cannot_be_right() {
         let seconds = Timestamp::from_unix_seconds;
         let server_now = |local: i64| {
@@ -275,6 +328,7 @@ mod tests {
                 aud: Audience::None,
                 exp: Some(13_600.0),
                 iat: Some(10_000.0),
+                nbf: None,
             };
             let here = seconds(local);
             here.shifted(dated_by(&claims, here)).unix_seconds()

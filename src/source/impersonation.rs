@@ -55,7 +55,7 @@ impl Obtain for ImpersonationWish<'_> {
         let wish = IamTokenWish(source);
         // The connection to IAM is made for the IAM token itself, or for nobody's sake.
         let meanwhile = std::future::ready(());
-        let (_, reply) = broker.present(&wish, LEAST_LIFE, meanwhile, send, is_refused).await?;
+        let (_, reply) = broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await?;
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = self.hint(&refusal);

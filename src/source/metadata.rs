@@ -38,7 +38,7 @@ pub struct Metadata {
 #[derive(Deserialize)]
 struct Answer {
     access_token: Secret,
-    expires_in: u64,
+    expires_in: Option<u64>,
 }
 
 impl Metadata {
@@ -81,7 +81,7 @@ impl Metadata {
     pub async fn fetch(&self, http: &Http) -> Result<Credential<IamToken>> {
         let reply = self.ask(http).await?;
         let answer = self.read(&reply)?;
-        let life = Duration::from_secs(answer.expires_in).min(KEPT);
+        let life = answer.expires_in.map_or(KEPT, Duration::from_secs).min(KEPT);
         let lifetime = reply.lifetime(reply.server_now().plus(life));
         Ok(Credential { secret: IamToken(answer.access_token), lifetime })
     }
@@ -146,7 +146,7 @@ impl Metadata {
             }
         }
         let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
-        match answer.filter(|answer| self.is_ours(answer.access_token.expose())) {
+        match answer.filter(|answer| self.is_ours(answer.access_token.expose().trim())) {
             Some(answer) => Ok(answer),
             None if self.is_chosen() => Err(Error::Unreached {
                 what: self.what(),
@@ -163,7 +163,7 @@ impl Metadata {
     /// change that, only a machine that nobody has called Yandex Cloud's is held to it.
     fn is_ours(&self, token: &str) -> bool {
         let googles = token.starts_with("ya29.");
-        !googles && (self.is_chosen() || token.starts_with("t1."))
+        !token.is_empty() && !googles && (self.is_chosen() || token.starts_with("t1."))
     }
 
     fn nothing_else(&self, problem: &Message) -> Error {

@@ -70,7 +70,7 @@ fn a_token_in_a_file_is_enough_and_read_again_every_time() {
     sandbox.cloud.federate(&next, &sandbox.account);
     sandbox.write_secret("token", &next);
     sandbox.age("iam-token", Duration::from_secs(13 * 3600));
-    run("a third").ok();
+    run("third").ok();
     assert_eq!(exchanges(&sandbox), 5);
     assert!(sandbox.cloud.requests().iter().any(|request| request.body.contains(&next)));
 }

@@ -38,7 +38,7 @@ fn every_shape_of_key_file_works() {
             ("windows", windows.to_string()),
         ] {
             let file = sandbox.write_secret(&format!("{case}-{shape}.json"), &text);
-            let audience = format!("{case} {shape}");
+            let audience = format!("{case}-{shape}");
             let printed = sandbox.run(&[
                 "token",
                 "--audience",

@@ -33,6 +33,7 @@ mod leaks;
 mod network;
 mod network_faults;
 mod output;
+mod places;
 mod processes;
 #[path = "../real/mod.rs"]
 mod real;
@@ -41,6 +42,7 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod setup;
+mod sharing;
 mod shells;
 mod signals;
 mod spinner;

@@ -26,9 +26,9 @@ fn flag_beats_environment_beats_profile_beats_defaults() {
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "from-environment");
     assert_eq!(audience(&sandbox, &[]), "from-environment");
     assert_eq!(audience(&sandbox, &["--audience", "from-flag"]), "from-flag");
-    sandbox.set("YC_ID_TOKEN_AUDIENCE", "");
-    assert_eq!(audience(&sandbox, &[]), "from-profile", "an empty variable is none");
-    sandbox.set("YC_ID_TOKEN_PROFILE", "");
+    sandbox.unset("YC_ID_TOKEN_AUDIENCE");
+    assert_eq!(audience(&sandbox, &[]), "from-profile");
+    sandbox.unset("YC_ID_TOKEN_PROFILE");
     assert_eq!(audience(&sandbox, &[]), "from-defaults");
 }
 

@@ -171,7 +171,7 @@ fn other_credentials_of_the_same_name_are_not_gone_over() {
     let sandbox = sandbox();
     let theirs = "[profile yandex]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n";
     sandbox.write(".aws/config", theirs);
-    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_MISSING");
+    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_CONFLICT");
     assert!(text.contains("(role_arn, source_profile)") && hint.contains("--force"), "{text}");
     assert_eq!(read(&sandbox, ".aws/config"), theirs);
     assert_eq!(read(&sandbox, CONFIG), "");
@@ -180,7 +180,7 @@ fn other_credentials_of_the_same_name_are_not_gone_over() {
     assert!(!after.contains("source_profile") && after.contains("credential_process"), "{after}");
 
     sandbox.write(".aws/credentials", "[yandex]\naws_access_key_id = AKIAEXAMPLE\n");
-    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--force"]).fails(3, "E_MISSING");
+    let (text, hint) = setup(&sandbox, &["aws", ROLE, "--force"]).fails(3, "E_CONFLICT");
     assert!(text.contains("would be used instead") && hint.contains("--aws-profile"), "{text}");
     setup(&sandbox, &["aws", ROLE, "--aws-profile=robot"]).ok();
 }

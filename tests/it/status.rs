@@ -218,8 +218,7 @@ fn a_token_that_is_given_is_a_digest_in_the_key_and_a_secret_in_the_wrong_place_
     assert!(text.contains("not cached"), "{text}");
     sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.key.to_json());
     let text = status(&sandbox, &["given"]);
-    assert!(text.contains("authorized-key:[redacted]"), "{text}");
-    assert!(text.contains("E_IDENTITY"), "{text}");
+    assert!(text.contains("authorized-key:(its content)"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! A token that is not the one that was asked for is never handed out, and never kept; how the
 //! vendor wraps the right one does not matter.
 
-use serde_json::Value;
-use yc_id_token::clock::Timestamp;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use yc_id_token::clock::{Clock, Timestamp};
 use yc_id_token::emulator::{
-    AudienceClaim, ErrorShape, ExpiryClaim, IdTokenVariant, TokenField, TokenForm,
+    AudienceClaim, ErrorShape, ExpiryClaim, Fault, IdTokenVariant, Route, TokenField, TokenForm,
 };
 
 use crate::sandbox::{Sandbox, claims};
@@ -21,6 +23,7 @@ fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
         (IdTokenVariant { expiry: ExpiryClaim::Past, ..usual() }, "it has expired at"),
         (IdTokenVariant { expiry: ExpiryClaim::Absent, ..usual() }, "it has no expiration time"),
         (IdTokenVariant { issued_at_shift: 600, ..usual() }, "it is issued at"),
+        (IdTokenVariant { not_before: Some(600), ..usual() }, "it is not valid before"),
         (IdTokenVariant { form: TokenForm::Unsigned, ..usual() }, "it is not signed"),
         (IdTokenVariant { form: TokenForm::Garbage, ..usual() }, "it is not a JWT"),
     ] {
@@ -52,6 +55,56 @@ fn the_right_token_is_found_however_it_is_wrapped() {
         let token = sandbox.run(&["token", "--audience", AUDIENCE, "--force-refresh"]).ok();
         assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
     }
+}
+
+#[test]
+fn a_token_without_end_is_renewed_within_a_day_all_the_same() {
+    let sandbox = Sandbox::new();
+    let life = Some(Duration::from_secs(7_000 * 365 * 24 * 3600));
+    sandbox.cloud.set_id_token_variant(IdTokenVariant { life, ..IdTokenVariant::default() });
+    let text = sandbox.run(&["kubectl", "--audience", AUDIENCE]).ok();
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let end = Timestamp::parse_rfc3339(answer["status"]["expirationTimestamp"].as_str().unwrap());
+    let left = end.unwrap().since(Clock::System.now().at);
+    assert!(left <= Duration::from_secs(24 * 3600), "{text}");
+}
+
+#[test]
+fn an_iam_tokens_end_is_read_missed_or_refused_for_what_it_is() {
+    for (end, refused) in [
+        (json!("2026-11-27T19:00:00Z"), Some("it has expired at 2026-11-27T19:00:00Z")),
+        (json!("2036-11-27T19:00:00"), Some("gives `2036-11-27T19:00:00` as its expiry")),
+        (json!("2036-11-27T19:00:61Z"), Some("as its expiry, which is no time")),
+        (json!("soon"), Some("gives `soon` as its expiry")),
+        (json!("2036-11-27T19:00:00.123456789+03:00"), None),
+        (json!(""), None),
+        (Value::Null, None),
+    ] {
+        let sandbox = Sandbox::new();
+        let token = sandbox.cloud.issue_iam_token(&sandbox.account);
+        let body = json!({ "iamToken": token, "expiresAt": end }).to_string();
+        let content_type = "application/json".into();
+        sandbox.cloud.script(Route::IamToken, [Fault::Body { status: 200, content_type, body }]);
+        let outcome = sandbox.run(&["token", "--audience", AUDIENCE]);
+        match refused {
+            Some(problem) => {
+                let (message, _) = outcome.fails(4, "E_SOURCE_TOKEN");
+                assert!(message.contains(problem), "{message}");
+            }
+            None => drop(outcome.ok()),
+        }
+    }
+}
+
+#[test]
+fn an_empty_iam_token_is_refused_before_it_is_used() {
+    let sandbox = Sandbox::new();
+    let body = json!({ "iamToken": "", "expiresAt": "2036-11-27T19:00:00Z" }).to_string();
+    let content_type = "application/json".into();
+    sandbox.cloud.script(Route::IamToken, [Fault::Body { status: 200, content_type, body }]);
+    let (message, _) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(4, "E_SOURCE_TOKEN");
+    assert!(message.ends_with("it is empty"), "{message}");
+    assert_eq!(sandbox.token_requests(), (1, 0));
 }
 
 #[test]

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::clock::Timestamp;
 use crate::credential::{Credential, Restable, Secret, exposed};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::http::Reply;
-use crate::message;
-use crate::foreign_text::{ForeignText, Message};
+use crate::foreign_text::Message;
 
 /// No session of a role is longer.
 const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
@@ -74,7 +72,8 @@ pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKe
     let Some(Document { result }) = document else { return Err(reply.foreign(what, "XML")) };
     let Credentials { access_key_id, secret_access_key, session_token, expiration } =
         result.credentials;
-    if access_key_id.is_empty() || secret_access_key.expose().is_empty() {
+    let is_empty = access_key_id.is_empty() || secret_access_key.expose().is_empty();
+    if is_empty || expiration.trim().is_empty() {
         return Err(reply.foreign(what, "XML"));
     }
     let account_id = result.assumed_role_user.and_then(|user| account_of(&user.arn?));
@@ -84,19 +83,7 @@ pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKe
         session_token: session_token.filter(|token| !token.expose().is_empty()),
         account_id,
     };
-    let server_now = reply.server_now();
-    let expires_at = Timestamp::parse_rfc3339(&expiration)
-        .filter(|expires_at| *expires_at > server_now)
-        .ok_or_else(|| Error::WrongToken {
-            what: what.into(),
-            code: Code::Foreign,
-            problem: message!(
-                "{} says that they expire at `{}`, which is not ahead",
-                reply.host,
-                ForeignText::new(&expiration)),
-            hint: "check the clock of that server, and this machine's date".into(),
-        })?;
-    let lifetime = reply.lifetime(expires_at.min(server_now.plus(LONGEST_LIFE)));
+    let lifetime = reply.life_until(what, Code::Foreign, Some(&expiration), LONGEST_LIFE)?;
     Ok(Credential { secret: keys, lifetime })
 }
 
@@ -110,6 +97,7 @@ fn account_of(arn: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     const WHOLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -175,8 +163,9 @@ mod tests {
     #[test]
     fn keys_that_have_expired_are_not_taken() {
         let error = read_at("2026-11-23T20:00:00Z", WHOLE).unwrap_err();
-        assert!(error.to_string().contains("not ahead"), "{error}");
-        assert!(read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).is_err());
+        assert!(error.to_string().contains("it has expired at 2026-11-23T20:00:00Z"), "{error}");
+        let unreadable = read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).unwrap_err();
+        assert!(unreadable.to_string().contains("gives `soon` as its expiry"), "{unreadable}");
         let long = read_now(&WHOLE.replace("2026-11-23T20", "2027-11-23T20")).unwrap();
         assert_eq!(long.lifetime.whole(), LONGEST_LIFE);
     }

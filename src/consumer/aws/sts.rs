@@ -60,9 +60,8 @@ impl Obtain for AssumeRole<'_> {
         let send = async |token: &IdToken| self.present(token, &what, &client).await;
         let is_expired =
             |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.is_expired_token());
-        let (token, reply) =
-            exchange::present(broker, &self.id_token, &client, send, is_expired).await?;
-        self.accept(&what, &reply, &token.secret)
+        let accept = |reply: &Reply, token: &IdToken| self.accept(&what, reply, token);
+        exchange::exchange(broker, &self.id_token, &client, send, is_expired, accept).await
     }
 }
 

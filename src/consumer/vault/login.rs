@@ -87,10 +87,9 @@ impl Obtain for Login<'_> {
         let what = self.what();
         let client = self.server.client(&self.id_token.source.http, &what)?;
         let send = async |token: &IdToken| self.present(token, &what, &client).await;
-        let (token, reply) =
-            exchange::present(broker, &self.id_token, &client, send, refusal::is_expired_token)
-                .await?;
-        self.accept(&what, &reply, &token.secret)
+        let accept = |reply: &Reply, token: &IdToken| self.accept(&what, reply, token);
+        let is_expired = refusal::is_expired_token;
+        exchange::exchange(broker, &self.id_token, &client, send, is_expired, accept).await
     }
 }
 

@@ -99,9 +99,15 @@ mod tests {
     impl Folder {
         fn file(&self, name: &str, hours_old: u64) -> PathBuf {
             let path = self.0.path().join(name);
-            private_file::write(&path, b"content").unwrap();
+            private_file::write(&path, b"yc-id-token 9 cut off").unwrap();
             self.touch(&path, hours_old);
             path
+        }
+
+        /// A file beside the entry of a key.
+        fn of_key(&self, audience: &str, extension: &str, hours_old: u64) -> PathBuf {
+            let key = Key::of("id-token").with("audience", audience).build();
+            self.file(&format!("{}.{extension}", key.name()), hours_old)
         }
 
         fn entry(&self, audience: &str, hours_old: u64, life: u64) -> PathBuf {
@@ -135,24 +141,26 @@ mod tests {
         let folder = Folder(tempfile::tempdir().unwrap());
         let remnants = [
             folder.entry("expired", 30, 1),
-            folder.file(&format!("corrupt.{}", entry::EXTENSION), 30),
-            folder.file("id-token-x.v1.failure", 30),
-            folder.file("id-token-x.lock", 30),
+            folder.of_key("corrupt", entry::EXTENSION, 30),
+            folder.of_key("x", "v1.failure", 30),
+            folder.of_key("x", "lock", 30),
             folder.file(".yc-id-token-Ab3dEf", 2),
-            folder.file("id-token-x.v0", 31 * 24),
+            folder.of_key("x", "v0", 31 * 24),
         ];
-        let held = folder.file("held.lock", 30);
+        let held = folder.of_key("held", "lock", 30);
         let lock = File::open(&held).unwrap();
         lock.lock().unwrap();
         let alive = folder.entry("long", 30, 32 * 24);
         let kept = [
             alive.with_extension("lock"),
             folder.entry("just-expired", 2, 1),
-            folder.file("id-token-y.v1.failure", 1),
-            folder.file("id-token-y.lock", 1),
+            folder.of_key("y", "v1.failure", 1),
+            folder.of_key("y", "lock", 1),
             folder.file(".yc-id-token-Ab3dEg", 0),
-            folder.file("id-token-y.v2", 30),
+            folder.of_key("y", "v2", 30),
             folder.file("somebody's file", 100 * 24),
+            folder.file("notes.v1", 100 * 24),
+            folder.file("notes.failure", 100 * 24),
             alive,
             held,
         ];
@@ -166,7 +174,7 @@ mod tests {
     fn of_a_large_folder_every_file_has_its_turn_and_no_sweep_takes_more_than_its_share() {
         let folder = Folder(tempfile::tempdir().unwrap());
         for number in 0..300 {
-            folder.file(&format!("id-token-{number}.v1.failure"), 30);
+            folder.of_key(&number.to_string(), "v1.failure", 30);
         }
         let count = || fs::read_dir(folder.0.path()).unwrap().count();
         let mut seconds = 0;

@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Origin, Table, text_problem, unfit};
-use crate::message;
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
@@ -114,9 +114,7 @@ impl Args {
                 token: credential.secret.0.expose(),
             },
         };
-        let mut document = Zeroizing::new(
-            serde_json::to_vec(&answer).map_err(Error::internal)?,
-        );
+        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
         document.push(b'\n');
         output.write(&document)
     }
@@ -142,7 +140,8 @@ impl Args {
                     setting.origin,
                     message!(
                         "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
-                        ForeignText::new(&setting.value)),
+                        ForeignText::new(&setting.value)
+                    ),
                 )
             });
         }

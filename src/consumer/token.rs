@@ -14,7 +14,7 @@ use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Setting, Table, unfit, Form};
+use crate::settings::{Field, Form, Setting, Table, unfit};
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
@@ -22,7 +22,10 @@ use crate::message;
 
 pub(super) const TABLE: Table = Table {
     name: "token",
-    settings: &[Field::text("format", env::TOKEN_FORMAT), Field::new("output", Form::Path, env::TOKEN_OUTPUT)],
+    settings: &[
+        Field::text("format", env::TOKEN_FORMAT),
+        Field::new("output", Form::Path, env::TOKEN_OUTPUT),
+    ],
 };
 
 /// A token that was printed is about to be used.
@@ -113,7 +116,9 @@ impl Args {
             "terraform" => Format::Terraform,
             other => {
                 let problem = message!(
-                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`", other = ForeignText::new(other));
+                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`",
+                    other = ForeignText::new(other)
+                );
                 return Err(unfit(setting.origin, problem));
             }
         })
@@ -167,8 +172,7 @@ fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<
 fn decoded(credential: &Credential<IdToken>) -> Result<String> {
     let claims = jwt::all_claims(credential.secret.0.expose())
         .map_err(|problem| Error::Internal(problem.into()))?;
-    let mut text = serde_json::to_string_pretty(&claims)
-        .map_err(Error::internal)?;
+    let mut text = serde_json::to_string_pretty(&claims).map_err(Error::internal)?;
     text.push('\n');
     Ok(text)
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Result};
-use crate::http::Reply;
 use crate::foreign_text::Message;
+use crate::http::Reply;
 
 /// No session of a role is longer.
 const LONGEST_LIFE: Duration = Duration::from_secs(43_200);

@@ -113,7 +113,9 @@ impl Sts {
             if switch.value {
                 let problem = message!(
                     "the {kind} endpoint of a region cannot be had together with the address of an STS ({})",
-                    address.origin, kind);
+                    address.origin,
+                    kind
+                );
                 return Err(unfit(switch.origin, problem));
             }
         }
@@ -225,7 +227,13 @@ impl Partition {
         let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let partition = PARTITIONS.iter().find(|partition| name.starts_with(partition.regions));
         partition.filter(|_| name.len() <= 63 && name.chars().all(is_label)).ok_or_else(|| {
-            unfit(region.origin.clone(), message!("`{name}` is not the name of an AWS region", name = ForeignText::new(name)))
+            unfit(
+                region.origin.clone(),
+                message!(
+                    "`{name}` is not the name of an AWS region",
+                    name = ForeignText::new(name)
+                ),
+            )
         })
     }
 
@@ -242,7 +250,11 @@ impl Partition {
                 region.origin.clone(),
                 message!(
                     "the region `{}` is in AWS's partition `{}`, and the role ({}) in `{its}`",
-                    ForeignText::new(&region.value), self.id, arn.origin, its = ForeignText::new(its)),
+                    ForeignText::new(&region.value),
+                    self.id,
+                    arn.origin,
+                    its = ForeignText::new(its)
+                ),
             )),
             _ => Ok(()),
         }

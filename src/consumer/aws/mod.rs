@@ -142,8 +142,7 @@ impl Args {
             account_id: keys.account_id.as_deref(),
         };
         let document = serde_json::to_vec(&answer);
-        let mut document =
-            Zeroizing::new(document.map_err(Error::internal)?);
+        let mut document = Zeroizing::new(document.map_err(Error::internal)?);
         document.push(b'\n');
         output.write(&document)
     }

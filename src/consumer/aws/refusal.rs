@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::credential::IdToken;
 use crate::error::{Code, Error};
-use crate::http::{Reply};
+use crate::http::Reply;
 use crate::jwt::Claims;
 
 use super::role::RoleSession;
@@ -200,7 +200,12 @@ impl Token {
 
     fn claims(&self) -> Message {
         let Self { issuer, audience, subject } = self;
-        message!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`", issuer, audience, subject)
+        message!(
+            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
+            issuer,
+            audience,
+            subject
+        )
     }
 
     fn trust_policy(&self, role: &RoleSession) -> Message {
@@ -208,7 +213,11 @@ impl Token {
         let Self { audience, subject, .. } = self;
         message!(
             "the role's trust policy (`aws iam get-role --role-name {}`) must allow sts:AssumeRoleWithWebIdentity to the provider `{provider}`, and its conditions match `{provider}:aud` = `{audience}` and `{provider}:sub` = `{subject}`",
-            ForeignText::new(role.role_name()), provider, audience, subject)
+            ForeignText::new(role.role_name()),
+            provider,
+            audience,
+            subject
+        )
     }
 }
 

@@ -112,7 +112,11 @@ fn role_problem(arn: &str) -> Option<Message> {
     } else {
         "not the ARN of a role"
     };
-    Some(message!("`{arn}` is {what}: it must be of the form `arn:aws:iam::123456789012:role/NAME`", arn = ForeignText::new(arn), what))
+    Some(message!(
+        "`{arn}` is {what}: it must be of the form `arn:aws:iam::123456789012:role/NAME`",
+        arn = ForeignText::new(arn),
+        what
+    ))
 }
 
 /// What is wrong with the ARN of a role elsewhere: Ceph has tenants for accounts, SeaweedFS none.
@@ -120,7 +124,9 @@ fn foreign_role_problem(arn: &str) -> Option<Message> {
     let is_arn = arn.starts_with("arn:") && arn.bytes().all(|byte| byte.is_ascii_graphic());
     (!is_arn || !(20..=2048).contains(&arn.len())).then(|| {
         message!(
-            "`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`", arn = ForeignText::new(arn))
+            "`{arn}` is not the ARN of a role: it must be of the form `arn:aws:iam::…:role/NAME`",
+            arn = ForeignText::new(arn)
+        )
     })
 }
 
@@ -152,18 +158,25 @@ fn read_duration(setting: Setting<String>) -> Result<Duration> {
 fn policy_problem(policy: &str) -> Option<Message> {
     let length = policy.chars().count();
     if length > POLICY_LIMIT {
-        return Some(message!("the policy has {length} characters, and STS takes {POLICY_LIMIT}", length, POLICY_LIMIT));
+        return Some(message!(
+            "the policy has {length} characters, and STS takes {POLICY_LIMIT}",
+            length,
+            POLICY_LIMIT
+        ));
     }
     if let Some(path) = policy.strip_prefix("file://") {
         return Some(message!(
-            "the policy must be the JSON itself, not the name of the file `{path}`", path = ForeignText::new(path)));
+            "the policy must be the JSON itself, not the name of the file `{path}`",
+            path = ForeignText::new(path)
+        ));
     }
     let read = serde_json::from_str::<Map<String, Value>>(policy);
     read.err().map(|error| {
         message!(
             "the policy is not a JSON object (line {}, column {})",
             error.line(),
-            error.column())
+            error.column()
+        )
     })
 }
 
@@ -173,11 +186,15 @@ fn read_policy_arns(setting: &Setting<String>) -> Result<Vec<String>> {
     if arns.len() > POLICY_ARNS_LIMIT {
         return wrong(message!(
             "{} policies are given, and STS takes {POLICY_ARNS_LIMIT}",
-            arns.len(), POLICY_ARNS_LIMIT));
+            arns.len(),
+            POLICY_ARNS_LIMIT
+        ));
     }
     match arns.iter().find(|arn| !arn.starts_with("arn:") || !(20..=2048).contains(&arn.len())) {
         Some(arn) => wrong(message!(
-            "`{arn}` is not the ARN of a policy: it must be of the form `arn:aws:iam::aws:policy/NAME`", arn = ForeignText::new(arn))),
+            "`{arn}` is not the ARN of a policy: it must be of the form `arn:aws:iam::aws:policy/NAME`",
+            arn = ForeignText::new(arn)
+        )),
         None => Ok(arns),
     }
 }

@@ -13,8 +13,8 @@ use super::answer::{self, SessionKeys};
 use super::endpoint::Sts;
 use super::refusal::{Asked, Refusal};
 use super::role::RoleSession;
-use crate::message;
 use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// The wish for the keys of a role.
 #[derive(Debug)]

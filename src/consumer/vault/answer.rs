@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::credential::{Credential, Restable, Secret, exposed};
 use crate::error::{Code, Error, Result};
-use crate::http::Reply;
 use crate::foreign_text::Message;
+use crate::http::Reply;
 
 /// The life of a token that the server gives no end to: it is asked again twice a day, in case it has
 /// changed its mind.
@@ -71,7 +71,11 @@ struct WrapInfo {
 }
 
 /// Reads the token from an answer whose status is 200. Half an answer is none.
-pub(super) fn read(what: &Message, reply: &Reply, is_wrapped: bool) -> Result<Credential<VaultToken>> {
+pub(super) fn read(
+    what: &Message,
+    reply: &Reply,
+    is_wrapped: bool,
+) -> Result<Credential<VaultToken>> {
     let foreign = || reply.foreign(what, "JSON");
     let document: Document = serde_json::from_slice(&reply.body).map_err(|_| foreign())?;
     let (token, life) = if is_wrapped {
@@ -225,7 +229,10 @@ mod tests {
         assert_eq!((secret.token.expose(), secret.num_uses), ("s.wrap", 1));
         assert_eq!(lifetime.whole(), Duration::from_secs(60));
         assert!(read_body(body).is_err(), "it was not asked for");
-        assert!(read(&"a token".into(), &Reply::made_up(200, WHOLE), true).is_err(), "it was asked for");
+        assert!(
+            read(&"a token".into(), &Reply::made_up(200, WHOLE), true).is_err(),
+            "it was asked for"
+        );
     }
 
     #[test]

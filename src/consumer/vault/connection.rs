@@ -14,8 +14,8 @@ use crate::http::{
     Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, ProxyAddress, Reach,
     Reply, Request,
 };
-use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 use crate::message;
+use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 
 use super::answer::{State, VaultToken};
 use super::refusal;
@@ -107,11 +107,9 @@ impl Server {
     /// How it is called in messages.
     pub(super) fn name(&self) -> Message {
         match &self.namespace {
-            Some(namespace) => message!(
-                "{} (namespace `{}`)",
-                self.endpoint.host(),
-                ForeignText::new(namespace)
-            ),
+            Some(namespace) => {
+                message!("{} (namespace `{}`)", self.endpoint.host(), ForeignText::new(namespace))
+            }
             None => self.endpoint.host(),
         }
     }
@@ -262,7 +260,8 @@ fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<Clie
         [Some(one), None] | [None, Some(one)] => Err(Error::Missing {
             problem: message!(
                 "of the client certificate and its key, only one is set ({})",
-                one.origin),
+                one.origin
+            ),
             hint: "give both `--client-cert` and `--client-key`".into(),
         }),
     }

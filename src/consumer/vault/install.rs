@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::{Cause, Error, Result, plain, shown};
+use crate::message;
 use crate::output::Output;
 use crate::private_file;
 use crate::settings::Locations;
-use crate::message;
 
 use super::cli_config::CliConfig;
 
@@ -111,7 +111,8 @@ fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
         return Err(Error::Usage {
             problem: message!(
                 "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
-                shown(&link)),
+                shown(&link)
+            ),
             hint: "give `--link` with a path without spaces and special characters".into(),
         });
     }
@@ -160,8 +161,9 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
 }
 
 fn make_link(link: &Path) -> Result<String> {
-    let program = std::env::current_exe()
-        .map_err(|error| Error::Internal(message!("cannot find this program's file: {}", Cause::from(error))))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Error::Internal(message!("cannot find this program's file: {}", Cause::from(error)))
+    })?;
     if std::fs::symlink_metadata(link).is_ok() {
         if system::leads_to(link, &program) {
             return Ok(format!("unchanged  {} leads to {}", link.display(), program.display()));
@@ -197,10 +199,7 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Error {
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {
     Error::Missing {
-        problem: message!(
-            "{} names another token helper, `{}`",
-            shown(&config.path),
-            shown(other)),
+        problem: message!("{} names another token helper, `{}`", shown(&config.path), shown(other)),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
     }
 }

@@ -16,8 +16,8 @@ use super::super::exchange;
 use super::answer::{self, VaultToken};
 use super::connection::Server;
 use super::refusal::{self, Asked};
-use crate::message;
 use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// The wish for a token.
 #[derive(Debug)]
@@ -65,7 +65,11 @@ impl Obtain for Login<'_> {
     fn what(&self) -> Message {
         let server = self.server.name();
         match self.role {
-            Some(role) => message!("a Vault token of the role `{role}` at {server}", role = ForeignText::new(role), server),
+            Some(role) => message!(
+                "a Vault token of the role `{role}` at {server}",
+                role = ForeignText::new(role),
+                server
+            ),
             None => message!("a Vault token at {server}", server),
         }
     }
@@ -110,7 +114,12 @@ impl Login<'_> {
         self.server.send(client, what, &path, body, wrapping).await
     }
 
-    fn accept(&self, what: &Message, reply: &Reply, token: &IdToken) -> Result<Credential<VaultToken>> {
+    fn accept(
+        &self,
+        what: &Message,
+        reply: &Reply,
+        token: &IdToken,
+    ) -> Result<Credential<VaultToken>> {
         if reply.status == 200 {
             return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
         }

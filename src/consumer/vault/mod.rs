@@ -24,11 +24,11 @@ use crate::broker::Obtain as _;
 use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
+use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Setting, Table, unfit};
-use crate::foreign_text::ForeignText;
-use crate::message;
 
 use answer::{State, VaultToken};
 pub(crate) use cli_config::VaultHelper;
@@ -317,7 +317,10 @@ impl Vault {
             Some(life) if life.subsec_nanos() == 0 => Ok(Some(life)),
             _ => Err(unfit(
                 origin,
-                message!("`{value}` is not a time in whole seconds, such as `60s`", value = ForeignText::new(&value)),
+                message!(
+                    "`{value}` is not a time in whole seconds, such as `60s`",
+                    value = ForeignText::new(&value)
+                ),
             )),
         }
     }

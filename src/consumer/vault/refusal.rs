@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use crate::credential::IdToken;
 use crate::error::{Code, Error};
-use crate::http::{Reply};
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::Reply;
 use crate::jwt::Claims;
 use crate::message;
-use crate::foreign_text::{ForeignText, Message};
 
 #[derive(Deserialize)]
 struct Document {
@@ -105,7 +105,8 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
     if is_sealed(reply) {
         let hint = message!(
             "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
-            reply.host);
+            reply.host
+        );
         return Some(passing(reason(reply), Code::ConsumerSealed, hint));
     }
     if reply.is_trouble() || reply.status == 412 {
@@ -119,7 +120,8 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
     if has_no_keys(reply) {
         let hint = message!(
             "the issuer must be reachable from {}: look at `vault read auth/…/config`, and at that machine's network",
-            reply.host);
+            reply.host
+        );
         return Some(passing(reason(reply), Code::Unavailable, hint));
     }
     if said(reply).is_none() {
@@ -138,46 +140,65 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
         400 if says(&["(aud)", "no audiences bound", "audience claim"]) => (
             Code::ConsumerAuth,
             message!(
-                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}", audience, role),
+                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}",
+                audience,
+                role
+            ),
         ),
         400 if says(&["(sub)"]) => (
             Code::ConsumerAuth,
-            message!("`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}", subject, role),
+            message!(
+                "`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}",
+                subject,
+                role
+            ),
         ),
         400 if says(&["(iss)"]) => (
             Code::ConsumerAuth,
             message!(
                 "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
-                asked.look_at("read", "config"), issuer),
+                asked.look_at("read", "config"),
+                issuer
+            ),
         ),
         400 if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => (
             Code::ConsumerAuth,
             message!(
                 "the ID token is new ({}), so check the clock of {}",
                 token.times(),
-                reply.host),
+                reply.host
+            ),
         ),
         400 if says(&["signature", "unknown signing key", "no known key"]) => (
             Code::ConsumerAuth,
             message!(
                 "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
-                asked.look_at("read", "config"), issuer),
+                asked.look_at("read", "config"),
+                issuer
+            ),
         ),
         400 if says(&["validating claims", "bound claim"]) => (
             Code::ConsumerAuth,
-            message!("`bound_claims` of the role must match the token: {}; {role}", token.claims(), role),
+            message!(
+                "`bound_claims` of the role must match the token: {}; {role}",
+                token.claims(),
+                role
+            ),
         ),
         400 if says(&["not found in token"]) => (
             Code::ConsumerAuth,
             message!(
                 "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
-                token.claims(), role),
+                token.claims(),
+                role
+            ),
         ),
         400 if says(&["missing role"]) => (
             Code::ConsumerRefused,
             message!(
                 "give `--role`, or let the mount have a `default_role`; {}",
-                asked.look_at("list", "role")),
+                asked.look_at("list", "role")
+            ),
         ),
         400 if says(&["could not be found"]) => {
             (Code::ConsumerRefused, message!("check `--role`; {}", asked.look_at("list", "role")))
@@ -186,7 +207,10 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
             Code::ConsumerRefused,
             message!(
                 "the mount `{mount}` has not been told its issuer: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
-                asked.in_namespace(), mount, issuer),
+                asked.in_namespace(),
+                mount,
+                issuer
+            ),
         ),
         400 if says(&["role_type", "is not allowed"]) => {
             (Code::ConsumerRefused, message!("the role must have `role_type=jwt`; {role}", role))
@@ -199,13 +223,17 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
             Code::ConsumerDenied,
             message!(
                 "there may be nothing at `{mount}`: give `--mount` with the path of the JWT auth method, which `vault auth list{}` shows; else look at `token_bound_cidrs` of the role",
-                asked.in_namespace(), mount),
+                asked.in_namespace(),
+                mount
+            ),
         ),
         404 | 405 => (
             Code::ConsumerRefused,
             message!(
                 "what is at `{mount}` is no JWT auth method: give `--mount` with the path of one, which `vault auth list{}` shows",
-                asked.in_namespace(), mount),
+                asked.in_namespace(),
+                mount
+            ),
         ),
         _ => (
             Code::ConsumerRefused,
@@ -224,11 +252,19 @@ impl Asked<'_> {
 
     /// The command that shows something of the mount. `bao` takes the same.
     fn look_at(&self, verb: &'static str, place: impl Into<Message>) -> Message {
-        message!("look at `vault {verb}{} auth/{}/{place}`", self.in_namespace(), ForeignText::new(self.mount), verb, place = place.into())
+        message!(
+            "look at `vault {verb}{} auth/{}/{place}`",
+            self.in_namespace(),
+            ForeignText::new(self.mount),
+            verb,
+            place = place.into()
+        )
     }
 
     fn in_namespace(&self) -> Message {
-        self.namespace.map(|name| message!(" -namespace={name}", name = ForeignText::new(name))).unwrap_or_default()
+        self.namespace
+            .map(|name| message!(" -namespace={name}", name = ForeignText::new(name)))
+            .unwrap_or_default()
     }
 }
 
@@ -255,7 +291,12 @@ impl Token {
 
     fn claims(&self) -> Message {
         let Self { issuer, audience, subject, .. } = self;
-        message!("the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`", issuer, audience, subject)
+        message!(
+            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
+            issuer,
+            audience,
+            subject
+        )
     }
 
     fn times(&self) -> Message {
@@ -266,7 +307,8 @@ impl Token {
         message!(
             "`iat` = {}, `exp` = {}",
             time(claims.and_then(Claims::issued_at)),
-            time(claims.and_then(Claims::expires_at)))
+            time(claims.and_then(Claims::expires_at))
+        )
     }
 }
 
@@ -297,7 +339,10 @@ mod tests {
     fn what_is_no_refusal_of_vaults_is_told_apart() {
         assert_eq!(error_of(&Reply::made_up(403, "<html>no"), &"it".into()).code(), Code::Foreign);
         assert_eq!(error_of(&Reply::made_up(503, ""), &"it".into()).code(), Code::Unavailable);
-        assert_eq!(error_of(&reply(503, "Vault is sealed"), &"it".into()).code(), Code::ConsumerSealed);
+        assert_eq!(
+            error_of(&reply(503, "Vault is sealed"), &"it".into()).code(),
+            Code::ConsumerSealed
+        );
         let empty = error_of(&Reply::made_up(404, r#"{"errors":[]}"#), &"it".into());
         assert_eq!(empty.to_string(), "cannot get it: not found (404)");
     }

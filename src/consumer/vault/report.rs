@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Secret};
 use crate::error::{Error, Result};
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
-use crate::message;
 
 use super::answer::VaultToken;
 use super::token_helper;
@@ -49,7 +49,8 @@ pub(super) fn status(
 }
 
 fn no_token(vault: &Vault) -> Error {
-    let role = vault.role.as_ref().map(|role| message!(" of the role `{}`", ForeignText::new(role)));
+    let role =
+        vault.role.as_ref().map(|role| message!(" of the role `{}`", ForeignText::new(role)));
     let role = role.unwrap_or_default();
     Error::Missing {
         problem: message!("no Vault token{role} at {} is kept here", vault.server.name(), role),
@@ -65,7 +66,9 @@ pub(super) fn describe(
 ) -> Vec<(&'static str, Message)> {
     let token = &credential.secret;
     let mut shown = vec![("address", ForeignText::new(vault.server.endpoint.as_str()).into())];
-    shown.extend(vault.server.namespace.as_ref().map(|name| ("namespace", ForeignText::new(name).into())));
+    shown.extend(
+        vault.server.namespace.as_ref().map(|name| ("namespace", ForeignText::new(name).into())),
+    );
     shown.push(("mount", ForeignText::new(&vault.mount).into()));
     let role = token.role.clone().or_else(|| vault.role.clone());
     shown.extend(role.map(|role| ("role", ForeignText::new(&role).into())));

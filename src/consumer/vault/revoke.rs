@@ -3,9 +3,9 @@
 use crate::broker::{self, Obtain};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
+use crate::message;
 use crate::output::Output;
 use crate::session::Context;
-use crate::message;
 
 use super::answer::VaultToken;
 use super::login::Sharing;
@@ -54,7 +54,8 @@ pub(super) fn check_revocable(
         code: Code::ConsumerRefused,
         reason: message!(
             "it is a batch token, which cannot be revoked; it expires at {}",
-            credential.lifetime.expires_at_here()),
+            credential.lifetime.expires_at_here()
+        ),
         request_id: None,
         hint: instead.into(),
     })

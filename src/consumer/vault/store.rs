@@ -8,11 +8,11 @@ use crate::broker::Obtain as _;
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain, shown};
+use crate::message;
 use crate::output::Output;
 use crate::private_file;
 use crate::session::Context;
 use crate::settings::{Flags, Locations};
-use crate::message;
 
 use super::answer::VaultToken;
 use super::cli_config::CliConfig;
@@ -58,8 +58,9 @@ fn keep(
     helpers.dedup();
     if helpers.is_empty() {
         let path = token_file(context.env)?;
-        private_file::write(&path, credential.secret.token.expose().as_bytes())
-            .map_err(|error| Error::OutputFile { path: path.clone(), cause: plain(&error).into() })?;
+        private_file::write(&path, credential.secret.token.expose().as_bytes()).map_err(
+            |error| Error::OutputFile { path: path.clone(), cause: plain(&error).into() },
+        )?;
         return Ok(vec![message!("in {}", shown(&path))]);
     }
     helpers.iter().map(|helper| hand_to(helper, vault, credential, context)).collect()

@@ -169,7 +169,7 @@ fn check(
         return Ok(());
     }
     // They are not ours to delete, and would win.
-    Err(Error::Missing {
+    Err(Error::Conflict {
         problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
     })

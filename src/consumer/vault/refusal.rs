@@ -130,69 +130,65 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
     None
 }
 
-fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
-    let says = |words: &[&str]| says(reply, words);
-    let token = Token::read(asked.token);
-    let Token { issuer, audience, subject, .. } = &token;
+/// What to do where the login itself was understood, and a claim of the token is refused.
+fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &Token) -> Option<Message> {
+    let says = |words: &[&str]| reply.status == 400 && says(reply, words);
+    let Token { issuer, audience, subject, .. } = token;
     let role = asked.look_at_role();
-    let mount = ForeignText::new(asked.mount);
-    match reply.status {
-        400 if says(&["(aud)", "no audiences bound", "audience claim"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}",
-                audience,
-                role
-            ),
+    Some(match () {
+        () if says(&["(aud)", "no audiences bound", "audience claim"]) => message!(
+            "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}",
+            audience,
+            role
         ),
-        400 if says(&["(sub)"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}",
-                subject,
-                role
-            ),
+        () if says(&["(sub)"]) => message!(
+            "`bound_subject` of the role must be `sub` of the token, `{subject}`; {role}",
+            subject,
+            role
         ),
-        400 if says(&["(iss)"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
-                asked.look_at("read", "config"),
-                issuer
-            ),
+        () if says(&["(iss)"]) => message!(
+            "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
+            asked.look_at("read", "config"),
+            issuer
         ),
-        400 if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => (
-            Code::ConsumerAuth,
+        () if is_expired_token(reply)
+            || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) =>
+        {
             message!(
                 "the ID token is new ({}), so check the clock of {}",
                 token.times(),
                 reply.host
-            ),
+            )
+        }
+        () if says(&["signature", "unknown signing key", "no known key"]) => message!(
+            "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
+            asked.look_at("read", "config"),
+            issuer
         ),
-        400 if says(&["signature", "unknown signing key", "no known key"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
-                asked.look_at("read", "config"),
-                issuer
-            ),
+        () if says(&["validating claims", "bound claim"]) => message!(
+            "`bound_claims` of the role must match the token: {}; {role}",
+            token.claims(),
+            role
         ),
-        400 if says(&["validating claims", "bound claim"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "`bound_claims` of the role must match the token: {}; {role}",
-                token.claims(),
-                role
-            ),
+        () if says(&["not found in token"]) => message!(
+            "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
+            token.claims(),
+            role
         ),
-        400 if says(&["not found in token"]) => (
-            Code::ConsumerAuth,
-            message!(
-                "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
-                token.claims(),
-                role
-            ),
-        ),
+        () => return None,
+    })
+}
+
+fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
+    let says = |words: &[&str]| says(reply, words);
+    let token = Token::read(asked.token);
+    if let Some(advice) = advice_about_claims(reply, asked, &token) {
+        return (Code::ConsumerAuth, advice);
+    }
+    let issuer = &token.issuer;
+    let role = asked.look_at_role();
+    let mount = ForeignText::new(asked.mount);
+    match reply.status {
         400 if says(&["missing role"]) => (
             Code::ConsumerRefused,
             message!(

@@ -1,22 +1,30 @@
 //! The client of one server: a request, its tries, its answer.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::ClientBuilder;
 use reqwest::header::HeaderMap;
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::de::IgnoredAny;
 use tracing::{debug, trace};
 use zeroize::Zeroizing;
 
 use super::connect_ahead::ConnectAhead;
 use super::endpoint::Endpoint;
-use super::failure::Failure;
+use super::failure::{Failure, Way};
 use super::internal;
+use super::names::Names;
+use super::proxy::ProxyAddress;
+use super::proxy_failure::ProxyFailure;
+use super::proxy_question;
 use super::reach::Advice;
+use super::retry::{random, read_retry_after, spread};
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 
 /// No token, key set or error has a size like this.
@@ -33,11 +41,22 @@ pub(super) enum Tries {
 pub struct Client {
     inner: reqwest::Client,
     ahead: ConnectAhead,
+    names: Names,
     endpoint: Endpoint,
     clock: Clock,
     deadline: Deadline,
     tries: Tries,
-    advice: Advice,
+    passage: Passage,
+}
+
+/// How the server is reached, for messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passage {
+    pub(super) advice: Advice,
+    pub(super) proxy: Option<ProxyAddress>,
+    /// Whether the user has given certificate authorities, and in which file.
+    pub(super) has_authorities: bool,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// A request. All requests of this program can be repeated without harm.
@@ -142,14 +161,15 @@ impl Client {
         clock: Clock,
         deadline: Deadline,
         tries: Tries,
-        advice: Advice,
+        passage: Passage,
     ) -> Result<Self> {
-        let ahead = ConnectAhead::default();
+        let (ahead, names) = (ConnectAhead::default(), Names::default());
         let inner = builder
             .connector_layer(ahead.clone())
+            .dns_resolver(Arc::new(names.clone()))
             .build()
-            .map_err(|_| internal("these settings"))?;
-        Ok(Self { inner, ahead, endpoint, clock, deadline, tries, advice })
+            .map_err(|error| internal("these settings", error))?;
+        Ok(Self { inner, ahead, names, endpoint, clock, deadline, tries, passage })
     }
 
     /// Opens the connection that the next request will use. Whatever goes wrong will go wrong again
@@ -157,7 +177,9 @@ impl Client {
     pub async fn connect_ahead(&self) {
         self.ahead.request();
         let _ = self.inner.get(self.endpoint.join("/")).timeout(self.deadline.left()).send().await;
-        debug!(host = self.endpoint.host().as_str(), "connected ahead");
+        if self.ahead.has_connected() {
+            debug!(host = self.endpoint.host().as_str(), "connected ahead");
+        }
     }
 
     /// Sends a request and returns the server's answer, whatever its status.
@@ -166,8 +188,7 @@ impl Client {
         let schedule = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_factor(3.0)
-            .with_max_times(retries)
-            .with_jitter();
+            .with_max_times(retries);
         let outcome = (|| self.try_once(request))
             .retry(schedule)
             .when(|unlucky| match unlucky {
@@ -175,26 +196,47 @@ impl Client {
                 Unlucky::Failed(failure) => failure.is_passing(),
             })
             .adjust(|unlucky, delay| {
-                let delay = match unlucky {
-                    Unlucky::Busy(reply) => reply.retry_after.or(delay).filter(|_| delay.is_some()),
-                    Unlucky::Failed(_) => delay,
+                let asked = match unlucky {
+                    Unlucky::Busy(reply) => reply.retry_after,
+                    Unlucky::Failed(_) => None,
                 };
+                let delay = delay.map(|delay| spread(delay, asked, random()));
                 delay.filter(|delay| *delay < self.deadline.left())
             })
             .await;
         match outcome {
             Ok(reply) | Err(Unlucky::Busy(reply)) => Ok(reply),
-            Err(Unlucky::Failed(failure)) => {
-                let waited = self.deadline.budget().saturating_sub(self.deadline.left());
-                Err(failure.into_error(
-                    request.what.to_owned(),
-                    &self.endpoint.host(),
-                    waited.as_secs_f32(),
-                    self.ahead.has_connected(),
-                    &self.advice,
-                ))
-            }
+            Err(Unlucky::Failed(failure)) => Err(self.explained(failure, request.what).await),
         }
+    }
+
+    /// The error of a failure, with what only a second question to the proxy tells.
+    async fn explained(&self, failure: Failure, what: &Message) -> Error {
+        let waited = self.deadline.budget().saturating_sub(self.deadline.left());
+        let Passage { advice, proxy, has_authorities, ca_file } = &self.passage;
+        let (mut proxy_cause, mut offered) = (None, Vec::new());
+        match (failure.of_proxy(), proxy) {
+            (Some(ProxyFailure::Unreached), Some(proxy)) => {
+                proxy_cause = proxy_question::why_unreached(proxy).await;
+            }
+            (Some(ProxyFailure::Credentials), Some(proxy)) => {
+                offered = proxy_question::offered_schemes(proxy, &self.endpoint.address()).await;
+            }
+            _ => {}
+        }
+        let way = Way {
+            host: &self.endpoint.host(),
+            seconds: waited.as_secs_f32(),
+            connected: self.ahead.has_connected(),
+            name: self.names.waits_for().map(ForeignText::from),
+            proxy: proxy.as_ref(),
+            proxy_cause,
+            offered,
+            has_authorities: *has_authorities,
+            ca_file: ca_file.as_deref(),
+            advice,
+        };
+        failure.into_error(what.clone(), &way)
     }
 
     async fn try_once(&self, request: &Request<'_>) -> std::result::Result<Reply, Unlucky> {
@@ -232,8 +274,10 @@ impl Client {
                 .body(text.to_string()),
             Body::Form(fields) => self.inner.post(url).form(fields),
         };
-        let mut builder =
-            builder.timeout(self.deadline.left()).header("x-request-id", random_uuid());
+        let mut builder = builder
+            .timeout(self.deadline.left())
+            .header("accept-encoding", "identity")
+            .header("x-request-id", random_uuid());
         for (name, value) in request.headers {
             builder = builder.header(*name, *value);
         }
@@ -262,15 +306,12 @@ impl Client {
             .and_then(|date| Timestamp::parse_http_date(&date))
             .map(|server| Offset::measured(server, received.at));
         let server_now = received.at.shifted(clock_offset.unwrap_or_default());
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Failure::Client(error.without_url()))?
+        if let Some(coding) = header(&headers, "content-encoding")
+            .filter(|coding| !coding.trim().is_empty() && !coding.eq_ignore_ascii_case("identity"))
         {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
+            return Err(Failure::Encoded(ForeignText::new(&coding)));
         }
+        let body = read_body(&mut response).await?;
         Ok(Reply {
             status: status.as_u16(),
             body,
@@ -286,12 +327,34 @@ impl Client {
     }
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date on the server's clock.
-fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => Timestamp::parse_http_date(text).map(|at| at.since(server_now)),
+/// Reads the body. A server that ends it by closing the connection without TLS's own goodbye has said all
+/// if what it said is a whole JSON object, which cannot be cut short unnoticed.
+async fn read_body(
+    response: &mut reqwest::Response,
+) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let ends_by_close = response.content_length().is_none()
+        && !response.headers().contains_key("transfer-encoding");
+    let mut body = Zeroizing::new(Vec::new());
+    loop {
+        match response.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
+                return Err(Failure::TooLarge);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(_) if ends_by_close && is_whole_object(&body) => break,
+            Err(error) => return Err(Failure::Client(error.without_url())),
+        }
     }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(body)
+}
+
+fn is_whole_object(body: &[u8]) -> bool {
+    body.trim_ascii().ends_with(b"}") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// A random UUID (RFC 9562 section 5.4), by which the server's support finds the request.
@@ -314,16 +377,6 @@ fn random_uuid() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_can_say_in_two_ways_when_to_ask_again() {
-        let now = Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT").unwrap();
-        let seconds = |text| read_retry_after(text, now).map(|wait| wait.as_secs());
-        assert_eq!(seconds("120"), Some(120));
-        assert_eq!(seconds("Thu, 01 Jan 2026 12:02:00 GMT"), Some(120));
-        assert_eq!(seconds("Thu, 01 Jan 2026 11:00:00 GMT"), Some(0));
-        assert_eq!(seconds("soon"), None);
-    }
 
     #[test]
     fn a_request_identifier_is_a_uuid() {

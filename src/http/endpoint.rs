@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::names;
 use crate::error::Error;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -147,7 +148,7 @@ impl fmt::Debug for Endpoint {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    names::is_this_machine(host) || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A URL without user and password, for messages.

@@ -3,9 +3,12 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 
+use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::reach::Advice;
+use super::tls_words;
 use crate::error::{Code, Error, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -19,6 +22,8 @@ pub(super) enum Failure {
     TooLarge,
     /// The server sends us elsewhere.
     Redirect(ForeignText),
+    /// The answer is in a coding (RFC 9110 section 8.4) that was not asked for.
+    Encoded(ForeignText),
 }
 
 impl Failure {
@@ -32,19 +37,13 @@ impl Failure {
                     && (error.is_connect() || !error.is_timeout())
                     && proxy_failure(error).is_none_or(|failure| failure.is_passing())
             }
-            Self::TooLarge | Self::Redirect(_) => false,
+            Self::TooLarge | Self::Redirect(_) | Self::Encoded(_) => false,
         }
     }
 
-    /// The error a user meets, after so many seconds, with or without there having been a connection.
-    pub(super) fn into_error(
-        self,
-        what: Message,
-        host: &Message,
-        seconds: f32,
-        connected: bool,
-        advice: &Advice,
-    ) -> Error {
+    /// The error a user meets.
+    pub(super) fn into_error(self, what: Message, way: &Way<'_>) -> Error {
+        let host = way.host;
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
@@ -54,30 +53,65 @@ impl Failure {
             Self::Redirect(to) => (
                 Code::Foreign,
                 message!("{host} sends us to {to}", host, to),
-                advice.redirect.into(),
+                way.advice.redirect.into(),
             ),
-            Self::Client(error) => client_failure(&error, host, seconds, connected, advice),
+            Self::Encoded(coding) => (
+                Code::Foreign,
+                message!(
+                    "{host} answered in the coding `{coding}`, which was not asked for",
+                    host,
+                    coding
+                ),
+                "check what stands between: a proxy or a gateway that compresses answers".into(),
+            ),
+            Self::Client(error) => client_failure(&error, way),
         };
         Error::Unreached { what, code, problem, hint }
     }
+
+    /// What the proxy did, if it is the one to ask.
+    pub(super) fn of_proxy(&self) -> Option<ProxyFailure> {
+        match self {
+            Self::Client(error) => proxy_failure(error),
+            _ => None,
+        }
+    }
 }
 
-fn client_failure(
-    error: &reqwest::Error,
-    host: &Message,
-    seconds: f32,
-    connected: bool,
-    advice: &Advice,
-) -> (Code, Message, Message) {
+/// How a request went to a server, for messages.
+pub(super) struct Way<'a> {
+    /// The server.
+    pub(super) host: &'a Message,
+    /// How long it took.
+    pub(super) seconds: f32,
+    /// Whether there has been a connection.
+    pub(super) connected: bool,
+    /// The name that was being looked up at the end.
+    pub(super) name: Option<ForeignText>,
+    /// The proxy.
+    pub(super) proxy: Option<&'a ProxyAddress>,
+    /// Why the proxy is not reached, asked again.
+    pub(super) proxy_cause: Option<Message>,
+    /// The ways to sign in that the proxy offers.
+    pub(super) offered: Vec<ForeignText>,
+    /// Whether the user has given certificate authorities.
+    pub(super) has_authorities: bool,
+    /// The file that they are in.
+    pub(super) ca_file: Option<&'a Path>,
+    pub(super) advice: &'a Advice,
+}
+
+fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Message) {
+    let Way { host, seconds, .. } = *way;
     let proxy = proxy_failure(error);
     if let Some(cause) = find::<rustls::Error>(error) {
         let to_proxy = proxy == Some(ProxyFailure::Unreached);
         let (peer, hint) = if to_proxy {
-            ("the proxy".into(), proxy_tls_hint(cause))
+            ("the proxy".into(), tls_words::proxy_hint(cause))
         } else {
-            (host.clone(), tls_hint(cause, advice))
+            (host.clone(), tls_words::hint(cause, way))
         };
-        let reason = tls_reason(cause);
+        let reason = tls_words::reason(cause);
         return (
             Code::Tls,
             message!("the TLS connection to {peer} failed: {reason}", peer, reason),
@@ -85,7 +119,14 @@ fn client_failure(
         );
     }
     if error.is_timeout() {
-        let connecting = error.is_connect() || !connected;
+        if let Some(name) = &way.name {
+            return (
+                Code::Timeout,
+                message!("the name {name} was not looked up within {seconds:.1} s", name, seconds),
+                "check the name server (`/etc/resolv.conf`) and the VPN, or give more time with `--timeout`".into(),
+            );
+        }
+        let connecting = error.is_connect() || !way.connected;
         let stage = if connecting { "no connection to" } else { "no answer from" };
         return (
             Code::Timeout,
@@ -95,20 +136,31 @@ fn client_failure(
     }
     let cause = root_cause(error);
     if let Some(proxy) = proxy {
-        let (problem, hint) = proxy.told(host, &cause);
+        let (problem, hint) = proxy.told(host, &cause, way);
         return (Code::Network, problem, hint);
     }
+    let is_name = cause.contains("lookup address") || cause.contains("dns error");
+    if let Some(proxy) = way.proxy.filter(|proxy| is_name && proxy.wants_addresses()) {
+        return (
+            Code::Network,
+            message!("the name {host} cannot be resolved: {cause}", host, cause),
+            message!(
+                "the proxy {} is given addresses; write it as `socks5h://…`, so that it looks names up itself",
+                ForeignText::new(&proxy.shown())
+            ),
+        );
+    }
     if error.is_connect() {
-        let problem = if cause.contains("lookup address") || cause.contains("dns error") {
+        let problem = if is_name {
             message!("the name {host} cannot be resolved: {cause}", host, cause)
         } else {
             message!("cannot connect to {host}: {cause}", host, cause)
         };
-        return (
-            Code::Network,
-            problem,
-            "check the network; behind a proxy, set HTTPS_PROXY or give `--proxy`".into(),
-        );
+        let hint = match way.proxy {
+            None => "check the network; behind a proxy, set HTTPS_PROXY or give `--proxy`",
+            Some(_) => "check the network, and the proxy's address",
+        };
+        return (Code::Network, problem, hint.into());
     }
     (
         Code::Network,
@@ -121,51 +173,26 @@ fn is_tls(error: &reqwest::Error) -> bool {
     find::<rustls::Error>(error).is_some()
 }
 
-fn tls_reason(cause: &rustls::Error) -> Message {
-    use rustls::CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
-    };
-    match cause {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
-            "its certificate is signed by an authority that is not trusted here".into()
-        }
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
-            "its certificate has expired by this machine's clock".into()
-        }
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            "its certificate is for another name".into()
-        }
-        other => ForeignText::sentence(&other.to_string()).into(),
-    }
-}
-
-fn tls_hint(cause: &rustls::Error, advice: &Advice) -> Message {
-    use rustls::CertificateError::{Expired, ExpiredContext};
-    match cause {
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "check this machine's date".into(),
-        rustls::Error::InvalidCertificate(_) => advice.authority.into(),
-        _ => "check that the endpoint speaks TLS; if your network inspects it, give its authority with `--ca-file`".into(),
-    }
-}
-
-fn proxy_tls_hint(cause: &rustls::Error) -> Message {
-    match cause {
-        rustls::Error::InvalidCertificate(_) => {
-            "give the proxy's certificate authority with `--ca-file` or SSL_CERT_FILE".into()
-        }
-        _ => "few proxies speak TLS themselves: write its address as `http://host:port`".into(),
-    }
-}
-
-/// The innermost cause that says something, without the client's own wrapping and without URLs.
+/// The innermost cause that says something, without the client's own wrapping, and without the addresses
+/// of its documentation.
 fn root_cause(error: &reqwest::Error) -> Message {
     let mut cause: &dyn StdError = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause
-        .downcast_ref::<io::Error>()
-        .map_or_else(|| ForeignText::sentence(&cause.to_string()).into(), plain)
+    match cause.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "it was closed in the middle".into()
+        }
+        Some(error) => without_address(&plain(error)),
+        None => without_address(&cause.to_string()),
+    }
+}
+
+fn without_address(text: &str) -> Message {
+    let end = ["http://", "https://"].iter().filter_map(|start| text.find(start)).min();
+    let text = end.map_or(text, |end| text[..end].trim_end_matches([' ', ':', '(']));
+    ForeignText::sentence(text).into()
 }
 
 fn proxy_failure(error: &reqwest::Error) -> Option<ProxyFailure> {

@@ -5,14 +5,22 @@
 //! 504. Redirects are not followed.
 
 mod answer;
+mod authorities;
 mod client;
 mod connect_ahead;
 mod endpoint;
 mod failure;
+mod names;
+mod no_proxy;
 mod probe;
+mod proxy;
 mod proxy_failure;
+mod proxy_question;
 mod reach;
+mod retry;
+mod route;
 mod tls;
+mod tls_words;
 mod verifier;
 
 use std::cell::{OnceCell, RefCell};
@@ -20,18 +28,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
+use reqwest::{ClientBuilder, Proxy};
 use rustls::ClientConfig;
 
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Result};
+use crate::env::Env;
+use crate::error::{Cause, Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
-use client::Tries;
 pub use client::{Body, Client, Reply, Request};
+use client::{Passage, Tries};
 pub use endpoint::Endpoint;
-pub use probe::{Route, Steps};
+pub use probe::Steps;
+pub use proxy::ProxyAddress;
 pub use reach::{Advice, Authorities, ClientCertificate, Reach};
+pub use route::Route;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -46,35 +57,6 @@ pub struct Http {
     proxy: Option<ProxyAddress>,
     tls: OnceCell<ClientConfig>,
     clients: RefCell<Vec<(Endpoint, Client)>>,
-}
-
-/// The address of a proxy. It may hold a password, so it is never printed whole.
-#[derive(Clone)]
-pub struct ProxyAddress(Url);
-
-impl ProxyAddress {
-    /// Reads `http://`, `https://` or `socks5://` and `[user:password@]host:port`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let absolute =
-            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let url = Url::parse(&absolute).ok()?;
-        let known =
-            matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h");
-        (known && url.host().is_some()).then_some(Self(url))
-    }
-
-    /// The whole address, with its password: for the cache of failures, which keeps a digest of it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl std::fmt::Debug for ProxyAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&endpoint::without_credentials(&self.0))
-    }
 }
 
 impl Http {
@@ -125,7 +107,7 @@ impl Http {
                 Ok(self.tls.get_or_init(|| made).clone())
             }
         };
-        let client = self.build(endpoint, tls, None, Advice::default())?;
+        let client = self.build(endpoint, tls, None, None, Advice::default())?;
         self.clients.borrow_mut().push((endpoint.clone(), client.clone()));
         Ok(client)
     }
@@ -133,7 +115,7 @@ impl Http {
     /// The client of a server that has settings of its own for how it is reached.
     pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let tls = || tls::client_config_by(reach, self.ca_file.as_deref(), what);
-        self.build(endpoint, tls, reach.proxy.as_ref(), reach.advice)
+        self.build(endpoint, tls, reach.proxy.as_ref(), reach.authorities.as_ref(), reach.advice)
     }
 
     fn build(
@@ -141,24 +123,41 @@ impl Http {
         endpoint: &Endpoint,
         tls: impl FnOnce() -> Result<ClientConfig>,
         own_proxy: Option<&ProxyAddress>,
+        authorities: Option<&Authorities>,
         advice: Advice,
     ) -> Result<Client> {
-        let builder = builder().connect_timeout(CONNECT_TIMEOUT);
-        let builder = if endpoint.is_tls() {
-            let builder = builder.https_only(true).tls_backend_preconfigured(tls()?);
-            match own_proxy.or(self.proxy.as_ref()) {
-                Some(ProxyAddress(url)) => {
-                    let proxy =
-                        Proxy::all(url.clone()).map_err(|_| internal("the proxy address"))?;
-                    builder.proxy(proxy.no_proxy(NoProxy::from_env()))
-                }
-                None => builder,
+        let builder = builder().connect_timeout(CONNECT_TIMEOUT).no_proxy();
+        let proxy = self.route(endpoint, own_proxy, &Env::Real)?.proxy().cloned();
+        let builder = match &proxy {
+            Some(proxy) => {
+                let all = Proxy::all(proxy.url().clone());
+                builder.proxy(all.map_err(|error| internal("the proxy's address", error))?)
             }
-        } else {
-            // Security: plain http is for this machine only. A proxy would take it elsewhere.
-            builder.no_proxy().tls_backend_preconfigured(tls::unused_config()?)
+            None => builder,
         };
-        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several, advice)
+        let builder = if endpoint.is_tls() {
+            builder.https_only(true).tls_backend_preconfigured(tls()?)
+        } else {
+            builder.tls_backend_preconfigured(tls::unused_config()?)
+        };
+        let ca_file = match authorities {
+            Some(Authorities::File(path)) => Some(path.clone()),
+            Some(_) => None,
+            None => self.ca_file.clone(),
+        };
+        let has_authorities = authorities.is_some() || ca_file.is_some();
+        let passage = Passage { advice, proxy, has_authorities, ca_file };
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several, passage)
+    }
+
+    /// Which way requests to a server go. `own_proxy` is the server's own setting.
+    pub fn route(
+        &self,
+        endpoint: &Endpoint,
+        own_proxy: Option<&ProxyAddress>,
+        env: &Env,
+    ) -> Result<Route> {
+        route::decide(endpoint, own_proxy.or(self.proxy.as_ref()), env)
     }
 
     /// The client of the metadata service: this machine's own affair, so never through a proxy, and
@@ -172,8 +171,8 @@ impl Http {
             .no_proxy()
             .tls_backend_preconfigured(tls::unused_config()?)
             .connect_timeout(connect_timeout);
-        let advice = Advice::default();
-        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::One, advice)
+        let passage = Passage::default();
+        Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::One, passage)
     }
 }
 
@@ -182,19 +181,7 @@ fn builder() -> ClientBuilder {
     reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).http1_only()
 }
 
-fn internal(what: &'static str) -> Error {
-    Error::Internal(message!("the HTTP client cannot use {what}", what))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxys_password_is_not_printed() {
-        let proxy = ProxyAddress::parse("http://user:hunter2@proxy.example:3128").unwrap();
-        assert_eq!(format!("{proxy:?}"), "http://proxy.example:3128/");
-        assert!(ProxyAddress::parse("proxy.example:3128").is_some());
-        assert!(ProxyAddress::parse("ftp://proxy.example").is_none());
-    }
+fn internal(what: &'static str, cause: reqwest::Error) -> Error {
+    let cause = Cause::new(cause.without_url());
+    Error::Internal(message!("the HTTP client cannot use {what}: {cause}", what, cause))
 }

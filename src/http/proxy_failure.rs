@@ -3,6 +3,7 @@
 //! The HTTP client has no public types for this, so they are known by what they say. The tests against
 //! real proxies notice when they say something else.
 
+use super::failure::Way;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use std::error::Error as StdError;
@@ -51,15 +52,22 @@ impl ProxyFailure {
     }
 
     /// What happened on the way to `host`, and what to do. `cause` is what the system said.
-    pub(super) fn told(&self, host: &Message, cause: &Message) -> (Message, Message) {
+    pub(super) fn told(
+        &self,
+        host: &Message,
+        cause: &Message,
+        way: &Way<'_>,
+    ) -> (Message, Message) {
         let address = "the proxy's address in `--proxy`, HTTPS_PROXY or ALL_PROXY";
+        let offered: Vec<Message> = way.offered.iter().cloned().map(Message::from).collect();
         match self {
             Self::Unreached => {
-                // A SOCKS proxy's failure hides what the system said.
-                let cause = if cause.starts_with("SOCKS error") {
-                    Message::default()
-                } else {
-                    message!(": {cause}", cause)
+                // A SOCKS proxy's failure hides what the system said, so that was found out again.
+                let hidden = cause.starts_with("SOCKS error");
+                let cause = match (&way.proxy_cause, hidden) {
+                    (Some(cause), _) => message!(": {cause}", cause),
+                    (None, true) => Message::default(),
+                    (None, false) => message!(": {cause}", cause),
                 };
                 (
                     message!("cannot connect to the proxy{cause}", cause),
@@ -69,6 +77,13 @@ impl ProxyFailure {
                     ),
                 )
             }
+            Self::Credentials if !way.offered.is_empty() && !offers_basic(&way.offered) => (
+                message!(
+                    "the proxy wants another way to sign in than this program speaks: it offers {}",
+                    Message::join(&offered, ", ")
+                ),
+                "only Basic is spoken; run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
+            ),
             Self::Credentials => (
                 "the proxy asks for a user and a password, or for others than it was given".into(),
                 message!(
@@ -99,4 +114,8 @@ impl ProxyFailure {
             ),
         }
     }
+}
+
+fn offers_basic(offered: &[ForeignText]) -> bool {
+    offered.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"))
 }

@@ -55,8 +55,12 @@ pub struct ClientCertificate {
 pub struct Advice {
     /// The server sends us elsewhere.
     pub redirect: &'static str,
-    /// The authority of the server's certificate is not trusted.
+    /// The authority of the server's certificate is not trusted, and no others were given.
     pub authority: &'static str,
+    /// The settings that give authorities.
+    pub authority_settings: &'static str,
+    /// The server's certificate is for another name.
+    pub name: &'static str,
 }
 
 impl Default for Advice {
@@ -64,6 +68,8 @@ impl Default for Advice {
         Self {
             redirect: "sign in to the network if it asks for that; else check the endpoint: redirects are not followed with credentials",
             authority: "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE",
+            authority_settings: "`--ca-file`",
+            name: "check the name in the endpoint; the server's certificate must have it as a subject alternative name",
         }
     }
 }

@@ -14,19 +14,16 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 use tracing::debug;
 
+use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
 use super::reach::{Authorities, ClientCertificate, Reach};
-use super::verifier::{NotVerified, VerifiedAs};
+use super::verifier::{NotVerified, OrGiven, VerifiedAs};
+use crate::env::Env;
 
 use crate::error::{Cause, Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 use crate::secret_file;
-
-/// A bundle of all public authorities has a quarter of this.
-const BUNDLE_LIMIT: u64 = 4 * 1024 * 1024;
-
-const PEM_CERTIFICATES: &str = "give a file with `-----BEGIN CERTIFICATE-----` blocks";
 
 /// The TLS configuration of a client that speaks plain http: it trusts nobody, and reads no file to
 /// know that. A container without certificate authorities can use it.
@@ -80,15 +77,27 @@ fn system_verifier(
     provider: &Arc<CryptoProvider>,
     what: &Message,
 ) -> Result<Arc<dyn ServerCertVerifier>> {
-    let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(provider)).map_err(|_| Error::Unreached {
-        what: what.into(),
-        code: Code::Tls,
-        problem: "this system has no certificate authorities to trust".into(),
-        hint: "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE".into(),
-    })?;
+    let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
+    let verifier = Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider));
+    let verifier = verifier.map_err(|error| no_authorities(what, &error))?;
     debug!("trust is set up");
-    Ok(Arc::new(verifier))
+    Ok(OrGiven::around(Arc::new(verifier), given))
+}
+
+/// The system's authorities cannot be used, and no others were given.
+fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
+    debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
+    let (problem, hint) = match authorities::doubt_about_environment(&Env::Real) {
+        Some(problem) => (
+            problem,
+            "correct the variable, unset it to trust the system's authorities, or give a PEM file with `--ca-file`",
+        ),
+        None => (
+            "this system has no certificate authorities to trust".into(),
+            "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE",
+        ),
+    };
+    Error::Unreached { what: what.into(), code: Code::Tls, problem, hint: hint.into() }
 }
 
 /// A verifier that trusts these authorities and no others.
@@ -96,24 +105,12 @@ fn verifier_of(
     authorities: &Authorities,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>> {
-    let certificates = match authorities {
-        Authorities::File(path) => read_authorities(path)?,
-        Authorities::Folder(path) => read_folder(path)?,
-        Authorities::Text { pem, origin } => {
-            certificates(pem.as_bytes()).map_err(|problem| Error::Value {
-                origin: ForeignText::new(origin).into(),
-                problem: message!("the certificate authority {problem}", problem),
-            })?
-        }
-    };
+    let given = authorities::read(authorities)?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
+    roots.add_parsable_certificates(given.iter().cloned());
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let verifier = verifier
-        .build()
-        .map_err(|_| Error::Internal("these certificate authorities cannot be used".into()))?;
-    Ok(verifier)
+    Ok(OrGiven::around(verifier.build().map_err(Error::internal)?, given))
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {
@@ -141,8 +138,10 @@ fn with_certificate(
     };
     let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)
         .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, &error))?;
-    let chain = certificates(&pem)
-        .map_err(|problem| unfit(CERTIFICATE, chain_path, problem.into(), PEM_CERTIFICATES))?;
+    let chain = Bundle::parse(&pem);
+    if let Some(problem) = chain.problem() {
+        return Err(unfit(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES));
+    }
     let pem = secret_file::read(KEY, key_path, BUNDLE_LIMIT)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         unfit(
@@ -152,7 +151,8 @@ fn with_certificate(
             "give a file with a `-----BEGIN PRIVATE KEY-----` block",
         )
     })?;
-    accept(chain, key).map_err(|_| {
+    accept(chain.certificates, key).map_err(|error| {
+        debug!(error = %ForeignText::new(&error.to_string()), "refused");
         let problem = message!("does not go with the certificate `{}`", shown(chain_path));
         unfit(KEY, key_path, problem, "give the key that the certificate was made for")
     })
@@ -162,44 +162,4 @@ fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, 
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Internal(message!("TLS cannot be set up: {}", Cause::new(error))))
-}
-
-fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let what = "the certificate authority file";
-    let pem = private_file::read_plain(path, BUNDLE_LIMIT)
-        .map_err(|error| Error::unreadable(what, path, &error))?;
-    certificates(&pem).map_err(|problem| Error::IdentityFile {
-        what,
-        path: path.into(),
-        problem: problem.into(),
-        hint: PEM_CERTIFICATES.into(),
-    })
-}
-
-/// All authorities of a folder. What is no certificate may stand there too.
-fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let what = "the folder of certificate authorities";
-    let entries = std::fs::read_dir(path).map_err(|error| Error::unreadable(what, path, &error))?;
-    let files = entries
-        .filter_map(|entry| private_file::read_plain(&entry.ok()?.path(), BUNDLE_LIMIT).ok());
-    let found: Vec<_> = files.filter_map(|pem| certificates(&pem).ok()).flatten().collect();
-    if found.is_empty() {
-        return Err(Error::IdentityFile {
-            what,
-            path: path.into(),
-            problem: "holds no file with a PEM certificate".into(),
-            hint: "give a folder of files with `-----BEGIN CERTIFICATE-----` blocks".into(),
-        });
-    }
-    Ok(found)
-}
-
-fn certificates(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, &'static str> {
-    let certificates: std::result::Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(pem).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err("holds no PEM certificate"),
-        Err(_) => Err("holds a PEM certificate that is damaged"),
-    }
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use super::tls_words;
 
 /// The usual verifier, for a certificate that is for another name than the address's.
 #[derive(Debug)]
@@ -32,6 +36,81 @@ impl ServerCertVerifier for VerifiedAs {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         self.usual.verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// The usual verifier, which also accepts a certificate that the user has given as an authority and
+/// that the server shows as its own. OpenSSL and Go accept it, and people who have one server give its
+/// certificate.
+#[derive(Debug)]
+pub(super) struct OrGiven {
+    usual: Arc<dyn ServerCertVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl OrGiven {
+    pub(super) fn around(
+        usual: Arc<dyn ServerCertVerifier>,
+        given: Vec<CertificateDer<'static>>,
+    ) -> Arc<dyn ServerCertVerifier> {
+        if given.is_empty() { usual } else { Arc::new(Self { usual, given }) }
+    }
+}
+
+/// Whether the certificate failed only for want of an authority above it. Its dates were checked before.
+fn lacks_authority(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        Error::InvalidCertificate(problem) => tls_words::is_authority(problem),
+        _ => false,
+    }
+}
+
+impl ServerCertVerifier for OrGiven {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let usual = self.usual.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match usual {
+            Err(error) if lacks_authority(&error) && self.given.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            usual => usual,
+        }
     }
 
     fn verify_tls12_signature(

@@ -406,7 +406,7 @@ fn keys_that_have_expired_before_they_come_are_not_handed_out() {
     let sts = FakeSts::start(&mut sandbox);
     sts.script([Answer::Keys(Duration::ZERO)]);
     let (text, hint) = sandbox.run(&["aws"]).fails(6, "E_FOREIGN_ANSWER");
-    assert!(text.contains("not ahead") && hint.contains("clock"), "{text}\n{hint}");
+    assert!(text.contains("has expired at") && hint.contains("clock"), "{text}\n{hint}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn tls_is_checked_and_the_ca_file_is_the_way_in() {
 
     for (content, problem) in [
         ("", "holds no PEM certificate"),
-        ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is damaged"),
+        ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is malformed"),
     ] {
         sandbox.write("bad.pem", content);
         let arguments: Vec<&str> =

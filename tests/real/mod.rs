@@ -114,7 +114,7 @@ fn free_port() -> u16 {
 }
 
 /// A process of a test, with nothing left of it when the test ends.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -33,7 +33,7 @@ struct Server<'a> {
 
 /// What was found about a server.
 struct Found {
-    route: Route,
+    route: Result<Route>,
     /// Straight to it; a proxy takes them by itself.
     steps: Option<Steps>,
     offset: Result<Option<Offset>>,
@@ -58,7 +58,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     let servers = servers(patient, endpoints.as_ref(), &usual);
     let work = async {
         let looks = servers.iter().map(|server| {
-            let route = http.route(server.endpoint, server.reach, patient.env);
+            let route = http.route(server.endpoint, server.reach.proxy.as_ref(), patient.env);
             look(server, route, &http, limit)
         });
         all(looks.collect()).await
@@ -101,10 +101,10 @@ fn servers<'a>(
     servers
 }
 
-async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -> Found {
+async fn look(server: &Server<'_>, route: Result<Route>, http: &Http, limit: Duration) -> Found {
     let steps = match route {
-        Route::Direct { .. } => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
-        Route::Proxy { .. } => None,
+        Ok(Route::Direct { .. }) => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
+        Ok(Route::Proxy { .. }) | Err(_) => None,
     };
     let ask = async {
         let what = message!("an answer from {}", server.name);
@@ -118,14 +118,14 @@ async fn look(server: &Server<'_>, route: Route, http: &Http, limit: Duration) -
 
 /// What the server said of the time, if it could be asked.
 fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
-    let way = match &found.route {
-        Route::Direct { why } => message!("without a proxy ({why})", why = ForeignText::new(why)),
-        Route::Proxy { address, why } => message!(
-            "through the proxy {address} ({why})",
-            address = ForeignText::new(address),
-            why = ForeignText::new(why)
-        ),
+    let route = match &found.route {
+        Ok(route) => route,
+        Err(error) => {
+            group.error(error);
+            return None;
+        }
     };
+    let way = route.described();
     match &found.offset {
         Ok(offset) => {
             let times = found.steps.as_ref().map(times).unwrap_or_default();
@@ -141,7 +141,7 @@ fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Off
         }
         Err(error) => {
             group.error(error);
-            if let Route::Proxy { .. } = found.route {
+            if let Route::Proxy { .. } = route {
                 group.doubt(
                     message!("{} is asked {way}", server.name, way),
                     "see whether the proxy lets it through",
@@ -164,10 +164,13 @@ fn times(steps: &Steps) -> Message {
 }
 
 fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
-    if let Err(error) = http.trust() {
-        group.error(&error);
-        return;
-    }
+    let doubts = match http.trust(patient.env) {
+        Ok(doubts) => doubts,
+        Err(error) => {
+            group.error(&error);
+            return;
+        }
+    };
     let mut trusted = Vec::new();
     let mut replaced = [env::SSL_CERT_FILE, env::SSL_CERT_DIR].into_iter();
     let replaced = replaced.find_map(|var| Some((var.name, patient.env.get(var)?)));
@@ -180,6 +183,9 @@ fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
     let extra = patient.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
     trusted.extend(extra.map(|file| message!("those of {} ({})", shown(&file.value), file.origin)));
     group.good(message!("trusted certificate authorities: {}", Message::join(&trusted, " and ")));
+    for doubt in doubts {
+        group.doubt(doubt, "replace the file by one whose certificates are whole");
+    }
 }
 
 fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {

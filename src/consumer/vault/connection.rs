@@ -43,7 +43,9 @@ const PROXIES: [[Var; 2]; 2] = [
 
 const ADVICE: Advice = Advice {
     redirect: "if that is the active node, give its address with `--address` or VAULT_ADDR; tokens do not follow redirects",
-    authority: "give the server's certificate authority with `--ca-cert` or VAULT_CACERT, and the name that its certificate is for with `--tls-server-name`",
+    authority: "give the server's certificate authority with `--ca-cert` or VAULT_CACERT",
+    authority_settings: "`--ca-cert` or VAULT_CACERT",
+    name: "check the name in the server's address, or give the name that its certificate is for with `--tls-server-name`",
 };
 
 /// A setting of the official clients.

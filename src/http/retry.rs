@@ -1,0 +1,91 @@
+//! How long to wait before a request is tried again.
+
+use std::time::Duration;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::clock::Timestamp;
+
+/// No run waits for longer than this, whatever a server asks for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// How long to wait before the next try: what the server asked for, but not less than the usual delay, and
+/// as much again at most, by chance. A fleet that was refused at once does not come back at once.
+pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
+    let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
+    usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
+}
+
+/// A random number from 0 to 1.
+pub(super) fn random() -> f64 {
+    let mut bytes = [0_u8; 4];
+    // Without randomness there is no TLS either.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date on the server's clock.
+pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Timestamp::parse_http_date(text).map(|at| at.since(server_now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_can_say_in_two_ways_when_to_ask_again() {
+        let now = Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT").unwrap();
+        let seconds = |text| read_retry_after(text, now).map(|wait| wait.as_secs());
+        assert_eq!(seconds("120"), Some(120));
+        assert_eq!(seconds("Thu, 01 Jan 2026 12:02:00 GMT"), Some(120));
+        assert_eq!(seconds("Thu, 01 Jan 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(seconds("soon"), None);
+    }
+
+    #[test]
+    fn a_fleet_that_was_refused_at_once_comes_back_spread_out() {
+        const CLIENTS: usize = 1_000;
+        const SLOTS: usize = 20;
+        // A fixed sequence of random numbers, so that the test says the same each time.
+        let mut state = 42_u64;
+        let mut chance = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
+        };
+        let usual = Duration::from_millis(200);
+        for asked in [None, Some(0), Some(10), Some(1_000_000)] {
+            let asked = asked.map(Duration::from_secs);
+            let waits: Vec<Duration> =
+                (0..CLIENTS).map(|_| spread(usual, asked, chance())).collect();
+            let least = usual.max(asked.unwrap_or_default().min(LONGEST_WAIT));
+            let most = spread(usual, asked, 1.0);
+            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{asked:?}");
+            let mut histogram = [0; SLOTS];
+            for wait in waits {
+                let part = wait.saturating_sub(least).as_secs_f64()
+                    / most.saturating_sub(least).as_secs_f64();
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0 to 20"
+                )]
+                let slot = (part * 20.0) as usize;
+                histogram[slot.min(SLOTS - 1)] += 1;
+            }
+            let peak = histogram.iter().max().unwrap();
+            assert!(*peak < 2 * CLIENTS / SLOTS, "{asked:?}: {histogram:?}");
+        }
+    }
+
+    #[test]
+    fn two_clients_do_not_wait_alike() {
+        let waits: Vec<u64> = (0..8).map(|_| random().to_bits()).collect();
+        assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Certificates and answers that kubectl and curl accept are accepted, and what is not supported is named
+//! in plain words.
+
+use std::fs;
+
+use crate::front::Front;
+use crate::sandbox::{Outcome, Sandbox, claims};
+
+const AUDIENCE: &str = "https://k8s.example";
+
+/// A run whose IAM endpoint is behind such a server.
+fn run(certificate: &str, answer: &str) -> (Outcome, Sandbox) {
+    let mut sandbox = Sandbox::new();
+    let front = Front::start(&sandbox, certificate, answer);
+    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", front.url());
+    if certificate != "none" {
+        sandbox.set("YC_ID_TOKEN_CA_FILE", front.ca_file());
+    }
+    (sandbox.run(&["token", "--audience", AUDIENCE]), sandbox)
+}
+
+/// No words of a library, which are for programmers.
+fn is_plain(text: &str) {
+    for foreign in ["://docs.rs", "Error(", "Context {", "Other(", "rustls", "webpki"] {
+        assert!(!text.contains(foreign), "{text}");
+    }
+}
+
+#[test]
+fn a_servers_own_certificate_is_accepted_as_the_ca_file() {
+    for certificate in ["leaf itself", "authority itself"] {
+        let (outcome, _sandbox) = run(certificate, "as it is");
+        assert_eq!(claims(outcome.ok().trim())["aud"], AUDIENCE, "{certificate}");
+    }
+}
+
+#[test]
+fn a_given_certificate_must_still_be_valid_and_for_the_name() {
+    for (certificate, problem, cure) in [
+        ("expired leaf itself", "has expired by this machine's clock", "check this machine's date"),
+        ("other leaf itself", "is for another name", "subject alternative name"),
+    ] {
+        let (outcome, _sandbox) = run(certificate, "as it is");
+        let (message, hint) = outcome.fails(6, "E_TLS");
+        assert!(message.contains(problem), "{certificate}: {message}");
+        assert!(hint.contains(cure), "{certificate}: {hint}");
+    }
+}
+
+#[test]
+fn a_certificate_of_a_kind_that_is_not_supported_is_named() {
+    for certificate in ["P-521 leaf", "P-521 authority"] {
+        let (outcome, _sandbox) = run(certificate, "as it is");
+        let (message, hint) = outcome.fails(6, "E_TLS");
+        assert!(message.contains("P-521"), "{certificate}: {message}");
+        assert!(hint.contains("P-256"), "{certificate}: {hint}");
+        is_plain(&format!("{message}{hint}"));
+    }
+}
+
+#[test]
+fn a_ca_file_of_another_authority_is_not_asked_for_again() {
+    let (outcome, _sandbox) = run("unknown authority", "as it is");
+    let (message, hint) = outcome.fails(6, "E_TLS");
+    assert!(message.contains("an authority that is not trusted here"), "{message}");
+    assert!(hint.contains("did not sign it: add the one that did"), "{hint}");
+    is_plain(&format!("{message}{hint}"));
+}
+
+#[test]
+fn a_malformed_certificate_in_a_ca_file_does_not_hide_the_others() {
+    let mut sandbox = Sandbox::with_tls();
+    let malformed = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let good = fs::read_to_string(sandbox.home().join("ca.pem")).unwrap();
+    let bundle = sandbox.write("bundle.pem", &format!("{malformed}{good}"));
+    for variable in ["YC_ID_TOKEN_CA_FILE", "SSL_CERT_FILE"] {
+        sandbox.set(variable, &bundle);
+        sandbox.run(&["token", "--audience", AUDIENCE, "--force-refresh"]).ok();
+        sandbox.unset(variable);
+    }
+    sandbox.set("YC_ID_TOKEN_CA_FILE", &bundle);
+    let report = sandbox.run(&["doctor", "--audience", AUDIENCE]).stdout;
+    assert!(report.contains("certificate 1 of"), "{report}");
+    sandbox.write("bundle.pem", malformed);
+    let (message, _) =
+        sandbox.run(&["token", "--audience", AUDIENCE, "--force-refresh"]).fails(3, "E_IDENTITY");
+    assert!(
+        message.contains("bundle.pem` holds one PEM certificate, which is malformed"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_variable_that_names_no_certificates_is_the_cause_that_is_reported() {
+    let mut sandbox = Sandbox::with_tls();
+    sandbox.set("SSL_CERT_FILE", "/nonexistent/bundle.pem");
+    let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(6, "E_TLS");
+    assert!(
+        message.contains(
+            "SSL_CERT_FILE names /nonexistent/bundle.pem, which cannot be read: no such file"
+        ),
+        "{message}"
+    );
+    assert!(hint.contains("correct the variable"), "{hint}");
+    // Another file of authorities is enough.
+    let ca_file = sandbox.home().join("ca.pem");
+    sandbox.set("YC_ID_TOKEN_CA_FILE", ca_file);
+    sandbox.run(&["token", "--audience", AUDIENCE]).ok();
+}
+
+#[test]
+fn a_whole_answer_that_ends_without_a_goodbye_is_accepted() {
+    for (certificate, answer) in
+        [("leaf itself", "no goodbye"), ("none", "no goodbye"), ("none", "byte order mark")]
+    {
+        let (outcome, _sandbox) = run(certificate, answer);
+        assert_eq!(claims(outcome.ok().trim())["aud"], AUDIENCE, "{certificate}, {answer}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_is_a_failed_connection_in_plain_words() {
+    let (outcome, _sandbox) = run("leaf itself", "cut short");
+    let (message, hint) = outcome.fails(6, "E_NETWORK");
+    assert!(message.contains("broke off: it was closed in the middle"), "{message}");
+    is_plain(&format!("{message}{hint}"));
+}
+
+#[test]
+fn an_answer_in_a_coding_that_was_not_asked_for_is_named() {
+    let (outcome, _sandbox) = run("none", "gzip");
+    let (message, hint) = outcome.fails(6, "E_FOREIGN_ANSWER");
+    assert!(message.contains("in the coding `gzip`"), "{message}");
+    assert!(hint.contains("compresses"), "{hint}");
+}

@@ -103,13 +103,22 @@ impl Sandbox {
 
     /// Lets time pass for the cache entries of a kind: they become older by this much.
     pub fn age(&self, kind: &str, by: Duration) {
+        self.shift(kind, &["obtained_at", "obtained_uptime", "expires_at"], by);
+    }
+
+    /// Makes the cache entries of a kind ones that were obtained this much earlier, and end when they do.
+    pub fn obtain_earlier(&self, kind: &str, by: Duration) {
+        self.shift(kind, &["obtained_at", "obtained_uptime"], by);
+    }
+
+    fn shift(&self, kind: &str, points: &[&str], by: Duration) {
         let entries = self.entries(kind);
         assert!(!entries.is_empty(), "there is no `{kind}` in the cache");
         for path in entries {
             let entry = fs::read_to_string(&path).unwrap();
             let (head, body) = entry.split_once('\n').unwrap();
             let mut stored: serde_json::Value = serde_json::from_str(body).unwrap();
-            for point in ["obtained_at", "obtained_uptime", "expires_at"] {
+            for point in points.iter().copied() {
                 let at = stored["lifetime"][point].as_i64().unwrap();
                 let before = at - i64::try_from(by.as_millis()).unwrap();
                 // A machine that has not been up for so long was restarted since.

@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use yc_id_token::emulator::IdTokenVariant;
 
 use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
 use super::moto::Moto;
@@ -54,6 +57,22 @@ fn fifty_requests_of_one_program_run_the_helper_once() {
     sign_in(&mut sandbox, &moto.url(), "s3", "writer");
     assert_eq!(access_keys_of_fifty_requests(&sandbox).len(), 1);
     assert_eq!(runs(&sandbox), 1);
+}
+
+#[test]
+fn keys_that_a_cached_token_would_cut_short_come_from_a_new_token() {
+    let mut sandbox = Sandbox::new();
+    let store = SeaweedFs::that_caps_sessions(&sandbox);
+    sign_in(&mut sandbox, &store.url(), "s3", "writer");
+    // A session ends with the token, and this one has a minute and a half of its hour left.
+    let life = Some(Duration::from_secs(95));
+    sandbox.cloud.set_id_token_variant(IdTokenVariant { life, ..IdTokenVariant::default() });
+    sandbox.run(&["token", "--audience=s3"]).ok();
+    sandbox.obtain_earlier("id-token", Duration::from_secs(3505));
+    sandbox.cloud.set_id_token_variant(IdTokenVariant::default());
+    assert_eq!(access_keys_of_fifty_requests(&sandbox).len(), 1);
+    assert_eq!(runs(&sandbox), 1, "boto3 is content with the first keys");
+    assert_eq!(sandbox.token_requests().1, 2, "one token was too short, and one was not");
 }
 
 #[test]

@@ -40,6 +40,16 @@ pub struct SeaweedFs {
 impl SeaweedFs {
     /// Starts a server that trusts the cloud for the audiences of these roles.
     pub fn start(cloud: &Emulator, roles: &[Role<'_>]) -> Self {
+        Self::start_program("aws-venv/bin/weed", cloud, roles)
+    }
+
+    /// The same, by a version that ends a session with the token that it was made for.
+    pub fn that_caps_sessions(sandbox: &Sandbox) -> Self {
+        let writer = Role { name: "writer", audience: "s3", subject: &sandbox.account };
+        Self::start_program("capping-sts/weed", &sandbox.cloud, &[writer])
+    }
+
+    fn start_program(program: &str, cloud: &Emulator, roles: &[Role<'_>]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("iam.json");
         let ca_file = cloud.ca_pem().map(|pem| {
@@ -49,7 +59,7 @@ impl SeaweedFs {
         });
         fs::write(&config, iam(cloud, ca_file.as_deref(), roles).to_string()).unwrap();
         let ports = Ports::free();
-        let process = Killed(command(folder.path(), &config, &ports).spawn().unwrap());
+        let process = Killed(command(program, folder.path(), &config, &ports).spawn().unwrap());
         let mut server = Self { ports, process, folder };
         server.wait();
         server
@@ -151,8 +161,8 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-fn command(folder: &Path, config: &Path, ports: &Ports) -> Command {
-    let mut command = Command::new(peer("aws-venv/bin/weed"));
+fn command(program: &str, folder: &Path, config: &Path, ports: &Ports) -> Command {
+    let mut command = Command::new(peer(program));
     // It looks for more configuration in the working directory and in the home.
     command.env_clear().env("HOME", folder).current_dir(folder);
     let log = File::create(log_file(folder)).unwrap();

@@ -37,6 +37,7 @@ mod output;
 mod places;
 mod processes;
 mod proxies;
+mod readme;
 #[path = "../real/mod.rs"]
 mod real;
 mod refresh;

@@ -53,6 +53,12 @@ impl ForeignText {
         Self::sentence(&String::from_utf8_lossy(bytes))
     }
 
+    /// Filters a line of the log, which holds several values.
+    #[must_use]
+    pub fn line(text: &str) -> Self {
+        Self(capped(&redact(&visible(text)), MESSAGE_LIMIT))
+    }
+
     /// Filters the name of a file. A name that no file can have, or that is itself a key or a token,
     /// is not quoted at all: somebody put the secret where its file's name belongs.
     #[must_use]

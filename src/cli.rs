@@ -229,10 +229,12 @@ impl Cli {
     fn begin(&self, env: &Env) -> Result<()> {
         self.check_error_format(env)?;
         let verbosity = match env.get(env::VERBOSE) {
-            Some(level) if self.flags.verbose == 0 => level.parse().map_err(|_| Error::Value {
-                origin: env::VERBOSE.name.into(),
-                problem: "must be a number from 0 to 3".into(),
-            })?,
+            Some(level) if self.flags.verbose == 0 => {
+                level.parse().ok().ok_or_else(|| Error::Value {
+                    origin: env::VERBOSE.name.into(),
+                    problem: "must be a number from 0 to 3".into(),
+                })?
+            }
             _ => self.flags.verbose,
         };
         let log_file =

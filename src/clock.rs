@@ -98,7 +98,7 @@ impl fmt::Display for Timestamp {
     /// off as it can.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.unix_seconds().clamp(FIRST_SECOND, LAST_SECOND);
-        let at = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
+        let at = OffsetDateTime::from_unix_timestamp(seconds).ok().ok_or(fmt::Error)?;
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",

@@ -37,7 +37,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
         [0xef, 0xbb, 0xbf, rest @ ..] => {
             let text = std::str::from_utf8(rest).map(str::to_owned);
             wipe(bytes);
-            text.map_err(|_| NotText::NotUtf8)
+            text.ok().ok_or(NotText::NotUtf8)
         }
         [0xff, 0xfe, rest @ ..] => {
             let text = from_utf16(rest, u16::from_le_bytes);
@@ -68,7 +68,7 @@ pub fn decode_secret(bytes: &[u8]) -> Result<Zeroizing<String>, NotText> {
 fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, NotText> {
     let (pairs, odd) = bytes.as_chunks::<2>();
     let units: Zeroizing<Vec<u16>> = Zeroizing::new(pairs.iter().map(|pair| unit(*pair)).collect());
-    let text = String::from_utf16(&units).map_err(|_| NotText::NotUtf8)?;
+    let text = String::from_utf16(&units).ok().ok_or(NotText::NotUtf8)?;
     if odd.is_empty() { Ok(text) } else { Err(NotText::NotUtf8) }
 }
 

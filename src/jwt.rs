@@ -8,13 +8,16 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
 use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tracing::debug;
 
 use crate::clock::Timestamp;
 use crate::credential::Secret;
+use crate::error::Cause;
 use crate::foreign_text::Message;
+use crate::message;
 
 /// The claims of an ID token that we look at (RFC 7519 section 4.1).
 #[derive(Clone, Debug, Deserialize)]
@@ -87,7 +90,7 @@ impl Claims {
     pub fn read(token: &str) -> Result<Self, &'static str> {
         let payload = payload(token)?;
         serde_json::from_slice(&payload)
-            .map_err(|_| "it is a JWT, but its claims are not of an ID token")
+            .map_err(|error| unread(&error, "it is a JWT, but its claims are not of an ID token"))
     }
 
     /// The expiration time.
@@ -111,7 +114,14 @@ impl Claims {
 
 /// All claims of a token, for people to read.
 pub fn all_claims(token: &str) -> Result<Map<String, Value>, &'static str> {
-    serde_json::from_slice(&payload(token)?).map_err(|_| "its claims are not a JSON object")
+    serde_json::from_slice(&payload(token)?)
+        .map_err(|error| unread(&error, "its claims are not a JSON object"))
+}
+
+/// Logs why a part of a token cannot be read: for users it is enough which part it is.
+fn unread(error: &serde_json::Error, problem: &'static str) -> &'static str {
+    debug!(%error, "{problem}");
+    problem
 }
 
 /// Checks the signature of a token against the issuer's published keys (RFC 7517), as a consumer's server does,
@@ -132,9 +142,8 @@ pub fn verify(token: &str, keys: &Value) -> Result<String, &'static str> {
     };
     let public = RsaPublicKeyComponents { n: component("n")?, e: component("e")? };
     let signature = decoded(signature).ok_or("the token is not signed")?;
-    public
-        .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
-        .map_err(|_| "the token's signature is wrong")?;
+    let verified = public.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature);
+    verified.ok().ok_or("the token's signature is wrong")?;
     Ok(header["kid"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -149,10 +158,9 @@ fn payload(token: &str) -> Result<Vec<u8>, &'static str> {
     else {
         return Err("it is not a JWT of three parts");
     };
-    let decode =
-        |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| "it is not a JWT: a part is not base64url");
+    let decode = |part| decoded(part).ok_or("it is not a JWT: a part is not base64url");
     let header: Map<String, Value> = serde_json::from_slice(&decode(header)?)
-        .map_err(|_| "it is not a JWT: the header is not JSON")?;
+        .map_err(|error| unread(&error, "it is not a JWT: the header is not JSON"))?;
     match header.get("alg").and_then(Value::as_str) {
         None => Err("its header names no algorithm"),
         Some(alg) if alg.eq_ignore_ascii_case("none") => Err("it is not signed"),
@@ -175,8 +183,11 @@ impl SigningKey {
     /// Reads a PEM private key, PKCS#8 or PKCS#1, of 2048 to 4096 bits. Text around the PEM block,
     /// such as the vendor's first line, is skipped (RFC 7468 section 2).
     pub fn from_pem(pem: &str) -> Result<Self, Message> {
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
-            Message::from("holds no PEM private key (`-----BEGIN PRIVATE KEY-----`)")
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| match error {
+            pem::Error::NoItemsFound => {
+                "holds no PEM private key (`-----BEGIN PRIVATE KEY-----`)".into()
+            }
+            error => message!("holds a PEM private key that is damaged: {}", Cause::new(error)),
         })?;
         let pair = match &der {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
@@ -198,9 +209,9 @@ impl SigningKey {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let mut signature = vec![0; self.0.public().modulus_len()];
-        self.0
-            .sign(&RSA_PSS_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
-            .map_err(|_| "the key could not sign")?;
+        let signed =
+            self.0.sign(&RSA_PSS_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature);
+        signed.ok().ok_or("the key could not sign")?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(Secret::new(token))

@@ -152,8 +152,10 @@ impl FileCache {
         let path = self.entry_path(key);
         private_file::write(&path, content).or_else(|error| {
             // A folder in the entry's place cannot be renamed over; an empty one can go.
-            std::fs::remove_dir(&path).map_err(|_| error)?;
-            private_file::write(&path, content)
+            match std::fs::remove_dir(&path) {
+                Ok(()) => private_file::write(&path, content),
+                Err(_) => Err(error),
+            }
         })
     }
 

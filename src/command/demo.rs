@@ -10,7 +10,7 @@ use super::emulator::not_started;
 use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
-use crate::error::{Error, Result, plain};
+use crate::error::{Cause, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
 use crate::jwt;
@@ -117,8 +117,8 @@ fn requests(emulator: &Emulator) -> usize {
 
 /// Checks the token of an `ExecCredential` as an API server does, and tells the key it is signed with.
 fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
-    let answer: Value =
-        serde_json::from_str(exec_credential).map_err(|_| failed("the answer is not JSON"))?;
+    let answer: Value = serde_json::from_str(exec_credential)
+        .map_err(|error| failed(message!("the answer is not JSON: {}", Cause::new(error))))?;
     let token =
         answer["status"]["token"].as_str().ok_or_else(|| failed("the answer holds no token"))?;
     let deadline = Deadline::within(Duration::from_secs(5));

@@ -83,6 +83,15 @@ pub enum Error {
         problem: Message,
     },
 
+    /// A value cannot be what it stands for, whatever it came from.
+    #[error("{problem}")]
+    Invalid {
+        /// The value, and what it cannot be.
+        problem: Message,
+        /// What it must be.
+        hint: Message,
+    },
+
     /// A profile or identity was asked for that the configuration does not have.
     #[error("there is no {what} `{name}` in {place}")]
     NoSuch {
@@ -313,7 +322,7 @@ impl Error {
             Self::Stdout(_) | Self::OutputFile { .. } => Code::Output,
             Self::Usage { .. } => Code::Usage,
             Self::Unreadable { .. } => Code::Unreadable,
-            Self::Value { .. } => Code::Value,
+            Self::Value { .. } | Self::Invalid { .. } => Code::Value,
             Self::Config { .. } | Self::NoSuch { .. } => Code::Config,
             Self::Conflict { .. } => Code::Conflict,
             Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
@@ -370,6 +379,7 @@ impl Error {
             | Self::Usage { hint, .. }
             | Self::NoSuch { hint, .. }
             | Self::Conflict { hint, .. }
+            | Self::Invalid { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
             | Self::Keyring { hint, .. }

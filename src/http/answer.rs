@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use tracing::debug;
+
+use super::Reply;
 use crate::clock::Timestamp;
 use crate::credential::Lifetime;
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-
-use super::Reply;
 
 /// How long something is used whose end the server does not give.
 const UNDATED_LIFE: Duration = Duration::from_secs(60);
-use crate::foreign_text::{ForeignText, Message};
 
 impl Reply {
     /// Whether the server is busy or broken (429, 5xx), which says nothing about what was asked.
@@ -89,6 +91,14 @@ impl Reply {
             request_id,
             retry_after: self.retry_after,
         }
+    }
+
+    /// Reads the body as JSON. Why it is not goes to the log: it means nothing to users.
+    pub fn json<T: DeserializeOwned>(&self, what: &Message) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            debug!(host = self.host.as_str(), %error, "the answer cannot be read");
+            self.foreign(what, "JSON")
+        })
     }
 
     /// The error for an answer that does not speak the protocol, whose `language` is JSON or XML.

@@ -114,8 +114,12 @@ fn verifier_of(
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {
-    ServerName::try_from(name.to_owned()).map_err(|_| Error::Missing {
-        problem: message!("`{}` is not the name of a TLS server", ForeignText::new(name)),
+    ServerName::try_from(name.to_owned()).map_err(|error| Error::Invalid {
+        problem: message!(
+            "`{}` is not the name of a TLS server: {}",
+            ForeignText::new(name),
+            Cause::new(error)
+        ),
         hint: "give the name that the server's certificate is for".into(),
     })
 }
@@ -143,7 +147,8 @@ fn with_certificate(
         return Err(unfit(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES));
     }
     let pem = secret_file::read(KEY, key_path, BUNDLE_LIMIT)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
+        debug!(%error, "no private key");
         unfit(
             KEY,
             key_path,

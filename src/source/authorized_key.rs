@@ -239,7 +239,8 @@ impl AuthorizedKey {
         }
         };
         let PrivateKey { private_key } = serde_json::from_slice(content)
-            .map_err(|_| wrong("has a `private_key` that is not text".into()))?;
+            .ok()
+            .ok_or_else(|| wrong("has a `private_key` that is not text".into()))?;
         let key = SigningKey::from_pem(private_key.expose()).map_err(wrong)?;
         let issued_at = now.minus(BACKDATED);
         let claims = json!({

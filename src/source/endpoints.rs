@@ -181,8 +181,7 @@ impl ServiceEndpoint {
         if reply.status != 200 {
             return Err(refusal::Refusal::read(&what, &reply)?.into_error(what, hint));
         }
-        let list: List =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let list: List = reply.json(&what)?;
         let Some(listed) = list.endpoints.into_iter().find(|listed| listed.id == service) else {
             return Err(Error::Missing {
                 problem: message!("{} does not publish {what}", api.host(), what),

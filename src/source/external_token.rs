@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{refusal, token_command};
+use super::token_command;
 use crate::cache::{Digest, KeyBuilder};
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Secret;
@@ -186,8 +186,7 @@ impl GithubActions {
                 hint: PERMISSION.into(),
             });
         }
-        let answer: GithubAnswer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, &reply))?;
+        let answer: GithubAnswer = reply.json(what)?;
         Ok(answer.value)
     }
 }

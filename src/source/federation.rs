@@ -99,8 +99,7 @@ impl Federated {
             let hint = self.hint(&refusal, &external);
             return Err(refusal.into_error(what, hint));
         }
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let answer: Answer = reply.json(&what)?;
         if answer.access_token.expose().trim().is_empty() {
             return Err(refusal::foreign(&what, &reply));
         }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use super::Source;
 use super::service_accounts::{ResourceId, get, is_account_name};
-use super::{Source, refusal};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::credential::Credential;
@@ -64,7 +64,7 @@ impl Obtain for FolderWish<'_> {
         let by_id = "give the folder's ID with `--folder-id`";
         // Folders are named by the same rule.
         if !is_account_name(name) {
-            return Err(Error::Missing {
+            return Err(Error::Invalid {
                 problem: message!(
                     "`{name}` is no name that a folder can have",
                     name = ForeignText::new(name)
@@ -86,8 +86,7 @@ impl Obtain for FolderWish<'_> {
         let filter = format!("name = \"{name}\"");
         let query = [("cloudId", cloud), ("filter", filter.as_str())];
         let reply = get(source, broker, &client, &what, PATH, &query).await?;
-        let page: Page =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let page: Page = reply.json(&what)?;
         match page.folders.into_iter().find(|folder| folder.name == name) {
             Some(folder) => Ok(ResourceId::found(folder.id, broker)),
             None => Err(Error::Refused {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
 use super::{AuthorizedKey, GivenToken, Identity, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
@@ -158,8 +158,7 @@ async fn post(client: &Client, what: &Message, body: &Value) -> Result<Reply> {
 
 /// The IAM token in an answer of IAM's, checked to be alive.
 pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToken>> {
-    let answer: Answer =
-        serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, reply))?;
+    let answer: Answer = reply.json(what)?;
     if answer.iam_token.expose().trim().is_empty() {
         return Err(Error::WrongToken {
             what: what.clone(),

@@ -151,8 +151,7 @@ impl IdTokenWish<'_> {
             let hint = self.hint(&refusal);
             return Err(refusal.into_error(what, hint));
         }
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, reply))?;
+        let answer: Answer = reply.json(&what)?;
         let token = answer
             .access_token
             .or(answer.id_token)

@@ -4,7 +4,6 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::refusal;
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Endpoint, Http, Reply, Request};
@@ -34,8 +33,7 @@ impl Issuer {
         let what = message!("the discovery document of `{iss}`", iss = ForeignText::new(iss));
         let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;
         let reply = published(client.send(&Request::get(&what, DISCOVERY)).await?, &what)?;
-        let discovery: Discovery =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let discovery: Discovery = reply.json(&what)?;
         let what = message!("the keys of `{iss}`", iss = ForeignText::new(iss));
         let (endpoint, query) =
             Endpoint::parse_with_query("address of the issuer's keys", &discovery.jwks_uri)?;
@@ -44,8 +42,7 @@ impl Issuer {
         let client = http.client(&endpoint, &what)?;
         let request = Request { query: &query, ..Request::get(&what, "") };
         let reply = published(client.send(&request).await?, &what)?;
-        let keys =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(&what, &reply))?;
+        let keys = reply.json(&what)?;
         Ok(Self { name: discovery.issuer, keys })
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Source;
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::clock::Offset;
@@ -118,7 +118,7 @@ impl Obtain for AccountWish<'_> {
         let what = self.what();
         let Self { source, folder, name } = *self;
         if !is_account_name(name) {
-            return Err(Error::Missing {
+            return Err(Error::Invalid {
                 problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name = ForeignText::new(name)),
                 hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
             });
@@ -175,8 +175,7 @@ async fn list(
             query.push(("pageToken", &token));
         }
         let reply = get(source, broker, &client, what, PATH, &query).await?;
-        let page: Page =
-            serde_json::from_slice(&reply.body).map_err(|_| refusal::foreign(what, &reply))?;
+        let page: Page = reply.json(what)?;
         accounts.extend(page.service_accounts);
         if page.next_page_token.is_empty() {
             return Ok(accounts);

@@ -77,7 +77,7 @@ fn a_name_that_is_not_there_is_told_with_where_to_look() {
     assert!(message.contains("folder `b1gfolder` has none of this name"), "{message}");
     assert!(hint.contains("yc-id-token service-accounts"), "{hint}");
     let injected = "x\" OR name=\"robot";
-    let (message, _) = sandbox.run(&["token", "--service-account", injected]).fails(3, "E_MISSING");
+    let (message, _) = sandbox.run(&["token", "--service-account", injected]).fails(3, "E_VALUE");
     assert!(message.contains("nor a name that one can have"), "{message}");
     assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not asked");
 }

@@ -267,7 +267,7 @@ fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
     for name in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
         sandbox.set(name, "true");
         let (text, hint) =
-            sandbox.run(&["vault", "token", "--address=https://127.0.0.1:1"]).fails(3, "E_MISSING");
+            sandbox.run(&["vault", "token", "--address=https://127.0.0.1:1"]).fails(3, "E_VALUE");
         assert!(text.starts_with(name) && text.contains("whoever stands between"), "{text}");
         assert!(hint.contains("--ca-cert") && hint.contains("--tls-skip-verify"), "{hint}");
         // Without TLS there is nothing to check.

@@ -77,7 +77,7 @@ pub(super) fn read(
     is_wrapped: bool,
 ) -> Result<Credential<VaultToken>> {
     let foreign = || reply.foreign(what, "JSON");
-    let document: Document = serde_json::from_slice(&reply.body).map_err(|_| foreign())?;
+    let document: Document = reply.json(what)?;
     let (token, life) = if is_wrapped {
         let wrap = document.wrap_info.ok_or_else(foreign)?;
         let token = VaultToken {
@@ -159,8 +159,7 @@ struct LookUpData {
 impl State {
     /// Reads an answer whose status is 200.
     pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self> {
-        let LookUp { data } =
-            serde_json::from_slice(&reply.body).map_err(|_| reply.foreign(what, "JSON"))?;
+        let LookUp { data } = reply.json(what)?;
         let has_end = data.ttl > 0 || data.expire_time.is_some();
         Ok(Self { ttl: has_end.then(|| Duration::from_secs(data.ttl)) })
     }

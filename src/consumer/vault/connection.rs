@@ -287,7 +287,7 @@ fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Resu
     if is_off || endpoint.as_str().starts_with("http://") {
         return Ok(false);
     }
-    Err(Error::Missing {
+    Err(Error::Invalid {
         problem: message!(
             "{} is not heeded: whoever stands between would be given the ID token and the Vault token",
             asked.origin),

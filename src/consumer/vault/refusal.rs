@@ -151,9 +151,7 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &Token) -> Optio
             asked.look_at("read", "config"),
             issuer
         ),
-        () if is_expired_token(reply)
-            || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) =>
-        {
+        () if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => {
             message!(
                 "the ID token is new ({}), so check the clock of {}",
                 token.times(),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{AuthorizedKey, is_iam_token};
 use crate::credential::{IamToken, Secret};
-use crate::error::{Error, Result, shown};
+use crate::error::{Cause, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::secret_file;
@@ -83,8 +83,9 @@ impl YcProfile {
     /// Takes the content of yc's configuration; `path` is where it came from.
     pub(crate) fn parse(content: &[u8], path: &Path, name: Option<&str>) -> Result<Self> {
         const REPAIR: &str = "correct it, or move it away and run `yc init`";
-        let text =
-            std::str::from_utf8(content).map_err(|_| wrong(path, "is not UTF-8 text", REPAIR))?;
+        let text = std::str::from_utf8(content).map_err(|error| {
+            wrong(path, message!("is not UTF-8 text: {}", Cause::new(error)), REPAIR)
+        })?;
         let root = yaml::parse(text).map_err(|fault| {
             let yaml::Fault { line, column, problem } = fault;
             wrong(
@@ -250,7 +251,7 @@ fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, Message> 
 }
 
 fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, Message> {
-    serde_json::to_vec(text).map(Zeroizing::new).map_err(|_| not_text("service-account-key"))
+    serde_json::to_vec(text).map(Zeroizing::new).ok().ok_or_else(|| not_text("service-account-key"))
 }
 
 /// A setting that is text; `None` if it is not there, or empty.

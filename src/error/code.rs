@@ -76,7 +76,7 @@ codes! {
     Missing = "E_MISSING" => Configuration;
     /// The file of an identity cannot be used: absent, malformed, or open to others.
     Identity = "E_IDENTITY" => Configuration;
-    /// A credential that was given has expired.
+    /// A token that was given, in a file or by a command, has expired.
     Expired = "E_EXPIRED" => Configuration;
     /// The system's keyring waits for a person to unlock it.
     Locked = "E_KEYRING_LOCKED" => Configuration;

@@ -136,10 +136,18 @@ impl ExternalToken {
         let claims =
             Claims::read(token.expose()).map_err(|problem| unfit(self.describe(), problem))?;
         match claims.expires_at() {
-            Some(expires_at) if expires_at <= now => Err(unfit(
-                self.describe(),
-                message!("it has expired at {expires_at}, and it is {now}", expires_at, now),
-            )),
+            Some(expires_at) if expires_at <= now => Err(Error::WrongToken {
+                what: self.describe(),
+                code: Code::Expired,
+                problem: message!(
+                    "it has expired at {expires_at}, and it is {now}",
+                    expires_at,
+                    now
+                ),
+                hint:
+                    "see that the program that renews it is running, and check this machine's date"
+                        .into(),
+            }),
             _ => Ok(token),
         }
     }

@@ -104,7 +104,7 @@ fn an_external_token_that_is_of_no_use_is_not_sent() {
     sandbox.write_secret("token", &sandbox.cloud.issue_iam_token(&sandbox.account));
     assert!(fails(3, "E_IDENTITY").contains("it is not a JWT"), "a token of Yandex's own");
     sandbox.write_secret("token", &external("app", -60));
-    assert!(fails(3, "E_IDENTITY").contains("it has expired at"));
+    assert!(fails(3, "E_EXPIRED").contains("it has expired at"));
     assert_eq!(exchanges(&sandbox), 0);
 }
 

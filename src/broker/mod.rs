@@ -21,7 +21,7 @@ use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Lifetime, Restable};
 use crate::error::{Cause, Error, Result};
-use crate::foreign_text::Message;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::spinner::Spinner;
 use flight::{Flight, Pause};
@@ -380,7 +380,11 @@ impl Broker {
 
     fn about<O: Obtain>(&self, wanted: &O) -> About {
         let (consumer, profile) = self.asker.clone();
-        About { consumer: consumer.map(str::to_owned), profile, ..wanted.about() }
+        About {
+            consumer: consumer.map(ForeignText::from),
+            profile: profile.map(ForeignText::from),
+            ..wanted.about()
+        }
     }
 
     /// Whether this runs in the background, where nobody could answer a question.

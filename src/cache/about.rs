@@ -2,24 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign_text::ForeignText;
+
 /// What a credential is, and for whom it was obtained.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct About {
     /// Whom it was obtained from: an address, or a program.
-    pub from: String,
+    pub from: ForeignText,
     /// The service account.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_account: Option<String>,
+    pub service_account: Option<ForeignText>,
     /// The audience.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub audience: Option<String>,
+    pub audience: Option<ForeignText>,
     /// The command that first needed it. Others may use it too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub consumer: Option<String>,
+    pub consumer: Option<ForeignText>,
     /// The profile of that run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
+    pub profile: Option<ForeignText>,
 }
 
 impl About {

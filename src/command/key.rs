@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::table;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error, Result, plain};
-use crate::foreign_text::{ForeignText, visible};
+use crate::foreign_text::{ForeignText, Message, visible};
 use crate::keyring::{Keyring, Problem};
 use crate::message;
 use crate::output::Output;
@@ -254,13 +254,14 @@ impl List {
 
 fn table(keys: &[ImportedKey]) -> String {
     let row = |key: &ImportedKey| {
-        let created_at = key.created_at.clone().unwrap_or_else(|| "-".into());
-        let ImportedKey { name, key_id, service_account_id, imported_at, .. } = key.clone();
+        let ImportedKey { name, key_id, service_account_id, created_at, imported_at } = key;
+        let created_at = created_at.as_deref().unwrap_or("-");
         [name, key_id, service_account_id, created_at, imported_at]
+            .map(|cell| Message::from(ForeignText::new(cell)))
     };
     let heads = ["NAME", "KEY ID", "SERVICE ACCOUNT ID", "CREATED AT", "IMPORTED AT"];
-    let rows: Vec<[String; 5]> = keys.iter().map(row).collect();
-    table::lines(heads, &rows).join("\n") + "\n"
+    let rows: Vec<[Message; 5]> = keys.iter().map(row).collect();
+    message!("{}\n", Message::join(&table::lines(heads, &rows), "\n")).to_string()
 }
 
 impl Remove {

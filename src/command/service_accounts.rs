@@ -2,6 +2,8 @@
 
 use super::table;
 use crate::error::{Error, Result};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::source::ServiceAccount;
@@ -34,31 +36,37 @@ impl Args {
         })?;
         let accounts = session.service_accounts(&folder)?;
         let text = match self.format {
-            Format::Table => table::framed(HEADS, &accounts.iter().map(row).collect::<Vec<_>>()),
+            Format::Table => {
+                let rows: Vec<[Message; 5]> = accounts.iter().map(row).collect();
+                table::framed(HEADS, &rows).as_bytes().to_vec()
+            }
             Format::Json => {
                 let text = serde_json::to_string_pretty(&accounts);
-                text.map_err(Error::internal)? + "\n"
+                (text.map_err(Error::internal)? + "\n").into_bytes()
             }
         };
-        output.write(text.as_bytes())
+        output.write(&text)
     }
 }
 
-fn row(account: &ServiceAccount) -> [String; 5] {
-    let labels: Vec<String> =
-        account.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn row(account: &ServiceAccount) -> [Message; 5] {
+    let labels: Vec<Message> = account
+        .labels
+        .iter()
+        .map(|(name, value)| message!("{name}={value}", name, value))
+        .collect();
     [
-        account.id.clone(),
-        account.name.clone(),
-        labels.join(","),
+        account.id.clone().into(),
+        account.name.clone().into(),
+        Message::join(&labels, ","),
         moment(&account.created_at),
-        moment(account.last_authenticated_at.as_deref().unwrap_or_default()),
+        account.last_authenticated_at.as_ref().map(moment).unwrap_or_default(),
     ]
 }
 
 /// A time to the second, as people read it; it is in UTC.
-fn moment(rfc3339: &str) -> String {
-    rfc3339.get(..19).unwrap_or(rfc3339).replacen('T', " ", 1)
+fn moment(rfc3339: &ForeignText) -> Message {
+    ForeignText::from(rfc3339.get(..19).unwrap_or(rfc3339).replacen('T', " ", 1)).into()
 }
 
 #[cfg(test)]

@@ -1,56 +1,58 @@
 //! Tables for people.
 
-use crate::foreign_text::visible;
+use crate::foreign_text::Message;
+use crate::message;
 
 /// The lines of a table: heads above columns that are as wide as what is in them, and no wider.
-///
-/// Security: cells can come from servers and files, so that control characters are taken out.
-pub(super) fn lines<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> Vec<String> {
-    let cells = |row: &[String; N]| row.each_ref().map(|cell| visible(cell));
-    let rows: Vec<[String; N]> =
-        std::iter::once(heads.map(str::to_owned)).chain(rows.iter().map(cells)).collect();
+pub(super) fn lines<const N: usize>(
+    heads: [&'static str; N],
+    rows: &[[Message; N]],
+) -> Vec<Message> {
+    let rows: Vec<[Message; N]> =
+        std::iter::once(heads.map(Message::from)).chain(rows.iter().cloned()).collect();
     let widths = widths(&rows);
-    let line = |row: &[String; N]| {
-        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    let line = |row: &[Message; N]| {
+        let cells: Vec<Message> =
+            row.iter().zip(widths).map(|(cell, width)| cell.padded(width)).collect();
+        Message::join(&cells, "  ").trimmed()
     };
     rows.iter().map(line).collect()
 }
 
 /// The same in a frame, as the vendor's CLI draws it.
-pub(super) fn framed<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
-    let cells = |row: &[String; N]| row.each_ref().map(|cell| visible(cell));
-    let heads = heads.map(str::to_owned);
-    let rows: Vec<[String; N]> = rows.iter().map(cells).collect();
-    let widths = widths(&[std::slice::from_ref(&heads), &rows].concat());
-    let rule = format!("+{}+\n", widths.map(|width| "-".repeat(width + 2)).join("+"));
-    let line = |cells: [String; N]| format!("| {} |\n", cells.join(" | "));
-    let pad = |row: &[String; N], centred: bool| {
+pub(super) fn framed<const N: usize>(heads: [&'static str; N], rows: &[[Message; N]]) -> Message {
+    let heads = heads.map(Message::from);
+    let widths = widths(&[std::slice::from_ref(&heads), rows].concat());
+    let rule = Message::join(&widths.map(|width| Message::repeated('-', width + 2)), "+");
+    let rule = message!("+{rule}+\n", rule);
+    let line = |cells: [Message; N]| message!("| {} |\n", Message::join(&cells, " | "));
+    let pad = |row: &[Message; N], centred: bool| {
         std::array::from_fn(|column| {
             let (cell, width) = (&row[column], widths[column]);
-            if centred { format!("{cell:^width$}") } else { format!("{cell:<width$}") }
+            if centred { cell.centred(width) } else { cell.padded(width) }
         })
     };
-    let mut text = rule.clone() + &line(pad(&heads, true)) + &rule;
-    for row in &rows {
-        text += &line(pad(row, false));
-    }
-    text + &rule
+    let mut text = vec![rule.clone(), line(pad(&heads, true)), rule.clone()];
+    text.extend(rows.iter().map(|row| line(pad(row, false))));
+    text.push(rule);
+    Message::join(&text, "")
 }
 
-fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+fn widths<const N: usize>(rows: &[[Message; N]]) -> [usize; N] {
     std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        rows.iter().map(|row| row[column].as_str().chars().count()).max().unwrap_or(0)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign_text::ForeignText;
 
     #[test]
     fn a_table_is_as_wide_as_what_is_in_it_and_stays_a_table() {
-        let rows = [["a\u{1b}[2J".to_owned(), "Ключ".to_owned()]];
+        let cell = |text: &str| Message::from(ForeignText::new(text));
+        let rows = [[cell("a\u{1b}[2J"), cell("Ключ")]];
         assert_eq!(lines(["NAME", "X"], &rows), ["NAME   X", "a\u{fffd}[2J  Ключ"]);
         assert_eq!(
             framed(["NAME", "X"], &rows),

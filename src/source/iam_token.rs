@@ -65,7 +65,7 @@ impl Obtain for IamTokenWish<'_> {
             _ => endpoints.iam.as_str(),
         };
         About {
-            service_account: identity.service_account().map(str::to_owned),
+            service_account: identity.service_account().map(ForeignText::from),
             ..About::from(from)
         }
     }

@@ -69,8 +69,8 @@ impl Obtain for IdTokenWish<'_> {
             Route::YcCli(_) => "yc",
         };
         About {
-            service_account: Some(self.service_account.to_owned()),
-            audience: Some(self.audience.to_owned()),
+            service_account: Some(self.service_account.into()),
+            audience: Some(self.audience.into()),
             ..About::from(from)
         }
     }

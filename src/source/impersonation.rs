@@ -35,7 +35,7 @@ impl Obtain for ImpersonationWish<'_> {
 
     fn about(&self) -> About {
         let about = About::from(self.source.endpoints.iam.as_str());
-        About { service_account: Some(self.service_account.to_owned()), ..about }
+        About { service_account: Some(ForeignText::new(self.service_account)), ..about }
     }
 
     fn what(&self) -> Message {

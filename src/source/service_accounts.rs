@@ -34,28 +34,28 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 #[serde(rename_all(deserialize = "camelCase"))]
 pub struct ServiceAccount {
     /// Its ID.
-    pub id: String,
+    pub id: ForeignText,
     /// Its folder's ID.
     #[serde(default)]
-    pub folder_id: String,
+    pub folder_id: ForeignText,
     /// Its name, unique in its cloud.
     #[serde(default)]
-    pub name: String,
+    pub name: ForeignText,
     /// What somebody says of it.
     #[serde(default)]
-    pub description: String,
+    pub description: ForeignText,
     /// Its labels.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<ForeignText, ForeignText>,
     /// When it was made, as RFC 3339.
     #[serde(default)]
-    pub created_at: String,
+    pub created_at: ForeignText,
     /// When it was last used, as RFC 3339, if that is known.
     #[serde(default)]
-    pub last_authenticated_at: Option<String>,
+    pub last_authenticated_at: Option<ForeignText>,
     /// `ACTIVE`, `SUSPENDED`, …
     #[serde(default)]
-    pub status: String,
+    pub status: ForeignText,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +107,7 @@ impl Obtain for AccountWish<'_> {
 
     fn about(&self) -> About {
         let about = About::from(self.source.endpoints.iam.as_str());
-        About { service_account: Some(self.name.to_owned()), ..about }
+        About { service_account: Some(self.name.into()), ..about }
     }
 
     fn what(&self) -> Message {
@@ -125,15 +125,15 @@ impl Obtain for AccountWish<'_> {
         }
         let accounts = list(source, broker, &what, folder, Some(name)).await?;
         // What the filter lets through is looked at all the same.
-        match accounts.into_iter().find(|account| account.name == name) {
-            Some(account) if account.status == "SUSPENDED" => Err(Error::Refused {
+        match accounts.into_iter().find(|account| account.name.as_str() == name) {
+            Some(account) if account.status.as_str() == "SUSPENDED" => Err(Error::Refused {
                 what,
                 code: Code::SourceDenied,
                 reason: message!("it is `{}`, and suspended", ForeignText::new(&account.id)),
                 request_id: None,
                 hint: "activate the service account".into(),
             }),
-            Some(account) => Ok(ResourceId::found(account.id, broker)),
+            Some(account) => Ok(ResourceId::found(account.id.as_str().to_owned(), broker)),
             None => Err(Error::Refused {
                 what,
                 code: Code::SourceNotFound,
@@ -277,7 +277,7 @@ mod tests {
             r#"{"serviceAccounts":[{"id":"aje1","name":"a","labels":{"x":"y"},"lastAuthenticatedAt":"2026-01-01T00:00:00Z","new":1}],"nextPageToken":"t"}"#,
         )
         .unwrap();
-        assert_eq!(page.service_accounts[0].labels["x"], "y");
+        assert_eq!(page.service_accounts[0].labels[&"x".into()].as_str(), "y");
         assert_eq!(page.next_page_token, "t");
     }
 }

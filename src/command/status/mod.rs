@@ -33,7 +33,7 @@ impl Args {
         let flags = with_profile(context, self.named.as_ref())?;
         // What is said by `--profile` or its variable is the user's usual one, and no question about it.
         let text = match (&self.named, self.json) {
-            (None, false) => table::text(&table::rows(context)?),
+            (None, false) => table::text(&table::rows(context)?).to_string(),
             (None, true) => document(&table::json(&table::rows(context)?))?,
             (Some(_), json) => {
                 let explained = explain::explain(Context { flags: &flags, ..context })?;

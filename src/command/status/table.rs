@@ -1,6 +1,5 @@
 //! The table of what is cached.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -9,8 +8,9 @@ use crate::broker::{Row, State, overview};
 use crate::cache::{FileCache, Place};
 use crate::clock::{Clock, Timestamp};
 use crate::command::table;
-use crate::error::{Error, Result};
-use crate::foreign_text::visible;
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::session::Context;
 use crate::settings::Locations;
 
@@ -34,48 +34,52 @@ pub(super) fn rows(context: Context<'_>) -> Result<Cached> {
     Ok(Cached { folder, now: now.at, rows: overview(&files, now) })
 }
 
-pub(super) fn text(cached: &Cached) -> String {
-    let folder = visible(&cached.folder.display().to_string());
+pub(super) fn text(cached: &Cached) -> Message {
+    let folder = shown(&cached.folder);
     if cached.rows.is_empty() {
-        return format!("nothing is cached in {folder}\n");
+        return message!("nothing is cached in {folder}\n", folder);
     }
-    let rows: Vec<[String; 7]> = cached.rows.iter().map(cells).collect();
-    let mut lines = table::lines(HEADS, &rows).into_iter();
-    let mut text = lines.next().unwrap_or_default() + "\n";
-    for (row, line) in cached.rows.iter().zip(lines) {
-        let _ = writeln!(text, "{line}");
+    let rows: Vec<[Message; 7]> = cached.rows.iter().map(cells).collect();
+    let mut table = table::lines(HEADS, &rows).into_iter();
+    let mut lines: Vec<Message> = table.next().into_iter().collect();
+    for (row, line) in cached.rows.iter().zip(table) {
+        lines.push(line);
         if let Some(rest) = row.resting {
             let place = match rest.place {
                 Place::File => "",
                 Place::Keyring => ", in the keyring",
             };
             let from = origin(&row.about.from);
-            let _ = writeln!(text, "  obtained {}{from}{place}", rest.obtained_at);
+            lines.push(message!("  obtained {}{from}{place}", rest.obtained_at, from, place));
         }
         if let Some(failure) = &row.failure {
-            let message = failure.message.clone();
-            let _ = writeln!(text, "  failed   {}: {message} [{}]", failure.at, failure.code);
+            lines.push(message!(
+                "  failed   {}: {} [{}]",
+                failure.at,
+                failure.message,
+                failure.code
+            ));
         }
     }
-    let _ = writeln!(text, "\nin {folder}; it is {} now", cached.now);
-    text
+    lines.push(message!("\nin {folder}; it is {} now\n", cached.now, folder));
+    Message::join(&lines, "\n")
 }
 
-fn origin(from: &str) -> String {
-    if from.is_empty() { String::new() } else { format!(" from {}", visible(from)) }
+fn origin(from: &ForeignText) -> Message {
+    if from.is_empty() { Message::default() } else { message!(" from {from}", from) }
 }
 
-fn cells(row: &Row) -> [String; 7] {
+fn cells(row: &Row) -> [Message; 7] {
     let about = &row.about;
     // An entry of an earlier version does not say.
-    let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-    let asker = match (&about.consumer, &about.profile) {
-        (Some(consumer), Some(profile)) => format!("{consumer} ({profile})"),
+    let told = |text: &Option<ForeignText>| text.clone().map_or_else(|| "-".into(), Message::from);
+    let asker: Message = match (&about.consumer, &about.profile) {
+        (Some(consumer), Some(profile)) => message!("{consumer} ({profile})", consumer, profile),
         (consumer, _) => told(consumer),
     };
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| at.to_string());
+    let at = |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| message!("{at}", at));
     [
-        row.kind().into(),
+        ForeignText::new(row.kind()).into(),
         asker,
         told(&about.audience),
         told(&about.service_account),
@@ -89,7 +93,7 @@ fn cells(row: &Row) -> [String; 7] {
 /// The same for programs. This shape does not change; keys may come.
 pub(super) fn json(cached: &Cached) -> Value {
     let rows: Vec<Value> = cached.rows.iter().map(object).collect();
-    json!({ "folder": cached.folder.display().to_string(), "now": cached.now.to_string(), "credentials": rows })
+    json!({ "folder": shown(&cached.folder), "now": cached.now.to_string(), "credentials": rows })
 }
 
 fn object(row: &Row) -> Value {

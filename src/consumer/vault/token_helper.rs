@@ -128,7 +128,7 @@ fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> R
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is nowhere to keep the token".into()));
     }
-    let consumer = Some(super::TABLE.name.to_owned());
+    let consumer = Some(super::TABLE.name.into());
     let about = About { consumer, ..About::from(server.as_str()) };
     let kept =
         cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);

@@ -179,9 +179,9 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
         check(command, args).exits(3).has("error", words);
     }
     // By a path of another name.
-    let link = sandbox.home().join("programs/token");
-    symlink(PROGRAM, &link).unwrap();
-    check(link.to_str().unwrap(), json!(["kubectl", "--profile=no"]))
+    let renamed = sandbox.home().join("programs/token");
+    symlink(PROGRAM, &renamed).unwrap();
+    check(renamed.to_str().unwrap(), json!(["kubectl", "--profile=no"]))
         .exits(3)
         .has("error", "no profile");
 }
@@ -241,7 +241,7 @@ fn with_cluster(user: &Value, cluster: &Value) -> Value {
     config
 }
 
-fn telling(audience: Value) -> Value {
+fn telling(audience: &Value) -> Value {
     let name = "client.authentication.k8s.io/exec";
     json!({
         "server": "https://127.0.0.1:1",
@@ -290,25 +290,25 @@ fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
         write(&sandbox, &with_cluster(&json!({ "exec": exec }), cluster));
         look(&sandbox)
     };
-    let found = check(&plain, false, &telling(json!("k8s")));
+    let found = check(&plain, false, &telling(&json!("k8s")));
     let check_of =
         found.exits(3).has("error", "audience `k8s` of its cluster's extension does not reach");
     assert!(check_of["fix"].as_str().unwrap().contains("provideClusterInfo: true"), "{check_of}");
-    check(&plain, true, &telling(json!("k8s"))).exits(0).has("ok", "user `sa` of ");
-    check(&plain, true, &telling(json!(["k8s"]))).exits(3).has("error", "is not a string");
+    check(&plain, true, &telling(&json!("k8s"))).exits(0).has("ok", "user `sa` of ");
+    check(&plain, true, &telling(&json!(["k8s"]))).exits(3).has("error", "is not a string");
     let silent = json!({ "server": "https://127.0.0.1:1" });
     check(&plain, true, &silent).exits(3).has("error", "context `work`: the audience is not set");
     // One of its own wins, and so needs nothing from the cluster.
     let own = json!(["kubectl", "--profile=prod"]);
-    check(&own, false, &telling(json!("other"))).exits(0).has("ok", "user `sa` of ");
+    check(&own, false, &telling(&json!("other"))).exits(0).has("ok", "user `sa` of ");
     // One of the defaults does not.
     sandbox.configure(&format!(
         "[defaults]\naudience = \"default\"\nkey_file = \"{}\"\n[profiles.prod]\n",
         key.display()
     ));
-    let found = check(&own, false, &telling(json!("other")));
+    let found = check(&own, false, &telling(&json!("other")));
     found.exits(3).has("error", "does not reach the plugin, which takes `default`");
-    check(&own, true, &telling(json!("other"))).exits(0).has("ok", "user `sa` of ");
+    check(&own, true, &telling(&json!("other"))).exits(0).has("ok", "user `sa` of ");
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn authorities_that_no_variable_can_hold_are_told() {
     let check = |provides: bool, authorities: (&str, &Value)| {
         let mut exec = right();
         exec["provideClusterInfo"] = json!(provides);
-        let mut cluster = telling(json!("k8s"));
+        let mut cluster = telling(&json!("k8s"));
         cluster[authorities.0] = authorities.1.clone();
         write(&sandbox, &with_cluster(&json!({ "exec": exec }), &cluster));
         look(&sandbox)

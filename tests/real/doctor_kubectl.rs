@@ -197,7 +197,8 @@ fn a_credential_that_kubectl_prefers_to_the_plugin_is_named() {
         }
         write(&sandbox, &config);
         let requests = sandbox.token_requests();
-        assert!(whoami(&sandbox).stderr.contains("Unauthorized"), "{key}");
+        let outcome = whoami(&sandbox);
+        assert!(!outcome.status.success(), "{key}: {outcome:?}");
         assert_eq!(sandbox.token_requests(), requests, "kubectl runs no plugin");
         let words = format!("kubectl uses the `{key}` beside `exec`, and never runs the plugin");
         look(&sandbox).exits(3).has("error", &words);

@@ -16,6 +16,9 @@ mod report;
 mod token;
 mod vault;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use kubectl::fuzz_kubeconfig;
+
 use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,7 +43,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Check everything that a token depends on, and say how to mend what is wrong
 ///
-/// It gets a new ID token, whatever is cached, and changes nothing else.
+/// It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor

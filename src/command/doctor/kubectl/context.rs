@@ -91,7 +91,6 @@ fn check_audience(
             },
             "set `provideClusterInfo: true` in the user's `exec`",
         ),
-        Some(Ok(_)) => {}
         Some(Err(())) => problems.add(
             context,
             true,
@@ -104,7 +103,7 @@ fn check_audience(
             "the audience is not set".into(),
             "give `--audience` with what the API server expects, or name it in the cluster's extension `client.authentication.k8s.io/exec` and set `provideClusterInfo: true`",
         ),
-        None => {}
+        Some(Ok(_)) | None => {}
     }
 }
 

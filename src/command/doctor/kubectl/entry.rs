@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
@@ -87,8 +87,7 @@ impl Entry<'_> {
     pub(super) fn program(&self) -> Option<PathBuf> {
         let command = self.exec.command.as_deref().unwrap_or_default();
         if Path::new(command).components().count() > 1 {
-            // Without the dots in it, as kubectl shortens it.
-            return Some(self.folder.join(command).components().collect());
+            return std::path::absolute(self.folder.join(command)).ok().map(|path| cleaned(&path));
         }
         on_path(self.patient.env, command)
     }
@@ -289,6 +288,33 @@ impl Entry<'_> {
                 "add `--api-version=v1beta1` to `args`, or set `apiVersion: client.authentication.k8s.io/v1`".into(),
             )),
             _ => {}
+        }
+    }
+}
+
+/// A path without `.` and `..`, as Go's `filepath.Clean` makes it: links are not looked at.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shortened_as_kubectl_shortens_it() {
+        for (path, clean) in
+            [("/a/./b/../c", "/a/c"), ("/../a", "/a"), ("/a/b/../..", "/"), ("/a//b/", "/a/b")]
+        {
+            assert_eq!(cleaned(Path::new(path)), Path::new(clean), "{path}");
         }
     }
 }

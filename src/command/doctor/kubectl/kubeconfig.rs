@@ -1,12 +1,10 @@
 //! The kubeconfig: as kubectl reads it, or, where there is no kubectl, as its files say.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::command::doctor::Patient;
@@ -14,8 +12,11 @@ use crate::command::doctor::ask::{Answer, Silence, ask};
 use crate::env;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::private_file;
 use crate::yaml;
+
+use super::scalar::{Said, Scalar};
 
 /// That of a thousand clusters has some hundred kilobytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -90,7 +91,8 @@ pub(super) struct Cluster {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct Server {
-    server: Option<String>,
+    #[serde(rename = "server")]
+    url: Option<String>,
     certificate_authority: Option<PathBuf>,
     certificate_authority_data: Option<String>,
     extensions: Option<Vec<Extension>>,
@@ -172,20 +174,19 @@ impl Kubeconfig {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                let problem = crate::message!("cannot be read: {}", plain(&error));
+                let problem = message!("cannot be read: {}", plain(&error));
                 return Err(Unreadable { problem, mentions: false });
             }
         };
         let mentions = memchr::memmem::find(&bytes, b"yc-id-token").is_some();
-        let wrong = |problem| Unreadable { problem, mentions };
-        let node = yaml::parse_as_kubectl(&String::from_utf8_lossy(&bytes)).map_err(
+        Self::parse(&bytes).map_err(|problem| Unreadable { problem, mentions })
+    }
+
+    /// The content of a file; none of one that is empty.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Message> {
+        let node = yaml::parse_as_kubectl(&String::from_utf8_lossy(bytes)).map_err(
             |yaml::Fault { line, column, problem }| {
-                wrong(crate::message!(
-                    "line {line}, column {column}: {problem}",
-                    line,
-                    column,
-                    problem
-                ))
+                message!("line {line}, column {column}: {problem}", line, column, problem)
             },
         )?;
         if matches!(node, yaml::Node::Null) {
@@ -193,10 +194,10 @@ impl Kubeconfig {
         }
         let mut json = Zeroizing::new(Vec::with_capacity(2 * bytes.len()));
         serde_json::to_writer(&mut *json, &node)
-            .map_err(|error| wrong(plain(&std::io::Error::from(error))))?;
+            .map_err(|error| plain(&std::io::Error::from(error)))?;
         // What serde says of it could quote a secret.
         let read: Option<Self> = serde_json::from_slice(&json).ok();
-        read.map(Some).ok_or_else(|| wrong("does not have the form of a kubeconfig".into()))
+        read.map(Some).ok_or_else(|| "does not have the form of a kubeconfig".into())
     }
 
     /// Takes over what another file has, which counts where this one has nothing of the name.
@@ -267,7 +268,7 @@ impl Exec {
 
 impl Cluster {
     pub(super) fn server(&self) -> &str {
-        let server = self.cluster.as_ref().and_then(|cluster| cluster.server.as_deref());
+        let server = self.cluster.as_ref().and_then(|cluster| cluster.url.as_deref());
         server.unwrap_or_default()
     }
 
@@ -308,94 +309,4 @@ impl Context {
 /// A list, or nothing.
 fn listed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(source: D) -> Result<Vec<T>, D::Error> {
     Option::deserialize(source).map(Option::unwrap_or_default)
-}
-
-/// A value that may be of any kind, and as deep as it likes.
-#[derive(Clone, Default)]
-enum Scalar {
-    #[default]
-    Nothing,
-    Text(Zeroizing<String>),
-    Other,
-}
-
-impl Scalar {
-    fn is_given(&self) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Text(text) => !text.is_empty(),
-            Self::Other => true,
-        }
-    }
-}
-
-/// What a cluster says to exec plugins.
-#[derive(Default)]
-struct Said {
-    audience: Scalar,
-}
-
-/// Reads a value without recursion, as serde would for a type of its own.
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = (Scalar, Scalar);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok((Scalar::Nothing, Scalar::Nothing))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok((Scalar::Text(text.to_owned().into()), Scalar::Nothing))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        let text = if value { "true" } else { "false" };
-        Ok((Scalar::Text(text.to_owned().into()), Scalar::Nothing))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok((Scalar::Other, Scalar::Nothing))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok((Scalar::Other, Scalar::Nothing))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok((Scalar::Other, Scalar::Nothing))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok((Scalar::Other, Scalar::Nothing))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut audience = Scalar::Nothing;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "audience" {
-                audience = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok((Scalar::Other, audience))
-    }
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_any(Reader).map(|(value, _)| value)
-    }
-}
-
-impl<'de> Deserialize<'de> for Said {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_any(Reader).map(|(_, audience)| Self { audience })
-    }
 }

@@ -57,7 +57,7 @@ impl Launch {
         if let Some(at) = arguments.iter().position(|word| is_it(word)) {
             return Some(Self::through(arguments, at));
         }
-        arguments.iter().find_map(|script| Self::in_script(script, &is_it))
+        arguments.iter().find_map(|script| Self::in_script(script, is_it))
     }
 
     /// The program is the word at this place, and all before it belongs to another one.

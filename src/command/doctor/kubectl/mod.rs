@@ -8,6 +8,7 @@ mod entry;
 mod kubeconfig;
 mod launch;
 mod policy;
+mod scalar;
 mod whoami;
 
 use std::path::{Path, PathBuf};
@@ -147,7 +148,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Whether the kubeconfig mentions this program.
     fn check(&self, group: &mut Group<'_>) -> bool {
-        let ours: Vec<_> = self.config.users.iter().filter_map(|user| self.ours(user)).collect();
+        let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
         if ours.is_empty() {
             return false;
         }
@@ -188,10 +189,7 @@ impl Look<'_> {
     }
 
     /// The exec plugin of a user, if that is this program.
-    fn ours<'b>(
-        &self,
-        user: &'b kubeconfig::User,
-    ) -> Option<(&'b str, &'b Exec, Launch, &'b kubeconfig::Credentials)> {
+    fn ours(user: &kubeconfig::User) -> Option<(&str, &Exec, Launch, &kubeconfig::Credentials)> {
         let credentials = user.user.as_ref()?;
         let exec = credentials.exec.as_ref()?;
         let command = exec.command.as_deref().unwrap_or_default();
@@ -213,6 +211,16 @@ impl Look<'_> {
         }
         let has_it = |file: &&PathBuf| matches!(Kubeconfig::by_file(file), Ok(Some(config)) if config.has_user(user));
         self.files.iter().find(has_it).cloned()
+    }
+}
+
+/// Reads a kubeconfig, and what its commands run, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_kubeconfig(data: &[u8]) {
+    if let Ok(Some(config)) = Kubeconfig::parse(data) {
+        for user in &config.users {
+            let _ = Look::ours(user);
+        }
     }
 }
 

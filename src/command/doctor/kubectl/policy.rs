@@ -25,7 +25,7 @@ const FIRST: u32 = 35;
 pub(super) struct Policy {
     kind: String,
     #[serde(default, rename = "credentialPluginPolicy")]
-    policy: String,
+    mode: String,
     #[serde(default, rename = "credentialPluginAllowlist")]
     allowed: Option<Vec<Allowed>>,
     #[serde(skip)]
@@ -78,7 +78,7 @@ impl Policy {
     /// Why kubectl would not run this entry's command.
     pub(super) fn problem(&self, entry: &Entry<'_>) -> Option<(Message, Message)> {
         let place = || shown(&self.path);
-        match self.policy.as_str() {
+        match self.mode.as_str() {
             "DenyAll" => Some((
                 message!(
                     "{} forbids all exec plugins (`credentialPluginPolicy: DenyAll`)",

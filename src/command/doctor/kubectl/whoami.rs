@@ -10,7 +10,7 @@ use crate::command::doctor::network::all;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;
 use crate::error::Exit;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 use super::entry::Plugin;
@@ -129,19 +129,11 @@ fn tell(
 }
 
 /// Compares the user that the server knows with the service account of the token.
-fn tell_name(
-    place: &crate::foreign_text::Message,
-    user: &Value,
-    plugin: Option<&Plugin>,
-    group: &mut Group<'_>,
-) {
+fn tell_name(place: &Message, user: &Value, plugin: Option<&Plugin>, group: &mut Group<'_>) {
     let name = ForeignText::new(user["username"].as_str().unwrap_or_default());
-    let account = match plugin.map(|plugin| plugin.session.service_account()) {
-        Some(Ok(account)) => account,
-        Some(Err(_)) | None => {
-            group.good(message!("{place}: the API server sees `{name}`", place, name));
-            return;
-        }
+    let Some(Ok(account)) = plugin.map(|plugin| plugin.session.service_account()) else {
+        group.good(message!("{place}: the API server sees `{name}`", place, name));
+        return;
     };
     // A server can prefix the name, or keep the subject in another field.
     if user.to_string().contains(account) {

@@ -19,6 +19,7 @@ mod concurrency;
 mod corpus;
 mod demo;
 mod doctor;
+mod doctor_fake_kubectl;
 mod doctor_kubectl;
 mod exec;
 mod fake_server;

@@ -261,3 +261,14 @@ fn authorities_that_are_too_large_for_the_plugin_are_told() {
     fs::write(file, large).unwrap();
     both_refuse(&sandbox, "argument list too long", "too much for the variable");
 }
+
+#[test]
+fn a_plugin_that_fails_is_told_in_its_own_words() {
+    let mut sandbox = Sandbox::new();
+    let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+    let outcome = whoami(&sandbox);
+    assert!(outcome.stderr.contains("failed with exit code 4"), "{outcome:?}");
+    let words = "kubectl gets no token: cannot get an ID token for audience `k8s`";
+    look(&sandbox).exits(4).has("error", words);
+}

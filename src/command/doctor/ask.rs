@@ -65,7 +65,7 @@ pub(super) async fn ask(
         let ended = async {
             let status = child.wait().await;
             // What it has started would otherwise hold its output open.
-            drop(group);
+            group.end();
             status
         };
         tokio::try_join!(ended, read(stdout), read(stderr))
@@ -89,6 +89,11 @@ impl Group {
         let leader = leader.and_then(|id| i32::try_from(id).ok());
         Self { leader: leader.and_then(rustix::process::Pid::from_raw) }
     }
+
+    /// Ends them now.
+    fn end(self) {
+        drop(self);
+    }
 }
 
 #[cfg(unix)]
@@ -106,6 +111,9 @@ impl Group {
     const fn of(_: Option<u32>) -> Self {
         Self {}
     }
+
+    #[expect(clippy::unused_self, reason = "here, only the child itself is killed")]
+    const fn end(self) {}
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::{Result, shown};
+use crate::error::Result;
+#[cfg(unix)]
+use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::session::Session;

@@ -117,7 +117,11 @@ fn tell(
     } else if text.contains("getting credentials:") {
         group.bad(
             Exit::Configuration,
-            message!("{place}: kubectl gets no token: {said}", place, said),
+            message!(
+                "{place}: kubectl gets no token: {}",
+                plugin_says(&text).unwrap_or(said),
+                place
+            ),
             "run `kubectl auth whoami` in a terminal",
         );
     } else {
@@ -126,6 +130,12 @@ fn tell(
             "see whether the server can be reached: `kubectl auth whoami`",
         );
     }
+}
+
+/// What the plugin itself said, which is more than kubectl says of it.
+fn plugin_says(stderr: &str) -> Option<ForeignText> {
+    let mut lines = stderr.lines().filter_map(|line| line.strip_prefix("yc-id-token: "));
+    lines.find(|line| !line.starts_with("hint: ")).map(ForeignText::sentence)
 }
 
 /// Compares the user that the server knows with the service account of the token.

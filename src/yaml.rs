@@ -274,14 +274,14 @@ mod tests {
     }
 
     fn read(text: &str) -> String {
-        told(parse(text))
+        result(parse(text))
     }
 
     fn read_as_kubectl(text: &str) -> String {
-        told(parse_as_kubectl(text))
+        result(parse_as_kubectl(text))
     }
 
-    fn told(read: Result<Node, Fault>) -> String {
+    fn result(read: Result<Node, Fault>) -> String {
         match read {
             Ok(node) => shown(&node),
             Err(Fault { line, column, problem }) => format!("{line}:{column} {problem}"),

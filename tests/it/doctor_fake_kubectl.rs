@@ -48,6 +48,7 @@ fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_run
         // What can be seen without it is still seen.
         if !hanging.starts_with("auth") {
             found.has("ok", "user `sa` of ");
+            found.has("warning", "the kubeconfig was read without kubectl");
         }
     }
 }

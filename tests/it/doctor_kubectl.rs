@@ -43,7 +43,7 @@ pub fn look(sandbox: &Sandbox) -> Found {
 }
 
 #[test]
-fn a_kubeconfig_that_runs_us_is_right_or_told() {
+fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
     let sandbox = configured();
     let right = right();
     kubeconfig(&sandbox, &right);
@@ -253,7 +253,7 @@ fn contexts_name_what_exists() {
         write(&sandbox, &config);
         look(&sandbox).exits(3).has("error", words);
     }
-    // One that is nobody's business is no reason to fail.
+    // A broken context of another user does not fail the run.
     let mut config = config;
     let contexts = config["contexts"].as_array_mut().unwrap();
     contexts.push(json!({ "name": "old", "context": { "cluster": "x", "user": "y" } }));
@@ -298,7 +298,7 @@ fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
 }
 
 #[test]
-fn authorities_that_no_variable_can_hold_are_told() {
+fn authorities_that_no_variable_can_hold_are_reported() {
     let sandbox = configured();
     let authorities = sandbox.write("ca.pem", &"x".repeat(100_000));
     let check = |provides: bool, authorities: (&str, &Value)| {

@@ -48,7 +48,7 @@ fn both_refuse(sandbox: &Sandbox, kubectl_says: &str, doctor_says: &str) {
 }
 
 #[test]
-fn an_entry_that_works_is_right_and_the_api_server_is_asked() {
+fn an_entry_that_works_is_right_and_the_api_server_confirms_it() {
     for version in [V1, V1BETA1] {
         let mut sandbox = Sandbox::new();
         let version_flag = format!("--api-version={}", version.rsplit('/').next().unwrap());
@@ -64,7 +64,7 @@ fn an_entry_that_works_is_right_and_the_api_server_is_asked() {
 }
 
 #[test]
-fn an_audience_that_the_api_server_does_not_accept_is_told() {
+fn an_audience_that_the_api_server_does_not_accept_is_an_error() {
     let mut sandbox = Sandbox::new();
     let _server =
         cluster(&mut sandbox, &plugin(V1, &["kubectl", "--audience=other"]), &Value::Null);
@@ -109,7 +109,7 @@ fn another_identity_than_the_tokens_is_an_error() {
 }
 
 #[test]
-fn a_policy_of_kubectl_that_forbids_the_plugin_is_told() {
+fn a_policy_of_kubectl_that_forbids_the_plugin_is_an_error() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let policy = |sandbox: &Sandbox, text: &str| {
@@ -250,7 +250,7 @@ fn an_audience_in_the_extension_needs_the_cluster_info() {
 }
 
 #[test]
-fn authorities_that_are_too_large_for_the_plugin_are_told() {
+fn authorities_that_are_too_large_for_the_plugin_are_an_error() {
     let mut sandbox = Sandbox::new();
     let extension = json!({ "audience": "k8s" });
     let mut user = plugin(V1, &["kubectl"]);
@@ -263,7 +263,7 @@ fn authorities_that_are_too_large_for_the_plugin_are_told() {
 }
 
 #[test]
-fn a_plugin_that_fails_is_told_in_its_own_words() {
+fn a_plugin_that_fails_is_reported_in_its_own_words() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);

@@ -38,7 +38,7 @@ pub(super) struct Entry<'a> {
 /// What the entry would do.
 pub(super) struct Plugin {
     pub(super) does: KubectlPlugin,
-    /// The run of its identity, of which nothing has been asked yet.
+    /// The opened run of its identity, which has sent no request yet.
     pub(super) session: Session,
 }
 

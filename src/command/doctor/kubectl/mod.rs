@@ -1,7 +1,7 @@
-//! What kubeconfigs say of us (Kubernetes documentation, "client-go credential plugins").
+//! Kubeconfigs whose exec plugin is this program (Kubernetes documentation, "client-go credential plugins").
 //!
-//! kubectl itself is asked what its files mean, and who its API servers say it is. Where there is no kubectl, the
-//! files are read as it would.
+//! kubectl itself reads its files and calls its API servers. Without kubectl, this module reads the files by the
+//! same rules.
 
 mod context;
 mod entry;
@@ -32,19 +32,23 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         kubectl.report(group);
     }
     let files = kubeconfig::files(patient);
-    let mentioned = match read(patient, kubectl, &files, group) {
+    let (mentioned, by_kubectl) = match read(patient, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
-            let looked = Look { patient, kubectl, files: &files, config: &config };
-            looked.check(group)
+            let look = Look { patient, kubectl, files: &files, config: &config };
+            (look.check(group), by_kubectl)
         }
-        Read::Nothing { mentioned } => mentioned,
+        // Why is in the report.
+        Read::Nothing { mentioned } => (mentioned, true),
     };
-    if kubectl.is_none() && (mentioned || patient.consumer.is_some()) {
-        group.doubt(
+    match kubectl {
+        None if mentioned || patient.consumer.is_some() => group.doubt(
             "kubectl is not on the PATH, so the kubeconfig was read without it",
             "install it, unless other programs read the kubeconfig",
-        );
+        ),
+        Some(_) if mentioned && !by_kubectl => group
+            .doubt("the kubeconfig was read without kubectl, which did not answer", "see above"),
+        _ => {}
     }
     if !mentioned {
         group

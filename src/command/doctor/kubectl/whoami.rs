@@ -60,7 +60,7 @@ async fn question(
     context: &Context,
     limit: Duration,
 ) -> Result<Answer, Silence> {
-    // So that a server that does not answer is told from a kubectl that hangs.
+    // Shorter than the limit, to tell a server that does not answer from a kubectl that hangs.
     let request = limit.mul_f32(0.7).as_millis();
     let arguments = [
         "auth".to_owned(),

@@ -296,6 +296,13 @@ pub enum Env {
     Real,
     /// A made-up one, for tests.
     Fake(HashMap<&'static str, String>),
+    /// Another one, with variables that win over it: what a program would be started with.
+    Changed {
+        /// The variables.
+        changes: HashMap<String, String>,
+        /// The other one.
+        rest: Box<Self>,
+    },
 }
 
 impl Env {
@@ -338,6 +345,9 @@ impl Env {
         match self {
             Self::Real => real(var.name),
             Self::Fake(variables) => variables.get(var.name).map(OsString::from),
+            Self::Changed { changes, rest } => {
+                changes.get(var.name).map(OsString::from).or_else(|| rest.raw(var))
+            }
         }
     }
 }

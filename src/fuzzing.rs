@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("exec_info", exec_info),
     ("jwt_claims", jwt_claims),
     ("key_file", key_file),
+    ("kubeconfig", kubeconfig),
     ("sts_xml", sts_xml),
     ("yc_config", yc_config),
 ];
@@ -39,6 +40,11 @@ pub fn key_file(data: &[u8]) {
     if let Err(error) = signed {
         is_told_in_two_lines(&error);
     }
+}
+
+/// A kubeconfig, and what it runs.
+pub fn kubeconfig(data: &[u8]) {
+    crate::command::fuzz_kubeconfig(data);
 }
 
 /// yc's configuration. Wherever in it a secret stands, no error repeats it.

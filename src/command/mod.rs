@@ -24,6 +24,8 @@ mod status;
 mod table;
 
 pub use completions::complete;
+#[cfg(feature = "fuzzing")]
+pub(crate) use doctor::fuzz_kubeconfig;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]

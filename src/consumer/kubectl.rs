@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use clap::ArgMatches;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Origin, Table, text_problem, unfit};
+use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
@@ -129,21 +130,8 @@ impl Args {
     }
 
     fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(setting) = session.settings.consumer(
-            &TABLE,
-            "api_version",
-            self.api_version.as_ref(),
-            "--api-version",
-        ) {
-            return known_version(&setting.value).ok_or_else(|| {
-                unfit(
-                    setting.origin,
-                    message!(
-                        "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
-                        ForeignText::new(&setting.value)
-                    ),
-                )
-            });
+        if let Some(version) = version_that_is_set(&session.settings, self.api_version.as_ref())? {
+            return Ok(version);
         }
         match &info.api_version {
             None => Ok(V1),
@@ -153,6 +141,22 @@ impl Args {
             }),
         }
     }
+}
+
+/// The apiVersion that a flag, a variable or the profile sets, whatever the client asks for.
+fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Option<&'static str>> {
+    let Some(setting) = settings.consumer(&TABLE, "api_version", flag, "--api-version") else {
+        return Ok(None);
+    };
+    known_version(&setting.value).map(Some).ok_or_else(|| {
+        unfit(
+            setting.origin,
+            message!(
+                "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
+                ForeignText::new(&setting.value)
+            ),
+        )
+    })
 }
 
 fn obtain(session: &Session, info: &ExecInfo) -> Result<Credential<IdToken>> {
@@ -181,22 +185,57 @@ fn known_version(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The audience: what we were told for this run or profile, else what the cluster's entry says, which
-/// knows this cluster better than the defaults do.
 fn audience(session: &Session, info: &ExecInfo) -> Result<String> {
-    let setting = session.settings.audience.as_ref();
-    if let Some(setting) =
-        setting.filter(|setting| !matches!(setting.origin, Origin::Defaults { .. }))
-    {
-        return Ok(setting.value.clone());
+    let settings = &session.settings;
+    if let Some(audience) = audience_that_is_set(settings) {
+        return Ok(audience.to_owned());
     }
     if let Some(audience) = info.audience()? {
         return Ok(audience);
     }
-    setting.map(|setting| setting.value.clone()).ok_or_else(|| Error::Missing {
+    let default = settings.audience.as_ref().map(|setting| setting.value.clone());
+    default.ok_or_else(|| Error::Missing {
         problem: "the audience is not set".into(),
-        hint: "give `--audience` with what the API server expects (`--oidc-client-id`, or `audiences` of its AuthenticationConfiguration)".into(),
+        hint: match &info.spec {
+            Some(Spec { cluster: Some(_), .. }) => "give `--audience` with what the API server expects (`--oidc-client-id`, or `audiences` of its AuthenticationConfiguration), or write `audience` in the cluster's extension `client.authentication.k8s.io/exec`",
+            Some(Spec { cluster: None, .. }) => "give `--audience` with what the API server expects (`--oidc-client-id`, or `audiences` of its AuthenticationConfiguration), or, if the cluster's extension names it, set `provideClusterInfo: true` in the user's `exec` of the kubeconfig",
+            None => "give `--audience` with what the API server expects (`--oidc-client-id`, or `audiences` of its AuthenticationConfiguration); an audience in the cluster's extension needs `provideClusterInfo: true` and a client that sets KUBERNETES_EXEC_INFO",
+        }
+        .into(),
     })
+}
+
+/// The audience that is set for this run or profile. It wins over what the cluster's entry says, which wins
+/// over the audience of `[defaults]`.
+fn audience_that_is_set(settings: &Settings) -> Option<&str> {
+    let setting = settings.audience.as_ref()?;
+    let is_default = matches!(setting.origin, Origin::Defaults { .. });
+    (!is_default).then_some(setting.value.as_str())
+}
+
+/// What a command line that a kubeconfig has would use, for `doctor`.
+pub(crate) struct KubectlPlugin {
+    /// The apiVersion of its answer, whatever the client asks for.
+    pub(crate) api_version: Option<&'static str>,
+    /// The audience, whatever the cluster's entry says.
+    pub(crate) audience: Option<String>,
+    /// The audience if the cluster's entry says nothing.
+    pub(crate) default_audience: Option<String>,
+}
+
+impl KubectlPlugin {
+    /// The settings that may stand in its table of a profile.
+    pub(crate) const TABLE: &Table = &TABLE;
+
+    /// Reads it from the settings, and from its own options.
+    pub(crate) fn of(settings: &Settings, options: &ArgMatches) -> Result<Self> {
+        let flag = options.get_one::<String>("api_version");
+        Ok(Self {
+            api_version: version_that_is_set(settings, flag)?,
+            audience: audience_that_is_set(settings).map(str::to_owned),
+            default_audience: settings.audience.as_ref().map(|setting| setting.value.clone()),
+        })
+    }
 }
 
 impl ExecInfo {

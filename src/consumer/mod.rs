@@ -121,6 +121,7 @@ impl Ending for ExitCode {
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
     aws::{AwsFiles, expanded, names_section},
+    kubectl::KubectlPlugin,
     vault::{HelperInstallation, VaultHelper},
 };
 

@@ -124,16 +124,20 @@ fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
 #[test]
 fn without_an_audience_it_says_where_to_set_one() {
     let mut sandbox = Sandbox::new();
-    for spec in [
-        json!({ "interactive": false }),
-        json!({ "cluster": { "config": null } }),
-        json!({ "cluster": {} }),
+    for (spec, advice) in [
+        (json!({ "interactive": false }), "set `provideClusterInfo: true` in the user's `exec`"),
+        (json!({ "cluster": { "config": null } }), "write `audience` in the cluster's extension"),
+        (json!({ "cluster": {} }), "write `audience` in the cluster's extension"),
     ] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(V1, &spec));
         let (message, hint) = sandbox.run(&["kubectl"]).fails(3, "E_MISSING");
         assert_eq!(message, "the audience is not set");
-        assert!(hint.contains("--audience"));
+        assert!(hint.starts_with("give `--audience`") && hint.contains(advice), "{hint}");
     }
+    // A client that says nothing, such as the JavaScript one.
+    sandbox.unset("KUBERNETES_EXEC_INFO");
+    let (_, hint) = sandbox.run(&["kubectl"]).fails(3, "E_MISSING");
+    assert!(hint.contains("a client that sets KUBERNETES_EXEC_INFO"), "{hint}");
     for broken in ["{", "[]", "5"] {
         sandbox.set("KUBERNETES_EXEC_INFO", broken);
         sandbox.run(&["kubectl"]).fails(3, "E_EXEC_INFO");

@@ -19,6 +19,8 @@ mod concurrency;
 mod corpus;
 mod demo;
 mod doctor;
+mod doctor_fake_kubectl;
+mod doctor_kubectl;
 mod exec;
 mod fake_server;
 mod fake_sts;

@@ -10,6 +10,7 @@ mod aws_files;
 mod aws_web_identity;
 mod clock;
 mod doctor;
+mod doctor_kubectl;
 mod documents;
 mod github;
 mod github_files;

@@ -50,7 +50,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         );
     }
     match &programs.aws {
-        Some(aws) => group.good(aws.describe()),
+        Some(aws) => aws.report(group),
         None if !ours.is_empty() || patient.consumer.is_some() => {
             group.good("the AWS CLI is not on the PATH; SDKs do without");
         }

@@ -4,6 +4,7 @@
 //! what cannot be looked at because of it is left out. All is done within the time limit, of which each group that
 //! needs the network has its part.
 
+mod ask;
 mod aws;
 mod cache;
 mod configuration;
@@ -14,6 +15,9 @@ mod programs;
 mod report;
 mod token;
 mod vault;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use kubectl::fuzz_kubeconfig;
 
 use std::cell::OnceCell;
 use std::process::ExitCode;
@@ -27,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Flags, Locations, Settings, profile_names};
+use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
 use super::status::{document, with_profile};
@@ -39,7 +43,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Check everything that a token depends on, and say how to mend what is wrong
 ///
-/// It gets a new ID token, whatever is cached, and changes nothing else.
+/// It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor
@@ -204,18 +208,5 @@ impl Patient<'_> {
     /// Ends the examination.
     fn end(&self, error: &Error) {
         self.interrupted.get_or_init(|| error.clone());
-    }
-
-    /// The settings of a profile, as a consumer's file names it.
-    fn settings_of(
-        &self,
-        profile: Option<&str>,
-        tables: &[&crate::settings::Table],
-    ) -> Result<Settings> {
-        let mut flags: Flags = self.context.flags.clone();
-        if let Some(profile) = profile {
-            flags.profile = Some(profile.to_owned());
-        }
-        Settings::load(&flags, self.env, &self.locations, self.context.consumers, tables)
     }
 }

@@ -211,7 +211,7 @@ fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
 }
 
 /// Waits for all of them at once.
-async fn all<T>(works: Vec<impl Future<Output = T>>) -> Vec<T> {
+pub(super) async fn all<T>(works: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut works: Vec<Pin<Box<_>>> = works.into_iter().map(Box::pin).collect();
     let mut results: Vec<Option<T>> = works.iter().map(|_| None).collect();
     poll_fn(|context| {

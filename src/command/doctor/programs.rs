@@ -1,23 +1,25 @@
 //! Programs of others: where they are, and which versions.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::Command;
 
 use super::Patient;
+use super::ask::{Answer, Silence, ask};
+use super::report::Group;
 use crate::command::on_path::on_path;
-use crate::error::shown;
-use crate::foreign_text::{ForeignText, Message};
+use crate::error::{Exit, shown};
+use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// A program that does not tell its version by then does not tell it.
+/// A program that does not tell its version by then hangs.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// More than any version.
 const LIMIT: usize = 200;
+
+const KUBECTL: &[&str] = &["version", "--client", "--output=json"];
 
 /// The programs that consumers are.
 #[derive(Debug, Default)]
@@ -32,8 +34,8 @@ pub(super) struct Programs {
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
-    /// What it says of itself; `None` if it says nothing in time.
-    pub(super) version: Option<String>,
+    /// What it says of itself; `None` if it does not say that.
+    pub(super) version: Result<Option<String>, Silence>,
 }
 
 impl Programs {
@@ -45,10 +47,10 @@ impl Programs {
         let limit = PATIENCE.min(patient.deadline.left());
         let asked = async {
             tokio::join!(
-                ask(find("kubectl", "kubectl"), &["version", "--client", "--output=json"], limit),
-                ask(find("aws", "aws"), &["--version"], limit),
-                ask(find("vault", "vault"), &["version"], limit),
-                ask(find("vault", "bao"), &["version"], limit)
+                look(find("kubectl", "kubectl"), KUBECTL, limit, kubectl_version),
+                look(find("aws", "aws"), &["--version"], limit, first_line),
+                look(find("vault", "vault"), &["version"], limit, first_line),
+                look(find("vault", "bao"), &["version"], limit, first_line)
             )
         };
         let Some((kubectl, aws, vault, bao)) =
@@ -56,54 +58,67 @@ impl Programs {
         else {
             return Self::default();
         };
-        let kubectl = kubectl.map(|Program { path, version }| {
-            let version = version.and_then(|text| kubectl_version(&text));
-            Program { path, version }
-        });
         Self { kubectl, aws, vault, bao }
     }
 }
 
 impl Program {
-    /// In a sentence.
-    pub(super) fn describe(&self) -> Message {
+    /// Reports its version, or that it does not work.
+    pub(super) fn report(&self, group: &mut Group<'_>) {
+        let path = shown(&self.path);
         match &self.version {
-            Some(version) => {
-                message!("{version} ({})", shown(&self.path), version = ForeignText::new(version))
+            Ok(Some(version)) => {
+                group.good(message!(
+                    "{version} ({path})",
+                    version = ForeignText::new(version),
+                    path
+                ));
             }
-            None => message!("{} does not tell its version", shown(&self.path)),
+            Ok(None) => group.doubt(
+                message!("{path} does not tell its version", path),
+                "run it in a terminal: it is broken, or another program of that name",
+            ),
+            Err(silence @ Silence::NoTime) => group.doubt(
+                message!("{path} {}", silence.describe(), path),
+                "give more time with `--timeout`",
+            ),
+            Err(silence) => group.bad(
+                Exit::Configuration,
+                message!("{path} {}", silence.describe(), path),
+                "run it in a terminal: it, or a wrapper by its name, hangs or cannot be run",
+            ),
         }
+    }
+
+    /// The minor version of a `kubectl`.
+    pub(super) fn minor(&self) -> Option<u32> {
+        let version = self.version.as_ref().ok()?.as_deref()?;
+        version.strip_prefix("kubectl v1.")?.split('.').next()?.parse().ok()
     }
 }
 
-async fn ask(program: Option<PathBuf>, arguments: &[&str], limit: Duration) -> Option<Program> {
+async fn look(
+    program: Option<PathBuf>,
+    arguments: &[&str],
+    limit: Duration,
+    version: fn(&Answer) -> Option<String>,
+) -> Option<Program> {
     let path = program?;
-    let mut command = Command::new(&path);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(limit, command.output()).await;
-    let text = match output {
-        Ok(Ok(output)) if output.status.success() => {
-            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        }
-        _ => None,
-    };
-    let version = text.filter(|text| !text.is_empty()).map(|text| shortened(&path, text));
-    Some(Program { path, version })
+    let answer = ask(&path, arguments, limit).await;
+    let told = |answer: Answer| version(&answer).filter(|_| answer.status.success());
+    Some(Program { path, version: answer.map(told) })
 }
 
-/// The first line of what is no JSON.
-fn shortened(path: &Path, text: String) -> String {
-    let is_kubectl = path.file_stem().is_some_and(|name| name == "kubectl");
-    if is_kubectl {
-        text
-    } else {
-        text.lines().next().unwrap_or_default().chars().take(LIMIT).collect()
-    }
+fn first_line(answer: &Answer) -> Option<String> {
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let line = text.trim().lines().next()?;
+    Some(line.chars().take(LIMIT).collect())
 }
 
-fn kubectl_version(text: &str) -> Option<String> {
-    let answer: Value = serde_json::from_str(text).ok()?;
-    Some(format!("kubectl {}", answer["clientVersion"]["gitVersion"].as_str()?))
+fn kubectl_version(answer: &Answer) -> Option<String> {
+    let version = |answer: &Value| Some(answer["clientVersion"]["gitVersion"].as_str()?.to_owned());
+    let answer = answer.json(|answer| version(answer).is_some())?;
+    Some(format!("kubectl {}", version(&answer)?))
 }
 
 /// Whether a command is this program, by its name.

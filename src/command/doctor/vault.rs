@@ -48,7 +48,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` makes this program it");
     }
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {
-        group.good(program.describe());
+        program.report(group);
     }
 }
 

@@ -1,0 +1,194 @@
+//! The contexts: whether the names in them exist, and whether the plugin gets what their clusters say.
+
+use crate::error::Exit;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+
+use super::Found;
+use super::entry::{Entry, Plugin};
+use super::kubeconfig::{Cluster, Context, Kubeconfig};
+use crate::command::doctor::report::Group;
+
+/// How many bytes one variable of a program can have: `MAX_ARG_STRLEN` of Linux, the limits of Windows and macOS.
+const VARIABLE: u64 = if cfg!(target_os = "linux") {
+    128 * 1024
+} else if cfg!(windows) {
+    32 * 1024
+} else {
+    1024 * 1024
+};
+
+/// What `KUBERNETES_EXEC_INFO` has besides the certificate authorities, generously.
+const REST: u64 = 2 * 1024;
+
+/// Checks the contexts of a user against what its plugin does.
+pub(super) fn check(
+    config: &Kubeconfig,
+    user: &str,
+    entry: &Entry<'_>,
+    plugin: &Plugin,
+    found: &mut Found,
+) {
+    let contexts: Vec<&Context> =
+        config.contexts.iter().filter(|context| context.user() == user).collect();
+    let mut problems = Problems::default();
+    for context in &contexts {
+        let Some(cluster) = config.cluster(context.cluster()) else {
+            let names = config.clusters.iter().map(|cluster| cluster.name.as_str());
+            let problem = message!(
+                "there is no cluster `{}`{}",
+                ForeignText::new(context.cluster()),
+                nearest(context.cluster(), names)
+            );
+            problems.add(context, true, problem, "correct `cluster` in the context");
+            continue;
+        };
+        check_audience(context, cluster, entry, plugin, &mut problems);
+        check_size(context, cluster, entry, &mut problems);
+        if cluster.server().starts_with("http://") {
+            problems.add(
+                context,
+                false,
+                "its server is an http:// address, to which kubectl sends no credentials".into(),
+                "give the https:// address of the API server, unless it is `kubectl proxy`",
+            );
+        }
+    }
+    if contexts.is_empty() && plugin.does.default_audience.is_none() {
+        problems.alone(
+            "no context uses it, and the audience is not set".into(),
+            "give `--audience` with what the API server expects, or add a context",
+        );
+    }
+    problems.tell(found);
+}
+
+fn check_audience(
+    context: &Context,
+    cluster: &Cluster,
+    entry: &Entry<'_>,
+    plugin: &Plugin,
+    problems: &mut Problems,
+) {
+    if plugin.does.audience.is_some() {
+        return;
+    }
+    match cluster.audience() {
+        Some(Ok(audience)) if !entry.exec.provides_cluster_info() => problems.add(
+            context,
+            true,
+            match &plugin.does.default_audience {
+                None => message!(
+                    "the audience `{}` of its cluster's extension does not reach the plugin, and no other is set",
+                    ForeignText::new(audience)
+                ),
+                Some(default) if default == audience => return,
+                Some(default) => message!(
+                    "the audience `{}` of its cluster's extension does not reach the plugin, which takes `{}`",
+                    ForeignText::new(audience),
+                    ForeignText::new(default)
+                ),
+            },
+            "set `provideClusterInfo: true` in the user's `exec`",
+        ),
+        Some(Err(())) => problems.add(
+            context,
+            true,
+            "the audience in its cluster's extension is not a string".into(),
+            "write `audience: \"…\"` in the extension `client.authentication.k8s.io/exec`",
+        ),
+        None if plugin.does.default_audience.is_none() => problems.add(
+            context,
+            true,
+            "the audience is not set".into(),
+            "give `--audience` with what the API server expects, or name it in the cluster's extension `client.authentication.k8s.io/exec` and set `provideClusterInfo: true`",
+        ),
+        Some(Ok(_)) | None => {}
+    }
+}
+
+fn check_size(context: &Context, cluster: &Cluster, entry: &Entry<'_>, problems: &mut Problems) {
+    let size = cluster.authorities_size(entry.folder);
+    if entry.exec.provides_cluster_info() && size + REST > VARIABLE {
+        problems.add(
+            context,
+            true,
+            message!(
+                "the certificate authorities of its cluster take {} kB, too much for the variable that passes them to the plugin",
+                size.div_ceil(1024)
+            ),
+            "leave only the API server's own authority in `certificate-authority`, or give `--audience` and remove `provideClusterInfo`",
+        );
+    }
+}
+
+/// Problems, each with the contexts that have it.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+struct Problem {
+    contexts: Vec<ForeignText>,
+    is_bad: bool,
+    text: Message,
+    fix: &'static str,
+}
+
+impl Problems {
+    fn add(&mut self, context: &Context, is_bad: bool, text: Message, fix: &'static str) {
+        let name = ForeignText::new(&context.name);
+        match self.0.iter_mut().find(|problem| problem.text == text) {
+            Some(problem) => problem.contexts.push(name),
+            None => self.0.push(Problem { contexts: vec![name], is_bad, text, fix }),
+        }
+    }
+
+    fn alone(&mut self, text: Message, fix: &'static str) {
+        self.0.push(Problem { contexts: Vec::new(), is_bad: true, text, fix });
+    }
+
+    fn tell(self, found: &mut Found) {
+        for Problem { contexts, is_bad, text, fix } in self.0 {
+            let text = match &contexts[..] {
+                [] => text,
+                [one] => message!("context `{one}`: {text}", one, text),
+                [first, more @ ..] => {
+                    message!("context `{first}` and {} more: {text}", more.len(), first, text)
+                }
+            };
+            let list = if is_bad { &mut found.bad } else { &mut found.doubts };
+            list.push((text, fix.into()));
+        }
+    }
+}
+
+/// Reports the contexts whose user does not exist, where one of `ours` was probably meant.
+pub(super) fn check_users(config: &Kubeconfig, ours: &[&str], group: &mut Group<'_>) {
+    let unused = ours.iter().any(|user| config.contexts.iter().all(|it| it.user() != *user));
+    for context in &config.contexts {
+        let user = context.user();
+        if config.has_user(user) {
+            continue;
+        }
+        let is_alike = ours.iter().any(|name| name.eq_ignore_ascii_case(user));
+        let text = message!(
+            "context `{}`: there is no user `{}`{}",
+            ForeignText::new(&context.name),
+            ForeignText::new(user),
+            nearest(user, ours.iter().copied())
+        );
+        let fix = "correct `user` in the context; names differ by case";
+        if is_alike || unused || config.is_current(context) {
+            group.bad(Exit::Configuration, text, fix);
+        } else {
+            group.doubt(text, fix);
+        }
+    }
+}
+
+/// The name that was probably meant.
+fn nearest<'a>(name: &str, mut names: impl Iterator<Item = &'a str>) -> Message {
+    let alike = names.find(|other| other.eq_ignore_ascii_case(name));
+    alike.map_or_else(Message::default, |alike| {
+        message!("; there is `{alike}`", alike = ForeignText::new(alike))
+    })
+}

@@ -1,0 +1,320 @@
+//! One user whose exec plugin is this program: whether kubectl can run it, and what it would do then.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
+
+use crate::command::doctor::Patient;
+use crate::command::on_path::{is_program, on_path};
+use crate::consumer::KubectlPlugin;
+use crate::env::Env;
+use crate::error::{Error, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+use crate::session::{Context, Session};
+use crate::settings::{Flags, Settings};
+
+use super::Found;
+use super::kubeconfig::{Credentials, Exec};
+use super::launch::{Launch, Way};
+
+const V1: &str = "client.authentication.k8s.io/v1";
+const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
+
+const ARGUMENTS: &str = "the shortest that works is `args: [kubectl, --profile=NAME]`";
+
+pub(super) struct Entry<'a> {
+    pub(super) patient: &'a Patient<'a>,
+    pub(super) exec: &'a Exec,
+    pub(super) launch: &'a Launch,
+    pub(super) credentials: &'a Credentials,
+    /// The folder of its kubeconfig.
+    pub(super) folder: &'a Path,
+}
+
+/// What the entry would do.
+pub(super) struct Plugin {
+    pub(super) does: KubectlPlugin,
+    /// The opened run of its identity, which has sent no request yet.
+    pub(super) session: Session,
+}
+
+pub(super) struct Findings {
+    pub(super) bad: Vec<(Message, Message)>,
+    pub(super) found: Found,
+    pub(super) plugin: Option<Plugin>,
+}
+
+impl Entry<'_> {
+    pub(super) fn findings(&self) -> Findings {
+        let mut found = Found::default();
+        let problems = [
+            self.rival_problem(),
+            self.command_problem(),
+            self.version_problem(),
+            self.mode_problem(),
+        ];
+        let mut bad: Vec<_> = problems.into_iter().flatten().collect();
+        let plugin = match &self.launch.arguments {
+            Some(arguments) => match self.plugin(arguments) {
+                Ok(plugin) => Some(plugin),
+                Err(problem) => {
+                    bad.push(problem);
+                    None
+                }
+            },
+            None => {
+                found.doubts.push((
+                    "a shell script runs yc-id-token, so its arguments cannot be checked".into(),
+                    message!(
+                        "run it without a shell: `command: yc-id-token`; {ARGUMENTS}",
+                        ARGUMENTS
+                    ),
+                ));
+                None
+            }
+        };
+        if let Some(plugin) = &plugin {
+            self.check_answer(plugin, &mut bad, &mut found);
+        }
+        Findings { bad, found, plugin }
+    }
+
+    /// The path that kubectl runs, if there is such a file.
+    pub(super) fn program(&self) -> Option<PathBuf> {
+        let command = self.exec.command.as_deref().unwrap_or_default();
+        if Path::new(command).components().count() > 1 {
+            return std::path::absolute(self.folder.join(command)).ok().map(|path| cleaned(&path));
+        }
+        on_path(self.patient.env, command)
+    }
+
+    /// Other credentials of the same user, for which kubectl never runs a plugin.
+    fn rival_problem(&self) -> Option<(Message, Message)> {
+        if self.credentials.has_auth_provider() {
+            return Some((
+                "it has `auth-provider` beside `exec`, and kubectl refuses to use both".into(),
+                "remove `auth-provider` from the user".into(),
+            ));
+        }
+        let winners = self.credentials.winners();
+        let first = *winners.first()?;
+        let names: Vec<Message> =
+            winners.into_iter().map(|name| message!("`{name}`", name)).collect();
+        Some((
+            message!(
+                "kubectl uses the {} beside `exec`, and never runs the plugin",
+                Message::join(&names, " and ")
+            ),
+            message!(
+                "remove {} from the user, or make a user of its own for `exec`",
+                match first {
+                    "client-certificate" | "client-certificate-data" =>
+                        "the client certificate and key",
+                    "username" => "`username` and `password`",
+                    other => other,
+                }
+            ),
+        ))
+    }
+
+    fn command_problem(&self) -> Option<(Message, Message)> {
+        let command = self.exec.command.as_deref().unwrap_or_default();
+        match self.launch.way {
+            Way::Unsplit => Some((
+                message!(
+                    "`command: {}` has arguments in it, and kubectl takes all of it as the name of a program",
+                    ForeignText::new(command)
+                ),
+                message!(
+                    "write `command: {}`, and the rest as items of `args`",
+                    ForeignText::new(&self.launch.program)
+                ),
+            )),
+            Way::Direct => self.program_problem(command, self.folder),
+            // A wrapper looks for the program from where kubectl was started.
+            Way::Through => self
+                .program_problem(command, self.folder)
+                .or_else(|| self.program_problem(&self.launch.program, Path::new(""))),
+        }
+    }
+
+    fn program_problem(&self, program: &str, folder: &Path) -> Option<(Message, Message)> {
+        let path = Path::new(program);
+        let name = ForeignText::new(program);
+        if path.components().count() <= 1 && !program.contains('/') {
+            if on_path(self.patient.env, program).is_some() {
+                return None;
+            }
+            let beside = self.folder.join(path);
+            // `kubectl config set-credentials` makes a bare name of a path in the kubeconfig's folder.
+            let fix = if is_program(&beside) {
+                message!(
+                    "kubectl looks for a bare name on the PATH, and not at {}: move it out of that folder, or put the folder on the PATH",
+                    shown(&beside)
+                )
+            } else {
+                "put it on the PATH of whoever runs kubectl, or give its full path".into()
+            };
+            return Some((message!("`{name}` is not on the PATH", name), fix));
+        }
+        let place = folder.join(path);
+        if is_program(&place) {
+            return None;
+        }
+        let what = if path.is_relative() {
+            message!("`{name}`, which is {}, cannot be run", shown(&place), name)
+        } else {
+            message!("`{name}` cannot be run", name)
+        };
+        Some((what, "correct `command`: a name on the PATH, or a full path".into()))
+    }
+
+    fn version_problem(&self) -> Option<(Message, Message)> {
+        let fix = || message!("set `apiVersion: {V1}`", V1);
+        match self.exec.api_version.as_deref() {
+            Some(V1 | V1BETA1) => None,
+            None | Some("") => Some(("`apiVersion` is missing".into(), fix())),
+            Some(other) => Some((
+                message!(
+                    "`{other}` is no apiVersion of exec plugins",
+                    other = ForeignText::new(other)
+                ),
+                fix(),
+            )),
+        }
+    }
+
+    fn mode_problem(&self) -> Option<(Message, Message)> {
+        let fix = || "set `interactiveMode: Never`".into();
+        let mode = self.exec.interactive_mode.as_deref().filter(|mode| !mode.is_empty());
+        match (mode, self.exec.api_version.as_deref()) {
+            (Some("Never" | "IfAvailable"), _) => None,
+            (Some("Always"), _) => Some((
+                "`interactiveMode: Always` fails wherever there is no terminal".into(),
+                fix(),
+            )),
+            (Some(other), _) => Some((
+                message!("there is no interactiveMode `{other}`", other = ForeignText::new(other)),
+                fix(),
+            )),
+            (None, Some(V1)) => {
+                Some(("`interactiveMode` is missing, which v1 wants".into(), fix()))
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// What these arguments do, with the variables that the entry sets.
+    fn plugin(&self, arguments: &[String]) -> Result<Plugin, (Message, Message)> {
+        let mut words: Vec<OsString> = vec!["yc-id-token".into()];
+        // By the name of a link, the command is in the program's own name.
+        let link = Path::new(&self.launch.program).file_stem().and_then(|name| name.to_str());
+        let command = link.and_then(|name| name.strip_prefix("yc-id-token-"));
+        words.extend(command.map(OsString::from));
+        words.extend(arguments.iter().map(OsString::from));
+        let fix = || Message::from(ARGUMENTS);
+        let matches = match (self.patient.program)().try_get_matches_from(&words) {
+            Ok(matches) => matches,
+            Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                return Err(("`args` name no command".into(), fix()));
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                return Err((message!("`args`: {first}", first = ForeignText::new(first)), fix()));
+            }
+        };
+        let options = match matches.subcommand() {
+            Some(("kubectl", options)) => options,
+            Some((other, _)) => {
+                let problem = message!(
+                    "`args` run `{other}`, whose answer kubectl does not read",
+                    other = ForeignText::new(other)
+                );
+                return Err((problem, fix()));
+            }
+            None => return Err(("`args` name no command".into(), fix())),
+        };
+        let flags = Flags::from_arg_matches(options).map_err(|error| {
+            (message!("`args`: {}", ForeignText::new(&error.to_string())), fix())
+        })?;
+        self.resolve(&flags, options).map_err(|error| {
+            let hint = error.hint().unwrap_or_else(fix);
+            (message!("the plugin fails: {error}", error), hint)
+        })
+    }
+
+    fn resolve(&self, flags: &Flags, options: &clap::ArgMatches) -> Result<Plugin, Error> {
+        let patient = self.patient;
+        let env = self.environment();
+        let consumers = patient.context.consumers;
+        let tables = [KubectlPlugin::TABLE];
+        let mut settings = Settings::load(flags, &env, &patient.locations, consumers, &tables)?;
+        let does = KubectlPlugin::of(&settings, options)?;
+        settings.timeout.value = patient.part();
+        let context = Context { flags, env: &env, ..patient.context.for_people() };
+        let session = Session::of(settings, context, patient.locations.clone(), Some("kubectl"))?;
+        Ok(Plugin { does, session })
+    }
+
+    /// The environment that kubectl runs it in.
+    fn environment(&self) -> Env {
+        let listed = self.exec.env.iter().flatten();
+        let mut changes: HashMap<String, String> = listed
+            .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()))
+            .collect();
+        changes.extend(self.launch.variables.iter().cloned());
+        Env::Changed { changes, rest: Box::new(self.patient.env.clone()) }
+    }
+
+    /// Whether its answer is of the version that kubectl expects.
+    fn check_answer(&self, plugin: &Plugin, bad: &mut Vec<(Message, Message)>, found: &mut Found) {
+        let short = |version: &str| if version == V1 { "v1" } else { "v1beta1" };
+        match (self.exec.api_version.as_deref(), plugin.does.api_version) {
+            (Some(asked @ (V1 | V1BETA1)), Some(answered)) if asked != answered => bad.push((
+                message!(
+                    "its `apiVersion` is {}, and its arguments, variables or profile make the plugin answer in {}",
+                    short(asked),
+                    short(answered)
+                ),
+                message!("remove `--api-version`, or give `--api-version={}`", short(asked)),
+            )),
+            (Some(V1BETA1), None) => found.doubts.push((
+                "its `apiVersion` is v1beta1 without `--api-version=v1beta1` in `args`: a client that sets no KUBERNETES_EXEC_INFO gets v1".into(),
+                "add `--api-version=v1beta1` to `args`, or set `apiVersion: client.authentication.k8s.io/v1`".into(),
+            )),
+            _ => {}
+        }
+    }
+}
+
+/// A path without `.` and `..`, as Go's `filepath.Clean` makes it: links are not looked at.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shortened_as_kubectl_shortens_it() {
+        for (path, clean) in
+            [("/a/./b/../c", "/a/c"), ("/../a", "/a"), ("/a/b/../..", "/"), ("/a//b/", "/a/b")]
+        {
+            assert_eq!(cleaned(Path::new(path)), Path::new(clean), "{path}");
+        }
+    }
+}

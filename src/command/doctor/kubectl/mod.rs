@@ -1,0 +1,236 @@
+//! Kubeconfigs whose exec plugin is this program (Kubernetes documentation, "client-go credential plugins").
+//!
+//! kubectl itself reads its files and calls its API servers. Without kubectl, this module reads the files by the
+//! same rules.
+
+mod context;
+mod entry;
+mod kubeconfig;
+mod launch;
+mod policy;
+mod scalar;
+mod whoami;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Exit, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+
+use super::Patient;
+use super::ask::Silence;
+use super::programs::{Program, Programs};
+use super::report::Group;
+use entry::Entry;
+use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
+use launch::Launch;
+use policy::Policy;
+
+pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
+    let kubectl = programs.kubectl.as_ref();
+    if let Some(kubectl) = kubectl {
+        kubectl.report(group);
+    }
+    let files = kubeconfig::files(patient);
+    let (mentioned, by_kubectl) = match read(patient, kubectl, &files, group) {
+        Read::Config { config, by_kubectl } => {
+            let kubectl = kubectl.filter(|_| by_kubectl);
+            let look = Look { patient, kubectl, files: &files, config: &config };
+            (look.check(group), by_kubectl)
+        }
+        // Why is in the report.
+        Read::Nothing { mentioned } => (mentioned, true),
+    };
+    match kubectl {
+        None if mentioned || patient.consumer.is_some() => group.doubt(
+            "kubectl is not on the PATH, so the kubeconfig was read without it",
+            "install it, unless other programs read the kubeconfig",
+        ),
+        Some(_) if mentioned && !by_kubectl => group
+            .doubt("the kubeconfig was read without kubectl, which did not answer", "see above"),
+        _ => {}
+    }
+    if !mentioned {
+        group
+            .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
+    }
+}
+
+/// What was read.
+enum Read {
+    Config {
+        config: Kubeconfig,
+        by_kubectl: bool,
+    },
+    /// It cannot be read, which the report has.
+    Nothing {
+        mentioned: bool,
+    },
+}
+
+fn read(
+    patient: &Patient<'_>,
+    kubectl: Option<&Program>,
+    files: &[PathBuf],
+    group: &mut Group<'_>,
+) -> Read {
+    // One that hangs or is broken is in the report already.
+    let working = kubectl.filter(|kubectl| kubectl.version.is_ok());
+    let asked = working.and_then(|kubectl| {
+        let question = Kubeconfig::by_kubectl(&kubectl.path, patient.part());
+        patient.wait("reading the kubeconfig", question)
+    });
+    match asked {
+        Some(Reading::Read(config)) => return Read::Config { config, by_kubectl: true },
+        Some(Reading::Refused(said)) => {
+            let mentioned = files.iter().any(|file| kubeconfig::mentions(file));
+            let text = message!("kubectl refuses its configuration: {said}", said);
+            let fix = "correct the file; `kubectl config view` says whether it can be read";
+            if mentioned || patient.consumer.is_some() {
+                group.bad(Exit::Configuration, text, fix);
+            } else {
+                group.doubt(text, fix);
+            }
+            return Read::Nothing { mentioned: true };
+        }
+        Some(Reading::Silent(silence)) => {
+            let text = message!("`kubectl config view` {}", silence.describe());
+            if let Silence::NoTime = silence {
+                group.doubt(text, "give more time with `--timeout`");
+            } else {
+                let fix = "run `kubectl config view` in a terminal: it hangs or cannot be run";
+                group.bad(Exit::Configuration, text, fix);
+            }
+        }
+        Some(Reading::Garbled) => group.doubt(
+            "`kubectl config view --raw -o json` prints no kubeconfig",
+            "run it in a terminal: another program is called kubectl",
+        ),
+        None => {}
+    }
+    by_files(files, group)
+}
+
+/// What the files say, without kubectl.
+fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
+    let mut config = Kubeconfig::default();
+    let mut mentioned = false;
+    for file in files {
+        match Kubeconfig::by_file(file) {
+            Ok(Some(more)) => config.extend(more),
+            Ok(None) => {}
+            // kubectl says by itself what is wrong in a file that does not mention this program.
+            Err(Unreadable { problem, mentions: true }) => {
+                mentioned = true;
+                group.bad(
+                    Exit::Configuration,
+                    message!("{}: {problem}", shown(file), problem),
+                    "correct the file; `kubectl config view` says whether it can be read",
+                );
+            }
+            Err(Unreadable { problem, mentions: false }) => group.doubt(
+                message!("{}: {problem}", shown(file), problem),
+                "see whose it is, and whether you may read it",
+            ),
+        }
+    }
+    if mentioned {
+        return Read::Nothing { mentioned };
+    }
+    Read::Config { config, by_kubectl: false }
+}
+
+/// What the checks look at.
+struct Look<'a> {
+    patient: &'a Patient<'a>,
+    /// kubectl, if it answers.
+    kubectl: Option<&'a Program>,
+    files: &'a [PathBuf],
+    config: &'a Kubeconfig,
+}
+
+impl Look<'_> {
+    /// Whether the kubeconfig mentions this program.
+    fn check(&self, group: &mut Group<'_>) -> bool {
+        let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
+        if ours.is_empty() {
+            return false;
+        }
+        let policy = self.kubectl.and_then(|kubectl| Policy::read(self.patient, kubectl, group));
+        let mut right = Vec::new();
+        for (user, exec, launch, credentials) in &ours {
+            let origin = self.file_of(user);
+            let place = match &origin {
+                Some(file) => message!("user `{}` of {}", ForeignText::new(user), shown(file)),
+                None => message!("user `{}`", ForeignText::new(user)),
+            };
+            let folder = origin.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+            let entry = Entry { patient: self.patient, exec, launch, credentials, folder };
+            let mut findings = entry.findings();
+            findings.bad.extend(policy.as_ref().and_then(|policy| policy.problem(&entry)));
+            if let Some(plugin) = &findings.plugin {
+                context::check(self.config, user, &entry, plugin, &mut findings.found);
+            }
+            let entry::Findings { bad, found, plugin } = findings;
+            let is_right = bad.is_empty() && found.bad.is_empty();
+            for (problem, fix) in bad.into_iter().chain(found.bad) {
+                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+            }
+            for (doubt, fix) in found.doubts {
+                group.doubt(message!("{place}: {doubt}", place, doubt), fix);
+            }
+            if is_right {
+                group.good(message!("{place} is right", place));
+                right.push((*user, plugin));
+            }
+        }
+        let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
+        context::check_users(self.config, &names, group);
+        if let Some(kubectl) = self.kubectl {
+            whoami::check(self.patient, kubectl, self.config, &right, group);
+        }
+        true
+    }
+
+    /// The exec plugin of a user, if that is this program.
+    fn ours(user: &kubeconfig::User) -> Option<(&str, &Exec, Launch, &kubeconfig::Credentials)> {
+        let credentials = user.user.as_ref()?;
+        let exec = credentials.exec.as_ref()?;
+        let command = exec.command.as_deref().unwrap_or_default();
+        let arguments = exec.args.as_deref().unwrap_or_default();
+        let own = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
+        let is_known = |word: &str| {
+            let path = Path::new(word);
+            let is_path = path.is_absolute() && own.is_some();
+            is_path && path.canonicalize().ok() == own
+        };
+        let launch = Launch::find(command, arguments, is_known)?;
+        Some((&user.name, exec, launch, credentials))
+    }
+
+    /// The file that a user stands in: the first that has the name, as for kubectl.
+    fn file_of(&self, user: &str) -> Option<PathBuf> {
+        if let [only] = self.files {
+            return Some(only.clone());
+        }
+        let has_it = |file: &&PathBuf| matches!(Kubeconfig::by_file(file), Ok(Some(config)) if config.has_user(user));
+        self.files.iter().find(has_it).cloned()
+    }
+}
+
+/// Reads a kubeconfig, and what its commands run, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_kubeconfig(data: &[u8]) {
+    if let Ok(Some(config)) = Kubeconfig::parse(data) {
+        for user in &config.users {
+            let _ = Look::ours(user);
+        }
+    }
+}
+
+/// What is wrong, and what to do: of an entry, or of the contexts that use it.
+#[derive(Default)]
+struct Found {
+    bad: Vec<(Message, Message)>,
+    doubts: Vec<(Message, Message)>,
+}

@@ -1,0 +1,82 @@
+//! `doctor` with stand-ins for kubectl: one that hangs, and one that a wrapper makes talkative.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::doctor::{configured, examine};
+use crate::doctor_kubectl::{kubeconfig, look, right, with_cluster, write};
+use crate::sandbox::{Sandbox, eventually};
+
+/// Puts a script on the `PATH` that answers as kubectl does, but for the lines before.
+fn stand_in(sandbox: &Sandbox, before: &str) {
+    let answers = r#"
+case "$1 $2" in
+"version --client") echo '{"clientVersion": {"gitVersion": "v1.37.0"}}' ;;
+"config view") while read -r line || [ -n "$line" ]; do echo "$line"; done < "$HOME/.kube/config" ;;
+*) exit 1 ;;
+esac
+"#;
+    let path = sandbox.write("programs/kubectl", &format!("#!/bin/sh\n{before}\n{answers}"));
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_running() {
+    for hanging in ["version --client", "config view", "auth whoami"] {
+        let sandbox = configured();
+        let server = json!({ "server": "https://127.0.0.1:1" });
+        write(&sandbox, &with_cluster(&json!({ "exec": right() }), &server));
+        // One process that waits, and one that holds the output open behind it.
+        stand_in(
+            &sandbox,
+            &format!(
+                "if [ \"$1 $2\" = \"{hanging}\" ]; then /bin/sleep 600 & echo $! > \"$HOME/behind\"; echo $$ > \"$HOME/it\"; wait; fi"
+            ),
+        );
+        let found = examine(&sandbox, &["kubectl", "--profile=prod", "--timeout=6s"]);
+        let words = if hanging.starts_with("version") { "kubectl" } else { hanging };
+        let told = found.has("error", "did not answer within")["finding"].as_str().unwrap();
+        assert!(told.contains(words), "{told}");
+        for process in ["it", "behind"] {
+            let id = fs::read_to_string(sandbox.home().join(process)).unwrap();
+            let state = || fs::read_to_string(format!("/proc/{}/stat", id.trim())).ok();
+            let is_over = || state().is_none_or(|state| state.contains(") Z "));
+            eventually("it has ended", is_over);
+        }
+        // What can be seen without it is still seen.
+        if !hanging.starts_with("auth") {
+            found.has("ok", "user `sa` of ");
+            found.has("warning", "the kubeconfig was read without kubectl");
+        }
+    }
+}
+
+#[test]
+fn what_a_kubectl_leaves_running_does_not_hold_doctor_up() {
+    let sandbox = configured();
+    kubeconfig(&sandbox, &right());
+    stand_in(&sandbox, "/bin/sleep 600 &");
+    let found = examine(&sandbox, &["kubectl", "--profile=prod", "--timeout=60s"]);
+    found.exits(0).has("ok", "user `sa` of ");
+    assert_eq!(found.wrong(), []);
+}
+
+#[test]
+fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
+    let sandbox = configured();
+    kubeconfig(&sandbox, &right());
+    stand_in(&sandbox, "echo 'Welcome to {the cluster}!'; echo '{\"level\": \"info\"}'");
+    let found = look(&sandbox);
+    found.exits(0).has("ok", "kubectl v1.37.0");
+    found.has("ok", "user `sa` of ");
+    assert_eq!(found.wrong(), []);
+    // One that prints nothing else is not kubectl.
+    let path = sandbox.write("programs/kubectl", "#!/bin/sh\necho Welcome\n");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    let found = look(&sandbox);
+    found.exits(0).has("warning", "does not tell its version");
+    found.has("warning", "prints no kubeconfig");
+    found.has("ok", "user `sa` of ");
+}

@@ -20,6 +20,7 @@ mod corpus;
 mod demo;
 mod doctor;
 mod exec;
+mod fake_secret_service;
 mod fake_server;
 mod fake_sts;
 mod fake_vault;

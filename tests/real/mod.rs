@@ -21,6 +21,7 @@ mod kubeconfig;
 mod kubectl;
 mod kubectl_files;
 mod kubernetes_files;
+mod kwallet;
 mod moto;
 mod openbao;
 mod proxies;

@@ -208,6 +208,7 @@ fn a_prompt_that_is_not_answered_has_its_own_error() {
         service.answer(Prompt::Unlock, answer);
         let (message, hint) = sign(&sandbox).fails(3, "E_KEYRING_LOCKED");
         assert_eq!(message, format!("cannot read the key `robot` from the keyring: {problem}"));
+        assert!(sandbox.log().contains("INFO the keyring shows a prompt"));
         assert!(hint.contains(cure) && hint.ends_with("`--key-file`"), "{hint}");
         service.answer(Prompt::Unlock, Answer::Allow);
         service.answer(Prompt::Delete, answer);

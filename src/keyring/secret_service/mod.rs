@@ -8,6 +8,7 @@ mod bus;
 mod session;
 mod wire;
 
+use tracing::info;
 use zeroize::Zeroizing;
 
 use super::{Asking, Items, Problem, SERVICE};
@@ -32,6 +33,9 @@ const NONE: &str = "/";
 
 /// Services have no limit of their own. One item for each value is one prompt for each value.
 const CAPACITY: usize = 96_000;
+
+/// How many sessions are tried: one in 256 has a key that not all services derive alike.
+const SESSIONS: usize = 4;
 
 struct Service {
     bus: Bus,
@@ -61,7 +65,17 @@ pub(super) fn open(asking: &Asking) -> Result<Box<dyn Items>, Problem> {
 }
 
 fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
-    let no_key = || Problem::Failed("no key can be agreed upon with it".into());
+    for _ in 0..SESSIONS {
+        if let Some(session) = try_session(bus)? {
+            return Ok(session);
+        }
+    }
+    Err(Problem::Failed("no key can be agreed upon with it".into()))
+}
+
+/// Opens a session; `None` if its key is of no use.
+fn try_session(bus: &mut Bus) -> Result<Option<(String, Shared)>, Problem> {
+    let no_key = || Problem::Failed("the system has no random numbers".into());
     let offer = Offer::new().ok_or_else(no_key)?;
     let mut body = Writer::default();
     body.text(ALGORITHM).signature("ay").bytes(&offer.public);
@@ -71,6 +85,10 @@ fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
         Failure::Refused(name) if is_unknown_service(&name) => {
             Problem::Absent(message!("nothing on the D-Bus session bus provides `{NAME}`", NAME))
         }
+        Failure::Refused(name) => Problem::Failed(message!(
+            "it refuses an encrypted session: {name}",
+            name = ForeignText::new(&name)
+        )),
         failure => failed(failure),
     })?;
     let read = || -> Result<(Vec<u8>, String), Failure> {
@@ -79,7 +97,7 @@ fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
         Ok((theirs, body.text()?.to_owned()))
     };
     let (theirs, session) = read().map_err(failed)?;
-    Ok((session, offer.accept(&theirs).ok_or_else(no_key)?))
+    Ok(offer.accept(&theirs).map(|shared| (session, shared)))
 }
 
 impl Service {
@@ -108,7 +126,11 @@ impl Service {
         let mut body = Writer::default();
         body.text(&format!("{INTERFACE}.{kind}")).text("Locked");
         let properties = "org.freedesktop.DBus.Properties";
-        let reply = self.bus.call(method(object, properties, "Get", "ss"), &body)?;
+        let reply = match self.bus.call(method(object, properties, "Get", "ss"), &body) {
+            // A service that locks no items may leave the property out.
+            Err(Failure::Refused(_)) if kind == "Item" => return Ok(false),
+            reply => reply?,
+        };
         let mut body = reply.body("v")?;
         if body.signature()? == "b" { Ok(body.bool()?) } else { Err(Failure::Broken) }
     }
@@ -154,6 +176,7 @@ impl Service {
             return Ok(true);
         }
         self.bus.listen_to(prompt)?;
+        info!("the keyring shows a prompt, and waits for its answer");
         self.asking.set(true);
         let agreed = self.show(prompt);
         self.asking.set(false);
@@ -230,7 +253,12 @@ impl Items for Service {
         let found = self.find(name).map_err(failed)?;
         let Some(item) = found.first() else { return Ok(None) };
         self.unlock_items(&found[..1]).map_err(failed)?;
-        let secret = self.secret(item).map_err(failed)?;
+        let mut secret = self.secret(item).map_err(failed)?;
+        if secret.is_none() {
+            // In one of a thousand sessions, KWallet uses another key than the one that was agreed upon.
+            (self.session, self.shared) = begin_session(&mut self.bus)?;
+            secret = self.secret(item).map_err(failed)?;
+        }
         let secret =
             secret.ok_or_else(|| Problem::Failed("what it sent cannot be decrypted".into()))?;
         // What is no text is not ours.

@@ -71,8 +71,8 @@ pub(super) fn remember(
     let code = error.code();
     let would_come_again = match code.exit() {
         Exit::Source | Exit::Consumer | Exit::Temporary => code != Code::Lock,
-        // To wait for a keyring costs its time too.
-        _ => code == Code::Keyring,
+        // To wait for a keyring costs its time too, and its prompt should not come back at once.
+        _ => matches!(code, Code::Keyring | Code::Locked),
     };
     if !would_come_again {
         return false;

@@ -1,7 +1,10 @@
 //! `key`: authorized keys in the system's keyring, where they lie encrypted and not in a file.
 
+mod read_back;
+
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
@@ -10,11 +13,12 @@ use super::table;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message, visible};
-use crate::keyring::{Keyring, Problem};
+use crate::keyring::{self, Keyring, Problem};
 use crate::message;
 use crate::output::Output;
 use crate::secret_file;
-use crate::settings::Locations;
+use crate::session::Context;
+use crate::settings::{Locations, Origin, Settings};
 use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE_LIMIT};
 
 const STDIN: &str = "-";
@@ -34,6 +38,8 @@ enum Action {
     Import(Import),
     List(List),
     Remove(Remove),
+    #[command(hide = true)]
+    ReadBack(read_back::ReadBack),
 }
 
 /// Put an authorized key into the keyring
@@ -50,7 +56,7 @@ struct Import {
     /// Name to use it by [default: its service account's ID]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Delete the file once the key is in the keyring
+    /// Delete the file once another process has read the key back from the keyring
     #[arg(long, conflicts_with = "keep_file")]
     delete_file: bool,
     /// Keep the file, and do not ask
@@ -87,20 +93,32 @@ struct Remove {
 }
 
 impl Args {
-    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
-        let keys = ImportedKeys::of(Locations::of_system().data_folder)?;
-        let keyring = Keyring::of_system(None);
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let keys = || ImportedKeys::of(Locations::of_system().data_folder);
         let document = match &self.action {
-            Action::Import(import) => import.run(&keys, &keyring)?,
-            Action::List(list) => list.run(&keys)?,
-            Action::Remove(remove) => remove.run(&keys, &keyring)?,
+            Action::Import(import) => import.run(&keys()?, patience(context)?)?,
+            Action::List(list) => list.run(&keys()?)?,
+            Action::Remove(remove) => remove.run(&keys()?, patience(context)?)?,
+            Action::ReadBack(read_back) => read_back.run()?,
         };
         output.write(document.as_bytes())
     }
 }
 
+/// How long the keyring may wait for a person: the time limit of a run, which at a terminal has to be set.
+fn patience(context: Context<'_>) -> Result<Duration> {
+    let Context { flags, env, consumers, .. } = context;
+    let settings = Settings::load(flags, env, &Locations::of_system(), consumers, &[])?;
+    let is_default = settings.timeout.origin == Origin::BuiltIn;
+    Ok(if is_default && keyring::is_at_terminal() {
+        keyring::PATIENCE_WITH_PEOPLE
+    } else {
+        settings.timeout.value
+    })
+}
+
 impl Import {
-    fn run(&self, keys: &ImportedKeys, keyring: &Keyring) -> Result<String> {
+    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<String> {
         let file = Path::new(&self.file);
         // Nothing else can be deleted: not standard input, and a link would leave what it points to.
         let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
@@ -126,7 +144,7 @@ impl Import {
             created_at: created_at(&content).map(|at| at.to_string()),
             imported_at: Clock::System.now().at.to_string(),
         };
-        let replaced = put(keys, keyring, &imported, &content)?;
+        let replaced = put(keys, &imported, &content, patience)?;
         let ImportedKey { name, key_id, service_account_id, .. } = &imported;
         let mut lines = vec![format!(
             "the authorized key `{key_id}` of service account `{service_account_id}` is in the keyring as `{name}`"
@@ -143,13 +161,28 @@ impl Import {
             if can_be_deleted
                 && (self.delete_file || (!self.keep_file && agrees_to_deletion(&self.file)))
             {
-                std::fs::remove_file(&self.file).map_err(|error| undeleted(&self.file, &error))?;
+                self.delete(&content)?;
                 lines.push(format!("`{file}` is deleted"));
             } else {
                 lines.push(format!("`{file}` is kept: whoever reads it has the key; delete it once nothing else needs it"));
             }
         }
         Ok(lines.join("\n") + "\n")
+    }
+
+    /// Deletes the file, if the key that is in the keyring is still what it holds.
+    fn delete(&self, imported: &Zeroizing<Vec<u8>>) -> Result<()> {
+        let undeleted = |problem: Message| Error::IdentityFile {
+            what: KEY_FILE,
+            path: self.file.clone().into(),
+            problem,
+            hint: "the key is in the keyring; check the file, and delete it by hand".into(),
+        };
+        if self.read()? != *imported {
+            return Err(undeleted("has changed since it was read, and is not deleted".into()));
+        }
+        let deleted = std::fs::remove_file(&self.file);
+        deleted.map_err(|error| undeleted(message!("cannot be deleted: {}", plain(&error))))
     }
 
     fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
@@ -167,10 +200,11 @@ impl Import {
 /// Puts a key into the keyring and on the list, and tells which one was there under its name.
 fn put(
     keys: &ImportedKeys,
-    keyring: &Keyring,
     imported: &ImportedKey,
     content: &Zeroizing<Vec<u8>>,
+    patience: Duration,
 ) -> Result<Option<ImportedKey>> {
+    let keyring = Keyring::for_changes(patience);
     let item = ImportedKey::item(&imported.name);
     let replaced = match keys.find(&imported.name) {
         // Whatever is wrong with it, it is replaced now.
@@ -190,10 +224,8 @@ fn put(
     };
     keyring.set(&item, text).inspect_err(|_| give_back()).map_err(failed)?;
     // Its file may be about to be deleted.
-    if imported.fetch_from(keyring).inspect_err(|_| give_back())? != *content {
-        give_back();
-        return Err(failed(Problem::Failed("it does not give back what it was given".into())));
-    }
+    let checked = read_back::check(&imported.name, content, patience);
+    checked.inspect_err(|_| give_back()).map_err(failed)?;
     // What is not on the list would be forgotten there.
     keys.add(imported).inspect_err(|_| give_back())?;
     Ok(replaced)
@@ -231,15 +263,6 @@ fn agrees_to_deletion(file: &str) -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn undeleted(file: &str, error: &std::io::Error) -> Error {
-    Error::IdentityFile {
-        what: KEY_FILE,
-        path: file.into(),
-        problem: message!("cannot be deleted: {}", plain(error)),
-        hint: "the key is in the keyring; delete the file by hand".into(),
-    }
-}
-
 impl List {
     fn run(&self, keys: &ImportedKeys) -> Result<String> {
         let keys = keys.all()?;
@@ -265,7 +288,8 @@ fn table(keys: &[ImportedKey]) -> String {
 }
 
 impl Remove {
-    fn run(&self, keys: &ImportedKeys, keyring: &Keyring) -> Result<String> {
+    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<String> {
+        let keyring = Keyring::for_changes(patience);
         let name = &self.name;
         let known = match keys.find(name) {
             Err(error) if error.code() == Code::Usage => return Err(error),

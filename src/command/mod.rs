@@ -64,7 +64,7 @@ impl Housekeeping {
             Self::Doctor(arguments) => return arguments.run(context, program, output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
-            Self::Key(arguments) => arguments.run(output)?,
+            Self::Key(arguments) => arguments.run(context, output)?,
             Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
             Self::Status(arguments) => arguments.run(context, output)?,
         }

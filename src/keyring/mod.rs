@@ -1,9 +1,11 @@
 //! The system's keyring: the Secret Service of a desktop (GNOME Keyring, KWallet, KeePassXC), the Keychain of
 //! macOS, the Credential Manager of Windows.
 //!
-//! It is opened when a value is needed and not before. Whatever is asked of it is done by a thread of its own
-//! and waited for until a deadline: a keyring that is locked waits for a human, who need not be there, and one
-//! that hangs would have us hang.
+//! It is opened when a value is needed and not before. Every call runs in a thread of its own, with a deadline:
+//! a keyring that hangs must not hang the run.
+//!
+//! Waiting for a person is another thing than waiting for a keyring. One that has shown a prompt (a password, or
+//! `KeePassXC`'s question for each item) gets the time of the run, and its own error; one that is silent gets 3 s.
 //!
 //! Values are text, as KWallet keeps nothing else. What is larger than a keyring takes is split: see `parts`.
 
@@ -17,7 +19,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -27,14 +29,24 @@ pub use problem::Problem;
 /// The service that all our items are under.
 const SERVICE: &str = "yc-id-token";
 
-/// How long nobody is waited for: a keyring that is well answers within a tenth of a second.
+/// How long a keyring may be silent: a healthy one answers within a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a human is waited for, who may have to find and type a password.
-const PATIENCE_AT_TERMINAL: Duration = Duration::from_secs(60);
+/// How long to wait for a person, who may have to find and type a password. At a terminal a silent keyring gets
+/// as much, as some show a window without a prompt on the bus.
+pub const PATIENCE_WITH_PEOPLE: Duration = Duration::from_secs(60);
 
-/// What a system's keyring can do. An item holds a text of at most 2,560 bytes.
+/// How often a wait looks whether a person is being asked.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What a system's keyring can do.
 trait Items {
+    /// How many bytes an item can hold. With the first line of [`parts`], the default is less than the 2,560
+    /// bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`) of Windows.
+    fn capacity(&self) -> usize {
+        2_400
+    }
+
     /// The text under a name.
     fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem>;
 
@@ -45,18 +57,19 @@ trait Items {
     fn remove(&mut self, name: &str) -> Result<bool, Problem>;
 }
 
-/// Opens the keyring, and says so before it has a human asked for a password.
-type Opener = fn(&Unlocking) -> Result<Box<dyn Items>, Problem>;
+/// Opens the keyring.
+type Opener = fn(&Asking) -> Result<Box<dyn Items>, Problem>;
 
 type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;
 
-/// Whether the keyring is locked, and a human is being asked to unlock it.
+/// Whether the keyring shows a prompt that a person has to answer.
 #[derive(Clone, Debug, Default)]
-struct Unlocking(Arc<AtomicBool>);
+struct Asking(Arc<AtomicBool>);
 
-impl Unlocking {
-    fn set(&self, unlocking: bool) {
-        self.0.store(unlocking, Ordering::Relaxed);
+impl Asking {
+    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
+    fn set(&self, asking: bool) {
+        self.0.store(asking, Ordering::Relaxed);
     }
 
     fn is_set(&self) -> bool {
@@ -69,22 +82,35 @@ impl Unlocking {
 pub struct Keyring {
     opener: Opener,
     deadline: Option<Deadline>,
+    /// How long each call waits for a person.
+    people: Duration,
     worker: OnceLock<Worker>,
 }
 
 #[derive(Debug)]
 struct Worker {
     jobs: mpsc::Sender<Job>,
-    unlocking: Unlocking,
+    asking: Asking,
     /// What it was given up for. It has not come back since, and is not waited for again.
     given_up: OnceLock<Problem>,
 }
 
 impl Keyring {
-    /// The keyring of this user. Nothing is waited for longer than until the deadline.
+    /// The keyring of this user. No call waits longer than until the deadline.
     #[must_use]
     pub const fn of_system(deadline: Option<Deadline>) -> Self {
-        Self { opener: system::open, deadline, worker: OnceLock::new() }
+        Self::opened_by(system::open, deadline, PATIENCE_WITH_PEOPLE)
+    }
+
+    /// The keyring of this user, for a command that is about the keyring itself. Each call waits this long for a
+    /// person, and not the whole run, so that a failed change can still be undone.
+    #[must_use]
+    pub const fn for_changes(people: Duration) -> Self {
+        Self::opened_by(system::open, None, people)
+    }
+
+    const fn opened_by(opener: Opener, deadline: Option<Deadline>, people: Duration) -> Self {
+        Self { opener, deadline, people, worker: OnceLock::new() }
     }
 
     /// Opens it, and has it unlocked if it is locked.
@@ -124,36 +150,57 @@ impl Keyring {
             // Nobody may be waiting any more.
             let _ = reply.send(items.and_then(work));
         });
-        let patience = self.patience();
         // A thread that is gone drops the job, and with it the other end of `result`.
         let _ = worker.jobs.send(job);
-        result.recv_timeout(patience).unwrap_or_else(|error| {
-            let problem = match error {
-                RecvTimeoutError::Timeout if worker.unlocking.is_set() => Problem::Locked,
-                RecvTimeoutError::Timeout => Problem::Slow(patience),
-                RecvTimeoutError::Disconnected => Problem::Failed("it cannot be asked".into()),
-            };
-            Err(worker.given_up.get_or_init(|| problem).clone())
-        })
+        self.wait(&result, &worker.asking)
+            .unwrap_or_else(|problem| Err(worker.given_up.get_or_init(|| problem).clone()))
     }
 
-    fn patience(&self) -> Duration {
-        let is_watched = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
-        let patience = if is_watched { PATIENCE_AT_TERMINAL } else { PATIENCE };
-        self.deadline.map_or(patience, |deadline| patience.min(deadline.left()))
+    /// Waits for the end of a job. The error is why the keyring is given up.
+    fn wait<T>(&self, result: &mpsc::Receiver<T>, asking: &Asking) -> Result<T, Problem> {
+        let begin = Instant::now();
+        let mut quiet_since = begin;
+        let patience = if is_at_terminal() { self.people } else { self.people.min(PATIENCE) };
+        loop {
+            let asks = asking.is_set();
+            let (since, patience) =
+                if asks { (begin, self.people) } else { (quiet_since, patience) };
+            let left = patience.saturating_sub(since.elapsed());
+            let left = self.deadline.map_or(left, |deadline| left.min(deadline.left()));
+            if left.is_zero() {
+                let waited = begin.elapsed();
+                return Err(if asks { Problem::Unanswered(waited) } else { Problem::Slow(waited) });
+            }
+            match result.recv_timeout(left.min(TICK)) {
+                Ok(done) => return Ok(done),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Problem::Failed("the thread that calls it has ended".into()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if asks {
+                // Once the prompt is gone, the keyring gets its own time again.
+                quiet_since = Instant::now();
+            }
+        }
     }
+}
+
+/// Whether a person can see that this waits.
+#[must_use]
+pub fn is_at_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
 impl Worker {
     fn start(open: Opener) -> Self {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        let unlocking = Unlocking::default();
-        let its = unlocking.clone();
+        let asking = Asking::default();
+        let its = asking.clone();
         // It ends with the keyring that it is for, or with the process. That it cannot be started is found out
         // by its first job.
         let _ = std::thread::Builder::new().name("keyring".into()).spawn(move || {
             let mut items = open(&its);
-            its.set(false);
             for job in waiting {
                 job(match &mut items {
                     Ok(items) => Ok(items.as_mut()),
@@ -161,7 +208,7 @@ impl Worker {
                 });
             }
         });
-        Self { jobs, unlocking, given_up: OnceLock::new() }
+        Self { jobs, asking, given_up: OnceLock::new() }
     }
 }
 
@@ -212,7 +259,7 @@ pub(crate) mod fake {
     impl Keyring {
         /// An empty one.
         pub(crate) fn fake() -> Self {
-            Self::opened_by(|_| Ok(Box::new(Fake::default())), None)
+            Self::opened_by(|_| Ok(Box::new(Fake::default())), None, PATIENCE_WITH_PEOPLE)
         }
 
         /// One that keeps nothing.
@@ -220,16 +267,17 @@ pub(crate) mod fake {
             Self::opened_by(
                 |_| Ok(Box::new(Fake { breaks_after: Some(0), ..Fake::default() })),
                 None,
+                PATIENCE_WITH_PEOPLE,
             )
         }
 
         /// One that cannot be used.
         pub(crate) fn absent() -> Self {
-            Self::opened_by(|_| Err(Problem::Absent("there is none".into())), None)
-        }
-
-        pub(super) const fn opened_by(opener: Opener, deadline: Option<Deadline>) -> Self {
-            Self { opener, deadline, worker: OnceLock::new() }
+            Self::opened_by(
+                |_| Err(Problem::Absent("there is none".into())),
+                None,
+                PATIENCE_WITH_PEOPLE,
+            )
         }
     }
 }
@@ -256,29 +304,42 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_is_given_up_and_told_from_one_that_is_locked() {
-        let soon = || Some(Deadline::within(Duration::from_millis(20)));
+    fn a_keyring_that_hangs_and_a_person_who_does_not_answer_are_two_errors() {
+        let soon = |opener: Opener| {
+            let deadline = Deadline::within(Duration::from_millis(20));
+            Keyring::opened_by(opener, Some(deadline), PATIENCE_WITH_PEOPLE)
+        };
         let hangs: Opener = |_| {
             hang();
             Err(Problem::Empty)
         };
-        let slow = Keyring::opened_by(hangs, soon());
+        let slow = soon(hangs);
         assert!(matches!(slow.open(), Err(Problem::Slow(_))));
         assert!(matches!(slow.get("a"), Err(Problem::Slow(_))), "and is not waited for again");
-        let asks: Opener = |unlocking| {
-            unlocking.set(true);
+        let asks: Opener = |asking| {
+            asking.set(true);
             hang();
             Err(Problem::Empty)
         };
         // Until its thread has come so far, it is a slow one.
-        let told =
-            |_: &usize| matches!(Keyring::opened_by(asks, soon()).open(), Err(Problem::Locked));
+        let told = |_: &usize| matches!(soon(asks).open(), Err(Problem::Unanswered(_)));
         assert!((0..1000).find(told).is_some());
     }
 
     #[test]
+    fn a_person_may_take_longer_than_a_keyring() {
+        let answered: Opener = |asking| {
+            asking.set(true);
+            std::thread::sleep(PATIENCE + 2 * TICK);
+            asking.set(false);
+            Ok(Box::new(fake::Fake::default()))
+        };
+        Keyring::opened_by(answered, None, PATIENCE_WITH_PEOPLE).open().unwrap();
+    }
+
+    #[test]
     fn one_that_cannot_be_opened_says_why_each_time() {
-        let keyring = Keyring::opened_by(|_| Err(Problem::Empty), None);
+        let keyring = Keyring::opened_by(|_| Err(Problem::Empty), None, PATIENCE_WITH_PEOPLE);
         assert!(matches!(keyring.open(), Err(Problem::Empty)));
         assert!(matches!(keyring.get("a"), Err(Problem::Empty)));
     }

@@ -27,10 +27,7 @@ use crate::message;
 
 const MAGIC: &str = "yc-id-token 1 ";
 
-/// With the first line, this is less than the 2,560 bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`) of Windows.
-const LIMIT: usize = 2_400;
-
-/// More than any key or credential has.
+/// More parts than any key or credential has.
 const MOST: usize = 40;
 
 /// Where the parts of a value are.
@@ -88,7 +85,7 @@ pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<
         debug!(name, "the item in the keyring is not what was written, and is not used");
         return Ok(None);
     };
-    let mut value = Zeroizing::new(String::with_capacity(LIMIT * head.parts.max(1)));
+    let mut value = Zeroizing::new(String::with_capacity(items.capacity() * head.parts.max(1)));
     value.push_str(if head.parts == 0 { head.value } else { "" });
     for number in 1..=head.parts {
         // One that is missing shows in the digest.
@@ -105,7 +102,8 @@ pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<
 pub(super) fn set(items: &mut dyn Items, name: &str, value: &str) -> Result<(), Problem> {
     let old = items.get(name)?;
     let old = old.as_deref().and_then(|text| Head::parse(text));
-    let pieces = if value.len() <= LIMIT { Vec::new() } else { pieces(value) };
+    let limit = items.capacity();
+    let pieces = if value.len() <= limit { Vec::new() } else { pieces(value, limit) };
     if pieces.len() > MOST {
         return Err(Problem::Failed(message!("a value of {} bytes is too large", value.len())));
     }
@@ -152,11 +150,11 @@ fn remove_parts(
 }
 
 /// Splits a text between characters.
-fn pieces(mut text: &str) -> Vec<&str> {
+fn pieces(mut text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     while !text.is_empty() {
         let fits = |end: &usize| text.is_char_boundary(*end);
-        let end = (1..=text.len().min(LIMIT)).rev().find(fits).unwrap_or(text.len());
+        let end = (1..=text.len().min(limit)).rev().find(fits).unwrap_or(text.len());
         let (piece, rest) = text.split_at(end);
         pieces.push(piece);
         text = rest;
@@ -170,6 +168,8 @@ mod tests {
 
     use super::super::fake::Fake;
     use super::*;
+
+    const LIMIT: usize = 2_400;
 
     fn read(fake: &mut Fake) -> Option<String> {
         get(fake, "n").unwrap().map(|value| value.to_string())

@@ -6,17 +6,23 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Code, Error};
 use crate::foreign_text::{Message, Printable};
 use crate::message;
 
 /// Why the keyring cannot be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Problem {
     /// There is none in this session: what is missing.
     Absent(Message),
     /// It is locked, and nobody has unlocked it.
     Locked,
+    /// It shows a prompt, and no one has answered within this time.
+    Unanswered(Duration),
+    /// The user has declined its prompt.
+    Declined,
     /// It has no collection that something could be kept in.
     Empty,
     /// It has not answered within this time.
@@ -32,6 +38,12 @@ impl fmt::Display for Problem {
         match self {
             Self::Absent(missing) => write!(f, "there is no keyring here: {missing}"),
             Self::Locked => f.write_str("the keyring is locked, and nobody has unlocked it"),
+            Self::Unanswered(waited) => write!(
+                f,
+                "the keyring shows a prompt, and it was not answered within {} s",
+                waited.as_secs_f32().round()
+            ),
+            Self::Declined => f.write_str("access was declined in the keyring's prompt"),
             Self::Empty => f.write_str("the keyring has no default collection to keep anything in"),
             Self::Slow(waited) => {
                 write!(f, "the keyring has not answered in {} s", waited.as_secs_f32().round())
@@ -42,6 +54,10 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
+    const fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Locked | Self::Unanswered(_) | Self::Declined)
+    }
+
     /// The error of a run that needed the keyring to do something, and what it could do without.
     #[must_use]
     pub fn into_error(
@@ -53,14 +69,19 @@ impl Problem {
         let hint = match &self {
             Self::Absent(_) => "run it in the session of a desktop",
             Self::Locked => "unlock it, as logging in to the desktop does, and run this again",
+            Self::Unanswered(_) => {
+                "answer the prompt in the window of the keyring (GNOME, KWallet, KeePassXC), and run this again"
+            }
+            Self::Declined => "run this again, and allow it in the keyring's prompt",
             Self::Empty => {
-                "make a keyring, in Seahorse (`Passwords and Keys`) or KWalletManager, and make it the default"
+                "make a keyring the default, in Seahorse (`Passwords and Keys`) or KWalletManager, or expose a database in KeePassXC's settings (`Secret Service Integration`)"
             }
             Self::Slow(_) => {
                 "end the program that keeps the keyring, such as `gnome-keyring-daemon`, if it hangs; the next one to ask starts it anew"
             }
             Self::Failed(_) => "look at it with the system's own program for keyrings",
         };
+        let code = if self.needs_a_person() { Code::Locked } else { code };
         Error::Keyring {
             what: what.into(),
             code,

@@ -167,7 +167,7 @@ impl ImportedKey {
     }
 
     /// The same from a keyring.
-    pub fn fetch_from(&self, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>> {
+    fn fetch_from(&self, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>> {
         let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
         let again = || {
             message!(

@@ -1,9 +1,11 @@
-//! The keyring where there is none, and what is refused before it would be asked. With a real one: `real::keyring`.
+//! The keyring where there is none, one that asks a person about each item, and what is refused before it would be
+//! called. With real ones: `real::keyring`, `real::keepassxc` and `real::kwallet`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::sandbox::Sandbox;
+use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
+use crate::sandbox::{Outcome, Sandbox, claims};
 
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
@@ -98,4 +100,141 @@ fn without_a_home_there_are_no_keys_in_the_keyring() {
     sandbox.set("XDG_DATA_HOME", "");
     let (_, hint) = sandbox.run(&["token", "--identity", "keyring:robot"]).fails(3, "E_UNREADABLE");
     assert!(!hint.is_empty());
+}
+
+/// The arguments that import the sandbox's key, and delete its file.
+const IMPORT: &[&str] = &["key", "import", "key.json", "--name", "robot", "--delete-file"];
+
+fn with_items_locked() -> (Sandbox, FakeSecretService) {
+    let mut sandbox = sandbox();
+    let service = FakeSecretService::start(&mut sandbox);
+    (sandbox, service)
+}
+
+/// A run that needs the key, and waits for a person for one second.
+fn sign(sandbox: &Sandbox) -> Outcome {
+    let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
+    sandbox.run(&[&robot[..], &["--timeout", "1s"]].concat())
+}
+
+#[test]
+fn a_key_whose_item_is_locked_for_every_process_is_used() {
+    let (sandbox, service) = with_items_locked();
+    let told = sandbox.run(IMPORT).ok();
+    assert!(told.contains("`key.json` is deleted"), "{told}");
+    assert!(!sandbox.home().join("key.json").exists());
+    assert_eq!(service.prompts(), [Prompt::Create, Prompt::Unlock], "one for each process");
+    let token = sign(&sandbox).ok();
+    assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
+    assert_eq!(service.prompts(), [Prompt::Unlock]);
+    // The other process that an import runs prints what only a hash tells.
+    let found = sandbox.run(&["key", "read-back", "robot", "1000"]).ok();
+    let digest = yc_id_token::cache::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
+    assert_eq!(found, format!(r#"{{"Ok":"{digest}"}}"#));
+    assert!(!sandbox.run(&["key", "--help"]).ok().contains("read-back"));
+    // Another import overwrites it.
+    sandbox.write_secret("key.json", &sandbox.key.to_json());
+    sandbox.run(IMPORT).ok();
+    assert_eq!(service.names(), ["key/robot"]);
+    sign(&sandbox).ok();
+    sandbox.run(&["key", "remove", "robot"]).ok();
+    assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
+    let (sandbox, service) = with_items_locked();
+    let file = sandbox.home().join("key.json");
+    let import = || sandbox.run(&[IMPORT, &["--timeout", "1s"]].concat());
+    let is_undone = || {
+        assert!(file.exists());
+        assert_eq!(service.names(), [""; 0], "nothing is left in the keyring");
+        assert_eq!(sandbox.run(&["key", "list", "--format", "json"]).ok(), "[]\n");
+    };
+    let unanswered = "the keyring shows a prompt, and it was not answered within 1 s";
+    let declined = "access was declined in the keyring's prompt";
+    for prompt in [Prompt::Create, Prompt::Unlock] {
+        for (answer, problem) in [(Answer::None, unanswered), (Answer::Decline, declined)] {
+            service.answer(prompt, answer);
+            let (message, hint) = import().fails(3, "E_KEYRING_LOCKED");
+            assert_eq!(message, format!("cannot put the key `robot` into the keyring: {problem}"));
+            assert!(
+                hint.contains("prompt") && hint.ends_with("keep the key in its file"),
+                "{hint}"
+            );
+            is_undone();
+        }
+        service.answer(prompt, Answer::Allow);
+    }
+    for damage in [|_: &str| String::new(), |text: &str| text.replace("private", "public")] {
+        service.damage(damage);
+        let (message, _) = import().fails(3, "E_KEYRING");
+        assert!(message.ends_with("it does not find what was stored"), "{message}");
+        is_undone();
+    }
+    service.damage(str::to_owned);
+    import().ok();
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_key_that_cannot_be_replaced_stays_as_it_was() {
+    let (sandbox, service) = with_items_locked();
+    sandbox.run(IMPORT).ok();
+    let list = sandbox.run(&["key", "list"]).ok();
+    let other = sandbox.cloud.add_service_account("other", "b1gfolder");
+    let other = sandbox.cloud.add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
+    sandbox.write_secret("key.json", &other.to_json());
+    let import = || sandbox.run(&[IMPORT, &["--timeout", "1s"]].concat());
+    let new = other.id.clone();
+    service.damage(move |text| if text.contains(&new) { String::new() } else { text.to_owned() });
+    import().fails(3, "E_KEYRING");
+    service.answer(Prompt::Unlock, Answer::None);
+    import().fails(3, "E_KEYRING_LOCKED");
+    service.answer(Prompt::Unlock, Answer::Allow);
+    assert!(sandbox.home().join("key.json").exists());
+    assert_eq!(sandbox.run(&["key", "list"]).ok(), list);
+    assert_eq!(claims(sign(&sandbox).ok().trim())["sub"], sandbox.account.as_str());
+}
+
+#[test]
+fn a_prompt_that_is_not_answered_has_its_own_error() {
+    let (sandbox, service) = with_items_locked();
+    sandbox.run(IMPORT).ok();
+    for (answer, problem, cure) in [
+        (Answer::None, "the keyring shows a prompt, and it was not answered within 1 s", "answer"),
+        (Answer::Decline, "access was declined in the keyring's prompt", "allow"),
+    ] {
+        service.answer(Prompt::Unlock, answer);
+        let (message, hint) = sign(&sandbox).fails(3, "E_KEYRING_LOCKED");
+        assert_eq!(message, format!("cannot read the key `robot` from the keyring: {problem}"));
+        assert!(sandbox.log().contains("INFO the keyring shows a prompt"));
+        assert!(hint.contains(cure) && hint.ends_with("`--key-file`"), "{hint}");
+        service.answer(Prompt::Unlock, Answer::Allow);
+        service.answer(Prompt::Delete, answer);
+        let removal = sandbox.run(&["key", "remove", "robot", "--timeout", "1s"]);
+        let (message, _) = removal.fails(3, "E_KEYRING_LOCKED");
+        assert_eq!(message, format!("cannot remove the key `robot` from the keyring: {problem}"));
+        sign(&sandbox).ok();
+        service.answer(Prompt::Delete, Answer::Allow);
+    }
+    sandbox.run(&["key", "remove", "robot"]).ok();
+    assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn a_prompt_for_the_cache_in_the_keyring_is_waited_for() {
+    let (sandbox, service) = with_items_locked();
+    let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
+    let token = || sandbox.run(&[&token[..], &["--timeout", "1s"]].concat());
+    let first = token().ok();
+    assert_eq!(token().ok(), first);
+    service.answer(Prompt::Unlock, Answer::None);
+    let (message, hint) = token().fails(3, "E_KEYRING_LOCKED");
+    assert!(message.ends_with("it was not answered within 1 s"), "{message}");
+    assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
+    assert_eq!(sandbox.token_requests(), (1, 1));
+    service.answer(Prompt::Unlock, Answer::Allow);
+    sandbox.run(&["cache", "clear"]).ok();
+    assert_eq!(service.names(), [""; 0]);
 }

@@ -22,6 +22,7 @@ mod doctor;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
 mod exec;
+mod fake_secret_service;
 mod fake_server;
 mod fake_sts;
 mod fake_vault;

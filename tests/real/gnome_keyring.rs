@@ -83,7 +83,8 @@ impl GnomeKeyring {
     }
 }
 
-fn is_on_bus(sandbox: &Sandbox) -> bool {
+/// Whether there is a Secret Service.
+pub fn is_on_bus(sandbox: &Sandbox) -> bool {
     let mut asking = sandbox.other_command("dbus-send");
     asking.args(["--session", "--dest=org.freedesktop.DBus", "--type=method_call"]);
     asking.args(["--print-reply", "/org/freedesktop/DBus", "org.freedesktop.DBus.NameHasOwner"]);

@@ -33,6 +33,8 @@ pub(super) struct Bus {
 pub(super) enum Failure {
     /// The other side says so, by the name of an error.
     Refused(String),
+    /// The user has declined the prompt that it takes.
+    Declined,
     /// The connection is of no use any more.
     Broken,
 }

@@ -1,13 +1,17 @@
 //! The Secret Service (freedesktop.org's "Secret Service API Draft"): our items in the user's default collection,
 //! by D-Bus, encrypted on the way.
+//!
+//! A service may lock the collection, as GNOME Keyring and `KWallet` do, or each item for each connection, as
+//! `KeePassXC` does. Both are unlocked before they are used, by the service's own prompt.
 
 mod bus;
 mod session;
 mod wire;
 
+use tracing::info;
 use zeroize::Zeroizing;
 
-use super::{Items, Problem, SERVICE, Unlocking};
+use super::{Asking, Items, Problem, SERVICE};
 use crate::env::Env;
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -27,8 +31,15 @@ const CONTENT_TYPE: &str = "text/plain";
 /// "There is no such object", or "nobody has to be asked".
 const NONE: &str = "/";
 
+/// Services have no limit of their own. One item for each value is one prompt for each value.
+const CAPACITY: usize = 96_000;
+
+/// How many sessions are tried: one in 256 has a key that not all services derive alike.
+const SESSIONS: usize = 4;
+
 struct Service {
     bus: Bus,
+    asking: Asking,
     /// The object of the session.
     session: String,
     shared: Shared,
@@ -36,26 +47,35 @@ struct Service {
     collection: String,
 }
 
-pub(super) fn open(unlocking: &Unlocking) -> Result<Box<dyn Items>, Problem> {
+pub(super) fn open(asking: &Asking) -> Result<Box<dyn Items>, Problem> {
     let mut bus = Bus::connect(&Env::Real)?;
     let (session, shared) = begin_session(&mut bus)?;
-    let mut service = Service { bus, session, shared, collection: String::new() };
+    let asking = asking.clone();
+    let mut service = Service { bus, asking, session, shared, collection: String::new() };
     service.collection = service.default_collection().map_err(failed)?;
     if service.collection == NONE {
         return Err(Problem::Empty);
     }
-    if service.is_locked().map_err(failed)? {
-        unlocking.set(true);
-        service.unlock().map_err(failed)?;
-        if service.is_locked().map_err(failed)? {
-            return Err(Problem::Locked);
-        }
+    let collection = [service.collection.clone()];
+    if service.unlock("Collection", &collection).map_err(failed)? {
+        Ok(Box::new(service))
+    } else {
+        Err(Problem::Locked)
     }
-    Ok(Box::new(service))
 }
 
 fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
-    let no_key = || Problem::Failed("no key can be agreed upon with it".into());
+    for _ in 0..SESSIONS {
+        if let Some(session) = try_session(bus)? {
+            return Ok(session);
+        }
+    }
+    Err(Problem::Failed("no key can be agreed upon with it".into()))
+}
+
+/// Opens a session; `None` if its key is of no use.
+fn try_session(bus: &mut Bus) -> Result<Option<(String, Shared)>, Problem> {
+    let no_key = || Problem::Failed("the system has no random numbers".into());
     let offer = Offer::new().ok_or_else(no_key)?;
     let mut body = Writer::default();
     body.text(ALGORITHM).signature("ay").bytes(&offer.public);
@@ -65,6 +85,10 @@ fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
         Failure::Refused(name) if is_unknown_service(&name) => {
             Problem::Absent(message!("nothing on the D-Bus session bus provides `{NAME}`", NAME))
         }
+        Failure::Refused(name) => Problem::Failed(message!(
+            "it refuses an encrypted session: {name}",
+            name = ForeignText::new(&name)
+        )),
         failure => failed(failure),
     })?;
     let read = || -> Result<(Vec<u8>, String), Failure> {
@@ -73,7 +97,7 @@ fn begin_session(bus: &mut Bus) -> Result<(String, Shared), Problem> {
         Ok((theirs, body.text()?.to_owned()))
     };
     let (theirs, session) = read().map_err(failed)?;
-    Ok((session, offer.accept(&theirs).ok_or_else(no_key)?))
+    Ok(offer.accept(&theirs).map(|shared| (session, shared)))
 }
 
 impl Service {
@@ -97,36 +121,70 @@ impl Service {
         Ok(reply.body("o")?.text()?.to_owned())
     }
 
-    fn is_locked(&mut self) -> Result<bool, Failure> {
+    /// Whether an object is locked for this connection. `kind` is its interface.
+    fn is_locked(&mut self, kind: &str, object: &str) -> Result<bool, Failure> {
         let mut body = Writer::default();
-        body.text("org.freedesktop.Secret.Collection").text("Locked");
+        body.text(&format!("{INTERFACE}.{kind}")).text("Locked");
         let properties = "org.freedesktop.DBus.Properties";
-        let reply = self.bus.call(method(&self.collection, properties, "Get", "ss"), &body)?;
+        let reply = match self.bus.call(method(object, properties, "Get", "ss"), &body) {
+            // A service that locks no items may leave the property out.
+            Err(Failure::Refused(_)) if kind == "Item" => return Ok(false),
+            reply => reply?,
+        };
         let mut body = reply.body("v")?;
         if body.signature()? == "b" { Ok(body.bool()?) } else { Err(Failure::Broken) }
     }
 
-    fn unlock(&mut self) -> Result<(), Failure> {
+    fn locked(&mut self, kind: &str, objects: &[String]) -> Result<Vec<String>, Failure> {
+        let mut locked = Vec::new();
+        for object in objects {
+            if self.is_locked(kind, object)? {
+                locked.push(object.clone());
+            }
+        }
+        Ok(locked)
+    }
+
+    /// Unlocks what is locked of these objects, with one prompt. Returns whether all are unlocked now.
+    fn unlock(&mut self, kind: &str, objects: &[String]) -> Result<bool, Failure> {
+        let locked = self.locked(kind, objects)?;
+        if locked.is_empty() {
+            return Ok(true);
+        }
         let mut body = Writer::default();
         body.array(4, |objects| {
-            objects.text(&self.collection);
+            for object in &locked {
+                objects.text(object);
+            }
         });
         let reply = self.call(PATH, "Service", "Unlock", "ao", &body)?;
         let mut body = reply.body("aoo")?;
         body.texts()?;
         let prompt = body.text()?.to_owned();
-        // Whoever unlocks looks afterwards whether it helped.
-        self.ask(&prompt).map(|_| ())
+        // A prompt can be completed for some of the objects only, so its answer does not say enough.
+        self.ask(&prompt)?;
+        Ok(self.locked(kind, &locked)?.is_empty())
     }
 
-    /// Has the user asked, if there is something to ask, and waits for the end of that: whether it was
-    /// agreed to.
+    fn unlock_items(&mut self, items: &[String]) -> Result<(), Failure> {
+        if self.unlock("Item", items)? { Ok(()) } else { Err(Failure::Declined) }
+    }
+
+    /// Shows a prompt, if there is one, and waits for its end. Returns whether the user agreed.
     fn ask(&mut self, prompt: &str) -> Result<bool, Failure> {
         if prompt == NONE {
             return Ok(true);
         }
         self.bus.listen_to(prompt)?;
-        // The window that the question belongs to: none.
+        info!("the keyring shows a prompt, and waits for its answer");
+        self.asking.set(true);
+        let agreed = self.show(prompt);
+        self.asking.set(false);
+        agreed
+    }
+
+    fn show(&mut self, prompt: &str) -> Result<bool, Failure> {
+        // The window that the prompt belongs to: none.
         let mut body = Writer::default();
         body.text("");
         self.call(prompt, "Prompt", "Prompt", "s", &body)?;
@@ -137,8 +195,7 @@ impl Service {
 
     /// The same, where nothing has been done if it was not agreed to.
     fn agreed(&mut self, prompt: &str) -> Result<(), Failure> {
-        let said_no = || Failure::Refused("whoever was asked said no".into());
-        if self.ask(prompt)? { Ok(()) } else { Err(said_no()) }
+        if self.ask(prompt)? { Ok(()) } else { Err(Failure::Declined) }
     }
 
     /// The objects of the items under a name.
@@ -188,10 +245,20 @@ impl Service {
 }
 
 impl Items for Service {
+    fn capacity(&self) -> usize {
+        CAPACITY
+    }
+
     fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
         let found = self.find(name).map_err(failed)?;
         let Some(item) = found.first() else { return Ok(None) };
-        let secret = self.secret(item).map_err(failed)?;
+        self.unlock_items(&found[..1]).map_err(failed)?;
+        let mut secret = self.secret(item).map_err(failed)?;
+        if secret.is_none() {
+            // In one of a thousand sessions, KWallet uses another key than the one that was agreed upon.
+            (self.session, self.shared) = begin_session(&mut self.bus)?;
+            secret = self.secret(item).map_err(failed)?;
+        }
         let secret =
             secret.ok_or_else(|| Problem::Failed("what it sent cannot be decrypted".into()))?;
         // What is no text is not ours.
@@ -201,13 +268,20 @@ impl Items for Service {
     fn set(&mut self, name: &str, text: &str) -> Result<(), Problem> {
         let sealed = self.shared.seal(text.as_bytes());
         let sealed = sealed.ok_or_else(|| Problem::Failed("nothing can be encrypted".into()))?;
+        // It replaces what is there, which has to be unlocked for that.
+        let found = self.find(name).map_err(failed)?;
+        self.unlock_items(&found).map_err(failed)?;
         self.create(name, &sealed).map_err(failed)
     }
 
     fn remove(&mut self, name: &str) -> Result<bool, Problem> {
         let found = self.find(name).map_err(failed)?;
+        self.unlock_items(&found).map_err(failed)?;
         for item in &found {
             self.delete(item).map_err(failed)?;
+        }
+        if !self.find(name).map_err(failed)?.is_empty() {
+            return Err(Problem::Failed("an item is still there after its deletion".into()));
         }
         Ok(!found.is_empty())
     }
@@ -241,6 +315,7 @@ fn failed(failure: Failure) -> Problem {
         Failure::Refused(name) if name == "org.freedesktop.Secret.Error.IsLocked" => {
             Problem::Locked
         }
+        Failure::Declined => Problem::Declined,
         Failure::Refused(name) => Problem::Failed(ForeignText::new(&name).into()),
         Failure::Broken => Problem::Failed("the connection to it broke".into()),
     }

@@ -46,11 +46,14 @@ impl Offer {
     /// A new one; `None` where the system has no random numbers.
     pub(super) fn new() -> Option<Self> {
         let private = BigUint::from_bytes_be(random::<WIDTH>()?.as_slice());
-        let public = BigUint::from(2_u8).modpow(&private, &prime()?).to_bytes_be();
+        // `KWallet` refuses a public key without its leading zeros.
+        let public = wide(&BigUint::from(2_u8).modpow(&private, &prime()?))?.to_vec();
         Some(Self { private, public })
     }
 
-    /// What follows from the other side's public key.
+    /// What follows from the other side's public key. `None` where that is no key, and for one in 256 keys, with
+    /// which a secret begins with a zero: GNOME Keyring derives the key from all of it, and `KWallet` leaves the
+    /// zero out.
     pub(super) fn accept(&self, theirs: &[u8]) -> Option<Shared> {
         let (prime, theirs) = (prime()?, BigUint::from_bytes_be(theirs));
         // Security: 0, 1 and -1 would make everyone's key the same.
@@ -58,11 +61,12 @@ impl Offer {
         if theirs <= one || theirs >= &prime - &one {
             return None;
         }
-        let common = Zeroizing::new(theirs.modpow(&self.private, &prime).to_bytes_be());
-        let mut padded = Zeroizing::new([0; WIDTH]);
-        padded[WIDTH.checked_sub(common.len())?..].copy_from_slice(&common);
+        let common = wide(&theirs.modpow(&self.private, &prime))?;
+        if common[0] == 0 {
+            return None;
+        }
         let mut key = Zeroizing::new([0; 16]);
-        let derived = Salt::new(HKDF_SHA256, &[]).extract(padded.as_slice());
+        let derived = Salt::new(HKDF_SHA256, &[]).extract(common.as_slice());
         derived.expand(&[], KeyLength).and_then(|key_of| key_of.fill(key.as_mut_slice())).ok()?;
         Some(Shared(key))
     }
@@ -81,6 +85,14 @@ impl Shared {
     }
 }
 
+/// A number with its leading zeros.
+fn wide(number: &BigUint) -> Option<Zeroizing<[u8; WIDTH]>> {
+    let bytes = Zeroizing::new(number.to_bytes_be());
+    let mut padded = Zeroizing::new([0; WIDTH]);
+    padded[WIDTH.checked_sub(bytes.len())?..].copy_from_slice(&bytes);
+    Some(padded)
+}
+
 fn prime() -> Option<BigUint> {
     BigUint::parse_bytes(PRIME, 16)
 }
@@ -97,14 +109,17 @@ mod tests {
 
     #[test]
     fn both_sides_have_the_same_key_and_nobody_else() {
-        let [one, other, third] = [(); 3].map(|()| Offer::new().unwrap());
-        let ours = one.accept(&other.public).unwrap();
-        let theirs = other.accept(&one.public).unwrap();
+        let agreed = || {
+            let [one, other, third] = [(); 3].map(|()| Offer::new().unwrap());
+            let ours = one.accept(&other.public)?;
+            Some((ours, other.accept(&one.public)?, third.accept(&one.public)?))
+        };
+        // One in 256 keys is refused.
+        let (ours, theirs, stranger) = std::iter::repeat_with(agreed).flatten().next().unwrap();
         for length in [0, 1, 15, 16, 2_500] {
             let secret = vec![b's'; length];
             let Sealed { iv, bytes } = ours.seal(&secret).unwrap();
             assert_eq!(*theirs.open(&iv, &bytes).unwrap(), secret);
-            let stranger = third.accept(&one.public).unwrap();
             assert!(stranger.open(&iv, &bytes).is_none_or(|opened| *opened != secret));
         }
         assert!(ours.open(&[0; 15], &[0; 16]).is_none());
@@ -119,5 +134,15 @@ mod tests {
         for theirs in [vec![], vec![0], vec![1], minus_one, prime.to_bytes_be()] {
             assert!(offer.accept(&theirs).is_none());
         }
+    }
+
+    #[test]
+    fn a_key_that_services_derive_in_two_ways_is_refused() {
+        // With this private key, the common secret is the public key of the other side.
+        let offer = Offer { private: BigUint::from(1_u8), public: Vec::new() };
+        let common = |bits: u32| BigUint::from(2_u8).pow(bits).to_bytes_be();
+        assert!(offer.accept(&common(1016)).is_some());
+        assert!(offer.accept(&common(1015)).is_none());
+        assert_eq!(Offer::new().unwrap().public.len(), WIDTH);
     }
 }

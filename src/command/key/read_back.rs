@@ -1,0 +1,65 @@
+//! Reads an imported key back, in another process.
+//!
+//! A keyring can hold an item for the connection that stored it and lock it for every other one, as `KeePassXC`
+//! does. Only another process shows that later runs can read the key, and that its file can be deleted.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::cache::Digest;
+use crate::error::{Error, Result, plain};
+use crate::foreign_text::Message;
+use crate::keyring::{Keyring, Problem};
+use crate::message;
+use crate::source::ImportedKey;
+
+/// What the other process found: the SHA-256 of the value, or none, or why it cannot be read.
+type Found = std::result::Result<Option<String>, Problem>;
+
+/// Print what another process finds in the keyring under the name of a key
+///
+/// `key import` runs this before it reports success or deletes a file.
+#[derive(clap::Args, Debug)]
+pub(super) struct ReadBack {
+    /// Name of the key
+    name: String,
+    /// How long to wait for a person, in milliseconds
+    patience: u64,
+}
+
+impl ReadBack {
+    pub(super) fn run(&self) -> Result<String> {
+        let keyring = Keyring::for_changes(Duration::from_millis(self.patience));
+        let value = keyring.get(&ImportedKey::item(&self.name));
+        let found: Found =
+            value.map(|value| value.map(|value| Digest::of(value.as_bytes()).to_hex()));
+        serde_json::to_string(&found).map_err(Error::internal)
+    }
+}
+
+/// Checks that another process reads this content under the name of a key. `patience` is how long it waits for a
+/// person.
+pub(super) fn check(
+    name: &str,
+    content: &[u8],
+    patience: Duration,
+) -> std::result::Result<(), Problem> {
+    let failed = |why: Message| {
+        Problem::Failed(message!("another process cannot read the key back: {why}", why))
+    };
+    let program = std::env::current_exe().map_err(|error| failed(plain(&error)))?;
+    let mut command = Command::new(program);
+    let patience = patience.as_millis().to_string();
+    command.args(["key", "read-back", "--", name, &patience]);
+    // It shares standard error, by which it knows whether a person is at a terminal.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| failed(plain(&error)))?;
+    let Ok(found) = serde_json::from_slice::<Found>(&output.stdout) else {
+        return Err(failed("it failed".into()));
+    };
+    if found?.is_some_and(|digest| digest == Digest::of(content).to_hex()) {
+        Ok(())
+    } else {
+        Err(failed("it does not find what was stored".into()))
+    }
+}

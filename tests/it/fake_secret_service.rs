@@ -1,0 +1,403 @@
+//! A session bus whose one service is a Secret Service that locks each item for each connection, and shows a prompt
+//! for every change, as `KeePassXC` does. A test decides how the prompts are answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+
+use crate::sandbox::Sandbox;
+use session::{Offer, Sealed, Shared};
+use wire::{Message, Reader};
+
+#[path = "../../src/keyring/secret_service/session.rs"]
+#[allow(unused, reason = "the client's side is not used here")]
+mod session;
+#[path = "../../src/keyring/secret_service/wire.rs"]
+#[allow(unused, reason = "the client's side is not used here")]
+mod wire;
+
+const ITEM: &str = "/org/freedesktop/secrets/collection/passwords/";
+const PROMPT: &str = "/org/freedesktop/secrets/prompt/";
+const COLLECTION: &str = "/org/freedesktop/secrets/collection/passwords";
+const LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
+const UNKNOWN: &str = "org.freedesktop.DBus.Error.UnknownMethod";
+
+/// What a prompt is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Prompt {
+    Unlock,
+    Create,
+    Delete,
+}
+
+/// What the person at the prompts does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    Allow,
+    Decline,
+    /// The prompt stays open.
+    None,
+}
+
+/// The bus and its service; they serve until the test ends.
+pub struct FakeSecretService(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    items: BTreeMap<u32, Item>,
+    next: u32,
+    answers: BTreeMap<Prompt, Answer>,
+    prompts: Vec<Prompt>,
+    /// What an item is to every connection but the one that stored it.
+    damage: Option<Damage>,
+}
+
+type Damage = Box<dyn Fn(&str) -> String + Send>;
+
+struct Item {
+    name: String,
+    secret: Vec<u8>,
+}
+
+impl FakeSecretService {
+    /// Starts it as the session bus of a sandbox. All prompts are allowed.
+    pub fn start(sandbox: &mut Sandbox) -> Self {
+        let folder = sandbox.home().join("bus");
+        std::fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+        let socket = folder.join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        sandbox.set("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
+        let state = Arc::new(Mutex::new(State::default()));
+        let its = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let state = Arc::clone(&its);
+                // A client that goes away ends its connection, and nothing else.
+                std::thread::spawn(move || Connection::new(stream.unwrap(), state).serve());
+            }
+        });
+        Self(state)
+    }
+
+    /// Answers the prompts of a kind from now on.
+    pub fn answer(&self, prompt: Prompt, answer: Answer) {
+        self.0.lock().unwrap().answers.insert(prompt, answer);
+    }
+
+    /// Lets every connection but the one that stored an item read something else.
+    pub fn damage(&self, damage: impl Fn(&str) -> String + Send + 'static) {
+        self.0.lock().unwrap().damage = Some(Box::new(damage));
+    }
+
+    /// The prompts that were shown since the last call.
+    pub fn prompts(&self) -> Vec<Prompt> {
+        std::mem::take(&mut self.0.lock().unwrap().prompts)
+    }
+
+    /// The names of the items.
+    pub fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().items.values().map(|item| item.name.clone()).collect()
+    }
+}
+
+/// What is done once a prompt is answered.
+enum Change {
+    Unlock(Vec<u32>),
+    Create(Item),
+    Delete(u32),
+}
+
+impl Change {
+    const fn prompt(&self) -> Prompt {
+        match self {
+            Self::Unlock(_) => Prompt::Unlock,
+            Self::Create(_) => Prompt::Create,
+            Self::Delete(_) => Prompt::Delete,
+        }
+    }
+}
+
+struct Connection {
+    stream: UnixStream,
+    state: Arc<Mutex<State>>,
+    shared: Option<Shared>,
+    /// The items that are unlocked for this connection, and those that it stored.
+    unlocked: BTreeSet<u32>,
+    stored: BTreeSet<u32>,
+    changes: Vec<Option<Change>>,
+    serial: u32,
+}
+
+/// An answer: the types of its body, and the body. Or the name of an error.
+type Reply = Result<(&'static str, Body), &'static str>;
+
+impl Connection {
+    fn new(stream: UnixStream, state: Arc<Mutex<State>>) -> Self {
+        let (unlocked, stored) = Default::default();
+        Self { stream, state, shared: None, unlocked, stored, changes: Vec::new(), serial: 0 }
+    }
+
+    fn serve(mut self) -> Option<()> {
+        assert!(self.line()?.starts_with("\0AUTH EXTERNAL "));
+        self.stream.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").ok()?;
+        assert_eq!(self.line()?, "BEGIN\r\n");
+        loop {
+            let mut bytes = vec![0; 16];
+            self.stream.read_exact(&mut bytes).ok()?;
+            let rest = Message::rest(bytes[..].try_into().unwrap()).unwrap();
+            bytes.resize(16 + rest, 0);
+            self.stream.read_exact(&mut bytes[16..]).ok()?;
+            let serial = u32::from_le_bytes(bytes[8..12].try_into().unwrap());
+            let call = Message::parse(&bytes).unwrap();
+            let reply = self.reply(&call);
+            let shown = call.member == "Prompt" && reply.is_ok();
+            self.send(serial, reply)?;
+            if shown {
+                self.complete(&call.path)?;
+            }
+        }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).ok()?;
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).ok()
+    }
+
+    fn reply(&mut self, call: &Message) -> Reply {
+        let body = Body::default();
+        match call.member.as_str() {
+            "Hello" => Ok(("s", body.text(":1.1"))),
+            "AddMatch" | "Prompt" => Ok(("", body)),
+            "OpenSession" => {
+                let mut asked = call.body("sv").unwrap();
+                assert_eq!(asked.text().unwrap(), session::ALGORITHM);
+                assert_eq!(asked.signature().unwrap(), "ay");
+                let offer = Offer::new().unwrap();
+                self.shared = offer.accept(asked.bytes().unwrap());
+                Ok(("vo", body.signature("ay").bytes(&offer.public).text("/session")))
+            }
+            "ReadAlias" => Ok(("o", body.text(COLLECTION))),
+            "Get" => {
+                let is_locked = item(&call.path).is_some_and(|item| !self.unlocked.contains(&item));
+                Ok(("v", body.signature("b").u32(is_locked.into())))
+            }
+            "SearchItems" => {
+                let name = attributes(&mut call.body("a{ss}").unwrap());
+                let state = self.state.lock().unwrap();
+                let found = state.items.iter().filter(|(_, item)| item.name == name);
+                let found: Vec<String> = found.map(|(id, _)| format!("{ITEM}{id}")).collect();
+                Ok(("ao", body.texts(&found)))
+            }
+            "Unlock" => {
+                let mut asked = call.body("ao").unwrap();
+                let items = asked.texts().unwrap().into_iter().map(|path| item(path).unwrap());
+                let prompt = self.prompt(Change::Unlock(items.collect()));
+                Ok(("aoo", body.texts(&[]).text(&prompt)))
+            }
+            "GetSecret" => {
+                let item = self.unlocked_item(&call.path)?;
+                let secret = self.secret(item);
+                let Sealed { iv, bytes } = self.shared.as_ref().unwrap().seal(&secret).unwrap();
+                let body = body.text("/session").bytes(&iv).bytes(&bytes);
+                Ok(("(oayays)", body.text("text/plain")))
+            }
+            "CreateItem" => {
+                let new = self.new_item(&mut call.body("a{sv}(oayays)b").unwrap());
+                if self.same(&new).is_some_and(|item| !self.unlocked.contains(&item)) {
+                    return Err(LOCKED);
+                }
+                let prompt = self.prompt(Change::Create(new));
+                Ok(("oo", body.text("/").text(&prompt)))
+            }
+            "Delete" => {
+                let item = self.unlocked_item(&call.path)?;
+                Ok(("o", body.text(&self.prompt(Change::Delete(item)))))
+            }
+            _ => Err(UNKNOWN),
+        }
+    }
+
+    fn unlocked_item(&self, path: &str) -> Result<u32, &'static str> {
+        item(path).filter(|item| self.unlocked.contains(item)).ok_or(LOCKED)
+    }
+
+    fn secret(&self, item: u32) -> Vec<u8> {
+        let state = self.state.lock().unwrap();
+        let secret = state.items[&item].secret.clone();
+        match state.damage.as_ref().filter(|_| !self.stored.contains(&item)) {
+            Some(damage) => damage(&String::from_utf8(secret).unwrap()).into_bytes(),
+            None => secret,
+        }
+    }
+
+    fn new_item(&self, body: &mut Reader<'_>) -> Item {
+        // The length of the properties, which are always these two.
+        body.bool().unwrap();
+        body.align(8).unwrap();
+        assert_eq!(body.text().unwrap(), "org.freedesktop.Secret.Item.Label");
+        assert_eq!(body.signature().unwrap(), "s");
+        body.text().unwrap();
+        body.align(8).unwrap();
+        assert_eq!(body.text().unwrap(), "org.freedesktop.Secret.Item.Attributes");
+        assert_eq!(body.signature().unwrap(), "a{ss}");
+        let name = attributes(body);
+        body.align(8).unwrap();
+        assert_eq!(body.text().unwrap(), "/session");
+        let (iv, bytes) = (body.bytes().unwrap(), body.bytes().unwrap());
+        let secret = self.shared.as_ref().unwrap().open(iv, bytes).unwrap().to_vec();
+        assert_eq!(body.text().unwrap(), "text/plain");
+        assert!(body.bool().unwrap(), "it replaces what has the same attributes");
+        Item { name, secret }
+    }
+
+    fn same(&self, new: &Item) -> Option<u32> {
+        let state = self.state.lock().unwrap();
+        state.items.iter().find(|(_, item)| item.name == new.name).map(|(id, _)| *id)
+    }
+
+    fn prompt(&mut self, change: Change) -> String {
+        self.changes.push(Some(change));
+        format!("{PROMPT}{}", self.changes.len() - 1)
+    }
+
+    /// Answers a prompt, and does what it was about.
+    fn complete(&mut self, path: &str) -> Option<()> {
+        let number: usize = path.strip_prefix(PROMPT).unwrap().parse().unwrap();
+        let change = self.changes[number].take().expect("a prompt is shown once");
+        let prompt = change.prompt();
+        let answer = {
+            let mut state = self.state.lock().unwrap();
+            state.prompts.push(prompt);
+            state.answers.get(&prompt).copied().unwrap_or(Answer::Allow)
+        };
+        match answer {
+            Answer::None => return Some(()),
+            Answer::Allow => self.change(change),
+            Answer::Decline => {}
+        }
+        // Declined, an unlocking is completed with no object unlocked, and everything else is dismissed.
+        let is_dismissed = answer == Answer::Decline && prompt != Prompt::Unlock;
+        let body = Body::default().u32(is_dismissed.into()).signature("ao").texts(&[]);
+        let fields = [(1, "o", path), (2, "s", "org.freedesktop.Secret.Prompt")];
+        let fields = [&fields[..], &[(3, "s", "Completed")]].concat();
+        self.write(4, None, &fields, "bv", &body)
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Unlock(items) => self.unlocked.extend(items),
+            Change::Delete(item) => drop(self.state.lock().unwrap().items.remove(&item)),
+            Change::Create(item) => {
+                let same = self.same(&item);
+                let mut state = self.state.lock().unwrap();
+                state.next += 1;
+                let id = same.unwrap_or(state.next);
+                state.items.insert(id, item);
+                self.unlocked.insert(id);
+                self.stored.insert(id);
+            }
+        }
+    }
+
+    fn send(&mut self, to: u32, reply: Reply) -> Option<()> {
+        match reply {
+            Ok((signature, body)) => self.write(2, Some(to), &[], signature, &body),
+            Err(name) => self.write(3, Some(to), &[(4, "s", name)], "", &Body::default()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        kind: u8,
+        to: Option<u32>,
+        texts: &[(u8, &str, &str)],
+        signature: &str,
+        body: &Body,
+    ) -> Option<()> {
+        self.serial += 1;
+        let mut fields = Body::default();
+        for (field, of, text) in texts {
+            fields = fields.aligned(8).u8(*field).signature(of).text(text);
+        }
+        if let Some(to) = to {
+            fields = fields.aligned(8).u8(5).signature("u").u32(to);
+        }
+        if !signature.is_empty() {
+            fields = fields.aligned(8).u8(8).signature("g").signature(signature);
+        }
+        let length = u32::try_from(body.0.len()).unwrap();
+        let head = Body(vec![b'l', kind, 0, 1]).u32(length).u32(self.serial).bytes(&fields.0);
+        self.stream.write_all(&[head.aligned(8).0, body.0.clone()].concat()).ok()
+    }
+}
+
+fn item(path: &str) -> Option<u32> {
+    path.strip_prefix(ITEM)?.parse().ok()
+}
+
+/// The name in the attributes of an item.
+fn attributes(body: &mut Reader<'_>) -> String {
+    // The length of the attributes, which are always these two.
+    body.bool().unwrap();
+    let mut attribute = |name: &str| {
+        body.align(8).unwrap();
+        assert_eq!(body.text().unwrap(), name);
+        body.text().unwrap().to_owned()
+    };
+    assert_eq!(attribute("service"), "yc-id-token");
+    attribute("username")
+}
+
+/// Values in a row, as D-Bus has them.
+#[derive(Default)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn aligned(mut self, to: usize) -> Self {
+        self.0.resize(self.0.len().next_multiple_of(to), 0);
+        self
+    }
+
+    fn u8(mut self, value: u8) -> Self {
+        self.0.push(value);
+        self
+    }
+
+    fn u32(self, value: u32) -> Self {
+        let mut aligned = self.aligned(4);
+        aligned.0.extend(value.to_le_bytes());
+        aligned
+    }
+
+    fn bytes(self, bytes: &[u8]) -> Self {
+        let mut with_length = self.u32(u32::try_from(bytes.len()).unwrap());
+        with_length.0.extend(bytes);
+        with_length
+    }
+
+    fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes()).u8(0)
+    }
+
+    fn signature(mut self, signature: &str) -> Self {
+        self.0.push(u8::try_from(signature.len()).unwrap());
+        self.0.extend(signature.as_bytes());
+        self.u8(0)
+    }
+
+    fn texts(self, texts: &[String]) -> Self {
+        let aligned = self.aligned(4);
+        let elements = texts.iter().fold(Self::default(), |all, text| {
+            // Each begins at a multiple of four, as the array does.
+            all.aligned(4).text(text)
+        });
+        aligned.bytes(&elements.0)
+    }
+}

@@ -1,0 +1,175 @@
+//! `KeePassXC` as the Secret Service, with its defaults: it asks for each entry and each process.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use super::Killed;
+use super::display::{Display, Person, close, is_shown};
+use super::gnome_keyring::{Bus, is_on_bus};
+use crate::sandbox::{Outcome, Sandbox, claims, eventually};
+
+/// The title of the window that asks.
+const REQUEST: &str = "Access Request";
+
+/// The title of the window that wants the password of the database.
+const UNLOCK: &str = "Unlock Database";
+
+const IMPORT: &[&str] = &["key", "import", "key.json", "--name", "robot", "--delete-file"];
+
+/// A database whose root group is exposed, which otherwise takes a click in its settings.
+const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<KeePassFile>
+  <Meta>
+    <DatabaseName>passwords</DatabaseName>
+    <CustomData>
+      <Item>
+        <Key>FDO_SECRETS_EXPOSED_GROUP</Key>
+        <Value>{11111111-2222-3333-4444-555555555555}</Value>
+      </Item>
+    </CustomData>
+  </Meta>
+  <Root><Group><UUID>ERERESIiMzNERFVVVVVVVQ==</UUID><Name>Root</Name></Group></Root>
+</KeePassFile>
+"#;
+
+/// Of these, only the service itself is not a default. The rest keeps windows away that ask about updates.
+const SETTINGS: &str = "[General]
+ConfigVersion=2
+UpdateCheckMessageShown=true
+
+[GUI]
+CheckForUpdates=false
+
+[FdoSecrets]
+Enabled=true
+";
+
+struct KeePassXc {
+    sandbox: Sandbox,
+    _bus: Bus,
+    _display: Display,
+    _program: Killed,
+}
+
+impl KeePassXc {
+    /// With its database open, or locked.
+    fn start(is_open: bool) -> Self {
+        let mut sandbox = Sandbox::new();
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        let bus = Bus::start(&mut sandbox);
+        let display = Display::start(&mut sandbox);
+        sandbox.write("database.xml", DATABASE);
+        sandbox.write(".config/keepassxc/keepassxc.ini", SETTINGS);
+        let mut import = sandbox.other_command("keepassxc-cli");
+        import.args(["import", "--set-password", "database.xml", "database.kdbx"]);
+        let import = import.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut import = import.spawn().unwrap();
+        import.stdin.take().unwrap().write_all(b"password\npassword\n").unwrap();
+        assert!(import.wait().unwrap().success());
+
+        let mut program = sandbox.other_command("keepassxc");
+        // There, one process tells the next that it runs already.
+        program
+            .env("TMPDIR", sandbox.home())
+            .args(is_open.then_some("--pw-stdin"))
+            .arg("database.kdbx");
+        program.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut program = program.spawn().unwrap();
+        program.stdin.take().unwrap().write_all(b"password\n").unwrap();
+        let program = Killed(program);
+        eventually("it is on the bus", || is_on_bus(&sandbox));
+        let title = if is_open { "passwords - KeePassXC" } else { "Locked.* - KeePassXC" };
+        eventually("its window is shown", || is_shown(&sandbox, title));
+        Self { sandbox, _bus: bus, _display: display, _program: program }
+    }
+
+    /// A person who presses a key in each request.
+    fn person(&self, key: &'static [&str]) -> Person {
+        Person::who_presses(&self.sandbox, REQUEST, key)
+    }
+
+    fn import(&self, timeout: &str) -> Outcome {
+        self.sandbox.run(&[IMPORT, &["--timeout", timeout]].concat())
+    }
+
+    fn sign(&self) -> Outcome {
+        let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
+        self.sandbox.run(&robot)
+    }
+
+    fn has_key_file(&self) -> bool {
+        self.sandbox.home().join("key.json").exists()
+    }
+
+    fn listed(&self) -> String {
+        self.sandbox.run(&["key", "list", "--format", "json"]).ok()
+    }
+}
+
+#[test]
+fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
+    let keepassxc = KeePassXc::start(true);
+    let person = keepassxc.person(&["Return"]);
+    let told = keepassxc.import("60s").ok();
+    assert!(told.contains("`key.json` is deleted") && !keepassxc.has_key_file(), "{told}");
+    let token = keepassxc.sign().ok();
+    assert_eq!(claims(token.trim())["sub"], keepassxc.sandbox.account.as_str());
+    // Another key of 4096 bits takes its place.
+    let (cloud, account) = (&keepassxc.sandbox.cloud, &keepassxc.sandbox.account);
+    let large = cloud.add_authorized_key(account, yc_id_token::emulator::KeySize::Rsa4096);
+    keepassxc.sandbox.write_secret("key.json", &large.to_json());
+    let told = keepassxc.import("60s").ok();
+    assert!(told.contains("it replaces the key"), "{told}");
+    keepassxc.sign().ok();
+    keepassxc.sandbox.run(&["key", "remove", "robot"]).ok();
+    keepassxc.sandbox.run(&["key", "remove", "robot"]).fails(3, "E_CONFIG");
+    drop(person);
+}
+
+#[test]
+fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
+    let keepassxc = KeePassXc::start(true);
+    let (message, hint) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
+    assert!(message.ends_with("shows a prompt, and it was not answered within 4 s"), "{message}");
+    assert!(hint.contains("answer the prompt"), "{hint}");
+    assert!(keepassxc.has_key_file());
+    assert_eq!(keepassxc.listed(), "[]\n");
+    // The request outlives the process that made it.
+    close(&keepassxc.sandbox, REQUEST, "Escape");
+
+    let person = keepassxc.person(&["Escape"]);
+    let (message, hint) = keepassxc.import("60s").fails(3, "E_KEYRING_LOCKED");
+    assert!(message.ends_with("access was declined in the keyring's prompt"), "{message}");
+    assert!(hint.contains("allow it"), "{hint}");
+    assert!(keepassxc.has_key_file());
+    assert_eq!(keepassxc.listed(), "[]\n");
+    drop(person);
+
+    let person = keepassxc.person(&["Return"]);
+    keepassxc.import("60s").ok();
+    assert!(!keepassxc.has_key_file());
+    drop(person);
+    let person = keepassxc.person(&["Escape"]);
+    let (message, _) = keepassxc.sign().fails(3, "E_KEYRING_LOCKED");
+    assert!(
+        message.starts_with("cannot read the key `robot` from the keyring: access"),
+        "{message}"
+    );
+    drop(person);
+}
+
+#[test]
+fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
+    let keepassxc = KeePassXc::start(false);
+    let (message, _) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
+    assert!(message.ends_with("shows a prompt, and it was not answered within 4 s"), "{message}");
+    assert!(keepassxc.has_key_file());
+    close(&keepassxc.sandbox, UNLOCK, "Escape");
+
+    let password = &["ctrl+a", "p", "a", "s", "s", "w", "o", "r", "d", "Return"];
+    let unlocking = Person::who_presses(&keepassxc.sandbox, UNLOCK, password);
+    let allowing = keepassxc.person(&["Return"]);
+    keepassxc.import("60s").ok();
+    assert!(!keepassxc.has_key_file());
+    drop((unlocking, allowing));
+}

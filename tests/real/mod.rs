@@ -7,6 +7,7 @@ mod api_server;
 mod aws;
 mod aws_credential_process;
 mod aws_files;
+mod aws_odd_files;
 mod aws_web_identity;
 mod clock;
 mod doctor;

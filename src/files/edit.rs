@@ -69,6 +69,12 @@ impl EditedFile {
         self.content.is_some()
     }
 
+    /// Whether it begins with a byte order mark, which some programs reject.
+    #[must_use]
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
+    }
+
     /// The text with LF as its line ends and without a byte order mark; empty if there is no file.
     #[must_use]
     pub fn text(&self) -> &str {

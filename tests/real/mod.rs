@@ -31,6 +31,7 @@ mod systemd_files;
 mod terraform;
 mod terraform_files;
 mod vault;
+mod vault_config;
 mod vault_files;
 mod vault_tls;
 mod vault_tokens;

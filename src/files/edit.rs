@@ -8,19 +8,17 @@
 //! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
+use super::target::{check_creatable, check_kind, final_target, folder_of, read};
 use super::{line_ends, system};
 use crate::error::{Cause, Error, Result, shown};
 use crate::message;
 use crate::private_file::TEMPORARY;
-
-/// Larger than any configuration that people look after.
-const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// Reads a new text as the programs do that the file is for, and fails if they could not.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
@@ -233,70 +231,6 @@ fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     file.write_all(content)?;
     file.as_file().sync_all()?;
     Ok(file)
-}
-
-/// Where the symbolic links of a path lead, even if no file is there.
-fn final_target(path: &Path) -> PathBuf {
-    let mut target = path.to_owned();
-    // More links than systems follow have failed in `check_kind`.
-    for _ in 0..40 {
-        let Ok(leads_to) = std::fs::read_link(&target) else { break };
-        target = folder_of(&target).join(leads_to);
-    }
-    // The folders above can be links too.
-    target.canonicalize().unwrap_or(target)
-}
-
-/// Reads a regular file of UTF-8. Nothing else is opened: a pipe would wait for its writer.
-fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
-    if !check_kind(target)? {
-        return Ok(None);
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    system::open_to_read(target)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too large"));
-    }
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(content) => Ok(Some(Zeroizing::new(content))),
-        Err(error) => {
-            let bytes = Zeroizing::new(error.into_bytes());
-            if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-                let problem = "it is UTF-16; save it as UTF-8";
-                return Err(io::Error::new(ErrorKind::InvalidData, problem));
-            }
-            Err(io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
-        }
-    }
-}
-
-/// Whether there is a file. Refuses what is not a regular one.
-fn check_kind(path: &Path) -> io::Result<bool> {
-    let refused = |problem| Err(io::Error::new(ErrorKind::InvalidData, problem));
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => refused("it is a folder"),
-        Ok(metadata) if !metadata.is_file() => refused("it is not a regular file"),
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn check_creatable(target: &Path) -> io::Result<()> {
-    let mut folders = target.ancestors().skip(1);
-    let there = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
-    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !there.is_dir() {
-        return Err(io::Error::new(
-            ErrorKind::NotADirectory,
-            format!("`{}` is not a folder", there.display()),
-        ));
-    }
-    system::check_folder_writable(there)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_mount_point(error: &io::Error) -> bool {

@@ -37,7 +37,7 @@ use sts::AssumeRole;
 pub(crate) use config_file::expanded;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
-pub use fuzzing::sts_xml;
+pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
 pub(super) use plan::plan;
 

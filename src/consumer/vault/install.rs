@@ -166,7 +166,13 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
             }
             done.push(format!("unchanged  {} does not name it", path.display()));
         } else if left.trim().is_empty() && !is_symlink(path) {
-            std::fs::remove_file(path).map_err(|error| unwritten(path, &error))?;
+            match std::fs::remove_file(path) {
+                // A file that is mounted by itself can only be emptied.
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                    config.file().replace("", |text| config.verify(text, None))?;
+                }
+                removed => removed.map_err(|error| unwritten(path, &error))?,
+            }
             done.push(format!("removed    {}, in which nothing else stood", path.display()));
         } else {
             config.file().replace(left, |text| config.verify(text, None))?;

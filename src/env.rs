@@ -352,6 +352,18 @@ impl Env {
     }
 }
 
+/// The names of the variables of this process that begin like this, for a child that must not inherit them.
+/// Windows does not mind the case of names.
+#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[must_use]
+pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let is_start = |name: &[u8]| {
+        name == start.as_bytes() || (cfg!(windows) && name.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    names.filter(|name| name.as_encoded_bytes().get(..start.len()).is_some_and(is_start)).collect()
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name)

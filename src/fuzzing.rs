@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use crate::cache::fuzzing::cache_entry;
 use crate::clock::Timestamp;
-pub use crate::consumer::{exec_info, sts_xml};
+pub use crate::consumer::{aws_ini, exec_info, sts_xml, vault_hcl};
 use crate::error::{self, Error, ErrorFormat};
 use crate::foreign_text::{ForeignText, VALUE_LIMIT};
 use crate::http::{Endpoint, ProxyAddress};
@@ -22,6 +22,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets. Each has a program in `fuzz/fuzz_targets`, and a folder in `fuzz/corpus`.
 pub const TARGETS: &[Target] = &[
     ("addresses", addresses),
+    ("aws_ini", aws_ini),
     ("cache_entry", cache_entry),
     ("config", config),
     ("dates", dates),
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("key_file", key_file),
     ("kubeconfig", kubeconfig),
     ("sts_xml", sts_xml),
+    ("vault_hcl", vault_hcl),
     ("yc_config", yc_config),
 ];
 

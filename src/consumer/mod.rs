@@ -120,7 +120,7 @@ impl Ending for ExitCode {
 
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
-    aws::{AwsFiles, expanded, names_section},
+    aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
     kubectl::KubectlPlugin,
     vault::{HelperInstallation, VaultHelper},
 };
@@ -128,7 +128,11 @@ pub(crate) use {
 pub use plan::{Plan, Server, plans};
 
 #[cfg(feature = "fuzzing")]
-pub use {aws::sts_xml, kubectl::exec_info};
+pub use {
+    aws::{aws_ini, sts_xml},
+    kubectl::exec_info,
+    vault::vault_hcl,
+};
 
 /// The audience of a consumer that has its own: what this run is told, else what is said for the
 /// consumer, else for the profile, which may serve other consumers too.

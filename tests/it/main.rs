@@ -21,6 +21,7 @@ mod demo;
 mod doctor;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
+mod edits;
 mod exec;
 mod fake_secret_service;
 mod fake_server;

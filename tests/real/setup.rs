@@ -163,13 +163,13 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
         ["config", "set-context", "yandex@prod", "--cluster=stage"],
     ] {
         sandbox.finish(kubectl(&sandbox, &arguments)).ok();
-        let (_, hint) = set_up(&["--cluster=prod"]).fails(3, "E_MISSING");
+        let (_, hint) = set_up(&["--cluster=prod"]).fails(3, "E_CONFLICT");
         assert!(hint.contains("--force"), "{hint}");
         set_up(&["--cluster=prod", "--force"]).ok();
         assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     }
     sandbox.write(".kube/config", "{");
-    set_up(&[]).fails(3, "E_CONFIG");
+    set_up(&[]).fails(3, "E_UNREADABLE");
 }
 
 #[test]

@@ -12,10 +12,11 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::change::{self, Change};
+use super::change::Change;
 use super::not_run;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::settings::Locations;
 
@@ -25,7 +26,7 @@ const EXTENSION: &str = "client.authentication.k8s.io/exec";
 /// A kubeconfig.
 pub(super) struct Kubeconfig {
     pub(super) path: PathBuf,
-    before: Option<String>,
+    file: EditedFile,
     /// `None` where there is no kubectl.
     content: Option<Value>,
     is_changed: bool,
@@ -39,17 +40,16 @@ impl Kubeconfig {
             Some(path) => path.to_owned(),
             None => usual_path(env)?,
         };
-        let before = change::read("the kubeconfig", &path)?;
-        let text = before.as_deref().filter(|text| !text.trim().is_empty());
-        let content = match text {
-            Some(_) => view(&path, "json", path.as_os_str(), None)?,
+        let file = EditedFile::open("the kubeconfig", &path)?;
+        let content = match file.text().trim() {
             // kubectl is asked all the same, so that it is known whether it is there.
-            None => view(&path, "json", OsStr::new("-"), Some("{}"))?,
+            "" => view(&path, "json", OsStr::new("-"), Some("{}"))?,
+            _ => view(&path, "json", path.as_os_str(), None)?,
         };
         let content = content.map(|text| serde_json::from_str(&text)).transpose();
         let content =
             content.map_err(|_| Error::Internal("kubectl prints what is not JSON".into()))?;
-        Ok(Self { path, before, content, is_changed: false })
+        Ok(Self { path, file, content, is_changed: false })
     }
 
     /// Whether kubectl is there to write it.
@@ -111,7 +111,10 @@ impl Kubeconfig {
         let Some(content) = self.content.filter(|_| self.is_changed) else { return Ok(None) };
         let text = view(&self.path, "yaml", OsStr::new("-"), Some(&content.to_string()))?;
         let after = text.unwrap_or_default();
-        Ok(Some(Change { path: self.path, before: self.before, after }))
+        let path = self.path;
+        Ok(Some(Change::new(self.file, after, move |text| {
+            view(&path, "json", OsStr::new("-"), Some(text)).map(drop)
+        })))
     }
 }
 

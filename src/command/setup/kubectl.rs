@@ -257,10 +257,10 @@ fn write(kubeconfig: &mut Kubeconfig, entry: &Entry, is_current: bool) {
 /// What kubectl cannot keep of a file that somebody wrote by hand.
 fn lost_comments(change: &Change) -> Option<String> {
     let is_comment = |line: &str| line.trim_start().starts_with('#');
-    change.before.as_deref().filter(|text| text.lines().any(is_comment))?;
+    change.file().text().lines().find(|line| is_comment(line))?;
     Some(format!(
         "kubectl writes `{}` anew: its comments will be in the copy beside it only.\n",
-        change.path.display()
+        change.file().path().display()
     ))
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::change::{self, Change};
+use super::change::Change;
 use super::not_run;
 use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
+use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
@@ -20,9 +21,8 @@ pub(super) fn plan(
     env: &Env,
 ) -> Result<(Option<Change>, Option<String>)> {
     let Some(path) = path(env) else { return Ok((None, None)) };
-    let before = change::read("kubectl's preferences", &path)?;
-    let text = before.clone().unwrap_or_default();
-    let plugins = Plugins::read(&path, &text)?;
+    let file = EditedFile::open("kubectl's preferences", &path)?;
+    let plugins = Plugins::read(&path, file.text())?;
     if plugins.allow(command) {
         return Ok((None, None));
     }
@@ -40,19 +40,20 @@ credentialPluginAllowlist:
         );
         return Ok((None, Some(advice)));
     }
-    if text.trim().is_empty() {
-        let after = format!(
+    let after = if file.text().trim().is_empty() {
+        format!(
             "apiVersion: kubectl.config.k8s.io/v1beta1
 kind: Preference
 credentialPluginPolicy: Allowlist
 credentialPluginAllowlist:
 - command: {command}
 "
-        );
-        return Ok((Some(Change { path, before, after }), None));
-    }
-    let after = edited(&path, &text, &plugins, command)?;
-    Ok((Some(Change { path, before, after }), None))
+        )
+    } else {
+        edited(&path, file.text(), &plugins, command)?
+    };
+    let verify = move |text: &str| Plugins::read(&path, text).map(drop);
+    Ok((Some(Change::new(file, after, verify)), None))
 }
 
 fn path(env: &Env) -> Option<PathBuf> {
@@ -122,7 +123,7 @@ fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<S
             ForeignText::output(&output.stderr)
         )));
     }
-    Ok(change::read("kubectl's preferences", &copy)?.unwrap_or_default())
+    Ok(EditedFile::open("kubectl's preferences", &copy)?.text().to_owned())
 }
 
 #[cfg(test)]

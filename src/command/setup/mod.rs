@@ -23,7 +23,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -358,6 +358,25 @@ impl<'a> Setup<'a> {
                 Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
             })
             .transpose()
+    }
+
+    /// Checks what is to be written: a run must be able to read it, and no value of a profile that was
+    /// there may be lost without `--force`.
+    fn check_profile(&self) -> Result<()> {
+        self.settings()?;
+        let differences = self.configuration.differences();
+        if differences.is_empty() || self.common.force {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            problem: message!(
+                "the profile `{}` of `{}` differs: {}",
+                ForeignText::new(self.profile()),
+                shown(&self.configuration.path),
+                Message::join(&differences, "; ")
+            ),
+            hint: "write another profile with `--name NAME`, or replace these values with `--force`; nothing has been changed".into(),
+        })
     }
 
     /// Refuses to go over what is there, unless it is asked for.

@@ -1,8 +1,9 @@
-//! What an STS answers.
+//! What an STS answers, and what AWS's own files say.
 
 use std::time::Duration;
 
 use super::answer;
+use super::ini::{Ini, Kind};
 use super::refusal::{Asked, Refusal};
 use super::role::RoleSession;
 use crate::credential::{IdToken, Secret};
@@ -34,4 +35,28 @@ pub fn sts_xml(data: &[u8]) {
     for status in [400, 403, 503] {
         is_told_in_two_lines(&Refusal::into_error_of(&Reply::made_up(status, body), &asked));
     }
+}
+
+/// AWS's configuration: whatever is in it, a line belongs to one setting, and faults have lines of the text.
+///
+/// # Panics
+/// If that does not hold.
+pub fn aws_ini(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let ini = Ini::parse(text);
+    let count = text.lines().count();
+    let mut next = 0;
+    for section in &ini.sections {
+        assert!(section.at >= next && section.at < count, "{text:?}");
+        next = section.at + 1;
+        for item in &section.items {
+            assert!(item.lines.start >= next && item.lines.end <= count, "{text:?}");
+            assert!(
+                !item.key.is_empty() && item.more.iter().all(|(at, _)| item.lines.contains(at))
+            );
+            next = item.lines.end;
+        }
+        let _ = (section.name(Kind::Profile), section.name(Kind::Services));
+    }
+    assert!(ini.faults.iter().all(|fault| (1..=count).contains(&fault.line)), "{text:?}");
 }

@@ -7,6 +7,9 @@ mod answer;
 mod cli_config;
 mod connection;
 mod exec;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
+mod hcl;
 mod install;
 mod login;
 mod plan;
@@ -33,6 +36,8 @@ use crate::settings::{Field, Form, Setting, Table, unfit};
 use answer::{State, VaultToken};
 pub(crate) use cli_config::VaultHelper;
 use connection::Server;
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::vault_hcl;
 pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
 pub(super) use plan::plan;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::aws;
 use crate::env;
 use crate::error::{Code, Error, Result, plain};
+#[cfg(unix)]
+use crate::harden;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Table, is_on};
@@ -70,7 +72,7 @@ impl Args {
 #[cfg(unix)]
 pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let error = command.exec();
+    let error = harden::as_before(|| command.exec());
     Err(not_run(&command, &error))
 }
 

@@ -70,7 +70,7 @@ pub enum Invocation {
 }
 
 /// Reads a command line, its first part being the name that the program was called by:
-/// `yc-id-token-kubectl` is `yc-id-token kubectl`.
+/// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
 pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
         let words = consumer::words_of(&command, arguments.get(1));
@@ -137,7 +137,8 @@ fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
 
 fn named_command(program: &OsString) -> Option<String> {
     let name = Path::new(program).file_stem()?.to_str()?;
-    name.strip_prefix(NAME)?.strip_prefix('-').map(str::to_owned)
+    let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
+    <Command as Subcommand>::has_subcommand(command).then(|| command.to_owned())
 }
 
 fn usage(error: &clap::Error) -> Error {
@@ -305,6 +306,20 @@ mod tests {
         };
         assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn a_file_named_after_a_platform_or_a_version_is_the_whole_program() {
+        for name in ["yc-id-token-linux-amd64", "yc-id-token-v1.2.3-darwin-arm64.bin"] {
+            let Ok(Invocation::Print(text)) = parse_words(&[name, "--version"]) else {
+                panic!("not printed");
+            };
+            assert!(text.starts_with("yc-id-token "), "{text}");
+        }
+        for command in Cli::command().get_subcommands() {
+            let name = OsString::from(format!("{NAME}-{}", command.get_name()));
+            assert_eq!(named_command(&name).as_deref(), Some(command.get_name()));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
@@ -18,8 +18,9 @@ use crate::foreign_text::ForeignText;
 use crate::log;
 use crate::message;
 use crate::output::Output;
+use crate::pipe;
 use crate::session::Context;
-use crate::settings::{Flags, Locations, expand_home, text_problem};
+use crate::settings::{Flags, Locations, expand_home, parse_duration, text_problem};
 
 const NAME: &str = "yc-id-token";
 
@@ -191,7 +192,7 @@ impl Cli {
         self.begin(env)?;
         match &self.command {
             Command::Consumer(consumer) => {
-                let purpose = Purpose::Answer(Some(Rerun(Arc::clone(&self.arguments))));
+                let purpose = Purpose::Answer(Rerun::of(&self.arguments));
                 consumer.run(self.context(env, &purpose), output)
             }
             Command::Housekeeping(command) => {
@@ -229,6 +230,11 @@ impl Cli {
 
     fn begin(&self, env: &Env) -> Result<()> {
         self.check_error_format(env)?;
+        // What the profile says of it is not known before the file is read.
+        let timeout = self.flags.timeout.clone().or_else(|| env.get(env::TIMEOUT));
+        if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
+            pipe::wait_until(Deadline::within(timeout));
+        }
         let verbosity = match env.get(env::VERBOSE) {
             Some(level) if self.flags.verbose == 0 => level.parse().map_err(|_| Error::Value {
                 origin: env::VERBOSE.name.into(),

@@ -12,6 +12,7 @@ mod overview;
 mod prospect;
 mod refresh;
 
+use std::cell::RefCell;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ pub struct Broker {
     asker: (Option<&'static str>, Option<String>),
     /// What people see while they wait.
     spinner: Spinner,
+    /// The names in the cache of what is being obtained, here and by the runs that this one is part of.
+    under_way: RefCell<Vec<String>>,
 }
 
 /// A digest that takes longer to make than a hit has time for, and is made when it is needed.
@@ -127,8 +130,32 @@ impl Broker {
         settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
-        let (asker, spinner) = ((None, None), Spinner::none());
-        Self { clock, cache, deadline, purpose, force_refresh, settings, started, asker, spinner }
+        let (asker, spinner, under_way) = ((None, None), Spinner::none(), RefCell::default());
+        Self {
+            clock,
+            cache,
+            deadline,
+            purpose,
+            force_refresh,
+            settings,
+            started,
+            asker,
+            spinner,
+            under_way,
+        }
+    }
+
+    /// The same, within other runs, which are obtaining what this mark says.
+    #[must_use]
+    pub fn within(self, mark: Option<String>) -> Self {
+        let names = mark.iter().flat_map(|mark| mark.split(',')).map(str::to_owned);
+        Self { under_way: RefCell::new(names.collect()), ..self }
+    }
+
+    /// What is being obtained, for the environment of a program that is to help with it.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        self.under_way.borrow().join(",")
     }
 
     /// The same, with somebody who sees what is waited for.
@@ -302,10 +329,19 @@ impl Broker {
         least_life: Duration,
         refused: Option<&O::Secret>,
     ) -> Result<Credential<O::Secret>> {
-        if !wanted.rests() {
-            return wanted.fetch(self).await;
-        }
         let key = wanted.key();
+        if self.under_way.borrow().iter().any(|name| name == key.name()) {
+            return Err(Error::Configuration {
+                problem: message!(
+                    "cannot get {}: the program that is to help with getting it asks for it",
+                    wanted.what()
+                ),
+                hint: "give the program of `token_command` or `yc_path` another identity: it has the variables of this run, such as YC_ID_TOKEN_PROFILE".into(),
+            });
+        }
+        if !wanted.rests() {
+            return self.fetch(wanted, &key).await;
+        }
         let settings = self.settings_of(wanted);
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
@@ -339,7 +375,7 @@ impl Broker {
             return result;
         }
         info!("getting {}", wanted.what());
-        match wanted.fetch(self).await {
+        match self.fetch(wanted, &key).await {
             Ok(credential) => {
                 let is_shared = self.store(wanted, &key, &credential);
                 let now = self.clock.now().at;
@@ -355,6 +391,13 @@ impl Broker {
                 attempt.fall_back(error)
             }
         }
+    }
+
+    async fn fetch<O: Obtain>(&self, wanted: &O, key: &Key) -> Result<Credential<O::Secret>> {
+        self.under_way.borrow_mut().push(key.name().to_owned());
+        let fetched = wanted.fetch(self).await;
+        self.under_way.borrow_mut().retain(|name| name != key.name());
+        fetched
     }
 
     /// Stores a credential for other runs, if it can be shared. Returns whether they can have it.
@@ -428,8 +471,10 @@ fn wait_for(
 ) -> Result<()> {
     block_on(pin!(async {
         tokio::select! {
-            () = work => Ok(()),
+            // Signals are heard before the work starts a program, which a signal must end too.
+            biased;
             error = interruption::interruption(what, watches_parent) => Err(error),
+            () = work => Ok(()),
             never = spinner.turn(doing) => match never {},
         }
     }))

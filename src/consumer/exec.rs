@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::aws;
+use crate::child;
 use crate::env;
 use crate::error::{Code, Error, Result, plain};
 #[cfg(unix)]
@@ -43,6 +44,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
+        child::hand_on();
         let session = Session::open(context, &[&TABLE, &aws::TABLE])?;
         if !is_on(&session.settings, &TABLE, "aws", self.aws, "--aws")?.value {
             return Err(Error::Missing {

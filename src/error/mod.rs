@@ -74,6 +74,15 @@ pub enum Error {
         hint: Option<Message>,
     },
 
+    /// The configuration is not one to run with, as a whole.
+    #[error("{problem}")]
+    Configuration {
+        /// What is wrong with it.
+        problem: Message,
+        /// How to correct it.
+        hint: Message,
+    },
+
     /// A setting has a value that it cannot have; it did not come from the file.
     #[error("{origin}: {problem}")]
     Value {
@@ -314,7 +323,7 @@ impl Error {
             Self::Usage { .. } => Code::Usage,
             Self::Unreadable { .. } => Code::Unreadable,
             Self::Value { .. } => Code::Value,
-            Self::Config { .. } | Self::NoSuch { .. } => Code::Config,
+            Self::Config { .. } | Self::Configuration { .. } | Self::NoSuch { .. } => Code::Config,
             Self::Conflict { .. } => Code::Conflict,
             Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
             Self::IdentityFile { .. } => Code::Identity,
@@ -370,6 +379,7 @@ impl Error {
             | Self::Usage { hint, .. }
             | Self::NoSuch { hint, .. }
             | Self::Conflict { hint, .. }
+            | Self::Configuration { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
             | Self::Keyring { hint, .. }

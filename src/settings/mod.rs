@@ -24,6 +24,8 @@ use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::http::ProxyAddress;
 use crate::message;
+use crate::private_file::Unread;
+use crate::secret_file;
 pub use explain::Explained;
 use file::{File, Text};
 pub use file::{list, nearest};
@@ -339,21 +341,21 @@ fn read_file(
     if let Some((path, content)) = &flags.unwritten {
         return Ok(Some(Text::of(path.clone(), content.clone())));
     }
+    const WHAT: &str = "the configuration file";
     let asked_for = flags.config_asked_for(env, locations);
-    let what = "the configuration file";
     if let Some(path) = asked_for {
         return Text::read(path.clone())
             .map(Some)
-            .map_err(|error| Error::unreadable(what, path, &error));
+            .map_err(|problem| secret_file::unread_settings(WHAT, &path, problem));
     }
     let text = match &locations.config_file {
         None => None,
         Some(path) => match Text::read(path.clone()) {
             Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
             // Also "not a directory", for a home that is none.
             Err(_) if !path.exists() => None,
-            Err(error) => return Err(Error::unreadable(what, path, &error)),
+            Err(problem) => return Err(secret_file::unread_settings(WHAT, path, problem)),
         },
     };
     match (profile, text) {

@@ -15,6 +15,7 @@ mod accounts;
 mod aws;
 mod aws_endpoint;
 mod cache;
+mod children;
 mod concurrency;
 mod corpus;
 mod demo;

@@ -8,11 +8,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result};
-use crate::private_file;
+use crate::error::Result;
+use crate::private_file::{self, Unread};
+use crate::secret_file;
 use crate::settings::Locations;
 
 use super::install;
+
+const WHAT: &str = "the configuration of the Vault CLI";
 
 const LIMIT: u64 = 64 * 1024;
 
@@ -67,12 +70,11 @@ impl CliConfig {
     }
 
     fn read(path: PathBuf) -> Result<Self> {
-        let text = match private_file::read_plain(&path, LIMIT) {
+        // Security: it names a program, which is given the token.
+        let text = match private_file::read_settings(&path, LIMIT) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(Error::unreadable("the configuration of the Vault CLI", path, &error));
-            }
+            Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(problem) => return Err(secret_file::unread_settings(WHAT, &path, problem)),
         };
         Ok(Self { path, text })
     }

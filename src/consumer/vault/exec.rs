@@ -10,6 +10,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::broker;
+use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
 use crate::session::Context;
@@ -28,6 +29,7 @@ pub(super) fn run(
     words: &[OsString],
     context: Context<'_>,
 ) -> Result<ExitCode> {
+    child::hand_on();
     let vault = Vault::open(options, context)?;
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);

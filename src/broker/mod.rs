@@ -11,8 +11,8 @@ mod memo;
 mod overview;
 mod prospect;
 mod refresh;
+mod within;
 
-use std::cell::RefCell;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub use interruption::is_ignored;
 pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
+pub use within::UnderWay;
+use within::Within;
 
 /// Two ends are the same if they differ by no more than servers round and clocks differ.
 const SAME_END: Duration = Duration::from_secs(30);
@@ -105,8 +107,8 @@ pub struct Broker {
     asker: (Option<&'static str>, Option<String>),
     /// What people see while they wait.
     spinner: Spinner,
-    /// The names in the cache of what is being obtained, here and by the runs that this one is part of.
-    under_way: RefCell<Vec<String>>,
+    /// What is being done, here and by the runs that this one is part of.
+    within: Within,
 }
 
 /// A digest that takes longer to make than a hit has time for, and is made when it is needed.
@@ -130,7 +132,7 @@ impl Broker {
         settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
-        let (asker, spinner, under_way) = ((None, None), Spinner::none(), RefCell::default());
+        let (asker, spinner, within) = ((None, None), Spinner::none(), Within::default());
         Self {
             clock,
             cache,
@@ -141,21 +143,25 @@ impl Broker {
             started,
             asker,
             spinner,
-            under_way,
+            within,
         }
     }
 
     /// The same, within other runs, which are obtaining what this mark says.
     #[must_use]
     pub fn within(self, mark: Option<String>) -> Self {
-        let names = mark.iter().flat_map(|mark| mark.split(',')).map(str::to_owned);
-        Self { under_way: RefCell::new(names.collect()), ..self }
+        Self { within: Within::of(mark), ..self }
     }
 
-    /// What is being obtained, for the environment of a program that is to help with it.
+    /// What is being done, for the environment of a program that is to help with it.
     #[must_use]
     pub fn mark(&self) -> String {
-        self.under_way.borrow().join(",")
+        self.within.mark()
+    }
+
+    /// Begins something, called `name`, for which programs may be run that must not begin the same.
+    pub fn begin(&self, name: &str, what: &Message) -> Result<UnderWay<'_>> {
+        self.within.begin(name, what)
     }
 
     /// The same, with somebody who sees what is waited for.
@@ -330,17 +336,9 @@ impl Broker {
         refused: Option<&O::Secret>,
     ) -> Result<Credential<O::Secret>> {
         let key = wanted.key();
-        if self.under_way.borrow().iter().any(|name| name == key.name()) {
-            return Err(Error::Configuration {
-                problem: message!(
-                    "cannot get {}: the program that is to help with getting it asks for it",
-                    wanted.what()
-                ),
-                hint: "give the program of `token_command` or `yc_path` another identity: it has the variables of this run, such as YC_ID_TOKEN_PROFILE".into(),
-            });
-        }
+        let _under_way = self.begin(key.name(), &wanted.what())?;
         if !wanted.rests() {
-            return self.fetch(wanted, &key).await;
+            return wanted.fetch(self).await;
         }
         let settings = self.settings_of(wanted);
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
@@ -375,7 +373,7 @@ impl Broker {
             return result;
         }
         info!("getting {}", wanted.what());
-        match self.fetch(wanted, &key).await {
+        match wanted.fetch(self).await {
             Ok(credential) => {
                 let is_shared = self.store(wanted, &key, &credential);
                 let now = self.clock.now().at;
@@ -391,13 +389,6 @@ impl Broker {
                 attempt.fall_back(error)
             }
         }
-    }
-
-    async fn fetch<O: Obtain>(&self, wanted: &O, key: &Key) -> Result<Credential<O::Secret>> {
-        self.under_way.borrow_mut().push(key.name().to_owned());
-        let fetched = wanted.fetch(self).await;
-        self.under_way.borrow_mut().retain(|name| name != key.name());
-        fetched
     }
 
     /// Stores a credential for other runs, if it can be shared. Returns whether they can have it.

@@ -118,6 +118,19 @@ fn a_command_that_asks_for_what_it_is_to_help_with_is_an_error_at_once() {
 }
 
 #[test]
+fn a_token_helper_that_logs_in_again_is_an_error_at_once() {
+    let mut sandbox = Sandbox::new();
+    let vault = FakeVault::start(&mut sandbox);
+    let again = format!("echo run >>\"$HOME/runs\"; exec {PROGRAM} vault login");
+    let helper = script(&sandbox, "helper", &again);
+    sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
+    assert!(text.contains("asks for the same [E_CONFIG]"), "{text}");
+    assert_eq!(fs::read_to_string(sandbox.home().join("runs")).unwrap(), "run\n");
+    assert_eq!(vault.logins(), 1);
+}
+
+#[test]
 fn a_command_may_ask_for_the_token_of_another_identity() {
     let sandbox = workload(&format!(
         r#"["sh", "-c", "{PROGRAM} token --key-file=key.json --audience=k8s >/dev/null && cat printed"]"#

@@ -34,6 +34,7 @@ mod leaks;
 mod network;
 mod network_faults;
 mod output;
+mod pipes;
 mod places;
 mod processes;
 #[path = "../real/mod.rs"]

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use crate::broker::Obtain as _;
+use crate::cache::Key;
 use crate::child::{self, Kill, Outcome, Silence};
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Env, Var};
@@ -106,6 +107,9 @@ fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
             command.env(name, vault.server.endpoint.as_str());
         }
     };
+    let what = stored_by(helper);
+    let name = Key::of("vault-helper").with("path", &helper.to_string_lossy()).build();
+    let _under_way = vault.session.broker().begin(name.name(), &what)?;
     let (broker, deadline) = (vault.session.broker(), vault.session.http().deadline());
     let run = async {
         let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
@@ -113,7 +117,7 @@ fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
         let ended = running.finish(token.expose().as_bytes(), deadline).await;
         ended.map_err(|silence| silent(helper, silence))
     };
-    let Outcome { status, stderr, .. } = broker.wait(&stored_by(helper), run)?;
+    let Outcome { status, stderr, .. } = broker.wait(&what, run)?;
     if status.success() {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::fake_sts::FakeSts;
+use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
 
 const TOKEN: &str = "token --audience=k8s";
@@ -31,11 +32,11 @@ fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
         "kubectl --audience=k8s --profile=p",
         "token --audience=k8s --ca-file=pipe",
         "aws --role-arn=arn:aws:iam::123456789012:role/r",
-        "vault login --address=https://127.0.0.1:1",
+        "vault login",
     ] {
         let with_tls = line.contains("--ca-file");
         let mut sandbox = if with_tls { Sandbox::with_tls() } else { Sandbox::new() };
-        let _sts = FakeSts::start(&mut sandbox);
+        let _servers = (FakeSts::start(&mut sandbox), FakeVault::start(&mut sandbox));
         for place in [
             "pipe",
             ".config/yandex-cloud/config.yaml",

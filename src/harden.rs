@@ -7,6 +7,12 @@ pub fn process() {
     system::process();
 }
 
+/// A limit on the size of files is then told as what it is, and not by a signal that ends the process.
+pub fn against_limits() {
+    #[cfg(unix)]
+    system::against_limits();
+}
+
 /// Starts a command of the user's by `start`, under the limits that this process was started with.
 #[cfg(unix)]
 pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
@@ -15,9 +21,12 @@ pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
 
 #[cfg(unix)]
 mod system {
-    use std::sync::OnceLock;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, OnceLock};
 
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+    use crate::broker::is_ignored;
 
     /// The limit of core files before it was lowered.
     static CORE: OnceLock<Rlimit> = OnceLock::new();
@@ -29,6 +38,14 @@ mod system {
         #[cfg(target_os = "linux")]
         let _ =
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+
+    /// A signal that is caught lets the writing fail. A command that is run has it as it was.
+    pub(super) fn against_limits() {
+        let signal = Signal::XFSZ.as_raw();
+        if getrlimit(Resource::Fsize).current.is_some() && !is_ignored(signal) {
+            let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+        }
     }
 
     /// Security: on Linux this process stays undumpable meanwhile, so that it writes no core file.

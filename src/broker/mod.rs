@@ -11,6 +11,7 @@ mod memo;
 mod overview;
 mod prospect;
 mod refresh;
+mod runtime;
 mod within;
 
 use std::pin::{Pin, pin};
@@ -21,9 +22,8 @@ use tracing::{debug, info};
 use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Lifetime, Restable};
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::foreign_text::Message;
-use crate::message;
 use crate::spinner::Spinner;
 use flight::{Flight, Pause};
 use freshness::Freshness;
@@ -32,6 +32,7 @@ pub use interruption::is_ignored;
 pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
+use runtime::block_on;
 pub use within::UnderWay;
 use within::Within;
 
@@ -482,18 +483,6 @@ fn as_one_type<T>(
     let mut result = None;
     wait(pin!(async { result = Some(work.await) }))?;
     result.unwrap_or_else(|| Err(Error::Internal("what was waited for is not there".into())))
-}
-
-#[inline(never)]
-fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Error::Internal(message!("cannot start the network runtime: {}", Cause::from(error)))
-    })?;
-    let result = runtime.block_on(work);
-    // A name lookup that hangs in the system's resolver must not hold up the exit.
-    runtime.shutdown_background();
-    result
 }
 
 /// One run's wish for one credential, and what has become of it so far.

@@ -31,6 +31,7 @@ mod identities;
 mod keyring;
 mod kubectl;
 mod leaks;
+mod limits;
 mod network;
 mod network_faults;
 mod output;

@@ -51,7 +51,7 @@ mod system {
     /// Security: on Linux this process stays undumpable meanwhile, so that it writes no core file.
     pub(super) fn as_before<T>(start: impl FnOnce() -> T) -> T {
         if let Some(before) = CORE.get() {
-            let _ = setrlimit(Resource::Core, before.clone());
+            let _ = setrlimit(Resource::Core, *before);
         }
         let started = start();
         process();

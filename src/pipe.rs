@@ -2,16 +2,17 @@
 //!
 //! A file is opened without waiting (`O_NONBLOCK`), which changes nothing for a regular one. A pipe is then
 //! waited for until somebody writes into it and closes it, as with `<(…)` of a shell, or until time is up.
+//! Windows has no such names.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::clock::Deadline;
 
 /// As long as a run may take that has not been told otherwise.
-const USUAL: Duration = Duration::from_secs(20);
+#[cfg(unix)]
+const USUAL: std::time::Duration = std::time::Duration::from_secs(20);
 
 static LIMIT: Mutex<Option<Deadline>> = Mutex::new(None);
 
@@ -20,6 +21,7 @@ pub fn wait_until(deadline: Deadline) {
     *LIMIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
 }
 
+#[cfg(unix)]
 fn deadline() -> Deadline {
     let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
     *limit.get_or_insert_with(|| Deadline::within(USUAL))
@@ -31,6 +33,7 @@ pub(crate) struct Patient(pub(crate) File);
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            #[cfg(unix)]
             wait_for(&self.0, deadline())?;
             match self.0.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -59,10 +62,4 @@ fn wait_for(file: &File, deadline: Deadline) -> io::Result<()> {
             Ok(_) => Ok(()),
         };
     }
-}
-
-/// Windows opens no pipe by the name of a file.
-#[cfg(windows)]
-fn wait_for(_: &File, _: Deadline) -> io::Result<()> {
-    Ok(())
 }

@@ -45,6 +45,7 @@ fn is_mounted_by_kubelet(path: &Path) -> bool {
 }
 
 /// The error for a file that says which programs are run, and was not read; `what` names it.
+#[must_use]
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),

@@ -121,7 +121,7 @@ impl Session {
         )
         .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()))
         .watched(context.spinner())
-        .within(env.get(env::WITHIN));
+        .within(&env.get(env::WITHIN).unwrap_or_default());
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 

@@ -150,7 +150,7 @@ impl Broker {
 
     /// The same, within other runs, which are obtaining what this mark says.
     #[must_use]
-    pub fn within(self, mark: Option<String>) -> Self {
+    pub fn within(self, mark: &str) -> Self {
         Self { within: Within::of(mark), ..self }
     }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 
 use crate::error::{Error, Result, plain};
-use crate::foreign_text::Message;
 use crate::message;
 
 /// Does a work to its end.
@@ -13,8 +12,7 @@ pub(super) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Resul
     #[cfg(unix)]
     check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| denied("cannot start the network runtime".into(), &error))?;
+    let runtime = runtime.map_err(|error| denied("cannot start the network runtime", &error))?;
     let result = runtime.block_on(work);
     // A name lookup that hangs in the system's resolver must not hold up the exit.
     runtime.shutdown_background();
@@ -31,15 +29,15 @@ fn check_descriptors() -> Result<()> {
 
     let mut taken = Vec::with_capacity(PAIRS);
     for _ in 0..PAIRS {
-        let pair = UnixStream::pair()
-            .map_err(|error| denied("cannot make a pair of sockets".into(), &error))?;
+        let pair =
+            UnixStream::pair().map_err(|error| denied("cannot make a pair of sockets", &error))?;
         taken.push(pair);
     }
     let one_more = taken[0].0.try_clone();
-    one_more.map(drop).map_err(|error| denied("cannot open a socket".into(), &error))
+    one_more.map(drop).map_err(|error| denied("cannot open a socket", &error))
 }
 
-fn denied(doing: Message, error: &io::Error) -> Error {
+fn denied(doing: &'static str, error: &io::Error) -> Error {
     #[cfg(unix)]
     let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::MFILE) => "let it open more files: `ulimit -n 64`",

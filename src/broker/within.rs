@@ -24,9 +24,9 @@ pub struct UnderWay<'a> {
 }
 
 impl Within {
-    pub(super) fn of(mark: Option<String>) -> Self {
-        let names = mark.iter().flat_map(|mark| mark.split(',')).map(str::to_owned);
-        Self { outer: names.collect(), own: RefCell::default() }
+    pub(super) fn of(mark: &str) -> Self {
+        let names = mark.split(',').filter(|name| !name.is_empty());
+        Self { outer: names.map(str::to_owned).collect(), own: RefCell::default() }
     }
 
     pub(super) fn mark(&self) -> String {

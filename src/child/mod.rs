@@ -124,7 +124,7 @@ impl Running {
         let (stdin, stdout, stderr) =
             (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
         let talk = async {
-            let (_, out, err) =
+            let ((), out, err) =
                 tokio::join!(write(stdin, input), read(stdout, out), read(stderr, err));
             out.and(err)
         };
@@ -158,25 +158,24 @@ impl Running {
 /// The system does not use its number again as long as a process is in it, and not at once after that.
 struct Group(#[cfg(unix)] rustix::process::Pid);
 
-#[cfg(unix)]
 impl Group {
+    #[cfg(unix)]
     fn of(child: &Child) -> Option<Self> {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)
     }
-}
 
-#[cfg(unix)]
-impl Drop for Group {
-    fn drop(&mut self) {
-        // There may be none of it any more.
-        let _ = rustix::process::kill_process_group(self.0, rustix::process::Signal::KILL);
+    /// Windows has none.
+    #[cfg(windows)]
+    fn of(_: &Child) -> Option<Self> {
+        None
     }
 }
 
-#[cfg(windows)]
-impl Group {
-    fn of(_: &Child) -> Option<Self> {
-        None
+impl Drop for Group {
+    fn drop(&mut self) {
+        // There may be none of it any more.
+        #[cfg(unix)]
+        let _ = rustix::process::kill_process_group(self.0, rustix::process::Signal::KILL);
     }
 }
 

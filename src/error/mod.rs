@@ -316,7 +316,10 @@ impl Error {
     /// the folder that they were in when the program was built.
     #[must_use]
     pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Self {
-        let text = panic.payload_as_str().unwrap_or("no reason is known");
+        let payload = panic.payload();
+        let formatted = || payload.downcast_ref::<String>().map(String::as_str);
+        let text = payload.downcast_ref::<&str>().copied().or_else(formatted);
+        let text = text.unwrap_or("no reason is known");
         if let Some((_, cause)) = text.split_once("OS can't spawn worker thread: ") {
             let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
             return Self::System {

@@ -44,6 +44,8 @@ use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
+const CONFIGURATION: &str = "the configuration file";
+
 /// What one run has been told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -341,12 +343,11 @@ fn read_file(
     if let Some((path, content)) = &flags.unwritten {
         return Ok(Some(Text::of(path.clone(), content.clone())));
     }
-    const WHAT: &str = "the configuration file";
     let asked_for = flags.config_asked_for(env, locations);
     if let Some(path) = asked_for {
         return Text::read(path.clone())
             .map(Some)
-            .map_err(|problem| secret_file::unread_settings(WHAT, &path, problem));
+            .map_err(|problem| secret_file::unread_settings(CONFIGURATION, &path, problem));
     }
     let text = match &locations.config_file {
         None => None,
@@ -355,7 +356,7 @@ fn read_file(
             Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
             // Also "not a directory", for a home that is none.
             Err(_) if !path.exists() => None,
-            Err(problem) => return Err(secret_file::unread_settings(WHAT, path, problem)),
+            Err(problem) => return Err(secret_file::unread_settings(CONFIGURATION, path, problem)),
         },
     };
     match (profile, text) {

@@ -200,9 +200,9 @@ fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
 
 #[test]
 fn a_command_can_write_the_core_files_that_it_could_without_this_program() {
+    const LIMITS: &str = "ulimit -S -c; ulimit -H -c";
     let (sandbox, _servers) = sandbox();
     let program = |line: &str| format!("{PROGRAM} {line} -- sh -c '{LIMITS}'");
-    const LIMITS: &str = "ulimit -S -c; ulimit -H -c";
     for line in ["exec --aws", "vault exec", "vault exec --revoke"] {
         for limits in ["ulimit -c 4096", "ulimit -S -c 0", "ulimit -S -c 1024"] {
             let run = |what: &str| {

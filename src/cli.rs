@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
@@ -18,8 +18,9 @@ use crate::foreign_text::ForeignText;
 use crate::log;
 use crate::message;
 use crate::output::Output;
+use crate::pipe;
 use crate::session::Context;
-use crate::settings::{Flags, Locations, expand_home, text_problem};
+use crate::settings::{Flags, Locations, expand_home, parse_duration, text_problem};
 
 const NAME: &str = "yc-id-token";
 
@@ -70,7 +71,7 @@ pub enum Invocation {
 }
 
 /// Reads a command line, its first part being the name that the program was called by:
-/// `yc-id-token-kubectl` is `yc-id-token kubectl`.
+/// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
 pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
         let words = consumer::words_of(&command, arguments.get(1));
@@ -137,7 +138,8 @@ fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
 
 fn named_command(program: &OsString) -> Option<String> {
     let name = Path::new(program).file_stem()?.to_str()?;
-    name.strip_prefix(NAME)?.strip_prefix('-').map(str::to_owned)
+    let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
+    <Command as Subcommand>::has_subcommand(command).then(|| command.to_owned())
 }
 
 fn usage(error: &clap::Error) -> Error {
@@ -190,7 +192,7 @@ impl Cli {
         self.begin(env)?;
         match &self.command {
             Command::Consumer(consumer) => {
-                let purpose = Purpose::Answer(Some(Rerun(Arc::clone(&self.arguments))));
+                let purpose = Purpose::Answer(Rerun::of(&self.arguments));
                 consumer.run(self.context(env, &purpose), output)
             }
             Command::Housekeeping(command) => {
@@ -228,6 +230,11 @@ impl Cli {
 
     fn begin(&self, env: &Env) -> Result<()> {
         self.check_error_format(env)?;
+        // What the profile says of it is not known before the file is read.
+        let timeout = self.flags.timeout.clone().or_else(|| env.get(env::TIMEOUT));
+        if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
+            pipe::wait_until(Deadline::within(timeout));
+        }
         let verbosity = match env.get(env::VERBOSE) {
             Some(level) if self.flags.verbose == 0 => {
                 level.parse().ok().ok_or_else(|| Error::Value {
@@ -307,6 +314,20 @@ mod tests {
         };
         assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn a_file_named_after_a_platform_or_a_version_is_the_whole_program() {
+        for name in ["yc-id-token-linux-amd64", "yc-id-token-v1.2.3-darwin-arm64.bin"] {
+            let Ok(Invocation::Print(text)) = parse_words(&[name, "--version"]) else {
+                panic!("not printed");
+            };
+            assert!(text.starts_with("yc-id-token "), "{text}");
+        }
+        for command in Cli::command().get_subcommands() {
+            let name = OsString::from(format!("{NAME}-{}", command.get_name()));
+            assert_eq!(named_command(&name).as_deref(), Some(command.get_name()));
+        }
     }
 
     #[test]

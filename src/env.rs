@@ -224,6 +224,8 @@ variables! {
     KUBECONFIG = "KUBECONFIG";
     /// kubectl's own: its file of preferences, or `off`
     KUBERC = "KUBERC";
+    /// Set for programs that get a token for this one: what it is getting
+    WITHIN = "YC_ID_TOKEN_WITHIN";
     /// Folders that programs are looked for in
     PATH = "PATH";
     /// Set by the shell's completion: which word of the line is to be completed

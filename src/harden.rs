@@ -7,15 +7,55 @@ pub fn process() {
     system::process();
 }
 
+/// A limit on the size of files is then told as what it is, and not by a signal that ends the process.
+pub fn against_limits() {
+    #[cfg(unix)]
+    system::against_limits();
+}
+
+/// Starts a command of the user's by `start`, under the limits that this process was started with.
+#[cfg(unix)]
+pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
+    system::as_before(start)
+}
+
 #[cfg(unix)]
 mod system {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, OnceLock};
 
+    use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+    use crate::broker::is_ignored;
+
+    /// The limit of core files before it was lowered.
+    static CORE: OnceLock<Rlimit> = OnceLock::new();
+
+    /// The hard limit stays: nobody but root could raise it again for a command of the user's.
     pub(super) fn process() {
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        let before = CORE.get_or_init(|| getrlimit(Resource::Core));
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
         #[cfg(target_os = "linux")]
         let _ =
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+
+    /// A signal that is caught lets the writing fail. A command that is run has it as it was.
+    pub(super) fn against_limits() {
+        let signal = Signal::XFSZ.as_raw();
+        if getrlimit(Resource::Fsize).current.is_some() && !is_ignored(signal) {
+            let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+        }
+    }
+
+    /// Security: on Linux this process stays undumpable meanwhile, so that it writes no core file.
+    pub(super) fn as_before<T>(start: impl FnOnce() -> T) -> T {
+        if let Some(before) = CORE.get() {
+            let _ = setrlimit(Resource::Core, *before);
+        }
+        let started = start();
+        process();
+        started
     }
 }
 

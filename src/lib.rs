@@ -25,22 +25,26 @@
 //! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
 //! | how it rests on disk | [`cache`], [`private_file`], [`secret_file`] |
+//! | how a pipe is read that stands in the place of a file | [`pipe`] |
 //! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | how a file of the user's is edited | [`files`] |
 //! | which variables are read | [`mod@env`] |
 //! | how a text file may be encoded | [`encoding`] |
 //! | what people see while they wait | [`spinner`] |
+//! | how other programs are found, run and ended | [`child`] |
 //! | every message, code, exit status and hint | [`error`] |
 //! | text from outside the program, and what may hold it | [`foreign_text`] |
 
 pub mod broker;
 pub mod cache;
+pub mod child;
 pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod consumer;
 pub mod credential;
+pub mod current_folder;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod encoding;
@@ -57,6 +61,7 @@ pub mod jwt;
 pub mod keyring;
 pub mod log;
 pub mod output;
+pub mod pipe;
 pub mod private_file;
 pub mod secret_file;
 pub mod session;

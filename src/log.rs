@@ -28,6 +28,8 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     };
     let format =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);
+    // A log that cannot be written is no reason to say anything: stderr is empty on success.
+    let format = format.log_internal_errors(false);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let writer: Box<dyn Write + Send> = match file {
         None => Box::new(io::stderr()),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use yc_id_token::cli::{self, Cli, Invocation};
 use yc_id_token::env::Env;
+use yc_id_token::error::Error;
 use yc_id_token::output::Output;
 use yc_id_token::{error, harden};
 
@@ -16,9 +17,15 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     harden::process();
+    harden::against_limits();
     let env = Env::Real;
     let arguments: Vec<_> = std::env::args_os().collect();
     let error_format = cli::error_format(&arguments, &env);
+    std::panic::set_hook(Box::new(move |panic| {
+        let error = Error::of_panic(panic);
+        error::print(&error, error_format, &mut stderr());
+        std::process::exit(error.exit_status().into());
+    }));
     let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),

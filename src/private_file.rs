@@ -5,14 +5,20 @@
 //! Windows the user's profile folder is closed to others by inheritance, and files are only checked
 //! to be regular ones.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::current_folder;
+use crate::pipe::Patient;
+
 /// How the names of files begin that are not finished yet.
 pub const TEMPORARY: &str = ".yc-id-token-";
+
+/// What is wrong with a file that every user can write.
+pub const OPEN: &str = "can be written by every user";
 
 /// Why a private file was not read.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ pub enum Unread {
 ///
 /// Security: a link, a pipe or a file that others could have written is not even waited for.
 pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
-    let file = match system::open_own(path) {
+    let file = match system::open_own(&current_folder::from(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unread::Absent),
         Err(error) if system::is_link_error(&error) => {
@@ -47,7 +53,7 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
     if metadata.len() > limit {
         return Err(Unread::Unfit("is larger than anything we wrote"));
     }
-    read_up_to(file, metadata.len(), limit).map_err(Unread::Io)
+    read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
 
 /// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed
@@ -60,7 +66,7 @@ pub fn read_users_secret(
     path: &Path,
     limit: u64,
 ) -> Result<Zeroizing<Vec<u8>>, Result<u32, io::Error>> {
-    let file = system::open_following(path).map_err(Err)?;
+    let file = system::open_following(&current_folder::from(path)).map_err(Err)?;
     let metadata = file.metadata().map_err(Err)?;
     if metadata.is_dir() {
         return Err(Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
@@ -68,7 +74,7 @@ pub fn read_users_secret(
     if let Some(mode) = system::too_open(&metadata) {
         return Err(Ok(mode));
     }
-    let bytes = read_up_to(file, metadata.len(), limit + 1).map_err(Err)?;
+    let bytes = read_up_to(file, &metadata, limit + 1).map_err(Err)?;
     if bytes.len() as u64 > limit {
         return Err(Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
     }
@@ -77,20 +83,38 @@ pub fn read_users_secret(
 
 /// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = system::open_following(path)?;
-    let length = file.metadata()?.len();
-    let mut bytes = read_up_to(file, length, limit + 1)?;
+    let file = system::open_following(&current_folder::from(path))?;
+    let metadata = file.metadata()?;
+    read_whole(file, &metadata, limit)
+}
+
+/// Reads a file that says which programs are run: nobody but us and root may be able to write it.
+pub fn read_settings(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
+    let file = system::open_following(&current_folder::from(path)).map_err(Unread::Io)?;
+    let metadata = file.metadata().map_err(Unread::Io)?;
+    if let Some(problem) = system::writable_by_others(&metadata) {
+        return Err(Unread::Unfit(problem));
+    }
+    read_whole(file, &metadata, limit).map_err(Unread::Io)
+}
+
+fn read_whole(file: File, metadata: &Metadata, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = read_up_to(file, metadata, limit + 1)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"));
     }
     Ok(std::mem::take(&mut *bytes))
 }
 
-fn read_up_to(file: File, expected: u64, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_up_to(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // One byte more than expected, so that the end of the file is seen without growing the buffer.
-    let capacity = usize::try_from(expected.min(limit)).unwrap_or(0) + 1;
+    let capacity = usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(limit).read_to_end(&mut bytes)?;
+    if metadata.is_file() {
+        file.take(limit).read_to_end(&mut bytes)?;
+    } else {
+        Patient(file).take(limit).read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 
@@ -120,9 +144,10 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Opens a file for appending, 0600, making it if need be. A link is not followed.
+/// Opens a file for appending, 0600, making it if need be. A link is not followed, and the reader of a
+/// pipe is not waited for.
 pub fn append(path: &Path) -> io::Result<File> {
-    system::options().append(true).create(true).open(path)
+    system::options_without_waiting().append(true).create(true).open(current_folder::from(path))
 }
 
 /// Opens a lock file, 0600, making it if need be. A link is not followed.
@@ -139,7 +164,7 @@ pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {
 /// Opens the terminal that this process is controlled by, if there is one.
 #[cfg(unix)]
 pub fn open_terminal() -> io::Result<File> {
-    system::open_following(Path::new("/dev/tty"))
+    File::open("/dev/tty")
 }
 
 /// Makes a folder, and those above it, that only we can enter; closes one of ours that is open to
@@ -179,13 +204,13 @@ pub fn locks_can_hang(folder: &Path) -> bool {
 #[cfg(unix)]
 mod system {
     use std::ffi::OsStr;
-    use std::fs::{DirBuilder, Metadata, Permissions};
+    use std::fs::{DirBuilder, Permissions};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
     use rustix::fs::{Dir, Mode, OFlags};
 
-    use super::{File, OpenOptions, Path, PathBuf, io};
+    use super::{File, Metadata, OpenOptions, Path, PathBuf, io};
 
     #[expect(clippy::disallowed_methods, reason = "this is the room")]
     pub(super) fn options() -> OpenOptions {
@@ -211,12 +236,24 @@ mod system {
     }
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
-        // Without NONBLOCK, opening a pipe that someone put in the file's place would wait for ever.
-        options().read(true).custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)).open(path)
+        options_without_waiting().read(true).open(path)
+    }
+
+    /// Without NONBLOCK, opening a pipe in the file's place would wait for ever; without NOCTTY, a terminal
+    /// there could become this process's.
+    pub(super) fn options_without_waiting() -> OpenOptions {
+        let mut options = options();
+        options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY));
+        options
     }
 
     pub(super) fn open_following(path: &Path) -> io::Result<File> {
-        File::open(path)
+        let without_waiting = flags(OFlags::NONBLOCK | OFlags::NOCTTY);
+        match options().read(true).custom_flags(without_waiting).open(path) {
+            // A regular file on which another system has a lease, which it gives up when it is asked to.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => File::open(path),
+            opened => opened,
+        }
     }
 
     fn flags(flags: OFlags) -> i32 {
@@ -234,6 +271,19 @@ mod system {
             None
         } else {
             Some("is open to others")
+        }
+    }
+
+    /// A pipe is from a process of this user's or root's, or nothing would come of opening it.
+    pub(super) fn writable_by_others(metadata: &Metadata) -> Option<&'static str> {
+        if !metadata.is_file() {
+            None
+        } else if metadata.uid() != own_uid() && metadata.uid() != 0 {
+            Some("belongs to another user")
+        } else if metadata.mode() & 0o002 != 0 {
+            Some(super::OPEN)
+        } else {
+            None
         }
     }
 
@@ -344,9 +394,7 @@ mod system {
 
 #[cfg(windows)]
 mod system {
-    use std::fs::Metadata;
-
-    use super::{File, OpenOptions, Path, PathBuf, io};
+    use super::{File, Metadata, OpenOptions, Path, PathBuf, io};
 
     #[expect(clippy::disallowed_methods, reason = "this is the room")]
     pub(super) fn options() -> OpenOptions {
@@ -363,6 +411,10 @@ mod system {
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(super) fn close_file(_: &File) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(super) fn options_without_waiting() -> OpenOptions {
+        options()
     }
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
@@ -386,6 +438,10 @@ mod system {
 
     pub(super) fn has_no_permissions(_: &Path) -> bool {
         false
+    }
+
+    pub(super) fn writable_by_others(_: &Metadata) -> Option<&'static str> {
+        None
     }
 
     pub(super) fn too_open(_: &Metadata) -> Option<u32> {

@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
-use crate::private_file;
+use crate::private_file::{self, Unread};
 use crate::shell;
+
+const ELSEWHERE: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
 
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
@@ -31,7 +33,7 @@ fn closing(path: &Path) -> Message {
         return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
     }
     if private_file::has_no_permissions(path) {
-        return "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is".into();
+        return ELSEWHERE.into();
     }
     message!("run `chmod 600 {}`", shell::shown(&shown(path)))
 }
@@ -40,6 +42,27 @@ fn closing(path: &Path) -> Message {
 /// a whole.
 fn is_mounted_by_kubelet(path: &Path) -> bool {
     path.parent().is_some_and(|folder| folder.join("..data").is_symlink())
+}
+
+/// The error for a file that says which programs are run, and was not read; `what` names it.
+#[must_use]
+pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
+    let problem = match problem {
+        Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),
+        Unread::Io(error) => return unread(what, path, &error),
+        Unread::Unfit(problem) => problem,
+    };
+    let shown_path = shell::shown(&shown(path));
+    let hint = if private_file::has_no_permissions(path) {
+        ELSEWHERE.into()
+    } else if problem == private_file::OPEN {
+        message!("check what it says, then run `chmod o-w {shown_path}`", shown_path)
+    } else {
+        message!("check what it says, then run `sudo chown \"$(id -u)\" {shown_path}`", shown_path)
+    };
+    let problem =
+        message!("{what} `{}` {problem}, and it names programs to run", shown(path), what, problem);
+    Error::Configuration { problem, hint }
 }
 
 /// Reads at most `limit` bytes of standard input; `what` names them in errors.

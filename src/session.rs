@@ -10,12 +10,13 @@ use crate::broker::{Broker, Fingerprint, Obtain, Prospect, Purpose};
 use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
-use crate::env::Env;
+use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::http::Http;
 use crate::keyring::Keyring;
 use crate::message;
+use crate::pipe;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
     self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
@@ -95,6 +96,7 @@ impl Session {
         let Context { env, clock, purpose, .. } = context;
         let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
+        pipe::wait_until(deadline);
         let http = Http::new(
             clock,
             deadline,
@@ -118,7 +120,8 @@ impl Session {
             fingerprint,
         )
         .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()))
-        .watched(context.spinner());
+        .watched(context.spinner())
+        .within(&env.get(env::WITHIN).unwrap_or_default());
         Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
     }
 

@@ -11,6 +11,8 @@ mod memo;
 mod overview;
 mod prospect;
 mod refresh;
+mod runtime;
+mod within;
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -31,6 +33,9 @@ pub use interruption::is_ignored;
 pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
+use runtime::block_on;
+pub use within::UnderWay;
+use within::Within;
 
 /// Two ends are the same if they differ by no more than servers round and clocks differ.
 const SAME_END: Duration = Duration::from_secs(30);
@@ -104,6 +109,8 @@ pub struct Broker {
     asker: (Option<&'static str>, Option<String>),
     /// What people see while they wait.
     spinner: Spinner,
+    /// What is being done, here and by the runs that this one is part of.
+    within: Within,
 }
 
 /// A digest that takes longer to make than a hit has time for, and is made when it is needed.
@@ -127,8 +134,36 @@ impl Broker {
         settings: Fingerprint,
     ) -> Self {
         let started = clock.now().at;
-        let (asker, spinner) = ((None, None), Spinner::none());
-        Self { clock, cache, deadline, purpose, force_refresh, settings, started, asker, spinner }
+        let (asker, spinner, within) = ((None, None), Spinner::none(), Within::default());
+        Self {
+            clock,
+            cache,
+            deadline,
+            purpose,
+            force_refresh,
+            settings,
+            started,
+            asker,
+            spinner,
+            within,
+        }
+    }
+
+    /// The same, within other runs, which are obtaining what this mark says.
+    #[must_use]
+    pub fn within(self, mark: &str) -> Self {
+        Self { within: Within::of(mark), ..self }
+    }
+
+    /// What is being done, for the environment of a program that is to help with it.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        self.within.mark()
+    }
+
+    /// Begins something, called `name`, for which programs may be run that must not begin the same.
+    pub fn begin(&self, name: &str, what: &Message) -> Result<UnderWay<'_>> {
+        self.within.begin(name, what)
     }
 
     /// The same, with somebody who sees what is waited for.
@@ -302,10 +337,11 @@ impl Broker {
         least_life: Duration,
         refused: Option<&O::Secret>,
     ) -> Result<Credential<O::Secret>> {
+        let key = wanted.key();
+        let _under_way = self.begin(key.name(), &wanted.what())?;
         if !wanted.rests() {
             return wanted.fetch(self).await;
         }
-        let key = wanted.key();
         let settings = self.settings_of(wanted);
         let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
         let mut flight = Flight::to(&self.cache, &key);
@@ -432,8 +468,10 @@ fn wait_for(
 ) -> Result<()> {
     block_on(pin!(async {
         tokio::select! {
-            () = work => Ok(()),
+            // Signals are heard before the work starts a program, which a signal must end too.
+            biased;
             error = interruption::interruption(what, watches_parent) => Err(error),
+            () = work => Ok(()),
             never = spinner.turn(doing) => match never {},
         }
     }))
@@ -450,18 +488,6 @@ fn as_one_type<T>(
     let mut result = None;
     wait(pin!(async { result = Some(work.await) }))?;
     result.unwrap_or_else(|| Err(Error::Internal("what was waited for is not there".into())))
-}
-
-#[inline(never)]
-fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Error::Internal(message!("cannot start the network runtime: {}", Cause::from(error)))
-    })?;
-    let result = runtime.block_on(work);
-    // A name lookup that hangs in the system's resolver must not hold up the exit.
-    runtime.shutdown_background();
-    result
 }
 
 /// One run's wish for one credential, and what has become of it so far.

@@ -6,12 +6,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tracing::debug;
 
-use crate::env;
+use crate::env::{self, Env};
+use crate::{child, current_folder};
 
 /// The word that makes a command line one that only refreshes.
 pub const REFRESH: &str = "refresh";
@@ -21,12 +23,21 @@ const PROXY: &str = "--proxy";
 /// How this run would be started again: the words of its command line, without the program's name.
 /// They are shared and not copied, since few runs start another.
 #[derive(Clone, Debug)]
-pub struct Rerun(pub Arc<[OsString]>);
+pub struct Rerun(Arc<[OsString]>);
 
 impl Rerun {
+    /// How a run with these words would be started again, where it can be. On Windows it cannot: a new
+    /// process has every handle that can be inherited, and so holds open the pipe that the consumer reads
+    /// to its end. There, a credential is renewed when it has to be.
+    #[must_use]
+    pub fn of(arguments: &Arc<[OsString]>) -> Option<Self> {
+        cfg!(unix).then(|| Self(Arc::clone(arguments)))
+    }
+
     /// Starts the process that refreshes, and forgets it. That it cannot be started is no failure of
     /// this run, which has a valid credential.
     pub(super) fn start(&self) {
+        child::close_on_exec();
         if let Err(error) = self.command().and_then(|mut command| command.spawn()) {
             debug!(%error, "cannot start the refresh in the background");
         } else {
@@ -50,28 +61,25 @@ impl Rerun {
                 command.arg(argument);
             }
         }
+        // A library reads these, which knows nothing of the folder that the process leaves.
+        for var in [env::SSL_CERT_FILE, env::SSL_CERT_DIR] {
+            let path = Env::Real.get_os(var).filter(|path| Path::new(path).is_relative());
+            if let Some(path) = path.and_then(|path| std::path::absolute(path).ok()) {
+                command.env(var.name, path);
+            }
+        }
         // Whoever reads our output waits for its end, which must not be that of the refresh.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        detach(&mut command);
         Ok(command)
     }
 }
 
-/// The process makes a session of its own as its first act: see [`begin_session`].
-#[cfg(unix)]
-fn detach(_: &mut Command) {}
-
-#[cfg(windows)]
-fn detach(command: &mut Command) {
-    use std::os::windows::process::CommandExt;
-    // winbase.h: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
-    command.creation_flags(0x0000_0008 | 0x0000_0200);
-}
-
-/// Leaves the session, and so the terminal and the process group, of the run that started this one.
+/// What the process does first: it leaves the session, and so the terminal and the process group, of the
+/// run that started it, and its folder.
 pub fn begin_session() {
     #[cfg(unix)]
     let _ = rustix::process::setsid();
+    current_folder::leave();
 }
 
 #[cfg(test)]

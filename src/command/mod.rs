@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::child as on_path;
 use crate::error::Result;
 use crate::output::Output;
 use crate::session::Context;
@@ -17,7 +18,6 @@ mod doctor;
 mod emulator;
 mod key;
 mod man;
-mod on_path;
 mod service_accounts;
 mod setup;
 mod status;

@@ -9,8 +9,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::aws;
+use crate::child;
 use crate::env;
 use crate::error::{Code, Error, Result, plain};
+#[cfg(unix)]
+use crate::harden;
 use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::{Field, Form, Table, is_on};
@@ -41,6 +44,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
+        child::hand_on();
         let session = Session::open(context, &[&TABLE, &aws::TABLE])?;
         if !is_on(&session.settings, &TABLE, "aws", self.aws, "--aws")?.value {
             return Err(Error::Missing {
@@ -70,7 +74,7 @@ impl Args {
 #[cfg(unix)]
 pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let error = command.exec();
+    let error = harden::as_before(|| command.exec());
     Err(not_run(&command, &error))
 }
 

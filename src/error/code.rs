@@ -60,6 +60,8 @@ macro_rules! codes {
 codes! {
     /// A bug, or the system refused something it should not.
     Internal = "E_INTERNAL" => Internal;
+    /// The system denies what every run needs: descriptors, sockets.
+    System = "E_SYSTEM" => Internal;
     /// Standard output or the output file could not be written.
     Output = "E_OUTPUT" => Internal;
     /// The command line is wrong.

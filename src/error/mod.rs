@@ -26,6 +26,15 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(Message),
 
+    /// The system denies what every run needs.
+    #[error("{problem}")]
+    System {
+        /// What it denies, and why.
+        problem: Message,
+        /// How to let it.
+        hint: Message,
+    },
+
     /// Standard output could not be written: closed, or full.
     #[error("cannot write to standard output: {0}")]
     Stdout(#[source] Cause),
@@ -72,6 +81,15 @@ pub enum Error {
         problem: Message,
         /// What was probably meant.
         hint: Option<Message>,
+    },
+
+    /// The configuration is not one to run with, as a whole.
+    #[error("{problem}")]
+    Configuration {
+        /// What is wrong with it.
+        problem: Message,
+        /// How to correct it.
+        hint: Message,
     },
 
     /// A setting has a value that it cannot have; it did not come from the file.
@@ -303,6 +321,32 @@ impl Error {
         Self::Internal(Cause::new(cause).text().clone())
     }
 
+    /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
+    /// the folder that they were in when the program was built.
+    #[must_use]
+    pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Self {
+        let payload = panic.payload();
+        let formatted = || payload.downcast_ref::<String>().map(String::as_str);
+        let text = payload.downcast_ref::<&str>().copied().or_else(formatted);
+        let text = text.unwrap_or("no reason is known");
+        if let Some((_, cause)) = text.split_once("OS can't spawn worker thread: ") {
+            let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
+            return Self::System {
+                problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)),
+                hint: "let it start more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
+            };
+        }
+        let text = ForeignText::sentence(text);
+        let place = panic.location().map(|at| (within_its_crate(at.file()), at.line()));
+        let (file, line) = place.unwrap_or_default();
+        Self::Internal(message!(
+            "{text} ({file}:{line})",
+            text,
+            line,
+            file = ForeignText::new(file)
+        ))
+    }
+
     /// The same, if it is about the cache, with what it means in there.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {
@@ -319,11 +363,12 @@ impl Error {
     pub const fn code(&self) -> Code {
         match self {
             Self::Internal(_) => Code::Internal,
+            Self::System { .. } => Code::System,
             Self::Stdout(_) | Self::OutputFile { .. } => Code::Output,
             Self::Usage { .. } => Code::Usage,
             Self::Unreadable { .. } => Code::Unreadable,
             Self::Value { .. } | Self::Invalid { .. } => Code::Value,
-            Self::Config { .. } | Self::NoSuch { .. } => Code::Config,
+            Self::Config { .. } | Self::Configuration { .. } | Self::NoSuch { .. } => Code::Config,
             Self::Conflict { .. } => Code::Conflict,
             Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
             Self::IdentityFile { .. } => Code::Identity,
@@ -380,6 +425,8 @@ impl Error {
             | Self::NoSuch { hint, .. }
             | Self::Conflict { hint, .. }
             | Self::Invalid { hint, .. }
+            | Self::Configuration { hint, .. }
+            | Self::System { hint, .. }
             | Self::Missing { hint, .. }
             | Self::IdentityFile { hint, .. }
             | Self::Keyring { hint, .. }
@@ -407,6 +454,13 @@ impl Error {
 
 impl Printable for Error {}
 
+/// A file of the sources, from the folder of its crate on.
+fn within_its_crate(file: &str) -> &str {
+    let sources = file.rfind("/src/").or_else(|| file.rfind("\\src\\")).unwrap_or(0);
+    let crates = file[..sources].rfind(['/', '\\']).map_or(0, |at| at + 1);
+    &file[crates..]
+}
+
 /// The name of a file, fit to be printed.
 #[must_use]
 pub fn shown(path: &Path) -> ForeignText {
@@ -420,6 +474,25 @@ fn request_note(request_id: Option<&ForeignText>) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_in_the_sources_does_not_tell_where_they_were() {
+        for (file, told) in [
+            (
+                "/home/me/.cargo/registry/src/index.crates.io-1949/tokio-1.54.1/src/signal/unix.rs",
+                "tokio-1.54.1/src/signal/unix.rs",
+            ),
+            (
+                r"C:\Users\me\.cargo\registry\src\i\tokio-1.54.1\src\lib.rs",
+                r"tokio-1.54.1\src\lib.rs",
+            ),
+            ("/rustc/59807616/library/core/src/result.rs", "core/src/result.rs"),
+            ("src/broker/mod.rs", "src/broker/mod.rs"),
+            ("", ""),
+        ] {
+            assert_eq!(within_its_crate(file), told);
+        }
+    }
 
     #[test]
     fn codes_are_told_apart() {

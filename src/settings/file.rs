@@ -26,7 +26,7 @@ use crate::encoding;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::private_file;
+use crate::private_file::{self, Unread};
 
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -63,10 +63,12 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn read(path: PathBuf) -> io::Result<Self> {
-        let bytes = private_file::read_plain(&path, LIMIT)?;
-        let content = encoding::decode(bytes)
-            .map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, format!("it {cause}")))?;
+    /// Security: it names programs that are run, so it is not taken from a file that others can write.
+    pub(super) fn read(path: PathBuf) -> Result<Self, Unread> {
+        let bytes = private_file::read_settings(&path, LIMIT)?;
+        let content = encoding::decode(bytes).map_err(|cause| {
+            Unread::Io(io::Error::new(io::ErrorKind::InvalidData, format!("it {cause}")))
+        })?;
         Ok(Self::of(path, content))
     }
 

@@ -275,7 +275,7 @@ impl Kind {
                     let what = "the command that prints the token";
                     return Err(self.lacks(details, "token_command", what));
                 }
-                federated(ExternalTokenSetting::Command(words))?
+                federated(ExternalTokenSetting::Command(details.command(words, home)))?
             }
             _ => IdentitySetting::Metadata,
         })
@@ -316,6 +316,16 @@ impl Kind {
 
 impl Details<'_> {
     /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
+    /// The words of a command, the first of which can be a path. A mere name is looked for on the `PATH`.
+    fn command(&self, mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
+        if let Some(program) = words.first_mut()
+            && program.contains(std::path::is_separator)
+        {
+            *program = self.path(program, home).to_string_lossy().into_owned();
+        }
+        words
+    }
+
     fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
         match self {
             Self::Argument { origin, .. } => match origin.folder() {

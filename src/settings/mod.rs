@@ -24,6 +24,8 @@ use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::http::ProxyAddress;
 use crate::message;
+use crate::private_file::Unread;
+use crate::secret_file;
 pub use explain::Explained;
 use file::{File, Text};
 pub use file::{list, nearest};
@@ -41,6 +43,8 @@ use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed
 
 /// Machine formats are waited for by programs that set no limit of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+const CONFIGURATION: &str = "the configuration file";
 
 /// What one run has been told.
 #[derive(Clone, Debug)]
@@ -340,20 +344,19 @@ fn read_file(
         return Ok(Some(Text::of(path.clone(), content.clone())));
     }
     let asked_for = flags.config_asked_for(env, locations);
-    let what = "the configuration file";
     if let Some(path) = asked_for {
         return Text::read(path.clone())
             .map(Some)
-            .map_err(|error| Error::unreadable(what, path, &error));
+            .map_err(|problem| secret_file::unread_settings(CONFIGURATION, &path, problem));
     }
     let text = match &locations.config_file {
         None => None,
         Some(path) => match Text::read(path.clone()) {
             Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
             // Also "not a directory", for a home that is none.
             Err(_) if !path.exists() => None,
-            Err(error) => return Err(Error::unreadable(what, path, &error)),
+            Err(problem) => return Err(secret_file::unread_settings(CONFIGURATION, path, problem)),
         },
     };
     match (profile, text) {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::token_command;
+use crate::broker::Broker;
 use crate::cache::{Digest, KeyBuilder};
-use crate::clock::{Deadline, Timestamp};
 use crate::credential::Secret;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, shown};
@@ -122,16 +122,14 @@ impl ExternalToken {
     }
 
     /// The token, as it is now: a JWT that has not expired.
-    pub(super) async fn obtain(
-        &self,
-        http: &Http,
-        deadline: Deadline,
-        now: Timestamp,
-    ) -> Result<Secret> {
+    pub(super) async fn obtain(&self, http: &Http, broker: &Broker) -> Result<Secret> {
+        let now = broker.clock().now().at;
         let token = match self {
             Self::File { token, .. } => token.clone(),
             Self::GithubActions(job) => job.obtain(http).await?,
-            Self::Command(words) => token_command::output(words, deadline).await?,
+            Self::Command(words) => {
+                token_command::output(words, &broker.mark(), http.deadline()).await?
+            }
         };
         let claims =
             Claims::read(token.expose()).map_err(|problem| unfit(self.describe(), problem))?;

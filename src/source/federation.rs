@@ -81,8 +81,7 @@ impl Federated {
             service_account = ForeignText::new(service_account)
         );
         let http = &source.http;
-        let now = broker.clock().now().at;
-        let external = token.obtain(http, http.deadline(), now).await?;
+        let external = token.obtain(http, broker).await?;
         let fields = [
             ("grant_type", GRANT_TYPE),
             ("requested_token_type", ACCESS_TOKEN_TYPE),

@@ -11,7 +11,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
-use super::{AuthorizedKey, GivenToken, Identity, Source};
+use super::{AuthorizedKey, GivenToken, Identity, Manner, Source};
 use crate::broker::{Broker, Obtain};
 use crate::cache::{About, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
@@ -88,8 +88,9 @@ impl Obtain for IamTokenWish<'_> {
             Identity::Metadata(metadata) => metadata.fetch(http).await,
             Identity::Federated(workload) => workload.fetch(self.0, broker).await,
             Identity::YcCli { yc, .. } => {
-                let token =
-                    yc.iam_token(&self.what(), broker.is_unattended(), http.deadline()).await?;
+                let is_unattended = broker.is_unattended();
+                let manner = Manner { actor: None, is_unattended, mark: &broker.mark() };
+                let token = yc.iam_token(&self.what(), manner, http.deadline()).await?;
                 let now = broker.clock().now();
                 let lifetime = Lifetime::new(now, now.at.plus(KEPT_OF_YC), Offset::default());
                 Ok(Credential { secret: IamToken(token), lifetime })

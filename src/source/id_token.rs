@@ -100,9 +100,9 @@ impl IdTokenWish<'_> {
         let (what, source) = (self.what(), self.source);
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
-        let is_unattended = broker.is_unattended();
+        let (is_unattended, mark) = (broker.is_unattended(), broker.mark());
         let run = async |actor: Option<Actor<'_>>| {
-            let manner = Manner { actor, is_unattended };
+            let manner = Manner { actor, is_unattended, mark: &mark };
             yc.id_token(&what, service_account, audience, manner, deadline).await
         };
         let token = match (&source.identity, &source.impersonated) {

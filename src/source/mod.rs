@@ -16,7 +16,6 @@
 mod actor;
 mod authorized_key;
 mod chain;
-mod child;
 mod endpoints;
 mod external_token;
 mod federation;

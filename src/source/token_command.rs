@@ -1,10 +1,11 @@
 //! A command that prints the OIDC token of a workload, such as `gcloud auth print-identity-token`.
 
+use std::path::Path;
 use std::process::ExitStatus;
 
 use tokio::process::Command;
 
-use super::child::{self, Outcome, Silence};
+use crate::child::{self, Kill, Outcome, Silence};
 use crate::clock::Deadline;
 use crate::credential::Secret;
 use crate::error::{Code, Error, Result, plain};
@@ -12,19 +13,19 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// Runs a command, and gives what it prints. There is no shell between.
-pub(super) async fn output(words: &[String], deadline: Deadline) -> Result<Secret> {
+pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> Result<Secret> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| Error::Internal("a command without a word".into()))?;
-    let mut command = Command::new(program);
-    child::listened_to(command.args(arguments));
-    let child = command.spawn().map_err(|error| Error::IdentityFile {
+    let prepare = |command: &mut Command| _ = command.args(arguments);
+    let started = child::start(Path::new(program), mark, Kill::Group, prepare);
+    let running = started.map_err(|error| Error::IdentityFile {
         what: "the program of `token_command`",
         path: program.into(),
         problem: message!("cannot be run: {}", plain(&error)),
         hint: "give its path; there is no shell that would look further".into(),
     })?;
     let Outcome { status, stdout, stderr } =
-        child::wait(child, deadline).await.map_err(|silence| silent(program, silence))?;
+        running.finish(&[], deadline).await.map_err(|silence| silent(program, silence))?;
     if !status.success() {
         return Err(failed(program, status, &stderr));
     }

@@ -21,6 +21,8 @@ echo "$@" >>"$HOME/yc-calls"
 if [ -n "$YC_IAM_TOKEN" ]; then who=--identity=iam-token; else who=--key-file=$HOME/key.json; fi
 unset YC_ID_TOKEN_IDENTITY YC_ID_TOKEN_ID_TOKEN_ROUTE YC_ID_TOKEN_KEY_FILE YC_TOKEN
 unset YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT YC_ID_TOKEN_PROFILE YC_ID_TOKEN_AUDIENCE
+# The real one does not run this program, and so not within itself.
+unset YC_ID_TOKEN_WITHIN
 case "$1 $2 $3 $5" in
 "iam create-id-token --subject-id --audience")
     exec PROGRAM token "$who" --cache none --service-account "$4" --audience "$6" ;;

@@ -18,7 +18,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// A shell as root of two users, who can give files away.
-fn as_root(sandbox: &Sandbox, script: &str) -> Command {
+pub fn as_root(sandbox: &Sandbox, script: &str) -> Command {
     if rustix::process::geteuid().is_root() {
         let mut shell = sandbox.other_command("sh");
         shell.args(["-c", script]);

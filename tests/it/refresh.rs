@@ -27,7 +27,7 @@ fn ageing() -> (Sandbox, String) {
 }
 
 /// The processes in the background that belong to a sandbox.
-fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
+pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
     let home = format!("HOME={}", sandbox.home().display());
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
     let is_one = |path: &PathBuf| {

@@ -11,9 +11,11 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use yc_id_token::cache::Digest;
 use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
@@ -23,6 +25,21 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
 
 /// No single run takes this long, whatever the machine does besides.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Lets programs hear the signals that these tests were started to ignore, as `nohup` and a shell's `&`
+/// do it. A signal that is caught, and not ignored, is a program's own again when it is started.
+static HEARING: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build();
+    let runtime = runtime.unwrap();
+    let entered = runtime.enter();
+    for number in [1, 2, 3, 15] {
+        if yc_id_token::broker::is_ignored(number) {
+            drop(signal(SignalKind::from_raw(number)).unwrap());
+        }
+    }
+    drop(entered);
+    runtime
+});
 
 /// A home, an environment, and a cloud.
 pub struct Sandbox {
@@ -51,6 +68,7 @@ impl Sandbox {
     }
 
     pub fn with_options(options: Options) -> Self {
+        LazyLock::force(&HEARING);
         let cloud = Emulator::start(options).unwrap();
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
@@ -169,6 +187,10 @@ impl Sandbox {
 
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.insert(name.into(), value.into());
+    }
+
+    pub fn get(&self, name: &str) -> Option<OsString> {
+        self.environment.get(OsStr::new(name)).cloned()
     }
 
     pub fn unset(&mut self, name: &str) {

@@ -11,13 +11,6 @@ use crate::sandbox::{PROGRAM, Sandbox, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// The program, which hears signals even if these tests have been started to ignore them.
-fn hearing(sandbox: &Sandbox, arguments: &[&str]) -> Command {
-    let mut command = sandbox.other_command("env");
-    command.args(["--default-signal=HUP,INT,TERM", PROGRAM]).args(arguments);
-    command
-}
-
 fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -45,7 +38,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
     for (signal, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-        let child = start(hearing(&sandbox, TOKEN));
+        let child = start(sandbox.command(TOKEN));
         eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
         send(signal, child.id());
         let outcome = sandbox.outcome(child);
@@ -63,9 +56,9 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
 fn a_run_that_waits_for_another_run_ends_too() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
-    let leader = start(hearing(&sandbox, TOKEN));
+    let leader = start(sandbox.command(TOKEN));
     eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
-    let follower = start(hearing(&sandbox, TOKEN));
+    let follower = start(sandbox.command(TOKEN));
     let mut log = String::new();
     eventually("the follower has started", || {
         log = sandbox.log();
@@ -128,7 +121,7 @@ fn doctor_ends_on_a_signal_whatever_it_is_looking_at() {
             let path = format!("{}:/usr/bin:/bin", kubectl.parent().unwrap().display());
             sandbox.set("PATH", path);
         }
-        let child = start(hearing(&sandbox, &["doctor", "--timeout=60s"]));
+        let child = start(sandbox.command(&["doctor", "--timeout=60s"]));
         eventually("it waits", || {
             started.exists() || (hangs == "cloud" && sandbox.cloud.count(Route::TokenExchange) == 1)
         });

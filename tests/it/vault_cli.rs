@@ -217,6 +217,32 @@ fn a_token_is_not_given_for_another_server_than_it_is_of() {
 }
 
 #[test]
+fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token() {
+    let mut sandbox = Sandbox::new();
+    let vault = FakeVault::start(&mut sandbox);
+    for variable in ["VAULT_ADDR", "BAO_ADDR", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"] {
+        let before = sandbox.get(variable);
+        sandbox.set(variable, "unix:///run/vault/agent.sock");
+        assert_eq!(ask(&sandbox, "get").ok(), "", "{variable}");
+        assert_eq!(ask(&sandbox, "erase").ok(), "", "{variable}");
+        match before {
+            Some(before) => sandbox.set(variable, before),
+            None => sandbox.unset(variable),
+        }
+    }
+    // With a server of its own, the helper keeps what the CLI gets there.
+    sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
+    sandbox.set("BAO_ADDR", "unix:///run/vault/agent.sock");
+    assert_eq!(ask(&sandbox, "get").ok(), "");
+    sandbox.keep_secret("hvs.mine");
+    store(&sandbox, "hvs.mine").ok();
+    assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
+    ask(&sandbox, "erase").ok();
+    assert_eq!(ask(&sandbox, "get").ok(), "");
+    assert_eq!(vault.asked(), [""; 0]);
+}
+
+#[test]
 fn the_cli_can_unseal_a_server_whose_helper_we_are() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);

@@ -205,8 +205,7 @@ fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
 fn yc_ends_when_we_do() {
     let (sandbox, yc) = sandbox();
     yc.behave("echo $$ >\"$HOME/pid\"; exec sleep 600");
-    let mut command = sandbox.other_command("env");
-    command.args(["--default-signal=TERM", crate::sandbox::PROGRAM, "token", "--identity=yc-cli"]);
+    let mut command = sandbox.command(&["token", "--identity=yc-cli"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid =
         || fs::read_to_string(sandbox.home().join("pid")).ok().filter(|pid| pid.ends_with('\n'));

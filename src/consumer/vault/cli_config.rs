@@ -7,9 +7,15 @@ use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::message;
+use crate::private_file::{self, Unread};
+use crate::secret_file;
 use crate::settings::Locations;
 
 use super::{hcl, install};
+
+const WHAT: &str = "the configuration of the Vault CLI";
+
+const LIMIT: u64 = 64 * 1024;
 
 const VAULT: &[Var] = &[env::VAULT_OWN_CONFIG_PATH];
 const BAO: &[Var] = &[env::BAO_OWN_CONFIG_PATH, env::VAULT_OWN_CONFIG_PATH];
@@ -69,7 +75,13 @@ impl CliConfig {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        Ok(Self { file: EditedFile::open("the configuration of the Vault CLI", path)? })
+        // Security: it names a program, which is given the token.
+        match private_file::read_settings(path, LIMIT) {
+            Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(problem) => return Err(secret_file::unread_settings(WHAT, path, problem)),
+            Ok(_) => {}
+        }
+        Ok(Self { file: EditedFile::open(WHAT, path)? })
     }
 
     pub(super) fn path(&self) -> &Path {

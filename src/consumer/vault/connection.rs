@@ -53,6 +53,12 @@ pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
     env.first(vars).map(|(var, value)| Setting { value, origin: Origin::Variable(var.name) })
 }
 
+/// Whether the official clients talk to their server, or to an agent before it, by a socket of this machine.
+pub(super) fn is_by_socket(env: &Env) -> bool {
+    let address = [AGENT_ADDRESS, ADDRESS].into_iter().find_map(|vars| official(env, vars));
+    address.is_some_and(|address| address.value.starts_with("unix:"))
+}
+
 /// A server, and how it is reached.
 #[derive(Debug)]
 pub(super) struct Server {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::broker;
+use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
 use crate::session::Context;
@@ -28,6 +29,7 @@ pub(super) fn run(
     words: &[OsString],
     context: Context<'_>,
 ) -> Result<ExitCode> {
+    child::hand_on();
     let vault = Vault::open(options, context)?;
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
@@ -88,7 +90,7 @@ mod system {
 
     use super::{Command, Result, broker, not_run};
     use crate::error::{Cause, Error};
-    use crate::message;
+    use crate::{harden, message};
 
     /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
     /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
@@ -111,7 +113,8 @@ mod system {
                 })?;
                 streams.push((stream, number, by_terminal));
             }
-            let child = tokio::process::Command::from(command).spawn();
+            let mut command = tokio::process::Command::from(command);
+            let child = harden::as_before(|| command.spawn());
             let mut child = child.map_err(|error| not_run(&shown, &error))?;
             let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
             for (mut stream, number, by_terminal) in streams {

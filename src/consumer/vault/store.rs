@@ -1,10 +1,13 @@
 //! `vault login`: the token where the CLIs look for it, which is with their token helper or in a file.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use tokio::process::Command;
 
 use crate::broker::Obtain as _;
+use crate::cache::Key;
+use crate::child::{self, Kill, Outcome, Silence};
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain, shown};
@@ -100,29 +103,52 @@ fn would_be_had_by_helper(vault: &Vault, context: Context<'_>) -> bool {
 
 /// Runs `HELPER store`, which reads the token from its standard input.
 fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
-    let mut command = Command::new(helper);
-    command.arg("store").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    for name in ["BAO_ADDR", "VAULT_ADDR"] {
-        command.env(name, vault.server.endpoint.as_str());
-    }
-    let not_run = |error: &std::io::Error| failed(helper, &plain(error));
-    let mut child = command.spawn().map_err(|error| not_run(&error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that reads nothing and ends well has its reasons.
-        let _ = stdin.write_all(token.expose().as_bytes());
-    }
-    let ended = child.wait_with_output().map_err(|error| not_run(&error))?;
-    if ended.status.success() {
+    let prepare = |command: &mut Command| {
+        command.arg("store").stdin(Stdio::piped()).stdout(Stdio::null());
+        for name in ["BAO_ADDR", "VAULT_ADDR"] {
+            command.env(name, vault.server.endpoint.as_str());
+        }
+    };
+    let what = stored_by(helper);
+    let name = Key::of("vault-helper").with("path", &helper.to_string_lossy()).build();
+    let _under_way = vault.session.broker().begin(name.name(), &what)?;
+    let (broker, deadline) = (vault.session.broker(), vault.session.http().deadline());
+    let run = async {
+        let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
+        let running = started.map_err(|error| failed(helper, &plain(&error)))?;
+        let ended = running.finish(token.expose().as_bytes(), deadline).await;
+        ended.map_err(|silence| silent(helper, silence))
+    };
+    let Outcome { status, stderr, .. } = broker.wait(&what, run)?;
+    if status.success() {
         return Ok(());
     }
     // Security: it may repeat what it was given.
-    let said = String::from_utf8_lossy(&ended.stderr).replace(token.expose(), "[redacted]");
-    Err(failed(helper, &message!("{} ({})", ForeignText::sentence(&said), ended.status)))
+    let said = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
+    Err(failed(helper, &message!("{} ({status})", ForeignText::sentence(&said), status)))
+}
+
+fn silent(helper: &Path, silence: Silence) -> Error {
+    let (code, problem) = match silence {
+        Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
+        Silence::Unheard(cause) => {
+            (Code::ConsumerRefused, message!("it cannot be heard: {cause}", cause))
+        }
+        Silence::Late { budget, .. } => {
+            (Code::Timeout, message!("it was not done within {budget:.1} s", budget))
+        }
+    };
+    let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
+    Error::Unreached { what: stored_by(helper), code, problem, hint }
+}
+
+fn stored_by(helper: &Path) -> Message {
+    message!("the token stored by the token helper `{}`", shown(helper))
 }
 
 fn failed(helper: &Path, cause: &Message) -> Error {
     Error::Refused {
-        what: message!("the token stored by the token helper `{}`", shown(helper)),
+        what: stored_by(helper),
         code: Code::ConsumerRefused,
         reason: cause.clone(),
         request_id: None,

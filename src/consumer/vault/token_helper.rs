@@ -17,6 +17,7 @@ use crate::clock::Offset;
 use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
 use crate::env::Env;
 use crate::error::{Code, Error, Result};
+use crate::foreign_text::ForeignText;
 use crate::http::Endpoint;
 use crate::output::Output;
 use crate::session::Context;
@@ -70,7 +71,17 @@ impl Request {
         context: Context<'_>,
         output: &mut Output<'_>,
     ) -> Result<()> {
-        let vault = Vault::open(options, context)?;
+        let vault = match Vault::open(options, context) {
+            Ok(vault) => vault,
+            // The CLI would take a failure for its own, and a token for that address cannot be ours.
+            Err(Error::Endpoint { .. })
+                if !matches!(self, Self::Store) && connection::is_by_socket(context.env) =>
+            {
+                info!("the CLI talks to a socket of this machine; there is no token for that");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         match self {
             Self::Get => get(&vault, context.env, output),
             Self::Store => store(&vault, context.env),
@@ -80,13 +91,13 @@ impl Request {
 }
 
 fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
-    let asking = address_of_cli(vault, env)?;
+    let asking = address_of_cli(vault, env);
     if let Some(Override(token)) = overriding(vault, &asking)? {
         return output.write(token.expose().as_bytes());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
-    if asking != vault.server.endpoint {
-        info!(cli = %asking.as_str(), ours = %vault.server.endpoint.as_str(), "no token for that server");
+    if asking != vault.server.endpoint.as_str() {
+        info!(cli = %ForeignText::new(&asking), ours = %vault.server.endpoint.as_str(), "no token for that server");
         return Ok(());
     }
     match vault.token() {
@@ -114,66 +125,68 @@ fn store(vault: &Vault, env: &Env) -> Result<()> {
     let expires_at = now.at.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
     let lifetime = Lifetime::new(now, expires_at, Offset::default());
     let token = Secret::new(token.to_owned());
-    put(vault, &address_of_cli(vault, env)?, token, lifetime)
+    put(vault, &address_of_cli(vault, env), token, lifetime)
 }
 
 /// Keeps a token that the helper would not get by itself, for as long as it lives.
 pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -> Result<()> {
     let token = credential.secret.token.clone();
-    put(vault, &vault.server.endpoint, token, credential.lifetime)
+    put(vault, vault.server.endpoint.as_str(), token, credential.lifetime)
 }
 
-fn put(vault: &Vault, server: &Endpoint, token: Secret, lifetime: Lifetime) -> Result<()> {
+fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
     let cache = vault.session.broker().cache();
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is nowhere to keep the token".into()));
     }
     let consumer = Some(super::TABLE.name.into());
-    let about = About { consumer, ..About::from(server.as_str()) };
+    let about = About { consumer, ..About::from(server) };
     let kept =
         cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
     kept.map_err(|error| error.within_cache("the token is not kept"))
 }
 
 fn erase(vault: &Vault, env: &Env) -> Result<()> {
-    remove(vault, &address_of_cli(vault, env)?)?;
+    remove(vault, &address_of_cli(vault, env))?;
     // Where nothing says who we are, there is no token of ours either.
     if vault.session.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
 }
 
 /// The token that was stored for the CLI, and which it would be given instead of ours.
 pub(super) fn stored(vault: &Vault, env: &Env) -> Result<Option<Secret>> {
-    let stored = overriding(vault, &address_of_cli(vault, env)?)?;
+    let stored = overriding(vault, &address_of_cli(vault, env))?;
     Ok(stored.map(|Override(token)| token))
 }
 
 /// Removes what the CLI has stored for our server.
 pub(super) fn remove_override(vault: &Vault) -> Result<()> {
-    remove(vault, &vault.server.endpoint)
+    remove(vault, vault.server.endpoint.as_str())
 }
 
-fn remove(vault: &Vault, server: &Endpoint) -> Result<()> {
+fn remove(vault: &Vault, server: &str) -> Result<()> {
     let removed = vault.session.broker().cache().remove(&key(vault, server));
     removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
-fn overriding(vault: &Vault, server: &Endpoint) -> Result<Option<Override>> {
+fn overriding(vault: &Vault, server: &str) -> Result<Option<Override>> {
     let found = vault.session.broker().cache().get::<Override>(&key(vault, server))?;
     let alive = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
     Ok(alive.map(|credential| credential.secret))
 }
 
-fn key(vault: &Vault, server: &Endpoint) -> Key {
+fn key(vault: &Vault, server: &str) -> Key {
     Key::of("vault-override")
-        .with("address", server.as_str())
+        .with("address", server)
         .with("namespace", vault.server.namespace.as_deref().unwrap_or_default())
         .build()
 }
 
-/// The server that the CLI is about to talk to, as far as it tells.
-fn address_of_cli(vault: &Vault, env: &Env) -> Result<Endpoint> {
-    match official(env, connection::ADDRESS).filter(|_| vault.server.is_ours) {
-        Some(address) => Endpoint::parse("address of Vault", &address.value),
-        None => Ok(vault.server.endpoint.clone()),
-    }
+/// The server that the CLI is about to talk to, as far as it tells. It can talk to addresses that this
+/// program cannot, such as `unix:///run/vault.sock`.
+fn address_of_cli(vault: &Vault, env: &Env) -> String {
+    let ours = || vault.server.endpoint.as_str().to_owned();
+    official(env, connection::ADDRESS).filter(|_| vault.server.is_ours).map_or_else(ours, |told| {
+        let known = Endpoint::parse("address of Vault", &told.value);
+        known.map_or(told.value, |endpoint| endpoint.as_str().to_owned())
+    })
 }

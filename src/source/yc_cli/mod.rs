@@ -14,13 +14,13 @@ mod words;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::YcProfile;
-use super::child::{self, Silence};
 use crate::cache::{Digest, Key};
+use crate::child::{self, Kill, Running, Silence};
 use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::env::{self, Env};
@@ -51,6 +51,8 @@ pub struct Manner<'a> {
     pub actor: Option<Actor<'a>>,
     /// Whether nobody is there who could log in with a browser.
     pub is_unattended: bool,
+    /// What is being obtained, for the environment of yc.
+    pub mark: &'a str,
 }
 
 /// An identity of ours, as yc is told of it.
@@ -131,8 +133,8 @@ impl YcCli {
             ["iam", "create-id-token", "--subject-id", service_account, "--audience", audience];
         let service_account = Some(service_account);
         let call = Call { yc: self, what, service_account, has_actor: manner.actor.is_some() };
-        let child = self.start(what, &arguments, manner)?;
-        call.finish(child, words::is_jwt, deadline).await
+        let running = self.start(what, &arguments, manner)?;
+        call.finish(running, words::is_jwt, deadline).await
     }
 
     /// Runs `yc iam create-token` and gives the IAM token. How long it lives is not said, and yc may
@@ -140,22 +142,25 @@ impl YcCli {
     pub async fn iam_token(
         &self,
         what: &Message,
-        is_unattended: bool,
+        manner: Manner<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
-        let call = Call { yc: self, what, service_account: None, has_actor: false };
-        let manner = Manner { actor: None, is_unattended };
-        let child = self.start(what, &["iam", "create-token"], manner)?;
-        call.finish(child, words::is_iam_token, deadline).await
+        let call =
+            Call { yc: self, what, service_account: None, has_actor: manner.actor.is_some() };
+        let running = self.start(what, &["iam", "create-token"], manner)?;
+        call.finish(running, words::is_iam_token, deadline).await
     }
 
-    fn start(&self, what: &Message, arguments: &[&str], manner: Manner<'_>) -> Result<Child> {
+    fn start(&self, what: &Message, arguments: &[&str], manner: Manner<'_>) -> Result<Running> {
         let mut refused = None;
+        // A browser that it opens for a person is not to be closed with it.
+        let kill = if manner.is_unattended { Kill::Group } else { Kill::Alone };
         for program in &self.programs {
-            let error = match self.command(program, arguments, manner).spawn() {
-                Ok(child) => {
+            let prepare = |command: &mut Command| self.prepare(command, arguments, manner);
+            let error = match child::start(program, manner.mark, kill, prepare) {
+                Ok(running) => {
                     debug!(program = %program.display(), "running yc for {what}");
-                    return Ok(child);
+                    return Ok(running);
                 }
                 Err(error) => error,
             };
@@ -184,8 +189,7 @@ impl YcCli {
 
     /// The format is said because a profile of yc can have another as its default. `--no-user-output`
     /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
-    fn command(&self, program: &Path, arguments: &[&str], manner: Manner<'_>) -> Command {
-        let mut command = Command::new(program);
+    fn prepare(&self, command: &mut Command, arguments: &[&str], manner: Manner<'_>) {
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {
             command.args(["--profile", profile]);
@@ -199,8 +203,6 @@ impl YcCli {
             // Which of the two wins is not documented.
             command.env(env::YC_IAM_TOKEN.name, token.expose()).env_remove(env::YC_TOKEN.name);
         }
-        child::listened_to(&mut command);
-        command
     }
 
     fn try_it(&self) -> Message {
@@ -215,11 +217,12 @@ impl YcCli {
 impl Call<'_> {
     async fn finish(
         &self,
-        child: Child,
+        running: Running,
         is_token: fn(&str) -> bool,
         deadline: Deadline,
     ) -> Result<Secret> {
-        let outcome = child::wait(child, deadline).await.map_err(|silence| self.silent(silence))?;
+        let outcome = running.finish(&[], deadline).await;
+        let outcome = outcome.map_err(|silence| self.silent(silence))?;
         let stdout = String::from_utf8_lossy(&outcome.stdout);
         let said = Said::read(&String::from_utf8_lossy(&outcome.stderr));
         if !outcome.status.success() {

@@ -1,0 +1,111 @@
+//! Where a program is that is called by its name.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::current_folder;
+use crate::env::{self, Env};
+
+/// The file of a program that a setting names: a path, or a name that is looked for on the `PATH`.
+pub(super) fn program(named: &Path) -> io::Result<PathBuf> {
+    let is_name = named.components().count() == 1 && named.file_name() == Some(named.as_os_str());
+    if is_name { look(&Env::Real, named) } else { Ok(current_folder::from(named).into_owned()) }
+}
+
+/// Where a program is that is called by its name, if there is one.
+#[must_use]
+pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
+    look(env, Path::new(name)).ok()
+}
+
+/// Security: a folder that depends on where one stands (`.`, or nothing between two colons) is passed
+/// over. kubectl runs its helpers wherever a person has gone to, and that can be somebody else's folder.
+fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
+    let mut problem = io::Error::new(io::ErrorKind::NotFound, "there is no such program on PATH");
+    let mut file = name.as_os_str().to_owned();
+    if name.extension().is_none() {
+        file.push(std::env::consts::EXE_SUFFIX);
+    }
+    for folder in std::env::split_paths(&folders(env)).filter(|folder| folder.is_absolute()) {
+        let path = folder.join(&file);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() && is_program(&path) => return Ok(path),
+            Ok(metadata) if metadata.is_file() => {
+                problem = io::ErrorKind::PermissionDenied.into();
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => problem = error,
+            _ => {}
+        }
+    }
+    Err(problem)
+}
+
+/// What the C library takes where there is no `PATH`, less the current folder.
+fn folders(env: &Env) -> OsString {
+    let usual = if cfg!(unix) { "/bin:/usr/bin" } else { "" };
+    env.get_os(env::PATH).unwrap_or_else(|| usual.into())
+}
+
+/// Whether this can be run.
+#[cfg(unix)]
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether this can be run.
+#[cfg(windows)]
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_not_taken_from_the_current_folder_and_one_that_may_not_be_run_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |mode| {
+            let path = folder.path().join("yc");
+            crate::private_file::write(&path, b"").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let look = |folders: &str| {
+            let env = Env::Fake(HashMap::from([("PATH", folders.to_owned())]));
+            look(&env, Path::new("yc")).map_err(|error| error.kind())
+        };
+        let there = folder.path().to_str().unwrap();
+        let program = path(0o700);
+        assert_eq!(look(&format!(".::../bin:{there}")), Ok(program));
+        let relative = pathdiff(folder.path());
+        assert_eq!(look(&relative), Err(io::ErrorKind::NotFound), "{relative}");
+        path(0o600);
+        assert_eq!(look(there), Err(io::ErrorKind::PermissionDenied));
+        assert_eq!(look("/nonexistent"), Err(io::ErrorKind::NotFound));
+    }
+
+    /// The same folder, from here.
+    fn pathdiff(folder: &Path) -> String {
+        let up =
+            std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<Vec<_>>();
+        format!("{}{}", up.join("/"), folder.display())
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        for path in ["./yc", "bin/yc", "/opt/yc"] {
+            assert_eq!(program(Path::new(path)).unwrap(), Path::new(path));
+        }
+        assert!(program(Path::new("sh")).unwrap().is_absolute());
+    }
+}

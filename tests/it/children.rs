@@ -1,0 +1,308 @@
+//! Programs that a run starts: they end with it, hold nothing of what it was started with, are not taken
+//! from a place that others can write, and are not asked by themselves.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use yc_id_token::emulator::{Fault, Route};
+
+use crate::fake_vault::{FakeVault, token};
+use crate::federation::external;
+use crate::places::as_root;
+use crate::refresh::refreshing;
+use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
+
+/// A sandbox with a workload whose token is in the file `printed` of its home.
+fn workload(command: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let token = external("vm", 3600);
+    sandbox.cloud.federate(&token, &sandbox.account);
+    sandbox.write_secret("printed", &token);
+    configure(&sandbox, command);
+    sandbox
+}
+
+fn configure(sandbox: &Sandbox, command: &str) -> PathBuf {
+    sandbox.configure(&format!(
+        "[identity.vm]\ntype = \"token-command\"\ntoken_command = {command}\nservice_account = \"{}\"\n\
+         [profiles.vm]\nidentity = \"vm\"\naudience = \"k8s\"\n",
+        sandbox.account
+    ))
+}
+
+fn script(sandbox: &Sandbox, name: &str, lines: &str) -> PathBuf {
+    let path = sandbox.write(name, &format!("#!/bin/sh\n{lines}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Whether the process runs whose number a script has written into a file of the home.
+fn lives(sandbox: &Sandbox, file: &str) -> bool {
+    let pid = fs::read_to_string(sandbox.home().join(file)).unwrap_or_default();
+    if !pid.ends_with('\n') {
+        return false;
+    }
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+const TOKEN: &[&str] = &["token", "--profile=vm"];
+
+#[test]
+fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
+    for redirected in ["", ">/dev/null 2>&1"] {
+        let sandbox = workload(&format!(
+            r#"["sh", "-c", "sleep 600 {redirected} & echo $! >\"$HOME/left\"; cat \"$HOME/printed\""]"#
+        ));
+        let ours = sandbox.run(&[TOKEN, &["--timeout=30s"]].concat()).ok();
+        assert_eq!(claims(ours.trim())["aud"], "k8s");
+        // What holds our pipe is ended; what has turned to something else is not ours.
+        if redirected.is_empty() {
+            eventually("it has ended", || !lives(&sandbox, "left"));
+        } else {
+            assert!(lives(&sandbox, "left"));
+            let pid = fs::read_to_string(sandbox.home().join("left")).unwrap();
+            assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
+        }
+    }
+}
+
+#[test]
+fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
+    let sandbox = workload(
+        r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,
+    );
+    let (text, _) = sandbox.run(&[TOKEN, &["--timeout=2s"]].concat()).fails(6, "E_TIMEOUT");
+    assert!(text.contains("it was not done within 2.0 s"), "{text}");
+    eventually("both have ended", || !lives(&sandbox, "left") && !lives(&sandbox, "deeper"));
+}
+
+#[test]
+fn a_run_that_is_interrupted_leaves_no_process_of_its_command() {
+    let sandbox = workload(r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; wait"]"#);
+    let mut command = sandbox.command(TOKEN);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("it runs", || lives(&sandbox, "left"));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    sandbox.outcome(child).fails(143, "E_INTERRUPTED");
+    eventually("it has ended", || !lives(&sandbox, "left"));
+}
+
+#[test]
+fn a_command_that_asks_for_what_it_is_to_help_with_is_an_error_at_once() {
+    // Also by way of a shell, for another audience, and with an identity that others share.
+    for (inner, cache) in [
+        ("token", "file"),
+        ("token", "none"),
+        ("token --audience=another", "file"),
+        ("kubectl --force-refresh", "none"),
+    ] {
+        let mut sandbox = workload(&format!(
+            r#"["sh", "-c", "echo run >>\"$HOME/runs\"; exec {PROGRAM} {inner}"]"#
+        ));
+        // As in a shell that has it exported.
+        sandbox.set("YC_ID_TOKEN_PROFILE", "vm");
+        sandbox.set("YC_ID_TOKEN_CACHE", cache);
+        sandbox.set("YC_ID_TOKEN_ERROR_FORMAT", "json");
+        let outcome = sandbox.run(&["token", "--timeout=60s"]);
+        assert_eq!(outcome.status.code(), Some(4), "{inner}: {outcome:?}");
+        assert!(outcome.stderr.contains("E_CONFIG"), "{inner}: {outcome:?}");
+        let runs = fs::read_to_string(sandbox.home().join("runs")).unwrap();
+        assert_eq!(runs.lines().count(), 1, "{inner} with {cache}");
+    }
+}
+
+#[test]
+fn a_token_helper_that_logs_in_again_is_an_error_at_once() {
+    let mut sandbox = Sandbox::new();
+    let vault = FakeVault::start(&mut sandbox);
+    let again = format!("echo run >>\"$HOME/runs\"; exec {PROGRAM} vault login");
+    let helper = script(&sandbox, "helper", &again);
+    sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
+    assert!(text.contains("asks for the same [E_CONFIG]"), "{text}");
+    assert_eq!(fs::read_to_string(sandbox.home().join("runs")).unwrap(), "run\n");
+    assert_eq!(vault.logins(), 1);
+}
+
+#[test]
+fn a_command_may_ask_for_the_token_of_another_identity() {
+    let sandbox = workload(&format!(
+        r#"["sh", "-c", "{PROGRAM} token --key-file=key.json --audience=k8s >/dev/null && cat printed"]"#
+    ));
+    let ours = sandbox.run(TOKEN).ok();
+    assert_eq!(claims(ours.trim())["aud"], "k8s");
+}
+
+#[test]
+fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to_be() {
+    let mut sandbox = workload(r#"["./bin/printer"]"#);
+    let print = "cat \"$HOME/printed\"";
+    script(&sandbox, ".config/yc-id-token/bin/printer", print);
+    let evil = "touch \"$HOME/was-run\"; exit 1";
+    script(&sandbox, "checkout/bin/printer", evil);
+    script(&sandbox, "checkout/printer", evil);
+    script(&sandbox, "checkout/yc", evil);
+    let run_in_checkout = |sandbox: &Sandbox, arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        sandbox.finish({
+            command.current_dir(sandbox.home().join("checkout"));
+            command
+        })
+    };
+    run_in_checkout(&sandbox, TOKEN).ok();
+    // By its name, wherever the PATH may lead.
+    configure(&sandbox, r#"["printer"]"#);
+    for path in [".:/usr/bin:/bin", "/usr/bin:/bin:", ":/usr/bin::/bin", "bin:./:/usr/bin:/bin"] {
+        sandbox.set("PATH", path);
+        let (text, _) = run_in_checkout(&sandbox, TOKEN).fails(3, "E_IDENTITY");
+        assert!(text.ends_with("there is no such program on PATH"), "{path}: {text}");
+        let yc = ["token", "--audience=k8s", "--identity=yc-cli", "--service-account=aje1"];
+        let (text, _) = run_in_checkout(&sandbox, &yc).fails(3, "E_MISSING");
+        assert!(text.contains("there is no Yandex Cloud CLI"), "{path}: {text}");
+    }
+    assert!(!sandbox.home().join("was-run").exists());
+    let own = script(&sandbox, "own/printer", print);
+    sandbox.set("PATH", format!(".:{}:/usr/bin:/bin", own.parent().unwrap().display()));
+    run_in_checkout(&sandbox, &[TOKEN, &["--force-refresh"]].concat()).ok();
+}
+
+#[test]
+fn a_configuration_that_others_can_write_is_not_used() {
+    let sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
+    let config = sandbox.home().join(".config/yc-id-token/config.toml");
+    let set_mode = |mode| fs::set_permissions(&config, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o666, 0o602, 0o777] {
+        set_mode(mode);
+        let (text, hint) = sandbox.run(TOKEN).fails(3, "E_CONFIG");
+        let told = format!(
+            "the configuration file `{}` can be written by every user, and it names programs to run",
+            config.display()
+        );
+        assert_eq!(text, told);
+        assert_eq!(hint, format!("check what it says, then run `chmod o-w {}`", config.display()));
+    }
+    for mode in [0o600, 0o644, 0o664, 0o444] {
+        set_mode(mode);
+        sandbox.run(TOKEN).ok();
+    }
+}
+
+#[test]
+fn a_file_of_another_user_says_of_no_program_that_it_is_to_be_run() {
+    let mut sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
+    let of_another = |sandbox: &Sandbox, file: &str, line: &str| {
+        sandbox.finish(as_root(sandbox, &format!("chown 1 {file} && exec {PROGRAM} {line}")))
+    };
+    let config = ".config/yc-id-token/config.toml";
+    let (text, hint) = of_another(&sandbox, config, "token --profile=vm").fails(3, "E_CONFIG");
+    assert!(text.contains("belongs to another user, and it names programs to run"), "{text}");
+    assert!(hint.contains("sudo chown"), "{hint}");
+    fs::remove_file(sandbox.home().join(config)).unwrap();
+
+    let _vault = FakeVault::start(&mut sandbox);
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
+    let helper = script(&sandbox, "helper", "touch \"$HOME/was-run\"");
+    sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let (text, _) = of_another(&sandbox, ".vault", "vault login").fails(3, "E_CONFIG");
+    assert!(text.contains("the configuration of the Vault CLI"), "{text}");
+    assert!(!sandbox.home().join("was-run").exists());
+}
+
+#[test]
+fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
+    let mut sandbox = Sandbox::new();
+    let vault = FakeVault::start(&mut sandbox);
+    // It does not read, and neither does what it has started.
+    let helper = script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; wait");
+    sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let (text, hint) = sandbox.run(&["vault", "login", "--timeout=2s"]).fails(6, "E_TIMEOUT");
+    assert!(text.ends_with("it was not done within 2.0 s"), "{text}");
+    assert!(hint.contains("--timeout"), "{hint}");
+    eventually("nothing of it is left", || !lives(&sandbox, "left"));
+    assert_eq!(vault.logins(), 1);
+    // One that leaves a process behind has stored the token.
+    script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; cat >\"$HOME/kept\"");
+    sandbox.run(&["vault", "login", "--timeout=30s"]).ok();
+    sandbox.may_hold_secrets(&sandbox.home().join("kept"));
+    assert_eq!(fs::read_to_string(sandbox.home().join("kept")).unwrap(), token(1));
+    eventually("nothing of it is left", || !lives(&sandbox, "left"));
+}
+
+#[test]
+fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_asked() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("YC_ID_TOKEN_AUDIENCE", "held");
+    let first = sandbox.run(&["token"]).ok();
+    sandbox.age("id-token", Duration::from_secs(31 * 60));
+    sandbox.let_half_a_minute_pass("id-token");
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    // Its files are named from a folder that the refresh leaves.
+    sandbox.write_secret("work/key.json", &sandbox.key.to_json());
+    sandbox.write("work/config.toml", "");
+    let asks = format!(
+        "exec 9>\"$HOME/lock\"; flock 9; cd work; exec {PROGRAM} token --key-file key.json --config=config.toml --log-file=log"
+    );
+    let mut shell = sandbox.other_command("sh");
+    assert_eq!(
+        sandbox
+            .finish({
+                shell.args(["-c", &asks]);
+                shell
+            })
+            .ok(),
+        first
+    );
+    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    let mut flock = sandbox.other_command("flock");
+    flock.args(["--nonblock", "lock", "true"]);
+    sandbox.finish(flock).ok();
+    let refreshes = refreshing(&sandbox);
+    assert_eq!(refreshes.len(), 1, "{refreshes:?}");
+    assert_eq!(fs::read_link(refreshes[0].join("cwd")).unwrap().to_str(), Some("/"));
+    for entry in fs::read_dir(refreshes[0].join("fd")).unwrap() {
+        let target = fs::read_link(entry.unwrap().path()).unwrap_or_default();
+        assert!(!target.ends_with("lock"), "{target:?}");
+    }
+    // It goes on, and finds what it needs.
+    sandbox.cloud.always(Route::TokenExchange, None);
+    let pid = refreshes[0].file_name().unwrap().to_str().unwrap();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    eventually("it has ended", || refreshing(&sandbox).is_empty());
+    sandbox.let_half_a_minute_pass("id-token");
+    let mut shell = sandbox.other_command("sh");
+    sandbox
+        .finish({
+            shell.args(["-c", &asks]);
+            shell
+        })
+        .ok();
+    eventually("the token is refreshed", || sandbox.run(&["token"]).ok() != first);
+    assert!(sandbox.home().join("work/log").exists() && !PathBuf::from("/log").exists());
+}
+
+#[test]
+fn a_command_of_a_person_has_the_descriptors_that_it_was_given() {
+    let mut sandbox = Sandbox::new();
+    let _vault = FakeVault::start(&mut sandbox);
+    for line in ["vault exec", "vault exec --revoke"] {
+        let mut shell = sandbox.other_command("sh");
+        let read = "cat /dev/fd/8";
+        shell.args(["-c", &format!("echo handed >file; exec {PROGRAM} {line} -- {read} 8<file")]);
+        assert_eq!(sandbox.finish(shell).ok(), "handed\n", "{line}");
+    }
+    // A program that gets a token for such a run may have them too, and no other.
+    let sandbox = workload(
+        r#"["sh", "-c", "ls /proc/self/fd | wc -l >\"$HOME/count\"; cat \"$HOME/printed\""]"#,
+    );
+    let mut shell = sandbox.other_command("sh");
+    shell.args(["-c", &format!("exec {PROGRAM} token --profile=vm 7</dev/null 8</dev/null")]);
+    sandbox.finish(shell).ok();
+    // Those of the standard streams, and the one by which `ls` reads.
+    assert_eq!(fs::read_to_string(sandbox.home().join("count")).unwrap().trim(), "4");
+}

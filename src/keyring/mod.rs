@@ -160,11 +160,15 @@ impl Keyring {
     fn wait<T>(&self, result: &mpsc::Receiver<T>, asking: &Asking) -> Result<T, Problem> {
         let begin = Instant::now();
         let mut quiet_since = begin;
-        let patience = if is_at_terminal() { self.people } else { self.people.min(PATIENCE) };
+        let (patience, people) = match (is_at_terminal(), self.deadline) {
+            (true, _) => (self.people, self.people),
+            // Without a terminal, the time limit of the run is for all that it waits for.
+            (false, Some(deadline)) => (PATIENCE, deadline.budget()),
+            (false, None) => (self.people.min(PATIENCE), self.people),
+        };
         loop {
             let asks = asking.is_set();
-            let (since, patience) =
-                if asks { (begin, self.people) } else { (quiet_since, patience) };
+            let (since, patience) = if asks { (begin, people) } else { (quiet_since, patience) };
             let left = patience.saturating_sub(since.elapsed());
             let left = self.deadline.map_or(left, |deadline| left.min(deadline.left()));
             if left.is_zero() {

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use yc_id_token::emulator::KeySize;
+
 use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
 use crate::sandbox::{Outcome, Sandbox, claims};
 
@@ -43,6 +45,8 @@ fn without_a_session_bus_there_is_no_keyring() {
         assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     }
     assert_eq!(sandbox.token_requests(), (0, 0), "nobody was asked for what could not be kept");
+    let diagnosis = sandbox.run(&["doctor", "--cache", "keyring", "--key-file", "key.json"]);
+    assert!(diagnosis.stdout.contains(absent), "{diagnosis:?}");
     assert_eq!(sandbox.run(&["cache", "clear"]).ok().split(' ').nth(1), Some("0"));
     sandbox.set("DBUS_SESSION_BUS_ADDRESS", "nonsense");
     sandbox.run(&["key", "import", "key.json"]).fails(3, "E_KEYRING");
@@ -183,7 +187,7 @@ fn a_key_that_cannot_be_replaced_stays_as_it_was() {
     sandbox.run(IMPORT).ok();
     let list = sandbox.run(&["key", "list"]).ok();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
-    let other = sandbox.cloud.add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
+    let other = sandbox.cloud.add_authorized_key(&other, KeySize::Rsa2048);
     sandbox.write_secret("key.json", &other.to_json());
     let import = || sandbox.run(&[IMPORT, &["--timeout", "1s"]].concat());
     let new = other.id.clone();
@@ -237,4 +241,21 @@ fn a_prompt_for_the_cache_in_the_keyring_is_waited_for() {
     service.answer(Prompt::Unlock, Answer::Allow);
     sandbox.run(&["cache", "clear"]).ok();
     assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_came_to_hold_another_key_is_not_deleted() {
+    let (sandbox, service) = with_items_locked();
+    let file = sandbox.home().join("key.json");
+    let other = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa2048).to_json();
+    let (path, new) = (file.clone(), other.clone());
+    service.damage(move |text| {
+        fs::write(&path, &new).unwrap();
+        text.to_owned()
+    });
+    let (message, hint) = sandbox.run(IMPORT).fails(3, "E_IDENTITY");
+    assert!(message.ends_with("has changed since it was read, and is not deleted"), "{message}");
+    assert!(hint.contains("the key is in the keyring"), "{hint}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), other);
+    assert!(sandbox.run(&["key", "list"]).ok().contains(&sandbox.key.id));
 }

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use yc_id_token::emulator::KeySize;
+
 use super::Killed;
 use super::display::{Display, Person, close, is_shown};
 use super::gnome_keyring::{Bus, is_on_bus};
@@ -116,7 +118,7 @@ fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
     assert_eq!(claims(token.trim())["sub"], keepassxc.sandbox.account.as_str());
     // Another key of 4096 bits takes its place.
     let (cloud, account) = (&keepassxc.sandbox.cloud, &keepassxc.sandbox.account);
-    let large = cloud.add_authorized_key(account, yc_id_token::emulator::KeySize::Rsa4096);
+    let large = cloud.add_authorized_key(account, KeySize::Rsa4096);
     keepassxc.sandbox.write_secret("key.json", &large.to_json());
     let told = keepassxc.import("60s").ok();
     assert!(told.contains("it replaces the key"), "{told}");

@@ -97,9 +97,8 @@ fn time_keyring(group: &mut Group<'_>) {
             message!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
             "unlock it at login, or keep what lives for an hour in files, `cache = \"file\"`",
         ),
-        // Whoever needs it says what is wrong.
-        Err(_) => group.doubt(
-            "the keyring does not answer",
+        Err(problem) => group.doubt(
+            message!("{problem}", problem),
             "unlock it; a session without a desktop has none: name a key file there",
         ),
     }

@@ -20,6 +20,8 @@ type Found = std::result::Result<Option<String>, Problem>;
 ///
 /// `key import` runs this before it reports success or deletes a file.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  yc-id-token key read-back robot 20000")]
 pub(super) struct ReadBack {
     /// Name of the key
     name: String,

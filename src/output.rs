@@ -1,4 +1,8 @@
 //! Standard output: one document, written once, after success.
+//!
+//! One that is closed (`>&-`) is `/dev/null` by the time `main` begins: Rust's runtime opens that in its
+//! place, so that no file takes its number. What it was cannot be told afterwards: Python and Node hand
+//! `/dev/null` over opened in the same way. To look before the runtime does takes unsafe code.
 
 use std::io::Write;
 

@@ -53,6 +53,7 @@ pub mod harden;
 pub mod http;
 pub mod jwt;
 pub mod keyring;
+mod kubeconfig;
 pub mod log;
 pub mod output;
 pub mod private_file;

@@ -27,6 +27,7 @@
 //! | how it rests on disk | [`cache`], [`private_file`], [`secret_file`] |
 //! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
+//! | how a file of the user's is edited | [`files`] |
 //! | which variables are read | [`mod@env`] |
 //! | how a text file may be encoded | [`encoding`] |
 //! | what people see while they wait | [`spinner`] |
@@ -45,6 +46,7 @@ pub mod emulator;
 pub mod encoding;
 pub mod env;
 pub mod error;
+pub mod files;
 pub mod foreign_text;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

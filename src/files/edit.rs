@@ -1,0 +1,408 @@
+//! Editing a file that belongs to the user: `~/.kube/config`, `~/.aws/config`, `~/.vault`, `config.toml`.
+//!
+//! A file is edited, not rewritten: line ends, byte order mark, owner, permissions, symbolic and hard links
+//! stay. The new text is parsed before it is written. A file that changed in the meantime is left alone.
+//!
+//! Readers see the old content or the new one, because a new file is renamed over the old one. Where that is
+//! impossible, the content of the file itself is replaced: a file that is a mount point of its own (a
+//! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
+
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+use super::{line_ends, system};
+use crate::error::{Cause, Error, Result, shown};
+use crate::message;
+use crate::private_file::TEMPORARY;
+
+/// Larger than any configuration that people look after.
+const LIMIT: u64 = 8 * 1024 * 1024;
+
+/// A file that can be edited. It need not exist.
+#[derive(Debug)]
+pub struct EditedFile {
+    what: &'static str,
+    path: PathBuf,
+    /// Where the symbolic links lead.
+    target: PathBuf,
+    /// `None` if there is no such file.
+    ///
+    /// Security: files of other programs hold secrets.
+    content: Option<Zeroizing<String>>,
+    text: Zeroizing<String>,
+}
+
+impl EditedFile {
+    /// Reads a file. `what` names it in errors, such as `the kubeconfig`.
+    pub fn open(what: &'static str, path: &Path) -> Result<Self> {
+        let unreadable = |cause: io::Error| Error::unreadable(what, path, cause);
+        // Also what no path leads to: the end of a pipe by its number.
+        check_kind(path).map_err(unreadable)?;
+        let target = final_target(path);
+        let content = read(&target).map_err(unreadable)?;
+        let text = line_ends::plain(content.as_ref().map_or("", |content| content.as_str()));
+        Ok(Self { what, path: path.to_owned(), target, content, text: Zeroizing::new(text) })
+    }
+
+    /// The path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is such a file.
+    #[must_use]
+    pub const fn exists(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// The text with LF as its line ends and without a byte order mark; empty if there is no file.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Fails if the file cannot be written. To be called for all files before the first is written.
+    pub fn check_writable(&self) -> Result<()> {
+        let checked = if self.exists() {
+            system::check_file_writable(&self.target)
+        } else {
+            check_creatable(&self.target)
+        };
+        checked.map_err(|cause| self.unwritten(cause))
+    }
+
+    /// Copies the file as it is to a new name beside it. The copy has the same owner, and mode 0600.
+    pub fn copy_to(&self, name: &Path) -> Result<PathBuf> {
+        let copy = self.target.with_file_name(name);
+        let content = self.content.as_ref().map_or("", |content| content.as_str());
+        let copied = self.temporary(content.as_bytes()).and_then(|mut file| {
+            // A copy that its reader cannot own is still a copy.
+            let _ = std::fs::metadata(&self.target)
+                .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
+            file.persist_noclobber(&copy).map_err(|error| error.error)
+        });
+        copied.map(|_| copy.clone()).map_err(|cause| unwritten(&copy, cause))
+    }
+
+    /// Writes a new text. `verify` gets the text as a reader of the file will see it.
+    pub fn replace(&self, new_text: &str, verify: impl Fn(&str) -> Result<()>) -> Result<()> {
+        let old = self.content.as_ref().map_or("", |content| content.as_str());
+        let content = Zeroizing::new(line_ends::restored(old, new_text));
+        verify(&Zeroizing::new(line_ends::plain(&content)))?;
+        self.check_unchanged()?;
+        self.write(content.as_bytes()).map_err(|cause| self.unwritten(cause))?;
+        match read(&self.target) {
+            Ok(Some(written)) if *written == *content => Ok(()),
+            Ok(_) => Err(self.unwritten(io::Error::other("it reads back differently"))),
+            Err(cause) => Err(self.unwritten(cause)),
+        }
+    }
+
+    fn check_unchanged(&self) -> Result<()> {
+        let now = Self::open(self.what, &self.path)?;
+        if now.content == self.content && now.target == self.target {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            problem: message!("`{}` has changed since it was read", shown(&self.path)),
+            hint: "run the command again".into(),
+        })
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        let old = match std::fs::metadata(&self.target) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let Some(old) = old else { return self.create(content) };
+        if system::has_more_than_a_rename_keeps(&self.target, &old) {
+            return self.write_in_place(content);
+        }
+        let mut file = match self.temporary(content) {
+            Err(error) if is_closed_folder(&error) => return self.write_in_place(content),
+            file => file?,
+        };
+        if system::give_owner(file.as_file_mut(), &old).is_err() {
+            return self.write_in_place(content);
+        }
+        file.as_file().set_permissions(old.permissions())?;
+        match file.persist(&self.target) {
+            Err(error) if is_mount_point(&error.error) || is_closed_folder(&error.error) => {
+                self.write_in_place(content)
+            }
+            Err(error) => Err(error.error),
+            Ok(_) => {
+                system::sync_folder(&self.target);
+                Ok(())
+            }
+        }
+    }
+
+    /// A new file belongs to the owner of its folder: a user's file that `sudo` makes is the user's.
+    fn create(&self, content: &[u8]) -> io::Result<()> {
+        let folder = folder_of(&self.target);
+        system::make_folders(folder)?;
+        let mut file = self.temporary(content)?;
+        system::take_owner_of_folder(file.as_file_mut(), folder)?;
+        file.persist_noclobber(&self.target).map_err(|error| error.error)?;
+        system::sync_folder(&self.target);
+        Ok(())
+    }
+
+    /// Replaces the content of the file itself. Until that is done, a copy of the old content is kept.
+    fn write_in_place(&self, content: &[u8]) -> io::Result<()> {
+        let mut file = system::open_to_write(&self.target)?;
+        let old = self.content.as_ref().map_or("", |content| content.as_str());
+        let copy = match self.temporary(old.as_bytes()) {
+            Err(error) if is_closed_folder(&error) => {
+                temporary_in(&std::env::temp_dir(), old.as_bytes())?
+            }
+            copy => copy?,
+        };
+        let mut overwrite = |content: &[u8]| {
+            file.rewind()?;
+            file.write_all(content)?;
+            file.set_len(content.len() as u64)?;
+            file.sync_all()
+        };
+        let Err(cause) = overwrite(content) else { return Ok(()) };
+        if overwrite(old.as_bytes()).is_ok() {
+            return Err(cause);
+        }
+        let kept = copy.into_temp_path().keep().map_err(|error| error.error)?;
+        let problem = format!("{cause}; the old content is in {}", kept.display());
+        Err(io::Error::new(cause.kind(), problem))
+    }
+
+    fn temporary(&self, content: &[u8]) -> io::Result<NamedTempFile> {
+        temporary_in(folder_of(&self.target), content)
+    }
+
+    fn unwritten(&self, cause: io::Error) -> Error {
+        unwritten(&self.path, cause)
+    }
+}
+
+fn unwritten(path: &Path, cause: io::Error) -> Error {
+    Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
+}
+
+/// A new file of mode 0600 whose content is on the disk.
+fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Where the symbolic links of a path lead, even if no file is there.
+fn final_target(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    // More links than systems follow have failed in `check_kind`.
+    for _ in 0..40 {
+        let Ok(leads_to) = std::fs::read_link(&target) else { break };
+        target = folder_of(&target).join(leads_to);
+    }
+    // The folders above can be links too.
+    target.canonicalize().unwrap_or(target)
+}
+
+/// Reads a regular file of UTF-8. Nothing else is opened: a pipe would wait for its writer.
+fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
+    if !check_kind(target)? {
+        return Ok(None);
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    system::open_to_read(target)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too large"));
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(content) => Ok(Some(Zeroizing::new(content))),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+        }
+    }
+}
+
+/// Whether there is a file. Refuses what is not a regular one.
+fn check_kind(path: &Path) -> io::Result<bool> {
+    let refused = |problem| Err(io::Error::new(ErrorKind::InvalidData, problem));
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => refused("it is a folder"),
+        Ok(metadata) if !metadata.is_file() => refused("it is not a regular file"),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_creatable(target: &Path) -> io::Result<()> {
+    let mut folders = target.ancestors().skip(1);
+    let there = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        return Err(io::Error::new(
+            ErrorKind::NotADirectory,
+            format!("`{}` is not a folder", there.display()),
+        ));
+    }
+    system::check_folder_writable(there)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn is_mount_point(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices)
+}
+
+fn is_closed_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+    use crate::error::Code;
+
+    fn edit(path: &Path, change: impl Fn(&str) -> String) -> Result<()> {
+        let file = EditedFile::open("the file", path)?;
+        file.check_writable()?;
+        file.replace(&change(file.text()), |_| Ok(()))
+    }
+
+    fn written(path: &Path, content: &str) {
+        crate::private_file::write(path, content.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn an_edit_keeps_line_ends_mode_and_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dotfiles");
+        let (link, hard) = (folder.path().join("link"), folder.path().join("hard"));
+        written(&path, "\u{feff}a\r\nb\r\n");
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        symlink("dotfiles", &link).unwrap();
+        edit(&link, |text| text.replace("a\n", "a\nnew\n")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\u{feff}a\r\nnew\r\nb\r\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        fs::hard_link(&path, &hard).unwrap();
+        edit(&path, |_| "short\n".into()).unwrap();
+        assert_eq!(fs::read_to_string(&hard).unwrap(), "\u{feff}short\r\n");
+        let names = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, 3, "no temporary file is left behind");
+    }
+
+    #[test]
+    fn a_missing_file_is_created_where_its_link_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink("a/b/config", &link).unwrap();
+        edit(&link, |text| format!("{text}new\n")).unwrap();
+        let path = folder.path().join("a/b/config");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(folder.path().join("a")).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn root_leaves_the_owner_of_a_file_and_of_its_folder_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        written(&path, "a\n");
+        let owned = std::os::unix::fs::chown(&path, Some(4321), Some(1234))
+            .and_then(|()| std::os::unix::fs::chown(folder.path(), Some(4321), Some(1234)));
+        // Only root can give a file away.
+        if owned.is_err() {
+            return;
+        }
+        let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
+        edit(&path, |_| "b\n".into()).unwrap();
+        assert_eq!(owner(&path), (4321, 1234));
+        let new = folder.path().join("new/folder/file");
+        edit(&new, |_| "c\n".into()).unwrap();
+        assert_eq!(owner(&new), (4321, 1234));
+        assert_eq!(owner(&folder.path().join("new")), (4321, 1234));
+        let file = EditedFile::open("the file", &path).unwrap();
+        let copy = file.copy_to(Path::new("config.bak")).unwrap();
+        assert_eq!(
+            (owner(&copy), fs::read_to_string(&copy).unwrap()),
+            ((4321, 1234), "b\n".into())
+        );
+    }
+
+    #[test]
+    fn a_file_that_changed_in_the_meantime_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        for before in [None, Some("a\n")] {
+            before.into_iter().for_each(|text| written(&path, text));
+            let file = EditedFile::open("the file", &path).unwrap();
+            written(&path, "other\n");
+            let error = file.replace("b\n", |_| Ok(())).unwrap_err();
+            assert_eq!(error.code(), Code::Conflict);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "other\n");
+        }
+    }
+
+    #[test]
+    fn a_text_that_its_reader_rejects_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        written(&path, "a\r\n");
+        let file = EditedFile::open("the file", &path).unwrap();
+        let rejects = |text: &str| {
+            assert_eq!(text, "b\nc\n");
+            Err(Error::Internal("rejected".into()))
+        };
+        assert!(file.replace("b\nc\n", rejects).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\r\n");
+    }
+
+    #[test]
+    fn what_is_no_text_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, text) = (folder.path().join("pipe"), folder.path().join("latin-1"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        crate::private_file::write(&text, b"\xe4\n").unwrap();
+        let circle = folder.path().join("circle");
+        symlink("circle", &circle).unwrap();
+        for (path, problem) in [
+            (pipe.as_path(), "it is not a regular file"),
+            (folder.path(), "it is a folder"),
+            (&text, "it is not UTF-8"),
+            (&circle, "too many levels of symbolic links"),
+        ] {
+            let error = EditedFile::open("the file", path).unwrap_err().to_string();
+            assert!(error.ends_with(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_found_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        written(&file, "a\n");
+        let below = EditedFile::open("the file", &file.join("b")).and_then(|b| b.check_writable());
+        assert!(below.is_err());
+        // Root may write everywhere, so this is for all other users.
+        fs::set_permissions(&file, Permissions::from_mode(0o400)).unwrap();
+        let is_root = system::open_to_write(&file).is_ok();
+        let read_only = EditedFile::open("the file", &file).unwrap().check_writable();
+        assert_eq!(read_only.is_ok(), is_root);
+    }
+}

@@ -7,6 +7,7 @@
 //! impossible, the content of the file itself is replaced: a file that is a mount point of its own (a
 //! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,6 @@ use crate::private_file::TEMPORARY;
 const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// A file that can be edited. It need not exist.
-#[derive(Debug)]
 pub struct EditedFile {
     what: &'static str,
     path: PathBuf,
@@ -33,6 +33,13 @@ pub struct EditedFile {
     /// Security: files of other programs hold secrets.
     content: Option<Zeroizing<String>>,
     text: Zeroizing<String>,
+}
+
+/// Security: without the content.
+impl fmt::Debug for EditedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EditedFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl EditedFile {
@@ -75,17 +82,22 @@ impl EditedFile {
         checked.map_err(|cause| self.unwritten(cause))
     }
 
-    /// Copies the file as it is to a new name beside it. The copy has the same owner, and mode 0600.
-    pub fn copy_to(&self, name: &Path) -> Result<PathBuf> {
-        let copy = self.target.with_file_name(name);
+    /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
+    /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
+    pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
+        let copy = free_name(self.target.with_file_name(name));
         let content = self.content.as_ref().map_or("", |content| content.as_str());
         let copied = self.temporary(content.as_bytes()).and_then(|mut file| {
-            // A copy that its reader cannot own is still a copy.
+            // A copy that belongs to another user is still a copy.
             let _ = std::fs::metadata(&self.target)
                 .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
             file.persist_noclobber(&copy).map_err(|error| error.error)
         });
-        copied.map(|_| copy.clone()).map_err(|cause| unwritten(&copy, cause))
+        match copied {
+            Ok(_) => Ok(Some(copy)),
+            Err(error) if is_closed_folder(&error) => Ok(None),
+            Err(cause) => Err(unwritten(&copy, cause)),
+        }
     }
 
     /// Writes a new text. `verify` gets the text as a reader of the file will see it.
@@ -102,7 +114,8 @@ impl EditedFile {
         }
     }
 
-    fn check_unchanged(&self) -> Result<()> {
+    /// Fails if the file has changed since it was read.
+    pub fn check_unchanged(&self) -> Result<()> {
         let now = Self::open(self.what, &self.path)?;
         if now.content == self.content && now.target == self.target {
             return Ok(());
@@ -192,6 +205,20 @@ fn unwritten(path: &Path, cause: io::Error) -> Error {
     Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
 }
 
+/// The name, or the name with a number that is not taken.
+fn free_name(path: PathBuf) -> PathBuf {
+    let is_taken = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+    let mut free = path.clone();
+    let mut number = 0;
+    while is_taken(&free) {
+        number += 1;
+        let mut name = path.clone().into_os_string();
+        name.push(format!("-{number}"));
+        free = name.into();
+    }
+    free
+}
+
 /// A new file of mode 0600 whose content is on the disk.
 fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
@@ -225,7 +252,11 @@ fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(content) => Ok(Some(Zeroizing::new(content))),
         Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
+            let bytes = Zeroizing::new(error.into_bytes());
+            if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+                let problem = "it is UTF-16; save it as UTF-8";
+                return Err(io::Error::new(ErrorKind::InvalidData, problem));
+            }
             Err(io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
         }
     }
@@ -337,7 +368,7 @@ mod tests {
         assert_eq!(owner(&new), (4321, 1234));
         assert_eq!(owner(&folder.path().join("new")), (4321, 1234));
         let file = EditedFile::open("the file", &path).unwrap();
-        let copy = file.copy_to(Path::new("config.bak")).unwrap();
+        let copy = file.copy(Path::new("config.bak")).unwrap().unwrap();
         assert_eq!(
             (owner(&copy), fs::read_to_string(&copy).unwrap()),
             ((4321, 1234), "b\n".into())

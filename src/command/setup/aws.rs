@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::aws_config::{AwsFile, process_word};
-use super::change::{self, Change};
+use super::change::Change;
 use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
@@ -67,8 +67,8 @@ impl Args {
 
         let name = self.name(&setup)?;
         let path = file(setup.env(), env::AWS_CONFIG_FILE, "config")?;
-        let before = change::read("AWS's configuration", &path)?;
-        let text = before.clone().unwrap_or_default();
+        let config = crate::files::edit::EditedFile::open("AWS's configuration", &path)?;
+        let text = config.text().to_owned();
         let there = AwsFile::of(&text);
         let region = self.region(&mut setup, &there, &name)?;
         let audience = setup.own_audience(AUDIENCE)?;
@@ -85,7 +85,7 @@ impl Args {
         }];
         advice.extend(environment(setup.env(), &name));
         let next = format!("Try it:\n  aws sts get-caller-identity --profile {name}\n");
-        let changes = vec![Change { path, before, after }];
+        let changes = vec![Change::new(config, after, |_| Ok(()))];
         setup.finish(Plan { changes, acts: Vec::new(), advice, next }, output)
     }
 
@@ -163,7 +163,8 @@ fn check(
         ))?;
     }
     let credentials = file(setup.env(), env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
-    let text = change::read("AWS's credentials", &credentials)?.unwrap_or_default();
+    let text =
+        crate::files::edit::EditedFile::open("AWS's credentials", &credentials)?.text().to_owned();
     let others = AwsFile::of(&text).other_credentials(name, true);
     if others.is_empty() {
         return Ok(());

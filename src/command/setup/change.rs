@@ -4,77 +4,71 @@
 use std::path::{Path, PathBuf};
 
 use super::diff;
+use super::kube_lock::KubeLock;
 use crate::clock::Timestamp;
-use crate::error::{Error, Result, plain};
-use crate::private_file;
-
-/// Larger than any configuration that people look after.
-const LIMIT: u64 = 8 * 1024 * 1024;
+use crate::error::{Result, shown};
+use crate::files::edit::EditedFile;
+use crate::message;
 
 /// What a file holds, and what it is to hold.
-#[derive(Debug)]
 pub(super) struct Change {
-    pub(super) path: PathBuf,
-    /// `None` if there is no such file.
-    pub(super) before: Option<String>,
-    pub(super) after: String,
-}
-
-/// Reads the text of a file, if there is one.
-pub(super) fn read(what: &'static str, path: &Path) -> Result<Option<String>> {
-    let unreadable = |error: &std::io::Error| Error::unreadable(what, path, error);
-    match private_file::read_plain(path, LIMIT) {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| {
-            unreadable(&std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(&error)),
-    }
+    file: EditedFile,
+    after: String,
+    /// Reads the new text as the owner of the file does.
+    verify: Box<dyn Fn(&str) -> Result<()>>,
+    /// Whether the file is a kubeconfig, which kubectl locks.
+    is_locked: bool,
 }
 
 impl Change {
+    pub(super) fn new(
+        file: EditedFile,
+        after: String,
+        verify: impl Fn(&str) -> Result<()> + 'static,
+    ) -> Self {
+        Self { file, after, verify: Box::new(verify), is_locked: false }
+    }
+
+    /// The same, made under the lock that kubectl uses.
+    pub(super) fn locked(self) -> Self {
+        Self { is_locked: true, ..self }
+    }
+
     /// Whether the file is as it should be.
     pub(super) fn is_none(&self) -> bool {
-        self.before.as_deref().unwrap_or_default() == self.after
+        self.file.text() == self.after
     }
 
     /// The change as `diff -u` shows it.
     ///
     /// Security: files of other programs hold secrets, and lines around the change are shown.
     pub(super) fn diff(&self) -> String {
-        let before = masked(self.before.as_deref().unwrap_or_default());
+        let before = masked(self.file.text());
         let after = masked(&self.after);
-        let name = self.path.display().to_string();
-        let old = if self.before.is_some() { name.as_str() } else { "/dev/null" };
+        let name = self.file.path().display().to_string();
+        let old = if self.file.exists() { name.as_str() } else { "/dev/null" };
         format!("--- {old}\n+++ {name}\n{}", diff::unified(&before, &after))
+    }
+
+    /// Fails if the change cannot be made. All changes of a run are checked before the first is made.
+    pub(super) fn check(&self) -> Result<()> {
+        self.file.check_unchanged()?;
+        self.file.check_writable()?;
+        (self.verify)(&self.after)
     }
 
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.
     pub(super) fn make(&self, stamp: &str) -> Result<String> {
-        let path = self.path.display();
-        let unwritten = |path: &Path, error: &std::io::Error| Error::OutputFile {
-            path: path.into(),
-            cause: plain(error).into(),
+        let path = self.file.path();
+        let _lock = if self.is_locked { KubeLock::take(path)? } else { None };
+        let copy = match self.file.exists() {
+            true => self.file.copy(&copy_name(path, stamp))?,
+            false => None,
         };
-        if read("the file", &self.path)? != self.before {
-            return Err(Error::OutputFile {
-                path: self.path.clone(),
-                cause: "it has changed since it was read; run the command again".into(),
-            });
-        }
-        let mut done = format!("written    {path}\n");
-        match &self.before {
-            Some(before) => {
-                let copy = copy_path(&self.path, stamp);
-                let copied = private_file::write(&copy, before.as_bytes());
-                copied.map_err(|error| unwritten(&copy, &error))?;
-                done = format!("written    {path} (as it was: {})\n", copy.display());
-            }
-            None => make_folder(&self.path).map_err(|error| unwritten(&self.path, &error))?,
-        }
-        let written = private_file::rewrite(&self.path, self.after.as_bytes());
-        written.map_err(|error| unwritten(&self.path, &error))?;
-        Ok(done)
+        self.file.replace(&self.after, &self.verify)?;
+        let as_it_was = copy.map(|copy| message!(" (as it was: {})", shown(&copy)));
+        let as_it_was = as_it_was.unwrap_or_default();
+        Ok(format!("written    {}{as_it_was}\n", shown(path)))
     }
 }
 
@@ -85,28 +79,10 @@ pub(super) fn stamp(now: Timestamp) -> String {
     format!("{date}-{time}")
 }
 
-/// A name beside the file that is not taken.
-fn copy_path(path: &Path, stamp: &str) -> PathBuf {
+/// How the copy of a file is called, unless that name is taken.
+fn copy_name(path: &Path, stamp: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let nth = |number: u32| match number {
-        0 => path.with_file_name(format!("{name}.bak-{stamp}")),
-        _ => path.with_file_name(format!("{name}.bak-{stamp}-{number}")),
-    };
-    let mut number = 0;
-    while std::fs::symlink_metadata(nth(number)).is_ok() {
-        number += 1;
-    }
-    nth(number)
-}
-
-/// A folder that is there already is whatever its owner made it.
-fn make_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
-            private_file::make_own_folder(folder)
-        }
-        _ => Ok(()),
-    }
+    format!("{name}.bak-{stamp}").into()
 }
 
 /// A text with its secrets taken out, line for line.
@@ -146,27 +122,28 @@ fn masked_line(line: &str) -> String {
 mod tests {
     use super::*;
 
+    fn change(path: &Path, after: impl Into<String>) -> Change {
+        Change::new(EditedFile::open("the file", path).unwrap(), after.into(), |_| Ok(()))
+    }
+
     #[test]
     fn a_diff_shows_the_change_and_not_the_secrets_around_it() {
         let key = "a".repeat(70);
         let before = format!(
             "users:\n- name: other\n  user:\n    token: abc\n    client-key-data: QUJD\n    tokenFile: /run/jwt\n    {key}\n"
         );
-        let change = Change {
-            path: "/home/me/.kube/config".into(),
-            after: before.replace("users:\n", "users:\n- name: yandex\n"),
-            before: Some(before),
-        };
-        let diff = change.diff();
-        assert!(diff.starts_with("--- /home/me/.kube/config\n+++ /home/me/.kube/config\n@@ "));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        crate::private_file::write(&path, before.as_bytes()).unwrap();
+        let diff = change(&path, before.replace("users:\n", "users:\n- name: yandex\n")).diff();
+        let name = path.display();
+        assert!(diff.starts_with(&format!("--- {name}\n+++ {name}\n@@ ")), "{diff}");
         assert!(diff.contains("\n+- name: yandex\n"), "{diff}");
-        let config = Change {
-            path: "c".into(),
-            before: Some("aws_secret_access_key = abc\n".into()),
-            after: "aws_secret_access_key = abc\nregion = eu\n".into(),
-        };
+        let secret = "aws_secret_access_key = abc\n";
+        crate::private_file::write(&path, secret.as_bytes()).unwrap();
+        let config = change(&path, format!("{secret}region = eu\n")).diff();
         for secret in ["abc", "QUJD", key.as_str()] {
-            assert!(!diff.contains(secret) && !config.diff().contains(secret), "{diff}");
+            assert!(!diff.contains(secret) && !config.contains(secret), "{diff}{config}");
         }
         let hidden =
             masked("      - name: X\n        value: hunter2\n    - --token=hvs.CAESIJlU4dmb\n");
@@ -176,18 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_takes_no_place_that_is_taken() {
+    fn a_copy_takes_no_name_that_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         let stamp = stamp(Timestamp::parse_rfc3339("2026-11-23T19:00:00Z").unwrap());
         for (text, copies) in [("first", 0), ("second", 1), ("third", 2)] {
-            let before = read("the file", &path).unwrap();
-            Change { path: path.clone(), before, after: text.into() }.make(&stamp).unwrap();
+            change(&path, text).make(&stamp).unwrap();
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1 + copies);
         }
         let copy = folder.path().join("config.bak-20261123-190000-1");
         assert_eq!(std::fs::read_to_string(copy).unwrap(), "second");
-        let stale = Change { path, before: Some("second".into()), after: "fourth".into() };
-        assert!(stale.make(&stamp).unwrap_err().to_string().contains("has changed"));
+        let stale = change(&path, "fourth");
+        change(&path, "other").make(&stamp).unwrap();
+        assert!(stale.check().unwrap_err().to_string().contains("has changed"));
     }
 }

@@ -1,13 +1,14 @@
 //! Our own configuration file, as `setup` changes it: one profile. Comments, order and spaces of
 //! everything else stay as the user has made them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
-use super::change::{self, Change};
+use super::change::Change;
 use crate::error::{Error, Result};
-use crate::foreign_text::ForeignText;
+use crate::files::edit::EditedFile;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// The file, with the changes that are to be made to a profile.
@@ -15,27 +16,18 @@ use crate::message;
 pub(super) struct Configuration {
     pub(super) path: PathBuf,
     pub(super) profile: String,
-    before: Option<String>,
+    file: EditedFile,
+    before: DocumentMut,
     document: DocumentMut,
 }
 
 impl Configuration {
     /// Reads the file, if there is one.
     pub(super) fn read(path: PathBuf, profile: String) -> Result<Self> {
-        let before = change::read("the configuration file", &path)?;
-        let text = before.as_deref().unwrap_or_default();
-        let document = text.parse::<DocumentMut>().map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
-            let problem = error.message().lines().collect::<Vec<_>>().join(", ");
-            Error::Config {
-                path: path.clone(),
-                line,
-                problem: ForeignText::new(&problem).into(),
-                hint: None,
-            }
-        })?;
-        let mut configuration = Self { path, profile, before, document };
+        let file = EditedFile::open("the configuration file", &path)?;
+        let before = parse(&path, file.text())?;
+        let document = before.clone();
+        let mut configuration = Self { path, profile, file, before, document };
         configuration.add_profile()?;
         Ok(configuration)
     }
@@ -44,11 +36,40 @@ impl Configuration {
     pub(super) fn text(&self) -> String {
         let text = self.document.to_string();
         // A new table has an empty line before it, which the first of all does not need.
-        if self.before.is_none() { text.trim_start().to_owned() } else { text }
+        if self.file.exists() { text } else { text.trim_start().to_owned() }
     }
 
-    pub(super) fn change(&self) -> Change {
-        Change { path: self.path.clone(), before: self.before.clone(), after: self.text() }
+    pub(super) fn change(self) -> Change {
+        let (after, path) = (self.text(), self.path);
+        Change::new(self.file, after, move |text| parse(&path, text).map(drop))
+    }
+
+    /// Whether the file has the profile.
+    pub(super) fn was_there(&self) -> bool {
+        self.profile_before().is_some()
+    }
+
+    /// The text of a key of the profile, as the file has it.
+    pub(super) fn text_before(&self, key: &str) -> Option<String> {
+        self.profile_before()?.get(key)?.as_str().map(str::to_owned)
+    }
+
+    fn profile_before(&self) -> Option<&dyn TableLike> {
+        self.before.get("profiles")?.get(&self.profile)?.as_table_like()
+    }
+
+    /// What the profile of the file says and the new one does not, such as "`audience` is `a`, not `b`".
+    pub(super) fn differences(&self) -> Vec<Message> {
+        let profile = |document: &DocumentMut| {
+            let item = document.get("profiles")?.get(&self.profile)?.clone();
+            item.into_table().ok()
+        };
+        let (old, new) = (profile(&self.before), profile(&self.document));
+        let mut differences = Vec::new();
+        if let Some(old) = old {
+            compare("", &old, new.as_ref().map(|new| new as &dyn TableLike), &mut differences);
+        }
+        differences
     }
 
     /// Whether the profile itself, not one that it extends, has one of these keys.
@@ -112,6 +133,51 @@ impl Configuration {
     }
 }
 
+fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
+    text.parse::<DocumentMut>().map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
+        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+        Error::Config {
+            path: path.to_owned(),
+            line,
+            problem: ForeignText::new(&problem).into(),
+            hint: None,
+        }
+    })
+}
+
+/// Collects the keys of an old table whose values are not those of the new one.
+fn compare(
+    prefix: &str,
+    old: &dyn TableLike,
+    new: Option<&dyn TableLike>,
+    differences: &mut Vec<Message>,
+) {
+    let value =
+        |item: &Item| item.as_value().map(|value| value.clone().decorated("", "").to_string());
+    let shown = |text: String| ForeignText::new(text.trim_matches(['"', '\'']));
+    for (key, item) in old.iter() {
+        let name = format!("{prefix}{key}");
+        let now = new.and_then(|new| new.get(key));
+        if let Some(table) = item.as_table_like() {
+            let now = now.and_then(Item::as_table_like);
+            compare(&format!("{name}."), table, now, differences);
+            continue;
+        }
+        let same_text = item.as_str().is_some() && item.as_str() == now.and_then(Item::as_str);
+        let (before, after) = (value(item), now.and_then(value));
+        if same_text || before == after {
+            continue;
+        }
+        let (name, before) = (ForeignText::new(&name), shown(before.unwrap_or_default()));
+        differences.push(match after {
+            Some(after) => message!("`{name}` is `{before}`, not `{}`", shown(after), name, before),
+            None => message!("it has `{name}` (`{before}`)", name, before),
+        });
+    }
+}
+
 /// A table with an empty line before it.
 fn new_table() -> Table {
     let mut table = Table::new();
@@ -158,6 +224,35 @@ mod tests {
         assert_eq!(with.replacen(added, "", 1), text, "{with}");
         let alone = edited("", "b", |file| file.set("audience", "k8s"));
         assert_eq!(alone.trim_start(), "[profiles.b]\naudience = \"k8s\"\n");
+    }
+
+    #[test]
+    fn what_a_profile_loses_is_named_and_what_it_gains_is_not() {
+        let text = "[profiles.b]\naudience = 'a'\ntimeout = 5\nkey_file = \"k\" # here\naws = { region = 'eu', role_arn = 'r' }\n[profiles.c]\naudience = 'c'\n";
+        let differences = |edit: &dyn Fn(&mut Configuration)| {
+            let mut said = String::new();
+            edited(text, "b", |file| {
+                edit(file);
+                said = Message::join(&file.differences(), "; ").to_string();
+            });
+            said
+        };
+        let gains = |file: &mut Configuration| {
+            file.set("audience", "a");
+            file.set("service_account", "x");
+            file.set_of("aws", "region", "eu");
+            file.set_of("vault", "role", "r");
+        };
+        assert_eq!(differences(&gains), "");
+        let loses = |file: &mut Configuration| {
+            file.set("audience", "b");
+            file.remove("key_file");
+            file.set_of("aws", "region", "us");
+        };
+        assert_eq!(
+            differences(&loses),
+            "`audience` is `a`, not `b`; it has `key_file` (`k`); `aws.region` is `eu`, not `us`"
+        );
     }
 
     #[test]

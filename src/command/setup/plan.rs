@@ -30,6 +30,7 @@ impl Setup<'_> {
     /// Shows the plan, and carries it out if that is wanted.
     pub(super) fn finish(self, plan: Plan, output: &mut Output<'_>) -> Result<()> {
         let Plan { mut changes, acts, advice, next } = plan;
+        self.check_profile()?;
         changes.insert(0, self.configuration.change());
         changes.retain(|change| !change.is_none());
         if changes.is_empty() && acts.is_empty() {
@@ -42,6 +43,10 @@ impl Setup<'_> {
         shown.extend(advice);
         let mut shown = shown.join("\n");
         let is_asked = !self.common.print && !self.common.apply && Terminal::shows_output();
+        let check = || changes.iter().try_for_each(Change::check);
+        if is_asked || self.common.apply {
+            check()?;
+        }
         if let Some(terminal) = self.terminal.filter(|_| is_asked) {
             // What is agreed to must have been seen.
             output.write(format!("{shown}\n").as_bytes())?;
@@ -53,13 +58,16 @@ impl Setup<'_> {
             let hint = "Nothing has been changed. To make these changes, give `--apply`.";
             return output.write(format!("{shown}\n{hint}\n").as_bytes());
         }
+        // Files can have changed while somebody read what is to be changed.
+        check()?;
         let stamp = stamp(self.context.clock.now().at);
         let mut done = String::new();
-        for change in &changes {
-            done.push_str(&change.make(&stamp)?);
-        }
+        // Before the files that name what they make.
         for act in acts {
             done.push_str(&(act.make)()?);
+        }
+        for change in &changes {
+            done.push_str(&change.make(&stamp)?);
         }
         let gap = if shown.is_empty() { "" } else { "\n" };
         output.write(format!("{shown}{gap}{done}\n{next}").as_bytes())

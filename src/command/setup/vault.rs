@@ -86,7 +86,11 @@ impl Args {
         };
         if let Some(helper) = helper {
             let files = helper.files();
-            plan.changes.extend(files.map(|(path, before, after)| Change { path, before, after }));
+            for (path, _, after) in files {
+                let file =
+                    crate::files::edit::EditedFile::open("the Vault CLI's configuration", &path)?;
+                plan.changes.push(Change::new(file, after, |_| Ok(())));
+            }
             if let Some(shown) = helper.wanted_link() {
                 let make = Box::new(move || helper.make_link().map(|done| done + "\n"));
                 plan.acts.push(Act { shown, make });
@@ -112,7 +116,7 @@ impl Args {
         // These have a usual value, or none: whoever has another knows it.
         let mount = setup.given("mount", self.mount.as_ref())?;
         let namespace = setup.given("namespace", self.namespace.as_ref())?;
-        let ca_cert = self.ca_cert.as_ref().map(|file| absolute(file)).transpose()?;
+        let ca_cert = self.ca_cert.as_ref().map(|file| absolute("--ca-cert", file)).transpose()?;
         let ca_cert = setup.given("ca_cert", ca_cert.as_ref())?;
         Ok(Server {
             address,

@@ -305,11 +305,10 @@ fn is_paragraph(text: &str) -> bool {
 
 /// A value on one line. JSON is YAML.
 fn scalar(value: &Value) -> String {
-    const WORDS: [&str; 8] = ["null", "true", "false", "yes", "no", "on", "off", "y"];
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_plain = |text: &str| {
         let word = text.strip_prefix("--").unwrap_or(text);
         word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-            && word.len() > 1
             && word.chars().all(|c| c.is_ascii_alphanumeric() || "_./@=-".contains(c))
             && !WORDS.contains(&word.to_lowercase().as_str())
     };
@@ -466,9 +465,9 @@ mod tests {
         edited.set(&exec, "command", &json!("new: er")).unwrap();
         assert_eq!(edited.text(), text.replace("/old", "\"new: er\""));
         let mut edited = document(text);
-        edited.set(&exec, "args", &json!(["qq"])).unwrap();
+        edited.set(&exec, "args", &json!(["q"])).unwrap();
         assert!(
-            edited.text().contains("      args: # last\n      - qq\n      env:\n"),
+            edited.text().contains("      args: # last\n      - q\n      env:\n"),
             "{}",
             edited.text()
         );

@@ -42,6 +42,7 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod setup;
+mod setup_kubectl;
 mod sharing;
 mod shells;
 mod signals;

@@ -57,10 +57,14 @@ impl Change {
         (self.verify)(&self.after)
     }
 
+    /// Takes the lock of the file, if it is of a kind that has one. All locks are taken before the first change.
+    pub(super) fn lock(&self) -> Result<Option<KubeLock>> {
+        if self.is_locked { KubeLock::take(self.file.path()) } else { Ok(None) }
+    }
+
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.
     pub(super) fn make(&self, stamp: &str) -> Result<String> {
         let path = self.file.path();
-        let _lock = if self.is_locked { KubeLock::take(path)? } else { None };
         let copy = match self.file.exists() {
             true => self.file.copy(&copy_name(path, stamp))?,
             false => None,

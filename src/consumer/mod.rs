@@ -120,7 +120,7 @@ impl Ending for ExitCode {
 
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
-    aws::{AwsFiles, expanded, names_section},
+    aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
     vault::{HelperInstallation, VaultHelper},
 };
 

@@ -41,6 +41,13 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             );
         }
     }
+    for (path, fault) in &files.faults {
+        group.bad(
+            Exit::Configuration,
+            message!("{}:{}: {}", shown(path), fault.line, fault.problem),
+            "correct that line: the AWS CLI and boto3 read nothing of the file until then",
+        );
+    }
     if ours.is_empty() {
         group.good("no profile of AWS runs yc-id-token; `yc-id-token setup aws` makes one");
     } else if patient.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {

@@ -14,13 +14,17 @@ use super::report::Group;
 use crate::foreign_text::Message;
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
-    let helpers = match VaultHelper::all(patient.env) {
-        Ok(helpers) => helpers,
-        Err(error) => {
-            group.error(&error);
-            Vec::new()
+    let mut helpers = Vec::new();
+    let mut has_fault = false;
+    for helper in VaultHelper::all(patient.env) {
+        match helper {
+            Ok(helper) => helpers.push(helper),
+            Err(error) => {
+                has_fault = true;
+                group.error(&error);
+            }
         }
-    };
+    }
     let mut mentioned = false;
     for VaultHelper { config, helper, is_ours } in &helpers {
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
@@ -44,7 +48,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             message!("unset {}", var.name),
         );
     }
-    if helpers.is_empty() {
+    if helpers.is_empty() && !has_fault {
         group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` makes this program it");
     }
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {

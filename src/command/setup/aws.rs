@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::aws_config::{AwsFile, process_word};
 use super::change::Change;
@@ -13,6 +14,7 @@ use super::{Common, Setup, is_simple, program};
 use crate::consumer::expanded;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
+use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -67,25 +69,30 @@ impl Args {
 
         let name = self.name(&setup)?;
         let path = file(setup.env(), env::AWS_CONFIG_FILE, "config")?;
-        let config = crate::files::edit::EditedFile::open("AWS's configuration", &path)?;
-        let text = config.text().to_owned();
-        let there = AwsFile::of(&text);
+        let config = EditedFile::open("AWS's configuration", &path)?;
+        let text = Zeroizing::new(config.text().to_owned());
+        let there = AwsFile::read(&path, &text)?;
         let region = self.region(&mut setup, &there, &name)?;
         let audience = setup.own_audience(AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
-        check(&setup, &there, &path, &name)?;
         let mut settings: Vec<(&str, String)> =
             region.map(|region| ("region", region)).into_iter().collect();
         settings.push(("credential_process", process(&setup)?));
-        let after = there.with_profile(&name, &settings);
+        check(&setup, &there, &path, &name, &settings)?;
+        let after = there.with_profile(&name, &settings)?;
+        there.verify(&after, &name, &settings)?;
         let mut advice = vec![match (&role, &sts) {
             (Some(arn), None) => account_side(&trust, arn),
             _ => server_side(&trust),
         }];
         advice.extend(environment(setup.env(), &name));
         let next = format!("Try it:\n  aws sts get-caller-identity --profile {name}\n");
-        let changes = vec![Change::new(config, after, |_| Ok(()))];
+        let verify = {
+            let (text, name) = (text.clone(), name.clone());
+            move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
+        };
+        let changes = vec![Change::new(config, after, verify)];
         setup.finish(Plan { changes, acts: Vec::new(), advice, next }, output)
     }
 
@@ -119,7 +126,7 @@ impl Args {
         profile: &str,
     ) -> Result<Option<String>> {
         let env = setup.env();
-        let there = file.value(profile, "region").map(str::to_owned);
+        let there = file.value(profile, "region")?.map(str::to_owned);
         let by_variable =
             || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
         let question = Question::new("--region", "region")
@@ -146,14 +153,15 @@ fn process(setup: &Setup<'_>) -> Result<String> {
     Ok(words.iter().map(word).collect::<Result<Vec<_>>>()?.join(" "))
 }
 
-/// Other credentials by this name.
+/// What is there by this name: other credentials, or other settings.
 fn check(
     setup: &Setup<'_>,
     config: &AwsFile<'_>,
     path: &std::path::Path,
     name: &str,
+    settings: &[(&str, String)],
 ) -> Result<()> {
-    let others = config.other_credentials(name, false);
+    let others = config.other_credentials(name)?;
     if !others.is_empty() {
         setup.in_the_way(message!(
             "the profile `{}` of `{}` has other credentials ({})",
@@ -162,15 +170,23 @@ fn check(
             ForeignText::new(&others.join(", "))
         ))?;
     }
+    let differences = config.differences(name, settings)?;
+    if others.is_empty() && !differences.is_empty() {
+        setup.in_the_way(message!(
+            "the profile `{}` of `{}` differs: {}",
+            ForeignText::new(name),
+            shown(path),
+            Message::join(&differences, "; ")
+        ))?;
+    }
     let credentials = file(setup.env(), env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
-    let text =
-        crate::files::edit::EditedFile::open("AWS's credentials", &credentials)?.text().to_owned();
-    let others = AwsFile::of(&text).other_credentials(name, true);
+    let content = EditedFile::open("AWS's credentials", &credentials)?;
+    let others = AwsFile::read(&credentials, content.text())?.credentials(name);
     if others.is_empty() {
         return Ok(());
     }
     // They are not ours to delete, and would win.
-    Err(Error::Missing {
+    Err(Error::Conflict {
         problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
     })

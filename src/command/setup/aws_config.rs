@@ -1,12 +1,16 @@
-//! AWS's configuration and credentials files, as far as a profile is set up in them. Comments, order and
-//! spaces stay.
+//! A profile in AWS's configuration file: other credentials in it, and an edit that leaves the rest of the
+//! file as it is, comments and indentation too.
 //!
 //! Which of several credentials of one profile counts differs between tools (botocore prefers keys in the
 //! credentials file to `credential_process`), so that there must be no other.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::consumer::names_section;
+use crate::consumer::{Ini, Item, Kind, Section};
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// Settings of a profile that would be used instead of `credential_process`, or beside it.
 const OTHER_CREDENTIALS: &[&str] = &[
@@ -26,110 +30,220 @@ const OTHER_CREDENTIALS: &[&str] = &[
 
 const PROCESS: &str = "credential_process";
 
-/// The text of such a file, in lines.
+/// Such a file. botocore can read it.
 pub(super) struct AwsFile<'a> {
+    path: PathBuf,
     lines: Vec<&'a str>,
+    ini: Ini<'a>,
 }
 
 impl<'a> AwsFile<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        Self { lines: text.lines().collect() }
+    /// Reads a text. One that botocore rejects is not edited: which setting counts would be a guess.
+    pub(super) fn read(path: &Path, text: &'a str) -> Result<Self> {
+        let mut ini = Ini::parse(text);
+        if ini.faults.is_empty() {
+            return Ok(Self { path: path.to_owned(), lines: text.lines().collect(), ini });
+        }
+        let fault = ini.faults.swap_remove(0);
+        Err(Error::Config {
+            path: path.to_owned(),
+            line: fault.line,
+            problem: fault.problem,
+            hint: Some(
+                "correct that line: the AWS CLI and boto3 cannot read the file either".into(),
+            ),
+        })
     }
 
-    /// The keys of a profile that bring other credentials than ours. In the credentials file, sections have
-    /// bare names.
-    pub(super) fn other_credentials(&self, profile: &str, bare: bool) -> Vec<&'a str> {
-        let section = if bare { self.bare_section(profile) } else { self.section(profile) };
-        let keys = section.unwrap_or_default().filter_map(|at| self.setting(at));
-        let is_other = |(key, value): &(&str, &str)| {
-            OTHER_CREDENTIALS.iter().any(|other| key.eq_ignore_ascii_case(other))
-                || (key.eq_ignore_ascii_case(PROCESS) && !value.contains("yc-id-token"))
+    /// The section of a profile, if there is one that all tools read alike.
+    pub(super) fn profile(&self, name: &str) -> Result<Option<&Section<'a>>> {
+        let mut sections = self.ini.named(Kind::Profile, name);
+        let Some(section) = sections.next() else { return Ok(None) };
+        let problem = if sections.next().is_some() {
+            "another section is of the same profile"
+        } else if section.header != section.header.trim() {
+            "botocore reads no profile from a header with spaces at its brackets"
+        } else {
+            return Ok(Some(section));
         };
-        keys.filter(is_other).map(|(key, _)| key).collect()
+        Err(Error::Config {
+            path: self.path.clone(),
+            line: section.at + 1,
+            problem: problem.into(),
+            hint: Some("leave one section of the form `[profile NAME]`".into()),
+        })
     }
 
     /// A setting of a profile.
-    pub(super) fn value(&self, profile: &str, key: &str) -> Option<&'a str> {
-        let mut settings = self.section(profile)?.filter_map(|at| self.setting(at));
-        settings.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+    pub(super) fn value(&self, profile: &str, key: &str) -> Result<Option<&'a str>> {
+        let item = self.profile(profile)?.and_then(|section| section.item(key));
+        Ok(item.map(Item::plain_value).filter(|value| !value.is_empty()))
+    }
+
+    /// The keys of a profile that bring other credentials.
+    pub(super) fn other_credentials(&self, profile: &str) -> Result<Vec<&'a str>> {
+        let section = self.profile(profile)?.into_iter();
+        Ok(self.credentials_in(section.flat_map(|section| &section.items)))
+    }
+
+    /// The same for the credentials file, in which sections have bare names.
+    pub(super) fn credentials(&self, profile: &str) -> Vec<&'a str> {
+        let is_it = |section: &&Section<'_>| section.header.trim().trim_matches('"') == profile;
+        let sections = self.ini.sections.iter().filter(is_it);
+        self.credentials_in(sections.flat_map(|section| &section.items))
+    }
+
+    /// What a profile says and is not to say any longer: "`region` is `a`, not `b`".
+    pub(super) fn differences(
+        &self,
+        profile: &str,
+        settings: &[(&str, String)],
+    ) -> Result<Vec<Message>> {
+        let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
+        let differing = settings.iter().filter_map(|(key, value)| {
+            let old = section.item(key)?.plain_value();
+            // The same command of this program is kept, wherever the program is by now.
+            let is_same =
+                if *key == PROCESS { arguments(old) == arguments(value) } else { old == value };
+            let (key, old, value) =
+                (ForeignText::new(key), ForeignText::new(old), ForeignText::new(value));
+            (!is_same && !old.is_empty())
+                .then(|| message!("`{key}` is `{old}`, not `{value}`", key, old, value))
+        });
+        Ok(differing.collect())
     }
 
     /// The text with these settings in a profile, and without other credentials there.
-    pub(super) fn with_profile(&self, profile: &str, settings: &[(&str, String)]) -> String {
-        let mut lines: Vec<String> = self.lines.iter().map(|line| (*line).to_owned()).collect();
-        let Some(section) = self.section(profile) else {
-            if lines.last().is_some_and(|line| !line.trim().is_empty()) {
-                lines.push(String::new());
-            }
-            let kind = if profile == "default" { "" } else { "profile " };
-            lines.push(format!("[{kind}{profile}]"));
-            lines.extend(settings.iter().map(|(key, value)| format!("{key} = {value}")));
-            return lines.join("\n") + "\n";
+    pub(super) fn with_profile(&self, name: &str, settings: &[(&str, String)]) -> Result<String> {
+        let Some(section) = self.profile(name)? else { return Ok(self.with_new(name, settings)) };
+        // What becomes of a line; of a line that is not named here, nothing.
+        let mut edits: BTreeMap<usize, Option<String>> = BTreeMap::new();
+        let remove = |edits: &mut BTreeMap<_, _>, item: &Item<'_>| {
+            let lines = [item.lines.start].into_iter().chain(item.more.iter().map(|(at, _)| *at));
+            edits.extend(lines.map(|at| (at, None)));
         };
-        // Behind the last setting: what follows may be a comment on the next section.
-        let is_setting =
-            |at: &usize| !self.lines[*at].trim().is_empty() && !is_comment(self.lines[*at]);
-        let end = section.clone().rev().find(is_setting).map_or(section.start, |at| at + 1);
-        let mut added: Vec<String> = Vec::new();
+        for key in self.other_credentials(name)? {
+            section
+                .items
+                .iter()
+                .filter(|item| item.is(key))
+                .for_each(|item| remove(&mut edits, item));
+        }
+        let last = section.items.last();
+        // A line must not be indented more than the key above it, or it would continue its value.
+        let indent = last.map_or(section.indent, |item| item.indent);
+        let mut added = Vec::new();
         for (key, value) in settings {
-            match section.clone().find(|at| {
-                self.setting(*at).is_some_and(|(name, _)| name.eq_ignore_ascii_case(key))
-            }) {
-                Some(at) if self.setting(at).is_some_and(|(_, old)| old == value) => {}
-                Some(at) => lines[at] = format!("{key} = {value}"),
-                None => added.push(format!("{key} = {value}")),
+            let Some(item) = section.item(key) else {
+                added.push(format!("{indent}{key} = {value}"));
+                continue;
+            };
+            let old = if *key == PROCESS { item.value } else { item.plain_value() };
+            if old == value && item.more.is_empty() {
+                edits.remove(&item.lines.start);
+                continue;
             }
+            if let Some((at, _)) = item.more.first().filter(|_| *key != PROCESS) {
+                return Err(Error::Config {
+                    path: self.path.clone(),
+                    line: at + 1,
+                    problem: message!(
+                        "the line is indented, so it continues the value of `{}`",
+                        ForeignText::new(key)
+                    ),
+                    hint: Some("indent it as the line above it".into()),
+                });
+            }
+            remove(&mut edits, item);
+            let before = &self.lines[item.lines.start][..item.value_at];
+            let gap = if before.ends_with(" =") { " " } else { "" };
+            edits.insert(item.lines.start, Some(format!("{before}{gap}{value}")));
         }
-        let others = self.other_credentials(profile, false);
-        let mut kept = Vec::new();
-        for (at, line) in lines.into_iter().enumerate() {
+        // Behind the last setting: what follows may be a comment on the next section.
+        let end = last.map_or(section.at + 1, |item| item.lines.end);
+        let mut lines = Vec::new();
+        for at in 0..=self.lines.len() {
             if at == end {
-                kept.append(&mut added);
+                lines.append(&mut added);
             }
-            let is_other = section.contains(&at)
-                && self.setting(at).is_some_and(|(key, _)| key != PROCESS && others.contains(&key));
-            if !is_other {
-                kept.push(line);
+            match (edits.remove(&at), self.lines.get(at)) {
+                (Some(edited), _) => lines.extend(edited),
+                (None, Some(line)) => lines.push((*line).to_owned()),
+                (None, None) => {}
             }
         }
-        kept.append(&mut added);
-        kept.join("\n") + "\n"
+        Ok(lines.join("\n") + "\n")
     }
 
-    /// The lines below the head of a profile's section.
-    fn section(&self, profile: &str) -> Option<Range<usize>> {
-        self.section_whose(|name| names_section(name, "profile", profile))
+    fn with_new(&self, name: &str, settings: &[(&str, String)]) -> String {
+        let mut lines: Vec<String> = self.lines.iter().map(|line| (*line).to_owned()).collect();
+        if lines.last().is_some_and(|line| !line.trim().is_empty()) {
+            lines.push(String::new());
+        }
+        let kind = if name == "default" { "" } else { "profile " };
+        lines.push(format!("[{kind}{name}]"));
+        lines.extend(settings.iter().map(|(key, value)| format!("{key} = {value}")));
+        lines.join("\n") + "\n"
     }
 
-    fn bare_section(&self, profile: &str) -> Option<Range<usize>> {
-        self.section_whose(|name| name.trim_matches('"') == profile)
-    }
-
-    fn section_whose(&self, is_it: impl Fn(&str) -> bool) -> Option<Range<usize>> {
-        let head = |line: &&str| {
-            line.strip_prefix('[')
-                .and_then(|rest| rest.split_once(']'))
-                .map(|(name, _)| name.trim().to_owned())
+    /// Fails unless a new text says the same as this one, but for these settings of a profile.
+    pub(super) fn verify(&self, text: &str, name: &str, settings: &[(&str, String)]) -> Result<()> {
+        let new = AwsFile::read(&self.path, text)?;
+        let is_untouched =
+            |section: &&Section<'_>| section.name(Kind::Profile).as_deref() != Some(name);
+        let rest = |file: &AwsFile<'_>| -> Vec<(String, Vec<Vec<String>>)> {
+            let sections = file.ini.sections.iter().filter(is_untouched);
+            sections.map(|section| (section.header.to_owned(), items(section, &[]))).collect()
         };
-        let begin =
-            self.lines.iter().position(|line| head(line).is_some_and(|name| is_it(&name)))? + 1;
-        let length = self.lines[begin..].iter().position(|line| line.starts_with('['));
-        Some(begin..length.map_or(self.lines.len(), |length| begin + length))
+        let keys: Vec<&str> =
+            settings.iter().map(|(key, _)| *key).chain(OTHER_CREDENTIALS.iter().copied()).collect();
+        let other_items = |file: &AwsFile<'_>| -> Result<Vec<_>> {
+            Ok(file.profile(name)?.map(|section| items(section, &keys)).unwrap_or_default())
+        };
+        let mut is_set = new.other_credentials(name)?.is_empty();
+        for (key, value) in settings {
+            is_set &= new.value(name, key)? == Some(value);
+        }
+        if is_set && rest(self) == rest(&new) && other_items(self)? == other_items(&new)? {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            problem: message!(
+                "`{}` cannot be edited without a change of other settings",
+                shown(&self.path)
+            ),
+            hint: "choose another name with `--aws-profile`; nothing has been changed".into(),
+        })
     }
 
-    /// A setting of a section, not one that is indented below another.
-    fn setting(&self, at: usize) -> Option<(&'a str, &'a str)> {
-        let line = self.lines[at];
-        if line.starts_with([' ', '\t', '[']) || is_comment(line) {
-            return None;
-        }
-        let (key, value) = line.split_once('=')?;
-        Some((key.trim(), value.trim()))
+    fn credentials_in<'s>(&self, items: impl Iterator<Item = &'s Item<'a>>) -> Vec<&'a str>
+    where
+        'a: 's,
+    {
+        let is_other = |item: &&Item<'a>| {
+            OTHER_CREDENTIALS.iter().any(|other| item.is(other))
+                || (item.is(PROCESS) && !item.value.contains("yc-id-token"))
+        };
+        let of_all = self.ini.of_all_sections().filter(is_other).map(|item| item.key);
+        items.filter(is_other).map(|item| item.key).chain(of_all).collect()
     }
 }
 
-fn is_comment(line: &str) -> bool {
-    line.trim_start().starts_with(['#', ';'])
+/// The items of a section but for some keys, each in its lines.
+fn items(section: &Section<'_>, without: &[&str]) -> Vec<Vec<String>> {
+    let items = section.items.iter().filter(|item| !without.iter().any(|key| item.is(key)));
+    let text = |item: &Item<'_>| {
+        let more = item.more.iter().map(|(_, line)| (*line).to_owned());
+        [item.key.to_owned(), item.value.to_owned()].into_iter().chain(more).collect()
+    };
+    items.map(text).collect()
+}
+
+/// The arguments of a command line of this program's.
+fn arguments(command: &str) -> &str {
+    command.split_once("yc-id-token").map_or(command, |(_, rest)| {
+        rest.trim_start_matches(".exe").trim_start_matches('"').trim_start()
+    })
 }
 
 /// A word of a `credential_process`, which botocore splits as a shell does, other SDKs have a shell run, and
@@ -163,40 +277,115 @@ role_arn = arn:aws:iam::1:role/x
 source_profile = default
 ";
 
+    fn file(text: &str) -> AwsFile<'_> {
+        AwsFile::read(Path::new("config"), text).unwrap()
+    }
+
     fn settings(region: &str) -> [(&'static str, String); 2] {
         [("region", region.into()), ("credential_process", "/x/yc-id-token aws".into())]
     }
 
+    /// The text after an edit that has been verified.
+    fn edited(text: &str, profile: &str, region: &str) -> String {
+        let file = file(text);
+        let after = file.with_profile(profile, &settings(region)).unwrap();
+        file.verify(&after, profile, &settings(region))
+            .unwrap_or_else(|error| panic!("{error}: {after}"));
+        after
+    }
+
     #[test]
     fn a_profile_is_changed_and_nothing_else_touched() {
-        let changed = AwsFile::of(TEXT).with_profile("yandex", &settings("eu-central-1"));
-        let wanted = TEXT.replace("Region = eu-west-1", "region = eu-central-1").replace(
+        let changed = edited(TEXT, "yandex", "eu-central-1");
+        let wanted = TEXT.replace("Region = eu-west-1", "Region = eu-central-1").replace(
             "  addressing_style = path\n",
             "  addressing_style = path\ncredential_process = /x/yc-id-token aws\n",
         );
         assert_eq!(changed, wanted);
-        assert_eq!(
-            AwsFile::of(&changed).with_profile("yandex", &settings("eu-central-1")),
-            changed
-        );
-        let added = AwsFile::of(TEXT).with_profile("new", &settings("eu"));
+        assert_eq!(edited(&changed, "yandex", "eu-central-1"), changed);
         let end = "\n[profile new]\nregion = eu\ncredential_process = /x/yc-id-token aws\n";
-        assert_eq!(added, format!("{TEXT}{end}"));
-        assert_eq!(AwsFile::of("").with_profile("default", &[]), "[default]\n");
+        assert_eq!(edited(TEXT, "new", "eu"), format!("{TEXT}{end}"));
+        assert_eq!(file("").with_profile("default", &[]).unwrap(), "[default]\n");
+    }
+
+    #[test]
+    fn an_edit_keeps_the_indentation_and_the_delimiters_of_the_file() {
+        for (before, after) in [
+            (
+                "[profile p]\n  region : us\n  output = json\n# end\n  [profile q]\n",
+                "[profile p]\n  region : eu\n  output = json\n  credential_process = /x/yc-id-token aws\n# end\n  [profile q]\n",
+            ),
+            (
+                "[profile 'p']\n  region = us\n\ts3=\n\t\t\tx = 1\n\n\n[profile q]\nregion = z\n",
+                "[profile 'p']\n  region = eu\n\ts3=\n\t\t\tx = 1\n\tcredential_process = /x/yc-id-token aws\n\n\n[profile q]\nregion = z\n",
+            ),
+            (
+                "  [profile p]\n  [profile q]\n",
+                "  [profile p]\n  region = eu\n  credential_process = /x/yc-id-token aws\n  [profile q]\n",
+            ),
+            (
+                "[profile p]\nregion = eu # home\ncredential_process = /old/yc-id-token\n  aws\nrole_arn = a\n # c\n  r\nx=1",
+                "[profile p]\nregion = eu # home\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
+            ),
+        ] {
+            assert_eq!(edited(before, "p", "eu"), after);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_its_line() {
+        let refused = |text: &str| match AwsFile::read(Path::new("config"), text) {
+            Ok(file) => file.with_profile("p", &settings("eu")).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        for (text, start) in [
+            ("[profile p]\nregion = a\nregion = b\n", "config:3: the key `region`"),
+            ("[profile p]\nregion\n", "config:2: the line has neither"),
+            ("[profile p]\n[profile 'p']\n", "config:1: another section"),
+            ("[profile p]\nregion = eu\n  output = x\n", "config:3: the line is indented"),
+            ("\n[ profile p ]\n", "config:2: botocore reads no profile"),
+        ] {
+            assert!(refused(text).starts_with(start), "{text:?}: {}", refused(text));
+        }
+        // The next header would continue the value of a new key.
+        let text = "[profile p]\n  [profile q]\n";
+        let after = file(text).with_profile("p", &settings("eu")).unwrap();
+        assert!(file(text).verify(&after, "p", &settings("eu")).is_err(), "{after}");
     }
 
     #[test]
     fn other_credentials_are_found_and_taken_out() {
-        let file = AwsFile::of(TEXT);
-        assert_eq!(file.other_credentials("other", false), ["role_arn", "source_profile"]);
-        assert!(file.other_credentials("yandex", false).is_empty());
-        let changed = file.with_profile("other", &[("credential_process", "p".into())]);
-        assert!(changed.ends_with("[profile other]\ncredential_process = p\n"), "{changed}");
-        let credentials = AwsFile::of("[yandex]\naws_access_key_id = x\n");
-        assert_eq!(credentials.other_credentials("yandex", true), ["aws_access_key_id"]);
-        let foreign = AwsFile::of("[profile yandex]\ncredential_process = /opt/other\n");
-        assert_eq!(foreign.other_credentials("yandex", false), ["credential_process"]);
-        assert!(foreign.with_profile("yandex", &settings("eu")).contains("= /x/yc-id-token aws\n"));
+        let others = |text, profile| file(text).other_credentials(profile).unwrap().join(" ");
+        assert_eq!(others(TEXT, "other"), "role_arn source_profile");
+        assert_eq!(others(TEXT, "yandex"), "");
+        let changed = edited(TEXT, "other", "eu");
+        assert!(
+            changed.ends_with(
+                "[profile other]\nregion = eu\ncredential_process = /x/yc-id-token aws\n"
+            ),
+            "{changed}"
+        );
+        let credentials = file("[yandex]\n  aws_access_key_id : x\n").credentials("yandex");
+        assert_eq!(credentials, ["aws_access_key_id"]);
+        let foreign = "[profile yandex]\ncredential_process = /opt/other\n";
+        assert_eq!(others(foreign, "yandex"), "credential_process");
+        assert!(edited(foreign, "yandex", "eu").contains("= /x/yc-id-token aws\n"));
+        assert_eq!(others("[DEFAULT]\nrole_arn = r\n[profile p]\n", "p"), "role_arn");
+    }
+
+    #[test]
+    fn a_profile_that_says_something_else_is_told_from_one_that_moved() {
+        let text = "[profile p]\nregion = eu\ncredential_process = \"/old place/yc-id-token\" aws --profile=a\n";
+        let differences = |region: &str, command: &str| {
+            let settings = [("region", region.into()), ("credential_process", command.into())];
+            Message::join(&file(text).differences("p", &settings).unwrap(), "; ").to_string()
+        };
+        assert_eq!(differences("eu", "/new/yc-id-token aws --profile=a"), "");
+        assert_eq!(
+            differences("us", "/new/yc-id-token aws --profile=a"),
+            "`region` is `eu`, not `us`"
+        );
+        assert!(differences("eu", "/new/yc-id-token aws --profile=b").contains("--profile=b"));
     }
 
     #[test]

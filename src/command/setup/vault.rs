@@ -85,12 +85,12 @@ impl Args {
             next: next(&setup, &server, !self.no_helper)?,
         };
         if let Some(helper) = helper {
-            let files = helper.files();
-            for (path, _, after) in files {
-                let file =
-                    crate::files::edit::EditedFile::open("the Vault CLI's configuration", &path)?;
-                plan.changes.push(Change::new(file, after, |_| Ok(())));
-            }
+            plan.changes.extend(
+                helper
+                    .changes(setup.env())?
+                    .into_iter()
+                    .map(|(file, after, verify)| Change::new(file, after, verify)),
+            );
             if let Some(shown) = helper.wanted_link() {
                 let make = Box::new(move || helper.make_link().map(|done| done + "\n"));
                 plan.acts.push(Act { shown, make });

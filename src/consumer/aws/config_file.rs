@@ -1,33 +1,45 @@
-//! AWS's own configuration file, as far as it says which STS is asked (AWS SDKs and Tools Reference
+//! AWS's own configuration file, as far as it names the STS that is used (AWS SDKs and Tools Reference
 //! Guide, "Shared config and credentials files").
 //!
-//! ```text
-//! [profile NAME]            # or [default]
-//! region = eu-central-1
-//! services = NAME
-//! [services NAME]
-//! sts =
-//!   endpoint_url = https://…
-//! ```
-//!
-//! It is not ours: what cannot be read or understood in it is passed over, and the tools that own it
-//! will say so.
+//! It belongs to other tools: a line that cannot be understood is skipped, and `doctor aws` reports it.
 
 use std::path::{Path, PathBuf};
 
 use tracing::debug;
+use zeroize::Zeroizing;
 
+use super::ini::{Ini, Kind};
 use crate::env::{self, Env};
+use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
+use crate::message;
 use crate::private_file;
 use crate::settings::{Origin, Setting};
 
 pub(super) const LIMIT: u64 = 1024 * 1024;
 
-/// The file, and the profile of it that AWS's tools use.
+/// The settings of a profile that are of use here. No other is kept, as some are secrets.
+const KEYS: &[&str] = &[
+    "endpoint_url",
+    "ignore_configured_endpoint_urls",
+    "region",
+    "services",
+    "use_dualstack_endpoint",
+    "use_fips_endpoint",
+];
+
+/// What the file says of the profile that AWS's tools use.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    text: String,
-    profile: String,
+    settings: Vec<(&'static str, Setting<String>)>,
+    services: Services,
+}
+
+/// The section of addresses that the profile names.
+enum Services {
+    None,
+    Missing { line: usize, name: String },
+    Sts(Option<Setting<String>>),
 }
 
 impl ConfigFile {
@@ -37,82 +49,70 @@ impl ConfigFile {
             Some(path) => expanded(PathBuf::from(path), home),
             None => home?.join(".aws/config"),
         };
-        let text = private_file::read_plain(&path, LIMIT)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some(text) = text else {
+        let Ok(bytes) = private_file::read_plain(&path, LIMIT).map(Zeroizing::new) else {
             debug!(path = %path.display(), "no configuration of AWS is read");
             return None;
         };
+        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         let profile = env.get(env::AWS_PROFILE).or_else(|| env.get(env::AWS_DEFAULT_PROFILE));
-        Some(Self { path, text, profile: profile.unwrap_or_else(|| "default".into()) })
+        Some(Self::of(path, &text, profile.as_deref().unwrap_or("default")))
+    }
+
+    fn of(path: PathBuf, text: &str, profile: &str) -> Self {
+        let ini = Ini::parse(text);
+        let setting = |line, value: &str| Setting {
+            value: value.to_owned(),
+            origin: Origin::Shared { path: path.clone(), line },
+        };
+        let find = |key: &str| {
+            let items = ini.named(Kind::Profile, profile).flat_map(|section| &section.items);
+            let item = ini.of_all_sections().chain(items).filter(|item| item.is(key)).last()?;
+            let found = setting(item.lines.start + 1, item.plain_value());
+            Some(found).filter(|found| !found.value.is_empty())
+        };
+        let settings: Vec<_> = KEYS.iter().filter_map(|key| Some((*key, find(key)?))).collect();
+        let services = match settings.iter().find(|(key, _)| *key == "services") {
+            None => Services::None,
+            Some((_, Setting { value: name, origin })) => {
+                let mut items =
+                    ini.named(Kind::Services, name).flat_map(|section| &section.items).peekable();
+                let line = if let Origin::Shared { line, .. } = origin { *line } else { 0 };
+                if items.peek().is_none() {
+                    Services::Missing { line, name: name.clone() }
+                } else {
+                    let nested = items.filter(|item| item.is("sts")).flat_map(|item| item.nested());
+                    let urls = nested.filter(|(_, key, value)| {
+                        key.eq_ignore_ascii_case("endpoint_url") && !value.is_empty()
+                    });
+                    Services::Sts(urls.last().map(|(line, _, url)| setting(line, url)))
+                }
+            }
+        };
+        Self { path, settings, services }
     }
 
     /// A setting of the profile.
     pub(super) fn profile_setting(&self, key: &str) -> Option<Setting<String>> {
-        let profile = &self.profile;
-        self.find(|section| names(section, "profile", profile), key, None)
+        let mut settings = self.settings.iter();
+        settings.find(|(name, _)| *name == key).map(|(_, setting)| setting.clone())
     }
 
     /// The address of STS, by the profile's `services`, or by its `endpoint_url` for all services.
-    pub(super) fn sts_endpoint(&self) -> Option<Setting<String>> {
-        let by_service = self.profile_setting("services").and_then(|services| {
-            let is_named = |section: &str| names(section, "services", &services.value);
-            self.find(is_named, "endpoint_url", Some("sts"))
-        });
-        by_service.or_else(|| self.profile_setting("endpoint_url"))
-    }
-
-    /// The value of a key in a section; or below another key, in the lines that are indented there.
-    fn find(
-        &self,
-        is_section: impl Fn(&str) -> bool,
-        key: &str,
-        below: Option<&str>,
-    ) -> Option<Setting<String>> {
-        let mut inside = false;
-        let mut parent = None;
-        let mut found = None;
-        for (number, line) in self.text.lines().enumerate() {
-            if line.trim().is_empty() || line.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(section) = line.strip_prefix('[') {
-                inside = section.split_once(']').is_some_and(|(name, _)| is_section(name.trim()));
-                parent = None;
-                continue;
-            }
-            let indented = line.starts_with([' ', '\t']);
-            let Some((name, value)) = line.split_once('=') else { continue };
-            let (name, value) = (name.trim().to_lowercase(), without_comment(value));
-            if inside && name == key && indented == below.is_some() && parent.as_deref() == below {
-                // Of two, the later one counts.
-                let origin = Origin::Shared { path: self.path.clone(), line: number + 1 };
-                found = Some(Setting { value: value.to_owned(), origin });
-            }
-            if !indented {
-                parent = below.is_some().then_some(name);
-            }
+    pub(super) fn sts_endpoint(&self) -> Result<Option<Setting<String>>> {
+        match &self.services {
+            Services::Missing { line, name } => Err(Error::Config {
+                path: self.path.clone(),
+                line: *line,
+                problem: message!(
+                    "the file has no settings in `[services {}]`, which the profile names",
+                    ForeignText::new(name)
+                ),
+                hint: Some("correct the name, or give the address with `--sts-endpoint`".into()),
+            }),
+            Services::Sts(Some(url)) => Ok(Some(url.clone())),
+            Services::Sts(None) | Services::None => Ok(self.profile_setting("endpoint_url")),
         }
-        found.filter(|setting| !setting.value.is_empty())
     }
-}
-
-/// Whether a section's head is that of `kind` and `name`: `profile prod`, `profile "prod"`. The
-/// profile `default` goes without the kind too.
-pub(crate) fn names(section: &str, kind: &str, name: &str) -> bool {
-    if section == "default" {
-        return kind == "profile" && name == "default";
-    }
-    section
-        .strip_prefix(kind)
-        .is_some_and(|rest| rest.starts_with([' ', '\t']) && rest.trim().trim_matches('"') == name)
-}
-
-/// A comment after a value begins behind white space.
-pub(super) fn without_comment(value: &str) -> &str {
-    let begins = [" #", " ;", "\t#", "\t;"].iter().filter_map(|mark| value.find(mark)).min();
-    value[..begins.unwrap_or(value.len())].trim()
 }
 
 /// A path in which `~` is the home folder.
@@ -128,18 +128,18 @@ mod tests {
     use super::*;
 
     fn file(profile: &str, text: &str) -> ConfigFile {
-        ConfigFile { path: "config".into(), text: text.into(), profile: profile.into() }
+        ConfigFile::of("config".into(), text, profile)
     }
 
     const TEXT: &str = "# ours
 [default]
 region = us-west-2   # home
 [profile sa]
-Region=eu-central-1
-services = local
-[profile \"with spaces\"]
+  Region: eu-central-1
+  services = local
+[profile 'with spaces']
 endpoint_url = https://all.example
-services = none
+services = other
 [services local]
 s3 =
   endpoint_url = https://s3.example
@@ -149,6 +149,12 @@ sts =
 [services]
 sts =
   endpoint_url = https://wrong.example
+[services other]
+s3 =
+  endpoint_url = https://s3.example
+[profile mistaken]
+endpoint_url = https://all.example
+services = typo
 ";
 
     #[test]
@@ -166,10 +172,20 @@ sts =
 
     #[test]
     fn the_address_of_sts_is_that_of_the_service_before_that_of_all() {
-        let endpoint = |profile| file(profile, TEXT).sts_endpoint().map(|s| s.value);
+        let endpoint = |profile| file(profile, TEXT).sts_endpoint().unwrap().map(|s| s.value);
         assert_eq!(endpoint("sa").as_deref(), Some("https://sts.example"));
         assert_eq!(endpoint("with spaces").as_deref(), Some("https://all.example"));
         assert_eq!(endpoint("default"), None);
+    }
+
+    #[test]
+    fn a_missing_services_section_is_an_error_as_for_botocore() {
+        let error = file("mistaken", TEXT).sts_endpoint().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "config:24: the file has no settings in `[services typo]`, which the profile names"
+        );
+        assert!(file("default", "[default]\nservices = e\n[services e]").sts_endpoint().is_err());
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Sts {
             env::AWS_USE_DUALSTACK_ENDPOINT,
             "use_dualstack_endpoint",
         );
-        let Some(address) = address(options, settings, env, &shared) else {
+        let Some(address) = address(options, settings, &shared)? else {
             let partition = Partition::of_region(&region)?;
             partition.check_role(&region, role_arn)?;
             let address = partition.address(&region, &fips, &dual_stack)?;
@@ -139,21 +139,14 @@ impl Sts {
 fn address(
     options: &Options,
     settings: &Settings,
-    env: &Env,
     shared: &Shared<'_>,
-) -> Option<Setting<String>> {
+) -> Result<Option<Setting<String>>> {
     let ours =
         settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint");
     if ours.is_some() {
-        return ours;
+        return Ok(ours);
     }
-    let ignored = env.get(env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS);
-    if ignored.is_some_and(|ignored| ignored.eq_ignore_ascii_case("true")) {
-        return None;
-    }
-    variable(env, env::AWS_ENDPOINT_URL_STS)
-        .or_else(|| variable(env, env::AWS_ENDPOINT_URL))
-        .or_else(|| shared.file.as_ref()?.sts_endpoint())
+    shared.address()
 }
 
 fn region(
@@ -193,6 +186,22 @@ impl<'a> Shared<'a> {
 
     fn new(env: &'a Env, home: Option<&Path>) -> Self {
         Self { env, file: ConfigFile::read(env, home) }
+    }
+
+    /// The address of STS. Both the variable and the profile can have it ignored.
+    fn address(&self) -> Result<Option<Setting<String>>> {
+        let of_file = |key| self.file.as_ref()?.profile_setting(key);
+        let ignored = variable(self.env, env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS)
+            .or_else(|| of_file("ignore_configured_endpoint_urls"));
+        if ignored.is_some_and(|ignored| ignored.value.eq_ignore_ascii_case("true")) {
+            return Ok(None);
+        }
+        let by_variable = variable(self.env, env::AWS_ENDPOINT_URL_STS)
+            .or_else(|| variable(self.env, env::AWS_ENDPOINT_URL));
+        match (by_variable, &self.file) {
+            (None, Some(file)) => file.sts_endpoint(),
+            (by_variable, _) => Ok(by_variable),
+        }
     }
 
     /// A switch: ours, or else that of AWS's tools. What these do not understand is off to them.
@@ -361,6 +370,32 @@ mod tests {
         assert!(is_aws("https://vpce-1.sts.us-east-1.vpce.amazonaws.com"));
         assert!(!is_aws("https://notamazonaws.com"));
         assert!(!is_aws("https://minio.example"));
+    }
+
+    #[test]
+    fn an_address_that_aws_tools_are_to_ignore_is_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        for (profile, variables, expected) in [
+            ("", &[][..], Some("https://file.example")),
+            ("ignore_configured_endpoint_urls = True", &[], None),
+            ("IGNORE_CONFIGURED_ENDPOINT_URLS: true # so", &[("AWS_ENDPOINT_URL", "u")], None),
+            ("ignore_configured_endpoint_urls = yes", &[("AWS_ENDPOINT_URL", "u")], Some("u")),
+            (
+                "ignore_configured_endpoint_urls = true",
+                &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false")],
+                Some("https://file.example"),
+            ),
+            ("", &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")], None),
+        ] {
+            let text = format!("[default]\nendpoint_url = https://file.example\n{profile}\n");
+            crate::private_file::write(&path, text.as_bytes()).unwrap();
+            let mut env = HashMap::from([("AWS_CONFIG_FILE", path.to_str().unwrap().to_owned())]);
+            env.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+            let env = Env::Fake(env);
+            let address = Shared::new(&env, None).address().unwrap().map(|setting| setting.value);
+            assert_eq!(address.as_deref(), expected, "{profile} {variables:?}");
+        }
     }
 
     #[test]

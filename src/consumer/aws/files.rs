@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::env::{self, Env, Var};
 use crate::private_file;
 
-use super::config_file::{LIMIT, expanded, without_comment};
+use super::config_file::{LIMIT, expanded};
+use super::ini::{Fault, Ini, Kind, Section};
 
 /// What AWS's own files say of all profiles.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct AwsFiles {
     pub(crate) processes: Vec<Process>,
     /// The profiles that have keys of their own.
     pub(crate) keys: Vec<Keys>,
+    /// The lines for which botocore rejects a whole file.
+    pub(crate) faults: Vec<(PathBuf, Fault)>,
 }
 
 /// A profile that gets its keys from a program.
@@ -41,48 +44,41 @@ pub(crate) struct Keys {
 }
 
 impl AwsFiles {
-    /// Reads both. What cannot be read or understood is passed over.
+    /// Reads both. A file that cannot be read is skipped.
     pub(crate) fn read(env: &Env, home: Option<&Path>) -> Self {
         let mut files = Self::default();
-        for (var, place) in [
-            (env::AWS_CONFIG_FILE, ".aws/config"),
-            (env::AWS_SHARED_CREDENTIALS_FILE, ".aws/credentials"),
-        ] {
-            if let Some(path) = path(env, var, home, place) {
-                files.add(&path);
-            }
+        let config = path(env, env::AWS_CONFIG_FILE, home, ".aws/config");
+        let credentials = path(env, env::AWS_SHARED_CREDENTIALS_FILE, home, ".aws/credentials");
+        if let Some(path) = config {
+            files.add(&path, |section| section.name(Kind::Profile));
+        }
+        if let Some(path) = credentials {
+            // Names are bare there.
+            files.add(&path, |section| Some(section.header.trim().to_owned()));
         }
         files
     }
 
-    fn add(&mut self, path: &Path) {
+    fn add(&mut self, path: &Path, profile: impl Fn(&Section<'_>) -> Option<String>) {
         let Ok(bytes) = private_file::read_plain(path, LIMIT) else { return };
         // Security: this can hold keys, so it is wiped.
+        let bytes = zeroize::Zeroizing::new(bytes);
         let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-        drop(zeroize::Zeroizing::new(bytes));
-        let mut profile = None;
-        for (line, text) in text.lines().enumerate().map(|(index, text)| (index + 1, text)) {
-            if let Some(section) = text.strip_prefix('[') {
-                profile = section.split_once(']').and_then(|(name, _)| profile_of(name.trim()));
-                continue;
-            }
-            let (Some(profile), Some((name, value))) = (&profile, text.split_once('=')) else {
-                continue;
-            };
-            // What is indented belongs to another key.
-            if text.starts_with([' ', '\t', '#', ';']) {
-                continue;
-            }
-            let (profile, path) = (profile.clone(), path.to_owned());
-            match name.trim().to_ascii_lowercase().as_str() {
-                "credential_process" => {
-                    let command = without_comment(value).to_owned();
+        let ini = Ini::parse(&text);
+        for section in &ini.sections {
+            let Some(profile) = profile(section) else { continue };
+            for item in &section.items {
+                let (profile, path, line) =
+                    (profile.clone(), path.to_owned(), item.lines.start + 1);
+                if item.is("credential_process") {
+                    let command = item.plain_value().to_owned();
                     self.processes.push(Process { profile, command, path, line });
+                } else if item.is("aws_access_key_id") {
+                    self.keys.push(Keys { profile, path, line });
                 }
-                "aws_access_key_id" => self.keys.push(Keys { profile, path, line }),
-                _ => {}
             }
         }
+        self.faults.extend(ini.faults.into_iter().map(|fault| (path.to_owned(), fault)));
     }
 }
 
@@ -93,16 +89,6 @@ fn path(env: &Env, var: Var, home: Option<&Path>, place: &str) -> Option<PathBuf
     }
 }
 
-/// The profile that a section is: with `profile` in front in one of the files, without it in the other.
-fn profile_of(section: &str) -> Option<String> {
-    let other = ["services ", "sso-session ", "plugins"];
-    if other.iter().any(|kind| section.starts_with(kind)) {
-        return None;
-    }
-    let name = section.strip_prefix("profile ").unwrap_or(section);
-    Some(name.trim().trim_matches('"').to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,14 +96,20 @@ mod tests {
     #[test]
     fn helpers_and_keys_are_found_in_both_files() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config");
-        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\ncredential_process = /p/x aws # ours\ns3 =\n  aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\n";
-        private_file::write(&path, text.as_bytes()).unwrap();
-        let mut files = AwsFiles::default();
-        files.add(&path);
+        let (config, credentials) = (folder.path().join("config"), folder.path().join("keys"));
+        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\n  credential_process : /p/x aws # ours\n  s3 =\n    aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\nregion\n";
+        private_file::write(&config, text.as_bytes()).unwrap();
+        private_file::write(&credentials, b"[a b]\n\taws_access_key_id: AKIA\n").unwrap();
+        let env = Env::Fake(std::collections::HashMap::from([
+            ("AWS_CONFIG_FILE", config.to_str().unwrap().to_owned()),
+            ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_str().unwrap().to_owned()),
+        ]));
+        let files = AwsFiles::read(&env, None);
         let [process] = &files.processes[..] else { panic!("{files:?}") };
         assert_eq!((&*process.profile, &*process.command, process.line), ("a b", "/p/x aws", 5));
         let [keys] = &files.keys[..] else { panic!("{files:?}") };
-        assert_eq!((&*keys.profile, keys.line), ("plain", 11));
+        assert_eq!((&*keys.profile, keys.line), ("a b", 2));
+        let [(path, fault)] = &files.faults[..] else { panic!("{files:?}") };
+        assert_eq!((path, fault.line), (&config, 12));
     }
 }

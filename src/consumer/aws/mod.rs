@@ -11,6 +11,7 @@ mod environment;
 mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
+mod ini;
 mod plan;
 mod refusal;
 mod role;
@@ -33,10 +34,11 @@ use endpoint::Sts;
 use role::RoleSession;
 use sts::AssumeRole;
 
-pub(crate) use config_file::{expanded, names as names_section};
+pub(crate) use config_file::expanded;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::sts_xml;
+pub(crate) use ini::{Ini, Item, Kind, Section};
 pub(super) use plan::plan;
 
 pub(super) const TABLE: Table = Table {

@@ -1,20 +1,15 @@
-//! The configuration of the `vault` and `bao` CLIs: a file of HCL in which nothing but the path of a token
-//! helper may stand ("Token helpers" in either's documentation).
-//!
-//! ```text
-//! token_helper = "/usr/local/bin/yc-id-token-vault"
-//! ```
+//! The configuration of the `vault` and `bao` CLIs: a file in which nothing but the path of a token helper may
+//! stand ("Token helpers" in either's documentation).
 
 use std::path::{Path, PathBuf};
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result};
-use crate::private_file;
+use crate::error::{Error, Result, shown};
+use crate::files::edit::EditedFile;
+use crate::message;
 use crate::settings::Locations;
 
-use super::install;
-
-const LIMIT: u64 = 64 * 1024;
+use super::{hcl, install};
 
 const VAULT: &[Var] = &[env::VAULT_OWN_CONFIG_PATH];
 const BAO: &[Var] = &[env::BAO_OWN_CONFIG_PATH, env::VAULT_OWN_CONFIG_PATH];
@@ -22,8 +17,7 @@ const BAO: &[Var] = &[env::BAO_OWN_CONFIG_PATH, env::VAULT_OWN_CONFIG_PATH];
 /// The configuration file of one CLI, which need not exist.
 #[derive(Debug)]
 pub(super) struct CliConfig {
-    pub(super) path: PathBuf,
-    pub(super) text: Option<String>,
+    file: EditedFile,
 }
 
 /// A token helper that one of the CLIs is told to ask.
@@ -38,20 +32,28 @@ pub(crate) struct VaultHelper {
 }
 
 impl VaultHelper {
-    /// Those of both CLIs.
-    pub(crate) fn all(env: &Env) -> Result<Vec<Self>> {
-        let helpers = CliConfig::of_both(env)?.into_iter().filter_map(|config| {
+    /// Those of both CLIs. A configuration that its CLI cannot read is an error of its own.
+    pub(crate) fn all(env: &Env) -> Vec<Result<Self>> {
+        let helper = |path: PathBuf| {
+            let config = CliConfig::read(&path)?;
             let helper = config.token_helper()?;
-            let is_ours = install::is_ourselves(&helper);
-            Some(Self { config: config.path, helper, is_ours })
-        });
-        Ok(helpers.collect())
+            Ok(helper.map(|helper| {
+                let is_ours = install::is_ourselves(&helper);
+                Self { config: path, helper, is_ours }
+            }))
+        };
+        CliConfig::paths(env).into_iter().filter_map(|path| helper(path).transpose()).collect()
     }
 }
 
 impl CliConfig {
-    /// Those of both CLIs. Neither reads the other's, but both can be told to read the same.
+    /// Those of both CLIs.
     pub(super) fn of_both(env: &Env) -> Result<Vec<Self>> {
+        Self::paths(env).iter().map(|path| Self::read(path)).collect()
+    }
+
+    /// Neither CLI reads the other's file, but both can be told to read the same.
+    fn paths(env: &Env) -> Vec<PathBuf> {
         let home = Locations::of_system().home;
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
@@ -63,103 +65,120 @@ impl CliConfig {
         let mut paths: Vec<PathBuf> =
             [place(VAULT, ".vault"), place(BAO, ".bao")].into_iter().flatten().collect();
         paths.dedup();
-        paths.into_iter().map(Self::read).collect()
+        paths
     }
 
-    fn read(path: PathBuf) -> Result<Self> {
-        let text = match private_file::read_plain(&path, LIMIT) {
-            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(Error::unreadable("the configuration of the Vault CLI", path, &error));
-            }
-        };
-        Ok(Self { path, text })
+    fn read(path: &Path) -> Result<Self> {
+        Ok(Self { file: EditedFile::open("the configuration of the Vault CLI", path)? })
     }
 
-    /// The token helper that it names.
-    pub(super) fn token_helper(&self) -> Option<PathBuf> {
-        token_helper(self.text.as_deref()?).map(PathBuf::from)
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
     }
 
-    /// Its text with a token helper, if that is what it lacks.
-    pub(super) fn with_helper(&self, helper: &Path) -> String {
-        let mut text = self.text.clone().unwrap_or_default();
+    pub(super) const fn file(&self) -> &EditedFile {
+        &self.file
+    }
+
+    pub(super) fn into_file(self) -> EditedFile {
+        self.file
+    }
+
+    /// The token helper that it names. A file that its CLI cannot read is an error.
+    pub(super) fn token_helper(&self) -> Result<Option<PathBuf>> {
+        parse(self.path(), self.file.text())
+    }
+
+    /// Its text with a token helper, in place of a line that names the same with a mistake.
+    pub(super) fn with_helper(&self, helper: &Path) -> Result<String> {
+        let mut text = self.without_helper(helper);
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text + &line(helper) + "\n"
+        text = text + &line(helper) + "\n";
+        self.verify(&text, Some(helper))?;
+        Ok(text)
     }
 
-    /// Its text without the line that names this token helper, as [`Self::with_helper`] writes it.
+    /// Its text without the line that names this token helper.
     pub(super) fn without_helper(&self, helper: &Path) -> String {
-        let ours = line(helper);
-        let lines = self.text.as_deref().unwrap_or_default().split_inclusive('\n');
-        lines.filter(|line| line.trim() != ours).collect()
+        // Without escapes, as this program wrote it once: on Windows, no CLI can read that.
+        let unescaped = format!("token_helper = \"{}\"", helper.display());
+        let is_it = |line: &str| {
+            line.trim() == unescaped
+                || hcl::token_helper(line).is_ok_and(|path| path.as_deref() == helper.to_str())
+        };
+        self.file.text().split_inclusive('\n').filter(|line| !is_it(line)).collect()
+    }
+
+    /// Fails unless a CLI reads this helper, or none, from a new text.
+    pub(super) fn verify(&self, text: &str, helper: Option<&Path>) -> Result<()> {
+        verify(self.path(), text, helper)
     }
 }
 
-fn line(helper: &Path) -> String {
-    format!("token_helper = \"{}\"", helper.display())
+/// Fails unless a CLI reads this helper, or none, from a text.
+pub(super) fn verify(path: &Path, text: &str, helper: Option<&Path>) -> Result<()> {
+    if parse(path, text)?.as_deref() == helper {
+        return Ok(());
+    }
+    Err(Error::Conflict {
+        problem: message!(
+            "cannot edit `{}`: it is not in a form that is written here",
+            shown(path)
+        ),
+        hint: "edit `token_helper` by hand; nothing has been changed".into(),
+    })
 }
 
-/// The value of `token_helper`, in HCL or in JSON, which HCL can be too.
-fn token_helper(text: &str) -> Option<String> {
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '{' || c == ',');
-        if rest.starts_with('#') || rest.starts_with("//") {
-            rest = rest.split_once('\n')?.1;
-            continue;
-        }
-        if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/")?.1;
-            continue;
-        }
-        break;
-    }
-    let rest = rest.trim_start_matches('"').strip_prefix("token_helper")?;
-    let rest = rest.trim_start_matches('"').trim_start().strip_prefix(['=', ':'])?;
-    let (value, _) = rest.trim_start().strip_prefix('"')?.split_once('"')?;
-    Some(value.to_owned()).filter(|value| !value.is_empty())
+fn parse(path: &Path, text: &str) -> Result<Option<PathBuf>> {
+    let helper = hcl::token_helper(text).map_err(|fault| Error::Config {
+        path: path.to_owned(),
+        line: fault.line,
+        problem: fault.problem,
+        hint: Some("correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file".into()),
+    })?;
+    Ok(helper.map(PathBuf::from))
+}
+
+/// The line that names a token helper, whose path is checked to be UTF-8.
+pub(super) fn line(helper: &Path) -> String {
+    hcl::line(&helper.to_string_lossy())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_token_helper_is_found_in_every_spelling() {
-        for text in [
-            "token_helper = \"/p/x\"\n",
-            "token_helper=\"/p/x\"",
-            "# token_helper = \"/no\"\n\n// no\n/* token_helper = \"/no\" */ token_helper   = \"/p/x\" # yes",
-            "{\"token_helper\": \"/p/x\"}",
-            "\"token_helper\" = \"/p/x\"",
-        ] {
-            assert_eq!(token_helper(text).as_deref(), Some("/p/x"), "{text}");
-        }
-        for text in [
-            "",
-            "# token_helper = \"/no\"",
-            "token_helper = \"\"",
-            "token_helper = /no",
-            "other = \"/no\"",
-            "/*",
-        ] {
-            assert_eq!(token_helper(text), None, "{text}");
-        }
+    fn config(folder: &Path, text: &str) -> CliConfig {
+        let path = folder.join("config");
+        crate::private_file::write(&path, text.as_bytes()).unwrap();
+        CliConfig::read(&path).unwrap()
     }
 
     #[test]
     fn what_is_added_can_be_taken_out_again() {
-        let helper = Path::new("/p/x");
+        let folder = tempfile::tempdir().unwrap();
+        let helper = Path::new("C:\\Users\\x\\helper");
         for before in ["", "# mine\n"] {
-            let config = CliConfig { path: "c".into(), text: Some(before.into()) };
-            let with = CliConfig { path: "c".into(), text: Some(config.with_helper(helper)) };
-            assert_eq!(with.token_helper().as_deref(), Some(helper));
+            let with = config(folder.path(), before).with_helper(helper).unwrap();
+            let with = config(folder.path(), &with);
+            assert_eq!(with.token_helper().unwrap().as_deref(), Some(helper));
             assert_eq!(with.without_helper(helper), before);
-            assert_eq!(with.without_helper(Path::new("/other")), with.text.clone().unwrap());
+            assert_eq!(with.without_helper(Path::new("/other")), with.file().text());
         }
+    }
+
+    #[test]
+    fn a_line_that_no_cli_can_read_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = Path::new("C:\\Users\\x\\helper");
+        let broken = config(folder.path(), "# mine\ntoken_helper = \"C:\\Users\\x\\helper\"\n");
+        let error = broken.token_helper().unwrap_err().to_string();
+        assert!(error.contains("config:2: `\\U` is no escape"), "{error}");
+        let after = broken.with_helper(helper).unwrap();
+        assert_eq!(after, "# mine\ntoken_helper = \"C:\\\\Users\\\\x\\\\helper\"\n");
+        // JSON has no place for a line of HCL.
+        assert!(config(folder.path(), "{}").with_helper(helper).is_err());
     }
 }

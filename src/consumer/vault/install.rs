@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::{Cause, Error, Result, plain, shown};
+use crate::files::edit::EditedFile;
 use crate::message;
 use crate::output::Output;
-use crate::private_file;
 use crate::settings::Locations;
 
-use super::cli_config::CliConfig;
+use super::cli_config::{self, CliConfig};
 
 const NAME: &str = if cfg!(windows) { "yc-id-token-vault.exe" } else { "yc-id-token-vault" };
 
@@ -34,6 +34,9 @@ impl Args {
     }
 }
 
+/// Reads a new text as its owner does.
+pub(crate) type Verify = Box<dyn Fn(&str) -> Result<()>>;
+
 /// What makes this program the token helper of both CLIs.
 #[derive(Debug)]
 pub(crate) struct HelperInstallation {
@@ -49,8 +52,10 @@ impl HelperInstallation {
         let configs = CliConfig::of_both(env)?;
         for config in &configs {
             match config.token_helper() {
-                Some(other) if other != link => return Err(has_another(config, &other)),
-                _ => {}
+                Ok(Some(other)) if other != link => return Err(has_another(config, &other)),
+                Ok(Some(_)) => {}
+                // A line of this program's that is broken is made anew.
+                Ok(None) | Err(_) => drop(config.with_helper(&link)?),
             }
         }
         if std::fs::symlink_metadata(&link).is_ok() && !is_link_of_ours(&link) {
@@ -59,12 +64,23 @@ impl HelperInstallation {
         Ok(Self { link, configs })
     }
 
-    /// The files that do not name it yet: path, text, and text as it is to be.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (PathBuf, Option<String>, String)> {
-        let lacking = self.configs.iter().filter(|config| config.token_helper().is_none());
-        lacking.map(|config| {
-            (config.path.clone(), config.text.clone(), config.with_helper(&self.link))
-        })
+    /// The changes of the files that do not name it yet: the file, its new text, and its reader.
+    pub(crate) fn changes(&self, env: &Env) -> Result<Vec<(EditedFile, String, Verify)>> {
+        let mut changes = Vec::new();
+        for config in CliConfig::of_both(env)? {
+            if self.is_named_in(&config) {
+                continue;
+            }
+            let (after, path) = (config.with_helper(&self.link)?, config.path().to_owned());
+            let link = self.link.clone();
+            let verify = move |text: &str| cli_config::verify(&path, text, Some(&link));
+            changes.push((config.into_file(), after, Box::new(verify) as Verify));
+        }
+        Ok(changes)
+    }
+
+    fn is_named_in(&self, config: &CliConfig) -> bool {
+        matches!(config.token_helper(), Ok(Some(helper)) if helper == self.link)
     }
 
     /// The link that has to be made, if it has, in words.
@@ -80,18 +96,19 @@ impl HelperInstallation {
     }
 
     fn carry_out(&self) -> Result<Vec<String>> {
+        for config in self.configs.iter().filter(|config| !self.is_named_in(config)) {
+            config.file().check_writable()?;
+        }
         let mut done = vec![self.make_link()?];
         for config in &self.configs {
-            let path = config.path.display();
-            if config.token_helper().is_some() {
+            let path = config.path().display();
+            if self.is_named_in(config) {
                 done.push(format!("unchanged  {path} names it already"));
-            } else {
-                write(&config.path, &config.with_helper(&self.link))?;
-                done.push(format!(
-                    "added      to {path}: token_helper = \"{}\"",
-                    self.link.display()
-                ));
+                continue;
             }
+            let after = config.with_helper(&self.link)?;
+            config.file().replace(&after, |text| config.verify(text, Some(&self.link)))?;
+            done.push(format!("added      to {path}: {}", cli_config::line(&self.link)));
         }
         Ok(done)
     }
@@ -133,20 +150,30 @@ pub(super) fn is_ourselves(helper: &Path) -> bool {
 }
 
 fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
+    let lefts: Vec<String> = configs.iter().map(|config| config.without_helper(link)).collect();
+    for (config, left) in configs.iter().zip(&lefts) {
+        if left != config.file().text() {
+            config.file().check_writable()?;
+            config.verify(left, None)?;
+        }
+    }
     let mut done = Vec::new();
-    for config in configs {
-        let path = config.path.display();
-        let Some(text) = &config.text else { continue };
-        let left = config.without_helper(link);
-        if left == *text {
-            done.push(format!("unchanged  {path} does not name it"));
-        } else if left.trim().is_empty() && !is_symlink(&config.path) {
-            let removed = std::fs::remove_file(&config.path);
-            removed.map_err(|error| unwritten(&config.path, &error))?;
-            done.push(format!("removed    {path}, in which nothing else stood"));
+    for (config, left) in configs.iter().zip(&lefts) {
+        let path = config.path();
+        if !config.file().exists() {
+            continue;
+        }
+        if left == config.file().text() {
+            if config.token_helper().is_ok_and(|helper| helper.as_deref() == Some(link)) {
+                config.verify(left, None)?;
+            }
+            done.push(format!("unchanged  {} does not name it", path.display()));
+        } else if left.trim().is_empty() && !is_symlink(path) {
+            std::fs::remove_file(path).map_err(|error| unwritten(path, &error))?;
+            done.push(format!("removed    {}, in which nothing else stood", path.display()));
         } else {
-            write(&config.path, &left)?;
-            done.push(format!("removed    from {path}: token_helper = \"{}\"", link.display()));
+            config.file().replace(left, |text| config.verify(text, None))?;
+            done.push(format!("removed    from {}: {}", path.display(), cli_config::line(link)));
         }
     }
     match std::fs::symlink_metadata(link) {
@@ -188,18 +215,17 @@ fn is_symlink(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
-/// A configuration that is a link, such as one into a repository of dotfiles, stays one.
-fn write(path: &Path, text: &str) -> Result<()> {
-    private_file::rewrite(path, text.as_bytes()).map_err(|error| unwritten(path, &error))
-}
-
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {
     Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {
-    Error::Missing {
-        problem: message!("{} names another token helper, `{}`", shown(&config.path), shown(other)),
+    Error::Conflict {
+        problem: message!(
+            "{} names another token helper, `{}`",
+            shown(config.path()),
+            shown(other)
+        ),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod cli_config;
 mod connection;
 mod exec;
+mod hcl;
 mod install;
 mod login;
 mod plan;

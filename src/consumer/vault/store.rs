@@ -54,7 +54,9 @@ fn keep(
     context: Context<'_>,
 ) -> Result<Vec<Message>> {
     let configs = CliConfig::of_both(context.env)?;
-    let mut helpers: Vec<PathBuf> = configs.iter().filter_map(CliConfig::token_helper).collect();
+    // A CLI that cannot read its configuration runs no helper; `doctor vault` reports that.
+    let named = |config: &CliConfig| config.token_helper().ok().flatten();
+    let mut helpers: Vec<PathBuf> = configs.iter().filter_map(named).collect();
     helpers.dedup();
     if helpers.is_empty() {
         let path = token_file(context.env)?;

@@ -29,6 +29,7 @@
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | how a file of the user's is edited | [`files`] |
 //! | which variables are read | [`mod@env`] |
+//! | how kubeconfigs are read together, and edited in place | `kubeconfig` |
 //! | how a text file may be encoded | [`encoding`] |
 //! | what people see while they wait | [`spinner`] |
 //! | every message, code, exit status and hint | [`error`] |

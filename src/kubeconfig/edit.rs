@@ -5,10 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use super::block::{Block, is_long, scalar};
+use super::place::{NOT_MASTERED, Step, at, at_value};
 use super::tree::{self, Fault, Form, Node, Pair};
-
-/// What a refusal says; comparing the meaning before and after found it.
-const NOT_MASTERED: &str = "is written in a form that cannot be edited in place";
 
 /// A kubeconfig's text, and what it means.
 #[derive(Debug)]
@@ -16,14 +15,6 @@ pub(crate) struct Document {
     text: String,
     root: Option<Node>,
     value: Value,
-}
-
-/// One step down from the root.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step<'a> {
-    Key(&'a str),
-    /// The item of a list that has this `name`.
-    Named(&'a str),
 }
 
 impl Document {
@@ -249,121 +240,6 @@ struct Edit {
     line: usize,
 }
 
-fn at<'a>(root: &'a Node, place: &[Step<'_>]) -> Result<&'a Node, Fault> {
-    let mut node = root;
-    for step in place {
-        let refusal = |problem| Fault { line: node.line, problem };
-        let mut found: Box<dyn Iterator<Item = &Node>> = match (&node.form, step) {
-            (Form::Alias(_), _) => return Err(refusal("is an alias, and would change its anchor")),
-            (Form::Map { pairs, .. }, Step::Key(key)) => {
-                let same = pairs.iter().filter(move |pair| pair.name == *key);
-                Box::new(same.map(|pair| &pair.value))
-            }
-            (Form::List { items, .. }, Step::Named(name)) => {
-                Box::new(items.iter().filter(
-                    move |item| matches!(item.value(), Ok(value) if value["name"] == **name),
-                ))
-            }
-            _ => return Err(refusal(NOT_MASTERED)),
-        };
-        let first = found.next().ok_or_else(|| refusal(NOT_MASTERED))?;
-        if let Some(second) = found.next() {
-            return Err(Fault { line: second.line, problem: "has the same name or key twice" });
-        }
-        node = first;
-    }
-    if matches!(node.form, Form::Alias(_)) {
-        return Err(Fault { line: node.line, problem: "is an alias, and would change its anchor" });
-    }
-    Ok(node)
-}
-
-fn at_value<'a>(root: &'a mut Value, place: &[Step<'_>]) -> Option<&'a mut Value> {
-    place.iter().try_fold(root, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
-        Step::Named(name) => value.as_array_mut()?.iter_mut().find(|item| item["name"] == **name),
-    })
-}
-
-/// Whether a value takes lines of its own in block style.
-fn is_long(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        Value::String(text) => is_paragraph(text),
-        _ => false,
-    }
-}
-
-/// Whether a text can be a literal block.
-fn is_paragraph(text: &str) -> bool {
-    let is_plain = |line: &str| {
-        !line.is_empty() && !line.starts_with([' ', '\t']) && !line.chars().any(char::is_control)
-    };
-    text.strip_suffix('\n').is_some_and(|lines| lines.split('\n').all(is_plain))
-}
-
-/// A value on one line. JSON is YAML.
-fn scalar(value: &Value) -> String {
-    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
-    let is_plain = |text: &str| {
-        let word = text.strip_prefix("--").unwrap_or(text);
-        word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-            && word.chars().all(|c| c.is_ascii_alphanumeric() || "_./@=-".contains(c))
-            && !WORDS.contains(&word.to_lowercase().as_str())
-    };
-    match value {
-        Value::String(text) if is_plain(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Block style, and by how much a list is indented below its key.
-#[derive(Clone, Copy)]
-struct Block {
-    lists: usize,
-}
-
-impl Block {
-    /// `key: value`; lines but the first are indented for a key in this column.
-    fn pair(self, key: &str, value: &Value, column: usize) -> String {
-        let key = scalar(&Value::from(key));
-        if is_long(value) {
-            format!("{key}:{}", self.below(value, column))
-        } else {
-            format!("{key}: {}", scalar(value))
-        }
-    }
-
-    /// What follows the colon of a key in this column.
-    fn below(self, value: &Value, column: usize) -> String {
-        let indented = |column: usize, text: &str| format!("\n{}{text}", " ".repeat(column));
-        match value {
-            Value::Array(items) => {
-                let column = column + self.lists;
-                items.iter().map(|item| indented(column, &self.item(item, column))).collect()
-            }
-            Value::Object(map) => {
-                let pairs = map.iter().map(|(key, value)| self.pair(key, value, column + 2));
-                pairs.map(|pair| indented(column + 2, &pair)).collect()
-            }
-            Value::String(text) => {
-                let lines = text.lines().map(|line| indented(column + 2, line));
-                format!(" |{}", lines.collect::<String>())
-            }
-            other => format!(" {other}"),
-        }
-    }
-
-    /// An item, behind a dash in this column.
-    fn item(self, item: &Value, column: usize) -> String {
-        let Value::Object(map) = item else { return format!("- {}", scalar(item)) };
-        let pairs: Vec<String> =
-            map.iter().map(|(key, value)| self.pair(key, value, column + 2)).collect();
-        format!("- {}", pairs.join(&format!("\n{}", " ".repeat(column + 2))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -478,8 +354,10 @@ mod tests {
         edited.set(&exec, "more", &json!(true)).unwrap();
         assert_eq!(edited.text(), text.replace("v}\n", "v}\n      more: true\n"));
         edited.set(&exec, "more", &json!(true)).unwrap();
+        let user = [Step::Key("users"), Step::Named("z")];
+        edited.set(&user, "name", &json!("zz")).unwrap();
         edited.set(&[], "current-context", &json!("a@b")).unwrap();
-        assert!(edited.text().ends_with("  user: *o\ncurrent-context: a@b\n"));
+        assert!(edited.text().ends_with("- name: zz\n  user: *o\ncurrent-context: a@b\n"));
         edited.set(&[], "current-context", &json!("1")).unwrap();
         assert!(edited.text().ends_with("\ncurrent-context: \"1\"\n"));
     }

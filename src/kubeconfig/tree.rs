@@ -68,6 +68,15 @@ impl Node {
         Reading { anchors, left: MOST_VALUES }.value(self, 0)
     }
 
+    /// The text under the key `name` of a map.
+    pub(super) fn name(&self) -> Option<&str> {
+        let Form::Map { pairs, .. } = &self.form else { return None };
+        match &pairs.iter().find(|pair| pair.name == "name")?.value.form {
+            Form::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     fn collect<'a>(&'a self, anchors: &mut HashMap<usize, &'a Self>) {
         if self.anchor > 0 {
             anchors.insert(self.anchor, self);

@@ -298,7 +298,7 @@ fn a_pipe_is_refused_where_a_file_has_to_last() {
         .unwrap();
     let pipe = pipe.to_str().unwrap().to_owned();
     for path in [pipe.as_str(), "/dev/fd/63", "/dev/stdin"] {
-        for flag in ["--key-file", "--ca-file", "--kubeconfig"] {
+        for flag in ["--key-file", "--ca-file", "--kubeconfig", "--config"] {
             let outcome = setup(&sandbox, &["--audience=k8s", &format!("{flag}={path}")]);
             let text = &outcome.stderr;
             assert_eq!(outcome.status.code(), Some(3), "{text}");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::kubectl_check::Check;
-use super::pipe;
+use super::paths::refuse_pipe;
 use crate::command::on_path::on_path;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ impl Kubeconfig {
         let origin = if named.is_some() { "--kubeconfig" } else { env::KUBECONFIG.name };
         let mut opened = Vec::new();
         for path in &paths {
-            pipe::refuse(origin, path)?;
+            refuse_pipe(origin, path)?;
             opened.push(EditedFile::open(WHAT, path)?);
         }
         // kubectl writes new entries to the first file that exists, or to the last.

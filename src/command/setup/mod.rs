@@ -14,7 +14,7 @@ mod kubeconfig;
 mod kubectl;
 mod kubectl_check;
 mod kuberc;
-mod pipe;
+mod paths;
 mod plan;
 mod profile_choice;
 mod program;
@@ -22,8 +22,6 @@ mod question;
 mod terminal;
 mod trust;
 mod vault;
-
-use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -36,6 +34,7 @@ use crate::session::{Context, Session};
 use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
 
 use configuration::Configuration;
+use paths::{absolute, config_path, identity_from_everywhere};
 use question::Question;
 use terminal::Terminal;
 
@@ -403,34 +402,6 @@ impl<'a> Setup<'a> {
                 .into(),
         })
     }
-}
-
-/// The configuration file that a run writes.
-fn config_path(context: Context<'_>) -> Result<PathBuf> {
-    let path = context.flags.config_file(context.env, &Locations::of_system());
-    path.ok_or_else(|| Error::Missing {
-        problem: "there is no home folder for the configuration".into(),
-        hint: "give `--config`".into(),
-    })
-}
-
-/// An identity whose file, if it has one, means the same in every folder.
-fn identity_from_everywhere(origin: &'static str, identity: &str) -> Result<String> {
-    match identity.split_once(':') {
-        Some((
-            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
-            file,
-        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute(origin, file)?)),
-        _ => Ok(identity.to_owned()),
-    }
-}
-
-/// A path that means the same in every folder, and later. `origin` is the flag or variable that gives it.
-fn absolute(origin: &'static str, path: &str) -> Result<String> {
-    pipe::refuse(origin, Path::new(path))?;
-    let absolute = std::path::absolute(Path::new(path));
-    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
-    Ok(absolute.to_string_lossy().into_owned())
 }
 
 /// Whether a name can stand in commands and files of every kind as it is.

@@ -1,7 +1,8 @@
 //! Which profile a cluster gets, if the user names none. A second cluster does not change the first one's.
 
 use super::configuration::Configuration;
-use super::{absolute, config_path, identity_from_everywhere, is_simple, kube_user};
+use super::paths::{absolute, config_path, identity_from_everywhere};
+use super::{is_simple, kube_user};
 use crate::error::Result;
 use crate::kubeconfig::Merged;
 use crate::session::Context;

@@ -342,6 +342,14 @@ impl Env {
     }
 }
 
+/// The names of the variables of this process that begin like this. For a child that must not inherit them.
+#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[must_use]
+pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(start.as_bytes())).collect()
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name)

@@ -106,18 +106,18 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file of the user's anew, whole or not at all: through a link, which stays one, and with the
-/// permissions that it has. One that was not there is 0600.
-pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
-    let target = match std::fs::read_link(path) {
-        // Also a link to what is not there yet.
-        Ok(leads_to) => path.parent().unwrap_or(Path::new(".")).join(leads_to),
-        Err(_) => path.to_owned(),
-    };
-    let target = target.canonicalize().unwrap_or(target);
-    let permissions = std::fs::metadata(&target).ok().map(|metadata| metadata.permissions());
-    write(&target, content)?;
-    permissions.map_or(Ok(()), |permissions| std::fs::set_permissions(&target, permissions))
+/// Writes a file that another program reads. One that is a mount point of its own, as containers have
+/// them, cannot be renamed over: its content is replaced, and it is closed to others before.
+pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
+    match write(path, content) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+        written => return written,
+    }
+    let mut file = system::options().write(true).open(path)?;
+    system::close_file(&file)?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_all()
 }
 
 /// Opens a file for appending, 0600, making it if need be. A link is not followed.
@@ -209,6 +209,10 @@ mod system {
             (name != "." && name != "..").then(|| folder.join(name))
         });
         Ok(paths.take(limit).collect())
+    }
+
+    pub(super) fn close_file(file: &File) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(0o600))
     }
 
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
@@ -361,6 +365,11 @@ mod system {
             .collect()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(super) fn close_file(_: &File) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(super) fn open_own(path: &Path) -> io::Result<File> {
         if std::fs::symlink_metadata(path)?.is_symlink() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"));
@@ -433,20 +442,6 @@ mod tests {
             1,
             "no temporary file stays behind"
         );
-    }
-
-    #[test]
-    fn a_file_of_the_users_stays_where_and_as_open_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("dotfiles"), folder.path().join("link"));
-        symlink("dotfiles", &link).unwrap();
-        rewrite(&link, b"first").unwrap();
-        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(), 0o600);
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        rewrite(&link, b"second").unwrap();
-        assert_eq!((fs::read(&path).unwrap().as_slice(), mode()), (&b"second"[..], 0o644));
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap_mangen::Man;
 
 use crate::error::{Error, Result, plain};
+use crate::files::edit::EditedFile;
 use crate::output::Output;
-use crate::private_file;
 
 const PROGRAM: &str = "yc-id-token";
 
@@ -32,8 +32,8 @@ impl Args {
         let mut written = String::new();
         for command in with_commands(&program) {
             let path = folder.join(format!("{}.1", name(command)));
-            let page = page(command)?;
-            private_file::rewrite(&path, &page).map_err(|error| unwritten(&path, &error))?;
+            let page = String::from_utf8_lossy(&page(command)?).into_owned();
+            EditedFile::open("the manual page", &path)?.replace(&page, |_| Ok(()))?;
             written.push_str(&path.to_string_lossy());
             written.push('\n');
         }

@@ -186,6 +186,6 @@ fn write_file(path: &Path, document: &[u8]) -> Result<()> {
             cause: "it is not a regular file".into(),
         });
     }
-    private_file::write(path, document)
+    private_file::write_output(path, document)
         .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error).into() })
 }

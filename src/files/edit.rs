@@ -85,9 +85,9 @@ impl EditedFile {
     /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
     /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
-        let copy = free_name(self.target.with_file_name(name));
+        let copy = free_name(self.path.with_file_name(name));
         let content = self.content.as_ref().map_or("", |content| content.as_str());
-        let copied = self.temporary(content.as_bytes()).and_then(|mut file| {
+        let copied = temporary_in(folder_of(&copy), content.as_bytes()).and_then(|mut file| {
             // A copy that belongs to another user is still a copy.
             let _ = std::fs::metadata(&self.target)
                 .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));

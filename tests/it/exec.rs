@@ -19,8 +19,11 @@ fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let inherited = [
+        "AMAZON_SESSION_TOKEN",
         "AWS_ACCESS_KEY",
         "AWS_ACCESS_KEY_ID",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_BEARER_TOKEN_BEDROCK_AGENTCORE",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -41,8 +44,8 @@ fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
     }
     sandbox.set("AWS_CA_BUNDLE", "/kept");
     let environment = environment(&sandbox, &[]);
-    let of_aws: Vec<&str> =
-        environment.keys().map(String::as_str).filter(|name| name.starts_with("AWS_")).collect();
+    let is_of_aws = |name: &&str| name.starts_with("AWS_") || name.starts_with("AMAZON_");
+    let of_aws: Vec<&str> = environment.keys().map(String::as_str).filter(is_of_aws).collect();
     assert_eq!(
         of_aws,
         [

@@ -19,6 +19,7 @@ mod concurrency;
 mod corpus;
 mod demo;
 mod doctor;
+mod edits;
 mod exec;
 mod fake_server;
 mod fake_sts;

@@ -236,7 +236,7 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     assert!(setup(&sandbox, &arguments).ok().starts_with("There is nothing to change"));
 
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
-    let (text, _) = setup(&sandbox, &arguments).fails(3, "E_MISSING");
+    let (text, _) = setup(&sandbox, &arguments).fails(3, "E_CONFLICT");
     assert!(text.contains("another token helper"), "{text}");
 }
 

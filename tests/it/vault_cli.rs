@@ -300,7 +300,7 @@ fn what_is_in_the_way_of_the_helper_is_told_and_left_alone() {
     let install = |more: &[&str]| sandbox.run(&[&["vault", "install-helper"], more].concat());
     let link = sandbox.home().join(".local/bin/yc-id-token-vault");
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
-    let (text, hint) = install(&[]).fails(3, "E_MISSING");
+    let (text, hint) = install(&[]).fails(3, "E_CONFLICT");
     assert!(text.contains("`/opt/other`") && hint.contains("nothing has been changed"), "{text}");
     assert!(!link.exists() && !sandbox.home().join(".vault").exists());
     fs::remove_file(sandbox.home().join(".bao")).unwrap();

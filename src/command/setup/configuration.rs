@@ -36,7 +36,7 @@ impl Configuration {
     pub(super) fn text(&self) -> String {
         let text = self.document.to_string();
         // A new table has an empty line before it, which the first of all does not need.
-        if self.file.exists() { text } else { text.trim_start().to_owned() }
+        if self.file.text().is_empty() { text.trim_start().to_owned() } else { text }
     }
 
     pub(super) fn change(self) -> Change {

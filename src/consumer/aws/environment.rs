@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::Keys;
+use crate::env;
 
 /// What a child must not inherit, as one or the other of AWS's tools would heed it before the keys,
 /// or take it for a part of them.
@@ -16,6 +17,9 @@ const IN_THE_WAY: &[&str] = &[
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
     "AWS_CREDENTIAL_FILE",
+    "AMAZON_ACCESS_KEY_ID",
+    "AMAZON_SECRET_ACCESS_KEY",
+    "AMAZON_SESSION_TOKEN",
     // Other ways to keys, which some tools put before these ones.
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
@@ -31,10 +35,17 @@ const IN_THE_WAY: &[&str] = &[
     "AWS_CREDENTIAL_SCOPE",
 ];
 
+/// A token of one service, such as `AWS_BEARER_TOKEN_BEDROCK`, is used there instead of any keys. botocore
+/// makes the rest of the name of the service's name.
+const TOKENS_OF_SERVICES: &str = "AWS_BEARER_TOKEN_";
+
 impl Keys {
     /// Puts the keys into the environment that a child will have, and takes out what is in their way.
     pub(in crate::consumer) fn hand_over(&self, child: &mut Command) {
         for name in IN_THE_WAY {
+            child.env_remove(name);
+        }
+        for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {
             child.env_remove(name);
         }
         let keys = &self.credential.secret;

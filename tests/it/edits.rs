@@ -1,0 +1,181 @@
+//! Files of the user's that `setup` and `token --output` write: what of them stays, wherever they are.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+
+const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/robot";
+const CONFIG: &str = ".config/yc-id-token/config.toml";
+
+fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    sandbox.run(&[&["setup"], arguments].concat())
+}
+
+fn read(sandbox: &Sandbox, name: &str) -> String {
+    fs::read_to_string(sandbox.home().join(name)).unwrap()
+}
+
+#[test]
+fn files_of_windows_keep_their_line_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("# mine\r\n[defaults]\r\ntimeout = 20\r\n");
+    sandbox.write(".aws/config", "\u{feff}[default]\r\nregion = eu\r\n[profile other]\r\n");
+    sandbox.write(".vault", "# mine\r\n");
+    setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
+    let vault = ["vault", "--address=https://vault.example", "--role=robot", "--apply"];
+    setup(&sandbox, &vault).ok();
+    for (name, start) in [
+        (CONFIG, "# mine\r\n[defaults]\r\ntimeout = 20\r\n"),
+        (".aws/config", "\u{feff}[default]\r\nregion = eu\r\n[profile other]\r\n"),
+        (".vault", "# mine\r\ntoken_helper = "),
+    ] {
+        let text = read(&sandbox, name);
+        assert!(text.starts_with(start) && text.len() > start.len(), "{name}: {text:?}");
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{name}: {text:?}");
+    }
+    let said = setup(&sandbox, &["aws", "--apply"]).ok();
+    assert!(said.starts_with("There is nothing to change"), "{said}");
+    sandbox
+        .run(&["aws", "--profile=aws", "--sts-endpoint=http://127.0.0.1:9"])
+        .fails(6, "E_NETWORK");
+}
+
+#[test]
+fn root_does_not_take_the_files_of_another_user() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("");
+    sandbox.write(".aws/config", "[default]\nregion = eu\n");
+    let users = [CONFIG, ".aws/config", ".aws", ".config", ".config/yc-id-token", "."];
+    for name in users {
+        // Only root can give files away, and only root is at risk.
+        if std::os::unix::fs::chown(sandbox.home().join(name), Some(4321), Some(1234)).is_err() {
+            return;
+        }
+    }
+    setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
+    let owner = |path: &std::path::Path| {
+        let file = fs::metadata(path).unwrap();
+        (file.uid(), file.gid())
+    };
+    for folder in [".aws", ".config/yc-id-token"] {
+        let files: Vec<_> = fs::read_dir(sandbox.home().join(folder)).unwrap().collect();
+        assert_eq!(files.len(), 2, "the file and its copy");
+        for file in files {
+            let path = file.unwrap().path();
+            assert_eq!(owner(&path), (4321, 1234), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_a_container_mounts_is_written_in_place() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("");
+    sandbox.write(".aws/config", "");
+    sandbox.write("token", "a longer text than a token is".repeat(100).as_str());
+    for name in ["outer-config", "outer-aws", "outer-token"] {
+        sandbox.write(name, "");
+    }
+    fs::set_permissions(sandbox.home().join("outer-token"), fs::Permissions::from_mode(0o644))
+        .unwrap();
+    let script = format!(
+        "set -e
+cp token outer-token
+mount --bind outer-config {CONFIG}
+mount --bind outer-aws .aws/config
+mount --bind outer-token token
+{PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
+{PROGRAM} setup aws --apply
+{PROGRAM} token --audience=k8s --output=token
+"
+    );
+    let said = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
+    assert!(said.contains("There is nothing to change"), "{said}");
+    assert!(read(&sandbox, "outer-config").starts_with("[profiles.aws]\n"));
+    assert!(read(&sandbox, "outer-aws").contains("credential_process = "));
+    assert_eq!(read(&sandbox, "outer-token").split('.').count(), 3);
+    let mode = fs::metadata(sandbox.home().join("outer-token")).unwrap().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    sandbox.may_hold_secrets(&sandbox.home().join("outer-token"));
+}
+
+#[test]
+fn nothing_is_written_when_one_of_the_files_cannot_be() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("# mine\n");
+    let theirs = sandbox.write(".aws/config", "[default]\nregion = eu\n");
+    let script = format!(
+        "set -e
+mount --bind .aws/config .aws/config
+mount -o remount,bind,ro .aws/config
+exec {PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
+"
+    );
+    let run = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script));
+    let (text, _) = run.fails(1, "E_OUTPUT");
+    assert!(text.contains(".aws/config`: read-only file system"), "{text}");
+    assert_eq!(read(&sandbox, CONFIG), "# mine\n");
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "[default]\nregion = eu\n");
+}
+
+#[test]
+fn a_profile_that_says_something_else_is_not_rewritten() {
+    let sandbox = Sandbox::new();
+    setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
+    let before = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
+    let other = ["aws", "--role-arn=arn:aws:iam::210987654321:role/robot", "--apply"];
+    let (text, hint) = setup(&sandbox, &other).fails(3, "E_CONFLICT");
+    assert!(text.contains("`aws.role_arn` is `arn:aws:iam::123456789012:role/robot`"), "{text}");
+    assert!(hint.contains("--name") && hint.contains("--force"), "{hint}");
+    let (text, _) = setup(&sandbox, &["aws", "--audience=mine", "--region=eu-north-1", "--apply"])
+        .fails(3, "E_CONFLICT");
+    assert!(text.contains("`region` is `eu-west-1`, not `eu-north-1`"), "{text}");
+    // AWS's profile of this name is that of the first account.
+    let second = [&other[..], &["--name=second", "--region=eu-west-1"]].concat();
+    let taken = [&second[..], &["--aws-profile=yandex"]].concat();
+    let (text, _) = setup(&sandbox, &taken).fails(3, "E_CONFLICT");
+    assert!(text.contains("--profile=second"), "{text}");
+    assert_eq!((read(&sandbox, CONFIG), read(&sandbox, ".aws/config")), before);
+
+    setup(&sandbox, &second).ok();
+    assert!(read(&sandbox, CONFIG).starts_with(&before.0));
+    assert!(read(&sandbox, ".aws/config").contains("\n[profile yandex-second]\n"));
+    setup(&sandbox, &[&other[..], &["--force"]].concat()).ok();
+    assert!(!read(&sandbox, CONFIG).contains("123456789012"));
+
+    let vault = ["vault", "--address=https://vault.example", "--no-helper", "--apply"];
+    setup(&sandbox, &[&vault[..], &["--role=a"]].concat()).ok();
+    let before = read(&sandbox, CONFIG);
+    let (text, _) = setup(&sandbox, &[&vault[..], &["--role=b"]].concat()).fails(3, "E_CONFLICT");
+    assert!(text.contains("`vault.role` is `a`, not `b`"), "{text}");
+    assert_eq!(read(&sandbox, CONFIG), before);
+}
+
+#[test]
+fn a_file_that_its_owner_cannot_read_is_reported_with_the_line() {
+    let sandbox = Sandbox::new();
+    let theirs = "[profile p]\n  region = eu\nregion = us\n";
+    sandbox.write(".aws/config", theirs);
+    let (text, _) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_CONFIG");
+    assert!(text.contains(".aws/config:3: the key `region` is in line 2 too"), "{text}");
+    assert_eq!(read(&sandbox, ".aws/config"), theirs);
+    let said = sandbox.run(&["doctor", "aws"]);
+    assert!(said.stdout.contains(".aws/config:3: the key `region` is in line 2 too"), "{said:?}");
+    assert_eq!(said.status.code(), Some(3));
+    // Indented keys are keys, and would be used in place of the helper.
+    sandbox.write(".aws/config", "");
+    sandbox.write(".aws/credentials", "[yandex]\n  aws_access_key_id : AKIAEXAMPLE\n");
+    let (text, _) =
+        setup(&sandbox, &["aws", ROLE, "--region=eu", "--apply"]).fails(3, "E_CONFLICT");
+    assert!(text.contains("would be used instead"), "{text}");
+
+    let helper = "token_helper = \"C:\\Users\\me\\yc-id-token-vault.exe\"\n";
+    sandbox.write(".vault", helper);
+    let said = sandbox.run(&["doctor", "vault"]);
+    assert!(said.stdout.contains(".vault:1: `\\U` is no escape"), "{said:?}");
+    assert_eq!(said.status.code(), Some(3));
+    let (text, _) = sandbox.run(&["vault", "install-helper"]).fails(3, "E_CONFIG");
+    assert!(text.contains(".vault:1:"), "{text}");
+    assert_eq!(read(&sandbox, ".vault"), helper);
+}

@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_indentation_of_the_lists_in_the_file() {
-        let indented: String = ITEM.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = format!("  {}\n", ITEM.trim_end().replace('\n', "\n  "));
         let indented =
             indented.replace("  - kubectl", "    - kubectl").replace("  - --p", "    - --p");
         let text = "clusters:\n  - name: c\nusers:\n  -   name: x\n      user: {}\nz: 1\n";

@@ -351,6 +351,7 @@ fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
     setup(&sandbox, &["--audience=k8s", "--api-version=v1"]).ok();
     assert_eq!(read(&sandbox, KUBECONFIG), v1);
     setup(&sandbox, &["--api-version=v2"]).fails(2, "E_USAGE");
+    setup(&sandbox, &["--audience=k8s", "--user="]).fails(2, "E_USAGE");
 }
 
 #[test]

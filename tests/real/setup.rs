@@ -263,7 +263,7 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
 }
 
 #[test]
-fn kubectl_finds_all_that_was_there_and_the_new_user_in_files_of_every_form() {
+fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
     let clusters = "clusters:\n- cluster:\n    server: https://prod.example\n  name: prod\n";
     let others = "users:\n- name: other\n  user: &other\n    exec: &exec\n      apiVersion: client.authentication.k8s.io/v1\n      command: other # mine\n      interactiveMode: Never\n- name: alias\n  user: *other\n- name: merged\n  user:\n    exec:\n      <<: *exec\n      command: third\n";
     let json = json!({

@@ -14,7 +14,7 @@ use super::trust::Trust;
 use super::{Common, Setup, kuberc, program};
 use crate::env;
 use crate::error::{Error, Result, shown};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::kubeconfig::Step;
 use crate::message;
 use crate::output::Output;
@@ -150,8 +150,9 @@ impl Args {
             format!("{USER}-{}", setup.profile())
         };
         let name = |flag: &Option<String>, name, text, default| {
-            let question = Question::new(name, text).or(Some(default));
-            flag.clone().map_or_else(|| question.answer(setup.terminal), |name| Ok(Some(name)))
+            let question = Question::new(name, text).or(Some(default)).judged(name_problem);
+            let Some(name) = flag else { return question.answer(setup.terminal) };
+            question.check(name).map(|()| Some(name.clone()))
         };
         let user = name(&self.user, "--user", "user of the kubeconfig", usual)?.unwrap_or_default();
         let context = name(
@@ -177,6 +178,12 @@ impl Args {
             needs_cluster,
         })
     }
+}
+
+fn name_problem(name: &str) -> Option<Message> {
+    let is_fit =
+        !name.trim().is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c));
+    (!is_fit).then(|| "the name is empty, or has characters that cannot be seen".into())
 }
 
 fn no_cluster(path: &Path) -> Error {

@@ -22,6 +22,9 @@ use crate::private_file::TEMPORARY;
 /// Larger than any configuration that people look after.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
+/// Reads a new text as the programs do that the file is for, and fails if they could not.
+pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
+
 /// A file that can be edited. It need not exist.
 pub struct EditedFile {
     what: &'static str,
@@ -66,6 +69,12 @@ impl EditedFile {
         self.content.is_some()
     }
 
+    /// Whether it begins with a byte order mark, which some programs reject.
+    #[must_use]
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
+    }
+
     /// The text with LF as its line ends and without a byte order mark; empty if there is no file.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -85,7 +94,7 @@ impl EditedFile {
     /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
     /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
-        let copy = free_name(self.path.with_file_name(name));
+        let copy = free_name(&self.path.with_file_name(name));
         let content = self.content.as_ref().map_or("", |content| content.as_str());
         let copied = temporary_in(folder_of(&copy), content.as_bytes()).and_then(|mut file| {
             // A copy that belongs to another user is still a copy.
@@ -206,13 +215,12 @@ fn unwritten(path: &Path, cause: io::Error) -> Error {
 }
 
 /// The name, or the name with a number that is not taken.
-fn free_name(path: PathBuf) -> PathBuf {
-    let is_taken = |path: &Path| std::fs::symlink_metadata(path).is_ok();
-    let mut free = path.clone();
+fn free_name(path: &Path) -> PathBuf {
+    let mut free = path.to_owned();
     let mut number = 0;
-    while is_taken(&free) {
+    while std::fs::symlink_metadata(&free).is_ok() {
         number += 1;
-        let mut name = path.clone().into_os_string();
+        let mut name = path.as_os_str().to_owned();
         name.push(format!("-{number}"));
         free = name.into();
     }
@@ -302,7 +310,7 @@ fn is_closed_folder(error: &io::Error) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
     use super::*;
     use crate::error::Code;
@@ -314,6 +322,7 @@ mod tests {
     }
 
     fn written(path: &Path, content: &str) {
+        #[allow(clippy::unwrap_used, reason = "it is part of a test")]
         crate::private_file::write(path, content.as_bytes()).unwrap();
     }
 
@@ -354,10 +363,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         written(&path, "a\n");
-        let owned = std::os::unix::fs::chown(&path, Some(4321), Some(1234))
-            .and_then(|()| std::os::unix::fs::chown(folder.path(), Some(4321), Some(1234)));
         // Only root can give a file away.
-        if owned.is_err() {
+        if [&path, folder.path()].iter().any(|path| chown(path, Some(4321), Some(1234)).is_err()) {
             return;
         }
         let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
@@ -380,7 +387,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         for before in [None, Some("a\n")] {
-            before.into_iter().for_each(|text| written(&path, text));
+            if let Some(text) = before {
+                written(&path, text);
+            }
             let file = EditedFile::open("the file", &path).unwrap();
             written(&path, "other\n");
             let error = file.replace("b\n", |_| Ok(())).unwrap_err();

@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Map, Value};
 
 /// A kubeconfig has some eight levels; an extension may have more.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 200;
 
 /// More values than any kubeconfig has. Aliases of aliases can stand for billions.
 const MOST_VALUES: usize = 500_000;

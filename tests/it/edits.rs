@@ -19,15 +19,15 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
 #[test]
 fn files_of_windows_keep_their_line_ends() {
     let sandbox = Sandbox::new();
-    sandbox.configure("# mine\r\n[defaults]\r\ntimeout = 20\r\n");
-    sandbox.write(".aws/config", "\u{feff}[default]\r\nregion = eu\r\n[profile other]\r\n");
+    sandbox.configure("\u{feff}# mine\r\n[defaults]\r\ntimeout = 20\r\n");
+    sandbox.write(".aws/config", "[default]\r\nregion = eu\r\n[profile other]\r\n");
     sandbox.write(".vault", "# mine\r\n");
     setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
     let vault = ["vault", "--address=https://vault.example", "--role=robot", "--apply"];
     setup(&sandbox, &vault).ok();
     for (name, start) in [
-        (CONFIG, "# mine\r\n[defaults]\r\ntimeout = 20\r\n"),
-        (".aws/config", "\u{feff}[default]\r\nregion = eu\r\n[profile other]\r\n"),
+        (CONFIG, "\u{feff}# mine\r\n[defaults]\r\ntimeout = 20\r\n"),
+        (".aws/config", "[default]\r\nregion = eu\r\n[profile other]\r\n"),
         (".vault", "# mine\r\ntoken_helper = "),
     ] {
         let text = read(&sandbox, name);

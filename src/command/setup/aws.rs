@@ -72,6 +72,14 @@ impl Args {
         let config = EditedFile::open("AWS's configuration", &path)?;
         let text = Zeroizing::new(config.text().to_owned());
         let there = AwsFile::read(&path, &text)?;
+        if config.has_byte_order_mark() {
+            return Err(Error::Config {
+                path,
+                line: 1,
+                problem: "the file begins with a byte order mark, which botocore rejects".into(),
+                hint: Some("save it as UTF-8 without a byte order mark".into()),
+            });
+        }
         let region = self.region(&mut setup, &there, &name)?;
         let audience = setup.own_audience(AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;

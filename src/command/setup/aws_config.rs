@@ -61,8 +61,10 @@ impl<'a> AwsFile<'a> {
         let Some(section) = sections.next() else { return Ok(None) };
         let problem = if sections.next().is_some() {
             "another section is of the same profile"
-        } else if section.header != section.header.trim() {
-            "botocore reads no profile from a header with spaces at its brackets"
+        } else if section.header.starts_with(char::is_whitespace)
+            || section.header.trim_end() == "default" && section.header != "default"
+        {
+            "botocore reads no profile from a header with spaces behind its bracket"
         } else {
             return Ok(Some(section));
         };

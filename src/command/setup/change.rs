@@ -7,7 +7,7 @@ use super::diff;
 use super::kube_lock::KubeLock;
 use crate::clock::Timestamp;
 use crate::error::{Result, shown};
-use crate::files::edit::EditedFile;
+use crate::files::edit::{EditedFile, Verify};
 use crate::message;
 
 /// What a file holds, and what it is to hold.
@@ -15,7 +15,7 @@ pub(super) struct Change {
     file: EditedFile,
     after: String,
     /// Reads the new text as the owner of the file does.
-    verify: Box<dyn Fn(&str) -> Result<()>>,
+    verify: Verify,
     /// Whether the file is a kubeconfig, which kubectl locks.
     is_locked: bool,
 }
@@ -65,10 +65,7 @@ impl Change {
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.
     pub(super) fn make(&self, stamp: &str) -> Result<String> {
         let path = self.file.path();
-        let copy = match self.file.exists() {
-            true => self.file.copy(&copy_name(path, stamp))?,
-            false => None,
-        };
+        let copy = if self.file.exists() { self.file.copy(&copy_name(path, stamp))? } else { None };
         self.file.replace(&self.after, &self.verify)?;
         let as_it_was = copy.map(|copy| message!(" (as it was: {})", shown(&copy)));
         let as_it_was = as_it_was.unwrap_or_default();

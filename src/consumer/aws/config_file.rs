@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::ini::{Ini, Kind};
+use super::ini::{Ini, Item, Kind};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
@@ -80,7 +80,7 @@ impl ConfigFile {
                 if items.peek().is_none() {
                     Services::Missing { line, name: name.clone() }
                 } else {
-                    let nested = items.filter(|item| item.is("sts")).flat_map(|item| item.nested());
+                    let nested = items.filter(|item| item.is("sts")).flat_map(Item::nested);
                     let urls = nested.filter(|(_, key, value)| {
                         key.eq_ignore_ascii_case("endpoint_url") && !value.is_empty()
                     });

@@ -73,7 +73,11 @@ impl<'a> Ini<'a> {
         let mut ini = Self::default();
         // How far the last key or header was indented, and whether lines can continue a key.
         let (mut level, mut has_key) = (0, false);
-        for (at, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let content = text.strip_prefix('\u{feff}');
+        if content.is_some() {
+            ini.fault(0, "the file begins with a byte order mark");
+        }
+        for (at, line) in content.unwrap_or(text).lines().enumerate() {
             let content = line.trim();
             if content.is_empty() || content.starts_with(['#', ';']) {
                 continue;
@@ -286,7 +290,7 @@ mod tests {
             "  [profile p]\n region : eu # home\n",
             "[profile \"p\"] ; mine\nregion = eu\n",
             "[profile 'p']\n# a\n\nregion = eu\n    # b\n",
-            "\u{feff}[ profile p ]\nregion = eu\n",
+            "[ profile p ]\nregion = eu\n",
             "[a]\n  x = 1\n[profile p]\ns3 =\n  region = no\nregion = eu\n",
         ] {
             assert_eq!(value(text, "p", "region").as_deref(), Some("eu"), "{text:?}");
@@ -317,6 +321,7 @@ mod tests {
             ("[a]\n[b]\n[a]\n", 3),
             ("[a]\ns3 =\n  path\n", 3),
             ("[]\n", 1),
+            ("\u{feff}[a]\n", 1),
             ("[a]\nregion = eu\rx = 1\n", 2),
         ] {
             let faults = Ini::parse(text).faults;

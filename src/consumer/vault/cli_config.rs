@@ -86,11 +86,22 @@ impl CliConfig {
 
     /// The token helper that it names. A file that its CLI cannot read is an error.
     pub(super) fn token_helper(&self) -> Result<Option<PathBuf>> {
+        if self.file.has_byte_order_mark() {
+            return Err(Error::Config {
+                path: self.path().to_owned(),
+                line: 1,
+                problem: "the file begins with a byte order mark, which the CLI rejects".into(),
+                hint: Some("save it as UTF-8 without a byte order mark".into()),
+            });
+        }
         parse(self.path(), self.file.text())
     }
 
     /// Its text with a token helper, in place of a line that names the same with a mistake.
     pub(super) fn with_helper(&self, helper: &Path) -> Result<String> {
+        if self.file.has_byte_order_mark() {
+            self.token_helper()?;
+        }
         let mut text = self.without_helper(helper);
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');

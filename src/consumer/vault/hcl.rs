@@ -19,9 +19,10 @@ pub(super) struct Fault {
 
 /// The token helper that a text names. An empty one is none, as for the CLIs.
 pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
-    let mut rest = Rest { text, at: 0 };
-    rest.skip_space()?;
-    let helper = if rest.starts_with("{") { json(text)? } else { rest.settings()? };
+    // What goes before the brace of JSON is white space, and no comment.
+    let is_json = text.trim_start().starts_with('{');
+    let at = if is_json { text.len() - text.trim_start().len() + 1 } else { 0 };
+    let helper = Rest { text, at, is_json }.settings()?;
     Ok(helper.filter(|helper| !helper.is_empty()))
 }
 
@@ -38,20 +39,6 @@ pub(super) fn line(helper: &str) -> String {
     line + "\""
 }
 
-fn json(text: &str) -> Result<Option<String>, Fault> {
-    let wrong = |line, problem: Message| Fault { line, problem };
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
-        .map_err(|error| wrong(error.line().max(1), "the line is not JSON".into()))?;
-    if let Some(other) = object.keys().find(|key| *key != TOKEN_HELPER) {
-        return Err(wrong(1, not_a_setting(other)));
-    }
-    match object.get(TOKEN_HELPER) {
-        None => Ok(None),
-        Some(serde_json::Value::String(helper)) => Ok(Some(helper.clone())),
-        Some(_) => Err(wrong(1, not_a_string())),
-    }
-}
-
 fn not_a_setting(name: &str) -> Message {
     message!("`{}` is not a setting of the CLI", ForeignText::new(name))
 }
@@ -64,6 +51,7 @@ fn not_a_string() -> Message {
 struct Rest<'a> {
     text: &'a str,
     at: usize,
+    is_json: bool,
 }
 
 impl Rest<'_> {
@@ -71,11 +59,17 @@ impl Rest<'_> {
         let mut helper = None;
         loop {
             self.skip_space()?;
-            if self.rest().is_empty() {
+            // Whatever follows the end of a JSON object is ignored.
+            if self.rest().is_empty() || self.is_json && self.starts_with("}") {
                 return Ok(helper);
             }
             let start = self.at;
-            let key = if self.starts_with("\"") { self.string()? } else { self.word() };
+            let is_quoted = self.starts_with("\"");
+            let key = match is_quoted {
+                true => self.string()?,
+                false if self.is_json => String::new(),
+                false => self.word(),
+            };
             let wrong = |rest: &Self, problem| Err(rest.fault(start, problem));
             if key.is_empty() {
                 return wrong(self, "the line is not of the form `token_helper = \"PATH\"`".into());
@@ -87,14 +81,16 @@ impl Rest<'_> {
                 return wrong(self, "`token_helper` is set twice".into());
             }
             self.skip_space()?;
-            if !self.takes("=") {
-                return wrong(self, "`token_helper` has no `=` behind it".into());
+            if !self.takes(if self.is_json { ":" } else { "=" }) {
+                return wrong(self, "`token_helper` is not followed by its value".into());
             }
             self.skip_space()?;
             if !self.starts_with("\"") {
                 return wrong(self, not_a_string());
             }
             helper = Some(self.string()?);
+            self.skip_space()?;
+            self.takes(",");
         }
     }
 
@@ -217,7 +213,8 @@ mod tests {
             "token_helper = \"/p/x\"\n",
             "token_helper=\"/p/x\"",
             "# token_helper = \"/no\"\n\n// no\n/* token_helper = \"/no\" */ token_helper   = \"/p/x\" # yes",
-            "{\"token_helper\": \"/p/x\"}",
+            "\n {\"token_helper\": \"/p/x\",\n}",
+            "{\"token_helper\": \"/p/x\"",
             "\"token_helper\" =\n \"/p\\x2fx\"",
             "token_helper = \"\\u002fp\\057\\U00000078\"",
         ] {
@@ -239,7 +236,9 @@ mod tests {
             ("token_helper = \"/a\"\ntoken_helper = \"/a\"", 2),
             ("/*", 1),
             ("token_helper \"/a\"", 1),
-            ("{\"token_helper\": \"/a\",\n}", 2),
+            ("{\"token_helper\":\n \"\\/a\"}", 2),
+            ("# c\n{\"token_helper\": \"/a\"}", 2),
+            ("token_helper = \"/a\",,", 1),
             ("{\"other\": 1}", 1),
             ("=", 1),
         ] {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::{Cause, Error, Result, plain, shown};
-use crate::files::edit::EditedFile;
+use crate::files::edit::{EditedFile, Verify};
 use crate::message;
 use crate::output::Output;
 use crate::settings::Locations;
@@ -33,9 +33,6 @@ impl Args {
         output.write((done.join("\n") + "\n").as_bytes())
     }
 }
-
-/// Reads a new text as its owner does.
-pub(crate) type Verify = Box<dyn Fn(&str) -> Result<()>>;
 
 /// What makes this program the token helper of both CLIs.
 #[derive(Debug)]

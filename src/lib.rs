@@ -30,6 +30,7 @@
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | how a file of the user's is edited | [`files`] |
 //! | which variables are read | [`mod@env`] |
+//! | how kubeconfigs are read together, and edited in place | `kubeconfig` |
 //! | how a text file may be encoded | [`encoding`] |
 //! | what people see while they wait | [`spinner`] |
 //! | how other programs are found, run and ended | [`child`] |
@@ -59,6 +60,7 @@ pub mod harden;
 pub mod http;
 pub mod jwt;
 pub mod keyring;
+mod kubeconfig;
 pub mod log;
 pub mod output;
 pub mod pipe;

@@ -155,6 +155,11 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
     system::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
+/// Makes a file that must not be there yet, 0600.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    system::options().write(true).create_new(true).open(path)
+}
+
 /// The paths of what is in a folder, `limit` at most; none of a folder that cannot be read.
 #[must_use]
 pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {

@@ -52,6 +52,7 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod setup;
+mod setup_kubectl;
 mod sharing;
 mod shells;
 mod signals;

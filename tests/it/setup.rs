@@ -147,6 +147,8 @@ fn what_is_missing_is_named_by_its_flag() {
         let (text, hint) = setup(sandbox, arguments).fails(3, "E_MISSING");
         assert!(hint.contains(&format!("give `{flag}`")), "{arguments:?}: {text}\n{hint}");
     };
+    let clusters = "clusters:\n- name: prod\n- name: stage\n";
+    sandbox.write(".kube/config", clusters);
     missing(&sandbox, &["kubectl", "--cluster=prod"], "--audience");
     missing(&sandbox, &["kubectl", "--audience=k8s"], "--cluster");
     missing(&sandbox, &["aws"], "--role-arn");
@@ -236,25 +238,6 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
     let (text, _) = setup(&sandbox, &arguments).fails(3, "E_CONFLICT");
     assert!(text.contains("another token helper"), "{text}");
-}
-
-#[test]
-fn without_kubectl_the_entries_are_shown() {
-    let sandbox = sandbox();
-    let arguments = ["kubectl", "--audience=k8s", "--cluster=prod", "--apply", "--absolute"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("There is no kubectl on the PATH"), "{said}");
-    let program = sandbox.home().join("programs/yc-id-token");
-    for part in [
-        &format!("      command: \"{}\"\n", program.display()),
-        "      args: [\"kubectl\",\"--profile=kubernetes\"]\n",
-        "audiences: [\"k8s\"]",
-        "--oidc-issuer-url=https://issuer.example\n",
-    ] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
-    assert!(read(&sandbox, CONFIG).ends_with("audience = \"k8s\"\n"));
-    assert!(!sandbox.home().join(".kube").exists());
 }
 
 #[test]

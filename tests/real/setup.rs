@@ -76,7 +76,7 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     fs::write(&config, format!("# by hand\n{}", fs::read_to_string(&config).unwrap())).unwrap();
     let arguments = ["kubectl", "--audience=k8s", "--apply"];
     let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("its comments will be in the copy beside it only"), "{said}");
+    assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{said}");
     assert!(!said.contains("a-token-of-somebody-else"), "{said}");
     assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
@@ -260,4 +260,58 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     assert_eq!(server.leases("jwt"), 1);
     let again = setup(&sandbox, &arguments).ok();
     assert!(again.starts_with("There is nothing to change"), "{again}");
+}
+
+#[test]
+fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
+    let clusters = "clusters:\n- cluster:\n    server: https://prod.example\n  name: prod\n";
+    let others = "users:\n- name: other\n  user: &other\n    exec: &exec\n      apiVersion: client.authentication.k8s.io/v1\n      command: other # mine\n      interactiveMode: Never\n- name: alias\n  user: *other\n- name: merged\n  user:\n    exec:\n      <<: *exec\n      command: third\n";
+    let json = json!({
+        "kind": "Config", "apiVersion": "v1", "preferences": {}, "current-context": "x",
+        "clusters": [{ "name": "prod", "cluster": { "server": "https://prod.example" } }],
+        "users": [{ "name": "other", "user": { "token": "other-user" } }],
+        "contexts": null,
+    });
+    let pretty = serde_json::to_string_pretty(&json).unwrap();
+    for before in [
+        format!("# mine\n{clusters}{others}contexts: []\n"),
+        format!("---\n{clusters}users:\ncontexts: null # none\n...\n"),
+        format!("\u{feff}{clusters}{others}").replace('\n', "\r\n"),
+        format!("{clusters}users: [{{name: other, user: {{token: other-user}}}}, ] # all\n"),
+        "clusters:\n  - name: prod\n    cluster: {server: 'https://prod.example'}\nusers:\n  -   user: {}\n      name: other\n".to_owned(),
+        json.to_string(),
+        pretty,
+    ] {
+        let sandbox = with_kubectl();
+        let path = sandbox.write(".kube/config", &before);
+        let seen_before = kubeconfig(&sandbox);
+        setup(&sandbox, &["kubectl", "--audience=k8s", "--user=ours", "--apply"]).ok();
+        let seen = kubeconfig(&sandbox);
+        let after = fs::read_to_string(&path).unwrap();
+        for list in ["clusters", "users"] {
+            let items = |config: &Value| config[list].as_array().cloned().unwrap_or_default();
+            let kept: Vec<Value> =
+                items(&seen).into_iter().filter(|item| item["name"] != "ours").collect();
+            assert_eq!(kept, items(&seen_before), "{after}");
+        }
+        let users = seen["users"].as_array().unwrap();
+        let ours = users.iter().find(|user| user["name"] == "ours").unwrap();
+        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=kubernetes"]));
+        assert_eq!(seen["contexts"][0]["context"]["user"], "ours", "{after}");
+        let comments = |text: &str| text.matches('#').count();
+        assert_eq!(comments(&after), comments(&before), "{after}");
+    }
+}
+
+#[test]
+fn kubectl_and_this_program_take_the_same_lock() {
+    let sandbox = with_kubectl();
+    let set_cluster = ["config", "set-cluster", "prod", "--server=https://prod.example"];
+    sandbox.finish(kubectl(&sandbox, &set_cluster)).ok();
+    sandbox.write(".kube/config.lock", "");
+    let outcome = sandbox.finish(kubectl(&sandbox, &set_cluster));
+    assert!(outcome.stderr.contains("config.lock"), "{outcome:?}");
+    let (text, _) =
+        setup(&sandbox, &["kubectl", "--audience=k8s", "--apply"]).fails(3, "E_CONFLICT");
+    assert!(text.contains("config.lock"), "{text}");
 }

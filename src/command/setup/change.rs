@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::diff;
+use super::kube_lock::KubeLock;
 use crate::clock::Timestamp;
 use crate::error::{Result, shown};
 use crate::files::edit::{EditedFile, Verify};
@@ -15,6 +16,8 @@ pub(super) struct Change {
     after: String,
     /// Reads the new text as the owner of the file does.
     verify: Verify,
+    /// Whether the file is a kubeconfig, which kubectl locks.
+    is_locked: bool,
 }
 
 impl Change {
@@ -23,12 +26,12 @@ impl Change {
         after: String,
         verify: impl Fn(&str) -> Result<()> + 'static,
     ) -> Self {
-        Self { file, after, verify: Box::new(verify) }
+        Self { file, after, verify: Box::new(verify), is_locked: false }
     }
 
-    /// The file, as it is.
-    pub(super) const fn file(&self) -> &EditedFile {
-        &self.file
+    /// The same, made under the lock that kubectl uses.
+    pub(super) fn locked(self) -> Self {
+        Self { is_locked: true, ..self }
     }
 
     /// Whether the file is as it should be.
@@ -52,6 +55,11 @@ impl Change {
         self.file.check_unchanged()?;
         self.file.check_writable()?;
         (self.verify)(&self.after)
+    }
+
+    /// Takes the lock of the file, if it is of a kind that has one. All locks are taken before the first change.
+    pub(super) fn lock(&self) -> Result<Option<KubeLock>> {
+        if self.is_locked { KubeLock::take(self.file.path()) } else { Ok(None) }
     }
 
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.
@@ -84,24 +92,55 @@ fn masked(text: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
+    let end = if line.ends_with('\n') { "\n" } else { "" };
+    let mut rest = line.trim_end_matches('\n');
+    let mut shown = String::new();
+    // In flow style and in JSON, one line has many keys.
+    while let Some(at) = rest.find([':', '=']) {
+        let (key, value) = rest.split_at(at + 1);
+        shown.push_str(&without_long_words(key));
+        rest = value;
+        if is_secret(&key[..at]) && !value.trim().is_empty() {
+            shown.push_str(" [redacted]");
+            let is_flow = line[..line.len() - end.len() - value.len()].contains('{');
+            rest = if is_flow { behind_flow_value(value) } else { "" };
+        }
+    }
+    shown + &without_long_words(rest) + end
+}
+
+/// Whether a text ends with the key of a secret.
+fn is_secret(text: &str) -> bool {
     // In a kubeconfig, `value` is that of a variable of some plugin's.
     const SECRET: &[&str] = &["key-data", "password", "secret", "token", "value"];
-    let is_secret = |name: &str| {
-        let name = name.trim().trim_matches(['"', '\'']).to_lowercase();
-        // The path of a file is no secret, and neither is a word of our own settings.
-        SECRET.iter().any(|secret| name.ends_with(secret)) || name.ends_with("secret_access_key")
+    let name = text.trim().trim_matches(['"', '\'']).to_lowercase();
+    // The path of a file is no secret, and neither is a word of our own settings.
+    SECRET.iter().any(|secret| name.ends_with(secret)) || name.ends_with("secret_access_key")
+}
+
+/// What follows a value of flow style: nothing, if it goes on in the next line.
+fn behind_flow_value(text: &str) -> &str {
+    let value = text.trim_start();
+    let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
+        return value.find([',', '}', ']']).map_or("", |end| &value[end..]);
     };
-    let end = if line.ends_with('\n') { "\n" } else { "" };
-    if let Some(at) = line.find([':', '='])
-        && is_secret(&line[..at])
-        && !line[at + 1..].trim().is_empty()
-    {
-        return format!("{} [redacted]{end}", &line[..=at]);
+    let mut letters = value.char_indices().skip(1);
+    while let Some((at, letter)) = letters.next() {
+        let is_doubled = quote == '\'' && value[at + 1..].starts_with(quote);
+        if letter == '\\' && quote == '"' || letter == quote && is_doubled {
+            letters.next();
+        } else if letter == quote {
+            return &value[at + 1..];
+        }
     }
-    // The rest of a value that goes on in the next line, or a token in the arguments of a command.
+    ""
+}
+
+/// A text without the rest of a value that goes on in the next line, or a token in the arguments of a command.
+fn without_long_words(text: &str) -> String {
     let is_key = |c: char| c.is_ascii_alphanumeric() || "+=_-.".contains(c);
     let mut shown = String::new();
-    for part in line.split_inclusive(|c| !is_key(c)) {
+    for part in text.split_inclusive(|c| !is_key(c)) {
         let word = part.trim_end_matches(|c| !is_key(c));
         let begins = ["t1.", "eyJ", "hvs.", "AKIA"].iter().any(|start| word.starts_with(start));
         let is_secret = word.len() >= 60 || (begins && word.len() > 15);
@@ -141,6 +180,11 @@ mod tests {
         let hidden =
             masked("      - name: X\n        value: hunter2\n    - --token=hvs.CAESIJlU4dmb\n");
         assert!(!hidden.contains("hunter2") && !hidden.contains("CAES"), "{hidden}");
+        let flow = masked(
+            "- {name: x, user: {token: hunter2, a: b}} # c\n{\"user\":{\"password\":\"hun\\\"ter2\",\"tokenFile\":\"/run/jwt\"}}\n- {token: 'it''s hunter2', exec: {args: [--token=hunter2]}}\n",
+        );
+        assert!(!flow.contains("hun"), "{flow}");
+        assert!(flow.contains(", a: b}} # c\n") && flow.contains("\"/run/jwt\"}}\n"), "{flow}");
         let whole = masked("    tokenFile: /run/jwt\n");
         assert_eq!(whole, "    tokenFile: /run/jwt\n");
     }

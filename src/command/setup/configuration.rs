@@ -44,6 +44,20 @@ impl Configuration {
         Change::new(self.file, after, move |text| parse(&path, text).map(drop))
     }
 
+    /// Whether the file has the profile.
+    pub(super) fn was_there(&self) -> bool {
+        self.profile_before().is_some()
+    }
+
+    /// The text of a key of the profile, as the file has it.
+    pub(super) fn text_before(&self, key: &str) -> Option<String> {
+        self.profile_before()?.get(key)?.as_str().map(str::to_owned)
+    }
+
+    fn profile_before(&self) -> Option<&dyn TableLike> {
+        self.before.get("profiles")?.get(&self.profile)?.as_table_like()
+    }
+
     /// What the profile of the file says and the new one does not, such as "`audience` is `a`, not `b`".
     pub(super) fn differences(&self) -> Vec<Message> {
         let profile = |document: &DocumentMut| {

@@ -1,183 +1,150 @@
-//! A kubeconfig, read and written by kubectl itself: it knows every form of the file, and we need not.
+//! The kubeconfig that `setup` writes: the files that kubectl reads together, and the one of them that gets
+//! new entries.
 //!
-//! `kubectl config set-credentials` is not enough. It has no flag for `installHint`, before 1.30 none for
-//! `interactiveMode`, which `v1` requires; and it makes paths below the kubeconfig's folder relative, and so
-//! a bare name of some. But `kubectl config view --raw` turns a kubeconfig into JSON and back, paths as they
-//! are, in every version.
+//! kubectl does not write it. It drops comments and unknown fields, and what answers to its name need not be
+//! kubectl. It only checks the new text, where there is one that can.
 
-use std::ffi::OsStr;
-use std::io::{ErrorKind, Write};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use super::change::Change;
-use super::not_run;
+use super::kubectl_check::Check;
+use super::paths::refuse_pipe;
+use crate::command::on_path::on_path;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
-use crate::foreign_text::{ForeignText, Message};
+use crate::kubeconfig::{Document, Fault, File, Merged, Step};
+use crate::message;
 use crate::settings::Locations;
 
-/// The extension of a cluster that exec plugins are told.
-const EXTENSION: &str = "client.authentication.k8s.io/exec";
+const WHAT: &str = "the kubeconfig";
 
-/// A kubeconfig.
+/// The files, and one of them to write.
 pub(super) struct Kubeconfig {
-    pub(super) path: PathBuf,
+    merged: Merged,
+    /// The place among them of the one to write.
+    own: usize,
     file: EditedFile,
-    /// `None` where there is no kubectl.
-    content: Option<Value>,
-    is_changed: bool,
+    program: Option<PathBuf>,
 }
 
 impl Kubeconfig {
-    /// The file that kubectl writes new entries to: the one that is named, or the first there is of
-    /// KUBECONFIG, or its last.
+    /// Reads the file that is named, or else those of KUBECONFIG, or else the usual one.
     pub(super) fn read(named: Option<&Path>, env: &Env) -> Result<Self> {
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => usual_path(env)?,
+        let paths = match named {
+            Some(path) => vec![path.to_owned()],
+            None => usual_paths(env)?,
         };
-        let file = EditedFile::open("the kubeconfig", &path)?;
-        let content = match file.text().trim() {
-            // kubectl is asked all the same, so that it is known whether it is there.
-            "" => view(&path, "json", OsStr::new("-"), Some("{}"))?,
-            _ => view(&path, "json", path.as_os_str(), None)?,
+        let origin = if named.is_some() { "--kubeconfig" } else { env::KUBECONFIG.name };
+        let mut opened = Vec::new();
+        for path in &paths {
+            refuse_pipe(origin, path)?;
+            opened.push(EditedFile::open(WHAT, path)?);
+        }
+        // kubectl writes new entries to the first file that exists, or to the last.
+        let own = opened.iter().position(EditedFile::exists).unwrap_or(opened.len() - 1);
+        let document = |file: &EditedFile| {
+            let document = Document::parse(file.text().to_owned());
+            let document = document.map_err(|fault| unfit(file.path(), &fault))?;
+            Ok(File { path: file.path().to_owned(), document })
         };
-        let content = content.map(|text| serde_json::from_str(&text)).transpose();
-        let content =
-            content.map_err(|_| Error::Internal("kubectl prints what is not JSON".into()))?;
-        Ok(Self { path, file, content, is_changed: false })
+        let files = opened.iter().map(document).collect::<Result<_>>()?;
+        let program = on_path(env, "kubectl");
+        Ok(Self { merged: Merged { files }, own, file: opened.swap_remove(own), program })
     }
 
-    /// Whether kubectl is there to write it.
-    pub(super) const fn can_be_written(&self) -> bool {
-        self.content.is_some()
+    /// The file to write.
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
     }
 
-    pub(super) fn current_context(&self) -> Option<&str> {
-        self.content.as_ref()?["current-context"].as_str().filter(|name| !name.is_empty())
+    pub(super) const fn merged(&self) -> &Merged {
+        &self.merged
     }
 
-    /// The names of clusters, users or contexts.
-    pub(super) fn names(&self, list: &str) -> Vec<&str> {
-        let entries = self.content.as_ref().and_then(|content| content[list].as_array());
-        entries.into_iter().flatten().filter_map(|entry| entry["name"].as_str()).collect()
+    /// Sets a key of what is at a place of the file.
+    pub(super) fn set(&mut self, place: &[Step<'_>], key: &str, value: &Value) -> Result<()> {
+        let edited = self.document().set(place, key, value);
+        edited.map_err(|fault| unfit(self.path(), &fault))
     }
 
-    /// An entry of a list: what stands under `kind` beside its name.
-    pub(super) fn entry(&self, list: &str, kind: &str, name: &str) -> Option<&Value> {
-        let entries = self.content.as_ref()?[list].as_array()?;
-        entries.iter().find(|entry| entry["name"] == name).map(|entry| &entry[kind])
-    }
-
-    /// The audience that a cluster's entry tells its exec plugins.
-    pub(super) fn audience_of(&self, cluster: &str) -> Option<&str> {
-        let extensions = self.entry("clusters", "cluster", cluster)?["extensions"].as_array()?;
-        let ours = extensions.iter().find(|extension| extension["name"] == EXTENSION)?;
-        ours["extension"]["audience"].as_str().filter(|audience| !audience.is_empty())
-    }
-
-    /// Puts an entry in its place, or behind the others.
-    pub(super) fn put(&mut self, list: &str, kind: &str, name: &str, entry: Value) {
-        if self.entry(list, kind, name) == Some(&entry) {
-            return;
+    /// Appends an item to a list of the file.
+    pub(super) fn append(&mut self, list: &str, item: &Value) -> Result<()> {
+        let is_new = !self.file.exists() || self.file.text().trim().is_empty();
+        if is_new && self.document().value().is_null() {
+            for (key, value) in [("apiVersion", "v1"), ("kind", "Config")] {
+                self.set(&[], key, &json!(value))?;
+            }
         }
-        let Some(content) = &mut self.content else { return };
-        self.is_changed = true;
-        if !content[list].is_array() {
-            content[list] = json!([]);
-        }
-        let Some(entries) = content[list].as_array_mut() else { return };
-        match entries.iter_mut().find(|old| old["name"] == name) {
-            Some(old) => old[kind] = entry,
-            None => entries.push(json!({ "name": name, kind: entry })),
-        }
+        let edited = self.document().append(list, item);
+        edited.map_err(|fault| unfit(self.path(), &fault))
     }
 
-    pub(super) fn make_current(&mut self, context: &str) {
-        if self.current_context() != Some(context)
-            && let Some(content) = &mut self.content
-        {
-            content["current-context"] = context.into();
-            self.is_changed = true;
-        }
+    fn document(&mut self) -> &mut Document {
+        &mut self.merged.files[self.own].document
     }
 
-    /// The change, written as kubectl writes it. What means the same as before is not written anew.
-    pub(super) fn change(self) -> Result<Option<Change>> {
-        let Some(content) = self.content.filter(|_| self.is_changed) else { return Ok(None) };
-        let text = view(&self.path, "yaml", OsStr::new("-"), Some(&content.to_string()))?;
-        let after = text.unwrap_or_default();
-        let path = self.path;
-        Ok(Some(Change::new(self.file, after, move |text| {
-            view(&path, "json", OsStr::new("-"), Some(text)).map(drop)
-        })))
+    /// The change of the file. `user` is the one that must be in it.
+    pub(super) fn change(mut self, user: &str) -> Change {
+        let document = self.document();
+        let (wanted, text) = (document.value().clone(), document.text().to_owned());
+        let path = self.path().to_owned();
+        let before = self.file.text().to_owned();
+        let entry = self.merged.entry("users", "user", user);
+        let exec =
+            entry.filter(|entry| entry.file == path).map(|entry| entry.value["exec"].clone());
+        let check = self.program.zip(exec).map(|(program, exec)| Check {
+            program,
+            path: path.clone(),
+            before,
+            user: user.to_owned(),
+            exec,
+        });
+        // The text is verified before anything is written, and again then.
+        let was_asked = Cell::new(false);
+        Change::new(self.file, text, move |text| {
+            let read = Document::parse(text.to_owned()).map_err(|fault| unfit(&path, &fault))?;
+            if *read.value() != wanted {
+                return Err(Error::Internal("the kubeconfig reads back differently".into()));
+            }
+            if was_asked.replace(true) {
+                return Ok(());
+            }
+            check.as_ref().map_or(Ok(()), |check| check.run(text, &wanted))
+        })
+        .locked()
     }
 }
 
-fn usual_path(env: &Env) -> Result<PathBuf> {
+fn unfit(path: &Path, fault: &Fault) -> Error {
+    Error::Config {
+        path: path.to_owned(),
+        line: fault.line,
+        problem: message!("the kubeconfig {}", fault.problem),
+        hint: Some(
+            "write that part as `kubectl config view --raw` prints it; nothing has been changed"
+                .into(),
+        ),
+    }
+}
+
+fn usual_paths(env: &Env) -> Result<Vec<PathBuf>> {
     let list = env.get_os(env::KUBECONFIG).unwrap_or_default();
-    let named: Vec<PathBuf> =
-        std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
-    let first = named.iter().find(|path| path.exists()).or(named.last());
-    let home = || Locations::of_system().home.map(|home| home.join(".kube").join("config"));
-    first.cloned().or_else(home).ok_or_else(|| Error::Missing {
-        problem: "there is no home folder for the kubeconfig".into(),
-        hint: "give `--kubeconfig`".into(),
-    })
-}
-
-/// Has kubectl print a kubeconfig in a form: that of a file, or this one. `None` if there is no kubectl.
-fn view(path: &Path, form: &str, file: &OsStr, given: Option<&str>) -> Result<Option<String>> {
-    let mut command = Command::new("kubectl");
-    command.args(["config", "view", "--raw", "--output", form, "--kubeconfig"]);
-    // Its preferences are no matter here, and could be broken.
-    command.env("KUBERC", "off");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let run = match given {
-        Some(text) => system::run_on(command, text),
-        None => command.arg(file).stdin(Stdio::null()).output(),
-    };
-    let output = match run {
-        Ok(output) => output,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(not_run("kubectl", &error)),
-    };
-    if output.status.success() {
-        return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
-    }
-    Err(Error::Unreadable {
-        what: "the kubeconfig",
-        path: path.into(),
-        cause: Message::from(ForeignText::output(&output.stderr)).into(),
-    })
-}
-
-#[cfg(unix)]
-mod system {
-    use super::{Command, Output, Write};
-
-    /// Security: a kubeconfig holds keys, which are not put into a second file, however short-lived.
-    pub(super) fn run_on(mut command: Command, text: &str) -> std::io::Result<Output> {
-        let mut child = command.arg("/dev/stdin").spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // One that ends before it has read all says why.
-            let _ = stdin.write_all(text.as_bytes());
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
+        if !paths.contains(&path) {
+            paths.push(path);
         }
-        child.wait_with_output()
     }
-}
-
-#[cfg(windows)]
-mod system {
-    use super::{Command, Output, Write};
-
-    pub(super) fn run_on(mut command: Command, text: &str) -> std::io::Result<Output> {
-        let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(text.as_bytes())?;
-        command.arg(file.path()).output()
+    if paths.is_empty() {
+        let home = Locations::of_system().home.ok_or_else(|| Error::Missing {
+            problem: "there is no home folder for the kubeconfig".into(),
+            hint: "give `--kubeconfig`".into(),
+        })?;
+        paths.push(home.join(".kube").join("config"));
     }
+    Ok(paths)
 }

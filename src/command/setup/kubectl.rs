@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::change::Change;
+use super::kube_user::{self, Wanted};
 use super::kubeconfig::Kubeconfig;
 use super::plan::Plan;
+use super::profile_choice;
 use super::question::Question;
+use super::terminal::Terminal;
 use super::trust::Trust;
 use super::{Common, Setup, kuberc, program};
 use crate::env;
 use crate::error::{Error, Result, shown};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message, is_invisible};
+use crate::kubeconfig::Step;
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
@@ -21,13 +24,6 @@ use crate::shell::quoted;
 
 const PROFILE: &str = "kubernetes";
 const USER: &str = "yandex";
-const API_VERSION: &str = "client.authentication.k8s.io/v1";
-
-const INSTALL_HINT: &str =
-    "This cluster is signed in to with yc-id-token, which is not on the PATH.
-Install it, or write its absolute path as `command` of the user in the kubeconfig.
-";
-
 /// A file that the tests have an API server read.
 const AUTHENTICATION: &str =
     include_str!("../../../integrations/kubectl/authentication-configuration.yaml");
@@ -44,7 +40,7 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Cluster of the kubeconfig [default: that of the current context]
+    /// Cluster of the kubeconfig [default: the only one]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
     /// User to write [default: yandex]
@@ -62,97 +58,101 @@ pub(super) struct Args {
     /// Name this program by its path, for programs with another PATH, such as Lens
     #[arg(long)]
     absolute: bool,
-    /// Let kubectl run this exec plugin, and of the others only those that are allowed already
+    /// Add this exec plugin to kubectl's allowlist, if kubectl's preferences (kuberc) restrict exec plugins
     #[arg(long)]
     kuberc: bool,
-}
-
-/// What the kubeconfig is to say.
-struct Entry {
-    cluster: String,
-    user: String,
-    context: String,
-    exec: Value,
+    /// Version of the exec protocol, for clients that know only one of them [default: that of the entry, or v1]
+    #[arg(long, value_name = "VERSION", value_parser = ["v1", "v1beta1"])]
+    api_version: Option<String>,
 }
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, "kubectl", PROFILE)?;
-        let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), setup.env())?;
-        if kubeconfig.can_be_written() && kubeconfig.names("clusters").is_empty() {
-            return Err(no_cluster(&kubeconfig.path));
+        let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), context.env)?;
+        if kubeconfig.merged().names("clusters").is_empty() {
+            return Err(no_cluster(kubeconfig.path()));
         }
+        let cluster = self.cluster(&kubeconfig)?;
+        let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, "kubectl", &profile)?;
         setup.settle_identity()?;
-        let cluster = self.cluster(&setup, &kubeconfig)?;
-        let of_cluster = kubeconfig.audience_of(&cluster).map(str::to_owned);
+        let of_cluster = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
         let own = settle_audience(&mut setup, of_cluster.as_deref())?;
-        let entry = self.entry(&setup, cluster, own.is_none())?;
+        let wanted = self.wanted(&setup, &kubeconfig, cluster, own.is_none())?;
+        let user = kube_user::judge(&setup, &kubeconfig, &wanted)?;
+        check_context(&setup, &kubeconfig, &wanted)?;
+        setup.check_profile()?;
         let audience = own.or(of_cluster).unwrap_or_default();
         let trust = Trust::find(&setup, &audience)?;
 
         let mut advice = vec![server_side(&trust)];
-        let mut changes = Vec::new();
-        let is_current = self.use_context
-            || kubeconfig.current_context().is_none_or(|name| name == entry.context);
-        let next = next(&entry, is_current, self.kubeconfig.as_deref());
-        let command = entry.exec["command"].as_str().unwrap_or_default().to_owned();
-        if kubeconfig.can_be_written() {
-            check(&setup, &kubeconfig, &entry)?;
-            write(&mut kubeconfig, &entry, is_current);
-            let change = kubeconfig.change()?;
-            advice.extend(change.as_ref().and_then(lost_comments));
-            changes.extend(change);
-        } else {
-            advice.insert(0, snippet(&kubeconfig.path, &entry));
-        }
-        let (kuberc_change, kuberc_advice) = kuberc::plan(self.kuberc, &command, setup.env())?;
+        let current = kubeconfig.merged().current_context();
+        let is_current = self.use_context || current.is_none_or(|name| name == wanted.context);
+        let next = next(&wanted, is_current, self.kubeconfig.as_deref());
+        let others = other_plugins(&kubeconfig, &wanted.user);
+        let command = kube_user::write(&mut kubeconfig, &wanted, &user)?;
+        write_context(&mut kubeconfig, &wanted, is_current)?;
+        let mut changes = vec![kubeconfig.change(&wanted.user)];
+        let (kuberc_change, kuberc_advice) =
+            kuberc::plan(self.kuberc, &command, &others, setup.env())?;
         changes.extend(kuberc_change);
         advice.extend(kuberc_advice);
         setup.finish(Plan { changes, acts: Vec::new(), advice, next }, output)
     }
 
-    fn cluster(&self, setup: &Setup<'_>, kubeconfig: &Kubeconfig) -> Result<String> {
-        let names = kubeconfig.names("clusters");
-        let of_current = kubeconfig
-            .current_context()
-            .and_then(|name| kubeconfig.entry("contexts", "context", name)?["cluster"].as_str());
-        let only = || if let [one] = names[..] { Some(one) } else { None };
-        let default = of_current.or_else(only).map(str::to_owned);
-        let no_such = |name: &str| Error::NoSuch {
-            what: "cluster",
-            name: name.to_owned().into(),
-            place: message!("`{}`", shown(&kubeconfig.path)),
-            hint: message!("it has {}", ForeignText::new(&names.join(", "))),
-        };
+    fn cluster(&self, kubeconfig: &Kubeconfig) -> Result<String> {
+        let merged = kubeconfig.merged();
+        let names = merged.names("clusters");
+        let list = || ForeignText::new(&names.join(", "));
         if let Some(name) = &self.cluster {
-            let is_known = !kubeconfig.can_be_written() || names.contains(&name.as_str());
-            return if is_known { Ok(name.clone()) } else { Err(no_such(name)) };
+            if names.contains(&name.as_str()) {
+                return Ok(name.clone());
+            }
+            return Err(Error::NoSuch {
+                what: "cluster",
+                name: name.to_owned().into(),
+                place: message!("`{}`", shown(kubeconfig.path())),
+                hint: message!("it has {}", list()),
+            });
         }
+        if let [only] = names[..] {
+            return Ok(only.to_owned());
+        }
+        let terminal = Terminal::find().ok_or_else(|| Error::Missing {
+            problem: "the kubeconfig has several clusters".into(),
+            hint: message!("give `--cluster`: {}", list()),
+        })?;
+        let context = merged.current_context();
+        let context = context.and_then(|name| merged.entry("contexts", "context", name));
+        let of_current = context.and_then(|entry| entry.value["cluster"].as_str());
+        let question = Question::new("--cluster", "cluster of the kubeconfig");
+        let question = question.or(of_current.map(str::to_owned));
         loop {
-            let question =
-                Question::new("--cluster", "cluster of the kubeconfig").or(default.clone());
-            let name = question.answer(setup.terminal)?.unwrap_or_default();
-            if !kubeconfig.can_be_written() || names.contains(&name.as_str()) {
+            let name = question.answer(Some(terminal))?.unwrap_or_default();
+            if names.contains(&name.as_str()) {
                 return Ok(name);
             }
-            match setup.terminal {
-                Some(terminal) => terminal
-                    .say(&format!("! There is no such cluster: there is {}", names.join(", "))),
-                None => return Err(no_such(&name)),
-            }
+            terminal.say(&message!("! There is no such cluster: there is {}", list()));
         }
     }
 
-    /// `provideClusterInfo` is needed where the cluster's entry knows the audience and we do not.
-    fn entry(&self, setup: &Setup<'_>, cluster: String, needs_cluster: bool) -> Result<Entry> {
+    /// `provideClusterInfo` is needed where only the cluster's entry has the audience.
+    fn wanted(
+        &self,
+        setup: &Setup<'_>,
+        kubeconfig: &Kubeconfig,
+        cluster: String,
+        needs_cluster: bool,
+    ) -> Result<Wanted> {
         let usual = if setup.profile() == PROFILE {
             USER.into()
         } else {
             format!("{USER}-{}", setup.profile())
         };
         let name = |flag: &Option<String>, name, text, default| {
-            let question = Question::new(name, text).or(Some(default));
-            flag.clone().map_or_else(|| question.answer(setup.terminal), |name| Ok(Some(name)))
+            let question = Question::new(name, text).or(Some(default)).judged(name_problem);
+            let Some(name) = flag else { return question.answer(setup.terminal) };
+            question.check(name).map(|()| Some(name.clone()))
         };
         let user = name(&self.user, "--user", "user of the kubeconfig", usual)?.unwrap_or_default();
         let context = name(
@@ -165,17 +165,25 @@ impl Args {
         let command = if self.absolute { program::path(env)? } else { program::command(env)? };
         let mut args = vec!["kubectl".to_owned(), format!("--profile={}", setup.profile())];
         args.extend(setup.config_flag()?);
-        let exec = json!({
-            "apiVersion": API_VERSION,
-            "args": args,
-            "command": command,
-            "env": null,
-            "installHint": INSTALL_HINT,
-            "interactiveMode": "Never",
-            "provideClusterInfo": needs_cluster,
-        });
-        Ok(Entry { cluster, user, context: context.unwrap_or_default(), exec })
+        let version = self.api_version.clone();
+        let version = version.or_else(|| kube_user::version_of(kubeconfig, &user));
+        Ok(Wanted {
+            cluster,
+            context: context.unwrap_or_default(),
+            user,
+            version: version.unwrap_or_else(|| "v1".into()),
+            args,
+            command,
+            is_absolute: self.absolute,
+            needs_cluster,
+        })
     }
+}
+
+fn name_problem(name: &str) -> Option<Message> {
+    let is_fit =
+        !name.trim().is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c));
+    (!is_fit).then(|| "the name is empty, or has characters that cannot be seen".into())
 }
 
 fn no_cluster(path: &Path) -> Error {
@@ -206,96 +214,73 @@ fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Op
     Ok(Some(audience))
 }
 
-/// What is there by these names and is not ours.
-fn check(setup: &Setup<'_>, kubeconfig: &Kubeconfig, entry: &Entry) -> Result<()> {
-    let path = shown(&kubeconfig.path);
-    if let Some(user) = kubeconfig.entry("users", "user", &entry.user) {
-        let command = user["exec"]["command"].as_str().unwrap_or_default();
-        let is_ours = Path::new(command).file_stem().is_some_and(|name| name == "yc-id-token");
-        let has_other = user.as_object().is_some_and(|user| user.keys().any(|key| key != "exec"));
-        if !is_ours || has_other {
-            setup.in_the_way(message!(
-                "the user `{}` of `{path}` signs in by other means",
-                ForeignText::new(&entry.user),
-                path
-            ))?;
-        }
-    }
-    if let Some(context) = kubeconfig.entry("contexts", "context", &entry.context)
-        && context["cluster"] != *entry.cluster
-    {
-        let other = context["cluster"].as_str().unwrap_or_default();
+/// Refuses to give a context another cluster or another user.
+fn check_context(setup: &Setup<'_>, kubeconfig: &Kubeconfig, wanted: &Wanted) -> Result<()> {
+    let merged = kubeconfig.merged();
+    let Some(context) = merged.entry("contexts", "context", &wanted.context) else { return Ok(()) };
+    let [cluster, user] = ["cluster", "user"].map(|key| context.value[key].as_str().unwrap_or(""));
+    if cluster != wanted.cluster {
         setup.in_the_way(message!(
-            "the context `{}` of `{path}` is of the cluster `{}`",
-            ForeignText::new(&entry.context),
-            ForeignText::new(other),
-            path
+            "the context `{}` of `{}` is of the cluster `{}`",
+            ForeignText::new(&wanted.context),
+            shown(context.file),
+            ForeignText::new(cluster)
+        ))?;
+    }
+    if user != wanted.user && merged.entry("users", "user", user).is_some() {
+        setup.in_the_way(message!(
+            "the context `{}` of `{}` is of the user `{}`",
+            ForeignText::new(&wanted.context),
+            shown(context.file),
+            ForeignText::new(user)
         ))?;
     }
     Ok(())
 }
 
-fn write(kubeconfig: &mut Kubeconfig, entry: &Entry, is_current: bool) {
-    let Entry { cluster, user, context, exec } = entry;
-    // Its environment stays: it may hold settings of ours.
-    let mut exec = exec.clone();
-    if let Some(there) = kubeconfig.entry("users", "user", user) {
-        exec["env"] = there["exec"]["env"].clone();
+/// Writes the cluster and the user of the context; its namespace stays.
+fn write_context(kubeconfig: &mut Kubeconfig, wanted: &Wanted, is_current: bool) -> Result<()> {
+    let Wanted { cluster, user, context, .. } = wanted;
+    let there = kubeconfig.merged().entry("contexts", "context", context);
+    let is_own = there.is_some_and(|entry| entry.file == kubeconfig.path());
+    match there.map(|entry| entry.value.clone()) {
+        Some(there) if there["cluster"] == **cluster && there["user"] == **user => {}
+        Some(there) if is_own && there.is_object() => {
+            let place = [Step::Key("contexts"), Step::Named(context), Step::Key("context")];
+            kubeconfig.set(&place, "cluster", &json!(cluster))?;
+            kubeconfig.set(&place, "user", &json!(user))?;
+        }
+        _ => {
+            let entry = json!({ "cluster": cluster, "user": user });
+            if is_own {
+                kubeconfig.set(
+                    &[Step::Key("contexts"), Step::Named(context)],
+                    "context",
+                    &entry,
+                )?;
+            } else {
+                kubeconfig.append("contexts", &json!({ "context": entry, "name": context }))?;
+            }
+        }
     }
-    kubeconfig.put("users", "user", user, json!({ "exec": exec }));
-    // Its namespace stays.
-    let there = kubeconfig.entry("contexts", "context", context).cloned();
-    let mut with = there.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    with["cluster"] = json!(cluster);
-    with["user"] = json!(user);
-    kubeconfig.put("contexts", "context", context, with);
-    if is_current {
-        kubeconfig.make_current(context);
+    if is_current && kubeconfig.merged().current_context() != Some(context) {
+        kubeconfig.set(&[], "current-context", &json!(context))?;
     }
+    Ok(())
 }
 
-/// What kubectl cannot keep of a file that somebody wrote by hand.
-fn lost_comments(change: &Change) -> Option<String> {
-    let is_comment = |line: &str| line.trim_start().starts_with('#');
-    change.file().text().lines().find(|line| is_comment(line))?;
-    Some(format!(
-        "kubectl writes `{}` anew: its comments will be in the copy beside it only.\n",
-        change.file().path().display()
-    ))
-}
-
-/// The entries to add by hand.
-fn snippet(path: &Path, entry: &Entry) -> String {
-    let Entry { cluster, user, context, exec } = entry;
-    let args = exec["args"].to_string();
-    let indented = |line: &str| format!("        {line}\n");
-    let hint = INSTALL_HINT.lines().map(indented).collect::<Vec<_>>().concat();
-    format!(
-        "There is no kubectl on the PATH to write the kubeconfig. Add this to `{path}`, with the cluster's own entry:
-
-users:
-- name: {user}
-  user:
-    exec:
-      apiVersion: {API_VERSION}
-      command: {command}
-      args: {args}
-      interactiveMode: Never
-      provideClusterInfo: {info}
-      installHint: |
-{hint}contexts:
-- name: {context}
-  context:
-    cluster: {cluster}
-    user: {user}
-",
-        path = path.display(),
-        user = json!(user),
-        context = json!(context),
-        cluster = json!(cluster),
-        command = exec["command"],
-        info = exec["provideClusterInfo"],
-    )
+/// The commands of the other users' exec plugins.
+fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
+    let merged = kubeconfig.merged();
+    let others = merged.names("users").into_iter().filter(|name| *name != user);
+    let command = |name: &str| {
+        let entry = merged.entry("users", "user", name)?;
+        entry.value["exec"]["command"].as_str().map(str::to_owned)
+    };
+    let mut commands: Vec<String> = others.filter_map(command).collect();
+    commands.sort_unstable();
+    commands.dedup();
+    commands
 }
 
 /// What the API server must be told.
@@ -328,10 +313,10 @@ Then bind roles to the user `yandex:{subject}`.
     )
 }
 
-fn next(entry: &Entry, is_current: bool, kubeconfig: Option<&Path>) -> String {
+fn next(wanted: &Wanted, is_current: bool, kubeconfig: Option<&Path>) -> String {
     let flag = |name: &str, value: &str| format!(" --{name}={}", quoted(value));
     let kubeconfig = kubeconfig.map(|path| flag("kubeconfig", &path.to_string_lossy()));
-    let context = (!is_current).then(|| flag("context", &entry.context));
+    let context = (!is_current).then(|| flag("context", &wanted.context));
     let flags = [kubeconfig, context].into_iter().flatten().collect::<Vec<_>>().concat();
     format!("Try it:\n  kubectl{flags} auth whoami\n")
 }

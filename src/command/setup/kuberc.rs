@@ -1,59 +1,70 @@
-//! kubectl's own preferences, in which it can be told which exec plugins may run (kubectl 1.35 and later).
+//! kubectl's own preferences, which can restrict the exec plugins that kubectl runs (1.35 and later).
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 use super::change::Change;
-use super::not_run;
 use crate::env::{self, Env};
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
-use crate::foreign_text::{ForeignText, Message};
+use crate::foreign_text::ForeignText;
+use crate::kubeconfig::{Document, Fault};
 use crate::message;
-use crate::private_file;
 use crate::settings::Locations;
-use crate::yaml::{self, Node};
+use crate::shell::quoted;
 
-/// The change that lets this plugin run, or what to say of it.
+const POLICY: &str = "credentialPluginPolicy";
+const LIST: &str = "credentialPluginAllowlist";
+
+/// The change that lets this plugin run, and what the user should know. `others` are the other plugins of
+/// the kubeconfig. Without a policy every plugin runs, and a list would end that: nothing is written then.
 pub(super) fn plan(
     is_wanted: bool,
     command: &str,
+    others: &[String],
     env: &Env,
 ) -> Result<(Option<Change>, Option<String>)> {
     let Some(path) = path(env) else { return Ok((None, None)) };
     let file = EditedFile::open("kubectl's preferences", &path)?;
-    let plugins = Plugins::read(&path, file.text())?;
+    let mut document = read(&path, file.text())?;
+    let plugins = Plugins::of(document.value());
+    if !plugins.are_restricted() {
+        let advice = format!(
+            "`{}` restricts no exec plugins, so `--kuberc` has nothing to do.\n",
+            path.display()
+        );
+        return Ok((None, is_wanted.then_some(advice)));
+    }
     if plugins.allow(command) {
         return Ok((None, None));
     }
     if !is_wanted {
-        let why = if plugins.policy.is_empty() { "can restrict" } else { "restricts" };
         let advice = format!(
-            "# Which exec plugins may run
-`{path}` {why} them (kubectl 1.35 and later). This lets yc-id-token through; `--kuberc` writes it:
+            "# Which exec plugins kubectl runs
+`{path}` does not allow `{command}` (kubectl 1.35 and later). `--kuberc` writes this there:
 
-credentialPluginPolicy: Allowlist
-credentialPluginAllowlist:
-- command: {command}
+{POLICY}: Allowlist
+{LIST}:
+- {key}: {command}
 ",
-            path = path.display()
+            path = path.display(),
+            key = plugins.key,
         );
         return Ok((None, Some(advice)));
     }
-    let after = if file.text().trim().is_empty() {
-        format!(
-            "apiVersion: kubectl.config.k8s.io/v1beta1
-kind: Preference
-credentialPluginPolicy: Allowlist
-credentialPluginAllowlist:
-- command: {command}
-"
-        )
-    } else {
-        edited(&path, file.text(), &plugins, command)?
-    };
-    let verify = move |text: &str| Plugins::read(&path, text).map(drop);
-    Ok((Some(Change::new(file, after, verify)), None))
+    let unfit = |fault: Fault| unfit(&path, &fault);
+    document.set(&[], POLICY, &json!("Allowlist")).map_err(unfit)?;
+    document.append(LIST, &json!({ plugins.key: command })).map_err(unfit)?;
+    let advice = plugins.still_blocked(others, &path);
+    let (after, wanted) = (document.text().to_owned(), document.value().clone());
+    let change = Change::new(file, after, move |text| {
+        if *read(&path, text)?.value() == wanted {
+            return Ok(());
+        }
+        Err(Error::Internal("kubectl's preferences read back differently".into()))
+    });
+    Ok((Some(change), advice))
 }
 
 fn path(env: &Env) -> Option<PathBuf> {
@@ -64,74 +75,75 @@ fn path(env: &Env) -> Option<PathBuf> {
     }
 }
 
+fn read(path: &Path, text: &str) -> Result<Document> {
+    Document::parse(text.to_owned()).map_err(|fault| unfit(path, &fault))
+}
+
+fn unfit(path: &Path, fault: &Fault) -> Error {
+    Error::Config {
+        path: path.to_owned(),
+        line: fault.line,
+        problem: message!("the file of kubectl's preferences {}", fault.problem),
+        hint: None,
+    }
+}
+
 /// What the file says of exec plugins.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 struct Plugins {
     policy: String,
-    /// The commands that may run.
-    allowed: Vec<String>,
+    /// The commands of the list.
+    listed: Vec<String>,
+    /// What a command is called in the list: kubectl 1.35 called it `name`.
+    key: &'static str,
 }
 
 impl Plugins {
-    fn read(path: &Path, text: &str) -> Result<Self> {
-        let root = yaml::parse(text).map_err(|fault| Error::Config {
-            path: path.into(),
-            line: fault.line,
-            problem: message!("kubectl's preferences: the file {}", fault.problem),
-            hint: None,
-        })?;
-        let policy = root.get("credentialPluginPolicy").and_then(Node::text).unwrap_or_default();
-        let entries = root.get("credentialPluginAllowlist").map(Node::items).unwrap_or_default();
-        let command = |entry: &Node| {
+    fn of(file: &Value) -> Self {
+        let entries = file[LIST].as_array().map(Vec::as_slice).unwrap_or_default();
+        let has_names = entries.iter().any(|entry| entry["name"].is_string());
+        let command = |entry: &Value| {
             let named = entry.get("command").or_else(|| entry.get("name"))?;
-            named.text().map(str::to_owned)
+            named.as_str().map(str::to_owned)
         };
-        Ok(Self {
-            policy: policy.to_owned(),
-            allowed: entries.iter().filter_map(command).collect(),
-        })
+        Self {
+            policy: file[POLICY].as_str().unwrap_or_default().to_owned(),
+            listed: entries.iter().filter_map(command).collect(),
+            key: if has_names { "name" } else { "command" },
+        }
+    }
+
+    /// Whether kubectl runs only some plugins, or none.
+    fn are_restricted(&self) -> bool {
+        !matches!(self.policy.as_str(), "" | "AllowAll")
     }
 
     fn allow(&self, command: &str) -> bool {
-        self.policy == "Allowlist" && self.allowed.iter().any(|allowed| allowed == command)
+        self.policy == "Allowlist" && self.listed.iter().any(|listed| listed == command)
     }
-}
 
-/// Has kubectl edit a copy, as it would the file.
-fn edited(path: &Path, text: &str, plugins: &Plugins, command: &str) -> Result<String> {
-    let failed = |cause: Message| Error::Unreadable {
-        what: "kubectl's preferences",
-        path: path.into(),
-        cause: cause.into(),
-    };
-    let folder = tempfile::tempdir().map_err(|error| not_run("kubectl", &error))?;
-    let copy = folder.path().join("kuberc");
-    private_file::write(&copy, text.as_bytes()).map_err(|error| not_run("kubectl", &error))?;
-    let mut kubectl = Command::new("kubectl");
-    kubectl.args(["kuberc", "set", "--section=credentialplugin", "--policy=Allowlist", "--kuberc"]);
-    kubectl.arg(&copy).env_remove(env::KUBERC.name).stdin(Stdio::null());
-    // It writes the list anew: those that may run already are named again.
-    for entry in plugins.allowed.iter().map(String::as_str).chain([command]) {
-        kubectl.arg(format!("--allowlist-entry=command={entry}"));
+    /// Names the plugins of the kubeconfig that the new list does not hold. The user had blocked them
+    /// before, so only the user can allow them.
+    fn still_blocked(&self, others: &[String], path: &Path) -> Option<String> {
+        let blocked = others.iter().filter(|other| !self.listed.contains(other));
+        let blocked: Vec<String> =
+            blocked.map(|other| format!("`{}`", ForeignText::new(&quoted(other)))).collect();
+        (!blocked.is_empty()).then(|| {
+            format!(
+                "`{}` still blocks other exec plugins of the kubeconfig: {}. To allow one, add it to `{LIST}`.\n",
+                path.display(),
+                blocked.join(", ")
+            )
+        })
     }
-    let output = kubectl.output().map_err(|error| {
-        failed(message!("kubectl is needed to write it: {}", Cause::from(error)))
-    })?;
-    if !output.status.success() {
-        return Err(failed(message!(
-            "kubectl does not write it: {}",
-            ForeignText::output(&output.stderr)
-        )));
-    }
-    Ok(EditedFile::open("kubectl's preferences", &copy)?.text().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Plugins {
-        Plugins::read(Path::new("kuberc"), text).unwrap()
+    fn plugins(text: &str) -> Plugins {
+        Plugins::of(read(Path::new("kuberc"), text).unwrap().value())
     }
 
     #[test]
@@ -139,12 +151,15 @@ mod tests {
         let text = "# credentialPluginAllowlist: none of these\ncredentialPluginAllowlist:\n- command: yc-id-token # ours\n\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
         let flow = "{credentialPluginPolicy: Allowlist, credentialPluginAllowlist: [{command: yc-id-token}, {name: /opt/other}]}";
         for text in [text, flow] {
-            let plugins = read(text);
-            assert_eq!(plugins.allowed, ["yc-id-token", "/opt/other"]);
+            let plugins = plugins(text);
+            assert_eq!(plugins.listed, ["yc-id-token", "/opt/other"]);
             assert!(plugins.allow("yc-id-token") && !plugins.allow("get"));
         }
-        assert!(!read(&text.replace("Policy: Allowlist", "Policy: DenyAll")).allow("yc-id-token"));
-        assert_eq!(read(""), Plugins::default());
-        assert!(Plugins::read(Path::new("kuberc"), "credentialPluginAllowlist: [").is_err());
+        let denied = plugins(&text.replace("Policy: Allowlist", "Policy: DenyAll"));
+        assert!(denied.are_restricted() && !denied.allow("yc-id-token"));
+        for open in ["", "kind: Preference\n", "credentialPluginPolicy: AllowAll\n"] {
+            assert!(!plugins(open).are_restricted(), "{open}");
+        }
+        assert!(read(Path::new("kuberc"), "credentialPluginAllowlist: [").is_err());
     }
 }

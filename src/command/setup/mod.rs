@@ -8,22 +8,25 @@ mod aws_config;
 mod change;
 mod configuration;
 mod diff;
+mod kube_lock;
+mod kube_user;
 mod kubeconfig;
 mod kubectl;
+mod kubectl_check;
 mod kuberc;
+mod paths;
 mod plan;
+mod profile_choice;
 mod program;
 mod question;
 mod terminal;
 mod trust;
 mod vault;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
 use crate::env::{self, Env, Var};
-use crate::error::{Error, Result, plain, shown};
+use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -31,6 +34,7 @@ use crate::session::{Context, Session};
 use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
 
 use configuration::Configuration;
+use paths::{absolute, config_path, identity_from_everywhere};
 use question::Question;
 use terminal::Terminal;
 
@@ -119,11 +123,7 @@ impl<'a> Setup<'a> {
                         .into(),
             });
         }
-        let path = context.flags.config_file(context.env, &Locations::of_system());
-        let path = path.ok_or_else(|| Error::Missing {
-            problem: "there is no home folder for the configuration".into(),
-            hint: "give `--config`".into(),
-        })?;
+        let path = config_path(context)?;
         let table = context.consumers.iter().find(|table| table.name == consumer);
         let table =
             table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
@@ -226,9 +226,11 @@ impl<'a> Setup<'a> {
                 self.configuration.set(key, text);
             }
         }
-        for (key, file) in [("ca_file", &flags.ca_file), ("yc_path", &flags.yc_path)] {
+        for (key, origin, file) in
+            [("ca_file", "--ca-file", &flags.ca_file), ("yc_path", "--yc-path", &flags.yc_path)]
+        {
             if let Some(file) = file {
-                self.configuration.set(key, &absolute(file)?);
+                self.configuration.set(key, &absolute(origin, file)?);
             }
         }
         Ok(())
@@ -240,22 +242,26 @@ impl<'a> Setup<'a> {
         let (flags, env) = (self.context.flags, self.env());
         let keys = ["identity", "key_file", "iam_token_file"];
         let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
-        let by_variable =
-            [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE].map(|var| env.get(var));
+        let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
+        let by_variable = variables.map(|var| env.get(var));
         let is_said = by_flag.iter().any(Option::is_some);
         if !is_said && self.configuration.has_any(&keys) {
             return Ok(());
         }
-        let given = if is_said { by_flag } else { by_variable };
+        let (given, origins) = if is_said {
+            (by_flag, ["--identity", "--key-file", "--iam-token-file"])
+        } else {
+            (by_variable, variables.map(|var| var.name))
+        };
         if given.iter().all(Option::is_none) {
             return Ok(());
         }
-        for (key, value) in keys.into_iter().zip(given) {
+        for ((key, value), origin) in keys.into_iter().zip(given).zip(origins) {
             match value {
                 Some(name) if key == "identity" => {
-                    self.configuration.set(key, &identity_from_everywhere(&name)?);
+                    self.configuration.set(key, &identity_from_everywhere(origin, &name)?);
                 }
-                Some(file) => self.configuration.set(key, &absolute(&file)?),
+                Some(file) => self.configuration.set(key, &absolute(origin, &file)?),
                 None => self.configuration.remove(key),
             }
         }
@@ -277,10 +283,15 @@ impl<'a> Setup<'a> {
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
             } else if is_identity_kind(&answer) {
-                self.configuration.set("identity", &identity_from_everywhere(&answer)?);
+                let identity = identity_from_everywhere("the answer", &answer)?;
+                self.configuration.set("identity", &identity);
             } else {
                 // Our configuration knows the home folder by this sign too.
-                let file = if answer.starts_with("~/") { answer } else { absolute(&answer)? };
+                let file = if answer.starts_with("~/") {
+                    answer
+                } else {
+                    absolute("the answer", &answer)?
+                };
                 self.configuration.set("key_file", &file);
             }
             match self.session() {
@@ -355,7 +366,8 @@ impl<'a> Setup<'a> {
         asked_for
             .is_some()
             .then(|| {
-                Ok(format!("--config={}", absolute(&self.configuration.path.to_string_lossy())?))
+                let path = self.configuration.path.to_string_lossy();
+                Ok(format!("--config={}", absolute("--config", &path)?))
             })
             .transpose()
     }
@@ -392,24 +404,6 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// An identity whose file, if it has one, means the same in every folder.
-fn identity_from_everywhere(identity: &str) -> Result<String> {
-    match identity.split_once(':') {
-        Some((
-            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
-            file,
-        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute(file)?)),
-        _ => Ok(identity.to_owned()),
-    }
-}
-
-/// A path that means the same in every folder.
-fn absolute(path: &str) -> Result<String> {
-    let absolute = std::path::absolute(Path::new(path));
-    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
-    Ok(absolute.to_string_lossy().into_owned())
-}
-
 /// Whether a name can stand in commands and files of every kind as it is.
 fn is_simple(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
@@ -433,9 +427,4 @@ fn told_error(error: &Error) -> String {
     // Security: a server's words must not rewrite what is shown before somebody agrees to it.
     let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
     format!("! {error}{hint}")
-}
-
-/// What an I/O error of a program that was to be run says.
-fn not_run(program: &'static str, error: &std::io::Error) -> Error {
-    Error::Internal(message!("cannot run `{program}`: {}", plain(error), program))
 }

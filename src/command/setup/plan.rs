@@ -58,6 +58,7 @@ impl Setup<'_> {
             let hint = "Nothing has been changed. To make these changes, give `--apply`.";
             return output.write(format!("{shown}\n{hint}\n").as_bytes());
         }
+        let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
         // Files can have changed while somebody read what is to be changed.
         check()?;
         let stamp = stamp(self.context.clock.now().at);

@@ -116,7 +116,7 @@ impl Args {
         // These have a usual value, or none: whoever has another knows it.
         let mount = setup.given("mount", self.mount.as_ref())?;
         let namespace = setup.given("namespace", self.namespace.as_ref())?;
-        let ca_cert = self.ca_cert.as_ref().map(|file| absolute(file)).transpose()?;
+        let ca_cert = self.ca_cert.as_ref().map(|file| absolute("--ca-cert", file)).transpose()?;
         let ca_cert = setup.given("ca_cert", ca_cert.as_ref())?;
         Ok(Server {
             address,

@@ -1,0 +1,79 @@
+//! Paths that go into a profile or another configuration: they have to mean the same later, and from every
+//! folder. A shell's `<(…)` is gone when the command ends.
+
+use std::path::{Path, PathBuf};
+
+use crate::env;
+use crate::error::{Error, Result};
+use crate::foreign_text::Message;
+use crate::session::Context;
+use crate::settings::Locations;
+
+/// The configuration file that a run writes.
+pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
+    let path = context.flags.config_file(context.env, &Locations::of_system());
+    let path = path.ok_or_else(|| Error::Missing {
+        problem: "there is no home folder for the configuration".into(),
+        hint: "give `--config`".into(),
+    })?;
+    let origin = if context.flags.config.is_some() { "--config" } else { env::CONFIG.name };
+    refuse_pipe(origin, &path)?;
+    Ok(path)
+}
+
+/// An identity whose file, if it has one, means the same in every folder.
+pub(super) fn identity_from_everywhere(origin: &'static str, identity: &str) -> Result<String> {
+    match identity.split_once(':') {
+        Some((
+            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
+            file,
+        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute(origin, file)?)),
+        _ => Ok(identity.to_owned()),
+    }
+}
+
+/// A path that means the same in every folder, and later. `origin` is the flag or variable that gives it.
+pub(super) fn absolute(origin: &'static str, path: &str) -> Result<String> {
+    refuse_pipe(origin, Path::new(path))?;
+    let absolute = std::path::absolute(Path::new(path));
+    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// Fails if a path is a pipe. `origin` is the flag or variable that gives it.
+pub(super) fn refuse_pipe(origin: impl Into<Message>, path: &Path) -> Result<()> {
+    if !is_pipe(path) {
+        return Ok(());
+    }
+    Err(Error::Value {
+        origin: origin.into(),
+        problem: "a pipe cannot stay in a profile or a configuration, as it ends with this command; give a file".into(),
+    })
+}
+
+/// By its kind, or by its name where the number is already closed.
+fn is_pipe(path: &Path) -> bool {
+    ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))
+        || system::is_pipe(path)
+}
+
+#[cfg(unix)]
+mod system {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    use super::Path;
+
+    pub(super) fn is_pipe(path: &Path) -> bool {
+        let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
+        kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use super::Path;
+
+    pub(super) fn is_pipe(path: &Path) -> bool {
+        path.starts_with(r"\\.\pipe")
+    }
+}

@@ -1,0 +1,393 @@
+//! Edits of a kubeconfig in its text: what has to change is replaced or inserted, and every other byte stays.
+//!
+//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. A form
+//! that the editor does not master is refused with its line.
+
+use serde_json::{Map, Value};
+
+use super::block::{Block, is_long, scalar};
+use super::place::{NOT_MASTERED, Step, at, at_value};
+use super::tree::{self, Fault, Form, Node, Pair};
+
+/// A kubeconfig's text, and what it means.
+#[derive(Debug)]
+pub(crate) struct Document {
+    text: String,
+    root: Option<Node>,
+    value: Value,
+}
+
+impl Document {
+    /// Reads a text that has LF as its line ends and no byte order mark.
+    pub(crate) fn parse(text: String) -> Result<Self, Fault> {
+        let root = tree::parse(&text)?;
+        let value = root.as_ref().map_or(Ok(Value::Null), Node::value)?;
+        if !matches!(value, Value::Null | Value::Object(_)) {
+            return Err(Fault { line: 1, problem: "is not a mapping" });
+        }
+        Ok(Self { text, root, value })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) const fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Sets a key of the map at a place that exists.
+    pub(crate) fn set(
+        &mut self,
+        place: &[Step<'_>],
+        key: &str,
+        value: &Value,
+    ) -> Result<(), Fault> {
+        let mut wanted = self.value.clone();
+        let Some(map) = at_value(&mut wanted, place) else { return Err(not_mastered(1)) };
+        if map.get(key) == Some(value) {
+            return Ok(());
+        }
+        if map.is_null() {
+            *map = Value::Object(Map::new());
+        }
+        let Some(map) = map.as_object_mut() else { return Err(not_mastered(1)) };
+        map.insert(key.to_owned(), value.clone());
+        let edit = match &self.root {
+            None => self.edit_of_nothing(key, value),
+            Some(root) => self.edit_of_map(at(root, place)?, key, value)?,
+        };
+        self.make(&edit, &wanted)
+    }
+
+    /// Appends an item to a list of the root's, which is made if there is none.
+    pub(crate) fn append(&mut self, list: &str, item: &Value) -> Result<(), Fault> {
+        let is_empty =
+            |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        if self.value.get(list).is_none_or(is_empty) {
+            return self.set(&[], list, &Value::Array(vec![item.clone()]));
+        }
+        let mut wanted = self.value.clone();
+        let Some(items) = wanted.get_mut(list).and_then(Value::as_array_mut) else {
+            return Err(not_mastered(1));
+        };
+        items.push(item.clone());
+        let root = self.root.as_ref().ok_or_else(|| not_mastered(1))?;
+        let edit = self.edit_of_list(at(root, &[Step::Key(list)])?, item)?;
+        self.make(&edit, &wanted)
+    }
+
+    fn make(&mut self, edit: &Edit, wanted: &Value) -> Result<(), Fault> {
+        let text = [&self.text[..edit.start], &edit.new, &self.text[edit.end..]].concat();
+        let refusal = || not_mastered(edit.line);
+        let edited = Self::parse(text).map_err(|_broken| refusal())?;
+        if edited.value != *wanted {
+            return Err(refusal());
+        }
+        *self = edited;
+        Ok(())
+    }
+
+    /// The first key of a file that holds nothing, or only comments.
+    fn edit_of_nothing(&self, key: &str, value: &Value) -> Edit {
+        let end = self.text.len();
+        let gap = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+        let new = format!("{gap}{}\n", Block { lists: 0 }.pair(key, value, 0));
+        Edit { start: end, end, new, line: 1 }
+    }
+
+    fn edit_of_map(&self, map: &Node, key: &str, value: &Value) -> Result<Edit, Fault> {
+        let Form::Map { is_flow, pairs } = &map.form else {
+            return Err(not_mastered(map.line));
+        };
+        let mut same = pairs.iter().filter(|pair| pair.name == key);
+        match (same.next(), same.next()) {
+            (_, Some(second)) => {
+                Err(Fault { line: second.line, problem: "has the same key twice" })
+            }
+            (Some(pair), None) => self.replacement(pair, *is_flow, value),
+            (None, None) if *is_flow => {
+                let new = format!("{}: {}", Value::from(key), self.flow(map.start, value));
+                Ok(self.insertion_in_flow(
+                    map,
+                    pairs.last().map(|pair| (pair.key_start, pair.value.end)),
+                    &new,
+                ))
+            }
+            (None, None) => {
+                let first = pairs.first().ok_or_else(|| not_mastered(map.line))?;
+                let column = self.column(first.key_start);
+                let new = self.block().pair(key, value, column);
+                Ok(self.insertion_behind_line(map, &format!("{}{new}", " ".repeat(column))))
+            }
+        }
+    }
+
+    /// Replaces the value of a key.
+    fn replacement(&self, pair: &Pair, is_flow: bool, value: &Value) -> Result<Edit, Fault> {
+        let line = pair.line;
+        let behind = pair.behind_colon.ok_or_else(|| not_mastered(line))?;
+        let old = &pair.value;
+        if is_flow || !is_long(value) {
+            let new = if is_flow { self.flow(behind, value) } else { scalar(value) };
+            // A value on the key's line leaves the spaces and the comment around it alone.
+            let is_beside = old.end > behind && !self.text[behind..old.start].contains('\n');
+            let start = if is_beside { old.start } else { behind };
+            let gap = if is_beside { "" } else { " " };
+            return Ok(Edit { start, end: old.end, new: format!("{gap}{new}"), line });
+        }
+        // A comment behind the old value stays, on the line of the key.
+        let end = self.end_of_line(old.end);
+        let comment = self.text[old.end..end].trim_end();
+        let block = self.block();
+        let column = self.column(pair.key_start);
+        let new = format!("{comment}{}", block.below(value, column));
+        Ok(Edit { start: behind, end, new, line })
+    }
+
+    fn edit_of_list(&self, list: &Node, item: &Value) -> Result<Edit, Fault> {
+        let Form::List { is_flow, items } = &list.form else {
+            return Err(not_mastered(list.line));
+        };
+        let neighbour = items.last().ok_or_else(|| not_mastered(list.line))?;
+        if *is_flow {
+            let place = (neighbour.start, neighbour.end);
+            let new = self.flow(neighbour.start, item);
+            return Ok(self.insertion_in_flow(list, Some(place), &new));
+        }
+        let dash = self.dash(neighbour)?;
+        let column = self.column(dash);
+        let new = self.block().item(item, column);
+        Ok(self.insertion_behind_line(list, &format!("{}{new}", " ".repeat(column))))
+    }
+
+    /// Where the dash of an item of a block list is.
+    fn dash(&self, item: &Node) -> Result<usize, Fault> {
+        let before = self.text[..item.start].trim_end();
+        let dash = before.len().checked_sub(1).filter(|_| before.ends_with('-'));
+        dash.ok_or_else(|| not_mastered(item.line))
+    }
+
+    fn insertion_behind_line(&self, node: &Node, new: &str) -> Edit {
+        let end = self.end_of_line(node.end);
+        let new = if end == self.text.len() { format!("\n{new}\n") } else { format!("\n{new}") };
+        Edit { start: end, end, new, line: node.line }
+    }
+
+    /// Inserts behind the last of a list's or map's parts, on a line of its own if that has one.
+    fn insertion_in_flow(&self, node: &Node, last: Option<(usize, usize)>, new: &str) -> Edit {
+        let line = node.line;
+        let Some((start, end)) = last else {
+            return Edit { start: node.end - 1, end: node.end - 1, new: new.to_owned(), line };
+        };
+        let column = self.column(start);
+        let begin = self.start_of_line(start);
+        let has_own_line = begin > 0 && self.text[begin..start].trim().is_empty();
+        let gap = if has_own_line { format!("\n{}", " ".repeat(column)) } else { " ".into() };
+        Edit { start: end, end, new: format!(",{gap}{new}"), line }
+    }
+
+    /// A value in flow style: on several lines where the file is JSON as programs indent it.
+    fn flow(&self, beside: usize, value: &Value) -> String {
+        let begin = self.start_of_line(beside);
+        let indent = self.text[begin..].len() - self.text[begin..].trim_start_matches(' ').len();
+        if !is_long(value) || !self.text.trim_start().starts_with("{\n") {
+            return value.to_string();
+        }
+        // It does not fail for what is JSON.
+        let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
+        pretty.replace('\n', &format!("\n{}", " ".repeat(indent)))
+    }
+
+    /// The style of block lists in this file.
+    fn block(&self) -> Block {
+        let Some(Node { form: Form::Map { pairs, is_flow: false }, .. }) = &self.root else {
+            return Block { lists: 0 };
+        };
+        let indents = pairs.iter().filter_map(|pair| match &pair.value.form {
+            Form::List { is_flow: false, items } => {
+                let dash = self.dash(items.first()?).ok()?;
+                self.column(dash).checked_sub(self.column(pair.key_start))
+            }
+            _ => None,
+        });
+        Block { lists: indents.min().unwrap_or(0) }
+    }
+
+    fn start_of_line(&self, place: usize) -> usize {
+        self.text[..place].rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    fn end_of_line(&self, place: usize) -> usize {
+        self.text[place..].find('\n').map_or(self.text.len(), |at| place + at)
+    }
+
+    /// Counted in characters, from 0.
+    fn column(&self, place: usize) -> usize {
+        self.text[self.start_of_line(place)..place].chars().count()
+    }
+}
+
+const fn not_mastered(line: usize) -> Fault {
+    Fault { line, problem: NOT_MASTERED }
+}
+
+/// New text for a part of the old.
+struct Edit {
+    start: usize,
+    end: usize,
+    new: String,
+    line: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document::parse(text.to_owned()).unwrap()
+    }
+
+    fn user() -> Value {
+        let hint = "Install it,\nor not.\n";
+        json!({"name": "yandex", "user": {"exec": {"args": ["kubectl", "--profile=k"], "command": "yc-id-token", "env": [], "installHint": hint, "provideClusterInfo": false}}})
+    }
+
+    const ITEM: &str = "- name: yandex
+  user:
+    exec:
+      args:
+      - kubectl
+      - --profile=k
+      command: yc-id-token
+      env: []
+      installHint: |
+        Install it,
+        or not.
+      provideClusterInfo: false
+";
+
+    fn appended(text: &str) -> String {
+        let mut document = document(text);
+        document.append("users", &user()).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+        document.text().to_owned()
+    }
+
+    #[test]
+    fn an_entry_is_added_to_a_list_of_any_form_and_the_rest_stays() {
+        for (before, after) in [
+            ("", "users:\n{item}"),
+            ("# mine", "# mine\nusers:\n{item}"),
+            ("a: b # c\n# end\n", "a: b # c\nusers:\n{item}# end\n"),
+            ("users: [] # none\na: b\n", "users: # none\n{item}a: b\n"),
+            ("users: null\na: b\n", "users:\n{item}a: b\n"),
+            ("users: # none\na: b\n", "users: # none\n{item}a: b\n"),
+            ("users:\n\na: b\n", "users:\n{item}\na: b\n"),
+            (
+                "users:\n# x\n- user: {token: t} # one\n  name: x\n# other\na: b\n",
+                "users:\n# x\n- user: {token: t} # one\n  name: x\n{item}# other\na: b\n",
+            ),
+            ("a: |\n  x\n\nusers: ~", "a: |\n  x\n\nusers:\n{item}"),
+            ("a: b\n---\nc: d\n", "a: b\nusers:\n{item}---\nc: d\n"),
+            ("a: b\n...\n", "a: b\nusers:\n{item}...\n"),
+        ] {
+            let after = after.replace("{item}", ITEM);
+            assert_eq!(appended(before).trim_end(), after.trim_end(), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_has_the_indentation_of_the_lists_in_the_file() {
+        let indented = format!("  {}\n", ITEM.trim_end().replace('\n', "\n  "));
+        let indented =
+            indented.replace("  - kubectl", "    - kubectl").replace("  - --p", "    - --p");
+        let text = "clusters:\n  - name: c\nusers:\n  -   name: x\n      user: {}\nz: 1\n";
+        assert_eq!(appended(text), text.replace("z: 1", &format!("{indented}z: 1")));
+        let text = "clusters:\n  - name: c\n";
+        assert_eq!(appended(text), format!("{text}users:\n{indented}"));
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let one = "{\"users\":[{\"name\":\"x\"}],\"a\":1}";
+        assert_eq!(
+            appended(one),
+            format!("{{\"users\":[{{\"name\":\"x\"}}, {}],\"a\":1}}", user())
+        );
+        for text in [
+            "{}",
+            "{\n  \"users\": null,\n  \"a\": {}\n}\n",
+            "{\n    \"a\": {\n        \"b\": []\n    }\n}\n",
+            "{\n  \"users\": [\n    {\n      \"name\": \"x\"\n    }\n  ]\n}\n",
+        ] {
+            let after = appended(text);
+            let read: Value =
+                serde_json::from_str(&after).unwrap_or_else(|error| panic!("{error}: {after}"));
+            assert_eq!(read["users"].as_array().unwrap().last(), Some(&user()), "{after}");
+            assert_eq!(after.lines().count() > 3, text.lines().count() > 3, "{after}");
+        }
+        assert!(appended("users: [{name: x}] # here\n").ends_with("}}}] # here\n"));
+        assert!(appended("users: [{name: x}, ]\n").ends_with("}}}, ]\n"));
+    }
+
+    #[test]
+    fn a_field_is_replaced_alone() {
+        let text = "users: # all\n- name: a # b\n  user:\n    exec:\n      # why\n      command: /old   # where\n      args: # what\n      - x\n      - y # last\n      env:\n      other: &o {k: v}\n- name: z\n  user: *o\n";
+        let exec = [Step::Key("users"), Step::Named("a"), Step::Key("user"), Step::Key("exec")];
+        let mut edited = document(text);
+        edited.set(&exec, "command", &json!("new: er")).unwrap();
+        assert_eq!(edited.text(), text.replace("/old", "\"new: er\""));
+        let mut edited = document(text);
+        edited.set(&exec, "args", &json!(["q"])).unwrap();
+        assert!(
+            edited.text().contains("      args: # last\n      - q\n      env:\n"),
+            "{}",
+            edited.text()
+        );
+        let mut edited = document(text);
+        edited.set(&exec, "env", &json!([])).unwrap();
+        assert_eq!(edited.text(), text.replace("env:", "env: []"));
+        let mut edited = document(text);
+        edited.set(&exec, "more", &json!(true)).unwrap();
+        assert_eq!(edited.text(), text.replace("v}\n", "v}\n      more: true\n"));
+        edited.set(&exec, "more", &json!(true)).unwrap();
+        let user = [Step::Key("users"), Step::Named("z")];
+        edited.set(&user, "name", &json!("zz")).unwrap();
+        edited.set(&[], "current-context", &json!("a@b")).unwrap();
+        assert!(edited.text().ends_with("- name: zz\n  user: *o\ncurrent-context: a@b\n"));
+        edited.set(&[], "current-context", &json!("1")).unwrap();
+        assert!(edited.text().ends_with("\ncurrent-context: \"1\"\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_edited_is_refused_with_its_line() {
+        let refused = |text: &str| {
+            let mut document = document(text);
+            let fault = document.append("users", &user()).unwrap_err();
+            assert_eq!(document.text(), text);
+            fault.line
+        };
+        assert_eq!(refused("a: &u [x]\nusers: *u\n"), 2, "an alias");
+        assert_eq!(refused("a: b\nusers: &u\n- name: x\nb: *u\n"), 2, "both would change");
+        assert_eq!(refused("users: []\na: b\nusers: []\n"), 3);
+        assert_eq!(refused("a: b\nusers: text\n"), 1);
+        let twice = "users:\n- name: a\n- name: a\n";
+        let fault = document(twice).set(&[Step::Key("users"), Step::Named("a")], "x", &json!(1));
+        assert_eq!(fault.unwrap_err().line, 3);
+        assert!(Document::parse("- a\n".to_owned()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_written_so_that_it_is_read_back(texts in prop::collection::vec(any::<String>(), 1..4), indent in prop::bool::ANY) {
+            let before = if indent { "users:\n  - name: x\n" } else { "users: []\n" };
+            let mut edited = document(before);
+            let item = json!({"name": texts[0], "list": texts, "flag": true});
+            edited.append("users", &item).unwrap();
+            prop_assert_eq!(edited.value()["users"].as_array().unwrap().last(), Some(&item));
+        }
+    }
+}

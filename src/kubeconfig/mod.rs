@@ -1,0 +1,12 @@
+//! Kubeconfigs: several files read as one, as kubectl does, and each edited in its own text.
+
+mod block;
+mod edit;
+mod merged;
+mod place;
+mod tree;
+
+pub(crate) use edit::Document;
+pub(crate) use merged::{File, Merged};
+pub(crate) use place::Step;
+pub(crate) use tree::Fault;

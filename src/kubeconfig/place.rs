@@ -1,0 +1,52 @@
+//! Places in a kubeconfig, by keys and names.
+
+use serde_json::Value;
+
+use super::tree::{Fault, Form, Node};
+
+/// What a refusal says; comparing the meaning before and after found it.
+pub(super) const NOT_MASTERED: &str = "is written in a form that cannot be edited in place";
+
+/// One step down from the root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'a> {
+    Key(&'a str),
+    /// The item of a list that has this `name`.
+    Named(&'a str),
+}
+
+/// The node at a place of the text.
+pub(super) fn at<'a>(root: &'a Node, place: &[Step<'_>]) -> Result<&'a Node, Fault> {
+    let mut node = root;
+    for step in place {
+        let refusal = |problem| Fault { line: node.line, problem };
+        let mut found: Box<dyn Iterator<Item = &Node>> = match (&node.form, step) {
+            (Form::Alias(_), _) => return Err(refusal("is an alias, and would change its anchor")),
+            (Form::Map { pairs, .. }, Step::Key(key)) => {
+                let same = pairs.iter().filter(move |pair| pair.name == *key);
+                Box::new(same.map(|pair| &pair.value))
+            }
+            (Form::List { items, .. }, Step::Named(name)) => {
+                Box::new(items.iter().filter(move |item| item.name() == Some(*name)))
+            }
+            _ => return Err(refusal(NOT_MASTERED)),
+        };
+        let first = found.next().ok_or_else(|| refusal(NOT_MASTERED))?;
+        if let Some(second) = found.next() {
+            return Err(Fault { line: second.line, problem: "has the same name or key twice" });
+        }
+        node = first;
+    }
+    if matches!(node.form, Form::Alias(_)) {
+        return Err(Fault { line: node.line, problem: "is an alias, and would change its anchor" });
+    }
+    Ok(node)
+}
+
+/// The value at the same place.
+pub(super) fn at_value<'a>(root: &'a mut Value, place: &[Step<'_>]) -> Option<&'a mut Value> {
+    place.iter().try_fold(root, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Named(name) => value.as_array_mut()?.iter_mut().find(|item| item["name"] == **name),
+    })
+}

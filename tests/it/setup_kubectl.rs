@@ -1,0 +1,392 @@
+//! `setup kubectl` edits the user's kubeconfig: nothing of it is lost, whatever it looks like and whatever is
+//! called kubectl on this machine.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Instant;
+
+use yc_id_token::emulator::Options;
+
+use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+
+const KUBECONFIG: &str = ".kube/config";
+const CONFIG: &str = ".config/yc-id-token/config.toml";
+
+/// A kubeconfig as people write it.
+const BY_HAND: &str = "# mine
+apiVersion: v1
+kind: Config
+x-team: &team { owner: me }   # kubectl does not know it
+clusters:
+- name: prod
+  cluster: &cluster
+    server: https://prod.example   # the gateway
+    x-note: *team
+- name: copy
+  cluster: *cluster
+users: # people
+- user:
+    token: other-user
+  name: other
+contexts: []
+# the end
+";
+
+const USER: &str = "- name: yandex
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1
+      args:
+      - kubectl
+      - --profile=kubernetes
+      command: yc-id-token
+      installHint: |
+        This cluster is signed in to with yc-id-token, which is not on the PATH.
+        Install it, or write its absolute path as `command` of the user in the kubeconfig.
+      interactiveMode: Never
+      provideClusterInfo: false
+";
+
+/// A sandbox without kubectl, and with this kubeconfig.
+fn sandbox(kubeconfig: &str) -> Sandbox {
+    let mut sandbox = Sandbox::with_options(Options::default());
+    let programs = sandbox.home().join("programs");
+    fs::create_dir(&programs).unwrap();
+    symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
+    sandbox.set("PATH", programs);
+    sandbox.write(KUBECONFIG, kubeconfig);
+    sandbox
+}
+
+/// A kubeconfig with clusters alone.
+fn clusters(names: &[&str]) -> String {
+    let cluster = |name: &&str| {
+        format!("- name: {name}\n  cluster: {{server: \"https://{name}.example\"}}\n")
+    };
+    format!("clusters:\n{}", names.iter().map(cluster).collect::<String>())
+}
+
+/// Puts a kubectl on the PATH that runs this script: a shell, which takes `config` for the script's name.
+fn install_kubectl(sandbox: &Sandbox, script: &str) {
+    let kubectl = sandbox.home().join("programs/kubectl");
+    if !kubectl.exists() {
+        symlink("/bin/sh", kubectl).unwrap();
+    }
+    sandbox.write("config", &format!("echo >>\"$HOME/runs\"\n{script}"));
+}
+
+fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    sandbox.run(&[&["setup", "kubectl", "--apply"], arguments].concat())
+}
+
+fn read(sandbox: &Sandbox, name: &str) -> String {
+    fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
+}
+
+/// Fails with a conflict, and changes neither the kubeconfig nor the configuration.
+#[track_caller]
+fn conflicts(sandbox: &Sandbox, arguments: &[&str], part: &str) {
+    let before = [KUBECONFIG, CONFIG].map(|name| read(sandbox, name));
+    let (text, hint) = setup(sandbox, arguments).fails(3, "E_CONFLICT");
+    assert!(text.contains(part) && hint.contains("--force"), "{text}\n{hint}");
+    assert_eq!([KUBECONFIG, CONFIG].map(|name| read(sandbox, name)), before);
+}
+
+#[test]
+fn every_line_of_a_kubeconfig_stays_in_its_place() {
+    for breaks in ["\n", "\r\n"] {
+        let sandbox = sandbox(&BY_HAND.replace('\n', breaks));
+        let said = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        assert!(!said.contains("other-user"), "{said}");
+        let context =
+            "contexts:\n- context:\n    cluster: prod\n    user: yandex\n  name: yandex@prod\n";
+        let wanted = BY_HAND
+            .replace("  name: other\n", &format!("  name: other\n{USER}"))
+            .replace("contexts: []\n", &format!("{context}current-context: yandex@prod\n"));
+        assert_eq!(read(&sandbox, KUBECONFIG), wanted.replace('\n', breaks));
+        let again = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        assert!(again.starts_with("There is nothing to change"), "{again}");
+    }
+}
+
+#[test]
+fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
+    for nonsense in [
+        // As a dispatcher that reads its input a second time for the program that it starts.
+        "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"clusters\": null, \"users\": null}'",
+        "echo 'A new version is available!'",
+        "echo '{}'; exit 1",
+        "exit 3",
+    ] {
+        let sandbox = sandbox(BY_HAND);
+        install_kubectl(&sandbox, nonsense);
+        setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        let after = read(&sandbox, KUBECONFIG);
+        assert!(after.contains(USER) && after.contains("token: other-user\n"), "{after}");
+        assert!(!read(&sandbox, "runs").is_empty(), "kubectl was not asked");
+    }
+}
+
+#[test]
+fn a_kubectl_that_hangs_is_not_waited_for() {
+    let sandbox = sandbox(BY_HAND);
+    install_kubectl(&sandbox, "/bin/sleep 300 & /bin/sleep 300");
+    let begin = Instant::now();
+    setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+    assert!(begin.elapsed().as_secs() < 60 && read(&sandbox, KUBECONFIG).contains(USER));
+}
+
+#[test]
+fn nothing_is_written_if_kubectl_misses_the_user() {
+    let sandbox = sandbox(BY_HAND);
+    let clusters = "\"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
+    for (script, part) in [
+        (format!("echo '{{{clusters}, \"users\": []}}'"), "does not find the user `yandex`"),
+        (
+            format!(
+                "if /bin/grep -q yandex \"$5\"; then echo bad >&2; exit 1; fi; echo '{{{clusters}}}'"
+            ),
+            "refuses the new text: bad",
+        ),
+    ] {
+        install_kubectl(&sandbox, &script);
+        let outcome = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]);
+        assert!(!outcome.status.success() && outcome.stderr.contains(part), "{outcome:?}");
+        assert!(outcome.stderr.contains("E_OUTPUT"), "{outcome:?}");
+        assert_eq!(
+            (read(&sandbox, KUBECONFIG).as_str(), read(&sandbox, CONFIG).as_str()),
+            (BY_HAND, "")
+        );
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_edited_is_named_by_its_line() {
+    let text = format!("{}x: &u [{{name: a}}]\nusers: *u\n", clusters(&["prod"]));
+    let sandbox = sandbox(&text);
+    let (message, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFIG");
+    assert!(message.contains(".kube/config:5: "), "{message}");
+    assert!(hint.contains("nothing has been changed"), "{hint}");
+    assert_eq!((read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)), (text, String::new()));
+}
+
+#[test]
+fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
+    let mut sandbox = sandbox("");
+    let own = sandbox.write("a", "apiVersion: v1\nclusters: []\n");
+    let other = format!(
+        "{}users:\n- name: yandex\n  user: {{token: mine}}\ncontexts:\n- name: now\n  context: {{cluster: b, user: yandex}}\ncurrent-context: now\n",
+        clusters(&["b"])
+    );
+    let second = sandbox.write("b", &other);
+    let none = sandbox.home().join("none");
+    sandbox.set("KUBECONFIG", std::env::join_paths([&none, &own, &second, &own]).unwrap());
+
+    let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
+    assert!(text.contains("the user `yandex` of `") && text.contains("/b`"), "{text}");
+    assert!(hint.contains("another name"), "{hint}");
+    conflicts(&sandbox, &["--audience=k8s", "--user=robot", "--context=now"], "is of the user");
+    assert_eq!(read(&sandbox, "a"), "apiVersion: v1\nclusters: []\n");
+
+    let said = setup(&sandbox, &["--audience=k8s", "--user=robot"]).ok();
+    assert!(said.ends_with("  kubectl --context=robot@b auth whoami\n"), "{said}");
+    let after = read(&sandbox, "a");
+    assert!(after.contains("    cluster: b\n    user: robot\n  name: robot@b\n"), "{after}");
+    assert!(!after.contains("current-context"), "{after}");
+    setup(&sandbox, &["--audience=k8s", "--user=robot", "--use-context"]).ok();
+    assert_eq!(read(&sandbox, "a"), format!("{after}current-context: robot@b\n"));
+    assert_eq!(read(&sandbox, "b"), other);
+    assert!(!none.exists());
+}
+
+#[test]
+fn of_several_clusters_none_is_taken_silently() {
+    let context = "contexts:\n- name: c\n  context: {cluster: two}\ncurrent-context: c\n";
+    let sandbox = sandbox(&format!("{}{context}", clusters(&["one", "two"])));
+    let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_MISSING");
+    assert!(text.contains("several clusters") && hint.contains("`--cluster`: one, two"), "{hint}");
+    let (_, hint) = setup(&sandbox, &["--cluster=none"]).fails(3, "E_CONFIG");
+    assert!(hint.contains("one, two"), "{hint}");
+}
+
+#[test]
+fn a_user_that_was_changed_by_hand_is_not_replaced() {
+    let sandbox = sandbox(&clusters(&["prod"]));
+    let arguments = ["--audience=k8s"];
+    setup(&sandbox, &arguments).ok();
+    let written = read(&sandbox, KUBECONFIG);
+    for (old, new, part) in [
+        (
+            "- --profile=kubernetes",
+            "- --audience=mine",
+            "its `args` are `kubectl --audience=mine` instead of `kubectl --profile=kubernetes`",
+        ),
+        (
+            "      - kubectl\n",
+            "      - kubectl\n      - --service-account=aje1\n",
+            "its `args` are",
+        ),
+        ("provideClusterInfo: false", "provideClusterInfo: true", "`provideClusterInfo` is true"),
+        ("  user:\n    exec:", "  user:\n    tokenFile: /x\n    exec:", "it has `tokenFile` too"),
+        ("command: yc-id-token", "command: other", "signs in by other means"),
+    ] {
+        let by_hand = written.replacen(old, new, 1);
+        assert_ne!(by_hand, written, "{old}");
+        sandbox.write(KUBECONFIG, &by_hand);
+        conflicts(&sandbox, &arguments, part);
+        setup(&sandbox, &[&arguments[..], &["--force"]].concat()).ok();
+        assert_eq!(read(&sandbox, KUBECONFIG), written, "{old}");
+    }
+    // These do not change what it does.
+    let by_hand = written
+        .replace(
+            "interactiveMode: Never",
+            "interactiveMode: IfAvailable # mine\n      env:\n      - {name: A, value: b}",
+        )
+        .replace("        Install it", "        Call me, or install it");
+    sandbox.write(KUBECONFIG, &by_hand);
+    let again = setup(&sandbox, &arguments).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+}
+
+#[test]
+fn a_path_that_works_as_command_stays() {
+    let sandbox = sandbox(&clusters(&["prod"]));
+    setup(&sandbox, &["--audience=k8s", "--absolute"]).ok();
+    let written = read(&sandbox, KUBECONFIG);
+    let path = sandbox.home().join("programs/yc-id-token");
+    assert!(written.contains(&format!("command: {}\n", path.display())), "{written}");
+    let again = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+    sandbox.write(KUBECONFIG, &written.replace("/programs/", "/gone/"));
+    setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(read(&sandbox, KUBECONFIG).contains("command: yc-id-token\n"));
+}
+
+#[test]
+fn a_second_cluster_leaves_the_profile_of_the_first_alone() {
+    let sandbox = sandbox(&clusters(&["a", "eu/b", "c"]));
+    setup(&sandbox, &["--audience=A", "--cluster=a"]).ok();
+    let first = read(&sandbox, CONFIG);
+    setup(&sandbox, &["--audience=B", "--cluster=eu/b"]).ok();
+    let both = read(&sandbox, CONFIG);
+    assert!(both.starts_with(&first) && both.contains("[profiles.eu-b]\n"), "{both}");
+    assert!(both.ends_with("audience = \"B\"\n"), "{both}");
+    let kubeconfig = read(&sandbox, KUBECONFIG);
+    assert!(
+        kubeconfig.contains("- name: yandex-eu-b\n") && kubeconfig.contains("--profile=eu-b\n")
+    );
+    for again in [&["--audience=B", "--cluster=eu/b"][..], &["--cluster=eu/b"], &["--cluster=a"]] {
+        let said = setup(&sandbox, again).ok();
+        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+    }
+
+    let part = "`audience` is `A`, not `C`";
+    conflicts(&sandbox, &["--audience=C", "--cluster=a"], part);
+    conflicts(&sandbox, &["--audience=C", "--cluster=c", "--name=kubernetes"], part);
+    setup(&sandbox, &["--audience=A", "--cluster=c"]).ok();
+    assert_eq!(read(&sandbox, CONFIG), both, "the same audience is the same profile");
+    setup(&sandbox, &["--audience=C", "--cluster=a", "--force"]).ok();
+    assert!(read(&sandbox, CONFIG).contains("audience = \"C\"\n"));
+}
+
+#[test]
+fn a_pipe_is_refused_where_a_file_has_to_last() {
+    let mut sandbox = sandbox(&clusters(&["prod"]));
+    let pipe = sandbox.home().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .unwrap();
+    let pipe = pipe.to_str().unwrap().to_owned();
+    for path in [pipe.as_str(), "/dev/fd/63", "/dev/stdin"] {
+        for flag in ["--key-file", "--ca-file", "--kubeconfig", "--config"] {
+            let outcome = setup(&sandbox, &["--audience=k8s", &format!("{flag}={path}")]);
+            let text = &outcome.stderr;
+            assert_eq!(outcome.status.code(), Some(3), "{text}");
+            assert!(text.contains(&format!("{flag}: a pipe cannot stay")), "{text}");
+        }
+    }
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", &pipe);
+    let outcome = setup(&sandbox, &["--audience=k8s"]);
+    assert!(outcome.stderr.contains("YC_ID_TOKEN_KEY_FILE: a pipe"), "{outcome:?}");
+    sandbox.set("KUBECONFIG", &pipe);
+    let outcome = setup(&sandbox, &["--audience=k8s", "--key-file=key.json"]);
+    assert!(outcome.stderr.contains("KUBECONFIG: a pipe"), "{outcome:?}");
+    assert_eq!(read(&sandbox, CONFIG), "");
+}
+
+#[test]
+fn a_lock_that_kubectl_left_is_named() {
+    let sandbox = sandbox(&clusters(&["prod"]));
+    let lock = sandbox.write(".kube/config.lock", "");
+    let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
+    assert!(text.contains(".kube/config.lock` exists"), "{text}");
+    assert!(hint.contains("delete `"), "{hint}");
+    assert_eq!(
+        (read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)),
+        (clusters(&["prod"]), String::new())
+    );
+    assert!(lock.exists(), "it is another program's");
+    fs::remove_file(&lock).unwrap();
+    setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(!lock.exists() && read(&sandbox, KUBECONFIG).contains(USER));
+}
+
+#[test]
+fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
+    let sandbox = sandbox(&clusters(&["prod"]));
+    setup(&sandbox, &["--audience=k8s"]).ok();
+    let v1 = read(&sandbox, KUBECONFIG);
+    setup(&sandbox, &["--audience=k8s", "--api-version=v1beta1"]).ok();
+    let v1beta1 = v1.replace("k8s.io/v1\n", "k8s.io/v1beta1\n").replace(
+        "- --profile=kubernetes\n",
+        "- --profile=kubernetes\n      - --api-version=v1beta1\n",
+    );
+    assert_eq!(read(&sandbox, KUBECONFIG), v1beta1);
+    let again = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+    // An entry that has only one of the two is completed.
+    sandbox.write(KUBECONFIG, &v1.replace("k8s.io/v1\n", "k8s.io/v1beta1\n"));
+    setup(&sandbox, &["--audience=k8s"]).ok();
+    assert_eq!(read(&sandbox, KUBECONFIG), v1beta1);
+    setup(&sandbox, &["--audience=k8s", "--api-version=v1"]).ok();
+    assert_eq!(read(&sandbox, KUBECONFIG), v1);
+    setup(&sandbox, &["--api-version=v2"]).fails(2, "E_USAGE");
+    setup(&sandbox, &["--audience=k8s", "--user="]).fails(2, "E_USAGE");
+}
+
+#[test]
+fn an_allowlist_is_extended_and_never_made() {
+    const KUBERC: &str = ".kube/kuberc";
+    let others = "users:\n- name: x\n  user: {exec: {command: gcloud}}\n";
+    let sandbox = sandbox(&format!("{}{others}", clusters(&["prod"])));
+    let said = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(!said.contains("kuberc"), "there is nothing to advise: {said}");
+    for open in ["", "kind: Preference # mine\n", "credentialPluginPolicy: AllowAll\n"] {
+        if !open.is_empty() {
+            sandbox.write(KUBERC, open);
+        }
+        let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+        assert!(
+            said.contains("restricts no exec plugins, so `--kuberc` has nothing to do"),
+            "{said}"
+        );
+        assert_eq!(read(&sandbox, KUBERC), open);
+    }
+
+    let closed = "# mine\ncredentialPluginPolicy: Allowlist # strict\ncredentialPluginAllowlist:\n- command: aws\n# end\n";
+    sandbox.write(KUBERC, closed);
+    let said = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(said.contains("does not allow `yc-id-token`"), "{said}");
+    let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+    assert!(said.contains("still blocks other exec plugins of the kubeconfig: `gcloud`"), "{said}");
+    assert_eq!(
+        read(&sandbox, KUBERC),
+        closed.replace("- command: aws\n", "- command: aws\n- command: yc-id-token\n")
+    );
+    sandbox.write(KUBERC, "credentialPluginPolicy: DenyAll\n");
+    setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+    assert_eq!(
+        read(&sandbox, KUBERC),
+        "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: yc-id-token\n"
+    );
+}

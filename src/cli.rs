@@ -13,14 +13,20 @@ use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
-use crate::error::{Error, ErrorFormat, Result};
+use crate::error::{Error, Report, Result};
 use crate::foreign_text::ForeignText;
 use crate::log;
 use crate::message;
 use crate::output::Output;
 use crate::pipe;
 use crate::session::Context;
-use crate::settings::{Flags, Locations, expand_home, parse_duration, text_problem};
+use crate::settings::{Flags, Locations, expand_home, parse_duration};
+
+mod again;
+mod words;
+
+use words::check_values;
+pub use words::error_format;
 
 const NAME: &str = "yc-id-token";
 
@@ -100,28 +106,6 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     }
 }
 
-/// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
-/// those with characters that nobody sees. What follows `--` belongs to another program.
-fn check_values(arguments: &[OsString]) -> Result<()> {
-    let mut name = NAME;
-    for word in
-        arguments.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"))
-    {
-        let (flag, value) = match word.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag, value),
-            _ => (name, word),
-        };
-        name = if word.len() > 1 && word.starts_with('-') { word } else { NAME };
-        if let Some(problem) = text_problem(flag.trim_start_matches('-'), value) {
-            return Err(Error::Usage {
-                problem: message!("`{}`: the value {problem}", ForeignText::new(flag), problem),
-                hint: "check the shell variable or the command that it comes from".into(),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
 /// longer than to answer from the cache. What is understood so means the same to the whole program, but that
 /// a consumer's own options may stand before its name too; what is not, and help, is left to that.
@@ -169,21 +153,17 @@ fn usage(error: &clap::Error) -> Error {
     }
 }
 
-/// The form of errors, read before anything can go wrong with the rest of the command line.
+/// What is printed of an error of this command line: its hint can be pasted.
 #[must_use]
-pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
-    let mut asked_for = env.get(env::ERROR_FORMAT);
-    let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
-    while let Some(argument) = arguments.next() {
-        if argument == "--" {
-            break;
-        } else if argument == "--error-format" {
-            asked_for = arguments.next().map(str::to_owned);
-        } else if let Some(value) = argument.strip_prefix("--error-format=") {
-            asked_for = Some(value.to_owned());
-        }
-    }
-    if asked_for.as_deref() == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text }
+pub fn report(error: &Error, arguments: &[OsString]) -> Report {
+    let mut report = Report::of(error);
+    report.hint = report.hint.map(|hint| {
+        let mut program = Cli::command();
+        // So that options of the whole program are options of each command too.
+        program.build();
+        again::complete(&hint, arguments, &program)
+    });
+    report
 }
 
 impl Cli {
@@ -393,19 +373,5 @@ mod tests {
         assert_eq!(error.hint().unwrap(), "see `yc-id-token --help`");
         let error = parse_words(&["yc-id-token", "setup"]).unwrap_err();
         assert_eq!(error.hint().unwrap(), "see `yc-id-token setup --help`");
-    }
-
-    #[test]
-    fn the_form_of_errors_is_known_even_when_the_rest_is_wrong() {
-        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        let env = Env::Fake(std::collections::HashMap::new());
-        assert_eq!(
-            error_format(&words(&["x", "--error-format=json", "--nonsense"]), &env),
-            ErrorFormat::Json
-        );
-        assert_eq!(
-            error_format(&words(&["x", "--", "--error-format=json"]), &env),
-            ErrorFormat::Text
-        );
     }
 }

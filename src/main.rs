@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use yc_id_token::cli::{self, Cli, Invocation};
 use yc_id_token::env::Env;
-use yc_id_token::error::Error;
+use yc_id_token::error::{Error, Report};
+use yc_id_token::harden;
 use yc_id_token::output::Output;
-use yc_id_token::{error, harden};
 
 /// musl's own allocator maps and unmaps memory for every larger block, which is half of the system
 /// calls of a cache hit.
@@ -23,10 +23,10 @@ fn main() -> ExitCode {
     let error_format = cli::error_format(&arguments, &env);
     std::panic::set_hook(Box::new(move |panic| {
         let error = Error::of_panic(panic);
-        error::print(&error, error_format, &mut stderr());
+        Report::of(&error).print(error_format, &mut stderr());
         std::process::exit(error.exit_status().into());
     }));
-    let result = match cli::parse(arguments) {
+    let result = match cli::parse(arguments.clone()) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
         Ok(Invocation::Complete(words)) => Cli::complete(&words, &env, &mut Output::new(stdout())),
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     result.unwrap_or_else(|error| {
-        error::print(&error, error_format, &mut stderr());
+        cli::report(&error, &arguments).print(error_format, &mut stderr());
         ExitCode::from(error.exit_status())
     })
 }

@@ -14,7 +14,7 @@ use crate::foreign_text::{ForeignText, Message, Printable};
 use crate::message;
 pub use cause::{Cause, plain};
 pub use code::{Code, Exit};
-pub use report::{ErrorFormat, print};
+pub use report::{ErrorFormat, Report};
 
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::Error;
+use super::{Code, Error};
+use crate::foreign_text::Message;
+use crate::message;
 
 /// The form of errors on stderr.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -16,32 +18,53 @@ pub enum ErrorFormat {
     Json,
 }
 
-/// Writes the error to `stderr`. A failed write is ignored: there is nowhere left to report it.
-pub fn print(error: &Error, format: ErrorFormat, stderr: &mut impl Write) {
-    let _: io::Result<()> = stderr.write_all(render(error, format).as_bytes());
+/// What is printed of an error.
+#[derive(Debug)]
+pub struct Report {
+    /// Its code.
+    pub code: Code,
+    /// What failed.
+    pub message: Message,
+    /// What to do.
+    pub hint: Option<Message>,
+    /// The exit status that goes with it.
+    pub exit: u8,
 }
 
-fn render(error: &Error, format: ErrorFormat) -> String {
-    let code = error.code();
-    let message = error.to_string();
-    let hint = error.hint();
-    match format {
-        ErrorFormat::Text => {
-            let mut text = format!("yc-id-token: {message} [{code}]\n");
-            if let Some(hint) = hint {
-                text.push_str("yc-id-token: hint: ");
-                text.push_str(hint.as_str());
-                text.push('\n');
-            }
-            text
+impl Report {
+    /// What is printed of this error.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        Self {
+            code: error.code(),
+            message: message!("{error}", error),
+            hint: error.hint(),
+            exit: error.exit_status(),
         }
-        ErrorFormat::Json => {
-            let exit = error.exit_status();
-            let mut text =
-                json!({ "code": code.name(), "message": message, "hint": hint, "exit": exit })
-                    .to_string();
-            text.push('\n');
-            text
+    }
+
+    /// Writes the error to `stderr`. A failed write is ignored: there is nowhere left to report it.
+    pub fn print(&self, format: ErrorFormat, stderr: &mut impl Write) {
+        let _: io::Result<()> = stderr.write_all(self.render(format).as_bytes());
+    }
+
+    fn render(&self, format: ErrorFormat) -> String {
+        let Self { code, message, hint, exit } = self;
+        match format {
+            ErrorFormat::Text => {
+                let mut text = format!("yc-id-token: {message} [{code}]\n");
+                if let Some(hint) = hint {
+                    text.push_str("yc-id-token: hint: ");
+                    text.push_str(hint.as_str());
+                    text.push('\n');
+                }
+                text
+            }
+            ErrorFormat::Json => {
+                let object =
+                    json!({ "code": code.name(), "message": message, "hint": hint, "exit": exit });
+                object.to_string() + "\n"
+            }
         }
     }
 }
@@ -50,7 +73,6 @@ fn render(error: &Error, format: ErrorFormat) -> String {
 mod tests {
     use super::*;
     use crate::foreign_text::ForeignText;
-    use crate::message;
 
     #[test]
     fn an_error_is_two_lines_or_one_object() {
@@ -59,11 +81,11 @@ mod tests {
             hint: "give `--audience`".into(),
         };
         assert_eq!(
-            render(&error, ErrorFormat::Text),
+            Report::of(&error).render(ErrorFormat::Text),
             "yc-id-token: no audience \u{fffd}[2J forged [E_MISSING]\nyc-id-token: hint: give `--audience`\n"
         );
         let object: serde_json::Value =
-            serde_json::from_str(&render(&error, ErrorFormat::Json)).unwrap();
+            serde_json::from_str(&Report::of(&error).render(ErrorFormat::Json)).unwrap();
         assert_eq!(object["code"], "E_MISSING");
         assert_eq!(object["exit"], 3);
     }

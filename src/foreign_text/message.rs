@@ -44,6 +44,13 @@ impl Message {
         Self(std::iter::repeat_n(character, times).collect::<String>().into())
     }
 
+    /// The text with another in it, at the place of a byte that begins a character.
+    #[must_use]
+    pub fn with_inserted(&self, at: usize, inserted: &Self) -> Self {
+        let (before, after) = self.0.split_at(at);
+        Self([before, &inserted.0, after].concat().into())
+    }
+
     /// The text without blanks at its end.
     #[must_use]
     pub fn trimmed(&self) -> Self {

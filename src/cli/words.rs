@@ -1,0 +1,68 @@
+//! What is known of a command line before it is parsed.
+
+use std::ffi::OsString;
+
+use super::NAME;
+use crate::env::{self, Env};
+use crate::error::{Error, ErrorFormat, Result};
+use crate::foreign_text::ForeignText;
+use crate::message;
+use crate::settings::text_problem;
+
+/// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
+/// those with characters that nobody sees. What follows `--` belongs to another program.
+pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
+    let mut name = NAME;
+    for word in
+        arguments.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"))
+    {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (name, word),
+        };
+        name = if word.len() > 1 && word.starts_with('-') { word } else { NAME };
+        if let Some(problem) = text_problem(flag.trim_start_matches('-'), value) {
+            return Err(Error::Usage {
+                problem: message!("`{}`: the value {problem}", ForeignText::new(flag), problem),
+                hint: "check the shell variable or the command that it comes from".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The form of errors, read before anything can go wrong with the rest of the command line.
+#[must_use]
+pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
+    let mut asked_for = env.get(env::ERROR_FORMAT);
+    let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            break;
+        } else if argument == "--error-format" {
+            asked_for = arguments.next().map(str::to_owned);
+        } else if let Some(value) = argument.strip_prefix("--error-format=") {
+            asked_for = Some(value.to_owned());
+        }
+    }
+    if asked_for.as_deref() == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_errors_is_known_even_when_the_rest_is_wrong() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let env = Env::Fake(std::collections::HashMap::new());
+        assert_eq!(
+            error_format(&words(&["x", "--error-format=json", "--nonsense"]), &env),
+            ErrorFormat::Json
+        );
+        assert_eq!(
+            error_format(&words(&["x", "--", "--error-format=json"]), &env),
+            ErrorFormat::Text
+        );
+    }
+}

@@ -34,7 +34,9 @@ mod system {
     /// The hard limit stays: nobody but root could raise it again for a command of the user's.
     pub(super) fn process() {
         let before = CORE.get_or_init(|| getrlimit(Resource::Core));
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
+        if before.current != Some(0) {
+            let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
+        }
         #[cfg(target_os = "linux")]
         let _ =
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

@@ -43,6 +43,18 @@ impl Read for Patient {
     }
 }
 
+/// Standard input, of a program that writes into it and is not to keep this one waiting.
+#[cfg_attr(windows, expect(clippy::unnecessary_wraps, reason = "on Unix it can fail"))]
+pub(crate) fn stdin() -> io::Result<impl Read> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        Ok(Patient(io::stdin().as_fd().try_clone_to_owned()?.into()))
+    }
+    #[cfg(windows)]
+    Ok(io::stdin())
+}
+
 #[cfg(unix)]
 fn wait_for(file: &File, deadline: Deadline) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

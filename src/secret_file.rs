@@ -92,5 +92,5 @@ fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
             hint: "write it into a file of mode 0600, and give the name of that".into(),
         };
     }
-    Error::unreadable(what, path, error)
+    Error::unread(what, path, error)
 }

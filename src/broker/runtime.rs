@@ -1,10 +1,8 @@
 //! What a run over the network needs of the system: a runtime, and descriptors.
 
-use std::io;
 use std::pin::Pin;
 
-use crate::error::{Error, Result, plain};
-use crate::message;
+use crate::error::{Error, Result};
 
 /// Does a work to its end.
 #[inline(never)]
@@ -12,7 +10,8 @@ pub(super) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Resul
     #[cfg(unix)]
     check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| denied("cannot start the network runtime", &error))?;
+    let runtime =
+        runtime.map_err(|error| Error::denied("cannot start the network runtime", &error))?;
     let result = runtime.block_on(work);
     // A name lookup that hangs in the system's resolver must not hold up the exit.
     runtime.shutdown_background();
@@ -29,26 +28,10 @@ fn check_descriptors() -> Result<()> {
 
     let mut taken = Vec::with_capacity(PAIRS);
     for _ in 0..PAIRS {
-        let pair =
-            UnixStream::pair().map_err(|error| denied("cannot make a pair of sockets", &error))?;
+        let pair = UnixStream::pair()
+            .map_err(|error| Error::denied("cannot make a pair of sockets", &error))?;
         taken.push(pair);
     }
     let one_more = taken[0].0.try_clone();
-    one_more.map(drop).map_err(|error| denied("cannot open a socket", &error))
-}
-
-fn denied(doing: &'static str, error: &io::Error) -> Error {
-    #[cfg(unix)]
-    let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::MFILE) => "let it open more files: `ulimit -n 64`",
-        Some(rustix::io::Errno::NFILE) => {
-            "this machine has too many files open: end other programs, or raise `fs.file-max`"
-        }
-        _ => {
-            "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
-        }
-    };
-    #[cfg(windows)]
-    let hint = "end other programs, and run it again";
-    Error::System { problem: message!("{doing}: {}", plain(error), doing), hint: hint.into() }
+    one_more.map(drop).map_err(|error| Error::denied("cannot open a socket", &error))
 }

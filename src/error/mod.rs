@@ -305,6 +305,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// A file that the settings name could not be read, because the system refused.
+    #[must_use]
+    pub fn unread(what: &'static str, path: &Path, cause: &std::io::Error) -> Self {
+        if out_of_descriptors(cause).is_some() {
+            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), cause);
+        }
+        Self::unreadable(what, path, cause)
+    }
+
     /// A file that the settings name could not be read, because of `cause`.
     #[must_use]
     pub fn unreadable(
@@ -319,6 +328,20 @@ impl Error {
     #[must_use]
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Cause::new(cause).text().clone())
+    }
+
+    /// The system denies what every run needs, because of `cause`. `doing` is what could not be done.
+    #[must_use]
+    pub fn denied(doing: impl Into<Message>, cause: &std::io::Error) -> Self {
+        let hint = match out_of_descriptors(cause) {
+            Some(hint) => hint,
+            None if cfg!(unix) => {
+                "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
+            }
+            None => "end other programs, and run it again",
+        };
+        let doing = doing.into();
+        Self::System { problem: message!("{doing}: {}", plain(cause), doing), hint: hint.into() }
     }
 
     /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
@@ -453,6 +476,23 @@ impl Error {
 }
 
 impl Printable for Error {}
+
+/// How to have more descriptors, if it is for want of them that something failed.
+#[cfg(unix)]
+fn out_of_descriptors(cause: &std::io::Error) -> Option<&'static str> {
+    match cause.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        Some(rustix::io::Errno::MFILE) => Some("let it open more files: `ulimit -n 64`"),
+        Some(rustix::io::Errno::NFILE) => {
+            Some("this machine has too many files open: end other programs, or raise `fs.file-max`")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(windows)]
+const fn out_of_descriptors(_: &std::io::Error) -> Option<&'static str> {
+    None
+}
 
 /// A file of the sources, from the folder of its crate on.
 fn within_its_crate(file: &str) -> &str {

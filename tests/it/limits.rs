@@ -56,6 +56,12 @@ fn too_few_descriptors_are_told_with_what_to_do() {
             assert!(hint.contains("ulimit -n"), "{limit}: {hint}");
         }
     }
+    // Three are those of the streams, and the fourth is the log's.
+    let logging = "token --audience=k8s --log-file=log";
+    let command = after(&sandbox, "ulimit -n 4", logging);
+    let (text, hint) = sandbox.finish(command).fails(1, "E_SYSTEM");
+    assert!(text.starts_with("cannot read the "), "{text}");
+    assert!(hint.contains("ulimit -n"), "{hint}");
     sandbox.finish(after(&sandbox, "ulimit -n 20", "token --audience=k8s")).ok();
     // From here on it is in the cache, and nothing of that is needed.
     sandbox.finish(after(&sandbox, "ulimit -n 5", "token --audience=k8s")).ok();

@@ -243,6 +243,18 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
 }
 
 #[test]
+fn a_token_that_is_to_be_stored_and_does_not_come_is_not_waited_for() {
+    let mut sandbox = Sandbox::new();
+    let _vault = FakeVault::start(&mut sandbox);
+    sandbox.set("YC_ID_TOKEN_TIMEOUT", "1s");
+    let mut command = sandbox.other_command(helper(&sandbox));
+    command.arg("store").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _open = child.stdin.take();
+    sandbox.outcome(child).fails(2, "E_USAGE");
+}
+
+#[test]
 fn the_cli_can_unseal_a_server_whose_helper_we_are() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);

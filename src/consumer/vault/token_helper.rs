@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::http::Endpoint;
 use crate::output::Output;
+use crate::pipe;
 use crate::session::Context;
 
 use super::answer::{VaultToken, is_token};
@@ -110,7 +111,7 @@ fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
 
 fn store(vault: &Vault, env: &Env) -> Result<()> {
     let mut text = Zeroizing::new(String::new());
-    let read = std::io::stdin().take(LIMIT).read_to_string(&mut text);
+    let read = pipe::stdin().and_then(|stdin| stdin.take(LIMIT).read_to_string(&mut text));
     let token = text.trim();
     if read.is_err() || !is_token(token) {
         return Err(Error::Usage {

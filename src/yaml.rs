@@ -77,30 +77,6 @@ fn read(text: &str, lenient: Option<Anchors>) -> Result<Node, Fault> {
 }
 
 impl Node {
-    /// The value under a key of a mapping.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
-        match self {
-            Self::Map(map) => map.get(key),
-            _ => None,
-        }
-    }
-
-    /// A text.
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// What is in a sequence; of anything else, nothing.
-    pub(crate) fn items(&self) -> &[Self] {
-        match self {
-            Self::List(items) => items,
-            _ => &[],
-        }
-    }
-
     /// What a copy takes, in bytes.
     fn size(&self) -> usize {
         const OWN: usize = size_of::<Node>();

@@ -389,5 +389,24 @@ mod tests {
             edited.append("users", &item).unwrap();
             prop_assert_eq!(edited.value()["users"].as_array().unwrap().last(), Some(&item));
         }
+
+        #[test]
+        fn odd_text_is_edited_rightly_or_refused(odd in "(users|a|b|name|&x|\\*x|<<|null|[:,#|>'\"?!{}\\[\\]\u{e9} -]|: |- |\n|\n  ){0,25}") {
+            let Ok(mut edited) = Document::parse(odd.clone()) else { return Ok(()) };
+            let before = edited.value().clone();
+            let is_edited = edited.append("users", &user()).is_ok()
+                && edited.set(&[Step::Key("users"), Step::Named("yandex")], "more", &json!("x")).is_ok();
+            if !is_edited {
+                return Ok(());
+            }
+            let mut after = edited.value().clone();
+            let added = after["users"].as_array_mut().unwrap().pop().unwrap();
+            prop_assert_eq!(&added["more"], "x");
+            for (key, value) in before.as_object().into_iter().flatten().filter(|(key, _)| *key != "users") {
+                prop_assert_eq!(&after[key], value);
+            }
+            let users = before["users"].as_array().cloned().unwrap_or_default();
+            prop_assert_eq!(&after["users"], &Value::from(users), "{}", odd);
+        }
     }
 }

@@ -123,7 +123,7 @@ fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
         setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
         let after = read(&sandbox, KUBECONFIG);
         assert!(after.contains(USER) && after.contains("token: other-user\n"), "{after}");
-        assert!(!read(&sandbox, "runs").is_empty(), "kubectl was not asked");
+        assert!(!read(&sandbox, "runs").is_empty(), "kubectl did not run");
     }
 }
 

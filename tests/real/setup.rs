@@ -169,8 +169,7 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
         assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     }
     sandbox.write(".kube/config", "{");
-    let (text, _) = set_up(&[]).fails(3, "E_CONFIG");
-    assert!(text.contains(".kube/config:"), "{text}");
+    set_up(&[]).fails(3, "E_CONFIG");
 }
 
 #[test]

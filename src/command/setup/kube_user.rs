@@ -92,7 +92,7 @@ pub(super) fn profile_of(exec: &Value) -> Option<&str> {
     args.find_map(|arg| arg.as_str()?.strip_prefix("--profile="))
 }
 
-/// Looks at what there is. What somebody wrote by hand is not replaced, unless that is asked for.
+/// Looks at what there is. Only `--force` replaces what somebody wrote by hand.
 pub(super) fn judge(
     setup: &Setup<'_>,
     kubeconfig: &Kubeconfig,

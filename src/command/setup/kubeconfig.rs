@@ -48,7 +48,7 @@ impl Kubeconfig {
         let own = opened.iter().position(EditedFile::exists).unwrap_or(opened.len() - 1);
         let document = |file: &EditedFile| {
             let document = Document::parse(file.text().to_owned());
-            let document = document.map_err(|fault| unfit(file.path(), &fault))?;
+            let document = document.map_err(|fault| broken(file.path(), &fault))?;
             Ok(File { path: file.path().to_owned(), document })
         };
         let files = opened.iter().map(document).collect::<Result<_>>()?;
@@ -106,7 +106,7 @@ impl Kubeconfig {
         // The text is verified before anything is written, and again then.
         let was_asked = Cell::new(false);
         Change::new(self.file, text, move |text| {
-            let read = Document::parse(text.to_owned()).map_err(|fault| unfit(&path, &fault))?;
+            let read = Document::parse(text.to_owned()).map_err(|fault| broken(&path, &fault))?;
             if *read.value() != wanted {
                 return Err(Error::Internal("the kubeconfig reads back differently".into()));
             }
@@ -119,15 +119,21 @@ impl Kubeconfig {
     }
 }
 
+fn broken(path: &Path, fault: &Fault) -> Error {
+    fault_at(path, fault, "correct that line; nothing has been changed")
+}
+
 fn unfit(path: &Path, fault: &Fault) -> Error {
+    let hint = "write that part as `kubectl config view --raw` prints it; nothing has been changed";
+    fault_at(path, fault, hint)
+}
+
+fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
     Error::Config {
         path: path.to_owned(),
         line: fault.line,
         problem: message!("the kubeconfig {}", fault.problem),
-        hint: Some(
-            "write that part as `kubectl config view --raw` prints it; nothing has been changed"
-                .into(),
-        ),
+        hint: Some(hint.into()),
     }
 }
 

@@ -13,14 +13,14 @@ use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
-use crate::error::{Error, Report, Result};
+use crate::error::{Error, ErrorFormat, Report, Result};
 use crate::foreign_text::ForeignText;
 use crate::log;
 use crate::message;
 use crate::output::Output;
 use crate::pipe;
 use crate::session::Context;
-use crate::settings::{Flags, Locations, expand_home, parse_duration};
+use crate::settings::{Flags, Locations, by_name, expand_home, parse_duration};
 
 mod again;
 mod words;
@@ -233,15 +233,15 @@ impl Cli {
 
     fn check_error_format(&self, env: &Env) -> Result<()> {
         let given = self.flags.error_format.clone().or_else(|| env.get(env::ERROR_FORMAT));
-        match given.as_deref() {
-            None | Some("text" | "json") => Ok(()),
-            Some(other) => Err(Error::Usage {
+        match given {
+            Some(other) if by_name(&ErrorFormat::ALL, &other).is_none() => Err(Error::Usage {
                 problem: message!(
                     "`{other}` is not a form of errors",
-                    other = ForeignText::new(other)
+                    other = ForeignText::new(&other)
                 ),
                 hint: "give `text` or `json`".into(),
             }),
+            _ => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
-use crate::settings::text_problem;
+use crate::settings::{by_name, text_problem};
 
 /// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
 /// those with characters that nobody sees. What follows `--` belongs to another program.
@@ -45,7 +45,7 @@ pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
             asked_for = Some(value.to_owned());
         }
     }
-    if asked_for.as_deref() == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text }
+    asked_for.and_then(|name| by_name(&ErrorFormat::ALL, &name)).unwrap_or_default()
 }
 
 #[cfg(test)]

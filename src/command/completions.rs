@@ -5,15 +5,21 @@
 //! word is to be completed, and the words of the line stand behind `--`. The answers come in lines: the word
 //! as it can be, and after a tabulator what it means. None leaves the word to the shell, which knows files.
 
+mod offers;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, ValueEnum};
 
+use self::offers::{Offer, offer};
+use super::setup::kubeconfig_names;
+use crate::consumer::TABLES;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::{Flags, Locations, profile_names};
+use crate::source::ImportedKeys;
 
 const BASH: &str = r#"_yc_id_token() {
     local line
@@ -123,9 +129,9 @@ pub fn complete(
     program.build();
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into()).collect();
     let (words, current) = taken_together(&words, index);
-    let profiles = || profiles(&words, env);
+    let around = Around { words: &words, env };
     let mut answer = String::new();
-    for (word, help) in Line::read(&program, &words).completions(&current, &profiles) {
+    for (word, help) in Line::read(&program, &words).completions(&current, &around) {
         let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
         answer.extend([word, help, "\n".to_owned()]);
     }
@@ -179,22 +185,23 @@ impl<'a> Line<'a> {
         options.find(|option| option.get_long() == Some(name) && option.get_action().takes_values())
     }
 
-    fn completions(&self, current: &str, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
+    fn completions(&self, current: &str, around: &Around<'_>) -> Vec<Completion> {
         if self.is_over {
             return Vec::new();
         }
         let beginning = |(word, _): &Completion| word.starts_with(current);
         if let Some(option) = self.option {
-            return values(option, profiles).into_iter().filter(beginning).collect();
+            return values(self.command, option, around).into_iter().filter(beginning).collect();
         }
         if let Some((name, _)) = current.split_once('=') {
             let option = name.strip_prefix("--").and_then(|name| self.option_of(name));
-            let values = option.map(|option| values(option, profiles)).unwrap_or_default();
+            let values =
+                option.map(|option| values(self.command, option, around)).unwrap_or_default();
             let whole = values.into_iter().map(|(value, help)| (format!("{name}={value}"), help));
             return whole.filter(beginning).collect();
         }
         let options = || self.options();
-        let mut found = if current.starts_with('-') { options() } else { self.commands(profiles) };
+        let mut found = if current.starts_with('-') { options() } else { self.commands(around) };
         // Where there is nothing else, options are what can follow.
         if current.is_empty() && found.is_empty() {
             found = options();
@@ -212,41 +219,84 @@ impl<'a> Line<'a> {
     }
 
     /// The commands below this one, or the values of its argument.
-    fn commands(&self, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
+    fn commands(&self, around: &Around<'_>) -> Vec<Completion> {
         let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
         let commands = shown.map(|command| {
             let help = command.get_about().map(|about| first_line(&about.to_string()));
             (command.get_name().to_owned(), help)
         });
-        let arguments =
-            self.command.get_positionals().flat_map(|argument| values(argument, profiles));
+        let arguments = self
+            .command
+            .get_positionals()
+            .flat_map(|argument| values(self.command, argument, around));
         commands.chain(arguments).collect()
     }
 }
 
 /// What a value can be, as far as it is known.
-fn values(argument: &Arg, profiles: &dyn Fn() -> Vec<String>) -> Vec<Completion> {
-    // `setup --name` names a profile too.
-    let is_profile = matches!(argument.get_id().as_str(), "profile" | "name");
-    if is_profile {
-        return profiles().into_iter().map(|name| (name, None)).collect();
-    }
+fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Completion> {
     let known = argument.get_possible_values();
-    let shown = known.iter().filter(|value| !value.is_hide_set());
-    shown
-        .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
-        .collect()
+    if !known.is_empty() {
+        let shown = known.iter().filter(|value| !value.is_hide_set());
+        return shown
+            .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
+            .collect();
+    }
+    let words: Vec<String> = match offer(command.get_name(), argument.get_id().as_str()) {
+        Some(Offer::Profile) => around.profiles(),
+        Some(Offer::ProfileOrConsumer) => {
+            let consumers = TABLES.iter().map(|table| table.name.to_owned());
+            let mut names: Vec<String> = consumers.chain(around.profiles()).collect();
+            names.sort();
+            names.dedup();
+            names
+        }
+        Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
+        Some(Offer::Key) => around.keys(),
+        Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
+        Some(Offer::Path | Offer::Text) | None => Vec::new(),
+    };
+    words.into_iter().map(|word| (word, None)).collect()
 }
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The profiles of the configuration that the line names, or else of the usual one.
-fn profiles(words: &[String], env: &Env) -> Vec<String> {
-    let after = words.iter().position(|word| word == "--config");
-    let named = after.and_then(|at| words.get(at + 1)).map(String::as_str);
-    let joined = || words.iter().find_map(|word| word.strip_prefix("--config="));
-    let flags = Flags { config: named.or_else(joined).map(PathBuf::from), ..Flags::default() };
-    flags.config_file(env, &Locations::of_system()).map(profile_names).unwrap_or_default()
+/// What the names in the files around a line are looked for by.
+struct Around<'a> {
+    words: &'a [String],
+    env: &'a Env,
+}
+
+impl Around<'_> {
+    /// The value of an option that is on the line already.
+    fn given(&self, option: &str) -> Option<&str> {
+        let after = self.words.iter().position(|word| word == option);
+        let named = after.and_then(|at| self.words.get(at + 1)).map(String::as_str);
+        let joined = |word: &'_ String| -> Option<usize> {
+            word.strip_prefix(option)?.starts_with('=').then_some(option.len() + 1)
+        };
+        named.or_else(|| self.words.iter().find_map(|word| joined(word).map(|at| &word[at..])))
+    }
+
+    /// The profiles of the configuration that the line names, or else of the usual one.
+    fn profiles(&self) -> Vec<String> {
+        let config = self.given("--config").map(PathBuf::from);
+        let flags = Flags { config, ..Flags::default() };
+        flags.config_file(self.env, &Locations::of_system()).map(profile_names).unwrap_or_default()
+    }
+
+    /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.
+    fn kubeconfig_names(&self, list: &str) -> Vec<String> {
+        let given = self.given("--kubeconfig").map(PathBuf::from);
+        kubeconfig_names(given.as_deref(), self.env, list).unwrap_or_default()
+    }
+
+    /// The names of the keys in the keyring.
+    fn keys(&self) -> Vec<String> {
+        let keys = ImportedKeys::of(Locations::of_system().data_folder);
+        let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();
+        keys.into_iter().map(|key| key.name).collect()
+    }
 }

@@ -34,6 +34,8 @@ const LEAST_LIFE: Duration = Duration::from_secs(60);
 
 const GROUP: &str = "client.authentication.k8s.io/";
 const V1: &str = "client.authentication.k8s.io/v1";
+/// The versions that it answers in, as `--api-version` takes them.
+pub(crate) const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
 /// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
@@ -178,11 +180,8 @@ pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
 }
 
 fn known_version(text: &str) -> Option<&'static str> {
-    match text.strip_prefix(GROUP).unwrap_or(text) {
-        "v1" => Some(V1),
-        "v1beta1" => Some(V1BETA1),
-        _ => None,
-    }
+    let name = text.strip_prefix(GROUP).unwrap_or(text);
+    [V1, V1BETA1].into_iter().find(|version| version.strip_prefix(GROUP) == Some(name))
 }
 
 fn audience(session: &Session, info: &ExecInfo) -> Result<String> {

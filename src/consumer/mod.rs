@@ -121,7 +121,8 @@ impl Ending for ExitCode {
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
     aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
-    kubectl::KubectlPlugin,
+    kubectl::{KubectlPlugin, VERSIONS},
+    token::FORMATS,
     vault::{HelperInstallation, VaultHelper},
 };
 

@@ -14,7 +14,7 @@ use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::session::{Context, Session};
-use crate::settings::{Field, Form, Setting, Table, unfit};
+use crate::settings::{Field, Form, Setting, Table, by_name, list, unfit};
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
@@ -54,8 +54,9 @@ pub struct Args {
     decode: bool,
 }
 
+/// In which form the token is printed.
 #[derive(Clone, Copy)]
-enum Format {
+pub(crate) enum Format {
     Raw,
     Json,
     Header,
@@ -63,6 +64,16 @@ enum Format {
     Env,
     Terraform,
 }
+
+/// All forms, with their names.
+pub(crate) const FORMATS: [(Format, &str); 6] = [
+    (Format::Raw, "raw"),
+    (Format::Json, "json"),
+    (Format::Header, "header"),
+    (Format::Curl, "curl"),
+    (Format::Env, "env"),
+    (Format::Terraform, "terraform"),
+];
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -107,20 +118,13 @@ impl Args {
         else {
             return Ok(Format::Raw);
         };
-        Ok(match setting.value.as_str() {
-            "raw" => Format::Raw,
-            "json" => Format::Json,
-            "header" => Format::Header,
-            "curl" => Format::Curl,
-            "env" => Format::Env,
-            "terraform" => Format::Terraform,
-            other => {
-                let problem = message!(
-                    "there is no format `{other}`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`",
-                    other = ForeignText::new(other)
-                );
-                return Err(unfit(setting.origin, problem));
-            }
+        by_name(&FORMATS, &setting.value).ok_or_else(|| {
+            let problem = message!(
+                "there is no format `{}`: it must be {}",
+                ForeignText::new(&setting.value),
+                list(&FORMATS.map(|(_, name)| name))
+            );
+            unfit(setting.origin, problem)
         })
     }
 }

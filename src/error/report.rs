@@ -18,6 +18,11 @@ pub enum ErrorFormat {
     Json,
 }
 
+impl ErrorFormat {
+    /// All forms, with their names.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Text, "text"), (Self::Json, "json")];
+}
+
 /// What is printed of an error.
 #[derive(Debug)]
 pub struct Report {

@@ -8,7 +8,7 @@ use crate::foreign_text::ForeignText;
 use super::{
     CacheSetting, IdTokenRoute, IdentitySetting, Installation, KeySource, Origin, Setting, Settings,
 };
-use super::{ExternalTokenSetting, FederatedSetting};
+use super::{ExternalTokenSetting, FederatedSetting, name_of};
 
 /// A setting as people are told it.
 #[derive(Debug)]
@@ -30,20 +30,17 @@ impl Settings {
             all.extend(told(name, setting.as_ref(), |text| shown(text)));
         }
         all.extend(told("identity", self.identity.as_ref(), identity));
-        all.extend(told("id_token_route", self.id_token_route.as_ref(), |route| {
-            match route {
-                IdTokenRoute::Exchange => "exchange",
-                IdTokenRoute::YcCli => "yc-cli",
-            }
-            .into()
-        }));
+        let route = |route: &IdTokenRoute| name_of(&IdTokenRoute::ALL, *route).into();
+        all.extend(told("id_token_route", self.id_token_route.as_ref(), route));
         all.extend(told("yc_path", self.yc_path.as_ref(), |path| file(path)));
         all.extend(told("ca_file", self.ca_file.as_ref(), |path| file(path)));
         // Without its password.
         all.extend(told("proxy", self.proxy.as_ref(), |proxy| format!("{proxy:?}")));
         let switch = |on: &bool| on.to_string();
         all.extend(told("background_refresh", Some(&self.background_refresh), switch));
-        all.extend(told("cache", Some(&self.cache), |setting| cache(*setting)));
+        all.extend(told("cache", Some(&self.cache), |place| {
+            name_of(&CacheSetting::ALL, *place).into()
+        }));
         all.extend(told("timeout", Some(&self.timeout), time));
         if self.installation == Installation::built_in() {
             all.extend(self.built_in_endpoints());
@@ -85,15 +82,6 @@ fn file(path: &Path) -> String {
 
 fn shown(text: &str) -> String {
     ForeignText::new(text).to_string()
-}
-
-fn cache(setting: CacheSetting) -> String {
-    match setting {
-        CacheSetting::File => "file",
-        CacheSetting::Keyring => "keyring",
-        CacheSetting::None => "none",
-    }
-    .into()
 }
 
 fn time(duration: &Duration) -> String {

@@ -85,7 +85,8 @@ const KINDS: &[Kind] = &[
 ];
 
 /// The names of all kinds.
-fn names() -> Vec<&'static str> {
+#[must_use]
+pub fn identity_kinds() -> Vec<&'static str> {
     KINDS.iter().map(|kind| kind.name).collect()
 }
 
@@ -185,7 +186,7 @@ impl Resolver<'_> {
         }
         let found = self.file.map(|file| file.identity(&name)).transpose()?.flatten();
         let Some(layer) = found else {
-            let mut known = names();
+            let mut known = identity_kinds();
             known.extend(self.file.map(File::identities).unwrap_or_default());
             let hint = file::nearest(&name, &known).map_or_else(
                 || message!("there are {}", file::list(&known)),
@@ -200,11 +201,13 @@ impl Resolver<'_> {
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
-            return Err(layer.lacks("type", message!("it is one of {}", file::list(&names()))));
+            return Err(
+                layer.lacks("type", message!("it is one of {}", file::list(&identity_kinds())))
+            );
         };
         let Some(kind) = KINDS.iter().find(|kind| kind.name == type_name) else {
-            let hint = file::nearest(&type_name, &names()).map_or_else(
-                || file::list(&names()),
+            let hint = file::nearest(&type_name, &identity_kinds()).map_or_else(
+                || file::list(&identity_kinds()),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             return Err(layer.wrong(

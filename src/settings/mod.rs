@@ -30,7 +30,9 @@ pub use explain::Explained;
 use file::{File, Text};
 pub use file::{list, nearest};
 pub use flags::Flags;
-pub use identity::{ExternalTokenSetting, FederatedSetting, IdentitySetting, is_identity_kind};
+pub use identity::{
+    ExternalTokenSetting, FederatedSetting, IdentitySetting, identity_kinds, is_identity_kind,
+};
 pub use installation::Installation;
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
@@ -102,6 +104,28 @@ pub enum IdTokenRoute {
     Exchange,
     /// By the vendor's own command.
     YcCli,
+}
+
+impl IdTokenRoute {
+    /// All routes, with their names.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::Exchange, "exchange"), (Self::YcCli, "yc-cli")];
+}
+
+impl CacheSetting {
+    /// All places, with their names.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::File, "file"), (Self::Keyring, "keyring"), (Self::None, "none")];
+}
+
+/// The value of a name, in a list of all values with their names.
+pub fn by_name<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
+    all.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+}
+
+/// The name of a value, in a list of all values with their names.
+fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
+    all.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
 }
 
 /// Where credentials rest.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::resolve::variable;
-use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table};
+use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table, by_name, list};
 use crate::env::{Env, Var};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -112,28 +112,22 @@ pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
 }
 
 pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
-    match text {
-        "file" => Some(CacheSetting::File),
-        "keyring" => Some(CacheSetting::Keyring),
-        "none" => Some(CacheSetting::None),
-        _ => None,
-    }
+    by_name(&CacheSetting::ALL, text)
 }
 
 /// A route that does not exist is an error of its own, as a slip of it would choose another.
 pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRoute>> {
-    let value = match setting.value.as_str() {
-        "exchange" => IdTokenRoute::Exchange,
-        "yc-cli" => IdTokenRoute::YcCli,
-        other => {
-            let problem = message!(
-                "there is no route `{other}` to an ID token: it must be `exchange` or `yc-cli`",
-                other = ForeignText::new(other)
-            );
-            return Err(unfit(setting.origin, problem));
-        }
-    };
-    Ok(Setting { value, origin: setting.origin })
+    match by_name(&IdTokenRoute::ALL, &setting.value) {
+        Some(value) => Ok(Setting { value, origin: setting.origin }),
+        None => Err(unfit(
+            setting.origin,
+            message!(
+                "there is no route `{}` to an ID token: it must be {}",
+                ForeignText::new(&setting.value),
+                list(&IdTokenRoute::ALL.map(|(_, name)| name))
+            ),
+        )),
+    }
 }
 
 /// A run's time budget: more than an hour is a slip of the pen.

@@ -86,3 +86,29 @@ fn there_is_a_manual_page_for_every_command() {
     assert_eq!(sandbox.run(&["man"]).ok(), main);
     assert!(main.contains(".SH NOTES"), "{main}");
 }
+
+#[test]
+fn bash_completes_the_values_that_are_known() {
+    let sandbox = sandbox();
+    sandbox.write(
+        ".kube/config",
+        "clusters:\n- name: prod-a\n  cluster: {server: https://a.example}\nusers:\n- name: me\n",
+    );
+    for (line, expected) in [
+        ("yc-id-token token --format ", &["raw", "json", "header", "curl", "env", "terraform"][..]),
+        ("yc-id-token token --cache k", &["keyring"]),
+        ("yc-id-token token --identity meta", &["metadata"]),
+        ("yc-id-token kubectl --api-version v1b", &["v1beta1"]),
+        ("yc-id-token token --error-format ", &["text", "json"]),
+        ("yc-id-token token --id-token-route y", &["yc-cli"]),
+        ("yc-id-token setup kubectl --cluster ", &["prod-a"]),
+        ("yc-id-token setup kubectl --user m", &["me"]),
+        ("yc-id-token status p", &["preview", "prod"]),
+        (
+            "yc-id-token doctor ",
+            &["aws", "exec", "kubectl", "other", "preview", "prod", "token", "vault"],
+        ),
+    ] {
+        assert_eq!(in_bash(&sandbox, line), expected, "{line}");
+    }
+}

@@ -137,6 +137,16 @@ fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
     }
 }
 
+/// The names of clusters, users or contexts, for a shell to offer.
+pub(in crate::command) fn kubeconfig_names(
+    named: Option<&Path>,
+    env: &Env,
+    list: &str,
+) -> Result<Vec<String>> {
+    let kubeconfig = Kubeconfig::read(named, env)?;
+    Ok(kubeconfig.merged.names(list).into_iter().map(str::to_owned).collect())
+}
+
 fn usual_paths(env: &Env) -> Result<Vec<PathBuf>> {
     let list = env.get_os(env::KUBECONFIG).unwrap_or_default();
     let mut paths: Vec<PathBuf> = Vec::new();

@@ -24,6 +24,7 @@ mod trust;
 mod vault;
 
 use clap::Subcommand;
+pub(super) use kubeconfig::kubeconfig_names;
 
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};

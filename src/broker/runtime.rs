@@ -8,7 +8,7 @@ use crate::message;
 
 /// Does a work to its end.
 #[inline(never)]
-pub(super) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
+pub(crate) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     #[cfg(unix)]
     check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

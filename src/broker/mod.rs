@@ -32,7 +32,7 @@ pub use interruption::is_ignored;
 pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
-use runtime::block_on;
+pub(crate) use runtime::block_on;
 pub use within::UnderWay;
 use within::Within;
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// Does a work to its end.
 #[inline(never)]
-pub(super) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
+pub(crate) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     #[cfg(unix)]
     check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::output::Output;
 use crate::session::Context;
 
+mod ask;
 mod cache;
 mod completions;
 #[cfg(feature = "emulator")]

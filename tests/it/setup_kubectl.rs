@@ -113,7 +113,7 @@ fn every_line_of_a_kubeconfig_stays_in_its_place() {
 fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
     for nonsense in [
         // As a dispatcher that reads its input a second time for the program that it starts.
-        "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"clusters\": null, \"users\": null}'",
+        "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"kind\": \"Config\", \"clusters\": null, \"users\": null}'",
         "echo 'A new version is available!'",
         "echo '{}'; exit 1",
         "exit 3",
@@ -139,7 +139,8 @@ fn a_kubectl_that_hangs_is_not_waited_for() {
 #[test]
 fn nothing_is_written_if_kubectl_misses_the_user() {
     let sandbox = sandbox(BY_HAND);
-    let clusters = "\"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
+    let clusters =
+        "\"kind\": \"Config\", \"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
     for (script, part) in [
         (format!("echo '{{{clusters}, \"users\": []}}'"), "does not find the user `yandex`"),
         (

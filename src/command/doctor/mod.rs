@@ -4,7 +4,6 @@
 //! what cannot be looked at because of it is left out. All is done within the time limit, of which each group that
 //! needs the network has its part.
 
-mod ask;
 mod aws;
 mod cache;
 mod configuration;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Patient;
-use super::ask::{Answer, Silence, ask};
 use super::report::Group;
+use crate::command::ask::{Answer, Silence, ask};
 use crate::command::on_path::on_path;
 use crate::error::{Exit, shown};
 use crate::foreign_text::ForeignText;

@@ -3,25 +3,22 @@
 //! It can only object. A program that does not answer, or answers nonsense, proves nothing about the text:
 //! what is called kubectl can be another program.
 
-use std::io::{Read as _, Write as _};
+use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::pin::pin;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::env;
+use crate::broker::block_on;
+use crate::command::ask::ask;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// kubectl takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Larger than any kubeconfig.
-const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What kubectl has to find.
 pub(super) struct Check {
@@ -77,18 +74,22 @@ impl Check {
         let file = tempfile::NamedTempFile::new();
         let file = file.and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file));
         let Ok(file) = file else { return Answer::Silence };
-        let mut command = Command::new(&self.program);
-        command.args(["config", "view", "--raw", "--output=json", "--kubeconfig"]).arg(file.path());
-        // Its preferences could be broken, or hold an alias for `config`.
-        command.env(env::KUBERC.name, "off").env_remove(env::KUBECONFIG.name);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        system::group(&mut command);
-        let Ok(child) = command.spawn() else { return Answer::Silence };
-        let Some((is_success, stdout, stderr)) = outcome(child) else { return Answer::Silence };
-        if !is_success {
-            return Answer::Refusal(ForeignText::output(&stderr).into());
-        }
-        serde_json::from_slice(&stdout).map_or(Answer::Silence, Answer::Config)
+        let arguments = ["config", "view", "--raw", "--output=json", "--kubeconfig"];
+        let arguments: Vec<&OsStr> =
+            arguments.iter().map(OsStr::new).chain([file.path().as_os_str()]).collect();
+        let mut answer = Answer::Silence;
+        let run = async {
+            let Ok(run) = ask(&self.program, &arguments, PATIENCE).await else { return Ok(()) };
+            if !run.status.success() {
+                answer = Answer::Refusal(ForeignText::output(&run.stderr).into());
+            } else if let Some(config) = run.json(|config: &Value| config["kind"] == "Config") {
+                answer = Answer::Config(config);
+            }
+            Ok(())
+        };
+        // Where no program can be run, kubectl is silent too.
+        let _ = block_on(pin!(run));
+        answer
     }
 }
 
@@ -100,66 +101,4 @@ fn has_names(config: &Value, wanted: &Value, list: &str) -> bool {
     };
     let seen = names(config);
     config.is_object() && names(wanted).iter().all(|name| seen.contains(name))
-}
-
-/// Whether it succeeded, and what it wrote. `None` if that took too long; it is killed then.
-fn outcome(mut child: Child) -> Option<(bool, Vec<u8>, Vec<u8>)> {
-    let deadline = Instant::now() + PATIENCE;
-    let (stdout, stderr) = (child.stdout.take()?, child.stderr.take()?);
-    let (output, errors) = (read(stdout), read(stderr));
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let both = output.recv_timeout(left()).ok().zip(errors.recv_timeout(left()).ok());
-    while both.is_some() && !left().is_zero() {
-        if let Ok(Some(status)) = child.try_wait() {
-            return both.map(|(output, errors)| (status.success(), output, errors));
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    system::kill(&mut child);
-    let _ = child.wait();
-    None
-}
-
-/// Reads a pipe to its end in a thread of its own, which a program that holds the pipe cannot block.
-fn read(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if pipe.take(LIMIT).read_to_end(&mut bytes).is_ok() {
-            // Nobody waits for it any more once the time is up.
-            let _ = sender.send(bytes);
-        }
-    });
-    receiver
-}
-
-#[cfg(unix)]
-mod system {
-    use std::os::unix::process::CommandExt as _;
-
-    use super::{Child, Command};
-
-    pub(super) fn group(command: &mut Command) {
-        command.process_group(0);
-    }
-
-    /// With what it has started itself.
-    pub(super) fn kill(child: &mut Child) {
-        let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = child.kill();
-    }
-}
-
-#[cfg(windows)]
-mod system {
-    use super::{Child, Command};
-
-    pub(super) const fn group(_: &mut Command) {}
-
-    pub(super) fn kill(child: &mut Child) {
-        let _ = child.kill();
-    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use crate::command::ask::{Answer, Silence, ask};
 use crate::command::doctor::Patient;
-use crate::command::doctor::ask::{Answer, Silence, ask};
 use crate::env;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};

@@ -18,9 +18,9 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 use super::Patient;
-use super::ask::Silence;
 use super::programs::{Program, Programs};
 use super::report::Group;
+use crate::command::ask::Silence;
 use entry::Entry;
 use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
 use launch::Launch;

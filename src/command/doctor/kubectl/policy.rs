@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::command::ask::ask;
 use crate::command::doctor::Patient;
-use crate::command::doctor::ask::ask;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;
 use crate::command::on_path::on_path;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::command::ask::{Answer, Silence, ask};
 use crate::command::doctor::Patient;
-use crate::command::doctor::ask::{Answer, Silence, ask};
 use crate::command::doctor::network::all;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;

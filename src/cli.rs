@@ -155,13 +155,14 @@ fn usage(error: &clap::Error) -> Error {
 
 /// What is printed of an error of this command line: its hint can be pasted.
 #[must_use]
-pub fn report(error: &Error, arguments: &[OsString]) -> Report {
+pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
+    let arguments: Vec<OsString> = arguments.collect();
     report.hint = report.hint.map(|hint| {
         let mut program = Cli::command();
         // So that options of the whole program are options of each command too.
         program.build();
-        again::complete(&hint, arguments, &program)
+        again::complete(&hint, &arguments, &program)
     });
     report
 }
@@ -226,8 +227,7 @@ impl Cli {
         };
         let log_file =
             self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(PathBuf::from));
-        let log_file =
-            log_file.map(|path| expand_home(&path, Locations::of_system().home.as_deref()));
+        let log_file = log_file.map(|path| expand_home(&path, Locations::home().as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 

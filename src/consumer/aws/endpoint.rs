@@ -181,7 +181,7 @@ struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     fn of_system(env: &'a Env) -> Self {
-        Self::new(env, Locations::of_system().home.as_deref())
+        Self::new(env, Locations::home().as_deref())
     }
 
     fn new(env: &'a Env, home: Option<&Path>) -> Self {

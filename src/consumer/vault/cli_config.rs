@@ -60,7 +60,7 @@ impl CliConfig {
 
     /// Neither CLI reads the other's file, but both can be told to read the same.
     fn paths(env: &Env) -> Vec<PathBuf> {
-        let home = Locations::of_system().home;
+        let home = Locations::home();
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),

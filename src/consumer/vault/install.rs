@@ -112,7 +112,7 @@ impl HelperInstallation {
 }
 
 fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
-    let default = || Some(Locations::of_system().home?.join(".local").join("bin").join(NAME));
+    let default = || Some(Locations::home()?.join(".local").join("bin").join(NAME));
     let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),

@@ -201,7 +201,7 @@ fn check(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    let home = Locations::of_system().home;
+    let home = Locations::home();
     let told = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
     let usual = || home.as_ref().map(|home| home.join(".aws").join(name));
     told.or_else(usual).ok_or_else(|| Error::Missing {

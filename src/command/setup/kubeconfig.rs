@@ -156,7 +156,7 @@ fn usual_paths(env: &Env) -> Result<Vec<PathBuf>> {
         }
     }
     if paths.is_empty() {
-        let home = Locations::of_system().home.ok_or_else(|| Error::Missing {
+        let home = Locations::home().ok_or_else(|| Error::Missing {
             problem: "there is no home folder for the kubeconfig".into(),
             hint: "give `--kubeconfig`".into(),
         })?;

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
 use super::reach::{Authorities, ClientCertificate, Reach};
-use super::verifier::{NotVerified, OrGiven, VerifiedAs};
+use super::verifier::{Adapted, NotVerified};
 use crate::env::Env;
 
 use crate::error::{Cause, Code, Error, Result, shown};
@@ -37,7 +37,8 @@ pub(super) fn unused_config() -> Result<ClientConfig> {
 /// run, and only when something is about to be sent.
 pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
-    let verifier = system_verifier(ca_file, &provider, what)?;
+    let (usual, given) = system_verifier(ca_file, &provider, what)?;
+    let verifier = Adapted::around(usual, None, given);
     Ok(builder(provider)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -54,14 +55,12 @@ pub(super) fn client_config_by(
     let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
         Arc::new(NotVerified::new(&provider))
     } else {
-        let verifier = match &reach.authorities {
+        let (usual, given) = match &reach.authorities {
             Some(authorities) => verifier_of(authorities, &provider)?,
             None => system_verifier(ca_file, &provider, what)?,
         };
-        match &reach.server_name {
-            Some(name) => Arc::new(VerifiedAs::new(verifier, server_name(name)?)),
-            None => verifier,
-        }
+        let name = reach.server_name.as_deref().map(server_name).transpose()?;
+        Adapted::around(usual, name, given)
     };
     let builder = builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
     match &reach.certificate {
@@ -72,16 +71,19 @@ pub(super) fn client_config_by(
     }
 }
 
+/// A verifier, and the authorities that the user has given.
+type Trusting = (Arc<dyn ServerCertVerifier>, Vec<CertificateDer<'static>>);
+
 fn system_verifier(
     ca_file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
     what: &Message,
-) -> Result<Arc<dyn ServerCertVerifier>> {
+) -> Result<Trusting> {
     let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider));
     let verifier = verifier.map_err(|error| no_authorities(what, &error))?;
     debug!("trust is set up");
-    Ok(OrGiven::around(Arc::new(verifier), given))
+    Ok((Arc::new(verifier), given))
 }
 
 /// The system's authorities cannot be used, and no others were given.
@@ -101,16 +103,13 @@ fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
 }
 
 /// A verifier that trusts these authorities and no others.
-fn verifier_of(
-    authorities: &Authorities,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>> {
+fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(given.iter().cloned());
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Ok(OrGiven::around(verifier.build().map_err(Error::internal)?, given))
+    Ok((verifier.build().map_err(Error::internal)?, given))
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

@@ -108,7 +108,7 @@ impl Args {
             Shell::Fish => FISH,
             Shell::Powershell => POWERSHELL,
         };
-        output.write(script.as_bytes())
+        output.document(script.as_bytes())
     }
 }
 
@@ -135,7 +135,7 @@ pub fn complete(
         let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
         answer.extend([word, help, "\n".to_owned()]);
     }
-    output.write(answer.as_bytes())
+    output.document(answer.as_bytes())
 }
 
 /// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three
@@ -252,7 +252,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
             names
         }
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
-        Some(Offer::Key) => around.keys(),
+        Some(Offer::Key) => Around::keys(),
         Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
         Some(Offer::Path | Offer::Text) | None => Vec::new(),
     };
@@ -294,7 +294,7 @@ impl Around<'_> {
     }
 
     /// The names of the keys in the keyring.
-    fn keys(&self) -> Vec<String> {
+    fn keys() -> Vec<String> {
         let keys = ImportedKeys::of(Locations::of_system().data_folder);
         let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();
         keys.into_iter().map(|key| key.name).collect()

@@ -24,6 +24,8 @@ pub use message::{Message, Printable};
 pub(crate) use secrets::from_base64;
 use secrets::redact;
 
+use crate::shell::quoted;
+
 /// The longest value that is repeated, in characters. More of a server's text helps nobody.
 pub const VALUE_LIMIT: usize = 300;
 
@@ -72,6 +74,12 @@ impl ForeignText {
             return Self(REDACTED.into());
         }
         Self(capped(&visible(&text), libc_path_max()))
+    }
+
+    /// The text as one word of a POSIX shell.
+    #[must_use]
+    pub fn quoted(&self) -> Self {
+        Self(quoted(&self.0))
     }
 
     /// The filtered text.

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
         Ok(Invocation::Complete(words)) => Cli::complete(&words, &env, &mut Output::new(stdout())),
         Ok(Invocation::Print(text)) => {
-            Output::new(stdout()).write(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+            Output::new(stdout()).document(text.as_bytes()).map(|()| ExitCode::SUCCESS)
         }
         Err(error) => Err(error),
     };

@@ -9,7 +9,6 @@ use crate::error::{Error, Result, shown};
 use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
 use crate::private_file::{self, Unread};
-use crate::shell;
 
 const ELSEWHERE: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
 
@@ -35,7 +34,7 @@ fn closing(path: &Path) -> Message {
     if private_file::has_no_permissions(path) {
         return ELSEWHERE.into();
     }
-    message!("run `chmod 600 {}`", shell::shown(&shown(path)))
+    message!("run `chmod 600 {}`", shown(path).quoted())
 }
 
 /// Whether the kubelet has laid this file out: behind a link `..data` to a folder that it replaces as
@@ -52,7 +51,7 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
         Unread::Io(error) => return unread(what, path, &error),
         Unread::Unfit(problem) => problem,
     };
-    let shown_path = shell::shown(&shown(path));
+    let shown_path = shown(path).quoted();
     let hint = if private_file::has_no_permissions(path) {
         ELSEWHERE.into()
     } else if problem == private_file::OPEN {

@@ -1,7 +1,5 @@
 //! Words for a POSIX shell, in commands that the user is told to type.
 
-use crate::foreign_text::ForeignText;
-
 /// A word as a shell takes it for itself, quoted only where it must be.
 #[must_use]
 pub fn quoted(word: &str) -> String {
@@ -11,12 +9,6 @@ pub fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
-}
-
-/// The same in a message, for a word from outside.
-#[must_use]
-pub fn shown(word: &ForeignText) -> ForeignText {
-    ForeignText::new(&quoted(word.as_str()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
-use crate::foreign_text::visible;
+use crate::foreign_text::Message;
 
 /// What is done by then needs no excuse.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -53,16 +53,15 @@ impl Spinner {
     }
 
     /// Turns until this is dropped. `doing` is what is being done.
-    pub async fn turn(&self, doing: &str) -> Infallible {
+    pub async fn turn(&self, doing: &Message) -> Infallible {
         let Some(watch) = &self.0 else { return std::future::pending().await };
         let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.tick().await;
         let Some(frames) = watch.frames() else { return std::future::pending().await };
-        let doing = visible(doing);
         let mut drawn = Drawn(0);
         for frame in frames.iter().cycle() {
-            drawn.draw(frame, &doing);
+            drawn.draw(frame, doing);
             turns.tick().await;
         }
         std::future::pending().await
@@ -83,7 +82,7 @@ impl Watch {
 }
 
 impl Drawn {
-    fn draw(&mut self, frame: &str, what: &str) {
+    fn draw(&mut self, frame: &str, what: &Message) {
         let line: String =
             format!("{frame} {what}").chars().take(width().saturating_sub(1)).collect();
         let length = line.chars().count();

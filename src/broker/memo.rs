@@ -106,7 +106,7 @@ pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<Memo>
 }
 
 /// The failures that are remembered in a folder, each with the name of what could not be obtained.
-pub(super) fn all(files: &FileCache) -> Vec<(String, Memo)> {
+pub(super) fn all(files: &FileCache) -> Vec<(Key, Memo)> {
     let memos = files.memos().into_iter();
     let read = |path: &Path| private_file::read_own(path, LIMIT).ok();
     memos

@@ -24,6 +24,7 @@ use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Credential, Lifetime, Restable};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::spinner::Spinner;
 use flight::{Flight, Pause};
 use freshness::Freshness;
@@ -211,7 +212,7 @@ impl Broker {
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.purpose, Purpose::Answer(_));
-        let doing = format!("getting {what}");
+        let doing = message!("getting {what}", what);
         as_one_type(work, |work| wait_for(work, what, watches_parent, &self.spinner, &doing))
     }
 
@@ -450,7 +451,7 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// interruption what it was getting.
 pub fn wait_beside<T>(
     spinner: &Spinner,
-    doing: &str,
+    doing: &Message,
     what: &Message,
     work: impl Future<Output = T>,
 ) -> Result<T> {
@@ -463,7 +464,7 @@ fn wait_for(
     what: &Message,
     watches_parent: bool,
     spinner: &Spinner,
-    doing: &str,
+    doing: &Message,
 ) -> Result<()> {
     block_on(pin!(async {
         tokio::select! {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::freshness::Freshness;
 use super::memo;
-use crate::cache::{self, About, FileCache, Place, Resting};
+use crate::cache::{self, About, FileCache, Key, Place, Resting};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Lifetime;
 use crate::error::Code;
@@ -14,7 +14,7 @@ use crate::foreign_text::Message;
 #[derive(Debug)]
 pub struct Row {
     /// Its name in the cache.
-    pub key: String,
+    pub key: Key,
     /// What it is.
     pub about: About,
     /// In which state it is.
@@ -66,7 +66,7 @@ impl Row {
     /// What kind of credential it is, such as `id-token`.
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.key.rsplit_once('-').map_or(&self.key, |(kind, _)| kind)
+        self.key.kind()
     }
 }
 

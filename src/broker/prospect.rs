@@ -16,7 +16,7 @@ pub struct Prospect {
     /// Whom it is had from, and for whom.
     pub about: About,
     /// Its name in the cache.
-    pub key: String,
+    pub key: Key,
     /// What makes that name. Secrets are in it by their digests.
     pub parts: Parts,
     /// What would happen.
@@ -73,7 +73,7 @@ impl Broker {
             Outlook::NotKept
         };
         let (what, about) = (wanted.what(), wanted.about());
-        Prospect { what, about, key: key.name().into(), parts, outlook }
+        Prospect { what, about, key, parts, outlook }
     }
 
     fn outlook(&self, key: &Key, least_life: Duration, settings: Digest) -> Outlook {

@@ -67,16 +67,16 @@ impl FileCache {
 
     /// All that is remembered of failures: the name of what could not be obtained, and the path.
     #[must_use]
-    pub fn memos(&self) -> Vec<(String, PathBuf)> {
+    pub fn memos(&self) -> Vec<(Key, PathBuf)> {
         self.named(&format!(".{}.failure", entry::EXTENSION))
     }
 
-    /// The files whose names end so, each with what comes before.
-    pub(super) fn named(&self, end: &str) -> Vec<(String, PathBuf)> {
+    /// The files whose names end so, each with the key that comes before.
+    pub(super) fn named(&self, end: &str) -> Vec<(Key, PathBuf)> {
         let paths = private_file::list(&self.folder, NAMES).into_iter();
-        let mut found: Vec<(String, PathBuf)> = paths
-            .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(end)?.into(), path)))
-            .collect();
+        let key = |path: &Path| Key::read(path.file_name()?.to_str()?.strip_suffix(end)?);
+        let mut found: Vec<(Key, PathBuf)> =
+            paths.filter_map(|path| Some((key(&path)?, path))).collect();
         found.sort();
         found
     }
@@ -202,7 +202,7 @@ impl Form {
             return Self::Unfinished;
         }
         let Some((key, extension)) = name.split_once('.') else { return Self::Other };
-        if !Key::is_name(key) {
+        if Key::read(key).is_none() {
             return Self::Other;
         }
         match extension.split_once('.') {

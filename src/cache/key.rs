@@ -7,6 +7,8 @@ use std::fmt::{self, Write as _};
 
 use ring::digest::{Context, SHA256};
 
+use crate::foreign_text::Printable;
+
 /// A SHA-256 digest.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Digest([u8; 32]);
@@ -45,7 +47,7 @@ impl fmt::Debug for Digest {
 }
 
 /// The name of a credential in the cache.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Key(String);
 
 impl Key {
@@ -65,15 +67,21 @@ impl Key {
         KeyBuilder { kind, context: Context::new(&SHA256), parts }.with("kind", kind)
     }
 
-    /// Whether a text has the form of a key's name.
+    /// Reads the name of a key, such as that of a file.
     #[must_use]
-    pub fn is_name(text: &str) -> bool {
-        text.rsplit_once('-').is_some_and(|(kind, digest)| {
-            !kind.is_empty()
-                && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-                && digest.len() == 64
-                && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
+    pub fn read(text: &str) -> Option<Self> {
+        let (kind, digest) = text.rsplit_once('-')?;
+        let is_name = !kind.is_empty()
+            && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            && digest.len() == 64
+            && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_name.then(|| Self(text.to_owned()))
+    }
+
+    /// What kind of credential it is of, such as `id-token`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(kind, _)| kind)
     }
 
     /// The key as it names files: the kind, and the digest in hexadecimal.
@@ -82,6 +90,15 @@ impl Key {
         &self.0
     }
 }
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A word of the program's own and a digest hold nothing from outside.
+impl Printable for Key {}
 
 /// Names and values of what makes a key.
 pub type Parts = Vec<(String, String)>;

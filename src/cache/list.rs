@@ -18,7 +18,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Resting {
     /// Its name.
-    pub key: String,
+    pub key: Key,
     /// Where it is.
     pub place: Place,
     /// From when until when it is good.
@@ -52,7 +52,12 @@ pub fn list(files: &FileCache) -> Vec<Resting> {
     let in_files = entries.filter_map(|(key, path)| {
         let described = entry::described(&private_file::read_own(&path, ENTRY_LIMIT).ok()?)?;
         let entry::Described { lifetime, about, .. } = described;
-        (described.key == key).then_some(Resting { key, place: Place::File, lifetime, about })
+        (described.key == key.name()).then_some(Resting {
+            key,
+            place: Place::File,
+            lifetime,
+            about,
+        })
     });
     let markers = files.named(&format!(".{}.{}", entry::EXTENSION, keyring::MARKER)).into_iter();
     let in_keyring = markers.filter_map(|(key, path)| {

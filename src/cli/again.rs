@@ -7,7 +7,6 @@ use clap::Command;
 use super::NAME;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::shell;
 
 /// Options that change how a run goes, and not what it is about. The address of a proxy may hold a password.
 const NOT_REPEATED: [&str; 6] =
@@ -44,7 +43,7 @@ fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Messa
     };
     let options = given(arguments, command).into_iter();
     let options = options.filter(|(name, _)| !is_hinted(name)).map(|(name, value)| {
-        message!(" --{}={}", ForeignText::new(&name), shell::shown(&ForeignText::new(&value)))
+        message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
     });
     Message::join(&options.collect::<Vec<_>>(), "")
 }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::cache::{self, Cleared, FileCache};
 use crate::error::{Error, Result, shown};
+use crate::message;
 use crate::output::Output;
 use crate::settings::Locations;
 
@@ -36,20 +37,21 @@ impl Args {
             .cache_folder
             .ok_or_else(|| Error::Cache("there is no home folder that it could be in".into()))?;
         let text = match self.action {
-            Action::Path => folder.display().to_string(),
+            Action::Path => shown(&folder).into(),
             Action::Clear => {
                 let files = FileCache::new(folder.clone(), locations.runtime_folder);
                 let Cleared { removed, left } = cache::clear(&files)?;
                 let credentials = if removed == 1 { "credential" } else { "credentials" };
-                let folder = shown(&folder);
-                match left {
-                    0 => format!("removed {removed} {credentials} from {folder}"),
-                    left => format!(
-                        "removed {removed} {credentials} from {folder}; {left} other files stay"
-                    ),
-                }
+                let stay = (left > 0).then(|| message!("; {left} other files stay", left));
+                message!(
+                    "removed {removed} {credentials} from {}{}",
+                    shown(&folder),
+                    stay.unwrap_or_default(),
+                    removed,
+                    credentials
+                )
             }
         };
-        output.write(format!("{text}\n").as_bytes())
+        output.say(&text)
     }
 }

@@ -108,7 +108,7 @@ impl Args {
             Shell::Fish => FISH,
             Shell::Powershell => POWERSHELL,
         };
-        output.write(script.as_bytes())
+        output.document(script.as_bytes())
     }
 }
 
@@ -135,7 +135,7 @@ pub fn complete(
         let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
         answer.extend([word, help, "\n".to_owned()]);
     }
-    output.write(answer.as_bytes())
+    output.document(answer.as_bytes())
 }
 
 /// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three

@@ -10,7 +10,7 @@ use super::emulator::not_started;
 use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::emulator::{Emulator, KeySize, Options, Route};
-use crate::error::{Cause, Error, Result, plain};
+use crate::error::{Cause, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
 use crate::jwt;
@@ -35,57 +35,49 @@ impl Args {
     pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
         let emulator = Emulator::start(Options::default()).map_err(|error| not_started(&error))?;
         let account = emulator.add_service_account("robot", "b1gemulated");
-        say(
-            output,
-            &format!(
-                "1. An emulated Yandex Cloud runs at {}, with service account {account}.",
-                emulator.url()
-            ),
-        )?;
+        output.say(&message!(
+            "1. An emulated Yandex Cloud runs at {}, with service account {}.",
+            ForeignText::new(emulator.url()),
+            ForeignText::new(&account)
+        ))?;
 
         let home = tempfile::tempdir().map_err(|error| failed(plain(&error)))?;
         let key_file = home.path().join("key.json");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
         private_file::write(&key_file, key.to_json().as_bytes())
             .map_err(|error| failed(plain(&error)))?;
-        say(output, &format!("2. Its authorized key is in {}.", key_file.display()))?;
+        output.say(&message!("2. Its authorized key is in {}.", shown(&key_file)))?;
 
-        say(
-            output,
-            &format!("3. kubectl's exec plugin: yc-id-token kubectl --audience {AUDIENCE}"),
-        )?;
+        output.say(&message!(
+            "3. kubectl's exec plugin: yc-id-token kubectl --audience {AUDIENCE}\n",
+            AUDIENCE
+        ))?;
         let (first, took) = run_plugin(&emulator, home.path(), &key_file)?;
-        say(
-            output,
-            &format!(
-                "\n{first}\n\n   from {} requests to the cloud, in {}.",
-                requests(&emulator),
-                millis(took)
-            ),
-        )?;
+        // What the plugin printed for kubectl; it is good in this emulated cloud alone.
+        output.document(format!("{first}\n").as_bytes())?;
+        output.say(&message!(
+            "\n   from {} requests to the cloud, in {}.",
+            requests(&emulator),
+            millis(took)
+        ))?;
 
         emulator.clear_requests();
         let (second, took) = run_plugin(&emulator, home.path(), &key_file)?;
         if second != first || requests(&emulator) != 0 {
             return Err(failed("the second run was not answered from the cache"));
         }
-        say(
-            output,
-            &format!(
-                "4. The same again: answered from the cache, 0 requests, in {}, process start included.",
-                millis(took)
-            ),
-        )?;
+        output.say(&message!(
+            "4. The same again: answered from the cache, 0 requests, in {}, process start included.",
+            millis(took)
+        ))?;
 
         let key_id = verify(&emulator, &first)?;
-        say(
-            output,
-            &format!(
-                "5. The token's signature is good by key `{key_id}` of {}.",
-                emulator.jwks_url()
-            ),
-        )?;
-        say(output, "\nTry it yourself: `yc-id-token emulator` keeps such a cloud running.")
+        output.say(&message!(
+            "5. The token's signature is good by key `{}` of {}.",
+            ForeignText::new(&key_id),
+            ForeignText::new(&emulator.jwks_url())
+        ))?;
+        output.say(&"\nTry it yourself: `yc-id-token emulator` keeps such a cloud running.".into())
     }
 }
 
@@ -127,12 +119,8 @@ fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
     jwt::verify(token, &issuer.keys).map_err(failed)
 }
 
-fn say(output: &mut Output<'_>, text: &str) -> Result<()> {
-    output.write(format!("{text}\n").as_bytes())
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+fn millis(duration: Duration) -> Message {
+    message!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
 fn failed(why: impl Into<Message>) -> Error {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::emulator::{Emulator, KeySize, Options, StartError};
-use crate::error::{Error, Result, plain};
-use crate::foreign_text::ForeignText;
+use crate::error::{Error, Result, plain, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::private_file;
@@ -52,35 +52,30 @@ impl Args {
                 tempfile::tempdir().map_err(|error| unwritten(&std::env::temp_dir(), &error))?;
             temporary.path()
         };
+        let url = ForeignText::new(emulator.url());
         let mut lines = vec![
-            format!(
-                "Yandex Cloud's identity side runs at {} until you press Ctrl-C.",
-                emulator.url()
-            ),
-            String::new(),
-            format!("Issuer           {}", emulator.issuer()),
-            format!("Key set (JWKS)   {}", emulator.jwks_url()),
-            format!("Service account  {account}"),
-            String::new(),
+            message!("Yandex Cloud's identity side runs at {url} until you press Ctrl-C.\n", url),
+            message!("Issuer           {}", ForeignText::new(emulator.issuer())),
+            message!("Key set (JWKS)   {}", ForeignText::new(&emulator.jwks_url())),
+            message!("Service account  {}\n", ForeignText::new(&account)),
             "Point yc-id-token at it with:".into(),
-            format!("  export YC_ID_TOKEN_IAM_ENDPOINT={}", emulator.url()),
-            format!("  export YC_ID_TOKEN_OAUTH_ENDPOINT={}", emulator.url()),
+            message!("  export YC_ID_TOKEN_IAM_ENDPOINT={url}", url),
+            message!("  export YC_ID_TOKEN_OAUTH_ENDPOINT={url}", url),
         ];
         let key = folder.join("key.json");
         write(&key, &emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json())?;
-        lines.push(format!("  export YC_ID_TOKEN_KEY_FILE={}", key.display()));
+        lines.push(message!("  export YC_ID_TOKEN_KEY_FILE={}", shown(&key).quoted()));
         if let Some(ca) = emulator.ca_pem() {
             let file = folder.join("ca.pem");
             write(&file, ca)?;
-            lines.push(format!("  export YC_ID_TOKEN_CA_FILE={}", file.display()));
+            lines.push(message!("  export YC_ID_TOKEN_CA_FILE={}", shown(&file).quoted()));
         } else {
-            let address = emulator.url().trim_start_matches("http://");
-            lines.push(format!("or, as a machine with a service account, without the key: export YC_METADATA_ADDR={address}"));
+            let address = ForeignText::new(emulator.url().trim_start_matches("http://"));
+            lines.push(message!("or, as a machine with a service account, without the key: export YC_METADATA_ADDR={address}", address));
         }
         lines.push("Then try:".into());
         lines.push("  yc-id-token token --audience https://k8s.example --decode".into());
-        lines.push(String::new());
-        output.write(lines.join("\n").as_bytes())?;
+        output.say(&Message::join(&lines, "\n"))?;
         wait_for_interrupt()
     }
 }

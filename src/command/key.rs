@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::table;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Code, Error, Result, plain};
-use crate::foreign_text::{ForeignText, Message, visible};
+use crate::error::{Code, Error, Result, plain, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::{self, Keyring, Problem};
 use crate::message;
 use crate::output::Output;
@@ -95,13 +95,12 @@ struct Remove {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let keys = || ImportedKeys::of(Locations::of_system().data_folder);
-        let document = match &self.action {
-            Action::Import(import) => import.run(&keys()?, patience(context)?)?,
-            Action::List(list) => list.run(&keys()?)?,
-            Action::Remove(remove) => remove.run(&keys()?, patience(context)?)?,
-            Action::ReadBack(read_back) => read_back.run()?,
-        };
-        output.write(document.as_bytes())
+        match &self.action {
+            Action::Import(import) => output.say(&import.run(&keys()?, patience(context)?)?),
+            Action::List(list) => list.run(&keys()?, output),
+            Action::Remove(remove) => output.say(&remove.run(&keys()?, patience(context)?)?),
+            Action::ReadBack(read_back) => output.document(read_back.run()?.as_bytes()),
+        }
     }
 }
 
@@ -118,7 +117,7 @@ fn patience(context: Context<'_>) -> Result<Duration> {
 }
 
 impl Import {
-    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<String> {
+    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<Message> {
         let file = Path::new(&self.file);
         // Nothing else can be deleted: not standard input, and a link would leave what it points to.
         let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
@@ -145,29 +144,32 @@ impl Import {
             imported_at: Clock::System.now().at.to_string(),
         };
         let replaced = put(keys, &imported, &content, patience)?;
-        let ImportedKey { name, key_id, service_account_id, .. } = &imported;
-        let mut lines = vec![format!(
-            "the authorized key `{key_id}` of service account `{service_account_id}` is in the keyring as `{name}`"
+        let of_key = |key: &ImportedKey| ForeignText::new(&key.key_id);
+        let name = ForeignText::new(&imported.name);
+        let mut lines = vec![message!(
+            "the authorized key `{}` of service account `{}` is in the keyring as `{name}`",
+            of_key(&imported),
+            ForeignText::new(&imported.service_account_id),
+            name
         )];
-        lines.extend(replaced.filter(|old| old.key_id != *key_id).map(|old| {
-            format!(
+        lines.extend(replaced.filter(|old| old.key_id != imported.key_id).map(|old| {
+            message!(
                 "it replaces the key `{0}`, which is valid until `yc iam key delete {0}`",
-                old.key_id
+                of_key(&old)
             )
         }));
-        lines.push(format!("use it with `--identity keyring:{name}`, or `identity = \"keyring:{name}\"` in a profile"));
+        lines.push(message!("use it with `--identity keyring:{name}`, or `identity = \"keyring:{name}\"` in a profile", name));
         if self.file != STDIN {
-            let file = file.display();
-            if can_be_deleted
-                && (self.delete_file || (!self.keep_file && agrees_to_deletion(&self.file)))
+            let shown = shown(file);
+            if can_be_deleted && (self.delete_file || (!self.keep_file && agrees_to_deletion(file)))
             {
                 self.delete(&content)?;
-                lines.push(format!("`{file}` is deleted"));
+                lines.push(message!("`{shown}` is deleted", shown));
             } else {
-                lines.push(format!("`{file}` is kept: whoever reads it has the key; delete it once nothing else needs it"));
+                lines.push(message!("`{shown}` is kept: whoever reads it has the key; delete it once nothing else needs it", shown));
             }
         }
-        Ok(lines.join("\n") + "\n")
+        Ok(Message::join(&lines, "\n"))
     }
 
     /// Deletes the file, if the key that is in the keyring is still what it holds.
@@ -251,44 +253,70 @@ fn created_at(content: &[u8]) -> Option<Timestamp> {
 }
 
 /// Asks, where there is somebody to ask.
-fn agrees_to_deletion(file: &str) -> bool {
+fn agrees_to_deletion(file: &Path) -> bool {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return false;
     }
-    let shown = visible(file);
+    let question = message!("The key is in the keyring. Delete `{}`? [y/N] ", shown(file));
     let mut answer = String::new();
-    let asked = write!(stderr, "The key is in the keyring. Delete `{shown}`? [y/N] ");
+    let asked = stderr.write_all(question.as_bytes());
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| stdin.read_line(&mut answer));
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 impl List {
-    fn run(&self, keys: &ImportedKeys) -> Result<String> {
-        let keys = keys.all()?;
+    fn run(&self, keys: &ImportedKeys, output: &mut Output<'_>) -> Result<()> {
+        let keys: Vec<Listed> = keys.all()?.iter().map(Listed::of).collect();
         match self.format {
-            Format::Table => Ok(table(&keys)),
+            Format::Table => output.say(&table(&keys)),
             Format::Json => {
-                serde_json::to_string_pretty(&keys).map(|text| text + "\n").map_err(Error::internal)
+                let text = serde_json::to_string_pretty(&keys).map_err(Error::internal)?;
+                output.document((text + "\n").as_bytes())
             }
         }
     }
 }
 
-fn table(keys: &[ImportedKey]) -> String {
-    let row = |key: &ImportedKey| {
+/// A key as people are told of it.
+#[derive(serde::Serialize)]
+struct Listed {
+    name: ForeignText,
+    key_id: ForeignText,
+    service_account_id: ForeignText,
+    created_at: Option<ForeignText>,
+    imported_at: ForeignText,
+}
+
+impl Listed {
+    fn of(key: &ImportedKey) -> Self {
         let ImportedKey { name, key_id, service_account_id, created_at, imported_at } = key;
-        let created_at = created_at.as_deref().unwrap_or("-");
+        Self {
+            name: name.into(),
+            key_id: key_id.into(),
+            service_account_id: service_account_id.into(),
+            created_at: created_at.as_ref().map(ForeignText::from),
+            imported_at: imported_at.into(),
+        }
+    }
+
+    fn cells(&self) -> [Message; 5] {
+        let Self { name, key_id, service_account_id, created_at, imported_at } = self;
+        let created_at = created_at.clone().map_or_else(|| "-".into(), Message::from);
+        let [name, key_id, service_account_id, imported_at] =
+            [name, key_id, service_account_id, imported_at].map(|text| Message::from(text.clone()));
         [name, key_id, service_account_id, created_at, imported_at]
-            .map(|cell| Message::from(ForeignText::new(cell)))
-    };
+    }
+}
+
+fn table(keys: &[Listed]) -> Message {
     let heads = ["NAME", "KEY ID", "SERVICE ACCOUNT ID", "CREATED AT", "IMPORTED AT"];
-    let rows: Vec<[Message; 5]> = keys.iter().map(row).collect();
-    message!("{}\n", Message::join(&table::lines(heads, &rows), "\n")).to_string()
+    let rows: Vec<[Message; 5]> = keys.iter().map(Listed::cells).collect();
+    Message::join(&table::lines(heads, &rows), "\n")
 }
 
 impl Remove {
-    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<String> {
+    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<Message> {
         let keyring = Keyring::for_changes(patience);
         let name = &self.name;
         let known = match keys.find(name) {
@@ -307,8 +335,10 @@ impl Remove {
         if !keys.remove(name)? && !removed {
             return Err(keys.unknown(name));
         }
-        let revoke =
-            known.map(|key| format!("; it is valid until `yc iam key delete {}`", key.key_id));
-        Ok(format!("the key `{name}` is removed from the keyring{}\n", revoke.unwrap_or_default()))
+        let revoke = known.map(|key| {
+            message!("; it is valid until `yc iam key delete {}`", ForeignText::new(&key.key_id))
+        });
+        let (name, revoke) = (ForeignText::new(name), revoke.unwrap_or_default());
+        Ok(message!("the key `{name}` is removed from the keyring{revoke}", name, revoke))
     }
 }

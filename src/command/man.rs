@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap_mangen::Man;
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result, plain, shown};
 use crate::files::edit::EditedFile;
+use crate::foreign_text::Message;
 use crate::output::Output;
 
 const PROGRAM: &str = "yc-id-token";
@@ -26,18 +27,17 @@ impl Args {
         let mut program = program.disable_help_subcommand(true);
         program.build();
         let Some(folder) = &self.output else {
-            return output.write(&page(&program)?);
+            return output.document(&page(&program)?);
         };
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
-        let mut written = String::new();
+        let mut written = Vec::new();
         for command in with_commands(&program) {
             let path = folder.join(format!("{}.1", name(command)));
             let page = String::from_utf8_lossy(&page(command)?).into_owned();
             EditedFile::open("the manual page", &path)?.replace(&page, |_| Ok(()))?;
-            written.push_str(&path.to_string_lossy());
-            written.push('\n');
+            written.push(shown(&path).into());
         }
-        output.write(written.as_bytes())
+        output.say(&Message::join(&written, "\n"))
     }
 }
 

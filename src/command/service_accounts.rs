@@ -35,17 +35,16 @@ impl Args {
             hint: "give `--folder-id`, or `--folder-name` with `--cloud-id`".into(),
         })?;
         let accounts = session.service_accounts(&folder)?;
-        let text = match self.format {
+        match self.format {
             Format::Table => {
                 let rows: Vec<[Message; 5]> = accounts.iter().map(row).collect();
-                table::framed(HEADS, &rows).as_bytes().to_vec()
+                output.say(&table::framed(HEADS, &rows))
             }
             Format::Json => {
                 let text = serde_json::to_string_pretty(&accounts);
-                (text.map_err(Error::internal)? + "\n").into_bytes()
+                output.document((text.map_err(Error::internal)? + "\n").as_bytes())
             }
-        };
-        output.write(&text)
+        }
     }
 }
 

@@ -119,7 +119,7 @@ impl Args {
         };
         let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
         document.push(b'\n');
-        output.write(&document)
+        output.document(&document)
     }
 
     #[expect(

@@ -82,14 +82,14 @@ impl Args {
         let file = self.file(&session);
         let credential = self.obtain(&session)?;
         if self.decode {
-            return output.write(decoded(&credential)?.as_bytes());
+            return output.document(decoded(&credential)?.as_bytes());
         }
         let mut document = render(format, &credential)?;
         match file {
             Some(file) => write_file(&PathBuf::from(file.value), document.as_bytes()),
             None => {
                 document.push('\n');
-                output.write(document.as_bytes())
+                output.document(document.as_bytes())
             }
         }
     }

@@ -51,10 +51,24 @@ impl Message {
         Self([before, &inserted.0, after].concat().into())
     }
 
+    /// The text as a sentence begins.
+    #[must_use]
+    pub fn capitalised(&self) -> Self {
+        let mut letters = self.0.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        Self((first.unwrap_or_default() + letters.as_str()).into())
+    }
+
     /// The text without blanks at its end.
     #[must_use]
     pub fn trimmed(&self) -> Self {
         Self(self.0.trim_end().to_owned().into())
+    }
+
+    /// The text with another in the place of each `pattern`: a template that is filled in.
+    #[must_use]
+    pub fn replaced(&self, pattern: &'static str, by: &Self) -> Self {
+        Self(self.0.replace(pattern, &by.0).into())
     }
 
     /// For [`message!`](crate::message) alone, whose arguments are all [`Printable`].

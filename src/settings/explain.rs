@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 use super::{
     CacheSetting, IdTokenRoute, IdentitySetting, Installation, KeySource, Origin, Setting, Settings,
@@ -14,9 +15,9 @@ use super::{ExternalTokenSetting, FederatedSetting, name_of};
 #[derive(Debug)]
 pub struct Explained {
     /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
-    pub name: String,
+    pub name: Message,
     /// Its value.
-    pub value: String,
+    pub value: Message,
     /// Where that came from.
     pub origin: Origin,
 }
@@ -35,8 +36,8 @@ impl Settings {
         all.extend(told("yc_path", self.yc_path.as_ref(), |path| file(path)));
         all.extend(told("ca_file", self.ca_file.as_ref(), |path| file(path)));
         // Without its password.
-        all.extend(told("proxy", self.proxy.as_ref(), |proxy| format!("{proxy:?}")));
-        let switch = |on: &bool| on.to_string();
+        all.extend(told("proxy", self.proxy.as_ref(), |proxy| shown(&format!("{proxy:?}"))));
+        let switch = |on: &bool| message!("{on}", on);
         all.extend(told("background_refresh", Some(&self.background_refresh), switch));
         all.extend(told("cache", Some(&self.cache), |place| {
             name_of(&CacheSetting::ALL, *place).into()
@@ -46,10 +47,15 @@ impl Settings {
             all.extend(self.built_in_endpoints());
         }
         for (table, key, setting) in &self.consumer {
-            all.extend(told(&format!("{table}.{key}"), Some(setting), |text| shown(text)));
+            all.extend(told(
+                message!("{}.{}", ForeignText::new(table), ForeignText::new(key)),
+                Some(setting),
+                |text| shown(text),
+            ));
         }
-        all.sort_by(|a, b| (a.name.contains('.'), &a.name).cmp(&(b.name.contains('.'), &b.name)));
-        let profile = told("profile", self.profile.as_ref(), Clone::clone);
+        let by_table = |it: &Explained| (it.name.contains('.'), it.name.to_string());
+        all.sort_by_key(by_table);
+        let profile = told("profile", self.profile.as_ref(), |name| shown(name));
         profile.into_iter().chain(all).collect()
     }
 
@@ -62,34 +68,34 @@ impl Settings {
         ];
         known.into_iter().filter_map(|(name, address, is_used)| {
             let value = address.clone().filter(|_| is_used)?;
-            Some(Explained { name: name.into(), value, origin: Origin::BuiltIn })
+            Some(Explained { name: name.into(), value: shown(&value), origin: Origin::BuiltIn })
         })
     }
 }
 
 fn told<T>(
-    name: &str,
+    name: impl Into<Message>,
     setting: Option<&Setting<T>>,
-    text: impl FnOnce(&T) -> String,
+    text: impl FnOnce(&T) -> Message,
 ) -> Option<Explained> {
     let Setting { value, origin } = setting?;
     Some(Explained { name: name.into(), value: text(value), origin: origin.clone() })
 }
 
-fn file(path: &Path) -> String {
-    ForeignText::path(path).to_string()
+fn file(path: &Path) -> Message {
+    ForeignText::path(path).into()
 }
 
-fn shown(text: &str) -> String {
-    ForeignText::new(text).to_string()
+fn shown(text: &str) -> Message {
+    ForeignText::new(text).into()
 }
 
-fn time(duration: &Duration) -> String {
-    format!("{duration:?}")
+fn time(duration: &Duration) -> Message {
+    message!("{duration:?}", duration)
 }
 
 /// An identity by its kind, and what stands behind the colon.
-fn key(source: Option<&KeySource>) -> Option<String> {
+fn key(source: Option<&KeySource>) -> Option<Message> {
     Some(match source? {
         KeySource::File(path) => file(path),
         KeySource::Stdin => "-".into(),
@@ -97,26 +103,27 @@ fn key(source: Option<&KeySource>) -> Option<String> {
     })
 }
 
-fn identity(setting: &IdentitySetting) -> String {
-    let with = |kind: &str, more: Option<String>| {
-        more.map_or_else(|| kind.to_owned(), |more| format!("{kind}:{more}"))
+fn identity(setting: &IdentitySetting) -> Message {
+    let with = |kind: &'static str, more: Option<Message>| {
+        more.map_or_else(|| kind.into(), |more| message!("{kind}:{more}", kind, more))
     };
+    let name = |name: &Option<String>| name.as_deref().map(shown);
     let path = |path: &Option<PathBuf>| path.as_deref().map(file);
     match setting {
         IdentitySetting::AuthorizedKey(file) => with("authorized-key", key(file.as_ref())),
-        IdentitySetting::Keyring(name) => with("keyring", Some(name.clone())),
+        IdentitySetting::Keyring(name) => with("keyring", Some(shown(name))),
         IdentitySetting::IamToken(file) => with("iam-token", path(file)),
         IdentitySetting::OauthToken(file) => with("oauth-token", path(file)),
         IdentitySetting::Metadata => "metadata".into(),
-        IdentitySetting::YcProfile(name) => with("yc-profile", name.clone()),
-        IdentitySetting::YcCli(name) => with("yc-cli", name.clone()),
+        IdentitySetting::YcProfile(profile) => with("yc-profile", name(profile)),
+        IdentitySetting::YcCli(profile) => with("yc-cli", name(profile)),
         IdentitySetting::Federated(FederatedSetting { token, .. }) => match token {
             ExternalTokenSetting::File(path) => with("token-file", Some(file(path))),
-            ExternalTokenSetting::GithubActions(audience) => {
-                with("github-actions", audience.clone())
-            }
+            ExternalTokenSetting::GithubActions(audience) => with("github-actions", name(audience)),
             // Its words may hold what they should not.
-            ExternalTokenSetting::Command(words) => with("token-command", words.first().cloned()),
+            ExternalTokenSetting::Command(words) => {
+                with("token-command", words.first().map(|word| shown(word)))
+            }
         },
     }
 }

@@ -71,10 +71,10 @@ fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_
             group.doubt(
                 message!(
                     "`{name}` is `{value}` by {variable}, and not `{}` ({})",
-                    ForeignText::new(&beaten.value),
+                    beaten.value,
                     beaten.origin,
-                    name = ForeignText::new(&name),
-                    value = ForeignText::new(&value),
+                    name,
+                    value,
                     variable
                 ),
                 message!("unset {variable}, if the file is to decide", variable),

@@ -102,9 +102,11 @@ impl Args {
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
         examine(context, consumer, program, &mut report)?;
-        let text =
-            if self.json { document(&report.json())? } else { report.text(context.env.is_utf8()) };
-        output.write(text.as_bytes())?;
+        if self.json {
+            output.document(document(&report.json())?.as_bytes())?;
+        } else {
+            output.say(&report.text(context.env.is_utf8()))?;
+        }
         Ok(ExitCode::from(report.exit_status()))
     }
 }
@@ -196,11 +198,11 @@ impl Patient<'_> {
     }
 
     /// Waits for what takes its time, and says at a terminal what for.
-    fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> Option<T> {
+    fn wait<T>(&self, what: &'static str, work: impl Future<Output = T>) -> Option<T> {
         if self.interrupted.get().is_some() {
             return None;
         }
-        let waited = broker::wait_beside(&self.spinner, what, &"a diagnosis".into(), work);
+        let waited = broker::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
     }
 

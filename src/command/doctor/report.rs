@@ -3,8 +3,6 @@
 //! Security: it is made of texts, numbers and error messages. No type that holds a secret goes in, so none comes
 //! out.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::error::{Error, Exit};
@@ -81,25 +79,27 @@ impl Report {
         self.findings.iter().filter(|finding| is_it(finding.grade)).count()
     }
 
-    pub(super) fn text(&self, utf8: bool) -> String {
-        let mut text = String::new();
+    pub(super) fn text(&self, utf8: bool) -> Message {
+        let mut lines = Vec::new();
         let mut group = "";
         for finding in &self.findings {
             if finding.group != group {
+                let gap = if group.is_empty() { "" } else { "\n" };
                 group = finding.group;
-                let _ = writeln!(text, "{}{group}", if text.is_empty() { "" } else { "\n" });
+                lines.push(message!("{gap}{group}", gap, group));
             }
             let mark = finding.grade.mark(utf8);
-            let code = finding.code.map(|code| format!(" [{code}]")).unwrap_or_default();
-            let _ = writeln!(text, "  {mark} {}{code}", finding.text);
+            let code = finding.code.map(|code| message!(" [{code}]", code)).unwrap_or_default();
+            lines.push(message!("  {mark} {}{code}", finding.text, mark, code));
             if let Some(fix) = &finding.fix {
-                let _ = writeln!(text, "  {:width$} fix: {fix}", "", width = mark.chars().count());
+                let indent = Message::repeated(' ', mark.chars().count());
+                lines.push(message!("  {indent} fix: {fix}", indent, fix));
             }
         }
         let bad = self.count(|grade| matches!(grade, Grade::Bad(_)));
         let doubts = self.count(|grade| grade == Grade::Doubt);
-        let _ = writeln!(text, "\n{}", verdict(bad, doubts));
-        text
+        lines.push(message!("\n{}", verdict(bad, doubts)));
+        Message::join(&lines, "\n")
     }
 
     /// This shape does not change; keys may come.
@@ -121,14 +121,17 @@ impl Report {
     }
 }
 
-fn verdict(bad: usize, doubts: usize) -> String {
-    let things =
-        |count: usize| if count == 1 { "1 thing".into() } else { format!("{count} things") };
+fn verdict(bad: usize, doubts: usize) -> Message {
+    let things = |count: usize| {
+        if count == 1 { "1 thing".into() } else { message!("{count} things", count) }
+    };
     match (bad, doubts) {
         (0, 0) => "all is well".into(),
-        (0, doubts) => format!("it works; look at {}", things(doubts)),
-        (bad, 0) => format!("{} must be mended", things(bad)),
-        (bad, doubts) => format!("{} must be mended; look at {doubts} more", things(bad)),
+        (0, doubts) => message!("it works; look at {}", things(doubts)),
+        (bad, 0) => message!("{} must be mended", things(bad)),
+        (bad, doubts) => {
+            message!("{} must be mended; look at {doubts} more", things(bad), doubts)
+        }
     }
 }
 
@@ -190,7 +193,7 @@ mod tests {
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
             report.text(true),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 things must be mended; look at 1 more\n"
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 things must be mended; look at 1 more"
         );
         assert!(report.text(false).replace('\u{fffd}', "").is_ascii());
         let json = report.json();

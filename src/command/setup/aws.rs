@@ -10,7 +10,7 @@ use super::change::Change;
 use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, program};
+use super::{Common, Setup, is_simple, program, word};
 use crate::consumer::expanded;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
@@ -20,7 +20,6 @@ use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::settings::Locations;
-use crate::shell::quoted;
 
 const PROFILE: &str = "aws";
 const AWS_PROFILE: &str = "yandex";
@@ -95,7 +94,7 @@ impl Args {
             _ => server_side(&trust),
         }];
         advice.extend(environment(setup.env(), &name));
-        let next = format!("Try it:\n  aws sts get-caller-identity --profile {name}\n");
+        let next = message!("Try it:\n  aws sts get-caller-identity --profile {}\n", word(&name));
         let verify = {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
@@ -224,25 +223,26 @@ fn role_problem(arn: &str) -> Option<Message> {
 }
 
 /// What the account must be told.
-fn account_side(trust: &Trust, arn: &str) -> String {
+fn account_side(trust: &Trust, arn: &str) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [partition, account, role] = [1, 4, 5].map(|at| parts.get(at).copied().unwrap_or_default());
     let (path, name) = role.trim_start_matches("role").rsplit_once('/').unwrap_or(("", role));
     let provider = issuer.trim_start_matches("https://");
-    let json_text = |text: &str| json!(text).to_string().trim_matches('"').to_owned();
-    let policy = TRUST_POLICY
-        .replace("arn:aws:", &format!("arn:{partition}:"))
-        .replace("123456789012", account)
-        .replace("sts.amazonaws.com", &json_text(audience))
-        .replace("auth.yandex.cloud", provider)
-        .replace("ajeexampleaccount000", subject);
+    let text = |text: &str| Message::from(ForeignText::line(text));
+    let json_text = |raw: &str| text(json!(raw).to_string().trim_matches('"'));
+    let policy = Message::from(TRUST_POLICY)
+        .replaced("arn:aws:", &message!("arn:{}:", text(partition)))
+        .replaced("123456789012", &text(account))
+        .replaced("sts.amazonaws.com", &json_text(audience))
+        .replaced("auth.yandex.cloud", &text(provider))
+        .replaced("ajeexampleaccount000", &text(subject));
     let path = if path.is_empty() {
-        String::new()
+        Message::default()
     } else {
-        format!(" --path {}", quoted(&format!("{path}/")))
+        message!(" --path {}", word(&format!("{path}/")))
     };
-    format!(
+    message!(
         "# The account's side
 {note}
 
@@ -253,16 +253,21 @@ aws iam create-role --role-name {}{path} --assume-role-policy-document file://tr
 
 Then give the role the rights that it is to have.
 ",
-        quoted(issuer),
-        quoted(audience),
-        quoted(name),
+        word(issuer),
+        word(audience),
+        word(name),
+        note,
+        policy,
+        path
     )
 }
 
 /// What a server that is compatible with S3 must be told, each in its own way.
-fn server_side(trust: &Trust) -> String {
+fn server_side(trust: &Trust) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
-    format!(
+    let [issuer, subject, audience] =
+        [issuer, subject, audience].map(|text| ForeignText::line(text));
+    message!(
         "# The server's side
 {note}
 Let it trust, in its own way:
@@ -272,17 +277,25 @@ audience  {audience}
 subject   {subject}
 
 Add its address to the profile of AWS's configuration, as `endpoint_url`.
-"
+",
+        note,
+        issuer,
+        audience,
+        subject
     )
 }
 
 /// What of the environment goes before the profile.
-fn environment(env: &Env, name: &str) -> Option<String> {
+fn environment(env: &Env, name: &str) -> Option<Message> {
     if env.get(env::AWS_ACCESS_KEY_ID).is_some() {
         return Some("Unset AWS_ACCESS_KEY_ID: as long as it is set, AWS's tools use it instead of any profile.\n".into());
     }
     let profile = env.get(env::AWS_PROFILE).filter(|profile| profile != name)?;
-    Some(format!("AWS_PROFILE is `{profile}`: give `--profile {name}`, or set it to that.\n"))
+    Some(message!(
+        "AWS_PROFILE is `{}`: give `--profile {}`, or set it to that.\n",
+        ForeignText::new(&profile),
+        word(name)
+    ))
 }
 
 #[cfg(test)]
@@ -309,7 +322,7 @@ mod tests {
             issuer: "https://auth.example".into(),
             subject: "ajex".into(),
             audience: "aud".into(),
-            note: String::new(),
+            note: Message::default(),
         };
         let text = account_side(&trust, "arn:aws-cn:iam::210987654321:role/team/robot");
         for part in [

@@ -8,6 +8,7 @@ use super::kube_lock::KubeLock;
 use crate::clock::Timestamp;
 use crate::error::{Result, shown};
 use crate::files::edit::{EditedFile, Verify};
+use crate::foreign_text::Message;
 use crate::message;
 
 /// What a file holds, and what it is to hold.
@@ -42,12 +43,13 @@ impl Change {
     /// The change as `diff -u` shows it.
     ///
     /// Security: files of other programs hold secrets, and lines around the change are shown.
-    pub(super) fn diff(&self) -> String {
+    pub(super) fn diff(&self) -> Message {
         let before = masked(self.file.text());
         let after = masked(&self.after);
-        let name = self.file.path().display().to_string();
-        let old = if self.file.exists() { name.as_str() } else { "/dev/null" };
-        format!("--- {old}\n+++ {name}\n{}", diff::unified(&before, &after))
+        let name = shown(self.file.path());
+        let old: Message =
+            if self.file.exists() { name.clone().into() } else { "/dev/null".into() };
+        message!("--- {old}\n+++ {name}\n{}", diff::unified(&before, &after), old, name)
     }
 
     /// Fails if the change cannot be made. All changes of a run are checked before the first is made.
@@ -63,13 +65,13 @@ impl Change {
     }
 
     /// Makes the change, and tells what was done. The stamp names the copy of what was there.
-    pub(super) fn make(&self, stamp: &str) -> Result<String> {
+    pub(super) fn make(&self, stamp: &str) -> Result<Message> {
         let path = self.file.path();
         let copy = if self.file.exists() { self.file.copy(&copy_name(path, stamp))? } else { None };
         self.file.replace(&self.after, &self.verify)?;
         let as_it_was = copy.map(|copy| message!(" (as it was: {})", shown(&copy)));
         let as_it_was = as_it_was.unwrap_or_default();
-        Ok(format!("written    {}{as_it_was}\n", shown(path)))
+        Ok(message!("written    {}{as_it_was}", shown(path), as_it_was))
     }
 }
 

@@ -3,7 +3,8 @@
 //! The lines that two texts have in common are found by the table of their longest common subsequences. A
 //! configuration is small enough for that, once what is the same at both ends is left out.
 
-use std::fmt::Write as _;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
@@ -20,11 +21,11 @@ enum Step {
 }
 
 /// The difference between two texts, without the head that names files; empty if there is none.
-pub(super) fn unified(before: &str, after: &str) -> String {
+pub(super) fn unified(before: &str, after: &str) -> Message {
     let (old, new): (Vec<&str>, Vec<&str>) =
         (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
     let steps = steps(&old, &new);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let mut at = 0;
     while let Some(first) = (at..steps.len()).find(|step| steps[*step] != Step::Keep) {
         let begin = first.saturating_sub(CONTEXT).max(at);
@@ -36,10 +37,10 @@ pub(super) fn unified(before: &str, after: &str) -> String {
             last = next;
         }
         let end = (last + CONTEXT + 1).min(steps.len());
-        hunk(&mut text, &steps, begin..end, &old, &new);
+        hunk(&mut lines, &steps, begin..end, &old, &new);
         at = end;
     }
-    text
+    Message::join(&lines, "")
 }
 
 /// The steps from one text to the other.
@@ -91,7 +92,7 @@ fn steps_between(old: &[&str], new: &[&str]) -> Vec<Step> {
 }
 
 fn hunk(
-    text: &mut String,
+    lines: &mut Vec<Message>,
     steps: &[Step],
     range: std::ops::Range<usize>,
     old: &[&str],
@@ -103,21 +104,25 @@ fn hunk(
     let (old_count, new_count) = (count(inside, Step::Add), count(inside, Step::Remove));
     // A hunk without lines of one text stands behind the line of this number.
     let (old_start, new_start) = (i + usize::from(old_count > 0), j + usize::from(new_count > 0));
-    // Writing to a text does not fail.
-    let _ = writeln!(text, "@@ -{old_start},{old_count} +{new_start},{new_count} @@");
+    lines.push(message!(
+        "@@ -{old_start},{old_count} +{new_start},{new_count} @@\n",
+        old_start,
+        old_count,
+        new_start,
+        new_count
+    ));
     for step in inside {
         let (mark, line) = match step {
-            Step::Keep => (' ', old[i]),
-            Step::Remove => ('-', old[i]),
-            Step::Add => ('+', new[j]),
+            Step::Keep => (" ", old[i]),
+            Step::Remove => ("-", old[i]),
+            Step::Add => ("+", new[j]),
         };
         i += usize::from(*step != Step::Add);
         j += usize::from(*step != Step::Remove);
-        text.push(mark);
-        text.push_str(line);
-        if !line.ends_with('\n') {
-            text.push_str("\n\\ No newline at end of file\n");
-        }
+        let ended = line.strip_suffix('\n');
+        let end = if ended.is_some() { "" } else { "\\ No newline at end of file\n" };
+        let line = ForeignText::line(ended.unwrap_or(line));
+        lines.push(message!("{mark}{line}\n{end}", mark, line, end));
     }
 }
 

@@ -11,7 +11,7 @@ use super::profile_choice;
 use super::question::Question;
 use super::terminal::Terminal;
 use super::trust::Trust;
-use super::{Common, Setup, kuberc, program};
+use super::{Common, Setup, kuberc, program, word};
 use crate::env;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -20,7 +20,6 @@ use crate::message;
 use crate::output::Output;
 use crate::session::Context;
 use crate::settings::Origin;
-use crate::shell::quoted;
 
 const PROFILE: &str = "kubernetes";
 const USER: &str = "yandex";
@@ -284,12 +283,13 @@ fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
 }
 
 /// What the API server must be told.
-fn server_side(trust: &Trust) -> String {
+fn server_side(trust: &Trust) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
-    let file = AUTHENTICATION
-        .replace("https://auth.yandex.cloud", issuer)
-        .replace("[kubernetes-prod]", &json!([audience]).to_string())
-        .replace("ajeexampleaccount000", subject);
+    let text = |text: &str| Message::from(ForeignText::line(text));
+    let file = Message::from(AUTHENTICATION)
+        .replaced("https://auth.yandex.cloud", &text(issuer))
+        .replaced("[kubernetes-prod]", &text(&json!([audience]).to_string()))
+        .replaced("ajeexampleaccount000", &text(subject));
     let flags = [
         format!("--oidc-issuer-url={issuer}"),
         format!("--oidc-client-id={audience}"),
@@ -297,8 +297,7 @@ fn server_side(trust: &Trust) -> String {
         "--oidc-username-claim=sub".into(),
         "--oidc-username-prefix=yandex:".into(),
     ];
-    let flags: Vec<String> = flags.iter().map(|flag| quoted(flag)).collect();
-    format!(
+    message!(
         "# The API server's side
 {note}
 
@@ -307,16 +306,18 @@ or, where it is set up by flags, which can let one service account in:
 
 {}
 
-Then bind roles to the user `yandex:{subject}`.
+Then bind roles to the user `yandex:{}`.
 ",
-        flags.join("\n")
+        Message::join(&flags.map(|flag| word(&flag).into()), "\n"),
+        text(subject),
+        note,
+        file
     )
 }
 
-fn next(wanted: &Wanted, is_current: bool, kubeconfig: Option<&Path>) -> String {
-    let flag = |name: &str, value: &str| format!(" --{name}={}", quoted(value));
-    let kubeconfig = kubeconfig.map(|path| flag("kubeconfig", &path.to_string_lossy()));
-    let context = (!is_current).then(|| flag("context", &wanted.context));
-    let flags = [kubeconfig, context].into_iter().flatten().collect::<Vec<_>>().concat();
-    format!("Try it:\n  kubectl{flags} auth whoami\n")
+fn next(wanted: &Wanted, is_current: bool, kubeconfig: Option<&Path>) -> Message {
+    let kubeconfig = kubeconfig.map(|path| message!(" --kubeconfig={}", shown(path).quoted()));
+    let context = (!is_current).then(|| message!(" --context={}", word(&wanted.context)));
+    let (kubeconfig, context) = (kubeconfig.unwrap_or_default(), context.unwrap_or_default());
+    message!("Try it:\n  kubectl{kubeconfig}{context} auth whoami\n", kubeconfig, context)
 }

@@ -6,13 +6,12 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::{Document, Fault};
 use crate::message;
 use crate::settings::Locations;
-use crate::shell::quoted;
 
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
@@ -24,15 +23,15 @@ pub(super) fn plan(
     command: &str,
     others: &[String],
     env: &Env,
-) -> Result<(Option<Change>, Option<String>)> {
+) -> Result<(Option<Change>, Option<Message>)> {
     let Some(path) = path(env) else { return Ok((None, None)) };
     let file = EditedFile::open("kubectl's preferences", &path)?;
     let mut document = read(&path, file.text())?;
     let plugins = Plugins::of(document.value());
     if !plugins.are_restricted() {
-        let advice = format!(
+        let advice = message!(
             "`{}` restricts no exec plugins, so `--kuberc` has nothing to do.\n",
-            path.display()
+            shown(&path)
         );
         return Ok((None, is_wanted.then_some(advice)));
     }
@@ -40,7 +39,7 @@ pub(super) fn plan(
         return Ok((None, None));
     }
     if !is_wanted {
-        let advice = format!(
+        let advice = message!(
             "# Which exec plugins kubectl runs
 `{path}` does not allow `{command}` (kubectl 1.35 and later). `--kuberc` writes this there:
 
@@ -48,8 +47,11 @@ pub(super) fn plan(
 {LIST}:
 - {key}: {command}
 ",
-            path = path.display(),
+            path = shown(&path),
+            command = ForeignText::line(command),
             key = plugins.key,
+            POLICY,
+            LIST
         );
         return Ok((None, Some(advice)));
     }
@@ -124,15 +126,16 @@ impl Plugins {
 
     /// Names the plugins of the kubeconfig that the new list does not hold. The user had blocked them
     /// before, so only the user can allow them.
-    fn still_blocked(&self, others: &[String], path: &Path) -> Option<String> {
+    fn still_blocked(&self, others: &[String], path: &Path) -> Option<Message> {
         let blocked = others.iter().filter(|other| !self.listed.contains(other));
-        let blocked: Vec<String> =
-            blocked.map(|other| format!("`{}`", ForeignText::new(&quoted(other)))).collect();
+        let blocked: Vec<Message> =
+            blocked.map(|other| message!("`{}`", ForeignText::new(other).quoted())).collect();
         (!blocked.is_empty()).then(|| {
-            format!(
+            message!(
                 "`{}` still blocks other exec plugins of the kubeconfig: {}. To allow one, add it to `{LIST}`.\n",
-                path.display(),
-                blocked.join(", ")
+                shown(path),
+                Message::join(&blocked, ", "),
+                LIST
             )
         })
     }

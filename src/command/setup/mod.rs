@@ -185,7 +185,7 @@ impl<'a> Setup<'a> {
         }
         let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
         let Some(terminal) = self.terminal else { return Err(unknown) };
-        match terminal.ask("ID of the service account (aje…)", None) {
+        match terminal.ask(&"ID of the service account (aje…)".into(), None) {
             Some(account) if !account.is_empty() => {
                 self.configuration.set("service_account", &account);
                 Ok(())
@@ -277,10 +277,10 @@ impl<'a> Setup<'a> {
         }
         };
         let terminal = self.terminal.ok_or_else(missing)?;
-        terminal.say("Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes; where `yc` is set up, `yc-cli` will do.");
+        terminal.say(&"Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes; where `yc` is set up, `yc-cli` will do.".into());
         loop {
             let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
-            let answer = terminal.ask(question, None).ok_or_else(missing)?;
+            let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
             } else if is_identity_kind(&answer) {
@@ -410,6 +410,11 @@ fn is_simple(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
+/// A word of a command that the user is told to type.
+fn word(text: &str) -> ForeignText {
+    ForeignText::line(text).quoted()
+}
+
 /// The end of a run that has changed nothing, because no token could be had.
 fn unchanged(error: &Error) -> Error {
     let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
@@ -424,8 +429,7 @@ fn unchanged(error: &Error) -> Error {
 }
 
 /// An error in the course of a conversation.
-fn told_error(error: &Error) -> String {
-    // Security: a server's words must not rewrite what is shown before somebody agrees to it.
-    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
-    format!("! {error}{hint}")
+fn told_error(error: &Error) -> Message {
+    let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();
+    message!("! {error}{hint}", error, hint)
 }

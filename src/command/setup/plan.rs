@@ -4,6 +4,8 @@ use super::Setup;
 use super::change::{Change, stamp};
 use super::terminal::Terminal;
 use crate::error::Result;
+use crate::foreign_text::Message;
+use crate::message;
 use crate::output::Output;
 
 /// What is to be done, and what is to be said.
@@ -13,17 +15,17 @@ pub(super) struct Plan {
     /// What is done besides.
     pub(super) acts: Vec<Act>,
     /// What the other side must be told, and what the user should know.
-    pub(super) advice: Vec<String>,
+    pub(super) advice: Vec<Message>,
     /// What to do when the changes have been made.
-    pub(super) next: String,
+    pub(super) next: Message,
 }
 
 /// Something that is done to no file's text.
 pub(super) struct Act {
     /// How it is shown before.
-    pub(super) shown: String,
+    pub(super) shown: Message,
     /// Does it, and tells what was done.
-    pub(super) make: Box<dyn FnOnce() -> Result<String>>,
+    pub(super) make: Box<dyn FnOnce() -> Result<Message>>,
 }
 
 impl Setup<'_> {
@@ -34,14 +36,13 @@ impl Setup<'_> {
         changes.insert(0, self.configuration.change());
         changes.retain(|change| !change.is_none());
         if changes.is_empty() && acts.is_empty() {
-            let done = "There is nothing to change: it is set up so already.\n".to_owned();
-            let shown: Vec<String> = [done].into_iter().chain(advice).chain([next]).collect();
-            return output.write(shown.join("\n").as_bytes());
+            let done = "There is nothing to change: it is set up so already.\n".into();
+            let shown: Vec<Message> = [done].into_iter().chain(advice).chain([next]).collect();
+            return output.say(&Message::join(&shown, "\n"));
         }
-        let mut shown: Vec<String> = changes.iter().map(Change::diff).collect();
-        shown.extend(acts.iter().map(|act| format!("{}\n", act.shown)));
+        let mut shown: Vec<Message> = changes.iter().map(Change::diff).collect();
+        shown.extend(acts.iter().map(|act| message!("{}\n", act.shown)));
         shown.extend(advice);
-        let mut shown = shown.join("\n");
         let is_asked = !self.common.print && !self.common.apply && Terminal::shows_output();
         let check = || changes.iter().try_for_each(Change::check);
         if is_asked || self.common.apply {
@@ -49,28 +50,30 @@ impl Setup<'_> {
         }
         if let Some(terminal) = self.terminal.filter(|_| is_asked) {
             // What is agreed to must have been seen.
-            output.write(format!("{shown}\n").as_bytes())?;
+            shown.push(Message::default());
+            output.say(&Message::join(&shown, "\n"))?;
             shown.clear();
             if !terminal.confirms("Apply?") {
-                return output.write(b"Nothing has been changed.\n");
+                return output.say(&"Nothing has been changed.".into());
             }
         } else if !self.common.apply {
-            let hint = "Nothing has been changed. To make these changes, give `--apply`.";
-            return output.write(format!("{shown}\n{hint}\n").as_bytes());
+            shown.push("Nothing has been changed. To make these changes, give `--apply`.".into());
+            return output.say(&Message::join(&shown, "\n"));
         }
         let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
         // Files can have changed while somebody read what is to be changed.
         check()?;
         let stamp = stamp(self.context.clock.now().at);
-        let mut done = String::new();
+        let mut done = Vec::new();
         // Before the files that name what they make.
         for act in acts {
-            done.push_str(&(act.make)()?);
+            done.push((act.make)()?);
         }
         for change in &changes {
-            done.push_str(&change.make(&stamp)?);
+            done.push(change.make(&stamp)?);
         }
-        let gap = if shown.is_empty() { "" } else { "\n" };
-        output.write(format!("{shown}{gap}{done}\n{next}").as_bytes())
+        shown.push(message!("{}\n", Message::join(&done, "\n")));
+        shown.push(next);
+        output.say(&Message::join(&shown, "\n"))
     }
 }

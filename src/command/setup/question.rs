@@ -84,12 +84,10 @@ impl Question {
     }
 
     /// How it is put: `Role to assume (such as …)`.
-    fn put(&self) -> String {
-        let mut letters = self.what.chars();
-        let first = letters.next().map(|first| first.to_uppercase().to_string());
+    fn put(&self) -> Message {
         let note =
             if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) };
-        first.unwrap_or_default() + letters.as_str() + &note
+        message!("{}{note}", Message::from(self.what).capitalised(), note)
     }
 
     fn missing(&self) -> Error {

@@ -2,6 +2,9 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+
 /// A terminal that can be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terminal(());
@@ -19,15 +22,16 @@ impl Terminal {
 
     /// Says something in a line of its own.
     #[expect(clippy::unused_self, reason = "only where there is a terminal")]
-    pub(super) fn say(self, text: &str) {
+    pub(super) fn say(self, text: &Message) {
         // Whoever cannot read it cannot be told so either.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// Asks for a line; an empty one is the default. `None` if there is nobody any more.
     #[expect(clippy::unused_self, reason = "only where there is a terminal")]
-    pub(super) fn ask(self, question: &str, default: Option<&str>) -> Option<String> {
-        let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+    pub(super) fn ask(self, question: &Message, default: Option<&str>) -> Option<String> {
+        let shown =
+            default.map(|default| message!(" [{}]", ForeignText::new(default))).unwrap_or_default();
         let mut stderr = io::stderr();
         write!(stderr, "{question}{shown}: ").and_then(|()| stderr.flush()).ok()?;
         let mut line = String::new();
@@ -39,8 +43,8 @@ impl Terminal {
     }
 
     /// Asks whether to go on. Anything but a yes is a no.
-    pub(super) fn confirms(self, question: &str) -> bool {
-        let answer = self.ask(&format!("{question} [y/N]"), None).unwrap_or_default();
+    pub(super) fn confirms(self, question: &'static str) -> bool {
+        let answer = self.ask(&message!("{question} [y/N]", question), None).unwrap_or_default();
         matches!(answer.to_lowercase().as_str(), "y" | "yes")
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Setup, told_error, unchanged};
+use super::{Setup, told_error, unchanged, word};
 use crate::error::{Error, Result};
+use crate::foreign_text::Message;
 use crate::jwt;
-use crate::shell::quoted;
+use crate::message;
 
 /// It is only looked at.
 const LEAST_LIFE: Duration = Duration::from_secs(60);
@@ -16,7 +17,7 @@ pub(super) struct Trust {
     pub(super) subject: String,
     pub(super) audience: String,
     /// Where these come from, in a sentence or two.
-    pub(super) note: String,
+    pub(super) note: Message,
 }
 
 impl Trust {
@@ -25,24 +26,25 @@ impl Trust {
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
         let session = setup.session()?;
         let subject = fit(session.service_account()?);
-        let guess = |why: &str| Self {
+        let guess = |why: &Message| Self {
             issuer: session.issuer_by_guess().to_owned(),
             subject: subject.clone(),
             audience: audience.to_owned(),
-            note: format!(
+            note: message!(
                 "{why}\nThe issuer below is a guess: it must be `iss` of a real token, `yc-id-token token --profile={} --audience={} --decode`.",
-                setup.profile(),
-                quoted(audience),
+                word(setup.profile()),
+                word(audience),
+                why
             ),
         };
         if setup.common.offline {
-            return Ok(guess("No token was asked for."));
+            return Ok(guess(&"No token was asked for.".into()));
         }
         let token = match session.id_token(audience, LEAST_LIFE) {
             Ok(token) => token,
             Err(error) if setup.common.apply => return Err(unchanged(&error)),
             Err(error) => {
-                return Ok(guess(&format!(
+                return Ok(guess(&message!(
                     "No token could be had with these settings:\n{}",
                     told_error(&error)
                 )));

@@ -6,7 +6,7 @@ use super::change::Change;
 use super::plan::{Act, Plan};
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, absolute, program};
+use super::{Common, Setup, absolute, program, word};
 use crate::consumer::HelperInstallation;
 use crate::env;
 use crate::error::Result;
@@ -15,7 +15,6 @@ use crate::http::Endpoint;
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
-use crate::shell::quoted;
 
 const PROFILE: &str = "vault";
 
@@ -92,7 +91,7 @@ impl Args {
                     .map(|(file, after, verify)| Change::new(file, after, verify)),
             );
             if let Some(shown) = helper.wanted_link() {
-                let make = Box::new(move || helper.make_link().map(|done| done + "\n"));
+                let make = Box::new(move || helper.make_link());
                 plan.acts.push(Act { shown, make });
             }
         }
@@ -135,13 +134,13 @@ fn cli(setup: &Setup<'_>) -> &'static str {
 }
 
 /// What the server must be told.
-fn server_side(trust: &Trust, server: &Server) -> String {
+fn server_side(trust: &Trust, server: &Server) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
     let Server { role, mount, .. } = server;
     let mount = mount.trim_matches('/');
     let namespace =
-        server.namespace.as_ref().map(|name| format!("export VAULT_NAMESPACE={}\n", quoted(name)));
-    format!(
+        server.namespace.as_ref().map(|name| message!("export VAULT_NAMESPACE={}\n", word(name)));
+    message!(
         "# The server's side
 {note}
 
@@ -154,24 +153,25 @@ vault write {} role_type=jwt user_claim=sub \\
 Then write the policy that the role is to have.
 ",
         namespace.unwrap_or_default(),
-        quoted(mount),
-        quoted(&format!("auth/{mount}/config")),
-        quoted(issuer),
-        quoted(&format!("auth/{mount}/role/{role}")),
-        quoted(audience),
-        quoted(subject),
-        quoted(role),
+        word(mount),
+        word(&format!("auth/{mount}/config")),
+        word(issuer),
+        word(&format!("auth/{mount}/role/{role}")),
+        word(audience),
+        word(subject),
+        word(role),
+        note
     )
 }
 
-fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> {
+fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
     let cli = cli(setup);
     let mut exports = vec![("VAULT_ADDR", server.address.clone())];
     exports.extend(server.namespace.clone().map(|name| ("VAULT_NAMESPACE", name)));
     exports.extend(server.ca_cert.clone().map(|file| ("VAULT_CACERT", file)));
     let profile = setup.profile();
     let config = setup.config_flag()?;
-    let mut login = String::new();
+    let mut login = Message::default();
     let mut why = "";
     if has_helper {
         why = "The CLI runs its token helper without arguments: these say which profile and server it is for, and belong into the\nstart-up file of the shell.\n";
@@ -179,12 +179,14 @@ fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<String> 
         let config = config.and_then(|flag| flag.strip_prefix("--config=").map(str::to_owned));
         exports.extend(config.map(|file| ("YC_ID_TOKEN_CONFIG", file)));
     } else {
-        let config = config.map(|flag| format!(" {}", quoted(&flag))).unwrap_or_default();
-        login = format!("  yc-id-token vault login --profile={profile}{config}\n");
+        let config = config.map(|flag| message!(" {}", word(&flag))).unwrap_or_default();
+        login = message!("  yc-id-token vault login --profile={}{config}\n", word(profile), config);
     }
-    let export = |(name, value): &(&str, String)| format!("  export {name}={}\n", quoted(value));
-    let exports = exports.iter().map(export).collect::<Vec<_>>().concat();
-    Ok(format!("{why}Try it:\n{exports}{login}  {cli} token lookup\n"))
+    let export = |(name, value): &(&'static str, String)| {
+        message!("  export {name}={}\n", word(value), name)
+    };
+    let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
+    Ok(message!("{why}Try it:\n{exports}{login}  {cli} token lookup\n", why, exports, login, cli))
 }
 
 /// What Vault takes for the name of a role: word characters, with dots and hyphens between them.

@@ -1,15 +1,16 @@
 //! A profile explained: each setting and where it came from, who we are, the cache keys, and what would
 //! happen now.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::broker::{Outlook, Prospect};
+use crate::cache::Key;
 use crate::consumer::{self, Plan};
 use crate::error::{Error, Result};
-use crate::foreign_text::{Message, visible};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::session::{Context, Session};
 use crate::settings::{Explained, Locations, Settings};
 
@@ -41,82 +42,91 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
 }
 
 impl Explanation {
-    pub(super) fn text(&self) -> String {
-        let mut text = String::from("settings\n");
-        let width = |of: fn(&Explained) -> &str| {
+    pub(super) fn text(&self) -> Message {
+        let mut lines = vec!["settings".into()];
+        let width = |of: fn(&Explained) -> &Message| {
             let widths = self.settings.iter().map(|setting| of(setting).chars().count());
             widths.max().unwrap_or(0).min(60)
         };
         let (names, values) = (width(|setting| &setting.name), width(|setting| &setting.value));
         for Explained { name, value, origin } in &self.settings {
-            let (value, origin) = (visible(value), visible(&origin.to_string()));
-            let _ = writeln!(text, "  {name:<names$}  {value:<values$}  {origin}");
+            let (name, value) = (name.padded(names), value.padded(values));
+            lines.push(message!("  {name}  {value}  {origin}", name, value, origin));
         }
-        text += "\nidentity\n";
+        lines.push("\nidentity".into());
         match &self.identity {
-            Ok(identity) => {
-                let _ = writeln!(text, "  {}", visible(identity));
-            }
-            Err(error) => tell_error(&mut text, error),
+            Ok(identity) => lines.push(message!("  {identity}", identity)),
+            Err(error) => lines.extend(told_error(error)),
         }
         let mut keys = Vec::new();
         for (consumer, plan) in &self.plans {
-            let _ = writeln!(text, "\n{consumer}");
+            lines.push(message!("\n{consumer}", consumer));
             match plan {
                 Ok(plan) => {
                     for prospect in &plan.prospects {
-                        self.tell(&mut text, prospect, &mut keys);
+                        lines.extend(self.told(prospect, &mut keys));
                     }
-                    for (doubt, fix) in &plan.doubts {
-                        let _ = writeln!(text, "  but {doubt}: {fix}");
-                    }
+                    let doubts = plan.doubts.iter();
+                    lines.extend(
+                        doubts.map(|(doubt, fix)| message!("  but {doubt}: {fix}", doubt, fix)),
+                    );
                 }
-                Err(error) => tell_error(&mut text, error),
+                Err(error) => lines.extend(told_error(error)),
             }
         }
-        text
+        Message::join(&lines, "\n")
     }
 
-    fn tell<'a>(&self, text: &mut String, prospect: &'a Prospect, keys: &mut Vec<&'a str>) {
-        let _ = writeln!(text, "  {}", visible(&prospect.what));
-        let _ = writeln!(text, "    now   {}", self.verdict(prospect));
+    fn told<'a>(&self, prospect: &'a Prospect, keys: &mut Vec<&'a Key>) -> Vec<Message> {
+        let now = message!("  {}\n    now   {}", prospect.what, self.verdict(prospect));
         if matches!(prospect.outlook, Outlook::NotKept) {
-            return;
+            return vec![now];
         }
-        if keys.contains(&prospect.key.as_str()) {
-            let _ = writeln!(text, "    key   as above");
-            return;
+        if keys.contains(&&prospect.key) {
+            return vec![now, "    key   as above".into()];
         }
         keys.push(&prospect.key);
-        let _ = writeln!(text, "    key   {}", prospect.key);
-        for (name, value) in &prospect.parts {
-            let _ = writeln!(text, "          {name} = {}", visible(value));
-        }
+        let key = message!("    key   {}", prospect.key);
+        let part = |(name, value): &(String, String)| {
+            message!("          {} = {}", ForeignText::new(name), ForeignText::new(value))
+        };
+        [now, key].into_iter().chain(prospect.parts.iter().map(part)).collect()
     }
 
     /// What would happen now, and why.
-    fn verdict(&self, prospect: &Prospect) -> String {
-        let from = visible(&prospect.about.from);
+    fn verdict(&self, prospect: &Prospect) -> Message {
+        let from = &prospect.about.from;
         match &prospect.outlook {
             Outlook::Hit { soft_at, expires_at } => {
-                format!(
-                    "the cache answers: it lives until {expires_at}, and is refreshed from {soft_at}"
+                message!(
+                    "the cache answers: it lives until {expires_at}, and is refreshed from {soft_at}",
+                    expires_at,
+                    soft_at
                 )
             }
-            Outlook::Ageing { soft_at, expires_at } if self.background_refresh => format!(
-                "the cache answers, as it lives until {expires_at}; another is asked of {from} in the background, as half of its life was over at {soft_at}"
+            Outlook::Ageing { soft_at, expires_at } if self.background_refresh => message!(
+                "the cache answers, as it lives until {expires_at}; another is asked of {from} in the background, as half of its life was over at {soft_at}",
+                expires_at,
+                from,
+                soft_at
             ),
-            Outlook::Ageing { expires_at, .. } => format!(
-                "the cache answers, as it lives until {expires_at}; nothing is refreshed in the background, by `background_refresh`"
+            Outlook::Ageing { expires_at, .. } => message!(
+                "the cache answers, as it lives until {expires_at}; nothing is refreshed in the background, by `background_refresh`",
+                expires_at
             ),
-            Outlook::Short { expires_at, least_life } => format!(
+            Outlook::Short { expires_at, least_life } => message!(
                 "asked of {from}, as the one in the cache lives until {expires_at}, and it must be {} more",
-                seconds(*least_life)
+                seconds(*least_life),
+                from,
+                expires_at
             ),
-            Outlook::Absent => format!("asked of {from}, as none is cached"),
-            Outlook::Fails(failure, until) => format!(
+            Outlook::Absent => message!("asked of {from}, as none is cached", from),
+            Outlook::Fails(failure, until) => message!(
                 "it fails at once until {until}, as it failed at {}: {} [{}]",
-                failure.at, failure.message, failure.code
+                failure.at,
+                failure.message,
+                failure.code,
+                until
             ),
             Outlook::NotKept => "it is used as it is given, and not cached".into(),
         }
@@ -126,7 +136,7 @@ impl Explanation {
     pub(super) fn json(&self) -> Value {
         let setting = |setting: &Explained| {
             let Explained { name, value, origin } = setting;
-            json!({ "name": name, "value": value, "origin": origin.to_string() })
+            json!({ "name": name, "value": value, "origin": message!("{origin}", origin) })
         };
         let consumers: Vec<Value> = self
             .plans
@@ -134,8 +144,8 @@ impl Explanation {
             .map(|(name, plan)| match plan {
                 Ok(plan) => json!({
                     "consumer": name,
-                    "audience": plan.audience,
-                    "server": plan.server.as_ref().map(|server| server.endpoint.as_str()),
+                    "audience": plan.audience.as_deref().map(ForeignText::new),
+                    "server": plan.server.as_ref().map(|server| ForeignText::new(server.endpoint.as_str())),
                     "credentials": plan.prospects.iter().map(|it| self.object(it)).collect::<Vec<_>>(),
                     "doubts": plan.doubts.iter().map(|(doubt, _)| doubt).collect::<Vec<_>>(),
                     "error": null,
@@ -161,11 +171,13 @@ impl Explanation {
             Outlook::NotKept => "not-kept",
         };
         let parts = prospect.parts.iter();
-        let parts = parts.map(|(name, value)| json!({ "name": name, "value": value }));
+        let parts = parts.map(|(name, value)| {
+            json!({ "name": ForeignText::new(name), "value": ForeignText::new(value) })
+        });
         json!({
             "what": prospect.what,
             "from": prospect.about.from,
-            "key": prospect.key,
+            "key": prospect.key.name(),
             "parts": parts.collect::<Vec<_>>(),
             "outlook": outlook,
             "why": self.verdict(prospect),
@@ -173,20 +185,18 @@ impl Explanation {
     }
 }
 
-fn tell_error(text: &mut String, error: &Error) {
-    let _ = writeln!(text, "  {error} [{}]", error.code());
-    if let Some(hint) = error.hint() {
-        let _ = writeln!(text, "  hint: {hint}");
-    }
+fn told_error(error: &Error) -> Vec<Message> {
+    let hint = error.hint().map(|hint| message!("  hint: {hint}", hint));
+    std::iter::once(message!("  {error} [{}]", error.code(), error)).chain(hint).collect()
 }
 
 fn error_object(error: &Error) -> Value {
-    json!({ "code": error.code().name(), "message": error.to_string(), "hint": error.hint() })
+    json!({ "code": error.code().name(), "message": message!("{error}", error), "hint": error.hint() })
 }
 
-fn seconds(life: Duration) -> String {
+fn seconds(life: Duration) -> Message {
     match life.as_secs() {
-        minutes if minutes % 60 == 0 => format!("{} min", minutes / 60),
-        seconds => format!("{seconds} s"),
+        minutes if minutes % 60 == 0 => message!("{} min", minutes / 60),
+        seconds => message!("{seconds} s", seconds),
     }
 }

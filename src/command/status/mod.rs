@@ -32,15 +32,20 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let flags = with_profile(context, self.named.as_ref())?;
         // What is said by `--profile` or its variable is the user's usual one, and no question about it.
-        let text = match (&self.named, self.json) {
-            (None, false) => table::text(&table::rows(context)?).to_string(),
-            (None, true) => document(&table::json(&table::rows(context)?))?,
-            (Some(_), json) => {
-                let explained = explain::explain(Context { flags: &flags, ..context })?;
-                if json { document(&explained.json())? } else { explained.text() }
-            }
-        };
-        output.write(text.as_bytes())
+        if self.named.is_none() {
+            let cached = table::rows(context)?;
+            return if self.json {
+                output.document(document(&table::json(&cached))?.as_bytes())
+            } else {
+                output.say(&table::text(&cached))
+            };
+        }
+        let explained = explain::explain(Context { flags: &flags, ..context })?;
+        if self.json {
+            output.document(document(&explained.json())?.as_bytes())
+        } else {
+            output.say(&explained.text())
+        }
     }
 }
 

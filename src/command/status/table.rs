@@ -113,7 +113,7 @@ fn object(row: &Row) -> Value {
     });
     json!({
         "kind": row.kind(),
-        "key": row.key,
+        "key": row.key.name(),
         "consumer": row.about.consumer,
         "profile": row.about.profile,
         "audience": row.about.audience,

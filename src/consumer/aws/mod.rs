@@ -146,7 +146,7 @@ impl Args {
         let document = serde_json::to_vec(&answer);
         let mut document = Zeroizing::new(document.map_err(Error::internal)?);
         document.push(b'\n');
-        output.write(&document)
+        output.document(&document)
     }
 
     pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {

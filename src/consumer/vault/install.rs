@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::env::Env;
 use crate::error::{Cause, Error, Result, plain, shown};
 use crate::files::edit::{EditedFile, Verify};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::settings::Locations;
@@ -30,7 +31,7 @@ impl Args {
         } else {
             HelperInstallation::plan(self.link.as_ref(), env)?.carry_out()?
         };
-        output.write((done.join("\n") + "\n").as_bytes())
+        output.say(&Message::join(&done, "\n"))
     }
 }
 
@@ -81,31 +82,31 @@ impl HelperInstallation {
     }
 
     /// The link that has to be made, if it has, in words.
-    pub(crate) fn wanted_link(&self) -> Option<String> {
+    pub(crate) fn wanted_link(&self) -> Option<Message> {
         let program = std::env::current_exe().ok()?;
         let is_there = system::leads_to(&self.link, &program);
-        (!is_there).then(|| format!("link {} -> {}", self.link.display(), program.display()))
+        (!is_there).then(|| message!("link {} -> {}", shown(&self.link), shown(&program)))
     }
 
     /// Makes the link, and tells what was done.
-    pub(crate) fn make_link(&self) -> Result<String> {
+    pub(crate) fn make_link(&self) -> Result<Message> {
         make_link(&self.link)
     }
 
-    fn carry_out(&self) -> Result<Vec<String>> {
+    fn carry_out(&self) -> Result<Vec<Message>> {
         for config in self.configs.iter().filter(|config| !self.is_named_in(config)) {
             config.file().check_writable()?;
         }
         let mut done = vec![self.make_link()?];
         for config in &self.configs {
-            let path = config.path().display();
+            let path = shown(config.path());
             if self.is_named_in(config) {
-                done.push(format!("unchanged  {path} names it already"));
+                done.push(message!("unchanged  {path} names it already", path));
                 continue;
             }
             let after = config.with_helper(&self.link)?;
             config.file().replace(&after, |text| config.verify(text, Some(&self.link)))?;
-            done.push(format!("added      to {path}: {}", cli_config::line(&self.link)));
+            done.push(message!("added      to {path}: {}", helper_line(&self.link), path));
         }
         Ok(done)
     }
@@ -146,7 +147,7 @@ pub(super) fn is_ourselves(helper: &Path) -> bool {
         || std::env::current_exe().is_ok_and(|program| same(helper, &program))
 }
 
-fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
+fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
     let lefts: Vec<String> = configs.iter().map(|config| config.without_helper(link)).collect();
     for (config, left) in configs.iter().zip(&lefts) {
         if left != config.file().text() {
@@ -164,7 +165,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
             if config.token_helper().is_ok_and(|helper| helper.as_deref() == Some(link)) {
                 config.verify(left, None)?;
             }
-            done.push(format!("unchanged  {} does not name it", path.display()));
+            done.push(message!("unchanged  {} does not name it", shown(path)));
         } else if left.trim().is_empty() && !is_symlink(path) {
             match std::fs::remove_file(path) {
                 // A file that is mounted by itself can only be emptied.
@@ -173,30 +174,35 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<String>> {
                 }
                 removed => removed.map_err(|error| unwritten(path, &error))?,
             }
-            done.push(format!("removed    {}, in which nothing else stood", path.display()));
+            done.push(message!("removed    {}, in which nothing else stood", shown(path)));
         } else {
             config.file().replace(left, |text| config.verify(text, None))?;
-            done.push(format!("removed    from {}: {}", path.display(), cli_config::line(link)));
+            done.push(message!("removed    from {}: {}", shown(path), helper_line(link)));
         }
     }
     match std::fs::symlink_metadata(link) {
         Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
         Ok(_) => {
             std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
-            done.push(format!("removed    {}", link.display()));
+            done.push(message!("removed    {}", shown(link)));
         }
-        Err(_) => done.push(format!("unchanged  there is no {}", link.display())),
+        Err(_) => done.push(message!("unchanged  there is no {}", shown(link))),
     }
     Ok(done)
 }
 
-fn make_link(link: &Path) -> Result<String> {
+/// The line of the configuration that names a helper.
+fn helper_line(helper: &Path) -> ForeignText {
+    ForeignText::line(&cli_config::line(helper))
+}
+
+fn make_link(link: &Path) -> Result<Message> {
     let program = std::env::current_exe().map_err(|error| {
         Error::Internal(message!("cannot find this program's file: {}", Cause::from(error)))
     })?;
     if std::fs::symlink_metadata(link).is_ok() {
         if system::leads_to(link, &program) {
-            return Ok(format!("unchanged  {} leads to {}", link.display(), program.display()));
+            return Ok(message!("unchanged  {} leads to {}", shown(link), shown(&program)));
         }
         if !is_link_of_ours(link) {
             return Err(is_something_else(link));
@@ -206,7 +212,7 @@ fn make_link(link: &Path) -> Result<String> {
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
     }
     system::link(&program, link).map_err(|error| unwritten(link, &error))?;
-    Ok(format!("made       {}, which leads to {}", link.display(), program.display()))
+    Ok(message!("made       {}, which leads to {}", shown(link), shown(&program)))
 }
 
 /// Whether what is there was made here: a link, wherever it leads by now; on Windows, the copy.

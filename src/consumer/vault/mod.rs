@@ -219,7 +219,7 @@ fn token(
     };
     let mut document = zeroize::Zeroizing::new(credential.secret.token.expose().to_owned());
     document.push('\n');
-    output.write(document.as_bytes())
+    output.document(document.as_bytes())
 }
 
 /// A run, and what it is told about Vault.

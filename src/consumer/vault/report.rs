@@ -31,7 +31,7 @@ pub(super) fn status(
             ("address", ForeignText::new(vault.server.endpoint.as_str()).into()),
             ("token", "one that was stored, which the token helper hands out until `vault token-helper erase`".into()),
         ]);
-        return output.write(text.as_bytes());
+        return output.say(&text);
     }
     let Some(credential) = resting else { return Err(no_token(&vault)) };
     let Some(state) = vault.look_up(&credential.secret)? else {
@@ -45,7 +45,7 @@ pub(super) fn status(
             hint: "get another with `yc-id-token vault login`".into(),
         });
     };
-    output.write(lines(&describe(&vault, &credential, state.ttl)).as_bytes())
+    output.say(&lines(&describe(&vault, &credential, state.ttl)))
 }
 
 fn no_token(vault: &Vault) -> Error {
@@ -90,9 +90,10 @@ pub(super) fn describe(
     shown
 }
 
-pub(super) fn lines(shown: &[(&str, Message)]) -> String {
-    let line = |(name, value): &(&str, Message)| format!("{name:<10} {value}\n");
-    shown.iter().map(line).collect::<Vec<_>>().concat()
+pub(super) fn lines(shown: &[(&'static str, Message)]) -> Message {
+    let line =
+        |(name, value): &(&'static str, Message)| message!("{name:<10} {value}", name, value);
+    Message::join(&shown.iter().map(line).collect::<Vec<_>>(), "\n")
 }
 
 /// `59m 12s, until 2026-11-23T20:00:00Z`.

@@ -2,7 +2,7 @@
 
 use crate::broker::{self, Obtain};
 use crate::credential::Credential;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, shown};
 use crate::message;
 use crate::output::Output;
 use crate::session::Context;
@@ -14,7 +14,7 @@ use super::{Options, Vault, store, token_helper};
 pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = Vault::open(options, context)?;
     let Some(credential) = vault.resting()? else {
-        return output.write(b"there is no token to revoke\n");
+        return output.say(&"there is no token to revoke".into());
     };
     let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
     check_revocable(&vault, &credential, instead)?;
@@ -29,8 +29,8 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     }
     let stored = store::remove_if_stored(token, context.env)?;
     let done = if was_known { "revoked" } else { "it had been revoked before" };
-    let stored = stored.map(|path| format!(", and removed from {}", path.display()));
-    output.write(format!("{done}{}\n", stored.unwrap_or_default()).as_bytes())
+    let stored = stored.map(|path| message!(", and removed from {}", shown(&path)));
+    output.say(&message!("{done}{}", stored.unwrap_or_default(), done))
 }
 
 /// Removes the token from the cache.

@@ -47,7 +47,7 @@ pub(super) fn login(
     if let Some((var, _)) = env.first(TOKEN) {
         lines.push(("but", message!("{} is set, and the CLI takes that one instead", var.name)));
     }
-    output.write(report::lines(&lines).as_bytes())
+    output.say(&report::lines(&lines))
 }
 
 /// Stores a token, and tells where.

@@ -94,7 +94,7 @@ impl Request {
 fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
     let asking = address_of_cli(vault, env);
     if let Some(Override(token)) = overriding(vault, &asking)? {
-        return output.write(token.expose().as_bytes());
+        return output.document(token.expose().as_bytes());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
     if asking != vault.server.endpoint.as_str() {
@@ -102,7 +102,7 @@ fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
         return Ok(());
     }
     match vault.token() {
-        Ok(credential) => output.write(credential.secret.token.expose().as_bytes()),
+        Ok(credential) => output.document(credential.secret.token.expose().as_bytes()),
         // The CLI asks before it does anything, unsealing included. It will say by itself what is wrong.
         Err(error) if error.code() == Code::ConsumerSealed => Ok(()),
         Err(error) => Err(error),

@@ -2,8 +2,11 @@
 
 use super::Setup;
 use super::change::{Change, stamp};
+use super::held_signals::HeldSignals;
 use super::terminal::Terminal;
-use crate::error::Result;
+use crate::error::{Error, Result, shown};
+use crate::foreign_text::Message;
+use crate::message;
 use crate::output::Output;
 
 /// What is to be done, and what is to be said.
@@ -58,19 +61,43 @@ impl Setup<'_> {
             let hint = "Nothing has been changed. To make these changes, give `--apply`.";
             return output.write(format!("{shown}\n{hint}\n").as_bytes());
         }
-        let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
-        // Files can have changed while somebody read what is to be changed.
-        check()?;
-        let stamp = stamp(self.context.clock.now().at);
-        let mut done = String::new();
-        // Before the files that name what they make.
-        for act in acts {
-            done.push_str(&(act.make)()?);
-        }
-        for change in &changes {
-            done.push_str(&change.make(&stamp)?);
-        }
+        let done = carry_out(acts, &changes, &stamp(self.context.clock.now().at))?;
         let gap = if shown.is_empty() { "" } else { "\n" };
         output.write(format!("{shown}{gap}{done}\n{next}").as_bytes())
+    }
+}
+
+/// Does all of it, or nothing that lasts.
+fn carry_out(acts: Vec<Act>, changes: &[Change], stamp: &str) -> Result<String> {
+    // Released after the locks, which a signal would leave behind.
+    let _signals = HeldSignals::hold();
+    let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
+    // Files can have changed while somebody read what is to be changed.
+    changes.iter().try_for_each(Change::check)?;
+    let mut done = String::new();
+    // Before the files that name what they make.
+    for act in acts {
+        done.push_str(&(act.make)()?);
+    }
+    for (at, change) in changes.iter().enumerate() {
+        let made = change.make(stamp);
+        done.push_str(&made.map_err(|error| undone(&changes[..at], error))?);
+    }
+    Ok(done)
+}
+
+/// The error after which the changes that were made before it are undone.
+fn undone(made: &[Change], error: Error) -> Error {
+    let stay = made.iter().rev().filter(|change| change.undo().is_err());
+    let stay: Vec<Message> = stay.map(|change| message!("`{}`", shown(change.path()))).collect();
+    if stay.is_empty() {
+        return error;
+    }
+    let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
+    let stay = Message::join(&stay, ", ");
+    Error::Remembered {
+        code: error.code(),
+        message: message!("{error}", error),
+        hint: Some(message!("{hint}{stay} has been written, and cannot be undone", hint, stay)),
     }
 }

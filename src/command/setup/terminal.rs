@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::held_signals::let_signals_end;
+
 /// A terminal that can be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terminal(());
@@ -30,6 +32,7 @@ impl Terminal {
         let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
         let mut stderr = io::stderr();
         write!(stderr, "{question}{shown}: ").and_then(|()| stderr.flush()).ok()?;
+        let_signals_end();
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line).ok()? == 0 {
             return None;

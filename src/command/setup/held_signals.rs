@@ -19,10 +19,10 @@ mod unix {
 
     /// Whether signals end the program.
     static MAY_END: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
-        let may_end = Arc::new(AtomicBool::new(true));
+        let may_end = Arc::new(AtomicBool::new(false));
         for signal in SIGNALS.map(Signal::as_raw).into_iter().filter(|signal| !is_ignored(*signal))
         {
-            // Without it, the signal ends the program as ever.
+            // Without a handler, the signal ends the program as ever.
             let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&may_end));
         }
         may_end
@@ -31,7 +31,7 @@ mod unix {
     /// Lets signals end the program from now on. A run that has got a token catches them, and would no longer
     /// end while it waits for a person.
     pub(in crate::command::setup) fn let_signals_end() {
-        LazyLock::force(&MAY_END);
+        MAY_END.store(true, Ordering::SeqCst);
     }
 
     /// While it exists, signals have no effect.

@@ -111,7 +111,7 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     let before = "# mine\n[profiles.prod] # the robot\nkey_file = \"key.json\"   # beside this\naudience = 'k8s'\n\n[identity.x]\ntype = \"metadata\"\n";
     sandbox.configure(before);
-    let theirs = "# AWS\n[profile yandex]\nregion = eu-west-1 # home\noutput = json\n";
+    let theirs = "# AWS\n[profile yandex] # mine\n# home\nregion = eu-west-1\noutput = json\n";
     let dotfile = sandbox.write("dotfiles/aws", theirs);
     fs::set_permissions(&dotfile, fs::Permissions::from_mode(0o640)).unwrap();
     fs::create_dir(sandbox.home().join(".aws")).unwrap();
@@ -129,7 +129,7 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
     );
     let theirs_after = fs::read_to_string(&dotfile).unwrap();
     assert!(
-        theirs_after.starts_with("# AWS\n[profile yandex]\nregion = eu-west-1"),
+        theirs_after.starts_with("# AWS\n[profile yandex] # mine\n# home\nregion = eu-west-1\n"),
         "{theirs_after}"
     );
     assert!(theirs_after.contains("\noutput = json\ncredential_process = "), "{theirs_after}");

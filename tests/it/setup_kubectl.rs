@@ -188,8 +188,8 @@ fn a_home_with_letters_of_any_alphabet_is_no_obstacle() {
     fs::create_dir_all(home.join(".kube")).unwrap();
     fs::write(home.join(".kube/config"), clusters(&["prod"])).unwrap();
     sandbox.set("HOME", &home);
-    setup(&sandbox, &["--audience=k8s"]).ok();
-    let said = setup(&sandbox, &["--audience=k8s"]).ok();
+    setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
+    let said = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
     assert!(said.starts_with("There is nothing to change"), "{said}");
 }
 

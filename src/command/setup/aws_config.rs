@@ -332,7 +332,7 @@ source_profile = default
             ),
             (
                 "[profile p]\nregion = eu # home\ncredential_process = /old/yc-id-token\n  aws\nrole_arn = a\n # c\n  r\nx=1",
-                "[profile p]\nregion = eu # home\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
+                "[profile p]\nregion = eu\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
             ),
         ] {
             assert_eq!(edited(before, "p", "eu"), after);

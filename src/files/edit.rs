@@ -121,16 +121,33 @@ impl EditedFile {
         }
     }
 
+    /// Undoes `replace`: puts back what was read, unless another program has written since.
+    pub fn restore(&self, new_text: &str) -> Result<()> {
+        let now = Self::open(self.what, &self.path)?;
+        if now.text() != new_text || now.target != self.target {
+            return Err(self.changed());
+        }
+        let restored = match &self.content {
+            Some(old) => now.write(old.as_bytes()),
+            None => std::fs::remove_file(&self.target),
+        };
+        restored.map_err(|cause| self.unwritten(cause))
+    }
+
     /// Fails if the file has changed since it was read.
     pub fn check_unchanged(&self) -> Result<()> {
         let now = Self::open(self.what, &self.path)?;
         if now.content == self.content && now.target == self.target {
             return Ok(());
         }
-        Err(Error::Conflict {
+        Err(self.changed())
+    }
+
+    fn changed(&self) -> Error {
+        Error::Conflict {
             problem: message!("`{}` has changed since it was read", shown(&self.path)),
             hint: "run the command again".into(),
-        })
+        }
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
@@ -352,13 +369,13 @@ mod tests {
         let (pipe, text) = (folder.path().join("pipe"), folder.path().join("latin-1"));
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        crate::private_file::write(&text, b"\xe4\n").unwrap();
+        crate::private_file::write(&text, b"a\n\xe4\n").unwrap();
         let circle = folder.path().join("circle");
         symlink("circle", &circle).unwrap();
         for (path, problem) in [
             (pipe.as_path(), "it is not a regular file"),
             (folder.path(), "it is a folder"),
-            (&text, "it is not UTF-8"),
+            (&text, "it is not UTF-8 in line 2; save it as UTF-8"),
             (&circle, "too many levels of symbolic links"),
         ] {
             let error = EditedFile::open("the file", path).unwrap_err().to_string();

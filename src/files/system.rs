@@ -30,8 +30,9 @@ mod unix {
         options
     }
 
+    /// Opened, as permissions do not show that a file is immutable or can only be appended to.
     pub(in crate::files) fn check_file_writable(path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::access(path, Access::WRITE_OK)?)
+        open_to_write(path).map(drop)
     }
 
     pub(in crate::files) fn check_folder_writable(path: &Path) -> io::Result<()> {

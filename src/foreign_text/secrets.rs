@@ -82,7 +82,8 @@ fn is_secret(word: &str) -> bool {
 /// and is of this length at least.
 fn begins_like_a_token(word: &str, shortest: usize) -> bool {
     let begins = |at: usize| {
-        let here = &word[at..];
+        // A name of a file has letters of more than one byte too.
+        let Some(here) = word.get(at..) else { return false };
         let with = |beginnings: &[&str], shortest: usize| {
             here.len() >= shortest && beginnings.iter().any(|start| here.starts_with(start))
         };

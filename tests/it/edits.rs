@@ -120,6 +120,32 @@ exec {PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
 }
 
 #[test]
+fn what_was_written_is_undone_when_a_later_file_cannot_be() {
+    let sandbox = Sandbox::new();
+    for before in [None, Some("# mine\n")] {
+        if let Some(text) = before {
+            sandbox.configure(text);
+        }
+        // The copy of the file fits on the disk, and the new file does not.
+        let script = format!(
+            "set -e
+mkdir -p full
+mount -t tmpfs -o size=8k tmpfs full
+head -c 4000 /dev/zero | tr '\\0' '\\n' >full/config
+export AWS_CONFIG_FILE=full/link
+ln -sf config full/link
+{PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
+"
+        );
+        let run = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script));
+        let (text, _) = run.fails(1, "E_OUTPUT");
+        assert!(text.contains("no space left on device"), "{text}");
+        let now = fs::read_to_string(sandbox.home().join(CONFIG)).ok();
+        assert_eq!(now.as_deref(), before);
+    }
+}
+
+#[test]
 fn a_profile_that_says_something_else_is_not_rewritten() {
     let sandbox = Sandbox::new();
     setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use yc_id_token::emulator::Options;
 
-use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+use crate::sandbox::{Outcome, PROGRAM, Sandbox, eventually};
 
 const KUBECONFIG: &str = ".kube/config";
 const CONFIG: &str = ".config/yc-id-token/config.toml";
@@ -153,12 +154,51 @@ fn nothing_is_written_if_kubectl_misses_the_user() {
         install_kubectl(&sandbox, &script);
         let outcome = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]);
         assert!(!outcome.status.success() && outcome.stderr.contains(part), "{outcome:?}");
-        assert!(outcome.stderr.contains("E_OUTPUT"), "{outcome:?}");
+        assert!(outcome.stderr.contains("E_CONFLICT"), "{outcome:?}");
         assert_eq!(
             (read(&sandbox, KUBECONFIG).as_str(), read(&sandbox, CONFIG).as_str()),
             (BY_HAND, "")
         );
     }
+}
+
+#[test]
+fn a_kubeconfig_that_kubectl_cannot_read_is_refused_in_its_words() {
+    let text = clusters(&["prod"]) + "users:\n- name: 12345\n";
+    let sandbox = sandbox(&text);
+    // As kubectl does: it names the file that it was given.
+    let script = format!(
+        "if /bin/grep -q 12345 \"$5\"; then echo \"$5: cannot unmarshal number\" >&2; exit 1; fi
+echo '{{{}}}'",
+        "\"kind\": \"Config\""
+    );
+    install_kubectl(&sandbox, &script);
+    let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
+    let path = sandbox.home().join(KUBECONFIG);
+    let path = path.display();
+    let wanted = format!("kubectl cannot read `{path}`: {path}: cannot unmarshal number");
+    assert!(message.contains(&wanted), "{message}");
+    assert_eq!((read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)), (text, String::new()));
+}
+
+#[test]
+fn a_home_with_letters_of_any_alphabet_is_no_obstacle() {
+    let mut sandbox = sandbox("");
+    let home = sandbox.home().join("é юзер 'q' \"$d%é");
+    fs::create_dir_all(home.join(".kube")).unwrap();
+    fs::write(home.join(".kube/config"), clusters(&["prod"])).unwrap();
+    sandbox.set("HOME", &home);
+    setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
+    let said = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
+    assert!(said.starts_with("There is nothing to change"), "{said}");
+}
+
+#[test]
+fn a_variable_that_names_no_kubeconfig_is_refused() {
+    let mut sandbox = sandbox(&clusters(&["prod"]));
+    sandbox.set("KUBECONFIG", ":");
+    let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_VALUE");
+    assert!(message.contains("KUBECONFIG: it names no file"), "{message}");
 }
 
 #[test]
@@ -329,6 +369,27 @@ fn a_lock_that_kubectl_left_is_named() {
     assert!(lock.exists(), "it is another program's");
     fs::remove_file(&lock).unwrap();
     setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(!lock.exists() && read(&sandbox, KUBECONFIG).contains(USER));
+}
+
+#[test]
+fn a_signal_while_files_are_written_leaves_no_lock() {
+    let sandbox = sandbox(&clusters(&["prod"]));
+    let lock = sandbox.write(".kube/config.lock", "");
+    let arguments = ["setup", "kubectl", "--apply", "--offline", "--audience=k8s"];
+    let mut command = sandbox.command(&arguments);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    eventually("it catches signals", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        // All that it holds are caught when the last of them is.
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (15 - 1)) != 0
+    });
+    let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+    fs::remove_file(&lock).unwrap();
+    sandbox.outcome(child).ok();
     assert!(!lock.exists() && read(&sandbox, KUBECONFIG).contains(USER));
 }
 

@@ -103,10 +103,15 @@ impl<'a> AwsFile<'a> {
     ) -> Result<Vec<Message>> {
         let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
         let differing = settings.iter().filter_map(|(key, value)| {
-            let old = section.item(key)?.plain_value();
-            // The same command of this program is kept, wherever the program is by now.
-            let is_same =
-                if *key == PROCESS { arguments(old) == arguments(value) } else { old == value };
+            let item = section.item(key)?;
+            // The same command of this program is kept, wherever the program is by now. Of any other value,
+            // botocore takes a comment behind it for a part.
+            let (old, is_same) = if *key == PROCESS {
+                let old = item.plain_value();
+                (old, arguments(old) == arguments(value))
+            } else {
+                (item.value, item.value == value)
+            };
             let (key, old, value) =
                 (ForeignText::new(key), ForeignText::new(old), ForeignText::new(value));
             (!is_same && !old.is_empty())
@@ -140,8 +145,7 @@ impl<'a> AwsFile<'a> {
                 added.push(format!("{indent}{key} = {value}"));
                 continue;
             };
-            let old = if *key == PROCESS { item.value } else { item.plain_value() };
-            if old == value && item.more.is_empty() {
+            if item.value == value && item.more.is_empty() {
                 edits.remove(&item.lines.start);
                 continue;
             }
@@ -204,7 +208,8 @@ impl<'a> AwsFile<'a> {
         };
         let mut is_set = new.other_credentials(name)?.is_empty();
         for (key, value) in settings {
-            is_set &= new.value(name, key)? == Some(value);
+            let item = new.profile(name)?.and_then(|section| section.item(key));
+            is_set &= item.is_some_and(|item| item.value == value && item.more.is_empty());
         }
         if is_set && rest(self) == rest(&new) && other_items(self)? == other_items(&new)? {
             return Ok(());
@@ -327,7 +332,7 @@ source_profile = default
             ),
             (
                 "[profile p]\nregion = eu # home\ncredential_process = /old/yc-id-token\n  aws\nrole_arn = a\n # c\n  r\nx=1",
-                "[profile p]\nregion = eu # home\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
+                "[profile p]\nregion = eu\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
             ),
         ] {
             assert_eq!(edited(before, "p", "eu"), after);
@@ -387,6 +392,9 @@ source_profile = default
             differences("us", "/new/yc-id-token aws --profile=a"),
             "`region` is `eu`, not `us`"
         );
+        let commented = file("[profile p]\nregion = eu # home\n");
+        let differences_there = commented.differences("p", &[("region", "eu".into())]).unwrap();
+        assert_eq!(differences_there[0].to_string(), "`region` is `eu # home`, not `eu`");
         assert!(differences("eu", "/new/yc-id-token aws --profile=b").contains("--profile=b"));
     }
 

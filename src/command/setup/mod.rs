@@ -8,6 +8,7 @@ mod aws_config;
 mod change;
 mod configuration;
 mod diff;
+mod held_signals;
 mod kube_lock;
 mod kube_user;
 mod kubeconfig;

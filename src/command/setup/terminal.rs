@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::held_signals::let_signals_end;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -34,6 +35,7 @@ impl Terminal {
             default.map(|default| message!(" [{}]", ForeignText::new(default))).unwrap_or_default();
         let mut stderr = io::stderr();
         write!(stderr, "{question}{shown}: ").and_then(|()| stderr.flush()).ok()?;
+        let_signals_end();
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line).ok()? == 0 {
             return None;

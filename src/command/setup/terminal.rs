@@ -33,9 +33,10 @@ impl Terminal {
     pub(super) fn ask(self, question: &Message, default: Option<&str>) -> Option<String> {
         let shown =
             default.map(|default| message!(" [{}]", ForeignText::new(default))).unwrap_or_default();
+        // Before the question, as it can be answered by an interrupt at once.
+        let_signals_end();
         let mut stderr = io::stderr();
         write!(stderr, "{question}{shown}: ").and_then(|()| stderr.flush()).ok()?;
-        let_signals_end();
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line).ok()? == 0 {
             return None;

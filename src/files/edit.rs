@@ -92,18 +92,18 @@ impl EditedFile {
     /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
     /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
-        let copy = free_name(&self.path.with_file_name(name));
+        let name = self.path.with_file_name(name);
         let content = self.content.as_ref().map_or("", |content| content.as_str());
-        let copied = temporary_in(folder_of(&copy), content.as_bytes()).and_then(|mut file| {
+        let copied = temporary_in(folder_of(&name), content.as_bytes()).and_then(|mut file| {
             // A copy that belongs to another user is still a copy.
             let _ = std::fs::metadata(&self.target)
                 .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
-            file.persist_noclobber(&copy).map_err(|error| error.error)
+            persist_as_free_name(file, &name)
         });
         match copied {
-            Ok(_) => Ok(Some(copy)),
+            Ok(copy) => Ok(Some(copy)),
             Err(error) if is_closed_folder(&error) => Ok(None),
-            Err(cause) => Err(unwritten(&copy, cause)),
+            Err(cause) => Err(unwritten(&name, cause)),
         }
     }
 
@@ -113,7 +113,11 @@ impl EditedFile {
         let content = Zeroizing::new(line_ends::restored(old, new_text));
         verify(&Zeroizing::new(line_ends::plain(&content)))?;
         self.check_unchanged()?;
-        self.write(content.as_bytes()).map_err(|cause| self.unwritten(cause))?;
+        self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
+            // Another program has made the file just now.
+            ErrorKind::AlreadyExists => self.changed(),
+            _ => self.unwritten(cause),
+        })?;
         match read(&self.target) {
             Ok(Some(written)) if *written == *content => Ok(()),
             Ok(_) => Err(self.unwritten(io::Error::other("it reads back differently"))),
@@ -229,17 +233,20 @@ fn unwritten(path: &Path, cause: io::Error) -> Error {
     Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
 }
 
-/// The name, or the name with a number that is not taken.
-fn free_name(path: &Path) -> PathBuf {
+/// Gives a new file the name, or the name with the first number that is not taken.
+fn persist_as_free_name(mut file: NamedTempFile, path: &Path) -> io::Result<PathBuf> {
     let mut free = path.to_owned();
-    let mut number = 0;
-    while std::fs::symlink_metadata(&free).is_ok() {
-        number += 1;
+    for number in 1.. {
+        match file.persist_noclobber(&free) {
+            Ok(_) => break,
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => file = error.file,
+            Err(error) => return Err(error.error),
+        }
         let mut name = path.as_os_str().to_owned();
         name.push(format!("-{number}"));
         free = name.into();
     }
-    free
+    Ok(free)
 }
 
 /// A new file of mode 0600 whose content is on the disk.

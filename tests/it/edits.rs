@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
@@ -117,6 +118,32 @@ exec {PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
     assert!(text.contains(".aws/config`: read-only file system"), "{text}");
     assert_eq!(read(&sandbox, CONFIG), "# mine\n");
     assert_eq!(fs::read_to_string(theirs).unwrap(), "[default]\nregion = eu\n");
+}
+
+#[test]
+fn runs_at_the_same_time_lose_nothing_of_each_other() {
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..8).map(|number| format!("robot-{number}")).collect();
+    let runs: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let name = format!("--name={name}");
+            let region = "--region=eu-west-1";
+            let mut command =
+                sandbox.command(&["setup", "aws", ROLE, region, &name, "--apply", "--offline"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for (name, run) in names.iter().zip(runs) {
+        let outcome = sandbox.outcome(run);
+        if !outcome.status.success() {
+            outcome.fails(3, "E_CONFLICT");
+            continue;
+        }
+        assert!(read(&sandbox, CONFIG).contains(&format!("[profiles.{name}]\n")), "{name}");
+        let theirs = read(&sandbox, ".aws/config");
+        assert!(theirs.contains(&format!("[profile yandex-{name}]\n")), "{theirs}");
+    }
 }
 
 #[test]

@@ -325,6 +325,8 @@ fn a_second_cluster_leaves_the_profile_of_the_first_alone() {
     let part = "`audience` is `A`, not `C`";
     conflicts(&sandbox, &["--audience=C", "--cluster=a"], part);
     conflicts(&sandbox, &["--audience=C", "--cluster=c", "--name=kubernetes"], part);
+    let part = "it is of the account of its key, not of `ajeother`";
+    conflicts(&sandbox, &["--service-account=ajeother", "--cluster=a"], part);
     setup(&sandbox, &["--audience=A", "--cluster=c"]).ok();
     assert_eq!(read(&sandbox, CONFIG), both, "the same audience is the same profile");
     setup(&sandbox, &["--audience=C", "--cluster=a", "--force"]).ok();

@@ -192,9 +192,6 @@ fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
     command.arg("token");
     let child = stalled(&sandbox, command);
     assert!(!readable(child.id()));
-    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
-    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().next(), Some("0"));
     end(child);
 }
 

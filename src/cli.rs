@@ -15,6 +15,7 @@ use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
 use crate::foreign_text::ForeignText;
+use crate::keyring::forbid_prompts;
 use crate::log;
 use crate::message;
 use crate::output::Output;
@@ -185,6 +186,7 @@ impl Cli {
     /// Refreshes what the command hands out, in a session of its own.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
+        forbid_prompts();
         self.begin(env)?;
         if let Command::Consumer(consumer) = &self.command {
             consumer.refresh(self.context(env, &Purpose::Refresh))?;

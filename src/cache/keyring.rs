@@ -56,7 +56,7 @@ impl KeyringCache {
 
     /// Finds out whether the keyring can be used, before something is obtained that is to rest there.
     pub(super) fn open(&self) -> Result<()> {
-        self.keyring.open().map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+        self.keyring.open().map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
 
     pub(super) fn read(&self, key: &Key) -> Result<Option<Zeroizing<String>>> {
@@ -84,7 +84,7 @@ impl KeyringCache {
         });
         marked.map_err(|error| Error::Cache(plain(&error)))?;
         let written = self.keyring.set(&item, entry);
-        written.map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+        written.map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
 
     pub(super) fn remove(&self, key: &Key) -> Result<()> {

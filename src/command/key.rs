@@ -167,7 +167,7 @@ impl Import {
                 self.delete(&content)?;
                 lines.push(format!("`{file}` is deleted"));
             } else {
-                lines.push(format!("`{file}` is kept: whoever reads it has the key; delete it once nothing else needs it"));
+                lines.push(format!("`{file}` still exists, and every reader of it has the key; delete it once nothing else needs it"));
             }
         }
         Ok(lines.join("\n") + "\n")

@@ -43,7 +43,7 @@ fn without_a_session_bus_there_is_no_keyring() {
             }
         };
         let (message, hint) = sandbox.finish(command).fails(7, "E_CACHE");
-        assert_eq!(message, format!("cannot keep credentials in the keyring: {absent}"));
+        assert_eq!(message, format!("cannot store credentials in the keyring: {absent}"));
         assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     }
     assert_eq!(sandbox.token_requests(), (0, 0), "nobody was asked for what could not be kept");

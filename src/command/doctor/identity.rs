@@ -49,10 +49,10 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     match (&setting, identity) {
         (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
             message!(
-                "nothing says who we are; a machine's own service account is looked for at {}",
+                "no identity is configured; the service account of the machine is looked up at {}",
                 ForeignText::new(metadata.address())
             ),
-            "give `--key-file`, or name an identity in the profile",
+            "give `--key-file`, or set `identity` in the profile",
         ),
         (None, _) => group.good(message!(
             "{}, the first that was found, as nothing names one",
@@ -71,8 +71,8 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     }
     if let Identity::OauthToken(_) = identity {
         group.doubt(
-            "it is an OAuth token, and the vendor gives those up at the end of 2026",
-            "use an authorized key of a service account, or a workload identity federation",
+            "it is an OAuth token, and Yandex retires OAuth tokens at the end of 2026",
+            "use an authorized key of a service account, or workload identity federation",
         );
     }
     if let Some(acts_as) = &session.source().impersonated {

@@ -122,13 +122,15 @@ impl Report {
 }
 
 fn verdict(bad: usize, doubts: usize) -> String {
-    let things =
-        |count: usize| if count == 1 { "1 thing".into() } else { format!("{count} things") };
+    let counted = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
     match (bad, doubts) {
-        (0, 0) => "all is well".into(),
-        (0, doubts) => format!("it works; look at {}", things(doubts)),
-        (bad, 0) => format!("{} must be mended", things(bad)),
-        (bad, doubts) => format!("{} must be mended; look at {doubts} more", things(bad)),
+        (0, 0) => "no problems".into(),
+        (0, doubts) => counted(doubts, "warning"),
+        (bad, 0) => counted(bad, "problem"),
+        (bad, doubts) => format!("{}, {}", counted(bad, "problem"), counted(doubts, "warning")),
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
             report.text(true),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 things must be mended; look at 1 more\n"
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning\n"
         );
         assert!(report.text(false).replace('\u{fffd}', "").is_ascii());
         let json = report.json();

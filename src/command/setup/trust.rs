@@ -36,7 +36,7 @@ impl Trust {
             ),
         };
         if setup.common.offline {
-            return Ok(guess("No token was asked for."));
+            return Ok(guess("No token was requested."));
         }
         let token = match session.id_token(audience, LEAST_LIFE) {
             Ok(token) => token,

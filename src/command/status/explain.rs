@@ -100,20 +100,20 @@ impl Explanation {
         match &prospect.outlook {
             Outlook::Hit { soft_at, expires_at } => {
                 format!(
-                    "the cache answers: it lives until {expires_at}, and is refreshed from {soft_at}"
+                    "the cache has it: it expires at {expires_at}, and is refreshed from {soft_at}"
                 )
             }
             Outlook::Ageing { soft_at, expires_at } if self.background_refresh => format!(
-                "the cache answers, as it lives until {expires_at}; another is asked of {from} in the background, as half of its life was over at {soft_at}"
+                "the cache has it until {expires_at}; a run gets another from {from} in the background, as half of its lifetime was over at {soft_at}"
             ),
             Outlook::Ageing { expires_at, .. } => format!(
-                "the cache answers, as it lives until {expires_at}; nothing is refreshed in the background, by `background_refresh`"
+                "the cache has it until {expires_at}; `background_refresh` turns the refresh in the background off"
             ),
             Outlook::Short { expires_at, least_life } => format!(
-                "asked of {from}, as the one in the cache lives until {expires_at}, and it must be {} more",
+                "a run gets it from {from}, as the one in the cache expires at {expires_at}, and must be valid for {} more",
                 seconds(*least_life)
             ),
-            Outlook::Absent => format!("asked of {from}, as none is cached"),
+            Outlook::Absent => format!("a run gets it from {from}, as none is cached"),
             Outlook::Fails(failure, until) => format!(
                 "it fails at once until {until}, as it failed at {}: {} [{}]",
                 failure.at, failure.message, failure.code

@@ -159,7 +159,7 @@ fn parse(path: &Path, text: &str) -> Result<Option<PathBuf>> {
         path: path.to_owned(),
         line: fault.line,
         problem: fault.problem,
-        hint: Some("correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file".into()),
+        hint: Some("correct that line, or install it again with `yc-id-token vault install-helper`: the CLI cannot read the file".into()),
     })?;
     Ok(helper.map(PathBuf::from))
 }

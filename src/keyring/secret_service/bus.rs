@@ -62,7 +62,7 @@ impl Bus {
     /// Connects to the session bus that the environment names, or else to the one of the user.
     pub(super) fn connect(env: &Env) -> Result<Self, Problem> {
         let refused = |why: Text| {
-            Problem::Absent(message!("the D-Bus session bus does not let us in: {why}", why))
+            Problem::Absent(message!("the D-Bus session bus refuses the connection: {why}", why))
         };
         let stream = reach(&addresses(env)).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -94,7 +94,7 @@ impl Bus {
         if !line.starts_with(b"OK ") {
             return Err(io::Error::new(
                 ErrorKind::PermissionDenied,
-                "it takes us for someone else",
+                "it does not accept this user",
             ));
         }
         self.stream.write_all(b"BEGIN\r\n")

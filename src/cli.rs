@@ -15,6 +15,7 @@ use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
 use crate::foreign_text::ForeignText;
+use crate::keyring::forbid_prompts;
 use crate::log;
 use crate::message;
 use crate::output::Output;
@@ -128,14 +129,12 @@ fn named_command(program: &OsString) -> Option<String> {
 
 fn usage(error: &clap::Error) -> Error {
     let text = error.render().to_string();
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
+    let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
+    let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
+    let help = || message!("see `{} --help`", ForeignText::new(&command));
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
-        let words: Vec<&str> =
-            usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
-        return Error::Usage {
-            problem: "a command is missing".into(),
-            hint: message!("see `{} --help`", ForeignText::new(&words.join(" "))),
-        };
+        return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
     let paragraphs: Vec<String> = text
         .split("\n\n")
@@ -143,13 +142,9 @@ fn usage(error: &clap::Error) -> Error {
         .collect();
     let beginning_with = |start| paragraphs.iter().find_map(|text| text.strip_prefix(start));
     let tip = beginning_with("tip: ").map(|tip| ForeignText::new(tip).into());
-    let usage = || {
-        beginning_with("Usage: ")
-            .map(|usage| message!("it is used as `{usage}`", usage = ForeignText::new(usage)))
-    };
     Error::Usage {
         problem: ForeignText::new(beginning_with("error: ").unwrap_or_default()).into(),
-        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()),
+        hint: tip.unwrap_or_else(help),
     }
 }
 
@@ -186,6 +181,7 @@ impl Cli {
     /// Refreshes what the command hands out, in a session of its own.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
+        forbid_prompts();
         self.begin(env)?;
         if let Command::Consumer(consumer) = &self.command {
             consumer.refresh(self.context(env, &Purpose::Refresh))?;
@@ -236,7 +232,7 @@ impl Cli {
         match given {
             Some(other) if by_name(&ErrorFormat::ALL, &other).is_none() => Err(Error::Usage {
                 problem: message!(
-                    "`{other}` is not a form of errors",
+                    "`{other}` is not an error format",
                     other = ForeignText::new(&other)
                 ),
                 hint: "give `text` or `json`".into(),

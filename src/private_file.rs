@@ -51,7 +51,7 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
         return Err(Unread::Unfit(problem));
     }
     if metadata.len() > limit {
-        return Err(Unread::Unfit("is larger than anything we wrote"));
+        return Err(Unread::Unfit("is larger than anything that this program writes"));
     }
     read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
@@ -507,7 +507,7 @@ mod tests {
         write(&path, b"token").unwrap();
         assert!(matches!(
             read_own(&path, 4),
-            Err(Unread::Unfit("is larger than anything we wrote"))
+            Err(Unread::Unfit("is larger than anything that this program writes"))
         ));
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();

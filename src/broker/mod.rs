@@ -386,7 +386,8 @@ impl Broker {
             }
             Err(error) => {
                 let (about, now) = (self.about(wanted), self.clock.now().at);
-                let is_shared = memo::remember(&self.cache, &key, &error, settings, now, about);
+                let is_shared =
+                    memo::remember(&self.cache, &key, &error, settings, now, about, &self.purpose);
                 flight.lands(is_shared, now);
                 attempt.fall_back(error)
             }
@@ -518,7 +519,8 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
         let can_do_without =
             || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
         let holds = memo.holds_at(now) || (memo.is_recent(now) && can_do_without());
-        let counts = self.broker.is_news(memo.at) || (holds && !self.wants_new());
+        let is_news = self.broker.is_news(memo.at) && !memo.for_background;
+        let counts = is_news || (holds && !self.wants_new());
         counts.then(|| {
             debug!(key = self.key.name(), "not asked again: it failed a moment ago");
             self.fall_back(memo.into_error())

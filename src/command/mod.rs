@@ -56,7 +56,7 @@ impl Housekeeping {
         output: &mut Output<'_>,
     ) -> Result<ExitCode> {
         match self {
-            Self::Cache(arguments) => arguments.run(output)?,
+            Self::Cache(arguments) => arguments.run(context, output)?,
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,
             Self::Man(arguments) => arguments.run(program(), output)?,

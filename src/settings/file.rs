@@ -246,7 +246,7 @@ impl<'a> File<'a> {
                 None if names.is_empty() => {
                     message!("add a table `[profiles.{name}]` to it", name = ForeignText::new(name))
                 }
-                None => message!("it has {}", list(&names)),
+                None => message!("choose {}", list(&names)),
             };
             return Err(missing(message!("`{}`", shown(&self.source.path)), hint));
         };
@@ -442,13 +442,18 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (similarity(&best) > 0.8).then_some(best)
 }
 
-/// Names for a message.
+/// Names to choose from, for a message.
 #[must_use]
 pub fn list(names: &[&str]) -> Message {
     let quoted = |name: &&str| message!("`{}`", ForeignText::new(name));
     let shown: Vec<Message> = names.iter().take(20).map(quoted).collect();
-    let rest = if names.len() > 20 { " and others" } else { "" };
-    message!("{}{rest}", Message::join(&shown, ", "), rest)
+    match &shown[..] {
+        _ if names.len() > 20 => message!("{} or others", Message::join(&shown, ", ")),
+        [rest @ .., last] if !rest.is_empty() => {
+            message!("{} or {last}", Message::join(rest, ", "), last)
+        }
+        _ => Message::join(&shown, ", "),
+    }
 }
 
 fn with_article(kind: &'static str) -> Message {

@@ -189,7 +189,7 @@ impl Resolver<'_> {
             let mut known = identity_kinds();
             known.extend(self.file.map(File::identities).unwrap_or_default());
             let hint = file::nearest(&name, &known).map_or_else(
-                || message!("there are {}", file::list(&known)),
+                || message!("choose {}", file::list(&known)),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             // Security: somebody may have given a key or a token here, which a log must not repeat.

@@ -244,7 +244,7 @@ impl Settings {
             cache: parsed(
                 text!(cache, "--cache", CACHE),
                 CacheSetting::File,
-                "where credentials rest",
+                "a place to cache credentials in",
                 "`file`, `keyring` or `none`",
                 parse_cache,
             )?,

@@ -131,7 +131,7 @@ impl IamTokenWish<'_> {
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = message!(
-                "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
+                "the OAuth token of {} may be revoked, or have expired after a year; get another, or better an authorized key, as Yandex retires OAuth tokens",
                 token.origin()
             );
             return Err(refusal.into_error(what, hint));

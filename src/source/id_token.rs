@@ -249,7 +249,7 @@ impl IdTokenWish<'_> {
             },
             (_, Code::SourceNotFound) => message!(
                 "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
-            _ => "check the service account's ID and the OAuth endpoint; if they are right, let the vendor's own command do it, with `--id-token-route yc-cli`".into(),
+            _ => "check the service account's ID and the OAuth endpoint; if they are right, let the `yc` command get the token, with `--id-token-route yc-cli`".into(),
         }
     }
 }

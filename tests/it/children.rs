@@ -185,7 +185,7 @@ fn a_configuration_that_others_can_write_is_not_used() {
             config.display()
         );
         assert_eq!(text, told);
-        assert_eq!(hint, format!("check what it says, then run `chmod o-w {}`", config.display()));
+        assert_eq!(hint, format!("check its content, then run `chmod o-w {}`", config.display()));
     }
     for mode in [0o600, 0o644, 0o664, 0o444] {
         set_mode(mode);

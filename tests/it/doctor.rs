@@ -94,7 +94,7 @@ fn all_is_well_where_all_is_well() {
     assert!(left <= 4, "the probe leaves nothing behind: {left}");
 
     let outcome = sandbox.run(&["doctor", "prod"]);
-    assert!(outcome.stdout.ends_with("\nall is well\n"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("\nno problems\n"), "{outcome:?}");
     assert!(outcome.stdout.is_ascii(), "by the locale: {outcome:?}");
     let mut command = sandbox.command(&["doctor", "prod"]);
     command.env("LC_ALL", "C.UTF-8");
@@ -141,7 +141,7 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     let found = examine(&sandbox, &["--timeout=6s"]);
     found.has("warning", "nothing says who we are");
     found.has("error", "connection refused");
-    found.has("error", "no identity towards Yandex Cloud was found");
+    found.has("error", "no identity for Yandex Cloud was found");
     found.has("warning", "the clock cannot be compared");
     assert_ne!(found.0["exit"], 0);
 }
@@ -367,7 +367,7 @@ fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
     let found = examine(&sandbox, &["prod", "--timeout=9s"]);
     found.exits(3).has("error", "kubectl did not answer within");
     assert_eq!(found.has("ok", "aws-cli/2")["finding"].as_str().unwrap().find('\u{1b}'), None);
-    found.has("warning", "vault does not tell its version");
+    found.has("warning", "vault does not print its version");
 }
 
 #[test]

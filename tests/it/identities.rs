@@ -200,7 +200,7 @@ fn off_cloud_without_any_identity_it_says_what_to_give() {
     sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
     for arguments in [&["token"][..], &["token", "--service-account", "aje1"]] {
         let (message, hint) = sandbox.run(arguments).fails(3, "E_MISSING");
-        assert!(message.starts_with("no identity towards Yandex Cloud was found"), "{message}");
+        assert!(message.starts_with("no identity for Yandex Cloud was found"), "{message}");
         assert!(hint.contains("--key-file") && hint.contains("YC_IAM_TOKEN"), "{hint}");
     }
     let (message, hint) = sandbox

@@ -209,7 +209,7 @@ fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
     let requests = sandbox.token_requests();
     let said = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
-    assert!(said.contains("No token was asked for."), "{said}");
+    assert!(said.contains("No token was requested."), "{said}");
     assert_eq!(sandbox.token_requests(), requests);
     assert!(read(&sandbox, ".aws/config").contains("credential_process"));
 }

@@ -20,13 +20,13 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
         group.doubt(
             message!("nothing is cached ({})", setting.origin),
-            "each run asks the servers; set `cache = \"file\"`, unless that is meant",
+            "every run calls the servers; set `cache = \"file\"` to cache credentials",
         );
         return;
     }
     let Some(folder) = patient.locations.cache_folder.clone() else {
         group.doubt(
-            "there is no home folder to keep credentials in: each run asks the servers",
+            "there is no home folder to store credentials in: every run calls the servers",
             "set HOME, or XDG_CACHE_HOME",
         );
         return;
@@ -55,7 +55,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
                 match locks {
                     Some(locks) => message!("locks are taken in {}", shown(&locks)),
                     None =>
-                        "no locks are taken, and several runs at once each ask the servers".into(),
+                        "no locks are taken, and runs at the same time each call the servers".into(),
                 }
             ),
             "set XDG_CACHE_HOME to a folder of this machine",
@@ -64,7 +64,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
         group.doubt(
             message!("there are {left} bytes left for {}", shown(&folder), left),
-            "make room: what cannot be kept is asked for again",
+            "make room: what cannot be stored is obtained again by every run",
         );
     }
     match try_out(&folder) {
@@ -76,7 +76,11 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
     group.bad(
         Exit::Cache,
-        message!("{} cannot be used: {problem}; each run asks the servers", shown(folder), problem),
+        message!(
+            "{} cannot be used: {problem}; every run calls the servers",
+            shown(folder),
+            problem
+        ),
         "make it writable for this user, or set XDG_CACHE_HOME to a folder that is",
     );
 }

@@ -20,9 +20,6 @@ use crate::foreign_text::ForeignText;
 /// A keyring that is well answers within a tenth of a second.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Nobody is asked for a password here for longer than this.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// A run of who we are, with its part of the time before it.
 pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     let mut settings = patient.settings.clone()?;
@@ -39,7 +36,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     let in_keyring =
         matches!(&setting, Some(setting) if matches!(setting.value, IdentitySetting::Keyring(_)));
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
-        time_keyring(group);
+        time_keyring(patient, group);
     }
     let session = match run(patient)? {
         Ok(session) => session,
@@ -52,10 +49,10 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     match (&setting, identity) {
         (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
             message!(
-                "nothing says who we are; a machine's own service account is looked for at {}",
+                "no identity is configured; the service account of the machine is looked up at {}",
                 ForeignText::new(metadata.address())
             ),
-            "give `--key-file`, or name an identity in the profile",
+            "give `--key-file`, or set `identity` in the profile",
         ),
         (None, _) => group.good(message!(
             "{}, the first that was found, as nothing names one",
@@ -74,8 +71,8 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     }
     if let Identity::OauthToken(_) = identity {
         group.doubt(
-            "it is an OAuth token, and the vendor gives those up at the end of 2026",
-            "use an authorized key of a service account, or a workload identity federation",
+            "it is an OAuth token, and Yandex retires OAuth tokens at the end of 2026",
+            "use an authorized key of a service account, or workload identity federation",
         );
     }
     if let Some(acts_as) = &session.source().impersonated {
@@ -87,20 +84,18 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     Some(session)
 }
 
-fn time_keyring(group: &mut Group<'_>) {
+/// Opens the keyring, with its prompt if it is locked.
+fn time_keyring(patient: &Patient<'_>, group: &mut Group<'_>) {
     let began = Instant::now();
-    match Keyring::of_system(Some(Deadline::within(PATIENCE))).open() {
+    match Keyring::of_system(Some(Deadline::within(patient.part()))).open() {
         Ok(()) if began.elapsed() < SLOW => {
             group.good(message!("the keyring answers in {} ms", began.elapsed().as_millis()));
         }
         Ok(()) => group.doubt(
             message!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
-            "unlock it at login, or keep what lives for an hour in files, `cache = \"file\"`",
+            "unlock it at login, or set `cache = \"file\"`",
         ),
-        Err(problem) => group.doubt(
-            message!("{problem}", problem),
-            "unlock it; a session without a desktop has none: name a key file there",
-        ),
+        Err(problem) => group.doubt(message!("{problem}", problem), problem.hint()),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         && let Some((var, _)) = patient.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
         group.doubt(
-            message!("{} is set: the CLI takes that token, and does not ask the helper", var.name),
+            message!("{} is set: the CLI uses that token, and never runs the helper", var.name),
             message!("unset {}", var.name),
         );
     }
@@ -57,7 +57,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
 }
 
 fn problem(helper: &Path) -> Option<(Message, Message)> {
-    let anew = || "make it anew with `yc-id-token vault install-helper`".into();
+    let anew = || "install it again with `yc-id-token vault install-helper`".into();
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
         return Some(("it must be a path alone, without arguments".into(), anew()));

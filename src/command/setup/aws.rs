@@ -137,7 +137,7 @@ impl Args {
         let by_variable =
             || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
         let question = Question::new("--region", "region")
-            .noted("none: the AWS CLI wants one with every command");
+            .noted("none: the AWS CLI needs `--region` with every command");
         let question = question.or(there.or_else(by_variable)).optional();
         setup.own("region", self.region.as_ref(), &question)
     }
@@ -151,7 +151,7 @@ fn process(setup: &Setup<'_>) -> Result<String> {
     let word = |word: &String| {
         process_word(word).ok_or_else(|| Error::Usage {
             problem: message!(
-                "`{word}` cannot stand in a `credential_process`: AWS's tools do not agree how",
+                "`{word}` cannot be written in a `credential_process`: AWS's tools do not agree how",
                 word = ForeignText::new(word)
             ),
             hint: "use a path of letters, digits, `-`, `_`, `.` and spaces".into(),

@@ -273,12 +273,12 @@ impl<'a> Setup<'a> {
     fn ask_identity(&mut self) -> Result<()> {
         let missing = || {
             Error::Missing {
-            problem: "who we are towards Yandex Cloud is not said".into(),
+            problem: "no identity is configured".into(),
             hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
         }
         };
         let terminal = self.terminal.ok_or_else(missing)?;
-        terminal.say(&"Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes; where `yc` is set up, `yc-cli` will do.".into());
+        terminal.say(&"How should yc-id-token authenticate to Yandex Cloud? `yc iam key create --output key.json` writes an authorized key; where `yc` is set up, `yc-cli` is enough.".into());
         loop {
             let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
             let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;

@@ -144,7 +144,7 @@ fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result
     let about = About { consumer, ..About::from(server) };
     let kept =
         cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
-    kept.map_err(|error| error.within_cache("the token is not kept"))
+    kept.map_err(|error| error.within_cache("the token is not stored"))
 }
 
 fn erase(vault: &Vault, env: &Env) -> Result<()> {

@@ -71,13 +71,13 @@ impl Said {
             what: call.what.into(),
             code: Code::Foreign,
             problem: message!("yc printed {printed}{said}", printed, said),
-            hint: message!("{} to see what it asks for", call.yc.try_it()),
+            hint: message!("{} to see what it needs", call.yc.try_it()),
         }
     }
 
     /// What was said, to be added to a message; nothing if nothing was.
     pub(super) fn addition(&self) -> Message {
-        self.reason().map(|reason| message!("; it says: {reason}", reason)).unwrap_or_default()
+        self.reason().map(|reason| message!("; it printed: {reason}", reason)).unwrap_or_default()
     }
 
     fn reason(&self) -> Option<ForeignText> {
@@ -159,7 +159,7 @@ fn page(call: &Call<'_>) -> Error {
         code: Code::Foreign,
         problem: "yc printed a web page".into(),
         hint: message!(
-            "sign in to the network if it asks for that, and check yc's proxy; then {}",
+            "sign in to the network if it has a login page, and check yc's proxy; then {}",
             call.yc.try_it()
         ),
     }

@@ -73,7 +73,7 @@ impl ForeignText {
         if is_no_path(&text) || (secrets::is_secret_path(&text) && !path.exists()) {
             return Self(REDACTED.into());
         }
-        Self(capped(&visible(&text), libc_path_max()))
+        Self(capped(&secrets::without_secrets_of_addresses(&visible(&text)), libc_path_max()))
     }
 
     /// The text as one word of a POSIX shell.
@@ -239,6 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_an_address_and_an_escaped_one_are_not_printed() {
+        let text = |text: &str| ForeignText::new(text).to_string();
+        assert_eq!(
+            text("https://x.example/a?id=1&access_token=hunter2&n=2#f, https://y.example/?sig=abc"),
+            "https://x.example/a?id=1&access_token=[redacted]&n=2#f, https://y.example/?sig=[redacted]"
+        );
+        assert_eq!(text("code=%74%31%2e9euelZPtYgjmUhBel31i"), "code=[redacted]");
+        for name in
+            ["MyTeamRobotRoleForEksProdEuCentral1", "eks-ManagedNodeGroup1-NodeInstanceRole-1ABC"]
+        {
+            assert_eq!(text(name), name);
+        }
+    }
+
+    #[test]
     fn a_value_is_capped() {
         let long = "word ".repeat(1_000);
         assert_eq!(ForeignText::new(&long).as_str().chars().count(), VALUE_LIMIT + 1);
@@ -256,11 +271,24 @@ mod tests {
             "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T/yc-id-token/config.toml",
             "C:\\Users\\Me\\AppData\\Roaming\\yc-id-token\\config.toml",
             "/nix/store/0h1i2j3k4l5m6n7p8q9r0s1v2w3x4y5z-yc-id-token-0.1.0/bin/yc-id-token",
+            "/home/иван/ключи/робот.json",
+            "/home/me/GoProjects/MyService2/deploy/K8sProd/RobotKey1.json",
         ] {
             assert_eq!(path(name), name);
         }
         assert_eq!(path(&"a".repeat(256)), REDACTED);
         assert_eq!(path(r#"{"id":"ajek"}"#), REDACTED);
+        for secret in [
+            "kWcrlUX5JEDGM/LtmEENI/aVmYvHNif5zB+d9+ct",
+            "/tmp/kWcrlUX5JEDGM/LtmEENI/aVmYvHNif5zB+d9+ct",
+            "keys/AQVNyZh3Kd8sQ1mWv7LpX2aRt9Bc4Ue6Gf0H",
+            "hvs.zhY8Kd8sQ1mWv7LpX2aRt9Bc",
+            "s.AFULgPM4asDQAQndXPfTjPtc",
+            "%74%31%2E9euelZPtYgjmUhBel31iEl2hpChYgCfrL1spNxny",
+        ] {
+            assert_eq!(path(secret), REDACTED, "{secret}");
+        }
+        assert_eq!(path("https://me:hunter2@key.example/k"), "https://[redacted]@key.example/k");
     }
 
     proptest! {

@@ -4,14 +4,16 @@
 //! hold a key in base64. So a long word also counts as a secret when its characters are as mixed as
 //! those of random bytes in base64. Names, paths, hexadecimal digests and UUIDs are not.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::REDACTED;
 
-/// How tokens begin: those of Yandex Cloud, a JWT, those of Vault; the last ones in base64, and a JSON
-/// object or a PEM block in base64.
+/// How tokens begin: those of Yandex Cloud, a JWT, those of Vault and of GitHub; the last ones are tokens, a
+/// JSON object and a PEM block in base64.
 const BEGINNINGS: &[&str] = &[
     "t1.",
     "eyJ",
@@ -23,6 +25,11 @@ const BEGINNINGS: &[&str] = &[
     "hvb.",
     "hvr.",
     "AQVN",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
     "dDEu",
     "ZXlK",
     "eTBf",
@@ -30,27 +37,27 @@ const BEGINNINGS: &[&str] = &[
     "ewog",
     "ewoJ",
     "ewoi",
-    "ewog",
     "ewoN",
     "ew0K",
     "LS0tLS1CRUdJTi",
 ];
 
-/// The tokens of OpenBao and of older Vaults. A host name could begin like one, so length decides too.
-const SHORT_BEGINNINGS: &[&str] = &["s.", "b.", "r."];
+/// The tokens of OpenBao and of older Vaults, and Yandex Cloud's static keys. A name could begin like one,
+/// so length decides too.
+const SHORT_BEGINNINGS: &[&str] = &["s.", "b.", "r.", "YCM", "YCN", "YCO", "YCP"];
 
 /// A beginning counts only if this much follows: `t1.txt` is a file.
 const SHORTEST_TOKEN: usize = 24;
 
 /// From this length on, a word of mixed characters is a secret.
-const SHORTEST_RANDOM: usize = 40;
+const SHORTEST_RANDOM: usize = 36;
 
 /// From this length on, a word without any structure is a secret.
 const LONGEST_WORD: usize = 64;
 
 /// Replaces each secret of a text.
 pub(super) fn redact(text: &str) -> String {
-    let text = without_passwords(&without_pem(text));
+    let text = without_secret_parameters(&without_passwords(&without_pem(text)));
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
@@ -71,42 +78,68 @@ const fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/' | '~' | '%')
 }
 
-/// Whether a word of token characters is a secret.
+/// Whether a word of token characters is a secret, also behind the escapes of an address.
 fn is_secret(word: &str) -> bool {
-    begins_like_a_token(word, 0)
-        || is_random(word)
-        || word.split('/').any(|segment| segment.len() > LONGEST_WORD)
+    let is_plainly = |word: &str| {
+        begins_like_a_token(word, 0)
+            || is_random(word)
+            || word.split('/').any(|segment| segment.len() > LONGEST_WORD)
+    };
+    is_plainly(word) || unescaped(word).is_some_and(|plain| is_plainly(&plain))
+}
+
+/// A word without percent-encoding, if it has any.
+fn unescaped(word: &str) -> Option<String> {
+    let mut parts = word.split('%');
+    let mut plain = parts.next()?.as_bytes().to_vec();
+    let mut has_escapes = false;
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => plain.extend(std::iter::once(byte).chain(part.bytes().skip(2))),
+            None => plain.extend(std::iter::once(b'%').chain(part.bytes())),
+        }
+        has_escapes |= byte.is_some();
+    }
+    has_escapes.then(|| String::from_utf8_lossy(&plain).into_owned())
 }
 
 /// Whether a token begins anywhere in a word, after a character that could end what stands before it,
 /// and is of this length at least.
 fn begins_like_a_token(word: &str, shortest: usize) -> bool {
-    let begins = |at: usize| {
-        // A name of a file has letters of more than one byte too.
-        let Some(here) = word.get(at..) else { return false };
+    let begins = |here: &str| {
         let with = |beginnings: &[&str], shortest: usize| {
             here.len() >= shortest && beginnings.iter().any(|start| here.starts_with(start))
         };
         with(BEGINNINGS, shortest) || with(SHORT_BEGINNINGS, SHORTEST_TOKEN.max(shortest))
     };
     let separates = |at: usize| at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
-    (0..word.len()).any(|at| separates(at) && begins(at))
+    (0..word.len()).any(|at| separates(at) && word.get(at..).is_some_and(begins))
 }
 
-/// Whether the characters are mixed as in random bytes in base64: upper case, lower case and digits
-/// that follow each other without order.
+/// Whether a long word is like random bytes in base64.
 fn is_random(word: &str) -> bool {
-    let characters: Vec<u8> = word.bytes().filter(u8::is_ascii_alphanumeric).collect();
-    if characters.len() < SHORTEST_RANDOM {
-        return false;
-    }
+    word.bytes().filter(u8::is_ascii_alphanumeric).count() >= SHORTEST_RANDOM && is_mixed(word)
+}
+
+/// Whether upper case, lower case and digits follow each other without order. In a name they make words.
+fn is_mixed(text: &str) -> bool {
+    let has = |wanted: fn(&u8) -> bool| text.as_bytes().iter().any(wanted);
     let class = |c: u8| (c.is_ascii_uppercase(), c.is_ascii_digit());
-    let has = |wanted: fn(&u8) -> bool| characters.iter().any(wanted);
-    let changes = characters.windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
+    let length = text.bytes().filter(u8::is_ascii_alphanumeric).count();
+    let pairs = text.as_bytes().windows(2);
+    let pairs = pairs.filter(|pair| pair.iter().all(u8::is_ascii_alphanumeric));
+    let pairs = pairs.filter(|pair| class(pair[0]) != class(pair[1]));
+    let is_capitalised =
+        |pair: &&[u8]| pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase();
+    let (changes, capitalised) = (pairs.clone().count(), pairs.filter(is_capitalised).count());
+    // A capital letter and what follows it in lower case are one word.
+    let words = changes - capitalised;
+    let least_words = if has(u8::is_ascii_digit) { 22 } else { 35 };
     has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_digit)
-        && changes * 10 > characters.len() * 3
+        && changes * 100 > length * 30
+        && words * 100 > length * least_words
 }
 
 /// Cuts a private key out, which a PEM block holds in lines that are too short to stand out.
@@ -144,16 +177,72 @@ fn without_passwords(text: &str) -> String {
     out + rest
 }
 
+/// The parameters of an address that hold a secret, by the ends of their names.
+const SECRET_PARAMETERS: &[&str] =
+    &["token", "secret", "password", "passwd", "signature", "sig", "key", "jwt", "assertion"];
+
+/// Cuts the values of such parameters out of addresses.
+fn without_secret_parameters(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['?', '&']) {
+        let (before, after) = rest.split_at(at + 1);
+        out.push_str(before);
+        rest = after;
+        let name_end = after.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+        let Some((name, value)) = name_end.map(|end| after.split_at(end)) else { continue };
+        let lower = name.to_ascii_lowercase();
+        if !value.starts_with('=')
+            || !SECRET_PARAMETERS.iter().any(|secret| lower.ends_with(secret))
+        {
+            continue;
+        }
+        let end = value.find(|c: char| c.is_whitespace() || "&#`\"'<>".contains(c));
+        out.extend([name, "=", REDACTED]);
+        rest = &value[end.unwrap_or(value.len())..];
+    }
+    out + rest
+}
+
+/// Cuts out what an address that stands in the place of a file's name has of secrets.
+pub(super) fn without_secrets_of_addresses(text: &str) -> String {
+    if text.contains("://") {
+        without_secret_parameters(&without_passwords(text))
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Whether this, in the place of a file's name, is a key or a token.
 pub(super) fn is_secret_path(text: &str) -> bool {
+    let is_secret_name = |name: &str| {
+        let is_token = begins_like_a_token(name, SHORTEST_TOKEN);
+        is_token && (name.len() > SHORTEST_RANDOM || !has_extension(name))
+            || is_random(name)
+            || name.len() > LONGEST_WORD && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let is_plainly = |text: &str| text.split(['/', '\\']).any(is_secret_name);
     text.contains("PRIVATE KEY")
         || text.contains(['{', '\n'])
         || holds_a_key(text)
-        || text.split(['/', '\\']).any(|name| {
-            begins_like_a_token(name, SHORTEST_TOKEN) && name.len() > SHORTEST_RANDOM
-                || name.len() > SHORTEST_RANDOM && is_random(name)
-        })
-        || (is_random(text) && !text.starts_with(['/', '.', '~']) && !text.contains(['\\', ':']))
+        || is_plainly(text)
+        || unescaped(text).is_some_and(|plain| is_plainly(&plain))
+        || is_random(outside_folders(text)) && !text.contains(['\\', ':'])
+}
+
+/// Whether a name ends as that of a file does, such as in `.json`.
+fn has_extension(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, end)| (1..=5).contains(&end.len()))
+}
+
+/// What a path has behind the last folder that exists. Base64 has slashes too.
+fn outside_folders(text: &str) -> &str {
+    if text.starts_with(['.', '~']) {
+        return "";
+    }
+    let ends = text.rmatch_indices('/').map(|(at, _)| at);
+    let folder = ends.into_iter().find(|at| *at == 0 || Path::new(&text[..*at]).is_dir());
+    folder.map_or(text, |at| &text[at + 1..])
 }
 
 /// Whether a text is a key in base64: JSON or PEM when decoded.

@@ -214,6 +214,21 @@ fn a_tilde_is_the_home_folder_in_every_place() {
 }
 
 #[test]
+fn a_path_has_letters_of_any_alphabet() {
+    let mut sandbox = without_key_file();
+    let absent = sandbox.run(&[TOKEN, &["--key-file=ключи/робот.json"]].concat());
+    let (message, _) = absent.fails(3, "E_UNREADABLE");
+    assert_eq!(
+        message,
+        "cannot read the authorized key file `ключи/робот.json`: no such file or directory"
+    );
+    let key = sandbox.write_secret("ключи/робот.json", &sandbox.key.to_json());
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", key);
+    sandbox.run(TOKEN).ok();
+    assert!(sandbox.run(&["status"]).ok().contains("fresh"));
+}
+
+#[test]
 fn keys_tokens_and_configuration_of_windows_editors_are_read() {
     let mut sandbox = without_key_file();
     let utf16 = |text: &str| {

@@ -5,6 +5,7 @@
 
 mod aws;
 mod aws_config;
+mod aws_process;
 mod change;
 mod configuration;
 mod diff;

@@ -8,17 +8,22 @@
 //! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
+use super::temporary::{persist_as_free_name, temporary_in};
 use super::{line_ends, system};
 use crate::error::{Cause, Error, Result, shown};
 use crate::message;
-use crate::private_file::TEMPORARY;
+
+/// A change takes some milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads a new text as the programs do that the file is for, and fails if they could not.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
@@ -112,6 +117,7 @@ impl EditedFile {
         let old = self.content.as_ref().map_or("", |content| content.as_str());
         let content = Zeroizing::new(line_ends::restored(old, new_text));
         verify(&Zeroizing::new(line_ends::plain(&content)))?;
+        let _lock = self.lock();
         self.check_unchanged()?;
         self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
             // Another program has made the file just now.
@@ -127,6 +133,7 @@ impl EditedFile {
 
     /// Undoes `replace`: puts back what was read, unless another program has written since.
     pub fn restore(&self, new_text: &str) -> Result<()> {
+        let _lock = self.lock();
         let now = Self::open(self.what, &self.path)?;
         if now.text() != new_text || now.target != self.target {
             return Err(self.changed());
@@ -145,6 +152,15 @@ impl EditedFile {
             return Ok(());
         }
         Err(self.changed())
+    }
+
+    /// Keeps other runs of this program from writing into the folder, until it is dropped: between a look at
+    /// the file and the change of it.
+    fn lock(&self) -> Option<File> {
+        let folder = folder_of(&self.target);
+        // One that cannot be made is an error of the change.
+        let _ = system::make_folders(folder);
+        system::lock_folder(folder, LOCK_PATIENCE)
     }
 
     fn changed(&self) -> Error {
@@ -231,30 +247,6 @@ impl EditedFile {
 
 fn unwritten(path: &Path, cause: io::Error) -> Error {
     Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
-}
-
-/// Gives a new file the name, or the name with the first number that is not taken.
-fn persist_as_free_name(mut file: NamedTempFile, path: &Path) -> io::Result<PathBuf> {
-    let mut free = path.to_owned();
-    for number in 1.. {
-        match file.persist_noclobber(&free) {
-            Ok(_) => break,
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => file = error.file,
-            Err(error) => return Err(error.error),
-        }
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        free = name.into();
-    }
-    Ok(free)
-}
-
-/// A new file of mode 0600 whose content is on the disk.
-fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 fn is_mount_point(error: &io::Error) -> bool {

@@ -121,6 +121,22 @@ exec {PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
 }
 
 #[test]
+fn a_region_that_botocore_would_reject_is_refused() {
+    let mut sandbox = Sandbox::new();
+    let apply = ["aws", ROLE, "--offline", "--apply"];
+    let outcome = setup(&sandbox, &[&apply[..], &["--region=eu # home"]].concat());
+    outcome.fails(2, "E_USAGE");
+    sandbox.set("AWS_REGION", "eu # home");
+    let (text, _) = setup(&sandbox, &apply).fails(2, "E_USAGE");
+    assert!(text.starts_with("`--region`: `eu # home` is not a name"), "{text}");
+    sandbox.unset("AWS_REGION");
+    sandbox.write(".aws/config", "[profile yandex]\nregion = eu # home\n");
+    let (text, _) = setup(&sandbox, &apply).fails(3, "E_CONFLICT");
+    assert!(text.contains("`region` is `eu # home`, not `eu`"), "{text}");
+    assert!(!sandbox.home().join(CONFIG).exists());
+}
+
+#[test]
 fn runs_at_the_same_time_lose_nothing_of_each_other() {
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("robot-{number}")).collect();

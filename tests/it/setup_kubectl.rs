@@ -4,17 +4,16 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use yc_id_token::emulator::Options;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, eventually};
 
-const KUBECONFIG: &str = ".kube/config";
-const CONFIG: &str = ".config/yc-id-token/config.toml";
+pub const KUBECONFIG: &str = ".kube/config";
+pub const CONFIG: &str = ".config/yc-id-token/config.toml";
 
 /// A kubeconfig as people write it.
-const BY_HAND: &str = "# mine
+pub const BY_HAND: &str = "# mine
 apiVersion: v1
 kind: Config
 x-team: &team { owner: me }   # kubectl does not know it
@@ -33,7 +32,7 @@ contexts: []
 # the end
 ";
 
-const USER: &str = "- name: yandex
+pub const USER: &str = "- name: yandex
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1
@@ -49,7 +48,7 @@ const USER: &str = "- name: yandex
 ";
 
 /// A sandbox without kubectl, and with this kubeconfig.
-fn sandbox(kubeconfig: &str) -> Sandbox {
+pub fn sandbox(kubeconfig: &str) -> Sandbox {
     let mut sandbox = Sandbox::with_options(Options::default());
     let programs = sandbox.home().join("programs");
     fs::create_dir(&programs).unwrap();
@@ -60,27 +59,18 @@ fn sandbox(kubeconfig: &str) -> Sandbox {
 }
 
 /// A kubeconfig with clusters alone.
-fn clusters(names: &[&str]) -> String {
+pub fn clusters(names: &[&str]) -> String {
     let cluster = |name: &&str| {
         format!("- name: {name}\n  cluster: {{server: \"https://{name}.example\"}}\n")
     };
     format!("clusters:\n{}", names.iter().map(cluster).collect::<String>())
 }
 
-/// Puts a kubectl on the PATH that runs this script: a shell, which takes `config` for the script's name.
-fn install_kubectl(sandbox: &Sandbox, script: &str) {
-    let kubectl = sandbox.home().join("programs/kubectl");
-    if !kubectl.exists() {
-        symlink("/bin/sh", kubectl).unwrap();
-    }
-    sandbox.write("config", &format!("echo >>\"$HOME/runs\"\n{script}"));
-}
-
-fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+pub fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup", "kubectl", "--apply"], arguments].concat())
 }
 
-fn read(sandbox: &Sandbox, name: &str) -> String {
+pub fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
 }
 
@@ -108,77 +98,6 @@ fn every_line_of_a_kubeconfig_stays_in_its_place() {
         let again = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
         assert!(again.starts_with("There is nothing to change"), "{again}");
     }
-}
-
-#[test]
-fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
-    for nonsense in [
-        // As a dispatcher that reads its input a second time for the program that it starts.
-        "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"kind\": \"Config\", \"clusters\": null, \"users\": null}'",
-        "echo 'A new version is available!'",
-        "echo '{}'; exit 1",
-        "exit 3",
-    ] {
-        let sandbox = sandbox(BY_HAND);
-        install_kubectl(&sandbox, nonsense);
-        setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
-        let after = read(&sandbox, KUBECONFIG);
-        assert!(after.contains(USER) && after.contains("token: other-user\n"), "{after}");
-        assert!(!read(&sandbox, "runs").is_empty(), "kubectl did not run");
-    }
-}
-
-#[test]
-fn a_kubectl_that_hangs_is_not_waited_for() {
-    let sandbox = sandbox(BY_HAND);
-    install_kubectl(&sandbox, "/bin/sleep 300 & /bin/sleep 300");
-    let begin = Instant::now();
-    setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
-    assert!(begin.elapsed().as_secs() < 60 && read(&sandbox, KUBECONFIG).contains(USER));
-}
-
-#[test]
-fn nothing_is_written_if_kubectl_misses_the_user() {
-    let sandbox = sandbox(BY_HAND);
-    let clusters =
-        "\"kind\": \"Config\", \"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
-    for (script, part) in [
-        (format!("echo '{{{clusters}, \"users\": []}}'"), "does not find the user `yandex`"),
-        (
-            format!(
-                "if /bin/grep -q yandex \"$5\"; then echo bad >&2; exit 1; fi; echo '{{{clusters}}}'"
-            ),
-            "refuses the new text: bad",
-        ),
-    ] {
-        install_kubectl(&sandbox, &script);
-        let outcome = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]);
-        assert!(!outcome.status.success() && outcome.stderr.contains(part), "{outcome:?}");
-        assert!(outcome.stderr.contains("E_CONFLICT"), "{outcome:?}");
-        assert_eq!(
-            (read(&sandbox, KUBECONFIG).as_str(), read(&sandbox, CONFIG).as_str()),
-            (BY_HAND, "")
-        );
-    }
-}
-
-#[test]
-fn a_kubeconfig_that_kubectl_cannot_read_is_refused_in_its_words() {
-    let text = clusters(&["prod"]) + "users:\n- name: 12345\n";
-    let sandbox = sandbox(&text);
-    // As kubectl does: it names the file that it was given.
-    let script = format!(
-        "if /bin/grep -q 12345 \"$5\"; then echo \"$5: cannot unmarshal number\" >&2; exit 1; fi
-echo '{{{}}}'",
-        "\"kind\": \"Config\""
-    );
-    install_kubectl(&sandbox, &script);
-    let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
-    let path = sandbox.home().join(KUBECONFIG);
-    let path = path.display();
-    let wanted = format!("kubectl cannot read `{path}`: {path}: cannot unmarshal number");
-    assert!(message.contains(&wanted), "{message}");
-    assert_eq!((read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)), (text, String::new()));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::aws_process::arguments;
 use crate::consumer::{Ini, Item, Kind, Section};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -246,25 +247,6 @@ fn items(section: &Section<'_>, without: &[&str]) -> Vec<Vec<String>> {
     items.map(text).collect()
 }
 
-/// The arguments of a command line of this program's.
-fn arguments(command: &str) -> &str {
-    command.split_once("yc-id-token").map_or(command, |(_, rest)| {
-        rest.trim_start_matches(".exe").trim_start_matches('"').trim_start()
-    })
-}
-
-/// A word of a `credential_process`, which botocore splits as a shell does, other SDKs have a shell run, and
-/// on Windows neither; `"…"` is what all understand. `None` for what cannot be said to all of them.
-pub(super) fn process_word(word: &str) -> Option<String> {
-    let is_plain = |c: char| {
-        c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c) || (cfg!(windows) && c == '\\')
-    };
-    if word.is_empty() || !word.chars().all(|c| is_plain(c) || c == ' ') {
-        return None;
-    }
-    Some(if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,14 +378,5 @@ source_profile = default
         let differences_there = commented.differences("p", &[("region", "eu".into())]).unwrap();
         assert_eq!(differences_there[0].to_string(), "`region` is `eu # home`, not `eu`");
         assert!(differences("eu", "/new/yc-id-token aws --profile=b").contains("--profile=b"));
-    }
-
-    #[test]
-    fn a_word_is_one_word_to_every_sdk() {
-        assert_eq!(process_word("/usr/bin/yc-id-token").as_deref(), Some("/usr/bin/yc-id-token"));
-        assert_eq!(process_word("/a b/yc").as_deref(), Some("\"/a b/yc\""));
-        for bad in ["", "~/yc", "$HOME/yc", "/a'b", "/a\"b", "/é"] {
-            assert_eq!(process_word(bad), None, "{bad}");
-        }
     }
 }

@@ -254,11 +254,14 @@ mod tests {
         };
         let gains = |file: &mut Configuration| {
             file.set("audience", "a");
-            file.set("service_account", "x");
+            file.set("folder_id", "x");
             file.set_of("aws", "region", "eu");
             file.set_of("vault", "role", "r");
         };
         assert_eq!(differences(&gains), "");
+        let becomes_another = |file: &mut Configuration| file.set("service_account", "x");
+        let said = differences(&becomes_another);
+        assert_eq!(said, "it is of the account of its key, not of `x`");
         let loses = |file: &mut Configuration| {
             file.set("audience", "b");
             file.remove("key_file");

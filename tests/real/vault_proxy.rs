@@ -48,7 +48,8 @@ listener "unix" {{
     );
     let output = File::create(&log).unwrap();
     let mut command = Command::new(bao());
-    command.env_clear().env("HOME", home).current_dir(home);
+    // In the user's home it would run the user's token helper too.
+    command.env_clear().env("HOME", home.join("proxy")).current_dir(home);
     command.arg("proxy").arg(format!("-config={}", config.display()));
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let process = Killed(command.spawn().unwrap());

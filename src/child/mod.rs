@@ -46,7 +46,7 @@ pub struct Outcome {
 
 /// Why a run has left nothing.
 pub enum Silence {
-    /// It printed more than any token has.
+    /// It printed more on its standard output than any token has.
     TooMuch,
     /// It could not be heard, for this reason.
     Unheard(Message),
@@ -125,7 +125,7 @@ impl Running {
             (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
         let talk = async {
             let ((), out, err) =
-                tokio::join!(write(stdin, input), read(stdout, out), read(stderr, err));
+                tokio::join!(write(stdin, input), read(stdout, out), read_begin(stderr, err));
             out.and(err)
         };
         let mut talk = pin!(talk);
@@ -190,6 +190,18 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::
     while pipe.read_buf(bytes).await? > 0 {
         if bytes.len() > LIMIT {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+    Ok(())
+}
+
+/// What a program says beyond the limit is read, so that it can go on, and dropped.
+async fn read_begin(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    while pipe.read_buf(bytes).await? > 0 {
+        bytes.truncate(LIMIT);
+        if bytes.len() == LIMIT {
+            return tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await.map(drop);
         }
     }
     Ok(())

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -80,15 +80,22 @@ fn system_verifier(
     what: &Message,
 ) -> Result<Trusting> {
     let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
-    let verifier = Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider));
-    let verifier = verifier.map_err(|error| no_authorities(what, &error))?;
+    let verifier: Arc<dyn ServerCertVerifier> = match authorities::of_environment(&Env::Real) {
+        Some(found) => {
+            let all = found.into_iter().chain(given.iter().cloned());
+            verifier_by(all, provider).map_err(|error| no_authorities(what, &error.to_string()))?
+        }
+        None => Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider))
+            .map(Arc::new)
+            .map_err(|error| no_authorities(what, &error.to_string()))?,
+    };
     debug!("trust is set up");
-    Ok((Arc::new(verifier), given))
+    Ok((verifier, given))
 }
 
 /// The system's authorities cannot be used, and no others were given.
-fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
-    debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
+fn no_authorities(what: &Message, error: &str) -> Error {
+    debug!(error = %ForeignText::new(error), "no authorities");
     let (problem, hint) = match authorities::doubt_about_environment(&Env::Real) {
         Some(problem) => (
             problem,
@@ -105,11 +112,18 @@ fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
 /// A verifier that trusts these authorities and no others.
 fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
+    let verifier = verifier_by(given.iter().cloned(), provider).map_err(Error::internal)?;
+    Ok((verifier, given))
+}
+
+fn verifier_by(
+    authorities: impl Iterator<Item = CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> std::result::Result<Arc<dyn ServerCertVerifier>, VerifierBuilderError> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(given.iter().cloned());
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Ok((verifier.build().map_err(Error::internal)?, given))
+    roots.add_parsable_certificates(authorities);
+    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()?)
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

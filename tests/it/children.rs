@@ -72,6 +72,16 @@ fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
 }
 
 #[test]
+fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
+    let sandbox =
+        workload(r#"["sh", "-c", "head -c 3000000 /dev/zero >&2; cat \"$HOME/printed\""]"#);
+    assert_eq!(claims(sandbox.run(TOKEN).ok().trim())["aud"], "k8s");
+    let sandbox = workload(r#"["sh", "-c", "head -c 3000000 /dev/zero; echo x >&2"]"#);
+    let (text, _) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
+    assert!(text.contains("it prints far more than a token"), "{text}");
+}
+
+#[test]
 fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
     let sandbox = workload(
         r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,

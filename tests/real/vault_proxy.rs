@@ -9,10 +9,23 @@ use super::Killed;
 use super::openbao::{ANSWER, OpenBao, bao, read_secret, sign_in};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Starts `bao proxy`, which signs in with a token file that this program writes, and returns its socket.
-fn start_proxy(sandbox: &Sandbox, server: &OpenBao) -> (Killed, PathBuf) {
-    let home = sandbox.home();
-    let (socket, token, log) = (home.join("proxy.sock"), home.join("jwt"), home.join("proxy.log"));
+/// A running proxy. Its folder holds the token that it signs in with, and is no home of this program's.
+struct Proxy {
+    _process: Killed,
+    folder: tempfile::TempDir,
+}
+
+impl Proxy {
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+}
+
+/// Starts `bao proxy`, which signs in with a token file that this program writes.
+fn start_proxy(sandbox: &Sandbox, server: &OpenBao) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let (socket, token, log) = (place("socket"), place("jwt"), place("log"));
     let audience = server.url();
     sandbox.run(&["token", "--audience", &audience, "--output", token.to_str().unwrap()]).ok();
     let config = sandbox.write(
@@ -41,14 +54,15 @@ listener "unix" {{
   tls_disable = true
 }}
 "#,
-            ca = home.join("vault-ca.pem").display(),
+            ca = sandbox.home().join("vault-ca.pem").display(),
             token = token.display(),
             socket = socket.display(),
         ),
     );
     let output = File::create(&log).unwrap();
     let mut command = Command::new(bao());
-    command.env_clear().env("HOME", home).current_dir(home);
+    // In the user's home it would run the user's token helper too.
+    command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
     command.arg("proxy").arg(format!("-config={}", config.display()));
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let process = Killed(command.spawn().unwrap());
@@ -56,7 +70,7 @@ listener "unix" {{
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         socket.exists() && log.contains("authentication successful")
     });
-    (process, socket)
+    Proxy { _process: process, folder }
 }
 
 #[test]
@@ -65,10 +79,10 @@ fn a_cli_that_talks_to_a_proxy_on_a_socket_is_let_in_by_the_proxy() {
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
     sandbox.run(&["vault", "install-helper"]).ok();
-    let (_proxy, socket) = start_proxy(&sandbox, &server);
+    let proxy = start_proxy(&sandbox, &server);
     assert_eq!(server.leases("jwt"), 1, "that of the proxy");
 
-    let address = format!("unix://{}", socket.display());
+    let address = format!("unix://{}", proxy.socket().display());
     for variable in ["VAULT_ADDR", "BAO_ADDR"] {
         let before = sandbox.get(variable);
         sandbox.set(variable, &address);

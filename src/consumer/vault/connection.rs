@@ -54,9 +54,12 @@ pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
 }
 
 /// Whether the official clients talk to their server, or to an agent before it, by a socket of this machine.
+/// OpenBao's tells its token helper so by an address without a port, which it then has in place of the
+/// socket's (`ParseAddress` of its API client).
 pub(super) fn is_by_socket(env: &Env) -> bool {
     let address = [AGENT_ADDRESS, ADDRESS].into_iter().find_map(|vars| official(env, vars));
     address.is_some_and(|address| address.value.starts_with("unix:"))
+        || env.get(env::BAO_OWN_ADDR).is_some_and(|address| address == "http://localhost")
 }
 
 /// A server, and how it is reached.

@@ -78,7 +78,7 @@ impl Request {
             Err(Error::Endpoint { .. })
                 if !matches!(self, Self::Store) && connection::is_by_socket(context.env) =>
             {
-                info!("the CLI talks to a socket of this machine; there is no token for that");
+                not_for_sockets();
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -91,10 +91,19 @@ impl Request {
     }
 }
 
+/// What answers on a socket is most often a proxy, which signs its clients in.
+fn not_for_sockets() {
+    info!("the CLI talks to a socket of this machine; there is no token for that");
+}
+
 fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
     let asking = address_of_cli(vault, env);
     if let Some(Override(token)) = overriding(vault, &asking)? {
         return output.document(token.expose().as_bytes());
+    }
+    if connection::is_by_socket(env) {
+        not_for_sockets();
+        return Ok(());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
     if asking != vault.server.endpoint.as_str() {

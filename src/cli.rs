@@ -132,7 +132,15 @@ fn usage(error: &clap::Error) -> Error {
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
     let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
     let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
-    let help = || message!("see `{} --help`", ForeignText::new(&command));
+    let help = || {
+        let help = message!("see `{} --help`", ForeignText::new(&command));
+        // Such a command is followed by another program's command line.
+        if usage.contains(" -- ") {
+            message!("put `--` before the command; {help}", help)
+        } else {
+            help
+        }
+    };
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }

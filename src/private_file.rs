@@ -202,6 +202,10 @@ pub fn space_left(folder: &Path) -> Option<u64> {
     system::space_left(folder)
 }
 
+/// Whether owners and modes of files are checked and set here. Windows has access lists instead, which stay as they
+/// are.
+pub const CHECKS_PERMISSIONS: bool = cfg!(unix);
+
 /// Whether a file is where `chmod` has no effect.
 #[must_use]
 pub fn has_no_permissions(path: &Path) -> bool {

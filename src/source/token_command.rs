@@ -65,5 +65,5 @@ fn silent(program: &str, silence: Silence) -> Error {
 fn said(stderr: &[u8]) -> Message {
     let stderr = String::from_utf8_lossy(stderr);
     let last = stderr.lines().rev().map(ForeignText::sentence).find(|line| !line.is_empty());
-    last.map(|said| message!("; it printed: {said}", said)).unwrap_or_default()
+    last.map(|said| message!("; on standard error: {said}", said)).unwrap_or_default()
 }

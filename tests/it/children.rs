@@ -135,7 +135,7 @@ fn a_token_helper_that_logs_in_again_is_an_error_at_once() {
     let helper = script(&sandbox, "helper", &again);
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
-    assert!(text.contains("asks for the same [E_CONFIG]"), "{text}");
+    assert!(text.contains("requests the same [E_CONFIG]"), "{text}");
     assert_eq!(fs::read_to_string(sandbox.home().join("runs")).unwrap(), "run\n");
     assert_eq!(vault.logins(), 1);
 }

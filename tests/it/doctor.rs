@@ -139,7 +139,7 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["--timeout=6s"]);
-    found.has("warning", "nothing says who we are");
+    found.has("warning", "no identity is configured");
     found.has("error", "connection refused");
     found.has("error", "no identity for Yandex Cloud was found");
     found.has("warning", "the clock cannot be compared");
@@ -250,7 +250,7 @@ fn a_token_that_its_readers_would_refuse_is_told() {
 #[test]
 fn the_cache_folder_is_looked_at() {
     let mut sandbox = configured();
-    examine(&sandbox, &["prod"]).exits(0).has("ok", "is made, for this user alone");
+    examine(&sandbox, &["prod"]).exits(0).has("ok", "was created: it is closed to others");
     let folder = sandbox.cache_folder();
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     let found = examine(&sandbox, &["prod"]);
@@ -279,7 +279,7 @@ fn an_oauth_token_has_an_end() {
     sandbox.keep_secret(token);
     sandbox.set("YC_ID_TOKEN_OAUTH_TOKEN", token);
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
-    examine(&sandbox, &[]).has("warning", "gives those up at the end of 2026");
+    examine(&sandbox, &[]).has("warning", "retires OAuth tokens at the end of 2026");
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_given_token_does_not_tell_the_service_account() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
     let (message, hint) = sandbox.run(&["token"]).fails(3, "E_MISSING");
-    assert!(message.contains("the IAM token of YC_IAM_TOKEN does not tell it"), "{message}");
+    assert!(message.contains("the IAM token of YC_IAM_TOKEN does not name one"), "{message}");
     assert!(hint.contains("--service-account"));
     sandbox.keep_secret("y0_AgAAAAAverysecretoauth");
     sandbox.set("YC_IAM_TOKEN", "y0_AgAAAAAverysecretoauth");

@@ -260,21 +260,16 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
         (
             &portal.url("http"),
             "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
+            "the proxy did not connect to 127.0.0.1:",
             "lets you reach",
         ),
         (
             &login.url("http"),
             "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
+            "the proxy did not connect to 127.0.0.1:",
             "lets you reach",
         ),
-        (
-            &no_proxy.url("http"),
-            "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
-            "address",
-        ),
+        (&no_proxy.url("http"), "E_NETWORK", "the proxy did not connect to 127.0.0.1:", "address"),
         (
             &no_proxy.url("socks5"),
             "E_NETWORK",

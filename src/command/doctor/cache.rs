@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::FileCache;
 use crate::error::{Exit, plain, shown};
-use crate::private_file;
+use crate::private_file::{self, CHECKS_PERMISSIONS};
 use crate::settings::CacheSetting;
 
 use super::Patient;
@@ -12,7 +12,7 @@ use super::report::Group;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// All that rests there has less than this.
+/// All that is stored there takes less than this.
 const SPACE: u64 = 1024 * 1024;
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
@@ -43,7 +43,11 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            group.good(message!("{} is made, for this user alone", shown(&folder)));
+            group.good(message!(
+                "{} was created: it {}",
+                shown(&folder),
+                closed(CHECKS_PERMISSIONS)
+            ));
         }
     }
     if private_file::locks_can_hang(&folder) {
@@ -90,12 +94,16 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            group.good(message!("{name} is closed to others", name));
+            group.good(message!("{name} {}", closed(CHECKS_PERMISSIONS), name));
             true
         }
         Ok(open) => {
             group.doubt(
-                message!("{name} is open to others (mode {open:04o}); the next run that writes there closes it", name, open),
+                message!(
+                    "{name} is open to others (mode {open:04o}), until the next run writes there",
+                    name,
+                    open
+                ),
                 message!("run `chmod 700 {name}`", name),
             );
             true
@@ -111,6 +119,15 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     }
 }
 
+/// What is known of who can read a folder or a file.
+const fn closed(is_checked: bool) -> &'static str {
+    if is_checked {
+        "is closed to others"
+    } else {
+        "exists; who else can read it is not checked on Windows"
+    }
+}
+
 fn try_out(folder: &Path) -> std::io::Result<()> {
     let place = |end: &str| -> PathBuf {
         let name = format!("{}doctor-{}{end}", private_file::TEMPORARY, std::process::id());
@@ -118,7 +135,7 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     };
     let (file, lock) = (place(""), place(".lock"));
     let tried = private_file::write(&file, b"probe").and_then(|()| {
-        // Where asking could hang, it is not asked.
+        // Where taking a lock could hang, none is taken.
         if private_file::locks_can_hang(folder) {
             return Ok(());
         }
@@ -126,4 +143,15 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     });
     let _ = (std::fs::remove_file(&file), std::fs::remove_file(&lock));
     tried
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
+        assert_eq!(closed(true), "is closed to others");
+        assert!(closed(false).contains("not checked") && !closed(false).contains("closed"));
+    }
 }

@@ -1,11 +1,10 @@
-//! Who we are: whether it is found, why, and whether it is safe and lasts.
+//! The identity: whether it is found, why, and whether it is safe and lasts.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
 use crate::error::Result;
-#[cfg(unix)]
 use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
@@ -17,10 +16,10 @@ use super::Patient;
 use super::report::Group;
 use crate::foreign_text::ForeignText;
 
-/// A keyring that is well answers within a tenth of a second.
+/// A healthy keyring answers within a tenth of a second.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// A run of who we are, with its part of the time before it.
+/// A run of the identity, with its part of the time before it.
 pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     let mut settings = patient.settings.clone()?;
     settings.timeout.value = patient.part();
@@ -29,7 +28,7 @@ pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     Some(Session::of(settings, context, patient.locations.clone(), Some("doctor")))
 }
 
-/// Checks who we are, and returns a run of that identity.
+/// Checks the identity, and returns a run of it.
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
     let settings = patient.settings.as_ref()?;
     let setting = settings.identity.clone();
@@ -111,4 +110,6 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
 }
 
 #[cfg(windows)]
-fn tell_mode(_: &Path, _: &mut Group<'_>) {}
+fn tell_mode(file: &Path, group: &mut Group<'_>) {
+    group.good(message!("who else can read {} is not checked on Windows", shown(file)));
+}

@@ -298,7 +298,7 @@ fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Resu
     }
     Err(Error::Invalid {
         problem: message!(
-            "{} is ignored: a server in between could steal the ID token and the Vault token",
+            "{} is not supported: a server in between could steal the ID token and the Vault token",
             asked.origin),
         hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; for a test, give `--tls-skip-verify`".into(),
     })

@@ -109,7 +109,7 @@ fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
         ("", "yc printed nothing"),
         (
             "echo 'log in at auth.yandex.cloud' >&2",
-            "yc printed nothing; it says: log in at auth.yandex.cloud",
+            "yc printed nothing; on standard error: log in at auth.yandex.cloud",
         ),
         ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is no token"),
         ("yes hunter2", "yc prints far more than a token"),

@@ -77,7 +77,9 @@ impl Said {
 
     /// What was said, to be added to a message; nothing if nothing was.
     pub(super) fn addition(&self) -> Message {
-        self.reason().map(|reason| message!("; it printed: {reason}", reason)).unwrap_or_default()
+        self.reason()
+            .map(|reason| message!("; on standard error: {reason}", reason))
+            .unwrap_or_default()
     }
 
     fn reason(&self) -> Option<ForeignText> {
@@ -181,7 +183,7 @@ mod tests {
         );
         assert_eq!(said.reason().as_deref(), Some("Subject not found"));
         assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
-        assert_eq!(Said::read("one\n\n two\n").addition(), "; it says: one two");
+        assert_eq!(Said::read("one\n\n two\n").addition(), "; on standard error: one two");
         let none = Said::read(" \nserver-request-id: t1.abc.def\n");
         assert_eq!(none.request_id, None, "that is no identifier");
     }

@@ -162,6 +162,14 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
         };
         return (Code::Network, problem, hint.into());
     }
+    if cause.starts_with("invalid ") {
+        // The words of the HTTP client's parser: of the version, of a header, of the size of a chunk.
+        return (
+            Code::Foreign,
+            message!("what answers at {host} does not speak HTTP", host),
+            "check the endpoint and its port, and what stands between: a proxy, a gateway".into(),
+        );
+    }
     (
         Code::Network,
         message!("the connection to {host} broke off: {cause}", host, cause),

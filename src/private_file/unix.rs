@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::sync::OnceLock;
 
 use rustix::fs::{Dir, Mode, OFlags};
 
@@ -160,8 +161,10 @@ pub(super) fn space_left(folder: &Path) -> Option<u64> {
     system.f_bavail.checked_mul(system.f_frsize)
 }
 
+/// Asked for once: a hit reads three files.
 fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+    static UID: OnceLock<u32> = OnceLock::new();
+    *UID.get_or_init(|| rustix::process::geteuid().as_raw())
 }
 
 #[cfg(target_os = "linux")]

@@ -58,6 +58,6 @@ fn failed(error: &Error) -> Problem {
         }
         Error::TooLong(..) => Problem::Failed("a value is too large for it".into()),
         Error::Ambiguous(_) => Problem::Failed("it has several items of one name".into()),
-        _ => Problem::Failed("what it holds is not in its form".into()),
+        _ => Problem::Failed("an item is not of the expected form".into()),
     }
 }

@@ -207,7 +207,7 @@ fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
     sandbox.set("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
     sandbox.keep_secret("hunter2");
     let found = examine(&sandbox, &["--timeout=9s"]);
-    let way = "IAM is asked through the proxy http://127.0.0.1:1/ (HTTPS_PROXY is set)";
+    let way = "IAM is called through the proxy http://127.0.0.1:1/ (HTTPS_PROXY is set)";
     found.exits(6).has("warning", way);
     sandbox.set("NO_PROXY", "127.0.0.1");
     examine(&sandbox, &[]).exits(0).has("ok", "without a proxy (NO_PROXY names it)");
@@ -300,13 +300,14 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
     check(&sandbox, &format!("\"{}\" aws", spaced.display())).exits(0);
     for (process, words) in [
         (format!("{} aws", spaced.display()), "has spaces, and is not quoted"),
-        ("yc-id-token aws".into(), "is no full path"),
+        ("yc-id-token-aws".into(), "`yc-id-token-aws` is not on the PATH"),
         ("~/bin/yc-id-token aws".into(), "no shell reads it"),
         ("/nonexistent/yc-id-token aws".into(), "`/nonexistent/yc-id-token` cannot be run"),
         ("\"/p/yc-id-token aws".into(), "the quotes of `credential_process` do not match"),
     ] {
         check(&sandbox, &process).exits(3).has("error", words);
     }
+    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is no full path");
     sandbox.write(".aws/credentials", "[sa]\naws_access_key_id = AKIAEXAMPLE\n");
     check(&sandbox, &right).exits(3).has("error", "the same profile has keys of its own");
     fs::remove_file(sandbox.home().join(".aws/credentials")).unwrap();
@@ -342,11 +343,19 @@ fn the_token_helper_of_vault_is_right_or_told() {
         ("/nonexistent/yc-id-token-vault", "there is no such file"),
         ("yc-id-token-vault", "is no full path"),
         (spaced.join("yc-id-token-vault").to_str().unwrap(), "its path has spaces"),
-        (&format!("{right} vault"), "it must be a path alone"),
-        (PROGRAM, "by this name it does not know"),
+        (&format!("{right} vault"), "takes all of it as one path"),
+        (PROGRAM, "only under the name yc-id-token-vault"),
     ] {
         check(&sandbox, helper).exits(3).has("error", words);
     }
+    // An OpenBao of its own file, which names none.
+    let bao = sandbox.write("programs/bao", "#!/bin/sh\necho OpenBao v2\n");
+    fs::set_permissions(&bao, Permissions::from_mode(0o755)).unwrap();
+    check(&sandbox, right).has("warning", "so the CLI of OpenBao does not use yc-id-token");
+    sandbox.write(".bao", &format!("token_helper = \"{right}\"\n"));
+    assert_eq!(check(&sandbox, right).exits(0).wrong(), []);
+    fs::remove_file(bao).unwrap();
+    fs::remove_file(sandbox.home().join(".bao")).unwrap();
     check(&sandbox, "/bin/true").exits(0).has("ok", "is another program's");
     sandbox.set("VAULT_TOKEN", "hvs.somebodyelsestoken");
     sandbox.keep_secret("hvs.somebodyelsestoken");

@@ -300,7 +300,6 @@ impl Connection {
             state.answers.get(&prompt).copied().unwrap_or(Answer::Allow)
         };
         match answer {
-            Answer::None => return Some(()),
             Answer::Die if self.watches_owner => {
                 let body = Body::default().text("org.freedesktop.secrets").text(":1.0").text("");
                 return self.signal(
@@ -311,7 +310,8 @@ impl Connection {
                     &body,
                 );
             }
-            Answer::Die => return Some(()),
+            // The prompt stays open.
+            Answer::None | Answer::Die => return Some(()),
             Answer::Allow => self.change(change),
             Answer::Decline => {}
         }

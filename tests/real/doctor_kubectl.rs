@@ -97,7 +97,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
         ),
         (
             |config| {
-                config["users"][0]["user"]["exec"]["env"] = json!([{"name": "", "value": "v"}])
+                config["users"][0]["user"]["exec"]["env"] = json!([{"name": "", "value": "v"}]);
             },
             "env variable name must be specified",
             "context `prod`: kubectl cannot use it: env variable name must be specified",

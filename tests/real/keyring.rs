@@ -233,7 +233,7 @@ fn a_bus_without_a_keyring_is_told() {
     assert_told(
         &sandbox,
         "there is no keyring here: nothing on the D-Bus session bus provides `org.freedesktop.secrets`",
-        "in the session of a desktop",
+        "in a desktop session",
     );
 }
 
@@ -255,7 +255,12 @@ fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
     import(&sandbox).ok();
     keyring.end(&sandbox);
     let keyring = GnomeKeyring::not_unlocked(&sandbox);
-    assert_told_as(&sandbox, [(3, "E_KEYRING_LOCKED"); 2], "the keyring is locked", "unlock it");
+    assert_told_as(
+        &sandbox,
+        [(3, "E_KEYRING_LOCKED"); 2],
+        "the keyring is locked",
+        "unlock the keyring",
+    );
     keyring.end(&sandbox);
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     cached(&sandbox).ok();

@@ -119,7 +119,7 @@ fn a_key_in_kwallet_is_used_and_is_there_after_a_restart() {
     let declining = Person::who_presses(&kwallet.sandbox, WINDOW, &["Escape"]);
     let (message, hint) = kwallet.sign("60s").fails(3, "E_KEYRING_LOCKED");
     assert!(message.ends_with("the keyring is locked"), "{message}");
-    assert!(hint.contains("unlock it"), "{hint}");
+    assert!(hint.contains("unlock the keyring"), "{hint}");
     drop(declining);
 
     let unlocking = Person::who_presses(&kwallet.sandbox, WINDOW, PASSWORD);

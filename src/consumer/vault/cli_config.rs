@@ -26,7 +26,7 @@ pub(super) struct CliConfig {
     file: EditedFile,
 }
 
-/// A token helper that one of the CLIs is told to ask.
+/// A token helper that the configuration of a CLI names.
 #[derive(Debug)]
 pub(crate) struct VaultHelper {
     /// The configuration that says so.
@@ -38,6 +38,11 @@ pub(crate) struct VaultHelper {
 }
 
 impl VaultHelper {
+    /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.
+    pub(crate) fn places(env: &Env) -> [Option<PathBuf>; 2] {
+        CliConfig::places(env)
+    }
+
     /// Those of both CLIs. A configuration that its CLI cannot read is an error of its own.
     pub(crate) fn all(env: &Env) -> Vec<Result<Self>> {
         let helper = |path: PathBuf| {
@@ -58,8 +63,14 @@ impl CliConfig {
         Self::paths(env).iter().map(|path| Self::read(path)).collect()
     }
 
-    /// Neither CLI reads the other's file, but both can be told to read the same.
+    /// Neither CLI reads the other's file, but variables can name the same for both.
     fn paths(env: &Env) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = Self::places(env).into_iter().flatten().collect();
+        paths.dedup();
+        paths
+    }
+
+    fn places(env: &Env) -> [Option<PathBuf>; 2] {
         let home = Locations::home();
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
@@ -68,10 +79,7 @@ impl CliConfig {
         };
         let place =
             |vars: &[Var], name: &str| told(vars).or_else(|| Some(home.as_ref()?.join(name)));
-        let mut paths: Vec<PathBuf> =
-            [place(VAULT, ".vault"), place(BAO, ".bao")].into_iter().flatten().collect();
-        paths.dedup();
-        paths
+        [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -170,7 +178,7 @@ pub(super) fn verify(path: &Path, text: &str, helper: Option<&Path>) -> Result<(
     }
     Err(Error::Conflict {
         problem: message!(
-            "cannot edit `{}`: it is not in a form that is written here",
+            "cannot edit `{}`: its syntax is not one that this program can edit",
             shown(path)
         ),
         hint: "edit `token_helper` by hand; nothing has been changed".into(),

@@ -132,7 +132,7 @@ fn silent(helper: &Path, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
         Silence::Unheard(cause) => {
-            (Code::ConsumerRefused, message!("it cannot be heard: {cause}", cause))
+            (Code::ConsumerRefused, message!("its output cannot be read: {cause}", cause))
         }
         Silence::Late { budget, .. } => {
             (Code::Timeout, message!("it was not done within {budget:.1} s", budget))

@@ -147,7 +147,7 @@ pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -
 fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
     let cache = vault.session.broker().cache();
     if matches!(cache, Cache::None) {
-        return Err(Error::Cache("there is nowhere to keep the token".into()));
+        return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(super::TABLE.name.into());
     let about = About { consumer, ..About::from(server) };

@@ -128,37 +128,37 @@ fn a_refusal_is_told_in_yc_words_with_what_to_do() {
         (
             "rpc error: code = PermissionDenied desc = Permission denied\n\n\nserver-request-id: e38e-71",
             Code::SourceDenied,
-            "yc says: Permission denied (request id e38e-71)",
+            "yc reports: Permission denied (request id e38e-71)",
             "grant `iam.serviceAccounts.tokenCreator` on service account `ajes` to the account of yc's current profile",
         ),
         (
             "rpc error: code = Unauthenticated desc = The token t1.a.hunter2 is invalid",
             Code::SourceAuth,
-            "yc says: The token [redacted] is invalid",
+            "yc reports: The token [redacted] is invalid",
             "log in with `yc init`",
         ),
         (
             "rpc error: code = NotFound desc = Subject ajes not found",
             Code::SourceNotFound,
-            "yc says: Subject ajes not found",
+            "yc reports: Subject ajes not found",
             "check `--service-account`: `ajes`",
         ),
         (
             "rpc error: code = Unavailable desc = connection error",
             Code::Unavailable,
-            "yc says: connection error",
+            "yc reports: connection error",
             "try again",
         ),
         (
             "unknown command \"create-id-token\" for \"yc iam\"",
             Code::SourceRefused,
-            "yc says: unknown command \"create-id-token\" for \"yc iam\"",
+            "yc reports: unknown command \"create-id-token\" for \"yc iam\"",
             "`yc components update`",
         ),
         (
             "open /home/me/.config/yandex-cloud/config.yaml: permission denied",
             Code::SourceRefused,
-            "yc says: open /home/me/.config/yandex-cloud/config.yaml: permission denied",
+            "yc reports: open /home/me/.config/yandex-cloud/config.yaml: permission denied",
             "`yc init`",
         ),
     ] {

@@ -45,7 +45,7 @@ impl Said {
         }
         let (code, hint) = self.meaning(call);
         let reason = match (self.reason(), status.code()) {
-            (Some(reason), _) => message!("yc says: {reason}", reason),
+            (Some(reason), _) => message!("yc reports: {reason}", reason),
             (None, Some(code)) => message!("yc ended with status {code} and did not say why", code),
             (None, None) => "yc was killed".into(),
         };

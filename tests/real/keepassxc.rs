@@ -182,11 +182,11 @@ fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
 
 #[test]
 fn a_keepassxc_that_ends_with_its_prompt_open_is_reported_at_once() {
-    let KeePassXc { sandbox, _bus, _display, _program } = KeePassXc::start(false);
+    let KeePassXc { sandbox, _bus, _display, _program: program } = KeePassXc::start(false);
     let mut import = sandbox.command(&[IMPORT, &["--timeout", "60s"]].concat());
     let import = import.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("the prompt is shown", || is_shown(&sandbox, UNLOCK));
-    drop(_program);
+    drop(program);
     let (message, _) = sandbox.outcome(import).fails(3, "E_KEYRING");
     assert!(message.ends_with("it ended while its prompt was open"), "{message}");
     assert!(sandbox.home().join("key.json").exists());

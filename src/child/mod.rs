@@ -28,6 +28,9 @@ pub use find::{is_program, on_path};
 /// A token has some kilobytes; what else a program prints is a notice or a page of help.
 const LIMIT: usize = 256 * 1024;
 
+/// A program that logs all it does may say this much more beside the token.
+const TALK: u64 = 16 * 1024 * 1024;
+
 /// How long a program that is killed may take to end.
 const END: Duration = Duration::from_secs(1);
 
@@ -46,7 +49,7 @@ pub struct Outcome {
 
 /// Why a run has left nothing.
 pub enum Silence {
-    /// It printed more on its standard output than any token has.
+    /// It printed more than any token has, or said more than any program has to say.
     TooMuch,
     /// It could not be heard, for this reason.
     Unheard(Message),
@@ -195,13 +198,15 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::
     Ok(())
 }
 
-/// What a program says beyond the limit is read, so that it can go on, and dropped.
+/// What a program says beyond the limit is read, so that it can go on, and dropped; one that never stops is
+/// not waited for.
 async fn read_begin(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     while pipe.read_buf(bytes).await? > 0 {
         bytes.truncate(LIMIT);
         if bytes.len() == LIMIT {
-            return tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await.map(drop);
+            let rest = tokio::io::copy(&mut pipe.take(TALK), &mut tokio::io::sink()).await?;
+            return if rest < TALK { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) };
         }
     }
     Ok(())

@@ -13,6 +13,13 @@ pub fn against_limits() {
     system::against_limits();
 }
 
+/// Programs that are started from now on, which may be given a token, write no core file either. What a process
+/// may not be dumped for is not inherited; its limits are.
+pub fn children() {
+    #[cfg(unix)]
+    system::limit_core_files();
+}
+
 /// Starts a command of the user's by `start`, under the limits that this process was started with.
 #[cfg(unix)]
 pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
@@ -51,7 +58,7 @@ mod system {
     }
 
     /// The hard limit stays: nobody but root could raise it again for a command of the user's.
-    fn limit_core_files() {
+    pub(super) fn limit_core_files() {
         let before = CORE.get_or_init(|| getrlimit(Resource::Core));
         if before.current != Some(0) {
             let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });

@@ -22,6 +22,7 @@ use crate::clock::Deadline;
 use crate::env;
 use crate::error::plain;
 use crate::foreign_text::Message;
+use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
 pub use find::{is_program, on_path};
 
@@ -93,6 +94,7 @@ pub fn start(
     #[cfg(unix)]
     command.process_group(0);
     descriptors::close_on_exec();
+    harden::children();
     let child = command.spawn()?;
     let group = if kill == Kill::Group { Group::of(&child) } else { None };
     Ok(Running { child, group })

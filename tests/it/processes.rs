@@ -213,6 +213,27 @@ fn a_command_can_write_the_core_files_that_it_could_without_this_program() {
 }
 
 #[test]
+fn a_program_that_supplies_a_token_writes_no_core_file() {
+    let (mut sandbox, _servers) = sandbox();
+    sandbox.write("limits", "#!/bin/sh\nulimit -S -c >\"$HOME/core-limit\"\n");
+    let mut command = std::process::Command::new("chmod");
+    assert!(command.arg("+x").arg(sandbox.home().join("limits")).status().unwrap().success());
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.configure(
+        "[identity.other]\ntype = \"token-command\"\ntoken_command = [\"~/limits\"]\nservice_account = \"ajeother\"\n",
+    );
+    let mut shell = sandbox.other_command("sh");
+    shell.args([
+        "-c",
+        &format!(
+            "ulimit -S -c $(ulimit -H -c); exec {PROGRAM} token --identity other --audience x"
+        ),
+    ]);
+    assert!(!sandbox.finish(shell).status.success(), "it printed no token");
+    assert_eq!(fs::read_to_string(sandbox.home().join("core-limit")).unwrap(), "0\n");
+}
+
+#[test]
 fn a_crash_leaves_no_core_file() {
     let (sandbox, _servers) = sandbox();
     for (signal, number) in [("ABRT", 6), ("ILL", 4), ("FPE", 8)] {

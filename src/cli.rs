@@ -14,7 +14,7 @@ use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::forbid_prompts;
 use crate::log;
 use crate::message;
@@ -161,13 +161,19 @@ fn usage(error: &clap::Error) -> Error {
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
     let arguments: Vec<OsString> = arguments.collect();
-    report.hint = report.hint.map(|hint| {
-        let mut program = Cli::command();
-        // So that options of the whole program are options of each command too.
-        program.build();
-        again::complete(&hint, &arguments, &program)
-    });
+    report.hint = report.hint.map(|hint| completed(&hint, &arguments));
     report
+}
+
+/// A hint whose commands have the options of this command line.
+fn completed(hint: &Message, arguments: &[OsString]) -> Message {
+    if !again::has_command(hint) {
+        return hint.clone();
+    }
+    let mut program = Cli::command();
+    // So that options of the whole program are options of each command too.
+    program.build();
+    again::complete(hint, arguments, &program)
 }
 
 impl Cli {
@@ -181,7 +187,11 @@ impl Cli {
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, &Purpose::Answer(None));
-                command.run(context, Self::command, output)
+                let complete = |hint: &Message, more: &[OsString]| {
+                    let words = [&[NAME.into()], more, &*self.arguments].concat();
+                    completed(hint, &words)
+                };
+                command.run(context, Self::command, &complete, output)
             }
         }
     }

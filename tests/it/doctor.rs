@@ -356,6 +356,13 @@ fn the_token_helper_of_vault_is_right_or_told() {
     assert_eq!(check(&sandbox, right).exits(0).wrong(), []);
     fs::remove_file(bao).unwrap();
     fs::remove_file(sandbox.home().join(".bao")).unwrap();
+    // What to do can be pasted.
+    for arguments in [&["vault", "--profile=prod"][..], &["prod"]] {
+        sandbox.write(".vault", "token_helper = \"/nonexistent/yc-id-token-vault\"\n");
+        let found = examine(&sandbox, arguments);
+        let fix = found.has("error", "there is no such file")["fix"].clone();
+        assert_eq!(fix, "install it again with `yc-id-token vault install-helper --profile=prod`");
+    }
     check(&sandbox, "/bin/true").exits(0).has("ok", "is another program's");
     sandbox.set("VAULT_TOKEN", "hvs.somebodyelsestoken");
     sandbox.keep_secret("hvs.somebodyelsestoken");

@@ -50,7 +50,7 @@ struct KeePassXc {
     sandbox: Sandbox,
     _bus: Bus,
     _display: Display,
-    _program: Killed,
+    program: Killed,
 }
 
 impl KeePassXc {
@@ -86,7 +86,7 @@ impl KeePassXc {
         eventually("it is on the bus", || is_on_bus(&sandbox));
         let title = if is_open { "passwords - KeePassXC" } else { "Locked.* - KeePassXC" };
         eventually("its window is shown", || is_shown(&sandbox, title));
-        Self { sandbox, _bus: bus, _display: display, _program: program }
+        Self { sandbox, _bus: bus, _display: display, program }
     }
 
     /// A person who presses a key in each request.
@@ -182,7 +182,7 @@ fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
 
 #[test]
 fn a_keepassxc_that_ends_with_its_prompt_open_is_reported_at_once() {
-    let KeePassXc { sandbox, _bus, _display, _program: program } = KeePassXc::start(false);
+    let KeePassXc { sandbox, _bus, _display, program } = KeePassXc::start(false);
     let mut import = sandbox.command(&[IMPORT, &["--timeout", "60s"]].concat());
     let import = import.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("the prompt is shown", || is_shown(&sandbox, UNLOCK));

@@ -66,6 +66,14 @@ impl Report {
         Group { report: self, name }
     }
 
+    /// Completes the commands in what was found, and in what to do.
+    pub(super) fn complete(&mut self, complete: impl Fn(&Message) -> Message) {
+        for finding in &mut self.findings {
+            finding.text = complete(&finding.text);
+            finding.fix = finding.fix.as_ref().map(&complete);
+        }
+    }
+
     /// The exit status: that of the first finding that is bad.
     pub(super) fn exit_status(&self) -> u8 {
         let bad = self.findings.iter().find_map(|finding| match finding.grade {

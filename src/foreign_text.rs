@@ -240,7 +240,6 @@ mod tests {
 
     #[test]
     fn a_secret_in_an_address_and_an_escaped_one_are_not_printed() {
-        let text = |text: &str| ForeignText::new(text).to_string();
         assert_eq!(
             text("https://x.example/a?id=1&access_token=hunter2&n=2#f, https://y.example/?sig=abc"),
             "https://x.example/a?id=1&access_token=[redacted]&n=2#f, https://y.example/?sig=[redacted]"
@@ -254,7 +253,37 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_pieces_is_not_printed_and_a_sentence_is() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhamV4In0.Qm9Kd8sQ1mWv7LpX2aRt9Bc4Ue6Gf0HzhY8Kd8sQ1mWv7L";
+        for length in [8, 10, 30, 40] {
+            let pieces: Vec<String> = token
+                .as_bytes()
+                .chunks(length)
+                .map(|piece| String::from_utf8_lossy(piece).into_owned())
+                .collect();
+            for between in [" ", "\n", "\r\n"] {
+                let shown = ForeignText::new(&format!("no: {}", pieces.join(between)));
+                let is_shown = |piece: &String| piece.len() >= 8 && shown.contains(&**piece);
+                assert!(!pieces.iter().any(is_shown), "{shown}");
+            }
+        }
+        for sentence in [
+            "AccessDenied InvalidIdentityToken SignatureDoesNotMatch ExpiredTokenException",
+            "connect to 192.168.100.100:8200 /home/Me/Projects2/Key1.json ajexc2jgc83aqhjr2fg8",
+            "2026-11-28T12:48:13.246857Z 550e8400-e29b-41d4-a716-446655440000 PERMISSION_DENIED",
+        ] {
+            assert_eq!(text(sentence), sentence);
+        }
+    }
+
+    fn text(text: &str) -> String {
+        ForeignText::new(text).to_string()
+    }
+
+    #[test]
     fn a_value_is_capped() {
+        let keys = "-----BEGIN PRIVATE KEY-----x-----END PRIVATE KEY-----".repeat(20_000);
+        assert_eq!(text(&keys).len(), VALUE_LIMIT + '…'.len_utf8());
         let long = "word ".repeat(1_000);
         assert_eq!(ForeignText::new(&long).as_str().chars().count(), VALUE_LIMIT + 1);
         assert!(ForeignText::new(&long).as_str().ends_with('…'));

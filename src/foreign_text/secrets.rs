@@ -49,6 +49,9 @@ const SHORT_BEGINNINGS: &[&str] = &["s.", "b.", "r.", "YCM", "YCN", "YCO", "YCP"
 /// A beginning counts only if this much follows: `t1.txt` is a file.
 const SHORTEST_TOKEN: usize = 24;
 
+/// From this length on, a word can be a part of a secret that is wrapped.
+const SHORTEST_PIECE: usize = 8;
+
 /// From this length on, a word of mixed characters is a secret.
 const SHORTEST_RANDOM: usize = 36;
 
@@ -58,20 +61,58 @@ const LONGEST_WORD: usize = 64;
 /// Replaces each secret of a text.
 pub(super) fn redact(text: &str) -> String {
     let text = without_secret_parameters(&without_passwords(&without_pem(text)));
+    let words = words(&text);
+    let wrapped = wrapped(&words);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(c) = rest.chars().next() {
-        let end = rest.find(|c| !is_token_character(c)).unwrap_or(rest.len());
-        if end == 0 {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-            continue;
-        }
-        let (word, after) = rest.split_at(end);
-        out.push_str(if is_secret(word) { REDACTED } else { word });
-        rest = after;
+    for (at, (between, word)) in words.iter().enumerate() {
+        out.push_str(between);
+        let is_secret = wrapped[at] || is_secret(word);
+        out.push_str(if is_secret { REDACTED } else { word });
     }
     out
+}
+
+/// The words of token characters, each with what stands before it. The last one is empty if the text does
+/// not end in a word.
+fn words(text: &str) -> Vec<(&str, &str)> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (between, after) = rest.split_at(rest.find(is_token_character).unwrap_or(rest.len()));
+        let (word, after) =
+            after.split_at(after.find(|c| !is_token_character(c)).unwrap_or(after.len()));
+        words.push((between, word));
+        rest = after;
+    }
+    words
+}
+
+/// Of each word, whether it is a part of a secret that is in several lines or pieces: with blanks alone
+/// between them, and each too long and too mixed for a word of a sentence.
+fn wrapped(words: &[(&str, &str)]) -> Vec<bool> {
+    let is_piece = |word: &str| {
+        let is_sentence = |c: char| c.is_ascii_lowercase();
+        word.len() >= SHORTEST_PIECE && !word.chars().skip(1).all(is_sentence)
+    };
+    let mut found = vec![false; words.len()];
+    let mut start = 0;
+    while start < words.len() {
+        let goes_on = |(between, word): &&(&str, &str)| {
+            between.chars().all(char::is_whitespace) && is_piece(word)
+        };
+        let length = if is_piece(words[start].1) {
+            1 + words[start + 1..].iter().take_while(goes_on).count()
+        } else {
+            1
+        };
+        let end = start + length;
+        let whole: String = words[start..end].iter().map(|(_, word)| *word).collect();
+        if length > 1 && (is_random(&whole) || begins_like_a_token(&whole, SHORTEST_TOKEN)) {
+            found[start..end].fill(true);
+        }
+        start = end;
+    }
+    found
 }
 
 const fn is_token_character(c: char) -> bool {
@@ -144,15 +185,18 @@ fn is_mixed(text: &str) -> bool {
 
 /// Cuts a private key out, which a PEM block holds in lines that are too short to stand out.
 fn without_pem(text: &str) -> String {
-    let Some(at) = text.find("PRIVATE KEY") else { return text.to_owned() };
-    let start = text[..at].rfind("-----BEGIN").unwrap_or(at);
-    let (before, block) = text.split_at(start);
-    let end = block.find("-----END").and_then(|end| {
-        let close = block[end + 8..].find("-----")?;
-        Some(end + 8 + close + 5)
-    });
-    let after = end.map_or("", |end| &block[end..]);
-    format!("{before}{REDACTED}{}", without_pem(after))
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("PRIVATE KEY") {
+        let (before, block) = rest.split_at(rest[..at].rfind("-----BEGIN").unwrap_or(at));
+        out.extend([before, REDACTED]);
+        let end = block.find("-----END").and_then(|end| {
+            let close = block[end + 8..].find("-----")?;
+            Some(end + 8 + close + 5)
+        });
+        rest = end.map_or("", |end| &block[end..]);
+    }
+    out + rest
 }
 
 /// Cuts user and password out of addresses.

@@ -124,7 +124,7 @@ fn authorities_that_never_end_do_not_outlast_the_time_limit() {
     );
     let token = ["token", "--audience", AUDIENCE, "--timeout=1s"];
     for (path, cause) in [
-        (pipe.to_str().unwrap(), "nobody has written into within 1.0 s"),
+        (pipe.to_str().unwrap(), "no program has written within 1.0 s"),
         ("/dev/zero", "it is too large"),
         ("/dev/full", "it is too large"),
     ] {

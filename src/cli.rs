@@ -14,7 +14,8 @@ use crate::command::{self, Housekeeping};
 use crate::consumer::{self, Consumer};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
+use crate::keyring::forbid_prompts;
 use crate::log;
 use crate::message;
 use crate::output::Output;
@@ -128,14 +129,20 @@ fn named_command(program: &OsString) -> Option<String> {
 
 fn usage(error: &clap::Error) -> Error {
     let text = error.render().to_string();
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
+    let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
+    let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
+    let help = || {
+        let help = message!("see `{} --help`", ForeignText::new(&command));
+        // Such a command is followed by another program's command line.
+        if usage.contains(" -- ") {
+            message!("put `--` before the command; {help}", help)
+        } else {
+            help
+        }
+    };
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
-        let words: Vec<&str> =
-            usage.split(' ').take_while(|word| !word.starts_with(['[', '<'])).collect();
-        return Error::Usage {
-            problem: "a command is missing".into(),
-            hint: message!("see `{} --help`", ForeignText::new(&words.join(" "))),
-        };
+        return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
     let paragraphs: Vec<String> = text
         .split("\n\n")
@@ -143,27 +150,30 @@ fn usage(error: &clap::Error) -> Error {
         .collect();
     let beginning_with = |start| paragraphs.iter().find_map(|text| text.strip_prefix(start));
     let tip = beginning_with("tip: ").map(|tip| ForeignText::new(tip).into());
-    let usage = || {
-        beginning_with("Usage: ")
-            .map(|usage| message!("it is used as `{usage}`", usage = ForeignText::new(usage)))
-    };
     Error::Usage {
         problem: ForeignText::new(beginning_with("error: ").unwrap_or_default()).into(),
-        hint: tip.or_else(usage).unwrap_or_else(|| "see `yc-id-token --help`".into()),
+        hint: tip.unwrap_or_else(help),
     }
 }
 
 /// What is printed of an error of this command line: its hint can be pasted.
 #[must_use]
-pub fn report(error: &Error, arguments: &[OsString]) -> Report {
+pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
-    report.hint = report.hint.map(|hint| {
-        let mut program = Cli::command();
-        // So that options of the whole program are options of each command too.
-        program.build();
-        again::complete(&hint, arguments, &program)
-    });
+    let arguments: Vec<OsString> = arguments.collect();
+    report.hint = report.hint.map(|hint| completed(&hint, &arguments));
     report
+}
+
+/// A hint whose commands have the options of this command line.
+fn completed(hint: &Message, arguments: &[OsString]) -> Message {
+    if !again::has_command(hint) {
+        return hint.clone();
+    }
+    let mut program = Cli::command();
+    // So that options of the whole program are options of each command too.
+    program.build();
+    again::complete(hint, arguments, &program)
 }
 
 impl Cli {
@@ -177,7 +187,11 @@ impl Cli {
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, &Purpose::Answer(None));
-                command.run(context, Self::command, output)
+                let complete = |hint: &Message, more: &[OsString]| {
+                    let words = [&[NAME.into()], more, &*self.arguments].concat();
+                    completed(hint, &words)
+                };
+                command.run(context, Self::command, &complete, output)
             }
         }
     }
@@ -185,6 +199,7 @@ impl Cli {
     /// Refreshes what the command hands out, in a session of its own.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
+        forbid_prompts();
         self.begin(env)?;
         if let Command::Consumer(consumer) = &self.command {
             consumer.refresh(self.context(env, &Purpose::Refresh))?;
@@ -226,8 +241,7 @@ impl Cli {
         };
         let log_file =
             self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(PathBuf::from));
-        let log_file =
-            log_file.map(|path| expand_home(&path, Locations::of_system().home.as_deref()));
+        let log_file = log_file.map(|path| expand_home(&path, Locations::home().as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 
@@ -236,7 +250,7 @@ impl Cli {
         match given {
             Some(other) if by_name(&ErrorFormat::ALL, &other).is_none() => Err(Error::Usage {
                 problem: message!(
-                    "`{other}` is not a form of errors",
+                    "`{other}` is not an error format",
                     other = ForeignText::new(&other)
                 ),
                 hint: "give `text` or `json`".into(),

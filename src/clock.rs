@@ -216,15 +216,13 @@ fn system_now() -> Timestamp {
     Timestamp::of(SystemTime::now())
 }
 
-/// Only Linux has a clock that goes on while the machine is suspended and is not set.
+/// Only Linux has a clock that goes on while the machine is suspended and is not set. Whole seconds are
+/// enough. In a static program, to look for the finer clock costs more than to ask for this one.
 #[cfg(target_os = "linux")]
 #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
 fn system_uptime() -> Option<Uptime> {
-    use rustix::time::{ClockId, clock_gettime};
-    let uptime = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(uptime.tv_sec).unwrap_or(0);
-    let nanoseconds = u64::try_from(uptime.tv_nsec).unwrap_or(0);
-    Some(Uptime(seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)))
+    let seconds = u64::try_from(rustix::system::sysinfo().uptime).unwrap_or(0);
+    Some(Uptime(seconds.saturating_mul(1000)))
 }
 
 #[cfg(not(target_os = "linux"))]

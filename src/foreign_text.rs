@@ -296,6 +296,7 @@ mod tests {
             "/home/me/key.json",
             "~/keys/robot key.json",
             "t1.txt",
+            "/home/é юзер/%é/-ключ",
             "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T/yc-id-token/config.toml",
             "C:\\Users\\Me\\AppData\\Roaming\\yc-id-token\\config.toml",
             "/nix/store/0h1i2j3k4l5m6n7p8q9r0s1v2w3x4y5z-yc-id-token-0.1.0/bin/yc-id-token",

@@ -13,6 +13,13 @@ pub fn against_limits() {
     system::against_limits();
 }
 
+/// Programs that are started from now on, which may be given a token, write no core file either. What a process
+/// may not be dumped for is not inherited; its limits are.
+pub fn children() {
+    #[cfg(unix)]
+    system::limit_core_files();
+}
+
 /// Starts a command of the user's by `start`, under the limits that this process was started with.
 #[cfg(unix)]
 pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
@@ -28,18 +35,34 @@ mod system {
 
     use crate::broker::is_ignored;
 
-    /// The limit of core files before it was lowered.
+    /// The limit of core files before it was lowered, if it was.
     static CORE: OnceLock<Rlimit> = OnceLock::new();
 
-    /// The hard limit stays: nobody but root could raise it again for a command of the user's.
+    /// Linux writes no core file of a process that cannot be dumped, whatever its limits say. Where a filter
+    /// of system calls denies that, and on other systems, the limit does it.
     pub(super) fn process() {
+        if !cannot_be_dumped() {
+            limit_core_files();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn cannot_be_dumped() -> bool {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    const fn cannot_be_dumped() -> bool {
+        false
+    }
+
+    /// The hard limit stays: nobody but root could raise it again for a command of the user's.
+    pub(super) fn limit_core_files() {
         let before = CORE.get_or_init(|| getrlimit(Resource::Core));
         if before.current != Some(0) {
             let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
         }
-        #[cfg(target_os = "linux")]
-        let _ =
-            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
 
     /// A signal that is caught lets the writing fail. A command that is run has it as it was.
@@ -50,13 +73,11 @@ mod system {
         }
     }
 
-    /// Security: on Linux this process stays undumpable meanwhile, so that it writes no core file.
     pub(super) fn as_before<T>(start: impl FnOnce() -> T) -> T {
-        if let Some(before) = CORE.get() {
-            let _ = setrlimit(Resource::Core, *before);
-        }
+        let Some(before) = CORE.get() else { return start() };
+        let _ = setrlimit(Resource::Core, *before);
         let started = start();
-        process();
+        limit_core_files();
         started
     }
 }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Report::of(&error).print(error_format, &mut stderr());
         std::process::exit(error.exit_status().into());
     }));
-    let result = match cli::parse(arguments.clone()) {
+    let result = match cli::parse(arguments) {
         Ok(Invocation::Run(cli)) => cli.run(&env, &mut Output::new(stdout())),
         Ok(Invocation::Refresh(cli)) => cli.refresh(&env),
         Ok(Invocation::Complete(words)) => Cli::complete(&words, &env, &mut Output::new(stdout())),
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     result.unwrap_or_else(|error| {
-        cli::report(&error, &arguments).print(error_format, &mut stderr());
+        cli::report(&error, std::env::args_os()).print(error_format, &mut stderr());
         ExitCode::from(error.exit_status())
     })
 }

@@ -67,7 +67,7 @@ fn wait_for(file: &File, deadline: Deadline) -> io::Result<()> {
             Ok(0) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!(
-                    "it is a pipe that nobody has written into within {:.1} s",
+                    "it is a pipe into which no program has written within {:.1} s",
                     deadline.budget().as_secs_f32()
                 ),
             )),

@@ -55,9 +55,9 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
     let hint = if private_file::has_no_permissions(path) {
         ELSEWHERE.into()
     } else if problem == private_file::OPEN {
-        message!("check what it says, then run `chmod o-w {shown_path}`", shown_path)
+        message!("check its content, then run `chmod o-w {shown_path}`", shown_path)
     } else {
-        message!("check what it says, then run `sudo chown \"$(id -u)\" {shown_path}`", shown_path)
+        message!("check its content, then run `sudo chown \"$(id -u)\" {shown_path}`", shown_path)
     };
     let problem =
         message!("{what} `{}` {problem}, and it names programs to run", shown(path), what, problem);

@@ -280,7 +280,7 @@ fn open_cache(settings: &Settings, locations: Locations, deadline: Deadline) -> 
             Ok(Cache::None)
         }
         (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(message!(
-            "it was asked for ({}), and there is no home folder to keep it, or its locks, in",
+            "it is configured ({}), and there is no home folder for it and its locks",
             settings.cache.origin
         ))),
     }

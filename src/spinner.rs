@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use crate::env::{self, Env};
 use crate::foreign_text::Message;
 
-/// What is done by then needs no excuse.
+/// No spinner for waits shorter than this.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 const TURN: Duration = Duration::from_millis(100);
@@ -100,7 +100,15 @@ impl Drop for Drawn {
     }
 }
 
-/// That it cannot be seen is nobody's to hear.
+/// Prints a line at the terminal that standard error may be, over what a spinner has drawn.
+pub fn show_line(text: &str) {
+    if std::io::stderr().is_terminal() {
+        let width = width().saturating_sub(1);
+        write(&format!("\r{text:width$}\n"));
+    }
+}
+
+/// Errors are ignored: what is drawn is for people who look.
 fn write(text: &str) {
     let mut stderr = std::io::stderr();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());

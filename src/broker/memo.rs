@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
+use super::Purpose;
 use crate::cache::{About, Cache, Digest, FileCache, Key};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error, Exit};
@@ -14,14 +15,14 @@ use crate::foreign_text::Message;
 use crate::message;
 use crate::private_file;
 
-/// Long enough for the runs of one kubectl command, short enough that whoever mends the cause and
-/// tries again does not meet the past.
+/// Long enough for the runs of one kubectl command, short enough that a retry after a fix does not see the old
+/// error.
 const HOLDS: Duration = Duration::from_secs(5);
 
 /// A server may ask for more, but not for an hour of silence.
 const HOLDS_AT_MOST: Duration = Duration::from_secs(60);
 
-/// Whoever has a valid credential need not ask a server that fails more often than this.
+/// While a valid credential exists, a failing server is tried again at most this often.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Its texts are capped, so no failure is larger.
@@ -37,6 +38,9 @@ pub(super) struct Memo {
     pub(super) code: Code,
     pub(super) message: Message,
     hint: Option<Message>,
+    /// Whether it failed because a process in the background opens no prompt. A run with a user may open it.
+    #[serde(default)]
+    pub(super) for_background: bool,
     /// For `status`.
     #[serde(default)]
     pub(super) about: About,
@@ -45,7 +49,7 @@ pub(super) struct Memo {
 impl Memo {
     /// Whether it still stands. A clock that reads less than when it was written has jumped.
     pub(super) fn holds_at(&self, now: Timestamp) -> bool {
-        self.at <= now && now < self.until
+        !self.for_background && self.at <= now && now < self.until
     }
 
     /// Whether it is too recent to ask again, for a run that can do without.
@@ -66,6 +70,7 @@ pub(super) fn remember(
     settings: Digest,
     now: Timestamp,
     about: About,
+    purpose: &Purpose,
 ) -> bool {
     let Some(files) = cache.files() else { return false };
     let code = error.code();
@@ -85,6 +90,7 @@ pub(super) fn remember(
         code,
         message: message!("{error}", error),
         hint: error.hint(),
+        for_background: code == Code::Locked && matches!(purpose, Purpose::Refresh),
         about,
     };
     // A folder that belongs to another user is not written to, even where it could be.

@@ -4,6 +4,8 @@
 //! The rules hold for every credential alike; what differs, the key, the least life and the fetch,
 //! comes in by [`Obtain`]. A hit takes no lock, starts no thread and no runtime.
 
+mod attempt;
+mod exchange;
 mod flight;
 mod freshness;
 mod interruption;
@@ -12,20 +14,21 @@ mod overview;
 mod prospect;
 mod refresh;
 mod runtime;
+mod waiting;
 mod within;
 
-use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tracing::{debug, info};
 
 use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::credential::{Credential, Lifetime, Restable};
+use crate::credential::{Credential, Restable};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::spinner::Spinner;
+use attempt::Attempt;
 use flight::{Flight, Pause};
 use freshness::Freshness;
 #[cfg(unix)]
@@ -34,11 +37,10 @@ pub use overview::{Failure, Rest, Row, State, overview};
 pub use prospect::{Outlook, Prospect};
 pub use refresh::{REFRESH, Rerun, begin_session};
 pub(crate) use runtime::block_on;
+use waiting::{as_one_type, wait_for};
+pub use waiting::{finish, wait_beside};
 pub use within::UnderWay;
 use within::Within;
-
-/// Two ends are the same if they differ by no more than servers round and clocks differ.
-const SAME_END: Duration = Duration::from_secs(30);
 
 /// Something that the broker can obtain.
 pub trait Obtain {
@@ -227,76 +229,6 @@ impl Broker {
         Ok(good.map(|(credential, _)| credential))
     }
 
-    /// Exchanges a credential, the parent, for another one at a server. `meanwhile` is done while the
-    /// parent is being fetched, such as to open the connection.
-    ///
-    /// A parent from the cache is replaced once: if the server does not take it (it is revoked, or the
-    /// clocks differ), or if what it was exchanged for ends with it. A server that caps a session at the
-    /// end of the token would else give keys for the last minute of an old token.
-    pub async fn exchange<O: Obtain, R, T>(
-        &self,
-        parent: &O,
-        least_life: Duration,
-        meanwhile: impl Future<Output = ()> + Send + 'static,
-        send: impl AsyncFn(&O::Secret) -> Result<R>,
-        is_refused: impl Fn(&R) -> bool,
-        accept: impl Fn(&R, &O::Secret) -> Result<Credential<T>>,
-    ) -> Result<Credential<T>> {
-        let (used, reply) = self.present(parent, least_life, meanwhile, &send, is_refused).await?;
-        let derived = accept(&reply, &used.secret)?;
-        if !self.is_cut_short(&derived.lifetime, &used.lifetime) {
-            return Ok(derived);
-        }
-        debug!("it ends with the token that it was exchanged for; once more with a new one");
-        let longer = async {
-            let new = self.miss(parent, least_life, Some(&used.secret)).await?;
-            accept(&send(&new.secret).await?, &new.secret)
-        };
-        Ok(match longer.await {
-            Ok(longer) if longer.lifetime.expires_at > derived.lifetime.expires_at => longer,
-            Ok(_) => derived,
-            Err(error) => {
-                info!("{error}; using what the older token was exchanged for");
-                derived
-            }
-        })
-    }
-
-    /// Whether a derived credential ends early because its parent was taken from the cache.
-    fn is_cut_short(&self, derived: &Lifetime, parent: &Lifetime) -> bool {
-        let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
-        let is_old = Freshness::judge(parent, Duration::ZERO, self.clock.now());
-        !matches!(is_old, Freshness::Fresh)
-            && !self.is_news(parent.obtained_at)
-            && end.distance(parents_end) <= SAME_END
-    }
-
-    /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
-    /// credential is being fetched; one from the cache that the server does not take is replaced once.
-    pub async fn present<O: Obtain, R>(
-        &self,
-        wanted: &O,
-        least_life: Duration,
-        meanwhile: impl Future<Output = ()> + Send + 'static,
-        send: &impl AsyncFn(&O::Secret) -> Result<R>,
-        is_refused: impl Fn(&R) -> bool,
-    ) -> Result<(Credential<O::Secret>, R)> {
-        let credential = match self.cached(wanted, least_life)? {
-            Some(credential) => credential,
-            None => {
-                tokio::spawn(meanwhile);
-                self.miss(wanted, least_life, None).await?
-            }
-        };
-        let reply = send(&credential.secret).await?;
-        if !is_refused(&reply) || self.is_news(credential.lifetime.obtained_at) {
-            return Ok((credential, reply));
-        }
-        let credential = self.miss(wanted, least_life, Some(&credential.secret)).await?;
-        let reply = send(&credential.secret).await?;
-        Ok((credential, reply))
-    }
-
     fn look<O: Obtain>(
         &self,
         wanted: &O,
@@ -386,7 +318,8 @@ impl Broker {
             }
             Err(error) => {
                 let (about, now) = (self.about(wanted), self.clock.now().at);
-                let is_shared = memo::remember(&self.cache, &key, &error, settings, now, about);
+                let is_shared =
+                    memo::remember(&self.cache, &key, &error, settings, now, about, &self.purpose);
                 flight.lands(is_shared, now);
                 attempt.fall_back(error)
             }
@@ -434,125 +367,6 @@ impl Broker {
     #[must_use]
     pub fn is_news(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.clock.now().at
-    }
-}
-
-/// Waits for what is not to be broken off.
-pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    as_one_type(work, |work| {
-        block_on(pin!(async {
-            work.await;
-            Ok(())
-        }))
-    })
-}
-
-/// Waits for what takes its time, unless this run is to end; the spinner says what it is `doing`, and an
-/// interruption what it was getting.
-pub fn wait_beside<T>(
-    spinner: &Spinner,
-    doing: &Message,
-    what: &Message,
-    work: impl Future<Output = T>,
-) -> Result<T> {
-    as_one_type(async { Ok(work.await) }, |work| wait_for(work, what, true, spinner, doing))
-}
-
-#[inline(never)]
-fn wait_for(
-    work: Work<'_>,
-    what: &Message,
-    watches_parent: bool,
-    spinner: &Spinner,
-    doing: &Message,
-) -> Result<()> {
-    block_on(pin!(async {
-        tokio::select! {
-            // Signals are heard before the work starts a program, which a signal must end too.
-            biased;
-            error = interruption::interruption(what, watches_parent) => Err(error),
-            () = work => Ok(()),
-            never = spinner.turn(doing) => match never {},
-        }
-    }))
-}
-
-/// Something to wait for.
-type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
-
-/// Does a work by `wait`, which need not be made for each type of work and of result.
-fn as_one_type<T>(
-    work: impl Future<Output = Result<T>>,
-    wait: impl FnOnce(Work<'_>) -> Result<()>,
-) -> Result<T> {
-    let mut result = None;
-    wait(pin!(async { result = Some(work.await) }))?;
-    result.unwrap_or_else(|| Err(Error::Internal("what was waited for is not there".into())))
-}
-
-/// One run's wish for one credential, and what has become of it so far.
-struct Attempt<'a, T> {
-    broker: &'a Broker,
-    key: &'a Key,
-    settings: Digest,
-    least_life: Duration,
-    refused: Option<&'a T>,
-}
-
-impl<T: Restable + PartialEq> Attempt<'_, T> {
-    /// The result that another process, or an earlier run, has reached for us.
-    fn settled(&self) -> Option<Result<Credential<T>>> {
-        let resting = match self.acceptable() {
-            Ok(resting) => resting,
-            Err(error) => return Some(Err(error)),
-        };
-        if let Some(credential) = resting {
-            let freshness =
-                Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
-            if self.broker.suffices(freshness) {
-                return Some(Ok(credential));
-            }
-        }
-        let memo = memo::recall(&self.broker.cache, self.key, self.settings)?;
-        let now = self.broker.clock.now().at;
-        let can_do_without =
-            || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
-        let holds = memo.holds_at(now) || (memo.is_recent(now) && can_do_without());
-        let counts = self.broker.is_news(memo.at) || (holds && !self.wants_new());
-        counts.then(|| {
-            debug!(key = self.key.name(), "not asked again: it failed a moment ago");
-            self.fall_back(memo.into_error())
-        })
-    }
-
-    /// After a failure: the credential of before, while it is still alive. A run that asked for a
-    /// new one is told the failure instead.
-    fn fall_back(&self, failure: Error) -> Result<Credential<T>> {
-        if self.wants_new() {
-            return Err(failure);
-        }
-        let Some(credential) = self.alive() else { return Err(failure) };
-        info!("{failure}; using the credential of before, which is still valid");
-        Ok(credential)
-    }
-
-    /// What rests in the cache, while it is still alive.
-    fn alive(&self) -> Option<Credential<T>> {
-        let now = self.broker.clock.now();
-        self.acceptable().ok()?.filter(|credential| !credential.lifetime.left(now).is_zero())
-    }
-
-    /// What rests in the cache, unless it is what we want to get away from.
-    fn acceptable(&self) -> Result<Option<Credential<T>>> {
-        let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
-        let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
-        let too_old =
-            self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
-        Ok((!refused && !too_old).then_some(credential))
-    }
-
-    const fn wants_new(&self) -> bool {
-        self.broker.force_refresh || self.refused.is_some()
     }
 }
 

@@ -251,7 +251,7 @@ fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after()
     for force in [false, true] {
         assert_eq!(run(Keyring::absent(), force), Err(Code::Cache));
     }
-    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be kept");
+    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be stored");
     assert_eq!(
         run(Keyring::full(), false),
         Ok("token-1".into()),

@@ -37,7 +37,7 @@ impl Within {
         if self.outer.iter().any(|outer| outer == name) {
             return Err(Error::Configuration {
                 problem: message!(
-                    "cannot get {what}: the program that is to help with it asks for the same",
+                    "cannot get {what}: the program that it runs requests the same",
                     what
                 ),
                 hint: "give the program of `token_command`, `yc_path` or `token_helper` another identity: it has the variables of this run, such as YC_ID_TOKEN_PROFILE".into(),

@@ -4,6 +4,7 @@
 //! Without the marker, the keyring is not asked: neither for what is not there, nor by whoever clears or sweeps.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::debug;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use super::about::About;
 use super::file::FileCache;
 use super::key::Key;
-use crate::clock::Timestamp;
+use crate::clock::{Deadline, Timestamp};
 use crate::credential::Lifetime;
 use crate::error::{Code, Error, Result, plain, shown};
 use crate::keyring::{Keyring, Problem};
@@ -55,7 +56,7 @@ impl KeyringCache {
 
     /// Finds out whether the keyring can be used, before something is obtained that is to rest there.
     pub(super) fn open(&self) -> Result<()> {
-        self.keyring.open().map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+        self.keyring.open().map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
 
     pub(super) fn read(&self, key: &Key) -> Result<Option<Zeroizing<String>>> {
@@ -83,17 +84,19 @@ impl KeyringCache {
         });
         marked.map_err(|error| Error::Cache(plain(&error)))?;
         let written = self.keyring.set(&item, entry);
-        written.map_err(|problem| unusable(problem, "keep credentials in the keyring"))
+        written.map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
 
     pub(super) fn remove(&self, key: &Key) -> Result<()> {
-        remove(&self.keyring, &self.files.marker_path(key)).map(|_| ())
+        remove(&self.files.marker_path(key), |item| self.keyring.remove(item)).map(|_| ())
     }
 
     /// Removes some of what has expired a while ago.
     pub(super) fn sweep(&self, remnants: Vec<PathBuf>) {
+        // No run opens a prompt for credentials that it does not use.
+        let remove_item = |item: &str| self.keyring.remove_without_prompt(item);
         for path in remnants.into_iter().take(SWEPT) {
-            if let Err(error) = remove(&self.keyring, &path) {
+            if let Err(error) = remove(&path, remove_item) {
                 debug!(%error, "not swept");
                 return;
             }
@@ -101,13 +104,13 @@ impl KeyringCache {
     }
 }
 
-/// Removes all that rests in the keyring by these markers, and tells how much it was.
-pub(super) fn clear(markers: Vec<PathBuf>) -> Result<usize> {
+/// Removes the items of these markers from the keyring within `limit`, and returns how many there were.
+pub(super) fn clear(markers: Vec<PathBuf>, limit: Duration) -> Result<usize> {
     // It is not opened if there is nothing to remove.
-    let keyring = Keyring::of_system(None);
+    let keyring = Keyring::of_system(Some(Deadline::within(limit)));
     let mut removed = 0;
     for path in markers {
-        removed += usize::from(remove(&keyring, &path)?);
+        removed += usize::from(remove(&path, |item| keyring.remove(item))?);
     }
     Ok(removed)
 }
@@ -122,10 +125,12 @@ pub(super) fn read_marker(path: &Path) -> Option<Marker> {
 }
 
 /// The marker goes last, for the same reason as it came first.
-fn remove(keyring: &Keyring, marker: &Path) -> Result<bool> {
+fn remove(
+    marker: &Path,
+    remove_item: impl Fn(&str) -> std::result::Result<bool, Problem>,
+) -> Result<bool> {
     let Some(item) = item(marker).filter(|_| marker.exists()) else { return Ok(false) };
-    let removed = keyring.remove(&item);
-    let removed = removed.map_err(|problem| {
+    let removed = remove_item(&item).map_err(|problem| {
         let otherwise =
             "remove what is under `yc-id-token` with the system's own program for keyrings";
         problem.into_error("remove credentials from the keyring", Code::Cache, otherwise)
@@ -149,8 +154,6 @@ fn unusable(problem: Problem, what: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::cache::Cache;
     use crate::clock::Offset;

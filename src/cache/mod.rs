@@ -15,6 +15,7 @@ mod list;
 mod sweep;
 
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -116,12 +117,12 @@ pub struct Cleared {
     pub left: usize,
 }
 
-/// Removes every credential, from the files of a cache and, if any are there, from the keyring.
-pub fn clear(files: &FileCache) -> Result<Cleared> {
+/// Removes every credential, from the files of a cache and, if any are there, within `limit` from the keyring.
+pub fn clear(files: &FileCache, limit: Duration) -> Result<Cleared> {
     let in_folder =
         |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(folder), plain(&error)));
     let cleared = files.clear().map_err(|error| in_folder(files.folder(), error))?;
-    let removed = cleared.removed + keyring::clear(cleared.markers)?;
+    let removed = cleared.removed + keyring::clear(cleared.markers, limit)?;
     Ok(Cleared { removed, left: cleared.left })
 }
 

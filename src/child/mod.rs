@@ -22,11 +22,15 @@ use crate::clock::Deadline;
 use crate::env;
 use crate::error::plain;
 use crate::foreign_text::Message;
+use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
 pub use find::{is_program, on_path};
 
 /// A token has some kilobytes; what else a program prints is a notice or a page of help.
 const LIMIT: usize = 256 * 1024;
+
+/// A program that logs all it does may say this much more beside the token.
+const TALK: u64 = 16 * 1024 * 1024;
 
 /// How long a program that is killed may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -46,7 +50,7 @@ pub struct Outcome {
 
 /// Why a run has left nothing.
 pub enum Silence {
-    /// It printed more than any token has.
+    /// It printed more than any token has, or said more than any program has to say.
     TooMuch,
     /// It could not be heard, for this reason.
     Unheard(Message),
@@ -90,6 +94,7 @@ pub fn start(
     #[cfg(unix)]
     command.process_group(0);
     descriptors::close_on_exec();
+    harden::children();
     let child = command.spawn()?;
     let group = if kill == Kill::Group { Group::of(&child) } else { None };
     Ok(Running { child, group })
@@ -125,7 +130,7 @@ impl Running {
             (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
         let talk = async {
             let ((), out, err) =
-                tokio::join!(write(stdin, input), read(stdout, out), read(stderr, err));
+                tokio::join!(write(stdin, input), read(stdout, out), read_begin(stderr, err));
             out.and(err)
         };
         let mut talk = pin!(talk);
@@ -190,6 +195,20 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::
     while pipe.read_buf(bytes).await? > 0 {
         if bytes.len() > LIMIT {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+    Ok(())
+}
+
+/// What a program says beyond the limit is read, so that it can go on, and dropped; one that never stops is
+/// not waited for.
+async fn read_begin(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    while pipe.read_buf(bytes).await? > 0 {
+        bytes.truncate(LIMIT);
+        if bytes.len() == LIMIT {
+            let rest = tokio::io::copy(&mut pipe.take(TALK), &mut tokio::io::sink()).await?;
+            return if rest < TALK { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) };
         }
     }
     Ok(())

@@ -12,6 +12,11 @@ use crate::message;
 const NOT_REPEATED: [&str; 6] =
     ["error-format", "format", "log-file", "output", "proxy", "timeout"];
 
+/// Whether a hint has a command of this program in it.
+pub(super) fn has_command(hint: &Message) -> bool {
+    hint.as_str().contains(&format!("`{NAME} "))
+}
+
 /// A hint whose commands have the options of this command line too, as far as they take them.
 pub(super) fn complete(hint: &Message, arguments: &[OsString], program: &Command) -> Message {
     let begin = format!("`{NAME} ");

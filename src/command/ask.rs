@@ -39,6 +39,8 @@ pub(super) enum Silence {
     NoTime,
     /// The program was still running when its time was over, and was killed.
     Late(Duration),
+    /// It printed more than any answer has, and was killed.
+    TooMuch,
     /// It could not be run or read.
     Failed(Message),
 }
@@ -72,6 +74,7 @@ pub(super) async fn ask(
     };
     match tokio::time::timeout(limit, answered).await {
         Ok(Ok((status, stdout, stderr))) => Ok(Answer { status, stdout, stderr }),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Err(Silence::TooMuch),
         Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(Silence::Late(limit)),
     }
@@ -142,11 +145,12 @@ impl Silence {
     /// As the end of a sentence that begins with the program.
     pub(super) fn describe(&self) -> Message {
         match self {
-            Self::NoTime => "was not asked, as the time limit is over".into(),
+            Self::NoTime => "was not run, as the time limit is over".into(),
             Self::Late(limit) => {
                 message!("did not answer within {:.1} s and was killed", limit.as_secs_f32())
             }
-            Self::Failed(cause) => message!("cannot be asked: {cause}", cause),
+            Self::TooMuch => "printed more than 32 MB and was killed".into(),
+            Self::Failed(cause) => message!("cannot be run: {cause}", cause),
         }
     }
 }

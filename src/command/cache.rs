@@ -1,14 +1,18 @@
-//! `cache`: where credentials rest, and how to be rid of them.
+//! `cache`: where credentials are stored, and how to remove them.
+
+use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::key::patience_of;
 use crate::cache::{self, Cleared, FileCache};
 use crate::error::{Error, Result, shown};
 use crate::message;
 use crate::output::Output;
-use crate::settings::Locations;
+use crate::session::Context;
+use crate::settings::{Locations, Settings};
 
-/// Show where credentials rest, or remove them
+/// Show where credentials are stored, or remove them
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token cache path
@@ -25,22 +29,24 @@ enum Action {
   ls -l \"$(yc-id-token cache path)\"")]
     Path,
     /// Remove every cached credential, of all profiles, from the keyring too
-    #[command(after_help = "Example: all that is kept here, before a machine is given away
-  yc-id-token cache clear")]
+    #[command(
+        after_help = "Example: remove all that is stored here, before you give a machine away
+  yc-id-token cache clear"
+    )]
     Clear,
 }
 
 impl Args {
-    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let locations = Locations::of_system();
         let folder = locations
             .cache_folder
-            .ok_or_else(|| Error::Cache("there is no home folder that it could be in".into()))?;
+            .ok_or_else(|| Error::Cache("there is no home folder for it".into()))?;
         let text = match self.action {
             Action::Path => shown(&folder).into(),
             Action::Clear => {
                 let files = FileCache::new(folder.clone(), locations.runtime_folder);
-                let Cleared { removed, left } = cache::clear(&files)?;
+                let Cleared { removed, left } = cache::clear(&files, limit(context)?)?;
                 let credentials = if removed == 1 { "credential" } else { "credentials" };
                 let stay = (left > 0).then(|| message!("; {left} other files stay", left));
                 message!(
@@ -54,4 +60,13 @@ impl Args {
         };
         output.say(&text)
     }
+}
+
+/// How long the keyring may take. The cache can be cleared although the configuration file is broken.
+fn limit(context: Context<'_>) -> Result<Duration> {
+    let Context { flags, env, consumers, .. } = context;
+    let locations = Locations::of_system();
+    let settings = Settings::load(flags, env, &locations, consumers, &[])
+        .or_else(|_| Settings::without_file(flags, env, &locations, consumers))?;
+    Ok(patience_of(&settings))
 }

@@ -252,7 +252,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
             names
         }
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
-        Some(Offer::Key) => Around::keys(),
+        Some(Offer::Key) => keys(),
         Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
         Some(Offer::Path | Offer::Text) | None => Vec::new(),
     };
@@ -292,11 +292,11 @@ impl Around<'_> {
         let given = self.given("--kubeconfig").map(PathBuf::from);
         kubeconfig_names(given.as_deref(), self.env, list).unwrap_or_default()
     }
+}
 
-    /// The names of the keys in the keyring.
-    fn keys() -> Vec<String> {
-        let keys = ImportedKeys::of(Locations::of_system().data_folder);
-        let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();
-        keys.into_iter().map(|key| key.name).collect()
-    }
+/// The names of the keys in the keyring.
+fn keys() -> Vec<String> {
+    let keys = ImportedKeys::of(Locations::of_system().data_folder);
+    let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();
+    keys.into_iter().map(|key| key.name).collect()
 }

@@ -104,16 +104,19 @@ impl Args {
     }
 }
 
-/// How long the keyring may wait for a person: the time limit of a run, which at a terminal has to be set.
 fn patience(context: Context<'_>) -> Result<Duration> {
     let Context { flags, env, consumers, .. } = context;
-    let settings = Settings::load(flags, env, &Locations::of_system(), consumers, &[])?;
+    Settings::load(flags, env, &Locations::of_system(), consumers, &[]).map(|it| patience_of(&it))
+}
+
+/// How long the keyring may wait for a person: the time limit of a run, which at a terminal has to be set.
+pub(super) fn patience_of(settings: &Settings) -> Duration {
     let is_default = settings.timeout.origin == Origin::BuiltIn;
-    Ok(if is_default && keyring::is_at_terminal() {
+    if is_default && keyring::is_at_terminal() {
         keyring::PATIENCE_WITH_PEOPLE
     } else {
         settings.timeout.value
-    })
+    }
 }
 
 impl Import {
@@ -166,7 +169,7 @@ impl Import {
                 self.delete(&content)?;
                 lines.push(message!("`{shown}` is deleted", shown));
             } else {
-                lines.push(message!("`{shown}` is kept: whoever reads it has the key; delete it once nothing else needs it", shown));
+                lines.push(message!("`{shown}` still exists, and every reader of it has the key; delete it once nothing else needs it", shown));
             }
         }
         Ok(Message::join(&lines, "\n"))

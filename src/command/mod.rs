@@ -1,11 +1,13 @@
 //! The housekeeping commands.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use crate::child as on_path;
 use crate::error::Result;
+use crate::foreign_text::Message;
 use crate::output::Output;
 use crate::session::Context;
 
@@ -28,6 +30,9 @@ pub use completions::complete;
 #[cfg(feature = "fuzzing")]
 pub(crate) use doctor::fuzz_kubeconfig;
 
+/// Adds the options of the command line, and these words, to the commands in a hint.
+pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
+
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
@@ -47,22 +52,23 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command, and tells the exit status of a run that did not fail. `program` describes the whole
-    /// command line.
+    /// Runs the command, and returns the exit status of a run that did not fail. `program` describes the whole
+    /// command line, and `complete` adds its options to the commands in a hint.
     pub fn run(
         &self,
         context: Context<'_>,
         program: fn() -> clap::Command,
+        complete: Complete<'_>,
         output: &mut Output<'_>,
     ) -> Result<ExitCode> {
         match self {
-            Self::Cache(arguments) => arguments.run(output)?,
+            Self::Cache(arguments) => arguments.run(context, output)?,
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,
             Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output)?,
-            Self::Doctor(arguments) => return arguments.run(context, program, output),
+            Self::Doctor(arguments) => return arguments.run(context, program, complete, output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(context, output)?,

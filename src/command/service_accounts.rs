@@ -31,7 +31,7 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let session = Session::open(context, &[])?;
         let folder = session.folder()?.ok_or_else(|| Error::Missing {
-            problem: "the folder whose service accounts are wanted is not set".into(),
+            problem: "the folder whose service accounts to list is not set".into(),
             hint: "give `--folder-id`, or `--folder-name` with `--cloud-id`".into(),
         })?;
         let accounts = session.service_accounts(&folder)?;

@@ -138,7 +138,7 @@ impl Args {
         match &info.api_version {
             None => Ok(V1),
             Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
-                problem: message!("asks for apiVersion `{}`, which is not known here", ForeignText::new(asked)),
+                problem: message!("requests apiVersion `{}`, which this program does not support", ForeignText::new(asked)),
                 hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
             }),
         }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
+
 /// How a run ended, for scripts: the process's exit status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -131,5 +133,46 @@ codes! {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Error {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Internal(_) => Code::Internal,
+            Self::System { .. } => Code::System,
+            Self::Stdout(_) | Self::OutputFile { .. } => Code::Output,
+            Self::Usage { .. } => Code::Usage,
+            Self::Unreadable { .. } => Code::Unreadable,
+            Self::Value { .. } | Self::Invalid { .. } => Code::Value,
+            Self::Config { .. } | Self::Configuration { .. } | Self::NoSuch { .. } => Code::Config,
+            Self::Conflict { .. } => Code::Conflict,
+            Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
+            Self::IdentityFile { .. } => Code::Identity,
+            Self::Endpoint { .. } => Code::Endpoint,
+            Self::ExecInfo { .. } => Code::ExecInfo,
+            Self::Refused { code, .. }
+            | Self::Unreached { code, .. }
+            | Self::WrongToken { code, .. }
+            | Self::Command { code, .. }
+            | Self::Keyring { code, .. }
+            | Self::Remembered { code, .. } => *code,
+
+            Self::Unavailable { .. } => Code::Unavailable,
+            Self::LockTimeout { .. } => Code::Lock,
+            Self::Interrupted { .. } => Code::Interrupted,
+            Self::Cache(_) => Code::Cache,
+        }
+    }
+
+    /// The process's exit status: that of the code; for a signal, 128 and its number, as shells have it.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(0),
+            _ => self.code().exit() as u8,
+        }
     }
 }

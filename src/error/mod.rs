@@ -5,7 +5,9 @@
 
 mod cause;
 mod code;
+mod hint;
 mod report;
+mod system;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -142,7 +144,7 @@ pub enum Error {
     },
 
     /// Nothing says who we are.
-    #[error("no identity towards Yandex Cloud was found: {tried}")]
+    #[error("no identity for Yandex Cloud was found: {tried}")]
     NoIdentity {
         /// Every source that was tried and why it does not apply.
         tried: Message,
@@ -305,15 +307,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// A file that the settings name could not be read, because the system refused.
-    #[must_use]
-    pub fn unread(what: &'static str, path: &Path, cause: &std::io::Error) -> Self {
-        if out_of_descriptors(cause).is_some() {
-            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), cause);
-        }
-        Self::unreadable(what, path, cause)
-    }
-
     /// A file that the settings name could not be read, because of `cause`.
     #[must_use]
     pub fn unreadable(
@@ -330,46 +323,6 @@ impl Error {
         Self::Internal(Cause::new(cause).text().clone())
     }
 
-    /// The system denies what every run needs, because of `cause`. `doing` is what could not be done.
-    #[must_use]
-    pub fn denied(doing: impl Into<Message>, cause: &std::io::Error) -> Self {
-        let hint = match out_of_descriptors(cause) {
-            Some(hint) => hint,
-            None if cfg!(unix) => {
-                "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
-            }
-            None => "end other programs, and run it again",
-        };
-        let doing = doing.into();
-        Self::System { problem: message!("{doing}: {}", plain(cause), doing), hint: hint.into() }
-    }
-
-    /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
-    /// the folder that they were in when the program was built.
-    #[must_use]
-    pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Self {
-        let payload = panic.payload();
-        let formatted = || payload.downcast_ref::<String>().map(String::as_str);
-        let text = payload.downcast_ref::<&str>().copied().or_else(formatted);
-        let text = text.unwrap_or("no reason is known");
-        if let Some((_, cause)) = text.split_once("OS can't spawn worker thread: ") {
-            let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
-            return Self::System {
-                problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)),
-                hint: "let it start more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
-            };
-        }
-        let text = ForeignText::sentence(text);
-        let place = panic.location().map(|at| (within_its_crate(at.file()), at.line()));
-        let (file, line) = place.unwrap_or_default();
-        Self::Internal(message!(
-            "{text} ({file}:{line})",
-            text,
-            line,
-            file = ForeignText::new(file)
-        ))
-    }
-
     /// The same, if it is about the cache, with what it means in there.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {
@@ -379,90 +332,6 @@ impl Error {
             }
             other => other,
         }
-    }
-
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> Code {
-        match self {
-            Self::Internal(_) => Code::Internal,
-            Self::System { .. } => Code::System,
-            Self::Stdout(_) | Self::OutputFile { .. } => Code::Output,
-            Self::Usage { .. } => Code::Usage,
-            Self::Unreadable { .. } => Code::Unreadable,
-            Self::Value { .. } | Self::Invalid { .. } => Code::Value,
-            Self::Config { .. } | Self::Configuration { .. } | Self::NoSuch { .. } => Code::Config,
-            Self::Conflict { .. } => Code::Conflict,
-            Self::Missing { .. } | Self::NoIdentity { .. } => Code::Missing,
-            Self::IdentityFile { .. } => Code::Identity,
-            Self::Endpoint { .. } => Code::Endpoint,
-            Self::ExecInfo { .. } => Code::ExecInfo,
-            Self::Refused { code, .. }
-            | Self::Unreached { code, .. }
-            | Self::WrongToken { code, .. }
-            | Self::Command { code, .. }
-            | Self::Keyring { code, .. }
-            | Self::Remembered { code, .. } => *code,
-
-            Self::Unavailable { .. } => Code::Unavailable,
-            Self::LockTimeout { .. } => Code::Lock,
-            Self::Interrupted { .. } => Code::Interrupted,
-            Self::Cache(_) => Code::Cache,
-        }
-    }
-
-    /// The process's exit status: that of the code; for a signal, 128 and its number, as shells have it.
-    #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(0),
-            _ => self.code().exit() as u8,
-        }
-    }
-
-    /// What to do about it, in one line.
-    #[must_use]
-    pub fn hint(&self) -> Option<Message> {
-        let hint = match self {
-            Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),
-            Self::Stdout(_) => "the program that reads the output closed it; run the command by hand to see it".into(),
-            Self::OutputFile { .. } => "choose a file in a folder that you can write to".into(),
-            Self::Unreadable { what, .. } => message!("check that {what} exists and that you may read it", what),
-            Self::Value { .. } => "see `yc-id-token --help` for the values it can have".into(),
-            Self::NoIdentity { .. } => {
-                "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
-            }
-            Self::Unavailable { retry_after: Some(wait), .. } => message!("try again in {} s", wait.as_secs().max(1)),
-            Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),
-            Self::LockTimeout { lock, .. } => {
-                message!(
-                    "end that process, or give more time with `--timeout`; the lock is `{}`",
-                    shown(lock)
-                )
-            }
-            Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
-            Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
-                        Self::Endpoint { hint, .. }
-            | Self::ExecInfo { hint, .. }
-            | Self::Usage { hint, .. }
-            | Self::NoSuch { hint, .. }
-            | Self::Conflict { hint, .. }
-            | Self::Invalid { hint, .. }
-            | Self::Configuration { hint, .. }
-            | Self::System { hint, .. }
-            | Self::Missing { hint, .. }
-            | Self::IdentityFile { hint, .. }
-            | Self::Keyring { hint, .. }
-            | Self::Refused { hint, .. }
-            | Self::Unreached { hint, .. }
-            | Self::WrongToken { hint, .. } => hint.clone(),
-            Self::Command { .. } => "give a command that can be run after `--`; a shell's own commands need the shell: `sh -c '…'`".into(),
-            Self::Config { hint, .. } => {
-                hint.clone().unwrap_or_else(|| "correct that line of the file".into())
-            }
-            Self::Remembered { hint, .. } => return hint.clone(),
-        };
-        Some(hint)
     }
 
     /// When the server asked to be tried again, if it did.
@@ -477,30 +346,6 @@ impl Error {
 
 impl Printable for Error {}
 
-/// How to have more descriptors, if it is for want of them that something failed.
-#[cfg(unix)]
-fn out_of_descriptors(cause: &std::io::Error) -> Option<&'static str> {
-    match cause.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::MFILE) => Some("let it open more files: `ulimit -n 64`"),
-        Some(rustix::io::Errno::NFILE) => {
-            Some("this machine has too many files open: end other programs, or raise `fs.file-max`")
-        }
-        _ => None,
-    }
-}
-
-#[cfg(windows)]
-const fn out_of_descriptors(_: &std::io::Error) -> Option<&'static str> {
-    None
-}
-
-/// A file of the sources, from the folder of its crate on.
-fn within_its_crate(file: &str) -> &str {
-    let sources = file.rfind("/src/").or_else(|| file.rfind("\\src\\")).unwrap_or(0);
-    let crates = file[..sources].rfind(['/', '\\']).map_or(0, |at| at + 1);
-    &file[crates..]
-}
-
 /// The name of a file, fit to be printed.
 #[must_use]
 pub fn shown(path: &Path) -> ForeignText {
@@ -514,25 +359,6 @@ fn request_note(request_id: Option<&ForeignText>) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_in_the_sources_does_not_tell_where_they_were() {
-        for (file, told) in [
-            (
-                "/home/me/.cargo/registry/src/index.crates.io-1949/tokio-1.54.1/src/signal/unix.rs",
-                "tokio-1.54.1/src/signal/unix.rs",
-            ),
-            (
-                r"C:\Users\me\.cargo\registry\src\i\tokio-1.54.1\src\lib.rs",
-                r"tokio-1.54.1\src\lib.rs",
-            ),
-            ("/rustc/59807616/library/core/src/result.rs", "core/src/result.rs"),
-            ("src/broker/mod.rs", "src/broker/mod.rs"),
-            ("", ""),
-        ] {
-            assert_eq!(within_its_crate(file), told);
-        }
-    }
 
     #[test]
     fn codes_are_told_apart() {

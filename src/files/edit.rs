@@ -8,17 +8,22 @@
 //! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
+use super::temporary::{persist_as_free_name, temporary_in};
 use super::{line_ends, system};
 use crate::error::{Cause, Error, Result, shown};
 use crate::message;
-use crate::private_file::TEMPORARY;
+
+/// A change takes some milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads a new text as the programs do that the file is for, and fails if they could not.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
@@ -92,18 +97,18 @@ impl EditedFile {
     /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
     /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
-        let copy = free_name(&self.path.with_file_name(name));
+        let name = self.path.with_file_name(name);
         let content = self.content.as_ref().map_or("", |content| content.as_str());
-        let copied = temporary_in(folder_of(&copy), content.as_bytes()).and_then(|mut file| {
+        let copied = temporary_in(folder_of(&name), content.as_bytes()).and_then(|mut file| {
             // A copy that belongs to another user is still a copy.
             let _ = std::fs::metadata(&self.target)
                 .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
-            file.persist_noclobber(&copy).map_err(|error| error.error)
+            persist_as_free_name(file, &name)
         });
         match copied {
-            Ok(_) => Ok(Some(copy)),
+            Ok(copy) => Ok(Some(copy)),
             Err(error) if is_closed_folder(&error) => Ok(None),
-            Err(cause) => Err(unwritten(&copy, cause)),
+            Err(cause) => Err(unwritten(&name, cause)),
         }
     }
 
@@ -112,13 +117,32 @@ impl EditedFile {
         let old = self.content.as_ref().map_or("", |content| content.as_str());
         let content = Zeroizing::new(line_ends::restored(old, new_text));
         verify(&Zeroizing::new(line_ends::plain(&content)))?;
+        let _lock = self.lock();
         self.check_unchanged()?;
-        self.write(content.as_bytes()).map_err(|cause| self.unwritten(cause))?;
+        self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
+            // Another program has made the file just now.
+            ErrorKind::AlreadyExists => self.changed(),
+            _ => self.unwritten(cause),
+        })?;
         match read(&self.target) {
             Ok(Some(written)) if *written == *content => Ok(()),
             Ok(_) => Err(self.unwritten(io::Error::other("it reads back differently"))),
             Err(cause) => Err(self.unwritten(cause)),
         }
+    }
+
+    /// Undoes `replace`: puts back what was read, unless another program has written since.
+    pub fn restore(&self, new_text: &str) -> Result<()> {
+        let _lock = self.lock();
+        let now = Self::open(self.what, &self.path)?;
+        if now.text() != new_text || now.target != self.target {
+            return Err(self.changed());
+        }
+        let restored = match &self.content {
+            Some(old) => now.write(old.as_bytes()),
+            None => std::fs::remove_file(&self.target),
+        };
+        restored.map_err(|cause| self.unwritten(cause))
     }
 
     /// Fails if the file has changed since it was read.
@@ -127,10 +151,23 @@ impl EditedFile {
         if now.content == self.content && now.target == self.target {
             return Ok(());
         }
-        Err(Error::Conflict {
+        Err(self.changed())
+    }
+
+    /// Keeps other runs of this program from writing into the folder, until it is dropped: between a look at
+    /// the file and the change of it.
+    fn lock(&self) -> Option<File> {
+        let folder = folder_of(&self.target);
+        // One that cannot be made is an error of the change.
+        let _ = system::make_folders(folder);
+        system::lock_folder(folder, LOCK_PATIENCE)
+    }
+
+    fn changed(&self) -> Error {
+        Error::Conflict {
             problem: message!("`{}` has changed since it was read", shown(&self.path)),
             hint: "run the command again".into(),
-        })
+        }
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
@@ -210,27 +247,6 @@ impl EditedFile {
 
 fn unwritten(path: &Path, cause: io::Error) -> Error {
     Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
-}
-
-/// The name, or the name with a number that is not taken.
-fn free_name(path: &Path) -> PathBuf {
-    let mut free = path.to_owned();
-    let mut number = 0;
-    while std::fs::symlink_metadata(&free).is_ok() {
-        number += 1;
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        free = name.into();
-    }
-    free
-}
-
-/// A new file of mode 0600 whose content is on the disk.
-fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 fn is_mount_point(error: &io::Error) -> bool {
@@ -352,13 +368,13 @@ mod tests {
         let (pipe, text) = (folder.path().join("pipe"), folder.path().join("latin-1"));
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        crate::private_file::write(&text, b"\xe4\n").unwrap();
+        crate::private_file::write(&text, b"a\n\xe4\n").unwrap();
         let circle = folder.path().join("circle");
         symlink("circle", &circle).unwrap();
         for (path, problem) in [
             (pipe.as_path(), "it is not a regular file"),
             (folder.path(), "it is a folder"),
-            (&text, "it is not UTF-8"),
+            (&text, "it is not UTF-8 in line 2; save it as UTF-8"),
             (&circle, "too many levels of symbolic links"),
         ] {
             let error = EditedFile::open("the file", path).unwrap_err().to_string();

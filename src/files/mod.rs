@@ -4,3 +4,4 @@ pub mod edit;
 mod line_ends;
 mod system;
 mod target;
+mod temporary;

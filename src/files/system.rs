@@ -7,10 +7,11 @@ pub(super) use windows::*;
 
 #[cfg(unix)]
 mod unix {
-    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
     use std::path::Path;
+    use std::time::{Duration, Instant};
 
     use rustix::fs::{Access, OFlags};
 
@@ -30,8 +31,9 @@ mod unix {
         options
     }
 
+    /// Opened, as permissions do not show that a file is immutable or can only be appended to.
     pub(in crate::files) fn check_file_writable(path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::access(path, Access::WRITE_OK)?)
+        open_to_write(path).map(drop)
     }
 
     pub(in crate::files) fn check_folder_writable(path: &Path) -> io::Result<()> {
@@ -85,6 +87,21 @@ mod unix {
         take_owner_of_folder(&mut made, above.unwrap_or(Path::new(".")))
     }
 
+    /// Locks a folder, if it can be. A change is checked without the lock too.
+    pub(in crate::files) fn lock_folder(folder: &Path, patience: Duration) -> Option<File> {
+        let folder = File::open(folder).ok()?;
+        let deadline = Instant::now() + patience;
+        loop {
+            match folder.try_lock() {
+                Ok(()) => return Some(folder),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// A rename is on the disk when its folder is.
     pub(in crate::files) fn sync_folder(path: &Path) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -98,6 +115,7 @@ mod windows {
     use std::fs::{File, Metadata, OpenOptions};
     use std::io;
     use std::path::Path;
+    use std::time::Duration;
 
     pub(in crate::files) fn open_to_read(path: &Path) -> io::Result<File> {
         File::open(path)
@@ -134,6 +152,11 @@ mod windows {
 
     pub(in crate::files) fn make_folders(folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)
+    }
+
+    /// A folder cannot be opened there by the standard library.
+    pub(in crate::files) const fn lock_folder(_: &Path, _: Duration) -> Option<File> {
+        None
     }
 
     pub(in crate::files) fn sync_folder(_: &Path) {}

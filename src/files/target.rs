@@ -35,12 +35,15 @@ pub(super) fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(content) => Ok(Some(Zeroizing::new(content))),
         Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
             let bytes = Zeroizing::new(error.into_bytes());
             if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
                 let problem = "it is UTF-16; save it as UTF-8";
                 return Err(io::Error::new(ErrorKind::InvalidData, problem));
             }
-            Err(io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+            let line = memchr::memchr_iter(b'\n', &bytes[..valid]).count() + 1;
+            let problem = format!("it is not UTF-8 in line {line}; save it as UTF-8");
+            Err(io::Error::new(ErrorKind::InvalidData, problem))
         }
     }
 }

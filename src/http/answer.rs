@@ -58,7 +58,7 @@ impl Reply {
             let end = ForeignText::new(end);
             return Err(wrong(
                 message!("{} gives `{end}` as its expiry, which is no time", self.host, end),
-                "check the endpoint; if it is right, report this to whoever runs it",
+                "check the endpoint; if it is right, report this to its operator",
             ));
         };
         if expires_at <= now {
@@ -109,19 +109,16 @@ impl Reply {
             body.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
         };
         let (kind, hint) = if body.is_empty() {
-            (
-                "an empty body".into(),
-                "check the endpoint, and what stands between: a proxy, a gateway",
-            )
+            ("an empty body".into(), "check the endpoint, and any proxy or gateway on the way")
         } else if begins("<!doctype") || begins("<html") {
             (
                 "a web page".into(),
-                "sign in to the network if it asks for that; else a proxy answers in the server's place, or the endpoint is wrong",
+                "sign in to the network if it has a login page; else a proxy answers in the server's place, or the endpoint is wrong",
             )
         } else {
             (
                 message!("something that is not the protocol's {language}", language),
-                "check the endpoint, and what stands between: a proxy, a gateway",
+                "check the endpoint, and any proxy or gateway on the way",
             )
         };
         Error::Unreached {

@@ -124,12 +124,14 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(bundle.certificates)
 }
 
-/// Reads all files of a folder. What is no certificate may be there too.
+/// Reads all files of a folder. What is no certificate may be there too, and a pipe is not waited for.
 fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let entries =
         std::fs::read_dir(path).map_err(|error| Error::unreadable(FOLDER, path, &error))?;
     let files = entries
-        .filter_map(|entry| private_file::read_plain(&entry.ok()?.path(), BUNDLE_LIMIT).ok());
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| file.is_file())
+        .filter_map(|file| private_file::read_plain(&file, BUNDLE_LIMIT).ok());
     let found: Vec<_> = files.flat_map(|pem| Bundle::parse(&pem).certificates).collect();
     if found.is_empty() {
         return Err(Error::IdentityFile {
@@ -140,6 +142,25 @@ fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         });
     }
     Ok(found)
+}
+
+/// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which stand for the system's if one is set. What
+/// cannot be read is left out. They are read here and not by the library for the system's authorities, which
+/// reads a pipe or an endless file for ever. On macOS and Windows the system knows neither variable.
+pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> {
+    if cfg!(any(target_os = "macos", windows)) {
+        return None;
+    }
+    let (file, folders) = (env.get(env::SSL_CERT_FILE), env.get(env::SSL_CERT_DIR));
+    if file.is_none() && folders.is_none() {
+        return None;
+    }
+    let file = file.and_then(|file| private_file::read_plain(Path::new(&file), BUNDLE_LIMIT).ok());
+    let mut found = file.map(|pem| Bundle::parse(&pem).certificates).unwrap_or_default();
+    for folder in std::env::split_paths(&folders.unwrap_or_default()) {
+        found.extend(read_folder(&folder).unwrap_or_default());
+    }
+    Some(found)
 }
 
 /// What is wrong with the authorities of `ca_file`, and with those that the environment puts in the

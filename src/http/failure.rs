@@ -52,17 +52,17 @@ impl Failure {
             ),
             Self::Redirect(to) => (
                 Code::Foreign,
-                message!("{host} sends us to {to}", host, to),
+                message!("{host} redirects to {to}", host, to),
                 way.advice.redirect.into(),
             ),
             Self::Encoded(coding) => (
                 Code::Foreign,
                 message!(
-                    "{host} answered in the coding `{coding}`, which was not asked for",
+                    "{host} answered in the coding `{coding}`, which was not requested",
                     host,
                     coding
                 ),
-                "check what stands between: a proxy or a gateway that compresses answers".into(),
+                "check for a proxy or a gateway on the way that compresses answers".into(),
             ),
             Self::Client(error) => client_failure(&error, way),
         };
@@ -162,10 +162,18 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
         };
         return (Code::Network, problem, hint.into());
     }
+    if cause.starts_with("invalid ") {
+        // The words of the HTTP client's parser: of the version, of a header, of the size of a chunk.
+        return (
+            Code::Foreign,
+            message!("what answers at {host} does not speak HTTP", host),
+            "check the endpoint and its port, and what stands between: a proxy, a gateway".into(),
+        );
+    }
     (
         Code::Network,
         message!("the connection to {host} broke off: {cause}", host, cause),
-        "try again; if it lasts, check what stands between: a proxy, a VPN, a firewall".into(),
+        "try again; if it lasts, check the proxy, VPN or firewall on the way".into(),
     )
 }
 

@@ -79,13 +79,13 @@ impl ProxyFailure {
             }
             Self::Credentials if !way.offered.is_empty() && !offers_basic(&way.offered) => (
                 message!(
-                    "the proxy wants another way to sign in than this program speaks: it offers {}",
+                    "the proxy does not offer Basic authentication, which is all that this program supports: it offers {}",
                     Message::join(&offered, ", ")
                 ),
                 "only Basic is spoken; run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
             ),
             Self::Credentials => (
-                "the proxy asks for a user and a password, or for others than it was given".into(),
+                "the proxy requires a user and a password, or rejected those that it got".into(),
                 message!(
                     "write them into {address}, as in `http://user:password@host:port`, with `%40` for an `@`",
                     address
@@ -97,7 +97,7 @@ impl ProxyFailure {
                     .map(|reason| message!(": {reason}", reason))
                     .unwrap_or_default();
                 (
-                    message!("the proxy does not connect us to {host}{reason}", host, reason),
+                    message!("the proxy did not connect to {host}{reason}", host, reason),
                     message!(
                         "check that the proxy lets you reach {host}, and the user and password in {address}",
                         host,

@@ -66,7 +66,7 @@ pub struct Advice {
 impl Default for Advice {
     fn default() -> Self {
         Self {
-            redirect: "sign in to the network if it asks for that; else check the endpoint: redirects are not followed with credentials",
+            redirect: "sign in to the network if it has a login page; else check the endpoint: redirects are not followed with credentials",
             authority: "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE",
             authority_settings: "`--ca-file`",
             name: "check the name in the endpoint; the server's certificate must have it as a subject alternative name",

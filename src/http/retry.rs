@@ -12,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How long to wait before the next try: what the server asked for, but not less than the usual delay, and
 /// as much again at most, by chance. A fleet that was refused at once does not come back at once.
 pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
-    let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
+    let asked = asked.unwrap_or_default();
     usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
 }
 
@@ -24,12 +24,15 @@ pub(super) fn random() -> f64 {
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date on the server's clock.
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, however many, or a date on the server's clock.
 pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => Timestamp::parse_http_date(text).map(|at| at.since(server_now)),
-    }
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let asked = if is_number {
+        Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs))
+    } else {
+        Timestamp::parse_http_date(text).map(|at| at.since(server_now))
+    };
+    asked.map(|asked| asked.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -43,7 +46,13 @@ mod tests {
         assert_eq!(seconds("120"), Some(120));
         assert_eq!(seconds("Thu, 01 Jan 2026 12:02:00 GMT"), Some(120));
         assert_eq!(seconds("Thu, 01 Jan 2026 11:00:00 GMT"), Some(0));
-        assert_eq!(seconds("soon"), None);
+        for no_time in ["soon", "", "-5", "1.5", "+5"] {
+            assert_eq!(seconds(no_time), None, "{no_time}");
+        }
+        for long in ["18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(seconds(long), Some(3600), "{long}");
+        }
+        assert_eq!(seconds("Fri, 01 Jan 2100 12:00:00 GMT"), Some(3600));
     }
 
     #[test]
@@ -59,11 +68,11 @@ mod tests {
             f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
         };
         let usual = Duration::from_millis(200);
-        for asked in [None, Some(0), Some(10), Some(1_000_000)] {
+        for asked in [None, Some(0), Some(10), Some(3600)] {
             let asked = asked.map(Duration::from_secs);
             let waits: Vec<Duration> =
                 (0..CLIENTS).map(|_| spread(usual, asked, chance())).collect();
-            let least = usual.max(asked.unwrap_or_default().min(LONGEST_WAIT));
+            let least = usual.max(asked.unwrap_or_default());
             let most = spread(usual, asked, 1.0);
             assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{asked:?}");
             let mut histogram = [0; SLOTS];

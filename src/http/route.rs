@@ -43,7 +43,7 @@ pub(super) fn decide(endpoint: &Endpoint, set: Option<&ProxyAddress>, env: &Env)
         None => match env.first(HTTPS).or_else(|| env.first(ALL)) {
             Some((var, value)) => (read(var, &value)?, message!("{} is set", var.name)),
             None => match system(endpoint) {
-                Some(address) => (address, "the system says so".into()),
+                Some(address) => (address, "the system's settings name it".into()),
                 None => return direct("no proxy is set".into()),
             },
         },

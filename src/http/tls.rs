@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
 use super::reach::{Authorities, ClientCertificate, Reach};
-use super::verifier::{NotVerified, OrGiven, VerifiedAs};
+use super::verifier::{Adapted, NotVerified};
 use crate::env::Env;
 
 use crate::error::{Cause, Code, Error, Result, shown};
@@ -37,7 +37,8 @@ pub(super) fn unused_config() -> Result<ClientConfig> {
 /// run, and only when something is about to be sent.
 pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
-    let verifier = system_verifier(ca_file, &provider, what)?;
+    let (usual, given) = system_verifier(ca_file, &provider, what)?;
+    let verifier = Adapted::around(usual, None, given);
     Ok(builder(provider)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -54,14 +55,12 @@ pub(super) fn client_config_by(
     let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
         Arc::new(NotVerified::new(&provider))
     } else {
-        let verifier = match &reach.authorities {
+        let (usual, given) = match &reach.authorities {
             Some(authorities) => verifier_of(authorities, &provider)?,
             None => system_verifier(ca_file, &provider, what)?,
         };
-        match &reach.server_name {
-            Some(name) => Arc::new(VerifiedAs::new(verifier, server_name(name)?)),
-            None => verifier,
-        }
+        let name = reach.server_name.as_deref().map(server_name).transpose()?;
+        Adapted::around(usual, name, given)
     };
     let builder = builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
     match &reach.certificate {
@@ -72,21 +71,31 @@ pub(super) fn client_config_by(
     }
 }
 
+/// A verifier, and the authorities that the user has given.
+type Trusting = (Arc<dyn ServerCertVerifier>, Vec<CertificateDer<'static>>);
+
 fn system_verifier(
     ca_file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
     what: &Message,
-) -> Result<Arc<dyn ServerCertVerifier>> {
+) -> Result<Trusting> {
     let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
-    let verifier = Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider));
-    let verifier = verifier.map_err(|error| no_authorities(what, &error))?;
+    let verifier: Arc<dyn ServerCertVerifier> = match authorities::of_environment(&Env::Real) {
+        Some(found) => {
+            let all = found.into_iter().chain(given.iter().cloned());
+            verifier_by(all, provider).map_err(|error| no_authorities(what, &error.to_string()))?
+        }
+        None => Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider))
+            .map(Arc::new)
+            .map_err(|error| no_authorities(what, &error.to_string()))?,
+    };
     debug!("trust is set up");
-    Ok(OrGiven::around(Arc::new(verifier), given))
+    Ok((verifier, given))
 }
 
 /// The system's authorities cannot be used, and no others were given.
-fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
-    debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
+fn no_authorities(what: &Message, error: &str) -> Error {
+    debug!(error = %ForeignText::new(error), "no authorities");
     let (problem, hint) = match authorities::doubt_about_environment(&Env::Real) {
         Some(problem) => (
             problem,
@@ -101,16 +110,20 @@ fn no_authorities(what: &Message, error: &rustls::Error) -> Error {
 }
 
 /// A verifier that trusts these authorities and no others.
-fn verifier_of(
-    authorities: &Authorities,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>> {
+fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
+    let verifier = verifier_by(given.iter().cloned(), provider).map_err(Error::internal)?;
+    Ok((verifier, given))
+}
+
+fn verifier_by(
+    authorities: impl Iterator<Item = CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> std::result::Result<Arc<dyn ServerCertVerifier>, VerifierBuilderError> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(given.iter().cloned());
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Ok(OrGiven::around(verifier.build().map_err(Error::internal)?, given))
+    roots.add_parsable_certificates(authorities);
+    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()?)
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

@@ -50,7 +50,7 @@ pub(super) fn reason(error: &Error) -> Message {
         Error::AlertReceived(AlertDescription::HandshakeFailure) => {
             "it and this program have nothing in common: a version or a cipher of TLS, or the kind of its certificate's key (P-521 is not supported here)"
         }
-        Error::AlertReceived(_) => "it ended the handshake; it may want a client certificate, or another version of TLS",
+        Error::AlertReceived(_) => "it ended the handshake; it may require a client certificate, or another version of TLS",
         Error::PeerIncompatible(_) => "it and this program have no version or cipher of TLS in common",
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             "what answers does not speak TLS"

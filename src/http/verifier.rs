@@ -13,69 +13,24 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::tls_words;
 
-/// The usual verifier, for a certificate that is for another name than the address's.
+/// The usual verifier, with what the settings of one server change of it.
 #[derive(Debug)]
-pub(super) struct VerifiedAs {
+pub(super) struct Adapted {
     usual: Arc<dyn ServerCertVerifier>,
-    name: ServerName<'static>,
-}
-
-impl VerifiedAs {
-    pub(super) const fn new(usual: Arc<dyn ServerCertVerifier>, name: ServerName<'static>) -> Self {
-        Self { usual, name }
-    }
-}
-
-impl ServerCertVerifier for VerifiedAs {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        self.usual.verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
-}
-
-/// The usual verifier, which also accepts a certificate that the user has given as an authority and
-/// that the server shows as its own. OpenSSL and Go accept it, and people who have one server give its
-/// certificate.
-#[derive(Debug)]
-pub(super) struct OrGiven {
-    usual: Arc<dyn ServerCertVerifier>,
+    /// The name that the certificate must be for, instead of the address's.
+    name: Option<ServerName<'static>>,
+    /// The authorities that the user has given. One of them is accepted as the server's own certificate:
+    /// OpenSSL and Go accept it, and people who have one server give its certificate.
     given: Vec<CertificateDer<'static>>,
 }
 
-impl OrGiven {
+impl Adapted {
     pub(super) fn around(
         usual: Arc<dyn ServerCertVerifier>,
+        name: Option<ServerName<'static>>,
         given: Vec<CertificateDer<'static>>,
     ) -> Arc<dyn ServerCertVerifier> {
-        if given.is_empty() { usual } else { Arc::new(Self { usual, given }) }
+        Arc::new(Self { usual, name, given })
     }
 }
 
@@ -88,7 +43,7 @@ fn lacks_authority(error: &Error) -> bool {
     }
 }
 
-impl ServerCertVerifier for OrGiven {
+impl ServerCertVerifier for Adapted {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -97,16 +52,12 @@ impl ServerCertVerifier for OrGiven {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let usual = self.usual.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let name = self.name.as_ref().unwrap_or(server_name);
+        let usual =
+            self.usual.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match usual {
             Err(error) if lacks_authority(&error) && self.given.contains(end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
             usual => usual,

@@ -6,25 +6,28 @@
 //!
 //! Waiting for a person is another thing than waiting for a keyring. One that has shown a prompt (a password, or
 //! `KeePassXC`'s question for each item) gets the time of the run, and its own error; one that is silent gets 3 s.
+//! While a prompt is open, a terminal shows that. A process in the background opens no prompt.
 //!
 //! Values are text, as KWallet keeps nothing else. What is larger than a keyring takes is split: see `parts`.
 
 mod parts;
 mod problem;
+mod prompts;
 #[cfg_attr(all(unix, not(target_os = "macos")), path = "secret_service/mod.rs")]
 #[cfg_attr(not(all(unix, not(target_os = "macos"))), path = "native.rs")]
 mod system;
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use crate::clock::Deadline;
 pub use problem::Problem;
+use prompts::Prompts;
+pub use prompts::forbid_prompts;
 
 /// The service that all our items are under.
 const SERVICE: &str = "yc-id-token";
@@ -58,24 +61,9 @@ trait Items {
 }
 
 /// Opens the keyring.
-type Opener = fn(&Asking) -> Result<Box<dyn Items>, Problem>;
+type Opener = fn(&Prompts) -> Result<Box<dyn Items>, Problem>;
 
 type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;
-
-/// Whether the keyring shows a prompt that a person has to answer.
-#[derive(Clone, Debug, Default)]
-struct Asking(Arc<AtomicBool>);
-
-impl Asking {
-    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
-    fn set(&self, asking: bool) {
-        self.0.store(asking, Ordering::Relaxed);
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The keyring, not opened until it is needed.
 #[derive(Debug)]
@@ -90,7 +78,7 @@ pub struct Keyring {
 #[derive(Debug)]
 struct Worker {
     jobs: mpsc::Sender<Job>,
-    asking: Asking,
+    prompts: Prompts,
     /// What it was given up for. It has not come back since, and is not waited for again.
     given_up: OnceLock<Problem>,
 }
@@ -137,11 +125,25 @@ impl Keyring {
         self.call(move |items| parts::remove(items, &name))
     }
 
+    /// The same, unless the keyring wants to show a prompt for it.
+    pub fn remove_without_prompt(&self, name: &str) -> Result<bool, Problem> {
+        let prompts = self.worker().prompts.clone();
+        let name = name.to_owned();
+        self.call(move |items| {
+            let _silent = prompts.forbid_for_now();
+            parts::remove(items, &name)
+        })
+    }
+
+    fn worker(&self) -> &Worker {
+        self.worker.get_or_init(|| Worker::start(self.opener))
+    }
+
     fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Items) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let worker = self.worker.get_or_init(|| Worker::start(self.opener));
+        let worker = self.worker();
         if let Some(problem) = worker.given_up.get() {
             return Err(problem.clone());
         }
@@ -152,12 +154,12 @@ impl Keyring {
         });
         // A thread that is gone drops the job, and with it the other end of `result`.
         let _ = worker.jobs.send(job);
-        self.wait(&result, &worker.asking)
+        self.wait(&result, &worker.prompts)
             .unwrap_or_else(|problem| Err(worker.given_up.get_or_init(|| problem).clone()))
     }
 
     /// Waits for the end of a job. The error is why the keyring is given up.
-    fn wait<T>(&self, result: &mpsc::Receiver<T>, asking: &Asking) -> Result<T, Problem> {
+    fn wait<T>(&self, result: &mpsc::Receiver<T>, prompts: &Prompts) -> Result<T, Problem> {
         let begin = Instant::now();
         let mut quiet_since = begin;
         let (patience, people) = match (is_at_terminal(), self.deadline) {
@@ -167,7 +169,10 @@ impl Keyring {
             (false, None) => (self.people.min(PATIENCE), self.people),
         };
         loop {
-            let asks = asking.is_set();
+            let asks = prompts.is_open();
+            if asks {
+                prompts.show_notice();
+            }
             let (since, patience) = if asks { (begin, people) } else { (quiet_since, patience) };
             let left = patience.saturating_sub(since.elapsed());
             let left = self.deadline.map_or(left, |deadline| left.min(deadline.left()));
@@ -199,8 +204,8 @@ pub fn is_at_terminal() -> bool {
 impl Worker {
     fn start(open: Opener) -> Self {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        let asking = Asking::default();
-        let its = asking.clone();
+        let prompts = Prompts::default();
+        let its = prompts.clone();
         // It ends with the keyring that it is for, or with the process. That it cannot be started is found out
         // by its first job.
         let _ = std::thread::Builder::new().name("keyring".into()).spawn(move || {
@@ -212,7 +217,7 @@ impl Worker {
                 });
             }
         });
-        Self { jobs, asking, given_up: OnceLock::new() }
+        Self { jobs, prompts, given_up: OnceLock::new() }
     }
 }
 
@@ -320,8 +325,8 @@ mod tests {
         let slow = soon(hangs);
         assert!(matches!(slow.open(), Err(Problem::Slow(_))));
         assert!(matches!(slow.get("a"), Err(Problem::Slow(_))), "and is not waited for again");
-        let asks: Opener = |asking| {
-            asking.set(true);
+        let asks: Opener = |prompts| {
+            prompts.set_open(true);
             hang();
             Err(Problem::Empty)
         };
@@ -332,10 +337,10 @@ mod tests {
 
     #[test]
     fn a_person_may_take_longer_than_a_keyring() {
-        let answered: Opener = |asking| {
-            asking.set(true);
+        let answered: Opener = |prompts| {
+            prompts.set_open(true);
             std::thread::sleep(PATIENCE + 2 * TICK);
-            asking.set(false);
+            prompts.set_open(false);
             Ok(Box::new(fake::Fake::default()))
         };
         Keyring::opened_by(answered, None, PATIENCE_WITH_PEOPLE).open().unwrap();

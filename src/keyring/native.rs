@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyring_core::{CredentialStore, Entry, Error};
 use zeroize::Zeroizing;
 
-use super::{Asking, Items, Problem, SERVICE};
+use super::{Items, Problem, Prompts, SERVICE};
 use crate::foreign_text::ForeignText;
 
 #[cfg(target_os = "macos")]
@@ -15,7 +15,7 @@ use windows_native_keyring_store::Store;
 
 struct Native(Arc<CredentialStore>);
 
-pub(super) fn open(_: &Asking) -> Result<Box<dyn Items>, Problem> {
+pub(super) fn open(_: &Prompts) -> Result<Box<dyn Items>, Problem> {
     let store = Store::new().map_err(|error| failed(&error))?;
     Ok(Box::new(Native(store)))
 }
@@ -58,6 +58,6 @@ fn failed(error: &Error) -> Problem {
         }
         Error::TooLong(..) => Problem::Failed("a value is too large for it".into()),
         Error::Ambiguous(_) => Problem::Failed("it has several items of one name".into()),
-        _ => Problem::Failed("what it holds is not in its form".into()),
+        _ => Problem::Failed("an item is not of the expected form".into()),
     }
 }

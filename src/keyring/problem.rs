@@ -17,7 +17,7 @@ use crate::message;
 pub enum Problem {
     /// There is none in this session: what is missing.
     Absent(Message),
-    /// It is locked, and nobody has unlocked it.
+    /// It is locked, and no prompt was shown or the prompt did not unlock it.
     Locked,
     /// It shows a prompt, and no one has answered within this time.
     Unanswered(Duration),
@@ -37,16 +37,18 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent(missing) => write!(f, "there is no keyring here: {missing}"),
-            Self::Locked => f.write_str("the keyring is locked, and nobody has unlocked it"),
+            Self::Locked => f.write_str("the keyring is locked"),
             Self::Unanswered(waited) => write!(
                 f,
-                "the keyring shows a prompt, and it was not answered within {} s",
+                "the keyring's prompt was not answered within {} s",
                 waited.as_secs_f32().round()
             ),
             Self::Declined => f.write_str("access was declined in the keyring's prompt"),
-            Self::Empty => f.write_str("the keyring has no default collection to keep anything in"),
+            Self::Empty => {
+                f.write_str("the keyring has no default collection to store anything in")
+            }
             Self::Slow(waited) => {
-                write!(f, "the keyring has not answered in {} s", waited.as_secs_f32().round())
+                write!(f, "the keyring did not answer within {} s", waited.as_secs_f32().round())
             }
             Self::Failed(how) => write!(f, "the keyring failed: {how}"),
         }
@@ -54,6 +56,30 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Absent(_) => "run it in a desktop session",
+            Self::Locked => {
+                "unlock the keyring (logging in to the desktop does), and run this again"
+            }
+            Self::Unanswered(_) => {
+                "answer the prompt in the window of the keyring (GNOME, KWallet, KeePassXC), and run this again"
+            }
+            Self::Declined => "run this again, and allow access in the keyring's prompt",
+            Self::Empty => {
+                "make a keyring the default in Seahorse (`Passwords and Keys`) or KWalletManager, or expose a database in KeePassXC's settings (`Secret Service Integration`)"
+            }
+            Self::Slow(_) => {
+                "if the program that provides the keyring hangs, such as `gnome-keyring-daemon`, end it: it is started again when it is needed"
+            }
+            Self::Failed(_) => {
+                "check that the system's own program for keyrings can open it, and run this again"
+            }
+        }
+    }
+
     const fn needs_a_person(&self) -> bool {
         matches!(self, Self::Locked | Self::Unanswered(_) | Self::Declined)
     }
@@ -66,21 +92,7 @@ impl Problem {
         code: Code,
         otherwise: &'static str,
     ) -> Error {
-        let hint = match &self {
-            Self::Absent(_) => "run it in the session of a desktop",
-            Self::Locked => "unlock it, as logging in to the desktop does, and run this again",
-            Self::Unanswered(_) => {
-                "answer the prompt in the window of the keyring (GNOME, KWallet, KeePassXC), and run this again"
-            }
-            Self::Declined => "run this again, and allow it in the keyring's prompt",
-            Self::Empty => {
-                "make a keyring the default, in Seahorse (`Passwords and Keys`) or KWalletManager, or expose a database in KeePassXC's settings (`Secret Service Integration`)"
-            }
-            Self::Slow(_) => {
-                "end the program that keeps the keyring, such as `gnome-keyring-daemon`, if it hangs; the next one to ask starts it anew"
-            }
-            Self::Failed(_) => "look at it with the system's own program for keyrings",
-        };
+        let hint = self.hint();
         let code = if self.needs_a_person() { Code::Locked } else { code };
         Error::Keyring {
             what: what.into(),

@@ -31,7 +31,8 @@ pub(super) fn scalar(value: &Value) -> String {
     };
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
-        other => other.to_string(),
+        // The one control character that JSON takes as it is, and YAML does not.
+        other => other.to_string().replace('\u{7f}', "\\u007f"),
     }
 }
 

@@ -13,15 +13,16 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::layer::Layer;
+use super::names::{list, nearest, with_article};
 use super::origin::Origin;
 use super::prune::{self, Gap, Pruned};
-use super::value::text_problem;
-use super::{Field, Form, Table, installation};
+use super::{Table, installation};
 use crate::encoding;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -30,30 +31,6 @@ use crate::private_file::{self, Unread};
 
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
-
-/// What may stand in `[defaults]` and in a profile.
-const SETTINGS: &[&str] = &[
-    "audience",
-    "background_refresh",
-    "ca_file",
-    "cache",
-    "cloud_id",
-    "endpoint",
-    "folder_id",
-    "folder_name",
-    "iam_endpoint",
-    "iam_token_file",
-    "id_token_route",
-    "identity",
-    "impersonate_service_account",
-    "installation",
-    "key_file",
-    "oauth_endpoint",
-    "proxy",
-    "service_account",
-    "timeout",
-    "yc_path",
-];
 
 /// The text of a configuration file and where it is.
 pub(super) struct Text {
@@ -83,14 +60,14 @@ impl Text {
         Some(Self { path: self.path.clone(), content, gaps })
     }
 
-    fn line(&self, at: usize) -> usize {
+    pub(super) fn line(&self, at: usize) -> usize {
         let before = &self.content.as_bytes()[..at.min(self.content.len())];
         let gaps = self.gaps.iter().filter(|gap| gap.at <= at);
         let missing: usize = gaps.map(|gap| gap.lines).sum();
         memchr::memchr_iter(b'\n', before).count() + missing + 1
     }
 
-    fn wrong(
+    pub(super) fn wrong(
         &self,
         span: &Range<usize>,
         problem: impl Into<Message>,
@@ -107,18 +84,9 @@ impl Text {
 
 /// The parsed file.
 pub(super) struct File<'a> {
-    source: &'a Text,
+    pub(super) source: &'a Text,
     root: DeTable<'a>,
-    consumers: &'a [&'a Table],
-}
-
-/// One table of settings: `[defaults]` or a profile.
-#[derive(Clone, Copy)]
-pub(super) struct Layer<'a> {
-    file: &'a File<'a>,
-    table: &'a DeTable<'a>,
-    /// How it is called in messages: `profiles.prod`.
-    profile: Option<&'a str>,
+    pub(super) consumers: &'a [&'a Table],
 }
 
 impl<'a> File<'a> {
@@ -176,11 +144,7 @@ impl<'a> File<'a> {
             };
         }
         if let Some(defaults) = self.root.get("defaults") {
-            layers.push(Layer {
-                file: self,
-                table: self.table(defaults, "defaults")?,
-                profile: None,
-            });
+            layers.push(Layer::new(self, self.table(defaults, "defaults")?, None));
         }
         for layer in &layers {
             layer.check()?;
@@ -225,7 +189,7 @@ impl<'a> File<'a> {
         let Some(value) = self.table(found, tables)?.get(name) else {
             return Ok(None);
         };
-        Ok(Some(Layer { file: self, table: self.table(value, what)?, profile: None }))
+        Ok(Some(Layer::new(self, self.table(value, what)?, None)))
     }
 
     fn profile(
@@ -246,15 +210,11 @@ impl<'a> File<'a> {
                 None if names.is_empty() => {
                     message!("add a table `[profiles.{name}]` to it", name = ForeignText::new(name))
                 }
-                None => message!("it has {}", list(&names)),
+                None => message!("choose {}", list(&names)),
             };
             return Err(missing(message!("`{}`", shown(&self.source.path)), hint));
         };
-        Ok(Layer {
-            file: self,
-            table: self.table(value, "a profile")?,
-            profile: Some(key.get_ref()),
-        })
+        Ok(Layer::new(self, self.table(value, "a profile")?, Some(key.get_ref())))
     }
 
     fn names(&self, table: &str) -> Vec<&str> {
@@ -264,7 +224,11 @@ impl<'a> File<'a> {
             .unwrap_or_default()
     }
 
-    fn table(&self, value: &'a Spanned<DeValue<'a>>, what: &str) -> Result<&'a DeTable<'a>> {
+    pub(super) fn table(
+        &self,
+        value: &'a Spanned<DeValue<'a>>,
+        what: &str,
+    ) -> Result<&'a DeTable<'a>> {
         value.get_ref().as_table().ok_or_else(|| {
             let problem = message!(
                 "{what} must be a table, not {}",
@@ -275,7 +239,12 @@ impl<'a> File<'a> {
         })
     }
 
-    fn check_keys(&self, table: &DeTable<'_>, known: &[&str], what: &'static str) -> Result<()> {
+    pub(super) fn check_keys(
+        &self,
+        table: &DeTable<'_>,
+        known: &[&str],
+        what: &'static str,
+    ) -> Result<()> {
         for key in table.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 let hint = match nearest(key.get_ref(), known) {
@@ -291,167 +260,4 @@ impl<'a> File<'a> {
         }
         Ok(())
     }
-}
-
-impl<'a> Layer<'a> {
-    /// A text, and its place.
-    pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
-        let form = match key {
-            // `timeout = 20` is as clear as `timeout = "20s"`.
-            "timeout" => Form::Time,
-            "background_refresh" => Form::Switch,
-            _ => Form::Text,
-        };
-        self.value(key, form)
-    }
-
-    /// A value of a consumer's own table, as text, and its place.
-    pub(super) fn consumer_value(
-        &self,
-        table: &str,
-        field: &Field,
-    ) -> Result<Option<(String, Range<usize>)>> {
-        let Some(value) = self.table.get(table) else {
-            return Ok(None);
-        };
-        let table = self.file.table(value, table)?;
-        Layer { table, ..*self }.value(field.key, field.form)
-    }
-
-    pub(super) fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
-        let Some(value) = self.table.get(key) else {
-            return Ok(None);
-        };
-        let text = form.read(value).map_err(|(span, found)| {
-            let (wanted, example) = form.described();
-            let problem = message!(
-                "`{key}` must be {wanted}, not {}",
-                with_article(found),
-                key = ForeignText::new(key),
-                wanted
-            );
-            self.wrong(
-                &span,
-                problem,
-                Some(message!(
-                    "write it as `{key} = {example}`",
-                    key = ForeignText::new(key),
-                    example
-                )),
-            )
-        })?;
-        if form != Form::Words
-            && let Some(problem) = text_problem(key, &text)
-        {
-            return Err(self.wrong(
-                &value.span(),
-                message!("`{key}` {problem}", key = ForeignText::new(key), problem),
-                None,
-            ));
-        }
-        Ok(Some((text, value.span())))
-    }
-
-    /// A list of words, which can have line breaks in them; empty if there is none.
-    pub(super) fn words(&self, key: &str) -> Result<Vec<String>> {
-        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
-        let texts = match value.get_ref() {
-            DeValue::Array(words) => words.iter().map(|word| Form::Text.read(word)).collect(),
-            _ => Form::Text.read(value).map(|word| vec![word]),
-        };
-        texts.map_err(|(span, found)| {
-            let problem = message!(
-                "`{key}` must be a list of strings, not {}",
-                with_article(found),
-                key = ForeignText::new(key)
-            );
-            self.wrong(
-                &span,
-                problem,
-                Some(message!("write it as `{key} = [\"…\"]`", key = ForeignText::new(key))),
-            )
-        })
-    }
-
-    /// The origin of what stands at a place of the file.
-    pub(super) fn origin(&self, span: &Range<usize>) -> Origin {
-        let source = self.file.source;
-        match self.profile {
-            Some(profile) => Origin::Profile {
-                profile: profile.into(),
-                path: source.path.clone(),
-                line: source.line(span.start),
-            },
-            None => Origin::Defaults { path: source.path.clone(), line: source.line(span.start) },
-        }
-    }
-
-    /// Whether this table of an identity has no keys but these.
-    pub(super) fn check_identity(&self, keys: &[&str]) -> Result<()> {
-        self.file.check_keys(self.table, keys, "an identity of this type")
-    }
-
-    /// Whether this is the table of the profile `name`.
-    pub(super) fn is_profile(&self, name: &str) -> bool {
-        self.profile == Some(name)
-    }
-
-    /// An error about what stands at a place of the file.
-    pub(super) fn wrong(
-        &self,
-        span: &Range<usize>,
-        problem: impl Into<Message>,
-        hint: Option<Message>,
-    ) -> Error {
-        self.file.source.wrong(span, problem, hint)
-    }
-
-    /// The error for a key that the table must have.
-    pub(super) fn lacks(&self, key: &'static str, hint: impl Into<Message>) -> Error {
-        let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
-        self.wrong(&span, message!("`{key}` is missing", key), Some(hint.into()))
-    }
-
-    /// The folder that relative paths in the file start from.
-    pub(super) fn folder(&self) -> &'a Path {
-        self.file.source.path.parent().unwrap_or(Path::new("."))
-    }
-
-    fn check(&self) -> Result<()> {
-        let mut known: Vec<&str> = SETTINGS.to_vec();
-        known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
-        if self.profile.is_some() {
-            known.push("extends");
-        }
-        self.file.check_keys(self.table, &known, "it")?;
-        for consumer in self.file.consumers {
-            if let Some(value) = self.table.get(consumer.name) {
-                let keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
-                self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The known name that was probably meant.
-#[must_use]
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
-    let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
-    (similarity(&best) > 0.8).then_some(best)
-}
-
-/// Names for a message.
-#[must_use]
-pub fn list(names: &[&str]) -> Message {
-    let quoted = |name: &&str| message!("`{}`", ForeignText::new(name));
-    let shown: Vec<Message> = names.iter().take(20).map(quoted).collect();
-    let rest = if names.len() > 20 { " and others" } else { "" };
-    message!("{}{rest}", Message::join(&shown, ", "), rest)
-}
-
-fn with_article(kind: &'static str) -> Message {
-    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    message!("{article} {kind}", article, kind)
 }

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::{self, File, Layer};
+use super::file::File;
+use super::layer::Layer;
+use super::names;
 use super::resolve::{Resolver, expand_home, resolve_path};
 use super::{Flags, Form, KeySource, Origin, Setting};
 use crate::env;
@@ -188,8 +190,8 @@ impl Resolver<'_> {
         let Some(layer) = found else {
             let mut known = identity_kinds();
             known.extend(self.file.map(File::identities).unwrap_or_default());
-            let hint = file::nearest(&name, &known).map_or_else(
-                || message!("there are {}", file::list(&known)),
+            let hint = names::nearest(&name, &known).map_or_else(
+                || message!("choose {}", names::list(&known)),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             // Security: somebody may have given a key or a token here, which a log must not repeat.
@@ -202,12 +204,12 @@ impl Resolver<'_> {
         };
         let Some((type_name, span)) = layer.text("type")? else {
             return Err(
-                layer.lacks("type", message!("it is one of {}", file::list(&identity_kinds())))
+                layer.lacks("type", message!("it is one of {}", names::list(&identity_kinds())))
             );
         };
         let Some(kind) = KINDS.iter().find(|kind| kind.name == type_name) else {
-            let hint = file::nearest(&type_name, &identity_kinds()).map_or_else(
-                || file::list(&identity_kinds()),
+            let hint = names::nearest(&type_name, &identity_kinds()).map_or_else(
+                || names::list(&identity_kinds()),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             return Err(layer.wrong(

@@ -2,7 +2,8 @@
 //! in; another is a table `[installations.NAME]` of the configuration file.
 
 use super::Flags;
-use super::file::{self, File};
+use super::file::File;
+use super::names;
 use super::resolve::Resolver;
 use crate::env;
 use crate::error::{Error, Result};
@@ -71,11 +72,11 @@ impl Resolver<'_> {
             }
             let mut known = vec![BUILT_IN];
             known.extend(self.file.map(File::installations).unwrap_or_default());
-            let hint = file::nearest(&named.value, &known).map_or_else(
+            let hint = names::nearest(&named.value, &known).map_or_else(
                 || {
                     message!(
                         "known is {}; another is a table `[installations.{}]`",
-                        file::list(&known),
+                        names::list(&known),
                         ForeignText::new(&named.value)
                     )
                 },

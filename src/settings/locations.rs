@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use directories::{BaseDirs, ProjectDirs};
+use directories::ProjectDirs;
 
 /// Where files are by default. Each is `None` where the system names no home.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +20,17 @@ pub struct Locations {
 }
 
 impl Locations {
+    /// The home folder alone, which costs a hit less than all of them. A relative one would put secrets
+    /// into whichever folder a program runs in.
+    #[must_use]
+    pub fn home() -> Option<PathBuf> {
+        std::env::home_dir().filter(|home| home.is_absolute())
+    }
+
     /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
     #[must_use]
     pub fn of_system() -> Self {
-        // A relative home would put secrets into whichever folder a program runs in.
-        let home = BaseDirs::new().map(|base| base.home_dir().to_owned());
-        let Some(home) = home.filter(|home| home.is_absolute()) else { return Self::default() };
+        let Some(home) = Self::home() else { return Self::default() };
         let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {
             return Self::default();
         };

@@ -8,7 +8,9 @@ pub(crate) mod fuzzing;
 mod identity;
 mod installation;
 mod key_source;
+mod layer;
 mod locations;
+mod names;
 mod origin;
 mod prune;
 mod resolve;
@@ -28,7 +30,6 @@ use crate::private_file::Unread;
 use crate::secret_file;
 pub use explain::Explained;
 use file::{File, Text};
-pub use file::{list, nearest};
 pub use flags::Flags;
 pub use identity::{
     ExternalTokenSetting, FederatedSetting, IdentitySetting, identity_kinds, is_identity_kind,
@@ -36,6 +37,7 @@ pub use identity::{
 pub use installation::Installation;
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
+pub use names::{list, nearest};
 pub use origin::{Origin, Setting};
 pub use resolve::expand_home;
 use resolve::{Resolver, checked, flag, shared_variable, variable};
@@ -244,7 +246,7 @@ impl Settings {
             cache: parsed(
                 text!(cache, "--cache", CACHE),
                 CacheSetting::File,
-                "where credentials rest",
+                "a place to cache credentials in",
                 "`file`, `keyring` or `none`",
                 parse_cache,
             )?,

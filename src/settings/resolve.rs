@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::{File, Layer};
+use super::file::File;
 use super::key_source::KeySource;
+use super::layer::Layer;
 use super::value::{EMPTY, MISPLACED_SECRET, text_problem, unfit};
 use super::{Flags, Form, Origin, Setting, Table};
 use crate::env::{self, Env, Var};

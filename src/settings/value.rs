@@ -102,7 +102,7 @@ pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
     match origin {
         Origin::Flag(flag) => Error::Usage {
             problem: message!("`{flag}`: {problem}", flag, problem),
-            hint: "see `yc-id-token --help`".into(),
+            hint: message!("correct the value of `{flag}`", flag),
         },
         Origin::Profile { path, line, .. }
         | Origin::Defaults { path, line }

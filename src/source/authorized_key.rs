@@ -215,7 +215,7 @@ impl AuthorizedKey {
         };
         // On a thread of its own, so that a run that waits for a password can still be interrupted.
         let fetched = tokio::task::spawn_blocking(move || imported.fetch(deadline)).await;
-        let ended = |_| Error::Internal("the thread that asks the keyring has ended".into());
+        let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
         self.sign(&fetched.map_err(ended)??, now, audience)
     }
 

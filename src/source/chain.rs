@@ -81,7 +81,7 @@ fn github_actions(around: Surroundings<'_>) -> Result<Look> {
         let reason = if is_job {
             "a job of GitHub Actions needs `--service-account`"
         } else {
-            "this is no job of GitHub Actions that may ask for a token"
+            "this is no job of GitHub Actions that may request a token"
         };
         return Ok(Err(reason.into()));
     };

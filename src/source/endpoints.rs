@@ -145,7 +145,7 @@ impl Endpoints {
         let known = self.api.as_deref().map(api).transpose()?;
         known.map(|api| api.address()).ok_or_else(|| Error::Missing {
             problem: message!(
-                "the API endpoint that belongs to {} is not set, and `yc` would take our IAM token to another",
+                "the API endpoint that belongs to {} is not set, and `yc` would send the IAM token to another",
                 ForeignText::new(self.iam.as_str())),
             hint: "give `--endpoint`".into(),
         })

@@ -165,7 +165,7 @@ impl GithubActions {
             env.get(env::GITHUB_REPOSITORY_OWNER).map(|owner| format!("https://github.com/{owner}"))
         };
         let audience = audience.map(str::to_owned).or_else(owners).ok_or_else(|| Error::Missing {
-            problem: "the audience of the job's own token is not set, and GITHUB_REPOSITORY_OWNER does not tell it".into(),
+            problem: "the audience of the job's own token is not set, and cannot be taken from GITHUB_REPOSITORY_OWNER".into(),
             hint: "write the identity as `github-actions:AUDIENCE`, with an audience of the federation".into(),
         })?;
         Ok(Some(Self { endpoint, query, request_token: Secret::new(token), audience }))
@@ -216,7 +216,7 @@ fn unfit(what: impl Into<Message>, problem: impl Into<Message>) -> Error {
         what: what.into(),
         code: Code::Identity,
         problem: problem.into(),
-        hint: "it must be an OIDC token that is alive; see that whoever writes it is running"
+        hint: "it must be a valid OIDC token; check that the program that writes it is running"
             .into(),
     }
 }

@@ -131,7 +131,7 @@ impl IamTokenWish<'_> {
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = message!(
-                "the OAuth token of {} may be revoked, or have expired after a year; get another, or an authorized key, as the vendor gives OAuth tokens up",
+                "the OAuth token of {} may be revoked, or have expired after a year; get another, or better an authorized key, as Yandex retires OAuth tokens",
                 token.origin()
             );
             return Err(refusal.into_error(what, hint));
@@ -160,11 +160,20 @@ async fn post(client: &Client, what: &Message, body: &Value) -> Result<Reply> {
 /// The IAM token in an answer of IAM's, checked to be alive.
 pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToken>> {
     let answer: Answer = reply.json(what)?;
-    if answer.iam_token.expose().trim().is_empty() {
+    let text = answer.iam_token.expose();
+    let problem = if text.trim().is_empty() {
+        Some("it is empty")
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // It could not be sent on in a header.
+        Some("it has characters that no token has")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
         return Err(Error::WrongToken {
             what: what.clone(),
             code: Code::SourceToken,
-            problem: "it is empty".into(),
+            problem: problem.into(),
             hint: "check the IAM endpoint".into(),
         });
     }

@@ -249,15 +249,19 @@ impl IdTokenWish<'_> {
             },
             (_, Code::SourceNotFound) => message!(
                 "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
-            _ => "check the service account's ID and the OAuth endpoint; if they are right, let the vendor's own command do it, with `--id-token-route yc-cli`".into(),
+            _ => "check the service account's ID and the OAuth endpoint; if they are right, let the `yc` command get the token, with `--id-token-route yc-cli`".into(),
         }
     }
 }
 
 /// How far the server's clock is ahead. A `Date` is not believed if the token that came with it would
-/// then live for longer than any: a gateway with a wrong clock would have a dead token cached for years.
+/// then live for longer than any: a gateway with a wrong clock would have a dead token cached for years. Nor
+/// if the token would be dead, and was issued just now by this machine's clock.
 fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Offset {
     let Some(date) = date else { return dated_by(claims, here) };
+    if is_dead_on_arrival(claims, here.shifted(date)) && is_issued_just_now(claims, here) {
+        return Offset::default();
+    }
     let lives_long =
         |at: Timestamp| claims.expires_at().is_some_and(|end| end.since(at) > LONGEST_LIFE);
     if !lives_long(here.shifted(date)) {
@@ -269,6 +273,14 @@ fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Off
         Some(_) => dated_by(claims, here),
         None => Offset::default(),
     }
+}
+
+fn is_dead_on_arrival(claims: &Claims, now: Timestamp) -> bool {
+    claims.expires_at().is_some_and(|end| end <= now)
+}
+
+fn is_issued_just_now(claims: &Claims, now: Timestamp) -> bool {
+    claims.issued_at().is_some_and(|at| at.distance(now) <= LEEWAY)
 }
 
 /// How far the server's clock is ahead, by what it brings where it does not tell the time: a token that
@@ -314,6 +326,14 @@ mod tests {
         assert_eq!(seen(-600, now - 600 + hour, None), now - 600, "the local clock is fast");
         assert_eq!(seen(-YEARS, now - hour, None), now, "and the token is seen to be dead");
         assert_eq!(seen(-YEARS, now + hour, Some(now)), now);
+        assert_eq!(
+            seen(YEARS, now + hour, Some(now - 3)),
+            now,
+            "its issuer agrees with this machine"
+        );
+        let dead = now + 2 * hour;
+        assert_eq!(seen(2 * hour, now - 60, Some(now - 60 - hour)), dead, "dead by either");
+        assert_eq!(seen(2 * hour, now + hour, None), dead, "nobody agrees with this machine");
         assert_eq!(seen(0, now + YEARS, Some(now)), now, "a long life by the issuer's own account");
     }
 

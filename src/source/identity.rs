@@ -116,7 +116,7 @@ impl Identity {
                 .ok_or_else(|| {
                     lacks(
                         "the identity `oauth-token` needs an OAuth token",
-                        "set YC_ID_TOKEN_OAUTH_TOKEN; or have an authorized key, as the vendor gives OAuth tokens up",
+                        "set YC_ID_TOKEN_OAUTH_TOKEN; or better use an authorized key, as Yandex retires OAuth tokens",
                     )
                 })?
                 .into(),
@@ -160,7 +160,7 @@ impl Identity {
             ),
             _ => Error::Missing {
                 problem: message!(
-                    "the service account whose ID token is wanted is not set, and {} does not tell it",
+                    "the service account to get the ID token for is not set, and {} does not name one",
                     self.describe()
                 ),
                 hint:

@@ -55,6 +55,6 @@ fn published(reply: Reply, what: &Message) -> Result<Reply> {
         what: what.into(),
         code: Code::Foreign,
         problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
-        hint: "whoever checks the tokens needs it; see whether `iss` of the token is the address of an issuer".into(),
+        hint: "servers that check the tokens need it; check whether `iss` of the token is the address of an issuer".into(),
     })
 }

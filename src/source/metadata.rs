@@ -97,7 +97,7 @@ impl Metadata {
             return answer.await.map_err(|error| match error {
                 Error::Unreached { what, code, problem, .. } => {
                     let hint =
-                        "this identity works inside Yandex Cloud only; elsewhere give `--key-file`";
+                        "this identity works inside Yandex Cloud only; on other machines give `--key-file`";
                     Error::Unreached { what, code, problem, hint: hint.into() }
                 }
                 other => other,

@@ -51,7 +51,9 @@ fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
 fn silent(program: &str, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::Foreign, "it prints far more than a token".into()),
-        Silence::Unheard(cause) => (Code::Foreign, message!("it cannot be heard: {cause}", cause)),
+        Silence::Unheard(cause) => {
+            (Code::Foreign, message!("its output cannot be read: {cause}", cause))
+        }
         Silence::Late { budget, stderr } => (
             Code::Timeout,
             message!("it was not done within {budget:.1} s{}", said(&stderr), budget),
@@ -65,5 +67,5 @@ fn silent(program: &str, silence: Silence) -> Error {
 fn said(stderr: &[u8]) -> Message {
     let stderr = String::from_utf8_lossy(stderr);
     let last = stderr.lines().rev().map(ForeignText::sentence).find(|line| !line.is_empty());
-    last.map(|said| message!("; it says: {said}", said)).unwrap_or_default()
+    last.map(|said| message!("; on standard error: {said}", said)).unwrap_or_default()
 }

@@ -187,7 +187,7 @@ fn a_persons_oauth_token_will_do() {
     sandbox.keep_secret("y0_AgAAAAArevokedoauthtoken");
     sandbox.set("YC_TOKEN", "y0_AgAAAAArevokedoauthtoken");
     let (_, hint) = run(&sandbox, "oauth-token").fails(4, "E_SOURCE_AUTH");
-    assert!(hint.contains("the vendor gives OAuth tokens up"), "{hint}");
+    assert!(hint.contains("Yandex retires OAuth tokens"), "{hint}");
 }
 
 #[test]

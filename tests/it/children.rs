@@ -72,6 +72,16 @@ fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
 }
 
 #[test]
+fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
+    let sandbox =
+        workload(r#"["sh", "-c", "head -c 3000000 /dev/zero >&2; cat \"$HOME/printed\""]"#);
+    assert_eq!(claims(sandbox.run(TOKEN).ok().trim())["aud"], "k8s");
+    let sandbox = workload(r#"["sh", "-c", "head -c 3000000 /dev/zero; echo x >&2"]"#);
+    let (text, _) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
+    assert!(text.contains("it prints far more than a token"), "{text}");
+}
+
+#[test]
 fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
     let sandbox = workload(
         r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,
@@ -125,7 +135,7 @@ fn a_token_helper_that_logs_in_again_is_an_error_at_once() {
     let helper = script(&sandbox, "helper", &again);
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
-    assert!(text.contains("asks for the same [E_CONFIG]"), "{text}");
+    assert!(text.contains("requests the same [E_CONFIG]"), "{text}");
     assert_eq!(fs::read_to_string(sandbox.home().join("runs")).unwrap(), "run\n");
     assert_eq!(vault.logins(), 1);
 }
@@ -185,7 +195,7 @@ fn a_configuration_that_others_can_write_is_not_used() {
             config.display()
         );
         assert_eq!(text, told);
-        assert_eq!(hint, format!("check what it says, then run `chmod o-w {}`", config.display()));
+        assert_eq!(hint, format!("check its content, then run `chmod o-w {}`", config.display()));
     }
     for mode in [0o600, 0o644, 0o664, 0o444] {
         set_mode(mode);

@@ -94,7 +94,7 @@ fn all_is_well_where_all_is_well() {
     assert!(left <= 4, "the probe leaves nothing behind: {left}");
 
     let outcome = sandbox.run(&["doctor", "prod"]);
-    assert!(outcome.stdout.ends_with("\nall is well\n"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("\nno problems\n"), "{outcome:?}");
     assert!(outcome.stdout.is_ascii(), "by the locale: {outcome:?}");
     let mut command = sandbox.command(&["doctor", "prod"]);
     command.env("LC_ALL", "C.UTF-8");
@@ -139,9 +139,9 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["--timeout=6s"]);
-    found.has("warning", "nothing says who we are");
+    found.has("warning", "no identity is configured");
     found.has("error", "connection refused");
-    found.has("error", "no identity towards Yandex Cloud was found");
+    found.has("error", "no identity for Yandex Cloud was found");
     found.has("warning", "the clock cannot be compared");
     assert_ne!(found.0["exit"], 0);
 }
@@ -207,7 +207,7 @@ fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
     sandbox.set("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
     sandbox.keep_secret("hunter2");
     let found = examine(&sandbox, &["--timeout=9s"]);
-    let way = "IAM is asked through the proxy http://127.0.0.1:1/ (HTTPS_PROXY is set)";
+    let way = "IAM is called through the proxy http://127.0.0.1:1/ (HTTPS_PROXY is set)";
     found.exits(6).has("warning", way);
     sandbox.set("NO_PROXY", "127.0.0.1");
     examine(&sandbox, &[]).exits(0).has("ok", "without a proxy (NO_PROXY names it)");
@@ -250,7 +250,7 @@ fn a_token_that_its_readers_would_refuse_is_told() {
 #[test]
 fn the_cache_folder_is_looked_at() {
     let mut sandbox = configured();
-    examine(&sandbox, &["prod"]).exits(0).has("ok", "is made, for this user alone");
+    examine(&sandbox, &["prod"]).exits(0).has("ok", "was created: it is closed to others");
     let folder = sandbox.cache_folder();
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     let found = examine(&sandbox, &["prod"]);
@@ -279,7 +279,7 @@ fn an_oauth_token_has_an_end() {
     sandbox.keep_secret(token);
     sandbox.set("YC_ID_TOKEN_OAUTH_TOKEN", token);
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
-    examine(&sandbox, &[]).has("warning", "gives those up at the end of 2026");
+    examine(&sandbox, &[]).has("warning", "retires OAuth tokens at the end of 2026");
 }
 
 #[test]
@@ -300,13 +300,14 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
     check(&sandbox, &format!("\"{}\" aws", spaced.display())).exits(0);
     for (process, words) in [
         (format!("{} aws", spaced.display()), "has spaces, and is not quoted"),
-        ("yc-id-token aws".into(), "is no full path"),
+        ("yc-id-token-aws".into(), "`yc-id-token-aws` is not on the PATH"),
         ("~/bin/yc-id-token aws".into(), "no shell reads it"),
         ("/nonexistent/yc-id-token aws".into(), "`/nonexistent/yc-id-token` cannot be run"),
         ("\"/p/yc-id-token aws".into(), "the quotes of `credential_process` do not match"),
     ] {
         check(&sandbox, &process).exits(3).has("error", words);
     }
+    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is no full path");
     sandbox.write(".aws/credentials", "[sa]\naws_access_key_id = AKIAEXAMPLE\n");
     check(&sandbox, &right).exits(3).has("error", "the same profile has keys of its own");
     fs::remove_file(sandbox.home().join(".aws/credentials")).unwrap();
@@ -342,10 +343,25 @@ fn the_token_helper_of_vault_is_right_or_told() {
         ("/nonexistent/yc-id-token-vault", "there is no such file"),
         ("yc-id-token-vault", "is no full path"),
         (spaced.join("yc-id-token-vault").to_str().unwrap(), "its path has spaces"),
-        (&format!("{right} vault"), "it must be a path alone"),
-        (PROGRAM, "by this name it does not know"),
+        (&format!("{right} vault"), "takes all of it as one path"),
+        (PROGRAM, "only under the name yc-id-token-vault"),
     ] {
         check(&sandbox, helper).exits(3).has("error", words);
+    }
+    // An OpenBao of its own file, which names none.
+    let bao = sandbox.write("programs/bao", "#!/bin/sh\necho OpenBao v2\n");
+    fs::set_permissions(&bao, Permissions::from_mode(0o755)).unwrap();
+    check(&sandbox, right).has("warning", "so the CLI of OpenBao does not use yc-id-token");
+    sandbox.write(".bao", &format!("token_helper = \"{right}\"\n"));
+    assert_eq!(check(&sandbox, right).exits(0).wrong(), []);
+    fs::remove_file(bao).unwrap();
+    fs::remove_file(sandbox.home().join(".bao")).unwrap();
+    // What to do can be pasted.
+    for arguments in [&["vault", "--profile=prod"][..], &["prod"]] {
+        sandbox.write(".vault", "token_helper = \"/nonexistent/yc-id-token-vault\"\n");
+        let found = examine(&sandbox, arguments);
+        let fix = found.has("error", "there is no such file")["fix"].clone();
+        assert_eq!(fix, "install it again with `yc-id-token vault install-helper --profile=prod`");
     }
     check(&sandbox, "/bin/true").exits(0).has("ok", "is another program's");
     sandbox.set("VAULT_TOKEN", "hvs.somebodyelsestoken");
@@ -367,7 +383,7 @@ fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
     let found = examine(&sandbox, &["prod", "--timeout=9s"]);
     found.exits(3).has("error", "kubectl did not answer within");
     assert_eq!(found.has("ok", "aws-cli/2")["finding"].as_str().unwrap().find('\u{1b}'), None);
-    found.has("warning", "vault does not tell its version");
+    found.has("warning", "vault does not print its version");
 }
 
 #[test]

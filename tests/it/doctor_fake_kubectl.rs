@@ -76,7 +76,23 @@ fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
     let path = sandbox.write("programs/kubectl", "#!/bin/sh\necho Welcome\n");
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     let found = look(&sandbox);
-    found.exits(0).has("warning", "does not tell its version");
+    found.exits(0).has("warning", "does not print its version");
     found.has("warning", "prints no kubeconfig");
     found.has("ok", "user `sa` of ");
+}
+
+#[test]
+fn a_kubectl_that_crashes_or_prints_without_end_is_an_error() {
+    for (script, words) in [
+        ("kill -SEGV $$", "`kubectl config view` fails without a reason (signal: 11"),
+        ("exit 3", "`kubectl config view` fails without a reason (exit status: 3)"),
+        ("exec /usr/bin/yes", "printed more than 32 MB and was killed"),
+    ] {
+        let sandbox = configured();
+        kubeconfig(&sandbox, &right());
+        stand_in(&sandbox, script);
+        let found = look(&sandbox);
+        found.exits(3).has("error", words);
+        found.has("ok", "user `sa` of ");
+    }
 }

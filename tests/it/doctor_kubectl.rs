@@ -53,9 +53,9 @@ fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
     for (key, value, words) in [
         ("command", json!("yc-id-token-x"), "`yc-id-token-x` is not on the PATH"),
         ("command", json!("/nonexistent/yc-id-token"), "`/nonexistent/yc-id-token` cannot be run"),
-        ("command", json!("./yc-id-token"), ".kube/./yc-id-token, cannot be run"),
-        ("command", json!("yc-id-token kubectl"), "takes all of it as the name of a program"),
-        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "no apiVersion of exec"),
+        ("command", json!("./yc-id-token"), ".kube/yc-id-token, cannot be run"),
+        ("command", json!("yc-id-token kubectl"), "is the name of one program to kubectl"),
+        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "none that kubectl accepts"),
         ("apiVersion", Value::Null, "`apiVersion` is missing"),
         ("interactiveMode", Value::Null, "`interactiveMode` is missing"),
         ("interactiveMode", json!("never"), "there is no interactiveMode `never`"),
@@ -160,7 +160,7 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
         ("/usr/bin/env", json!(["/nonexistent/yc-id-token", "kubectl"]), "cannot be run"),
         ("/nonexistent/env", json!(["yc-id-token", "kubectl"]), "`/nonexistent/env` cannot be run"),
         ("/bin/sh", json!(["-c", "yc-id-token kubectl --profile=no"]), "no profile `no`"),
-        ("yc-id-token kubectl --profile=prod", json!([]), "has arguments in it"),
+        ("yc-id-token kubectl --profile=prod", json!([]), "is the name of one program to kubectl"),
     ] {
         check(command, args).exits(3).has("error", words);
     }
@@ -261,7 +261,7 @@ fn contexts_name_what_exists() {
     look(&sandbox).exits(0).has("warning", "context `old`: there is no user `y`");
     config["clusters"][0]["cluster"]["server"] = json!("http://127.0.0.1:1");
     write(&sandbox, &config);
-    look(&sandbox).exits(0).has("warning", "to which kubectl sends no credentials");
+    look(&sandbox).exits(0).has("warning", "and kubectl sends credentials to no other");
 }
 
 #[test]

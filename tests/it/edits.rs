@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
@@ -117,6 +118,74 @@ exec {PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
     assert!(text.contains(".aws/config`: read-only file system"), "{text}");
     assert_eq!(read(&sandbox, CONFIG), "# mine\n");
     assert_eq!(fs::read_to_string(theirs).unwrap(), "[default]\nregion = eu\n");
+}
+
+#[test]
+fn a_region_that_botocore_would_reject_is_refused() {
+    let mut sandbox = Sandbox::new();
+    let apply = ["aws", ROLE, "--offline", "--apply"];
+    let outcome = setup(&sandbox, &[&apply[..], &["--region=eu # home"]].concat());
+    outcome.fails(2, "E_USAGE");
+    sandbox.set("AWS_REGION", "eu # home");
+    let (text, _) = setup(&sandbox, &apply).fails(2, "E_USAGE");
+    assert!(text.starts_with("`--region`: `eu # home` is not a name"), "{text}");
+    sandbox.unset("AWS_REGION");
+    sandbox.write(".aws/config", "[profile yandex]\nregion = eu # home\n");
+    let (text, _) = setup(&sandbox, &apply).fails(3, "E_CONFLICT");
+    assert!(text.contains("`region` is `eu # home`, not `eu`"), "{text}");
+    assert!(!sandbox.home().join(CONFIG).exists());
+}
+
+#[test]
+fn runs_at_the_same_time_lose_nothing_of_each_other() {
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..8).map(|number| format!("robot-{number}")).collect();
+    let runs: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let name = format!("--name={name}");
+            let region = "--region=eu-west-1";
+            let mut command =
+                sandbox.command(&["setup", "aws", ROLE, region, &name, "--apply", "--offline"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for (name, run) in names.iter().zip(runs) {
+        let outcome = sandbox.outcome(run);
+        if !outcome.status.success() {
+            outcome.fails(3, "E_CONFLICT");
+            continue;
+        }
+        assert!(read(&sandbox, CONFIG).contains(&format!("[profiles.{name}]\n")), "{name}");
+        let theirs = read(&sandbox, ".aws/config");
+        assert!(theirs.contains(&format!("[profile yandex-{name}]\n")), "{theirs}");
+    }
+}
+
+#[test]
+fn what_was_written_is_undone_when_a_later_file_cannot_be() {
+    let sandbox = Sandbox::new();
+    for before in [None, Some("# mine\n")] {
+        if let Some(text) = before {
+            sandbox.configure(text);
+        }
+        // The copy of the file fits on the disk, and the new file does not.
+        let script = format!(
+            "set -e
+mkdir -p full
+mount -t tmpfs -o size=8k tmpfs full
+head -c 4000 /dev/zero | tr '\\0' '\\n' >full/config
+export AWS_CONFIG_FILE=full/link
+ln -sf config full/link
+{PROGRAM} setup aws {ROLE} --region=eu-west-1 --apply
+"
+        );
+        let run = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script));
+        let (text, _) = run.fails(1, "E_OUTPUT");
+        assert!(text.contains("no space left on device"), "{text}");
+        let now = fs::read_to_string(sandbox.home().join(CONFIG)).ok();
+        assert_eq!(now.as_deref(), before);
+    }
 }
 
 #[test]

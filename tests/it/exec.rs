@@ -123,7 +123,7 @@ fn without_keys_the_command_is_not_run() {
     let (_, hint) = sandbox.run(&[&["exec"], &command[..]].concat()).fails(3, "E_MISSING");
     assert!(hint.contains("--aws"), "{hint}");
     let (_, hint) = sandbox.run(&["exec", "--aws", "touch", "x"]).fails(2, "E_USAGE");
-    assert!(hint.contains("exec [OPTIONS] -- <COMMAND>..."), "{hint}");
+    assert!(hint.starts_with("put `--` before the command"), "{hint}");
     assert!(!marker.exists());
     sandbox.configure("[profiles.p.exec]\naws = true\n");
     sandbox.run(&[&["exec", "--profile=p", "--duration=2h"], &command[..]].concat()).ok();

@@ -22,6 +22,7 @@ const ITEM: &str = "/org/freedesktop/secrets/collection/passwords/";
 const PROMPT: &str = "/org/freedesktop/secrets/prompt/";
 const COLLECTION: &str = "/org/freedesktop/secrets/collection/passwords";
 const LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
+const OWNER_CHANGED: &str = "NameOwnerChanged";
 const UNKNOWN: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 
 /// What a prompt is about.
@@ -39,6 +40,8 @@ pub enum Answer {
     Decline,
     /// The prompt stays open.
     None,
+    /// The service ends while the prompt is open, which the bus announces.
+    Die,
 }
 
 /// The bus and its service; they serve until the test ends.
@@ -50,6 +53,7 @@ struct State {
     next: u32,
     answers: BTreeMap<Prompt, Answer>,
     prompts: Vec<Prompt>,
+    dismissed: usize,
     /// What an item is to every connection but the one that stored it.
     damage: Option<Damage>,
 }
@@ -96,6 +100,11 @@ impl FakeSecretService {
         std::mem::take(&mut self.0.lock().unwrap().prompts)
     }
 
+    /// How many prompts were dismissed before they were shown.
+    pub fn dismissed(&self) -> usize {
+        self.0.lock().unwrap().dismissed
+    }
+
     /// The names of the items.
     pub fn names(&self) -> Vec<String> {
         self.0.lock().unwrap().items.values().map(|item| item.name.clone()).collect()
@@ -128,6 +137,8 @@ struct Connection {
     stored: BTreeSet<u32>,
     changes: Vec<Option<Change>>,
     serial: u32,
+    /// Whether it subscribed to the owner of the service's name.
+    watches_owner: bool,
 }
 
 /// An answer: the types of its body, and the body. Or the name of an error.
@@ -136,7 +147,9 @@ type Reply = Result<(&'static str, Body), &'static str>;
 impl Connection {
     fn new(stream: UnixStream, state: Arc<Mutex<State>>) -> Self {
         let (unlocked, stored) = Default::default();
-        Self { stream, state, shared: None, unlocked, stored, changes: Vec::new(), serial: 0 }
+        let changes = Vec::new();
+        let watches_owner = false;
+        Self { stream, state, shared: None, unlocked, stored, changes, serial: 0, watches_owner }
     }
 
     fn serve(mut self) -> Option<()> {
@@ -174,7 +187,16 @@ impl Connection {
         let body = Body::default();
         match call.member.as_str() {
             "Hello" => Ok(("s", body.text(":1.1"))),
-            "AddMatch" | "Prompt" => Ok(("", body)),
+            "AddMatch" => {
+                self.watches_owner |=
+                    call.body("s").unwrap().text().unwrap().contains(OWNER_CHANGED);
+                Ok(("", body))
+            }
+            "Prompt" => Ok(("", body)),
+            "Dismiss" => {
+                self.state.lock().unwrap().dismissed += 1;
+                Ok(("", body))
+            }
             "OpenSession" => {
                 let mut asked = call.body("sv").unwrap();
                 assert_eq!(asked.text().unwrap(), session::ALGORITHM);
@@ -278,16 +300,37 @@ impl Connection {
             state.answers.get(&prompt).copied().unwrap_or(Answer::Allow)
         };
         match answer {
-            Answer::None => return Some(()),
+            Answer::Die if self.watches_owner => {
+                let body = Body::default().text("org.freedesktop.secrets").text(":1.0").text("");
+                return self.signal(
+                    "/org/freedesktop/DBus",
+                    "org.freedesktop.DBus",
+                    OWNER_CHANGED,
+                    "sss",
+                    &body,
+                );
+            }
+            // The prompt stays open.
+            Answer::None | Answer::Die => return Some(()),
             Answer::Allow => self.change(change),
             Answer::Decline => {}
         }
         // Declined, an unlocking is completed with no object unlocked, and everything else is dismissed.
         let is_dismissed = answer == Answer::Decline && prompt != Prompt::Unlock;
         let body = Body::default().u32(is_dismissed.into()).signature("ao").texts(&[]);
-        let fields = [(1, "o", path), (2, "s", "org.freedesktop.Secret.Prompt")];
-        let fields = [&fields[..], &[(3, "s", "Completed")]].concat();
-        self.write(4, None, &fields, "bv", &body)
+        self.signal(path, "org.freedesktop.Secret.Prompt", "Completed", "bv", &body)
+    }
+
+    fn signal(
+        &mut self,
+        path: &str,
+        interface: &str,
+        member: &str,
+        signature: &str,
+        body: &Body,
+    ) -> Option<()> {
+        let fields = [(1, "o", path), (2, "s", interface), (3, "s", member)];
+        self.write(4, None, &fields, signature, body)
     }
 
     fn change(&mut self, change: Change) {

@@ -185,11 +185,16 @@ fn a_command_can_print_the_external_token() {
     let ours = sandbox.run(&["token"]).ok();
     assert_eq!(claims(ours.trim())["sub"], sandbox.account.as_str());
     for (command, exit, code, told) in [
-        (r#"["sh", "-c", "echo no login >&2; exit 3"]"#, 4, "E_SOURCE_AUTH", "it says: no login"),
+        (
+            r#"["sh", "-c", "echo no login >&2; exit 3"]"#,
+            4,
+            "E_SOURCE_AUTH",
+            "on standard error: no login",
+        ),
         (r#"["sh", "-c", "echo eyJ; exit 0"]"#, 3, "E_IDENTITY", "it is not a JWT"),
         (r#"["sleep", "600"]"#, 6, "E_TIMEOUT", "it was not done within 2.0 s"),
         (r#"["yes"]"#, 6, "E_FOREIGN_ANSWER", "far more than a token"),
-        (r#"["sh", "-c", "echo one >&2\nexit 3"]"#, 4, "E_SOURCE_AUTH", "it says: one"),
+        (r#"["sh", "-c", "echo one >&2\nexit 3"]"#, 4, "E_SOURCE_AUTH", "on standard error: one"),
         ("[]", 3, "E_CONFIG", "`token_command` is missing"),
         (r#"["/absent"]"#, 3, "E_IDENTITY", "cannot be run: no such file or directory"),
     ] {

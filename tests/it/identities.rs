@@ -146,7 +146,7 @@ fn a_given_token_does_not_tell_the_service_account() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
     let (message, hint) = sandbox.run(&["token"]).fails(3, "E_MISSING");
-    assert!(message.contains("the IAM token of YC_IAM_TOKEN does not tell it"), "{message}");
+    assert!(message.contains("the IAM token of YC_IAM_TOKEN does not name one"), "{message}");
     assert!(hint.contains("--service-account"));
     sandbox.keep_secret("y0_AgAAAAAverysecretoauth");
     sandbox.set("YC_IAM_TOKEN", "y0_AgAAAAAverysecretoauth");
@@ -200,7 +200,7 @@ fn off_cloud_without_any_identity_it_says_what_to_give() {
     sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
     for arguments in [&["token"][..], &["token", "--service-account", "aje1"]] {
         let (message, hint) = sandbox.run(arguments).fails(3, "E_MISSING");
-        assert!(message.starts_with("no identity towards Yandex Cloud was found"), "{message}");
+        assert!(message.starts_with("no identity for Yandex Cloud was found"), "{message}");
         assert!(hint.contains("--key-file") && hint.contains("YC_IAM_TOKEN"), "{hint}");
     }
     let (message, hint) = sandbox

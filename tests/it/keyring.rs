@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use yc_id_token::emulator::KeySize;
 
 use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
-use crate::sandbox::{Outcome, Sandbox, claims};
+use crate::refresh::refreshing;
+use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims, eventually};
 
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
@@ -26,7 +28,7 @@ fn without_a_session_bus_there_is_no_keyring() {
         message,
         format!("cannot put the key `{}` into the keyring: {absent}", sandbox.account)
     );
-    assert_eq!(hint, "run it in the session of a desktop; or keep the key in its file");
+    assert_eq!(hint, "run it in a desktop session; or keep the key in its file");
     assert_eq!(sandbox.run(&["key", "list", "--format", "json"]).ok(), "[]\n", "nothing is listed");
     assert!(sandbox.home().join("key.json").exists());
     let cached = &["token", "--audience", "k8s", "--key-file", "key.json"];
@@ -41,7 +43,7 @@ fn without_a_session_bus_there_is_no_keyring() {
             }
         };
         let (message, hint) = sandbox.finish(command).fails(7, "E_CACHE");
-        assert_eq!(message, format!("cannot keep credentials in the keyring: {absent}"));
+        assert_eq!(message, format!("cannot store credentials in the keyring: {absent}"));
         assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     }
     assert_eq!(sandbox.token_requests(), (0, 0), "nobody was asked for what could not be kept");
@@ -155,7 +157,7 @@ fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
         assert_eq!(service.names(), [""; 0], "nothing is left in the keyring");
         assert_eq!(sandbox.run(&["key", "list", "--format", "json"]).ok(), "[]\n");
     };
-    let unanswered = "the keyring shows a prompt, and it was not answered within 1 s";
+    let unanswered = "the keyring's prompt was not answered within 1 s";
     let declined = "access was declined in the keyring's prompt";
     for prompt in [Prompt::Create, Prompt::Unlock] {
         for (answer, problem) in [(Answer::None, unanswered), (Answer::Decline, declined)] {
@@ -206,7 +208,7 @@ fn a_prompt_that_is_not_answered_has_its_own_error() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     for (answer, problem, cure) in [
-        (Answer::None, "the keyring shows a prompt, and it was not answered within 1 s", "answer"),
+        (Answer::None, "the keyring's prompt was not answered within 1 s", "answer"),
         (Answer::Decline, "access was declined in the keyring's prompt", "allow"),
     ] {
         service.answer(Prompt::Unlock, answer);
@@ -235,12 +237,88 @@ fn a_prompt_for_the_cache_in_the_keyring_is_waited_for() {
     assert_eq!(token().ok(), first);
     service.answer(Prompt::Unlock, Answer::None);
     let (message, hint) = token().fails(3, "E_KEYRING_LOCKED");
-    assert!(message.ends_with("it was not answered within 1 s"), "{message}");
+    assert!(message.ends_with("prompt was not answered within 1 s"), "{message}");
     assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     assert_eq!(sandbox.token_requests(), (1, 1));
     service.answer(Prompt::Unlock, Answer::Allow);
     sandbox.run(&["cache", "clear"]).ok();
     assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn a_keyring_that_ends_with_its_prompt_open_is_reported_at_once() {
+    let (sandbox, service) = with_items_locked();
+    sandbox.run(IMPORT).ok();
+    service.answer(Prompt::Unlock, Answer::Die);
+    let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
+    // Within the time limit, which is not reached: that would be a prompt without an answer.
+    let (message, hint) =
+        sandbox.run(&[&robot[..], &["--timeout", "50s"]].concat()).fails(3, "E_KEYRING");
+    let end = "the keyring failed: it ended while its prompt was open";
+    assert_eq!(message, format!("cannot read the key `robot` from the keyring: {end}"));
+    assert!(hint.contains("run this again"), "{hint}");
+}
+
+#[test]
+fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
+    let (sandbox, service) = with_items_locked();
+    let cached = ["token", "--key-file", "key.json", "--cache", "keyring", "--audience"];
+    for audience in ["a", "b", "c"] {
+        sandbox.run(&[&cached[..], &[audience]].concat()).ok();
+    }
+    let items = service.names().len();
+    service.answer(Prompt::Unlock, Answer::None);
+    service.prompts();
+    let clear = ["cache", "clear", "--timeout", "1s"];
+    let (message, hint) = sandbox.run(&clear).fails(3, "E_KEYRING_LOCKED");
+    let problem = "the keyring's prompt was not answered within 1 s";
+    assert_eq!(message, format!("cannot remove credentials from the keyring: {problem}"));
+    assert!(hint.contains("answer the prompt"), "{hint}");
+    assert_eq!(service.prompts(), [Prompt::Unlock], "one prompt, and not one for each credential");
+    assert_eq!(service.names().len(), items);
+    // A configuration that is broken is no reason to keep credentials.
+    sandbox.configure("nonsense");
+    service.answer(Prompt::Unlock, Answer::Allow);
+    sandbox.run(&["cache", "clear"]).ok();
+    assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn a_refresh_in_the_background_opens_no_prompt() {
+    let (sandbox, service) = with_items_locked();
+    sandbox.run(IMPORT).ok();
+    let robot = ["token", "--audience", "a", "--identity", "keyring:robot"];
+    let token = sandbox.run(&robot).ok();
+    service.prompts();
+    sandbox.age("iam-token", Duration::from_secs(12 * 3600));
+    sandbox.age("id-token", Duration::from_secs(31 * 60));
+    sandbox.let_half_a_minute_pass("id-token");
+    assert_eq!(sandbox.run(&robot).ok(), token);
+    eventually("the refresh has found the key locked", || service.dismissed() > 0);
+    eventually("the refresh has ended", || refreshing(&sandbox).is_empty());
+    assert_eq!(service.prompts(), []);
+    // Its failure is no reason for a run of the user not to open one.
+    let new = sandbox.run(&[&robot[..], &["--force-refresh"]].concat()).ok();
+    assert_ne!(new, token);
+    assert_eq!(service.prompts(), [Prompt::Unlock]);
+}
+
+#[test]
+fn a_terminal_shows_that_a_prompt_is_open() {
+    let (sandbox, service) = with_items_locked();
+    sandbox.run(IMPORT).ok();
+    service.prompts();
+    let notice = "waiting for the keyring to be unlocked…";
+    for command in ["token --audience a", "kubectl --audience k"] {
+        service.answer(Prompt::Unlock, Answer::None);
+        let mut script = sandbox.other_command("script");
+        let options = "--identity keyring:robot --cache none --timeout 2s";
+        let line = format!("{PROGRAM} {command} {options}");
+        script.args(["-q", "-c", &line, "/dev/null"]);
+        let seen = sandbox.finish(script).stdout;
+        assert_eq!(seen.matches(notice).count(), 1, "{seen}");
+        assert!(!sign(&sandbox).stderr.contains(notice), "but not if it is no terminal");
+    }
 }
 
 #[test]

@@ -82,7 +82,9 @@ fn an_unknown_version_is_refused_in_one_clear_line() {
             sandbox.run(&["kubectl", "--audience", AUDIENCE]).fails(3, "E_EXEC_INFO");
         assert_eq!(
             message,
-            format!("KUBERNETES_EXEC_INFO asks for apiVersion `{asked}`, which is not known here")
+            format!(
+                "KUBERNETES_EXEC_INFO requests apiVersion `{asked}`, which this program does not support"
+            )
         );
         assert!(hint.contains(V1));
     }

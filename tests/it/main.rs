@@ -54,6 +54,7 @@ mod secrets;
 mod settings;
 mod setup;
 mod setup_kubectl;
+mod setup_kubectl_check;
 mod sharing;
 mod shells;
 mod signals;

@@ -46,7 +46,7 @@ fn what_answers_in_the_clouds_place_is_told_apart() {
         (
             elsewhere(),
             "E_FOREIGN_ANSWER",
-            "sends us to portal.example",
+            "redirects to portal.example",
             "redirects are not followed",
         ),
         (

@@ -150,6 +150,27 @@ fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
 }
 
 #[test]
+fn what_does_not_speak_http_is_called_so() {
+    for answer in [
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "{\"iamToken\":\"t1.x\"}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let server = Server::start(move |mut stream: TcpStream| {
+            read_head(&stream);
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let mut sandbox = Sandbox::new();
+        sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url("http"));
+        let (message, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
+        let told = format!("what answers at {} does not speak HTTP", server.address);
+        assert!(message.ends_with(&told), "{answer}: {message}");
+        assert!(hint.contains("port"), "{answer}: {hint}");
+    }
+}
+
+#[test]
 fn the_time_limit_is_for_all_tries_together() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::IamToken, [Fault::Reset, Fault::Stall]);
@@ -260,21 +281,16 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
         (
             &portal.url("http"),
             "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
+            "the proxy did not connect to 127.0.0.1:",
             "lets you reach",
         ),
         (
             &login.url("http"),
             "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
+            "the proxy did not connect to 127.0.0.1:",
             "lets you reach",
         ),
-        (
-            &no_proxy.url("http"),
-            "E_NETWORK",
-            "the proxy does not connect us to 127.0.0.1:",
-            "address",
-        ),
+        (&no_proxy.url("http"), "E_NETWORK", "the proxy did not connect to 127.0.0.1:", "address"),
         (
             &no_proxy.url("socks5"),
             "E_NETWORK",

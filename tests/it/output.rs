@@ -79,7 +79,7 @@ fn a_wrong_command_line_is_two_lines_with_a_suggestion() {
         (
             &["token", "--format", "yaml"],
             "`--format`: there is no format `yaml`: it must be `raw`, `json`, `header`, `curl`, `env` or `terraform`",
-            "see `yc-id-token --help`",
+            "correct the value of `--format`",
         ),
         (&[], "a command is missing", "see `yc-id-token --help`"),
     ] {

@@ -200,7 +200,7 @@ fn a_missing_profile_or_identity_is_told_with_the_nearest_name() {
     );
     assert_eq!(hint, "did you mean `production`?");
     let (_, hint) = sandbox.run(&["token", "--profile", "zz"]).fails(3, "E_CONFIG");
-    assert_eq!(hint, "it has `production`, `staging`");
+    assert_eq!(hint, "choose `production` or `staging`");
     let mut command = sandbox.command(&["token", "--identity", "robbot"]);
     command.env_remove("YC_ID_TOKEN_KEY_FILE");
     let (_, hint) = sandbox.finish(command).fails(3, "E_CONFIG");

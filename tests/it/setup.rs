@@ -2,8 +2,10 @@
 //! what was there; and it says what the other side must be told.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use yc_id_token::emulator::Options;
 
@@ -109,7 +111,7 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     let before = "# mine\n[profiles.prod] # the robot\nkey_file = \"key.json\"   # beside this\naudience = 'k8s'\n\n[identity.x]\ntype = \"metadata\"\n";
     sandbox.configure(before);
-    let theirs = "# AWS\n[profile yandex]\nregion = eu-west-1 # home\noutput = json\n";
+    let theirs = "# AWS\n[profile yandex] # mine\n# home\nregion = eu-west-1\noutput = json\n";
     let dotfile = sandbox.write("dotfiles/aws", theirs);
     fs::set_permissions(&dotfile, fs::Permissions::from_mode(0o640)).unwrap();
     fs::create_dir(sandbox.home().join(".aws")).unwrap();
@@ -127,7 +129,7 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
     );
     let theirs_after = fs::read_to_string(&dotfile).unwrap();
     assert!(
-        theirs_after.starts_with("# AWS\n[profile yandex]\nregion = eu-west-1"),
+        theirs_after.starts_with("# AWS\n[profile yandex] # mine\n# home\nregion = eu-west-1\n"),
         "{theirs_after}"
     );
     assert!(theirs_after.contains("\noutput = json\ncredential_process = "), "{theirs_after}");
@@ -207,7 +209,7 @@ fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
     let requests = sandbox.token_requests();
     let said = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
-    assert!(said.contains("No token was asked for."), "{said}");
+    assert!(said.contains("No token was requested."), "{said}");
     assert_eq!(sandbox.token_requests(), requests);
     assert!(read(&sandbox, ".aws/config").contains("credential_process"));
 }
@@ -286,6 +288,26 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
     assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());
     let said = dialogue(&sandbox, "setup vault --key-file=key.json", "");
     assert!(said.stdout.contains("the address of the server is not said"), "{said:?}");
+}
+
+#[test]
+fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
+    let sandbox = sandbox();
+    let mut script = sandbox.other_command("/usr/bin/script");
+    let command = format!("{PROGRAM} setup vault --address=https://v.example --role=r --no-helper");
+    script.args(["-qec", &command, "/dev/null"]).env("SHELL", "/bin/sh");
+    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = script.spawn().unwrap();
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    // It has got a token by then, and has waited for signals meanwhile.
+    while !said.ends_with(b"Apply? [y/N]: ") {
+        child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        said.push(byte[0]);
+    }
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"\x03").unwrap();
+    assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 2));
+    assert_eq!(read(&sandbox, CONFIG), "");
 }
 
 #[test]

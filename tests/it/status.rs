@@ -203,7 +203,7 @@ fn consumers_of_the_profile_are_explained_with_their_own_settings() {
         .collect();
     assert_eq!(names, ["token", "kubectl", "aws", "vault"]);
     assert_eq!(told["consumers"][2]["server"], "https://sts.us-east-1.amazonaws.com");
-    assert!(told["consumers"][2]["doubts"][0].as_str().unwrap().contains("quarter of an hour"));
+    assert!(told["consumers"][2]["doubts"][0].as_str().unwrap().contains("15 minutes"));
     assert_eq!(told["consumers"][3]["credentials"][0]["from"], "https://vault.example");
 }
 

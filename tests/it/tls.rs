@@ -109,6 +109,37 @@ fn a_variable_that_names_no_certificates_is_the_cause_that_is_reported() {
 }
 
 #[test]
+fn authorities_that_never_end_do_not_outlast_the_time_limit() {
+    let mut sandbox = Sandbox::with_tls();
+    let pipe = sandbox.home().join("pipe");
+    assert!(
+        sandbox
+            .finish({
+                let mut command = sandbox.other_command("mkfifo");
+                command.arg(&pipe);
+                command
+            })
+            .status
+            .success()
+    );
+    let token = ["token", "--audience", AUDIENCE, "--timeout=1s"];
+    for (path, cause) in [
+        (pipe.to_str().unwrap(), "nobody has written into within 1.0 s"),
+        ("/dev/zero", "it is too large"),
+        ("/dev/full", "it is too large"),
+    ] {
+        sandbox.set("SSL_CERT_FILE", path);
+        let (message, hint) = sandbox.run(&token).fails(6, "E_TLS");
+        assert!(message.contains(cause), "{path}: {message}");
+        assert!(hint.contains("correct the variable"), "{path}: {hint}");
+    }
+    sandbox.unset("SSL_CERT_FILE");
+    // In a folder, a pipe is left out.
+    sandbox.set("SSL_CERT_DIR", sandbox.home().to_path_buf());
+    sandbox.run(&token).ok();
+}
+
+#[test]
 fn a_whole_answer_that_ends_without_a_goodbye_is_accepted() {
     for (certificate, answer) in
         [("leaf itself", "no goodbye"), ("none", "no goodbye"), ("none", "byte order mark")]

@@ -129,7 +129,7 @@ fn a_token_for_so_many_uses_is_nobody_elses_and_never_looked_at() {
     assert_eq!(sandbox.entries("vault-token").len(), 0);
     sandbox.may_hold_secrets(&sandbox.home().join(".vault-token"));
     let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("uses       2, so it is not kept\n"), "{said}");
+    assert!(said.contains("uses       2, so it is not cached\n"), "{said}");
     assert_eq!(vault.asked(), ["login", "login", "login"]);
     sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
 }
@@ -268,7 +268,10 @@ fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
         sandbox.set(name, "true");
         let (text, hint) =
             sandbox.run(&["vault", "token", "--address=https://127.0.0.1:1"]).fails(3, "E_VALUE");
-        assert!(text.starts_with(name) && text.contains("whoever stands between"), "{text}");
+        assert!(
+            text.starts_with(name) && text.contains("a server in between could steal"),
+            "{text}"
+        );
         assert!(hint.contains("--ca-cert") && hint.contains("--tls-skip-verify"), "{hint}");
         // Without TLS there is nothing to check.
         printed(&sandbox, &[]);
@@ -345,7 +348,7 @@ fn a_standby_that_sends_us_elsewhere_is_told_with_the_address() {
     let there = ("location", "https://active.example:8200/v1/auth/jwt/login?x=y".to_owned());
     vault.script([Answer::RefusalWith(307, "", there)]);
     let (text, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
-    assert!(text.ends_with("sends us to active.example:8200"), "{text}");
+    assert!(text.ends_with("redirects to active.example:8200"), "{text}");
     assert!(hint.contains("active node") && hint.contains("--address"), "{hint}");
     assert_eq!(vault.logins(), 1);
 }

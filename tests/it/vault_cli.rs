@@ -230,6 +230,18 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
             None => sandbox.unset(variable),
         }
     }
+    // OpenBao's CLI has replaced the address of the socket by this one, and stores tokens for it.
+    let before = sandbox.get("VAULT_ADDR").unwrap();
+    for variable in ["VAULT_ADDR", "BAO_ADDR"] {
+        sandbox.set(variable, "http://localhost");
+    }
+    assert_eq!(ask(&sandbox, "get").ok(), "");
+    sandbox.keep_secret("hvs.by-socket");
+    store(&sandbox, "hvs.by-socket").ok();
+    assert_eq!(ask(&sandbox, "get").ok(), "hvs.by-socket");
+    assert_eq!(ask(&sandbox, "erase").ok(), "");
+    assert_eq!(ask(&sandbox, "get").ok(), "");
+    sandbox.set("VAULT_ADDR", before);
     // With a server of its own, the helper keeps what the CLI gets there.
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     sandbox.set("BAO_ADDR", "unix:///run/vault/agent.sock");

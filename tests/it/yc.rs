@@ -79,7 +79,7 @@ fn every_identity_can_have_the_vendors_command_do_it() {
     let (message, hint) = sandbox
         .run(&["token", "--identity", &format!("authorized-key:{}", key.display())])
         .fails(3, "E_MISSING");
-    assert!(message.contains("would take our IAM token to another"), "{message}");
+    assert!(message.contains("would send the IAM token to another"), "{message}");
     assert!(hint.contains("--endpoint"), "{hint}");
     sandbox.set("YC_ID_TOKEN_ENDPOINT", sandbox.cloud.url().to_owned());
     let endpoint = format!(" --endpoint {}", sandbox.cloud.url().trim_start_matches("http://"));

@@ -1,23 +1,26 @@
 //! A clock that is wrong, or is set while credentials rest in the cache: no dead token is handed out,
 //! and each change costs one fetch at most.
 //!
-//! libfaketime sets the clock that the program reads; how long the machine has been up stays true.
+//! libfaketime sets the clock that the program reads. How long the machine has been up is true but for ten days
+//! that it is more, so that a token can be older than a machine that has just been started.
 
 use std::time::Duration;
 
 use yc_id_token::emulator::Route;
 
 use super::peer;
-use crate::sandbox::{Sandbox, claims};
+use crate::sandbox::{PROGRAM, Sandbox, claims};
 
-const TOKEN: &[&str] = &["token", "--audience=k8s"];
+const TEN_DAYS: u32 = 10 * 24 * 3600;
 
 /// Runs the program by a clock that is set ahead, or behind, by so much.
 fn token_at(sandbox: &Sandbox, shift: &str) -> String {
-    let mut command = sandbox.command(TOKEN);
-    command.env("LD_PRELOAD", peer("libfaketime.so.1")).env("FAKETIME", shift);
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    sandbox.finish(command).ok()
+    let script = format!(
+        "LD_PRELOAD={} FAKETIME={shift} FAKETIME_DONT_FAKE_MONOTONIC=1 exec {PROGRAM} token --audience=k8s",
+        peer("libfaketime.so.1").display()
+    );
+    let uptime = format!("--boottime={TEN_DAYS}");
+    sandbox.finish(sandbox.in_own_namespaces(&["--time", &uptime], &script)).ok()
 }
 
 fn sandbox() -> Sandbox {

@@ -79,8 +79,55 @@ fn a_server_that_cannot_be_reached_is_a_warning() {
     let mut sandbox = Sandbox::new();
     drop(cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null));
     let found = look(&sandbox);
-    found.exits(0).has("warning", "the API server cannot be asked who it sees");
+    found.exits(0).has("warning", "the API server cannot be called");
     found.has("ok", "user `sa` of ");
+}
+
+#[test]
+fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
+    let mut sandbox = Sandbox::new();
+    let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
+    let right = config(&sandbox);
+    for (change, kubectl_says, doctor_says) in [
+        (
+            (|config| config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true))
+                as fn(&mut Value),
+            "root certificates file with the insecure flag",
+            "context `prod`: kubectl cannot use it: specifying a root certificates file",
+        ),
+        (
+            |config| {
+                config["users"][0]["user"]["exec"]["env"] = json!([{"name": "", "value": "v"}]);
+            },
+            "env variable name must be specified",
+            "context `prod`: kubectl cannot use it: env variable name must be specified",
+        ),
+        (
+            |config| config["current-context"] = json!("gone"),
+            "context was not found for specified context: gone",
+            "the current context `gone` does not exist",
+        ),
+        (
+            |config| config["clusters"][0]["cluster"]["server"] = json!(""),
+            "localhost:8080",
+            "its cluster has no `server`",
+        ),
+    ] {
+        let mut wrong = right.clone();
+        change(&mut wrong);
+        write(&sandbox, &wrong);
+        both_refuse(&sandbox, kubectl_says, doctor_says);
+    }
+    // Without https, kubectl sends no credentials, whatever the entry is.
+    let mut plain = right;
+    let server = plain["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();
+    plain["clusters"][0]["cluster"]["server"] = json!(server.trim_start_matches("https://"));
+    plain["current-context"] = json!("");
+    write(&sandbox, &plain);
+    assert!(!whoami(&sandbox).status.success());
+    let found = look(&sandbox);
+    found.exits(0).has("warning", "its server is no https:// address");
+    found.has("ok", "there is no current context");
 }
 
 #[test]
@@ -221,7 +268,7 @@ fn what_the_entry_itself_has_wrong_is_seen_as_kubectl_sees_it() {
     with(&[("args", json!(["kubectl", "--audience=k8s", "--api-version=v1beta1"]))]);
     both_refuse(&sandbox, "plugin returned version", "make the plugin answer in v1beta1");
     with(&[("command", json!("yc-id-token kubectl --audience=k8s")), ("args", Value::Null)]);
-    both_refuse(&sandbox, "not found", "as the name of a program");
+    both_refuse(&sandbox, "not found", "is the name of one program to kubectl");
     with(&[("args", json!(["kubectl", "--audience=k8s", "--key-file=/nonexistent"]))]);
     both_refuse(&sandbox, "exit code 3", "no such file");
     with(&[("args", json!(["kubectl"]))]);

@@ -50,17 +50,21 @@ struct KeePassXc {
     sandbox: Sandbox,
     _bus: Bus,
     _display: Display,
-    _program: Killed,
+    program: Killed,
 }
 
 impl KeePassXc {
     /// With its database open, or locked.
     fn start(is_open: bool) -> Self {
+        Self::with_database(DATABASE, is_open)
+    }
+
+    fn with_database(database: &str, is_open: bool) -> Self {
         let mut sandbox = Sandbox::new();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         let bus = Bus::start(&mut sandbox);
         let display = Display::start(&mut sandbox);
-        sandbox.write("database.xml", DATABASE);
+        sandbox.write("database.xml", database);
         sandbox.write(".config/keepassxc/keepassxc.ini", SETTINGS);
         let mut import = sandbox.other_command("keepassxc-cli");
         import.args(["import", "--set-password", "database.xml", "database.kdbx"]);
@@ -82,7 +86,7 @@ impl KeePassXc {
         eventually("it is on the bus", || is_on_bus(&sandbox));
         let title = if is_open { "passwords - KeePassXC" } else { "Locked.* - KeePassXC" };
         eventually("its window is shown", || is_shown(&sandbox, title));
-        Self { sandbox, _bus: bus, _display: display, _program: program }
+        Self { sandbox, _bus: bus, _display: display, program }
     }
 
     /// A person who presses a key in each request.
@@ -132,7 +136,7 @@ fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
 fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
     let keepassxc = KeePassXc::start(true);
     let (message, hint) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
-    assert!(message.ends_with("shows a prompt, and it was not answered within 4 s"), "{message}");
+    assert!(message.ends_with("prompt was not answered within 4 s"), "{message}");
     assert!(hint.contains("answer the prompt"), "{hint}");
     assert!(keepassxc.has_key_file());
     assert_eq!(keepassxc.listed(), "[]\n");
@@ -142,7 +146,7 @@ fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
     let person = keepassxc.person(&["Escape"]);
     let (message, hint) = keepassxc.import("60s").fails(3, "E_KEYRING_LOCKED");
     assert!(message.ends_with("access was declined in the keyring's prompt"), "{message}");
-    assert!(hint.contains("allow it"), "{hint}");
+    assert!(hint.contains("allow access"), "{hint}");
     assert!(keepassxc.has_key_file());
     assert_eq!(keepassxc.listed(), "[]\n");
     drop(person);
@@ -164,7 +168,7 @@ fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
 fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
     let keepassxc = KeePassXc::start(false);
     let (message, _) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
-    assert!(message.ends_with("shows a prompt, and it was not answered within 4 s"), "{message}");
+    assert!(message.ends_with("prompt was not answered within 4 s"), "{message}");
     assert!(keepassxc.has_key_file());
     close(&keepassxc.sandbox, UNLOCK, "Escape");
 
@@ -174,4 +178,28 @@ fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
     keepassxc.import("60s").ok();
     assert!(!keepassxc.has_key_file());
     drop((unlocking, allowing));
+}
+
+#[test]
+fn a_keepassxc_that_ends_with_its_prompt_open_is_reported_at_once() {
+    let KeePassXc { sandbox, _bus, _display, program } = KeePassXc::start(false);
+    let mut import = sandbox.command(&[IMPORT, &["--timeout", "60s"]].concat());
+    let import = import.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the prompt is shown", || is_shown(&sandbox, UNLOCK));
+    drop(program);
+    let (message, _) = sandbox.outcome(import).fails(3, "E_KEYRING");
+    assert!(message.ends_with("it ended while its prompt was open"), "{message}");
+    assert!(sandbox.home().join("key.json").exists());
+}
+
+#[test]
+fn a_keepassxc_that_exposes_no_database_is_told_with_where_to_set_it() {
+    let exposed = DATABASE.find("<CustomData>").unwrap()..DATABASE.find("</Meta>").unwrap();
+    let mut database = DATABASE.to_owned();
+    database.replace_range(exposed, "");
+    let keepassxc = KeePassXc::with_database(&database, true);
+    let (message, hint) = keepassxc.import("10s").fails(3, "E_KEYRING");
+    assert!(message.ends_with("no default collection to store anything in"), "{message}");
+    assert!(hint.contains("expose a database in KeePassXC's settings"), "{hint}");
+    assert!(keepassxc.has_key_file());
 }

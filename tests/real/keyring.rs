@@ -233,7 +233,7 @@ fn a_bus_without_a_keyring_is_told() {
     assert_told(
         &sandbox,
         "there is no keyring here: nothing on the D-Bus session bus provides `org.freedesktop.secrets`",
-        "in the session of a desktop",
+        "in a desktop session",
     );
 }
 
@@ -243,7 +243,7 @@ fn a_keyring_without_a_collection_is_told() {
     let _keyring = GnomeKeyring::not_unlocked(&sandbox);
     assert_told(
         &sandbox,
-        "the keyring has no default collection to keep anything in",
+        "the keyring has no default collection to store anything in",
         "make a keyring",
     );
 }
@@ -258,8 +258,8 @@ fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
     assert_told_as(
         &sandbox,
         [(3, "E_KEYRING_LOCKED"); 2],
-        "the keyring is locked, and nobody has unlocked it",
-        "unlock it",
+        "the keyring is locked",
+        "unlock the keyring",
     );
     keyring.end(&sandbox);
     let _keyring = GnomeKeyring::unlocked(&sandbox);
@@ -273,10 +273,10 @@ fn a_keyring_that_hangs_is_given_up() {
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
     keyring.hang();
-    assert_told(&sandbox, "the keyring has not answered in 3 s", "`gnome-keyring-daemon`");
+    assert_told(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
     // What has failed a moment ago is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
-    assert!(message.ends_with("has not answered in 3 s"), "{message}");
+    assert!(message.ends_with("did not answer within 3 s"), "{message}");
     assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
     // No run is longer than it may be.
     let (message, _) = run(
@@ -284,7 +284,7 @@ fn a_keyring_that_hangs_is_given_up() {
         &[TOKEN, &["--key-file", "key.json", "--cache", "keyring", "--timeout", "1s"]],
     )
     .fails(7, "E_CACHE");
-    assert!(message.ends_with("has not answered in 1 s"), "{message}");
+    assert!(message.ends_with("did not answer within 1 s"), "{message}");
 }
 
 #[test]

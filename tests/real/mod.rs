@@ -37,6 +37,7 @@ mod terraform_files;
 mod vault;
 mod vault_config;
 mod vault_files;
+mod vault_proxy;
 mod vault_tls;
 mod vault_tokens;
 

@@ -95,7 +95,7 @@ fn a_proxy_is_given_its_password_and_nobody_else_is() {
         for wrong in [&with_password(&address, "hunter3"), &address] {
             let (message, hint) =
                 run(&sandbox, &[trust, ("ALL_PROXY", wrong)], &[]).fails(6, "E_NETWORK");
-            assert!(message.contains("the proxy asks for a user and a password"), "{message}");
+            assert!(message.contains("the proxy requires a user and a password"), "{message}");
             assert!(hint.contains("`http://user:password@host:port`"), "{hint}");
             run(&sandbox, &[trust], &["--proxy", wrong]).fails(6, "E_NETWORK");
         }
@@ -111,7 +111,7 @@ fn a_proxy_that_cannot_connect_us_is_told_apart_from_the_server() {
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", format!("https://{nobody}"));
     for address in [proxy.http(), proxy.socks("socks5")] {
         let (message, hint) = run(&sandbox, &[("ALL_PROXY", &address)], &[]).fails(6, "E_NETWORK");
-        let problem = format!("the proxy does not connect us to {nobody}");
+        let problem = format!("the proxy did not connect to {nobody}");
         assert!(message.contains(&problem), "{message}");
         assert!(hint.starts_with("check that the proxy lets you reach"), "{hint}");
     }
@@ -131,14 +131,14 @@ fn a_proxy_that_passes_tls_through_needs_no_trust_and_its_refusals_are_told() {
     assert_token(run(&sandbox, &[], &["--proxy", &right]));
 
     let (message, _) = run(&sandbox, &[("HTTPS_PROXY", &proxy.http())], &[]).fails(6, "E_NETWORK");
-    assert!(message.contains("the proxy asks for a user and a password"), "{message}");
+    assert!(message.contains("the proxy requires a user and a password"), "{message}");
     // It answers 401 to a wrong password, as a server would.
     let wrong = with_password(&proxy.http(), "hunter3-hunter3");
     let (message, hint) = run(&sandbox, &[("HTTPS_PROXY", &wrong)], &[]).fails(6, "E_NETWORK");
-    assert!(message.contains("the proxy does not connect us to 127.0.0.1:"), "{message}");
+    assert!(message.contains("the proxy did not connect to 127.0.0.1:"), "{message}");
     assert!(hint.contains("the user and password"), "{hint}");
 
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://iam.example:8443");
     let (message, _) = run(&sandbox, &[("HTTPS_PROXY", &right)], &[]).fails(6, "E_NETWORK");
-    assert!(message.contains("the proxy does not connect us to iam.example:8443"), "{message}");
+    assert!(message.contains("the proxy did not connect to iam.example:8443"), "{message}");
 }

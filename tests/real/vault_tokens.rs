@@ -32,7 +32,7 @@ fn a_token_for_three_uses_can_be_used_three_times() {
         assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     }
     let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("uses       3, so it is not kept"), "{said}");
+    assert!(said.contains("uses       3, so it is not cached"), "{said}");
     assert!(said.contains("stored     nowhere"), "{said}");
 }
 

@@ -1,8 +1,8 @@
-//! What AWS's own files say of us (AWS CLI User Guide, "Sourcing credentials with an external process").
+//! AWS's own files, where they run this program (AWS CLI User Guide, "Sourcing credentials with an external process").
 
 use std::path::{Path, PathBuf};
 
-use crate::command::on_path::is_program;
+use crate::command::on_path::{is_program, on_path};
 use crate::consumer::AwsFiles;
 use crate::env;
 use crate::error::{Exit, shown};
@@ -24,9 +24,13 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             shown(&process.path),
             process.line
         );
-        match command_problem(&process.command) {
-            Some((problem, fix)) => {
-                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+        let is_on_path = |name: &str| on_path(patient.env, name).is_some();
+        match command_problem(&process.command, is_on_path) {
+            Some(Problem { is_bad: true, text, fix }) => {
+                group.bad(Exit::Configuration, message!("{place}: {text}", place, text), fix);
+            }
+            Some(Problem { text, fix, .. }) => {
+                group.doubt(message!("{place}: {text}", place, text), fix);
             }
             None => group.good(message!("{place} runs yc-id-token", place)),
         }
@@ -52,14 +56,14 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         group.good("no profile of AWS runs yc-id-token; `yc-id-token setup aws` makes one");
     } else if patient.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
         group.doubt(
-            "AWS_ACCESS_KEY_ID is set, and wins over every profile",
+            "AWS_ACCESS_KEY_ID is set, and takes precedence over every profile",
             "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         );
     }
     match &programs.aws {
         Some(aws) => aws.report(group),
         None if !ours.is_empty() || patient.consumer.is_some() => {
-            group.good("the AWS CLI is not on the PATH; SDKs do without");
+            group.good("the AWS CLI is not on the PATH; the SDKs do not need it");
         }
         None => {}
     }
@@ -69,47 +73,65 @@ fn mentions_us(command: &str) -> bool {
     command.split(['/', '\\', ' ', '"', '\'']).any(|word| is_ours(Path::new(word)))
 }
 
-/// What is wrong with a command line that no shell reads, or one: it must mean the same to both.
-fn command_problem(command: &str) -> Option<(Message, Message)> {
+/// What is wrong with a command line.
+struct Problem {
+    /// Whether it fails wherever it is run.
+    is_bad: bool,
+    text: Message,
+    fix: Message,
+}
+
+/// What is wrong with a command line that some tools pass to a shell and others do not: it must mean the same to
+/// both.
+fn command_problem(command: &str, is_on_path: impl Fn(&str) -> bool) -> Option<Problem> {
     let example = || "write it as `/usr/local/bin/yc-id-token aws --profile=NAME`".into();
+    let bad = |text: Message, fix: Message| Some(Problem { is_bad: true, text, fix });
     let Some(first) = first_word(command) else {
-        return Some(("the quotes of `credential_process` do not match".into(), example()));
+        return bad("the quotes of `credential_process` do not match".into(), example());
     };
     let path = PathBuf::from(&first);
     if is_program(&path) && path.is_absolute() {
         return None;
     }
     if first.starts_with('~') || first.contains('$') {
-        return Some((
+        return bad(
             message!(
-                "`{first}` is taken as it is: no shell reads it",
+                "`{first}` is not expanded, as no shell reads it",
                 first = ForeignText::new(&first)
             ),
             example(),
-        ));
+        );
     }
-    if !path.is_absolute() && is_ours(&path) {
-        return Some((
-            message!(
-                "`{first}` is no full path, and who runs it may have another PATH",
+    if path.components().count() == 1 && is_on_path(&first) {
+        // What a wrapper of the system is called is the same on every PATH.
+        return is_ours(&path).then(|| Problem {
+            is_bad: false,
+            text: message!(
+                "`{first}` is no full path, and a program that runs it can have another PATH",
                 first = ForeignText::new(&first)
             ),
+            fix: example(),
+        });
+    }
+    if path.components().count() == 1 {
+        return bad(
+            message!("`{first}` is not on the PATH", first = ForeignText::new(&first)),
             example(),
-        ));
+        );
     }
     // The part of it that is a program, with the spaces in its path.
     let ends = command.match_indices(' ').map(|(at, _)| at).chain([command.len()]);
     let with_spaces = ends.map(|end| &command[..end]).find(|path| is_program(Path::new(path)));
     if let Some(path) = with_spaces {
-        return Some((
+        return bad(
             message!(
                 "the path `{path}` has spaces, and is not quoted",
                 path = ForeignText::new(path)
             ),
             message!("write it as `\"{path}\" …`", path = ForeignText::new(path)),
-        ));
+        );
     }
-    Some((message!("`{first}` cannot be run", first = ForeignText::new(&first)), example()))
+    bad(message!("`{first}` cannot be run", first = ForeignText::new(&first)), example())
 }
 
 /// The first word, as `shlex` and a shell read it; none if a quote is not closed.
@@ -130,6 +152,20 @@ fn first_word(command: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_is_found_by_name_is_a_warning_at_most() {
+        let judged = |command: &str, is_on_path: bool| {
+            command_problem(command, |_| is_on_path).map(|problem| problem.is_bad)
+        };
+        assert_eq!(judged("yc-id-token aws", true), Some(false));
+        assert_eq!(judged("yc-id-token aws", false), Some(true));
+        assert_eq!(judged("./yc-id-token aws", true), Some(true));
+        // A wrapper.
+        assert_eq!(judged("env A=b /x/yc-id-token aws", true), None);
+        assert_eq!(judged("env A=b /x/yc-id-token aws", false), Some(true));
+        assert_eq!(judged("~/yc-id-token aws", true), Some(true));
+    }
 
     #[test]
     fn a_command_is_read_as_by_a_shell_and_without_one() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::FileCache;
 use crate::error::{Exit, plain, shown};
-use crate::private_file;
+use crate::private_file::{self, CHECKS_PERMISSIONS};
 use crate::settings::CacheSetting;
 
 use super::Patient;
@@ -12,7 +12,7 @@ use super::report::Group;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// All that rests there has less than this.
+/// All that is stored there takes less than this.
 const SPACE: u64 = 1024 * 1024;
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
@@ -20,13 +20,13 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
         group.doubt(
             message!("nothing is cached ({})", setting.origin),
-            "each run asks the servers; set `cache = \"file\"`, unless that is meant",
+            "every run calls the servers; set `cache = \"file\"` to cache credentials",
         );
         return;
     }
     let Some(folder) = patient.locations.cache_folder.clone() else {
         group.doubt(
-            "there is no home folder to keep credentials in: each run asks the servers",
+            "there is no home folder to store credentials in: every run calls the servers",
             "set HOME, or XDG_CACHE_HOME",
         );
         return;
@@ -43,7 +43,11 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            group.good(message!("{} is made, for this user alone", shown(&folder)));
+            group.good(message!(
+                "{} was created: it {}",
+                shown(&folder),
+                closed(CHECKS_PERMISSIONS)
+            ));
         }
     }
     if private_file::locks_can_hang(&folder) {
@@ -55,7 +59,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
                 match locks {
                     Some(locks) => message!("locks are taken in {}", shown(&locks)),
                     None =>
-                        "no locks are taken, and several runs at once each ask the servers".into(),
+                        "no locks are taken, and runs at the same time each call the servers".into(),
                 }
             ),
             "set XDG_CACHE_HOME to a folder of this machine",
@@ -64,7 +68,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
         group.doubt(
             message!("there are {left} bytes left for {}", shown(&folder), left),
-            "make room: what cannot be kept is asked for again",
+            "make room: what cannot be stored is obtained again by every run",
         );
     }
     match try_out(&folder) {
@@ -76,7 +80,11 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
     group.bad(
         Exit::Cache,
-        message!("{} cannot be used: {problem}; each run asks the servers", shown(folder), problem),
+        message!(
+            "{} cannot be used: {problem}; every run calls the servers",
+            shown(folder),
+            problem
+        ),
         "make it writable for this user, or set XDG_CACHE_HOME to a folder that is",
     );
 }
@@ -86,12 +94,16 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            group.good(message!("{name} is closed to others", name));
+            group.good(message!("{name} {}", closed(CHECKS_PERMISSIONS), name));
             true
         }
         Ok(open) => {
             group.doubt(
-                message!("{name} is open to others (mode {open:04o}); the next run that writes there closes it", name, open),
+                message!(
+                    "{name} is open to others (mode {open:04o}), until the next run writes there",
+                    name,
+                    open
+                ),
                 message!("run `chmod 700 {name}`", name),
             );
             true
@@ -107,6 +119,15 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     }
 }
 
+/// What is known of who can read a folder or a file.
+const fn closed(is_checked: bool) -> &'static str {
+    if is_checked {
+        "is closed to others"
+    } else {
+        "exists; who else can read it is not checked on Windows"
+    }
+}
+
 fn try_out(folder: &Path) -> std::io::Result<()> {
     let place = |end: &str| -> PathBuf {
         let name = format!("{}doctor-{}{end}", private_file::TEMPORARY, std::process::id());
@@ -114,7 +135,7 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     };
     let (file, lock) = (place(""), place(".lock"));
     let tried = private_file::write(&file, b"probe").and_then(|()| {
-        // Where asking could hang, it is not asked.
+        // Where taking a lock could hang, none is taken.
         if private_file::locks_can_hang(folder) {
             return Ok(());
         }
@@ -122,4 +143,15 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     });
     let _ = (std::fs::remove_file(&file), std::fs::remove_file(&lock));
     tried
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
+        assert_eq!(closed(true), "is closed to others");
+        assert!(closed(false).contains("not checked") && !closed(false).contains("closed"));
+    }
 }

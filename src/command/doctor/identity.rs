@@ -1,11 +1,10 @@
-//! Who we are: whether it is found, why, and whether it is safe and lasts.
+//! The identity: whether it is found, why, and whether it is safe and lasts.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
 use crate::error::Result;
-#[cfg(unix)]
 use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
@@ -17,13 +16,10 @@ use super::Patient;
 use super::report::Group;
 use crate::foreign_text::ForeignText;
 
-/// A keyring that is well answers within a tenth of a second.
+/// A healthy keyring answers within a tenth of a second.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Nobody is asked for a password here for longer than this.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// A run of who we are, with its part of the time before it.
+/// A run of the identity, with its part of the time before it.
 pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     let mut settings = patient.settings.clone()?;
     settings.timeout.value = patient.part();
@@ -32,14 +28,14 @@ pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
     Some(Session::of(settings, context, patient.locations.clone(), Some("doctor")))
 }
 
-/// Checks who we are, and returns a run of that identity.
+/// Checks the identity, and returns a run of it.
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
     let settings = patient.settings.as_ref()?;
     let setting = settings.identity.clone();
     let in_keyring =
         matches!(&setting, Some(setting) if matches!(setting.value, IdentitySetting::Keyring(_)));
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
-        time_keyring(group);
+        time_keyring(patient, group);
     }
     let session = match run(patient)? {
         Ok(session) => session,
@@ -52,10 +48,10 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     match (&setting, identity) {
         (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
             message!(
-                "nothing says who we are; a machine's own service account is looked for at {}",
+                "no identity is configured; the service account of the machine is looked up at {}",
                 ForeignText::new(metadata.address())
             ),
-            "give `--key-file`, or name an identity in the profile",
+            "give `--key-file`, or set `identity` in the profile",
         ),
         (None, _) => group.good(message!(
             "{}, the first that was found, as nothing names one",
@@ -74,8 +70,8 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     }
     if let Identity::OauthToken(_) = identity {
         group.doubt(
-            "it is an OAuth token, and the vendor gives those up at the end of 2026",
-            "use an authorized key of a service account, or a workload identity federation",
+            "it is an OAuth token, and Yandex retires OAuth tokens at the end of 2026",
+            "use an authorized key of a service account, or workload identity federation",
         );
     }
     if let Some(acts_as) = &session.source().impersonated {
@@ -87,20 +83,18 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     Some(session)
 }
 
-fn time_keyring(group: &mut Group<'_>) {
+/// Opens the keyring, with its prompt if it is locked.
+fn time_keyring(patient: &Patient<'_>, group: &mut Group<'_>) {
     let began = Instant::now();
-    match Keyring::of_system(Some(Deadline::within(PATIENCE))).open() {
+    match Keyring::of_system(Some(Deadline::within(patient.part()))).open() {
         Ok(()) if began.elapsed() < SLOW => {
             group.good(message!("the keyring answers in {} ms", began.elapsed().as_millis()));
         }
         Ok(()) => group.doubt(
             message!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
-            "unlock it at login, or keep what lives for an hour in files, `cache = \"file\"`",
+            "unlock it at login, or set `cache = \"file\"`",
         ),
-        Err(problem) => group.doubt(
-            message!("{problem}", problem),
-            "unlock it; a session without a desktop has none: name a key file there",
-        ),
+        Err(problem) => group.doubt(message!("{problem}", problem), problem.hint()),
     }
 }
 
@@ -116,4 +110,6 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
 }
 
 #[cfg(windows)]
-fn tell_mode(_: &Path, _: &mut Group<'_>) {}
+fn tell_mode(file: &Path, group: &mut Group<'_>) {
+    group.good(message!("who else can read {} is not checked on Windows", shown(file)));
+}

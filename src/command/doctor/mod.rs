@@ -19,6 +19,7 @@ mod vault;
 pub(crate) use kubectl::fuzz_kubeconfig;
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use crate::session::{Context, Session};
 use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
+use super::Complete;
 use super::status::{document, with_profile};
 use programs::Programs;
 use report::{Group, Report};
@@ -87,6 +89,7 @@ impl Args {
         &self,
         context: Context<'_>,
         program: fn() -> clap::Command,
+        complete: Complete<'_>,
         output: &mut Output<'_>,
     ) -> Result<ExitCode> {
         let known = context.consumers.iter().map(|table| table.name);
@@ -102,6 +105,9 @@ impl Args {
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
         examine(context, consumer, program, &mut report)?;
+        let profile: Vec<OsString> =
+            profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
+        report.complete(|text| complete(text, &profile));
         if self.json {
             output.document(document(&report.json())?.as_bytes())?;
         } else {

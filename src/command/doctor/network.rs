@@ -143,8 +143,8 @@ fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Off
             group.error(error);
             if let Route::Proxy { .. } = route {
                 group.doubt(
-                    message!("{} is asked {way}", server.name, way),
-                    "see whether the proxy lets it through",
+                    message!("{} is called {way}", server.name, way),
+                    "check whether the proxy lets it through",
                 );
             }
             None
@@ -191,7 +191,7 @@ fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
 fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
     let farthest = clocks.iter().max_by_key(|(_, offset)| offset.seconds().unsigned_abs());
     let Some((server, offset)) = farthest else {
-        group.doubt("the clock cannot be compared: no server told the time", "see above");
+        group.doubt("the clock cannot be compared: no server sent the time", "see above");
         return;
     };
     let (seconds, off) = (offset.seconds().unsigned_abs(), offset.seconds());

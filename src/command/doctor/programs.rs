@@ -13,7 +13,7 @@ use crate::error::{Exit, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// A program that does not tell its version by then hangs.
+/// A program that does not print its version by then hangs.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// More than any version.
@@ -34,12 +34,12 @@ pub(super) struct Programs {
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
-    /// What it says of itself; `None` if it does not say that.
+    /// The version that it prints; `None` if it prints none.
     pub(super) version: Result<Option<String>, Silence>,
 }
 
 impl Programs {
-    /// Looks for those that this is about, and asks them all at once.
+    /// Looks for those that this is about, and runs them all at once.
     pub(super) fn look(patient: &Patient<'_>) -> Self {
         let find = |consumer: &str, name: &str| {
             if patient.is_about(consumer) { on_path(patient.env, name) } else { None }
@@ -54,7 +54,7 @@ impl Programs {
             )
         };
         let Some((kubectl, aws, vault, bao)) =
-            patient.wait("asking programs for their versions", asked)
+            patient.wait("getting the versions of programs", asked)
         else {
             return Self::default();
         };
@@ -75,7 +75,7 @@ impl Program {
                 ));
             }
             Ok(None) => group.doubt(
-                message!("{path} does not tell its version", path),
+                message!("{path} does not print its version", path),
                 "run it in a terminal: it is broken, or another program of that name",
             ),
             Err(silence @ Silence::NoTime) => group.doubt(
@@ -85,7 +85,7 @@ impl Program {
             Err(silence) => group.bad(
                 Exit::Configuration,
                 message!("{path} {}", silence.describe(), path),
-                "run it in a terminal: it, or a wrapper by its name, hangs or cannot be run",
+                "run it in a terminal: it, or a wrapper of that name, hangs or cannot be run",
             ),
         }
     }
@@ -105,8 +105,8 @@ async fn look(
 ) -> Option<Program> {
     let path = program?;
     let answer = ask(&path, arguments, limit).await;
-    let told = |answer: Answer| version(&answer).filter(|_| answer.status.success());
-    Some(Program { path, version: answer.map(told) })
+    let printed = |answer: Answer| version(&answer).filter(|_| answer.status.success());
+    Some(Program { path, version: answer.map(printed) })
 }
 
 fn first_line(answer: &Answer) -> Option<String> {

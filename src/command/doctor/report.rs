@@ -66,6 +66,14 @@ impl Report {
         Group { report: self, name }
     }
 
+    /// Completes the commands in what was found, and in what to do.
+    pub(super) fn complete(&mut self, complete: impl Fn(&Message) -> Message) {
+        for finding in &mut self.findings {
+            finding.text = complete(&finding.text);
+            finding.fix = finding.fix.as_ref().map(&complete);
+        }
+    }
+
     /// The exit status: that of the first finding that is bad.
     pub(super) fn exit_status(&self) -> u8 {
         let bad = self.findings.iter().find_map(|finding| match finding.grade {
@@ -122,15 +130,16 @@ impl Report {
 }
 
 fn verdict(bad: usize, doubts: usize) -> Message {
-    let things = |count: usize| {
-        if count == 1 { "1 thing".into() } else { message!("{count} things", count) }
+    let counted = |count: usize, what: &'static str| match count {
+        1 => message!("1 {what}", what),
+        count => message!("{count} {what}s", count, what),
     };
     match (bad, doubts) {
-        (0, 0) => "all is well".into(),
-        (0, doubts) => message!("it works; look at {}", things(doubts)),
-        (bad, 0) => message!("{} must be mended", things(bad)),
+        (0, 0) => "no problems".into(),
+        (0, doubts) => counted(doubts, "warning"),
+        (bad, 0) => counted(bad, "problem"),
         (bad, doubts) => {
-            message!("{} must be mended; look at {doubts} more", things(bad), doubts)
+            message!("{}, {}", counted(bad, "problem"), counted(doubts, "warning"))
         }
     }
 }
@@ -193,7 +202,7 @@ mod tests {
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
             report.text(true),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 things must be mended; look at 1 more"
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning"
         );
         assert!(report.text(false).replace('\u{fffd}', "").is_ascii());
         let json = report.json();

@@ -58,7 +58,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
         Some(iss) => check_signature(patient, session, iss, token, group),
         None => group.bad(
             Exit::Source,
-            "the ID token names no issuer, so nobody can check it",
+            "the ID token names no issuer, so no server can check it",
             "check the endpoints",
         ),
     }
@@ -103,15 +103,18 @@ fn check_signature(
         group.bad(
             Exit::Source,
             message!("the issuer of the token is `{iss}`, and of its discovery document `{}`", ForeignText::new(&issuer.name), iss = ForeignText::new(iss)),
-            "whoever checks the token refuses it; check the OAuth endpoint, and report it to the cloud's support",
+            "servers reject such a token; check the OAuth endpoint, and report it to the cloud's support",
         );
     }
     match jwt::verify(token, &issuer.keys) {
-        Ok(key) => group.good(message!("its signature is right, by the issuer's key `{key}`", key = ForeignText::new(&key))),
+        Ok(key) => group.good(message!(
+            "its signature is right, by the issuer's key `{key}`",
+            key = ForeignText::new(&key)
+        )),
         Err(problem) => group.bad(
             Exit::Source,
             message!("the signature cannot be checked: {problem}", problem),
-            "whoever checks the token refuses it; check the OAuth endpoint, and what stands between",
+            "servers reject such a token; check the OAuth endpoint, and any proxy on the way",
         ),
     }
 }

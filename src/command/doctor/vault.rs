@@ -1,4 +1,4 @@
-//! What the configuration of the `vault` and `bao` CLIs says of us ("Token helpers" in either's documentation).
+//! The configuration of the `vault` and `bao` CLIs, where it names this program ("Token helpers" in either's documentation).
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     let mut mentioned = false;
     for VaultHelper { config, helper, is_ours } in &helpers {
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
-        if !is_ours && !super::programs::is_ours(helper) {
+        if !is_ours && !mentions_us(helper) {
             group.good(message!("{place}, is another program's", place));
             continue;
         }
@@ -44,32 +44,63 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         && let Some((var, _)) = patient.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
         group.doubt(
-            message!("{} is set: the CLI takes that token, and does not ask the helper", var.name),
+            message!("{} is set: the CLI uses that token, and never runs the helper", var.name),
             message!("unset {}", var.name),
         );
     }
+    // Neither CLI reads the other's file.
+    let [vault, bao] = VaultHelper::places(patient.env);
+    for (program, name, place) in
+        [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
+    {
+        let Some(place) = place.filter(|_| program.is_some() && mentioned && !has_fault) else {
+            continue;
+        };
+        if helpers.iter().all(|helper| helper.config != place) {
+            group.doubt(
+                message!(
+                    "{} names no token helper, so the CLI of {name} does not use yc-id-token",
+                    shown(&place),
+                    name
+                ),
+                "run `yc-id-token vault install-helper`, which writes it into the files of both CLIs",
+            );
+        }
+    }
     if helpers.is_empty() && !has_fault {
-        group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` makes this program it");
+        group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` installs this program");
     }
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {
         program.report(group);
     }
 }
 
+/// Whether this program is named, with arguments behind it or not.
+fn mentions_us(helper: &Path) -> bool {
+    let text = helper.to_string_lossy();
+    let program = text.split_whitespace().next().unwrap_or_default();
+    [&*text, program].iter().any(|path| super::programs::is_ours(Path::new(path)))
+}
+
 fn problem(helper: &Path) -> Option<(Message, Message)> {
-    let anew = || "make it anew with `yc-id-token vault install-helper`".into();
+    let anew = || "install it again with `yc-id-token vault install-helper`".into();
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
-        return Some(("it must be a path alone, without arguments".into(), anew()));
+        return Some(("it has arguments, and the CLI takes all of it as one path".into(), anew()));
     }
     if text.contains(char::is_whitespace) {
         return Some((
-            "its path has spaces, and OpenBao and older Vaults hand it to a shell".into(),
-            "name another place with `yc-id-token vault install-helper --link`".into(),
+            "its path has spaces, and OpenBao and older versions of Vault pass it to a shell"
+                .into(),
+            "install it in another place with `yc-id-token vault install-helper --link PATH`"
+                .into(),
         ));
     }
     if !helper.is_absolute() {
-        return Some(("it is no full path, and is looked for where the CLI is run".into(), anew()));
+        return Some((
+            "it is no full path, so the CLI looks for it in the current folder".into(),
+            anew(),
+        ));
     }
     if !is_program(helper) {
         let what = if helper.exists() { "it cannot be run" } else { "there is no such file" };
@@ -77,7 +108,7 @@ fn problem(helper: &Path) -> Option<(Message, Message)> {
     }
     let name = helper.file_stem().and_then(|name| name.to_str());
     (name != Some("yc-id-token-vault")).then(|| {
-        let what = "by this name it does not know that it is a token helper: it must be called yc-id-token-vault";
+        let what = "only under the name yc-id-token-vault does the program work as a token helper";
         (what.into(), anew())
     })
 }

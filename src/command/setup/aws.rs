@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::aws_config::{AwsFile, process_word};
+use super::aws_config::AwsFile;
+use super::aws_process::process_word;
 use super::change::Change;
 use super::plan::Plan;
 use super::question::Question;
@@ -111,14 +112,7 @@ impl Args {
         };
         let question = Question::new("--aws-profile", "profile of AWS's configuration")
             .or(Some(usual))
-            .judged(|name| {
-                (!is_simple(name)).then(|| {
-                    message!(
-                        "`{}` is not a name of letters, digits, `.`, `_` and `-`",
-                        ForeignText::new(name)
-                    )
-                })
-            });
+            .judged(name_problem);
         match &self.aws_profile {
             Some(name) => question.check(name).map(|()| name.clone()),
             None => Ok(question.answer(setup.terminal)?.unwrap_or_default()),
@@ -137,8 +131,8 @@ impl Args {
         let by_variable =
             || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
         let question = Question::new("--region", "region")
-            .noted("none: the AWS CLI wants one with every command");
-        let question = question.or(there.or_else(by_variable)).optional();
+            .noted("none: the AWS CLI needs `--region` with every command");
+        let question = question.or(there.or_else(by_variable)).optional().judged(name_problem);
         setup.own("region", self.region.as_ref(), &question)
     }
 }
@@ -151,7 +145,7 @@ fn process(setup: &Setup<'_>) -> Result<String> {
     let word = |word: &String| {
         process_word(word).ok_or_else(|| Error::Usage {
             problem: message!(
-                "`{word}` cannot stand in a `credential_process`: AWS's tools do not agree how",
+                "`{word}` cannot be written in a `credential_process`: AWS's tools do not agree how",
                 word = ForeignText::new(word)
             ),
             hint: "use a path of letters, digits, `-`, `_`, `.` and spaces".into(),
@@ -200,12 +194,18 @@ fn check(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    let home = Locations::of_system().home;
+    let home = Locations::home();
     let told = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
     let usual = || home.as_ref().map(|home| home.join(".aws").join(name));
     told.or_else(usual).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),
+    })
+}
+
+fn name_problem(name: &str) -> Option<Message> {
+    (!is_simple(name)).then(|| {
+        message!("`{}` is not a name of letters, digits, `.`, `_` and `-`", ForeignText::new(name))
     })
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::aws_process::arguments;
 use crate::consumer::{Ini, Item, Kind, Section};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -103,10 +104,15 @@ impl<'a> AwsFile<'a> {
     ) -> Result<Vec<Message>> {
         let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
         let differing = settings.iter().filter_map(|(key, value)| {
-            let old = section.item(key)?.plain_value();
-            // The same command of this program is kept, wherever the program is by now.
-            let is_same =
-                if *key == PROCESS { arguments(old) == arguments(value) } else { old == value };
+            let item = section.item(key)?;
+            // The same command of this program is kept, wherever the program is by now. Of any other value,
+            // botocore takes a comment behind it for a part.
+            let (old, is_same) = if *key == PROCESS {
+                let old = item.plain_value();
+                (old, arguments(old) == arguments(value))
+            } else {
+                (item.value, item.value == value)
+            };
             let (key, old, value) =
                 (ForeignText::new(key), ForeignText::new(old), ForeignText::new(value));
             (!is_same && !old.is_empty())
@@ -140,8 +146,7 @@ impl<'a> AwsFile<'a> {
                 added.push(format!("{indent}{key} = {value}"));
                 continue;
             };
-            let old = if *key == PROCESS { item.value } else { item.plain_value() };
-            if old == value && item.more.is_empty() {
+            if item.value == value && item.more.is_empty() {
                 edits.remove(&item.lines.start);
                 continue;
             }
@@ -204,7 +209,8 @@ impl<'a> AwsFile<'a> {
         };
         let mut is_set = new.other_credentials(name)?.is_empty();
         for (key, value) in settings {
-            is_set &= new.value(name, key)? == Some(value);
+            let item = new.profile(name)?.and_then(|section| section.item(key));
+            is_set &= item.is_some_and(|item| item.value == value && item.more.is_empty());
         }
         if is_set && rest(self) == rest(&new) && other_items(self)? == other_items(&new)? {
             return Ok(());
@@ -239,25 +245,6 @@ fn items(section: &Section<'_>, without: &[&str]) -> Vec<Vec<String>> {
         [item.key.to_owned(), item.value.to_owned()].into_iter().chain(more).collect()
     };
     items.map(text).collect()
-}
-
-/// The arguments of a command line of this program's.
-fn arguments(command: &str) -> &str {
-    command.split_once("yc-id-token").map_or(command, |(_, rest)| {
-        rest.trim_start_matches(".exe").trim_start_matches('"').trim_start()
-    })
-}
-
-/// A word of a `credential_process`, which botocore splits as a shell does, other SDKs have a shell run, and
-/// on Windows neither; `"…"` is what all understand. `None` for what cannot be said to all of them.
-pub(super) fn process_word(word: &str) -> Option<String> {
-    let is_plain = |c: char| {
-        c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c) || (cfg!(windows) && c == '\\')
-    };
-    if word.is_empty() || !word.chars().all(|c| is_plain(c) || c == ' ') {
-        return None;
-    }
-    Some(if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() })
 }
 
 #[cfg(test)]
@@ -327,7 +314,7 @@ source_profile = default
             ),
             (
                 "[profile p]\nregion = eu # home\ncredential_process = /old/yc-id-token\n  aws\nrole_arn = a\n # c\n  r\nx=1",
-                "[profile p]\nregion = eu # home\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
+                "[profile p]\nregion = eu\ncredential_process = /x/yc-id-token aws\n # c\nx=1\n",
             ),
         ] {
             assert_eq!(edited(before, "p", "eu"), after);
@@ -387,15 +374,9 @@ source_profile = default
             differences("us", "/new/yc-id-token aws --profile=a"),
             "`region` is `eu`, not `us`"
         );
+        let commented = file("[profile p]\nregion = eu # home\n");
+        let differences_there = commented.differences("p", &[("region", "eu".into())]).unwrap();
+        assert_eq!(differences_there[0].to_string(), "`region` is `eu # home`, not `eu`");
         assert!(differences("eu", "/new/yc-id-token aws --profile=b").contains("--profile=b"));
-    }
-
-    #[test]
-    fn a_word_is_one_word_to_every_sdk() {
-        assert_eq!(process_word("/usr/bin/yc-id-token").as_deref(), Some("/usr/bin/yc-id-token"));
-        assert_eq!(process_word("/a b/yc").as_deref(), Some("\"/a b/yc\""));
-        for bad in ["", "~/yc", "$HOME/yc", "/a'b", "/a\"b", "/é"] {
-            assert_eq!(process_word(bad), None, "{bad}");
-        }
     }
 }

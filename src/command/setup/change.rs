@@ -74,6 +74,15 @@ impl Change {
         let as_it_was = as_it_was.unwrap_or_default();
         Ok(message!("written    {}{as_it_was}", shown(path), as_it_was))
     }
+
+    /// Puts back what was there, unless another program has written since.
+    pub(super) fn undo(&self) -> Result<()> {
+        self.file.restore(&self.after)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
 }
 
 /// `20261123-190000`, for the names of copies.

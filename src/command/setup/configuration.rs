@@ -68,6 +68,13 @@ impl Configuration {
         let mut differences = Vec::new();
         if let Some(old) = old {
             compare("", &old, new.as_ref().map(|new| new as &dyn TableLike), &mut differences);
+            let added = new.as_ref().and_then(|new| new.get("service_account")?.as_str());
+            if let Some(account) = added.filter(|_| names_its_account(&old)) {
+                differences.push(message!(
+                    "it is of the account of its key, not of `{}`",
+                    ForeignText::new(account)
+                ));
+            }
         }
         differences
     }
@@ -131,6 +138,14 @@ impl Configuration {
         let profiles = self.document.get_mut("profiles")?.as_table_like_mut()?;
         profiles.get_mut(&self.profile)?.as_table_like_mut()
     }
+}
+
+/// Whether a profile has a key, which is of one account, and names no other account.
+fn names_its_account(profile: &Table) -> bool {
+    let identity = profile.get("identity").and_then(Item::as_str).unwrap_or_default();
+    let has_key = profile.contains_key("key_file")
+        || ["authorized-key", "keyring"].iter().any(|kind| identity.starts_with(kind));
+    has_key && !profile.contains_key("service_account")
 }
 
 fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
@@ -239,11 +254,14 @@ mod tests {
         };
         let gains = |file: &mut Configuration| {
             file.set("audience", "a");
-            file.set("service_account", "x");
+            file.set("folder_id", "x");
             file.set_of("aws", "region", "eu");
             file.set_of("vault", "role", "r");
         };
         assert_eq!(differences(&gains), "");
+        let becomes_another = |file: &mut Configuration| file.set("service_account", "x");
+        let said = differences(&becomes_another);
+        assert_eq!(said, "it is of the account of its key, not of `x`");
         let loses = |file: &mut Configuration| {
             file.set("audience", "b");
             file.remove("key_file");

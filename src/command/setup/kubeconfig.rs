@@ -155,8 +155,14 @@ fn usual_paths(env: &Env) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
+    if paths.is_empty() && !list.is_empty() {
+        return Err(Error::Value {
+            origin: env::KUBECONFIG.name.into(),
+            problem: "it names no file, so that kubectl reads none; name one, or unset it".into(),
+        });
+    }
     if paths.is_empty() {
-        let home = Locations::of_system().home.ok_or_else(|| Error::Missing {
+        let home = Locations::home().ok_or_else(|| Error::Missing {
             problem: "there is no home folder for the kubeconfig".into(),
             hint: "give `--kubeconfig`".into(),
         })?;

@@ -111,7 +111,7 @@ impl Args {
                 what: "cluster",
                 name: name.to_owned().into(),
                 place: message!("`{}`", shown(kubeconfig.path())),
-                hint: message!("it has {}", list()),
+                hint: message!("choose {}", list()),
             });
         }
         if let [only] = names[..] {
@@ -207,7 +207,7 @@ fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Op
         return Ok(None);
     }
     let question = Question::new("--audience", "audience of the tokens")
-        .noted("any name that the API server is told too, such as kubernetes-prod");
+        .noted("any name that the API server is configured with too, such as kubernetes-prod");
     let audience = question.answer(setup.terminal)?.unwrap_or_default();
     setup.configuration.set("audience", &audience);
     Ok(Some(audience))

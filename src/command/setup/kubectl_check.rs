@@ -13,12 +13,15 @@ use serde_json::Value;
 
 use crate::broker::block_on;
 use crate::command::ask::ask;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// kubectl takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What every kubectl reads.
+const EMPTY: &str = "apiVersion: v1\nkind: Config\n";
 
 /// What kubectl has to find.
 pub(super) struct Check {
@@ -51,13 +54,26 @@ impl Check {
                     ForeignText::new(&self.user)
                 )
             }
-            // It may have refused the old text too.
-            Answer::Refusal(said) => match self.ask(&self.before) {
-                Answer::Config(_) => message!("kubectl refuses the new text: {said}", said),
+            Answer::Refusal(said) => match (self.ask(&self.before), self.ask(EMPTY)) {
+                (Answer::Config(_), _) => message!("kubectl refuses the new text: {said}", said),
+                // It works, and does not read this file.
+                (Answer::Refusal(said), Answer::Config(_)) => {
+                    return Err(Error::Conflict {
+                        problem: message!(
+                            "kubectl cannot read `{}`: {said}",
+                            shown(&self.path),
+                            said
+                        ),
+                        hint: "correct the file; nothing has been changed".into(),
+                    });
+                }
                 _ => return Ok(()),
             },
         };
-        Err(Error::OutputFile { path: self.path.clone(), cause: problem.into() })
+        Err(Error::Conflict {
+            problem: message!("cannot edit `{}`: {problem}", shown(&self.path), problem),
+            hint: "add the user by hand, as `--print` shows it; nothing has been changed".into(),
+        })
     }
 
     fn is_in(&self, config: &Value) -> bool {
@@ -81,7 +97,10 @@ impl Check {
         let run = async {
             let Ok(run) = ask(&self.program, &arguments, PATIENCE).await else { return Ok(()) };
             if !run.status.success() {
-                answer = Answer::Refusal(ForeignText::output(&run.stderr).into());
+                let said = String::from_utf8_lossy(&run.stderr);
+                let said =
+                    said.replace(&*file.path().to_string_lossy(), &shown(&self.path).to_string());
+                answer = Answer::Refusal(ForeignText::output(said.as_bytes()).into());
             } else if let Some(config) = run.json(|config: &Value| config["kind"] == "Config") {
                 answer = Answer::Config(config);
             }

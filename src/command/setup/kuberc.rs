@@ -73,7 +73,7 @@ fn path(env: &Env) -> Option<PathBuf> {
     match env.get_os(env::KUBERC) {
         Some(value) if value == "off" => None,
         Some(path) => Some(path.into()),
-        None => Locations::of_system().home.map(|home| home.join(".kube").join("kuberc")),
+        None => Locations::home().map(|home| home.join(".kube").join("kuberc")),
     }
 }
 

@@ -5,9 +5,12 @@
 
 mod aws;
 mod aws_config;
+mod aws_process;
 mod change;
 mod configuration;
 mod diff;
+mod held_signals;
+mod identity;
 mod kube_lock;
 mod kube_user;
 mod kubeconfig;
@@ -27,16 +30,16 @@ mod vault;
 use clap::Subcommand;
 pub(super) use kubeconfig::kubeconfig_names;
 
-use crate::env::{self, Env, Var};
+use crate::env::{Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
-use crate::settings::{Flags, Locations, Origin, Settings, Table, is_identity_kind};
+use crate::settings::{Flags, Locations, Origin, Settings, Table};
 
 use configuration::Configuration;
-use paths::{absolute, config_path, identity_from_everywhere};
+use paths::{absolute, config_path};
 use question::Question;
 use terminal::Terminal;
 
@@ -169,32 +172,6 @@ impl<'a> Setup<'a> {
         Session::open(context.for_people(), &[self.consumer])
     }
 
-    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
-    fn settle_identity(&mut self) -> Result<()> {
-        self.take_over_connection()?;
-        // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
-        self.take_over(
-            "service_account",
-            self.context.flags.service_account.as_ref(),
-            env::SERVICE_ACCOUNT,
-        );
-        self.take_over_identity()?;
-        if self.settings()?.identity.is_some() {
-            self.session()?;
-        } else {
-            self.ask_identity()?;
-        }
-        let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
-        let Some(terminal) = self.terminal else { return Err(unknown) };
-        match terminal.ask(&"ID of the service account (aje…)".into(), None) {
-            Some(account) if !account.is_empty() => {
-                self.configuration.set("service_account", &account);
-                Ok(())
-            }
-            _ => Err(unknown),
-        }
-    }
-
     /// A setting that a flag gives, or, where the profile has none, a variable.
     fn take_over(&mut self, key: &str, flag: Option<&String>, var: Var) {
         match flag {
@@ -236,73 +213,6 @@ impl<'a> Setup<'a> {
             }
         }
         Ok(())
-    }
-
-    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
-    /// where that says nothing.
-    fn take_over_identity(&mut self) -> Result<()> {
-        let (flags, env) = (self.context.flags, self.env());
-        let keys = ["identity", "key_file", "iam_token_file"];
-        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
-        let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
-        let by_variable = variables.map(|var| env.get(var));
-        let is_said = by_flag.iter().any(Option::is_some);
-        if !is_said && self.configuration.has_any(&keys) {
-            return Ok(());
-        }
-        let (given, origins) = if is_said {
-            (by_flag, ["--identity", "--key-file", "--iam-token-file"])
-        } else {
-            (by_variable, variables.map(|var| var.name))
-        };
-        if given.iter().all(Option::is_none) {
-            return Ok(());
-        }
-        for ((key, value), origin) in keys.into_iter().zip(given).zip(origins) {
-            match value {
-                Some(name) if key == "identity" => {
-                    self.configuration.set(key, &identity_from_everywhere(origin, &name)?);
-                }
-                Some(file) => self.configuration.set(key, &absolute(origin, &file)?),
-                None => self.configuration.remove(key),
-            }
-        }
-        Ok(())
-    }
-
-    fn ask_identity(&mut self) -> Result<()> {
-        let missing = || {
-            Error::Missing {
-            problem: "who we are towards Yandex Cloud is not said".into(),
-            hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
-        }
-        };
-        let terminal = self.terminal.ok_or_else(missing)?;
-        terminal.say(&"Who are we towards Yandex Cloud? An authorized key is what `yc iam key create --output key.json` writes; where `yc` is set up, `yc-cli` will do.".into());
-        loop {
-            let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
-            let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
-            if answer.is_empty() {
-                self.configuration.set("identity", "metadata");
-            } else if is_identity_kind(&answer) {
-                let identity = identity_from_everywhere("the answer", &answer)?;
-                self.configuration.set("identity", &identity);
-            } else {
-                // Our configuration knows the home folder by this sign too.
-                let file = if answer.starts_with("~/") {
-                    answer
-                } else {
-                    absolute("the answer", &answer)?
-                };
-                self.configuration.set("key_file", &file);
-            }
-            match self.session() {
-                Ok(_) => return Ok(()),
-                Err(error) => terminal.say(&told_error(&error)),
-            }
-            self.configuration.remove("key_file");
-            self.configuration.remove("identity");
-        }
     }
 
     /// A setting of the consumer's own: its flag, or else what the profile or then a variable says, or else

@@ -2,8 +2,9 @@
 
 use super::Setup;
 use super::change::{Change, stamp};
+use super::held_signals::HeldSignals;
 use super::terminal::Terminal;
-use crate::error::Result;
+use crate::error::{Error, Result, shown};
 use crate::foreign_text::Message;
 use crate::message;
 use crate::output::Output;
@@ -60,20 +61,44 @@ impl Setup<'_> {
             shown.push("Nothing has been changed. To make these changes, give `--apply`.".into());
             return output.say(&Message::join(&shown, "\n"));
         }
-        let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
-        // Files can have changed while somebody read what is to be changed.
-        check()?;
-        let stamp = stamp(self.context.clock.now().at);
-        let mut done = Vec::new();
-        // Before the files that name what they make.
-        for act in acts {
-            done.push((act.make)()?);
-        }
-        for change in &changes {
-            done.push(change.make(&stamp)?);
-        }
-        shown.push(message!("{}\n", Message::join(&done, "\n")));
+        let done = carry_out(acts, &changes, &stamp(self.context.clock.now().at))?;
+        shown.push(message!("{done}\n", done));
         shown.push(next);
         output.say(&Message::join(&shown, "\n"))
+    }
+}
+
+/// Does all of it, or nothing that lasts.
+fn carry_out(acts: Vec<Act>, changes: &[Change], stamp: &str) -> Result<Message> {
+    // Released after the locks, which a signal would leave behind.
+    let _signals = HeldSignals::hold();
+    let _locks = changes.iter().map(Change::lock).collect::<Result<Vec<_>>>()?;
+    // Files can have changed while somebody read what is to be changed.
+    changes.iter().try_for_each(Change::check)?;
+    let mut done = Vec::new();
+    // Before the files that name what they make.
+    for act in acts {
+        done.push((act.make)()?);
+    }
+    for (at, change) in changes.iter().enumerate() {
+        let made = change.make(stamp);
+        done.push(made.map_err(|error| undone(&changes[..at], error))?);
+    }
+    Ok(Message::join(&done, "\n"))
+}
+
+/// The error after which the changes that were made before it are undone.
+fn undone(made: &[Change], error: Error) -> Error {
+    let stay = made.iter().rev().filter(|change| change.undo().is_err());
+    let stay: Vec<Message> = stay.map(|change| message!("`{}`", shown(change.path()))).collect();
+    if stay.is_empty() {
+        return error;
+    }
+    let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
+    let stay = Message::join(&stay, ", ");
+    Error::Remembered {
+        code: error.code(),
+        message: message!("{error}", error),
+        hint: Some(message!("{hint}{stay} has been written, and cannot be undone", hint, stay)),
     }
 }

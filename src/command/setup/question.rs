@@ -61,11 +61,11 @@ impl Question {
     pub(super) fn answer(&self, terminal: Option<Terminal>) -> Result<Option<String>> {
         let Some(terminal) = terminal else {
             let default = self.default.clone().filter(|default| !default.is_empty());
-            return if default.is_none() && self.required {
-                Err(self.missing())
-            } else {
-                Ok(default)
-            };
+            if default.is_none() && self.required {
+                return Err(self.missing());
+            }
+            default.iter().try_for_each(|default| self.check(default))?;
+            return Ok(default);
         };
         loop {
             let answer = terminal.ask(&self.put(), self.default.as_deref());

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::held_signals::let_signals_end;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -32,6 +33,8 @@ impl Terminal {
     pub(super) fn ask(self, question: &Message, default: Option<&str>) -> Option<String> {
         let shown =
             default.map(|default| message!(" [{}]", ForeignText::new(default))).unwrap_or_default();
+        // Before the question, as it can be answered by an interrupt at once.
+        let_signals_end();
         let mut stderr = io::stderr();
         write!(stderr, "{question}{shown}: ").and_then(|()| stderr.flush()).ok()?;
         let mut line = String::new();

@@ -38,7 +38,7 @@ impl Trust {
             ),
         };
         if setup.common.offline {
-            return Ok(guess(&"No token was asked for.".into()));
+            return Ok(guess(&"No token was requested.".into()));
         }
         let token = match session.id_token(audience, LEAST_LIFE) {
             Ok(token) => token,

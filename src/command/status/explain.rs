@@ -99,28 +99,28 @@ impl Explanation {
         match &prospect.outlook {
             Outlook::Hit { soft_at, expires_at } => {
                 message!(
-                    "the cache answers: it lives until {expires_at}, and is refreshed from {soft_at}",
+                    "the cache has it: it expires at {expires_at}, and is refreshed from {soft_at}",
                     expires_at,
                     soft_at
                 )
             }
             Outlook::Ageing { soft_at, expires_at } if self.background_refresh => message!(
-                "the cache answers, as it lives until {expires_at}; another is asked of {from} in the background, as half of its life was over at {soft_at}",
+                "the cache has it until {expires_at}; a run gets another from {from} in the background, as half of its lifetime was over at {soft_at}",
                 expires_at,
                 from,
                 soft_at
             ),
             Outlook::Ageing { expires_at, .. } => message!(
-                "the cache answers, as it lives until {expires_at}; nothing is refreshed in the background, by `background_refresh`",
+                "the cache has it until {expires_at}; `background_refresh` turns the refresh in the background off",
                 expires_at
             ),
             Outlook::Short { expires_at, least_life } => message!(
-                "asked of {from}, as the one in the cache lives until {expires_at}, and it must be {} more",
+                "a run gets it from {from}, as the one in the cache expires at {expires_at}, and must be valid for {} more",
                 seconds(*least_life),
                 from,
                 expires_at
             ),
-            Outlook::Absent => message!("asked of {from}, as none is cached", from),
+            Outlook::Absent => message!("a run gets it from {from}, as none is cached", from),
             Outlook::Fails(failure, until) => message!(
                 "it fails at once until {until}, as it failed at {}: {} [{}]",
                 failure.at,

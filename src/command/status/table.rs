@@ -22,7 +22,7 @@ pub(super) struct Cached {
 }
 
 const HEADS: [&str; 7] =
-    ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "LIVES UNTIL", "REFRESHED FROM"];
+    ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "EXPIRES", "REFRESH AFTER"];
 
 pub(super) fn rows(context: Context<'_>) -> Result<Cached> {
     let Locations { cache_folder, runtime_folder, .. } = Locations::of_system();

@@ -15,59 +15,9 @@ use crate::http::Endpoint;
 use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch, unfit};
 
 use super::config_file::ConfigFile;
+use super::partition::{GLOBAL, Partition, is_of_aws};
 use super::{Options, TABLE};
-use crate::foreign_text::ForeignText;
 use crate::message;
-
-/// A part of AWS that shares nothing with the others (AWS SDKs, `partitions.json`).
-struct Partition {
-    id: &'static str,
-    /// How the names of its regions begin.
-    regions: &'static str,
-    /// Where its STS is asked if nobody says where.
-    first_region: &'static str,
-    suffix: &'static str,
-    dual_stack_suffix: &'static str,
-}
-
-const PARTITIONS: &[Partition] = &[
-    Partition::new(
-        "aws-cn",
-        "cn-",
-        "cn-north-1",
-        "amazonaws.com.cn",
-        "api.amazonwebservices.com.cn",
-    ),
-    Partition::new("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
-    Partition::new(
-        "aws-eusc",
-        "eusc-",
-        "eusc-de-east-1",
-        "amazonaws.eu",
-        "api.amazonwebservices.eu",
-    ),
-    Partition::new("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
-    Partition::new("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
-    Partition::new(
-        "aws-iso-e",
-        "eu-isoe-",
-        "eu-isoe-west-1",
-        "cloud.adc-e.uk",
-        "api.cloud-aws.adc-e.uk",
-    ),
-    Partition::new(
-        "aws-iso-f",
-        "us-isof-",
-        "us-isof-south-1",
-        "csp.hci.ic.gov",
-        "api.aws.hci.ic.gov",
-    ),
-    // Every other region, known or to come.
-    Partition::new("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
-];
-
-/// The name by which AWS's tools call the endpoint without a region.
-const GLOBAL: &str = "aws-global";
 
 /// The STS that is asked.
 #[derive(Debug)]
@@ -163,7 +113,7 @@ fn region(
         .or_else(|| shared.file.as_ref()?.profile_setting("region"))
         .unwrap_or_else(|| {
             let partition = role_arn.and_then(|arn| arn.value.split(':').nth(1));
-            let partition = PARTITIONS.iter().find(|known| Some(known.id) == partition);
+            let partition = partition.and_then(Partition::of_id);
             let first = partition.map_or("us-east-1", |partition| partition.first_region);
             Setting { value: first.into(), origin: Origin::BuiltIn }
         })
@@ -181,7 +131,7 @@ struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     fn of_system(env: &'a Env) -> Self {
-        Self::new(env, Locations::of_system().home.as_deref())
+        Self::new(env, Locations::home().as_deref())
     }
 
     fn new(env: &'a Env, home: Option<&Path>) -> Self {
@@ -217,90 +167,6 @@ impl<'a> Shared<'a> {
             },
         )
     }
-}
-
-impl Partition {
-    const fn new(
-        id: &'static str,
-        regions: &'static str,
-        first_region: &'static str,
-        suffix: &'static str,
-        dual_stack_suffix: &'static str,
-    ) -> Self {
-        Self { id, regions, first_region, suffix, dual_stack_suffix }
-    }
-
-    fn of_region(region: &Setting<String>) -> Result<&'static Self> {
-        let name = &region.value;
-        // Security: it becomes part of a host name.
-        let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let partition = PARTITIONS.iter().find(|partition| name.starts_with(partition.regions));
-        partition.filter(|_| name.len() <= 63 && name.chars().all(is_label)).ok_or_else(|| {
-            unfit(
-                region.origin.clone(),
-                message!(
-                    "`{name}` is not the name of an AWS region",
-                    name = ForeignText::new(name)
-                ),
-            )
-        })
-    }
-
-    /// A role of one partition is not known in the others, and a token must not be shown to them.
-    fn check_role(
-        &self,
-        region: &Setting<String>,
-        role_arn: Option<&Setting<String>>,
-    ) -> Result<()> {
-        let Some(arn) = role_arn else { return Ok(()) };
-        let its = arn.value.split(':').nth(1);
-        match its.filter(|its| PARTITIONS.iter().any(|known| known.id == *its)) {
-            Some(its) if its != self.id => Err(unfit(
-                region.origin.clone(),
-                message!(
-                    "the region `{}` is in AWS's partition `{}`, and the role ({}) in `{its}`",
-                    ForeignText::new(&region.value),
-                    self.id,
-                    arn.origin,
-                    its = ForeignText::new(its)
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// The address of a region's STS (AWS SDKs, endpoint rule set of STS).
-    fn address(
-        &self,
-        region: &Setting<String>,
-        fips: &Setting<bool>,
-        dual_stack: &Setting<bool>,
-    ) -> Result<String> {
-        let name = &region.value;
-        if name == GLOBAL {
-            return match [fips, dual_stack].into_iter().find(|switch| switch.value) {
-                Some(switch) => Err(unfit(
-                    switch.origin.clone(),
-                    "the endpoint without a region has no such form; name a region",
-                )),
-                None => Ok(format!("https://sts.{}", self.suffix)),
-            };
-        }
-        // In GovCloud the usual endpoint is the FIPS one.
-        let is_usual = self.id == "aws-us-gov" && !dual_stack.value;
-        let host = if fips.value && !is_usual { "sts-fips" } else { "sts" };
-        let suffix = if dual_stack.value { self.dual_stack_suffix } else { self.suffix };
-        Ok(format!("https://{host}.{name}.{suffix}"))
-    }
-}
-
-fn is_of_aws(endpoint: &Endpoint) -> bool {
-    let host = endpoint.host();
-    PARTITIONS.iter().any(|partition| {
-        [partition.suffix, partition.dual_stack_suffix]
-            .iter()
-            .any(|suffix| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.')))
-    })
 }
 
 #[cfg(test)]

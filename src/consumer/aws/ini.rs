@@ -78,14 +78,14 @@ impl<'a> Ini<'a> {
             ini.fault(0, "the file begins with a byte order mark");
         }
         for (at, line) in content.unwrap_or(text).lines().enumerate() {
-            let content = line.trim();
+            let content = line.trim_matches(is_space);
             if content.is_empty() || content.starts_with(['#', ';']) {
                 continue;
             }
             if content.contains('\r') {
                 ini.fault(at, "there is a carriage return within the line");
             }
-            let indent = &line[..line.len() - line.trim_start().len()];
+            let indent = &line[..line.len() - line.trim_start_matches(is_space).len()];
             let depth = indent.chars().count();
             if has_key && depth > level {
                 if let Some(item) = ini.last_item() {
@@ -224,17 +224,22 @@ fn header(content: &str) -> Option<&str> {
 
 fn item<'a>(line: &'a str, at: usize, indent: &'a str) -> Option<Item<'a>> {
     let delimiter = line.find(['=', ':'])?;
-    let key = line[..delimiter].trim();
+    let key = line[..delimiter].trim_matches(is_space);
     let after = &line[delimiter + 1..];
-    let value_at = line.len() - after.trim_start().len();
+    let value_at = line.len() - after.trim_start_matches(is_space).len();
     (!key.is_empty()).then(|| Item {
         key,
-        value: after.trim(),
+        value: after.trim_matches(is_space),
         value_at,
         indent,
         lines: at..at + 1,
         more: Vec::new(),
     })
+}
+
+/// What Python's `strip` removes: the separators of ASCII too.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
 /// A comment after a value begins behind white space.
@@ -316,6 +321,7 @@ mod tests {
             ("region = eu\n", 1),
             ("[a]\nregion\n", 2),
             ("[a]\n= eu\n", 2),
+            ("[a]\n\u{1c}: eu\n", 2),
             ("[a]\n  region = eu\nregion = us\n", 3),
             ("[a]\nregion = eu\nREGION: us\n", 3),
             ("[a]\n[b]\n[a]\n", 3),

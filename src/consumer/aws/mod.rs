@@ -12,6 +12,7 @@ mod files;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod ini;
+mod partition;
 mod plan;
 mod refusal;
 mod role;

@@ -52,7 +52,7 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
     let mut plan = Plan { server, ..Plan::of(TABLE.name, audience, prospects) };
     if is_short {
         plan.doubts.push((
-            "the keys live for a quarter of an hour, and botocore runs the helper for every request when less than that is left".into(),
+            "the keys are valid for 15 minutes, and botocore runs the helper for every request when less than that is left".into(),
             "set `duration` to `1h`, or leave it out".into(),
         ));
     }

@@ -155,12 +155,12 @@ impl Refusal {
             ),
             "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
                 Code::ConsumerRefused,
-                "correct `policy` (`--policy`): it is JSON, but no policy; `aws accessanalyzer validate-policy` tells what is wrong with it".into(),
+                "correct `policy` (`--policy`): it is JSON, but no policy; `aws accessanalyzer validate-policy` reports what is wrong with it".into(),
             ),
             "ValidationError" if says("durationseconds") || says("maxsessionduration") => (
                 Code::ConsumerRefused,
                 message!(
-                    "ask for less than {} s with `--duration`, or let the role allow more: `aws iam update-role --role-name {} --max-session-duration …`",
+                    "request less than {} s with `--duration`, or let the role allow more: `aws iam update-role --role-name {} --max-session-duration …`",
                     role.duration.as_secs(),
                     ForeignText::new(role.role_name())),
             ),

@@ -78,7 +78,7 @@ impl RoleSession {
 
 fn no_role() -> Error {
     Error::Missing {
-        problem: "the role whose keys are wanted is not set".into(),
+        problem: "the role is not set".into(),
         hint: "give `--role-arn`, or `role_arn` in the table `aws` of the profile; only an S3-compatible server, named by `--sts-endpoint`, can do without".into(),
     }
 }
@@ -108,7 +108,7 @@ fn role_problem(arn: &str) -> Option<Message> {
         return None;
     }
     let what = if parts.get(2) == Some(&"sts") {
-        "the ARN of a session, and the ARN of its role is wanted"
+        "the ARN of a session, and must be the ARN of its role"
     } else {
         "not the ARN of a role"
     };

@@ -131,7 +131,7 @@ fn wants_a_second_factor(what: &Message) -> Error {
     Error::Refused {
         what: what.into(),
         code: Code::ConsumerDenied,
-        reason: "the server wants a second factor, which a service account does not have".into(),
+        reason: "the server requires a second factor, which a service account does not have".into(),
         request_id: None,
         hint: "take this auth method out of the login MFA enforcement: `vault list identity/mfa/login-enforcement`".into(),
     }

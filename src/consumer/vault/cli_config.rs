@@ -26,7 +26,7 @@ pub(super) struct CliConfig {
     file: EditedFile,
 }
 
-/// A token helper that one of the CLIs is told to ask.
+/// A token helper that the configuration of a CLI names.
 #[derive(Debug)]
 pub(crate) struct VaultHelper {
     /// The configuration that says so.
@@ -38,6 +38,11 @@ pub(crate) struct VaultHelper {
 }
 
 impl VaultHelper {
+    /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.
+    pub(crate) fn places(env: &Env) -> [Option<PathBuf>; 2] {
+        CliConfig::places(env)
+    }
+
     /// Those of both CLIs. A configuration that its CLI cannot read is an error of its own.
     pub(crate) fn all(env: &Env) -> Vec<Result<Self>> {
         let helper = |path: PathBuf| {
@@ -58,9 +63,15 @@ impl CliConfig {
         Self::paths(env).iter().map(|path| Self::read(path)).collect()
     }
 
-    /// Neither CLI reads the other's file, but both can be told to read the same.
+    /// Neither CLI reads the other's file, but variables can name the same for both.
     fn paths(env: &Env) -> Vec<PathBuf> {
-        let home = Locations::of_system().home;
+        let mut paths: Vec<PathBuf> = Self::places(env).into_iter().flatten().collect();
+        paths.dedup();
+        paths
+    }
+
+    fn places(env: &Env) -> [Option<PathBuf>; 2] {
+        let home = Locations::home();
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
@@ -68,10 +79,7 @@ impl CliConfig {
         };
         let place =
             |vars: &[Var], name: &str| told(vars).or_else(|| Some(home.as_ref()?.join(name)));
-        let mut paths: Vec<PathBuf> =
-            [place(VAULT, ".vault"), place(BAO, ".bao")].into_iter().flatten().collect();
-        paths.dedup();
-        paths
+        [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -106,7 +114,8 @@ impl CliConfig {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
-        parse(self.path(), self.file.text())
+        let hint = "correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file";
+        parse(self.path(), self.file.text(), hint)
     }
 
     /// Its text with a token helper, in place of a line that names the same with a mistake.
@@ -114,7 +123,15 @@ impl CliConfig {
         if self.file.has_byte_order_mark() {
             self.token_helper()?;
         }
+        // A line that names an empty helper would be a second one.
+        let is_empty = |line: &str| {
+            line.trim_start().starts_with(hcl::TOKEN_HELPER)
+                && matches!(hcl::token_helper(line), Ok(None))
+        };
         let mut text = self.without_helper(helper);
+        if verify(self.path(), &text, None).is_ok() {
+            text = text.split_inclusive('\n').filter(|line| !is_empty(line)).collect();
+        }
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -125,13 +142,26 @@ impl CliConfig {
 
     /// Its text without the line that names this token helper.
     pub(super) fn without_helper(&self, helper: &Path) -> String {
+        let text = self.file.text();
+        if matches!(hcl::token_helper(text), Ok(None)) {
+            return text.to_owned();
+        }
         // Without escapes, as this program wrote it once: on Windows, no CLI can read that.
         let unescaped = format!("token_helper = \"{}\"", helper.display());
         let is_it = |line: &str| {
             line.trim() == unescaped
                 || hcl::token_helper(line).is_ok_and(|path| path.as_deref() == helper.to_str())
         };
-        self.file.text().split_inclusive('\n').filter(|line| !is_it(line)).collect()
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let found: Vec<usize> = (0..lines.len()).filter(|at| is_it(lines[*at])).collect();
+        let without = |found: &[usize]| -> String {
+            let rest = lines.iter().enumerate().filter(|(at, _)| !found.contains(at));
+            rest.map(|(_, line)| *line).collect()
+        };
+        // One that stands in a comment stays, if there is another.
+        let one = found.iter().map(|at| without(&[*at]));
+        let mut one = one.filter(|text| matches!(hcl::token_helper(text), Ok(None)));
+        one.next().unwrap_or_else(|| without(&found))
     }
 
     /// Fails unless a CLI reads this helper, or none, from a new text.
@@ -142,24 +172,25 @@ impl CliConfig {
 
 /// Fails unless a CLI reads this helper, or none, from a text.
 pub(super) fn verify(path: &Path, text: &str, helper: Option<&Path>) -> Result<()> {
-    if parse(path, text)?.as_deref() == helper {
+    let hint = "correct that line: the CLI cannot read the file; nothing has been changed";
+    if parse(path, text, hint)?.as_deref() == helper {
         return Ok(());
     }
     Err(Error::Conflict {
         problem: message!(
-            "cannot edit `{}`: it is not in a form that is written here",
+            "cannot edit `{}`: its syntax is not one that this program can edit",
             shown(path)
         ),
         hint: "edit `token_helper` by hand; nothing has been changed".into(),
     })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Option<PathBuf>> {
+fn parse(path: &Path, text: &str, hint: &'static str) -> Result<Option<PathBuf>> {
     let helper = hcl::token_helper(text).map_err(|fault| Error::Config {
         path: path.to_owned(),
         line: fault.line,
         problem: fault.problem,
-        hint: Some("correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file".into()),
+        hint: Some(hint.into()),
     })?;
     Ok(helper.map(PathBuf::from))
 }
@@ -189,6 +220,23 @@ mod tests {
             assert_eq!(with.token_helper().unwrap().as_deref(), Some(helper));
             assert_eq!(with.without_helper(helper), before);
             assert_eq!(with.without_helper(Path::new("/other")), with.file().text());
+        }
+    }
+
+    #[test]
+    fn a_line_that_names_nothing_is_replaced_and_a_comment_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = Path::new("/h");
+        let line = "token_helper = \"/h\"\n";
+        for (before, rest) in [
+            ("# mine\ntoken_helper = \"\"\n".to_owned(), "# mine\n".to_owned()),
+            (format!("/*\n{line}*/\n"), format!("/*\n{line}*/\n")),
+        ] {
+            let without = config(folder.path(), &before);
+            let after = without.with_helper(helper).unwrap();
+            assert_eq!(after, rest.clone() + line);
+            assert_eq!(without.without_helper(helper), before);
+            assert_eq!(config(folder.path(), &after).without_helper(helper), rest);
         }
     }
 

@@ -54,9 +54,12 @@ pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
 }
 
 /// Whether the official clients talk to their server, or to an agent before it, by a socket of this machine.
+/// OpenBao's tells its token helper so by an address without a port, which it then has in place of the
+/// socket's (`ParseAddress` of its API client).
 pub(super) fn is_by_socket(env: &Env) -> bool {
     let address = [AGENT_ADDRESS, ADDRESS].into_iter().find_map(|vars| official(env, vars));
     address.is_some_and(|address| address.value.starts_with("unix:"))
+        || env.get(env::BAO_OWN_ADDR).is_some_and(|address| address == "http://localhost")
 }
 
 /// A server, and how it is reached.
@@ -295,8 +298,8 @@ fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Resu
     }
     Err(Error::Invalid {
         problem: message!(
-            "{} is not heeded: whoever stands between would be given the ID token and the Vault token",
+            "{} is not supported: a server in between could steal the ID token and the Vault token",
             asked.origin),
-        hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; whoever means it says `--tls-skip-verify`".into(),
+        hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; for a test, give `--tls-skip-verify`".into(),
     })
 }

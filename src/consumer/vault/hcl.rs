@@ -7,7 +7,7 @@
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-const TOKEN_HELPER: &str = "token_helper";
+pub(super) const TOKEN_HELPER: &str = "token_helper";
 
 /// Why the CLI rejects the file, at every command.
 #[derive(Debug)]
@@ -20,8 +20,9 @@ pub(super) struct Fault {
 /// The token helper that a text names. An empty one is none, as for the CLIs.
 pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
     // What goes before the brace of JSON is white space, and no comment.
-    let is_json = text.trim_start().starts_with('{');
-    let at = if is_json { text.len() - text.trim_start().len() + 1 } else { 0 };
+    let content = text.trim_start_matches(is_space);
+    let is_json = content.starts_with('{');
+    let at = if is_json { text.len() - content.len() + 1 } else { 0 };
     let helper = Rest { text, at, is_json }.settings()?;
     Ok(helper.filter(|helper| !helper.is_empty()))
 }
@@ -37,6 +38,11 @@ pub(super) fn line(helper: &str) -> String {
         }
     }
     line + "\""
+}
+
+/// HCL knows no other white space.
+const fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
 fn not_a_setting(name: &str) -> Message {
@@ -163,7 +169,7 @@ impl Rest<'_> {
         loop {
             let start = self.at;
             let rest = self.rest();
-            self.at += rest.len() - rest.trim_start().len();
+            self.at += rest.len() - rest.trim_start_matches(is_space).len();
             if self.starts_with("#") || self.starts_with("//") {
                 self.at += self.rest().find('\n').unwrap_or(self.rest().len());
             } else if self.starts_with("/*") {
@@ -241,6 +247,8 @@ mod tests {
             ("token_helper = \"/a\",,", 1),
             ("{\"other\": 1}", 1),
             ("=", 1),
+            ("# a\n\u{a0}token_helper = \"/a\"", 2),
+            ("\u{c}", 1),
         ] {
             assert_eq!(token_helper(text).unwrap_err().line, line, "{text}");
         }

@@ -113,7 +113,7 @@ impl HelperInstallation {
 }
 
 fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
-    let default = || Some(Locations::of_system().home?.join(".local").join("bin").join(NAME));
+    let default = || Some(Locations::home()?.join(".local").join("bin").join(NAME));
     let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),
@@ -125,7 +125,7 @@ fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
     if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
         return Err(Error::Usage {
             problem: message!(
-                "`{}` cannot be the path of a token helper: the CLI hands it to a shell",
+                "`{}` cannot be the path of a token helper: the CLI passes it to a shell",
                 shown(&link)
             ),
             hint: "give `--link` with a path without spaces and special characters".into(),
@@ -240,7 +240,7 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
 }
 
 fn is_something_else(link: &Path) -> Error {
-    Error::OutputFile { path: link.into(), cause: "there is a file that is not ours".into() }
+    Error::OutputFile { path: link.into(), cause: "there is a file of another program".into() }
 }
 
 #[cfg(unix)]

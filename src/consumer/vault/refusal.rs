@@ -200,7 +200,7 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
         400 if says(&["could not load configuration"]) => (
             Code::ConsumerRefused,
             message!(
-                "the mount `{mount}` has not been told its issuer: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
+                "the mount `{mount}` has no issuer configured: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
                 asked.in_namespace(),
                 mount,
                 issuer

@@ -29,7 +29,7 @@ pub(super) fn status(
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
             ("address", ForeignText::new(vault.server.endpoint.as_str()).into()),
-            ("token", "one that was stored, which the token helper hands out until `vault token-helper erase`".into()),
+            ("token", "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase`".into()),
         ]);
         return output.say(&text);
     }
@@ -39,7 +39,7 @@ pub(super) fn status(
             what: vault.server.state(),
             code: crate::error::Code::ConsumerDenied,
             reason:
-                "the server knows no such token: it has been revoked, or the server was set up anew"
+                "the server knows no such token: it has been revoked, or the server was set up again"
                     .into(),
             request_id: None,
             hint: "get another with `yc-id-token vault login`".into(),
@@ -53,7 +53,7 @@ fn no_token(vault: &Vault) -> Error {
         vault.role.as_ref().map(|role| message!(" of the role `{}`", ForeignText::new(role)));
     let role = role.unwrap_or_default();
     Error::Missing {
-        problem: message!("no Vault token{role} at {} is kept here", vault.server.name(), role),
+        problem: message!("no Vault token{role} at {} is cached here", vault.server.name(), role),
         hint: "get one with `yc-id-token vault login`".into(),
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn describe(
     shown.push(("policies", ForeignText::new(&token.policies.join(", ")).into()));
     shown.push(("ttl", life(ttl, vault.now().at)));
     if token.num_uses > 0 {
-        shown.push(("uses", message!("{}, so it is not kept", token.num_uses)));
+        shown.push(("uses", message!("{}, so it is not cached", token.num_uses)));
     }
     match &token.accessor {
         Some(accessor) => shown.push(("accessor", ForeignText::new(accessor).into())),

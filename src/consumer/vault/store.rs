@@ -132,7 +132,7 @@ fn silent(helper: &Path, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
         Silence::Unheard(cause) => {
-            (Code::ConsumerRefused, message!("it cannot be heard: {cause}", cause))
+            (Code::ConsumerRefused, message!("its output cannot be read: {cause}", cause))
         }
         Silence::Late { budget, .. } => {
             (Code::Timeout, message!("it was not done within {budget:.1} s", budget))
@@ -160,7 +160,7 @@ fn token_file(env: &Env) -> Result<PathBuf> {
     if let Some((_, path)) = env.first(TOKEN_PATH) {
         return Ok(path.into());
     }
-    let home = Locations::of_system().home.ok_or_else(|| Error::Missing {
+    let home = Locations::home().ok_or_else(|| Error::Missing {
         problem: "there is no home folder to store the token in".into(),
         hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
     })?;

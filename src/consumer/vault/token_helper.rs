@@ -78,7 +78,7 @@ impl Request {
             Err(Error::Endpoint { .. })
                 if !matches!(self, Self::Store) && connection::is_by_socket(context.env) =>
             {
-                info!("the CLI talks to a socket of this machine; there is no token for that");
+                not_for_sockets();
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -91,10 +91,19 @@ impl Request {
     }
 }
 
+/// What answers on a socket is most often a proxy, which signs its clients in.
+fn not_for_sockets() {
+    info!("the CLI talks to a socket of this machine; there is no token for that");
+}
+
 fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
     let asking = address_of_cli(vault, env);
     if let Some(Override(token)) = overriding(vault, &asking)? {
         return output.document(token.expose().as_bytes());
+    }
+    if connection::is_by_socket(env) {
+        not_for_sockets();
+        return Ok(());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
     if asking != vault.server.endpoint.as_str() {
@@ -138,13 +147,13 @@ pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -
 fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
     let cache = vault.session.broker().cache();
     if matches!(cache, Cache::None) {
-        return Err(Error::Cache("there is nowhere to keep the token".into()));
+        return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(super::TABLE.name.into());
     let about = About { consumer, ..About::from(server) };
     let kept =
         cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
-    kept.map_err(|error| error.within_cache("the token is not kept"))
+    kept.map_err(|error| error.within_cache("the token is not stored"))
 }
 
 fn erase(vault: &Vault, env: &Env) -> Result<()> {

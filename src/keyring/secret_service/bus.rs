@@ -21,6 +21,9 @@ use crate::message;
 const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
 
+/// The signal by which the bus announces that a service has ended.
+const OWNER_CHANGED: &str = "NameOwnerChanged";
+
 /// A connection to the session bus.
 pub(super) struct Bus {
     stream: UnixStream,
@@ -35,6 +38,10 @@ pub(super) enum Failure {
     Refused(String),
     /// The user has declined the prompt that it takes.
     Declined,
+    /// It takes a prompt, and none may be shown.
+    NotShown,
+    /// The service has ended.
+    Gone,
     /// The connection is of no use any more.
     Broken,
 }
@@ -55,7 +62,7 @@ impl Bus {
     /// Connects to the session bus that the environment names, or else to the one of the user.
     pub(super) fn connect(env: &Env) -> Result<Self, Problem> {
         let refused = |why: Text| {
-            Problem::Absent(message!("the D-Bus session bus does not let us in: {why}", why))
+            Problem::Absent(message!("the D-Bus session bus refuses the connection: {why}", why))
         };
         let stream = reach(&addresses(env)).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -87,7 +94,7 @@ impl Bus {
         if !line.starts_with(b"OK ") {
             return Err(io::Error::new(
                 ErrorKind::PermissionDenied,
-                "it takes us for someone else",
+                "it does not accept this user",
             ));
         }
         self.stream.write_all(b"BEGIN\r\n")
@@ -120,15 +127,29 @@ impl Bus {
         }
     }
 
-    /// Has the signals of an object sent to us.
+    /// Subscribes to the signals of an object.
     pub(super) fn listen_to(&mut self, path: &str) -> Result<(), Failure> {
         let mut rule = Writer::default();
         rule.text(&format!("type='signal',path='{path}'"));
         self.call_bus("AddMatch", "s", &rule).map(|_| ())
     }
 
-    /// Waits for a signal of an object.
-    pub(super) fn signal(&mut self, path: &str, member: &str) -> Result<Message, Failure> {
+    /// Subscribes to the bus's own signal that a service has another owner, or none.
+    pub(super) fn listen_to_owner(&mut self, service: &str) -> Result<(), Failure> {
+        let mut rule = Writer::default();
+        rule.text(&format!(
+            "type='signal',sender='{BUS}',interface='{BUS}',member='{OWNER_CHANGED}',arg0='{service}'"
+        ));
+        self.call_bus("AddMatch", "s", &rule).map(|_| ())
+    }
+
+    /// Waits for a signal of an object, as long as its service is there.
+    pub(super) fn signal(
+        &mut self,
+        path: &str,
+        member: &str,
+        service: &str,
+    ) -> Result<Message, Failure> {
         loop {
             let message = match self.signals.pop_front() {
                 Some(message) => message,
@@ -136,6 +157,12 @@ impl Bus {
             };
             if message.kind == wire::SIGNAL && message.path == path && message.member == member {
                 return Ok(message);
+            }
+            if message.path == BUS_PATH && message.member == OWNER_CHANGED {
+                let mut body = message.body("sss")?;
+                if body.text()? == service {
+                    return Err(Failure::Gone);
+                }
             }
         }
     }

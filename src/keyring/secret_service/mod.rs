@@ -11,7 +11,7 @@ mod wire;
 use tracing::info;
 use zeroize::Zeroizing;
 
-use super::{Asking, Items, Problem, SERVICE};
+use super::{Items, Problem, Prompts, SERVICE};
 use crate::env::Env;
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -39,7 +39,7 @@ const SESSIONS: usize = 4;
 
 struct Service {
     bus: Bus,
-    asking: Asking,
+    prompts: Prompts,
     /// The object of the session.
     session: String,
     shared: Shared,
@@ -47,11 +47,11 @@ struct Service {
     collection: String,
 }
 
-pub(super) fn open(asking: &Asking) -> Result<Box<dyn Items>, Problem> {
+pub(super) fn open(prompts: &Prompts) -> Result<Box<dyn Items>, Problem> {
     let mut bus = Bus::connect(&Env::Real)?;
     let (session, shared) = begin_session(&mut bus)?;
-    let asking = asking.clone();
-    let mut service = Service { bus, asking, session, shared, collection: String::new() };
+    let prompts = prompts.clone();
+    let mut service = Service { bus, prompts, session, shared, collection: String::new() };
     service.collection = service.default_collection().map_err(failed)?;
     if service.collection == NONE {
         return Err(Problem::Empty);
@@ -175,11 +175,17 @@ impl Service {
         if prompt == NONE {
             return Ok(true);
         }
+        if !self.prompts.are_allowed() {
+            // The service forgets it then. If it cannot, the prompt is still not shown.
+            let _ = self.call(prompt, "Prompt", "Dismiss", "", &Writer::default());
+            return Err(Failure::NotShown);
+        }
         self.bus.listen_to(prompt)?;
+        self.bus.listen_to_owner(NAME)?;
         info!("the keyring shows a prompt, and waits for its answer");
-        self.asking.set(true);
+        self.prompts.set_open(true);
         let agreed = self.show(prompt);
-        self.asking.set(false);
+        self.prompts.set_open(false);
         agreed
     }
 
@@ -188,7 +194,7 @@ impl Service {
         let mut body = Writer::default();
         body.text("");
         self.call(prompt, "Prompt", "Prompt", "s", &body)?;
-        let completed = self.bus.signal(prompt, "Completed")?;
+        let completed = self.bus.signal(prompt, "Completed", NAME)?;
         let is_dismissed = completed.body("bv")?.bool()?;
         Ok(!is_dismissed)
     }
@@ -315,7 +321,9 @@ fn failed(failure: Failure) -> Problem {
         Failure::Refused(name) if name == "org.freedesktop.Secret.Error.IsLocked" => {
             Problem::Locked
         }
+        Failure::NotShown => Problem::Locked,
         Failure::Declined => Problem::Declined,
+        Failure::Gone => Problem::Failed("it ended while its prompt was open".into()),
         Failure::Refused(name) => Problem::Failed(ForeignText::new(&name).into()),
         Failure::Broken => Problem::Failed("the connection to it broke".into()),
     }

@@ -238,7 +238,7 @@ impl Call<'_> {
         let (code, problem, hint) = match silence {
             Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
             Silence::Unheard(cause) => {
-                (Code::Foreign, message!("yc cannot be heard: {cause}", cause), try_it)
+                (Code::Foreign, message!("the output of yc cannot be read: {cause}", cause), try_it)
             }
             Silence::Late { budget, stderr } => {
                 let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();

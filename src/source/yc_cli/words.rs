@@ -45,7 +45,7 @@ impl Said {
         }
         let (code, hint) = self.meaning(call);
         let reason = match (self.reason(), status.code()) {
-            (Some(reason), _) => message!("yc says: {reason}", reason),
+            (Some(reason), _) => message!("yc reports: {reason}", reason),
             (None, Some(code)) => message!("yc ended with status {code} and did not say why", code),
             (None, None) => "yc was killed".into(),
         };
@@ -71,13 +71,15 @@ impl Said {
             what: call.what.into(),
             code: Code::Foreign,
             problem: message!("yc printed {printed}{said}", printed, said),
-            hint: message!("{} to see what it asks for", call.yc.try_it()),
+            hint: message!("{} to see what it needs", call.yc.try_it()),
         }
     }
 
     /// What was said, to be added to a message; nothing if nothing was.
     pub(super) fn addition(&self) -> Message {
-        self.reason().map(|reason| message!("; it says: {reason}", reason)).unwrap_or_default()
+        self.reason()
+            .map(|reason| message!("; on standard error: {reason}", reason))
+            .unwrap_or_default()
     }
 
     fn reason(&self) -> Option<ForeignText> {
@@ -159,7 +161,7 @@ fn page(call: &Call<'_>) -> Error {
         code: Code::Foreign,
         problem: "yc printed a web page".into(),
         hint: message!(
-            "sign in to the network if it asks for that, and check yc's proxy; then {}",
+            "sign in to the network if it has a login page, and check yc's proxy; then {}",
             call.yc.try_it()
         ),
     }
@@ -181,7 +183,7 @@ mod tests {
         );
         assert_eq!(said.reason().as_deref(), Some("Subject not found"));
         assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
-        assert_eq!(Said::read("one\n\n two\n").addition(), "; it says: one two");
+        assert_eq!(Said::read("one\n\n two\n").addition(), "; on standard error: one two");
         let none = Said::read(" \nserver-request-id: t1.abc.def\n");
         assert_eq!(none.request_id, None, "that is no identifier");
     }

@@ -45,14 +45,7 @@ pub(super) fn check(
         };
         check_audience(context, cluster, entry, plugin, &mut problems);
         check_size(context, cluster, entry, &mut problems);
-        if cluster.server().starts_with("http://") {
-            problems.add(
-                context,
-                false,
-                "its server is an http:// address, to which kubectl sends no credentials".into(),
-                "give the https:// address of the API server, unless it is `kubectl proxy`",
-            );
-        }
+        check_server(context, cluster, &mut problems);
     }
     if contexts.is_empty() && plugin.does.default_audience.is_none() {
         problems.alone(
@@ -61,6 +54,27 @@ pub(super) fn check(
         );
     }
     problems.tell(found);
+}
+
+/// Without `https://` in the address, client-go sends no credentials, and without an address it takes its default.
+fn check_server(context: &Context, cluster: &Cluster, problems: &mut Problems) {
+    let server = cluster.server();
+    let is_https = server.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+    if server.is_empty() {
+        problems.add(
+            context,
+            true,
+            "its cluster has no `server`, and kubectl takes localhost:8080".into(),
+            "set `server` of the cluster to the https:// address of the API server",
+        );
+    } else if !is_https {
+        problems.add(
+            context,
+            false,
+            "its server is no https:// address, and kubectl sends credentials to no other".into(),
+            "set `server` to the https:// address of the API server, unless it is `kubectl proxy`",
+        );
+    }
 }
 
 fn check_audience(
@@ -90,6 +104,12 @@ fn check_audience(
                 ),
             },
             "set `provideClusterInfo: true` in the user's `exec`",
+        ),
+        Some(Ok("")) => problems.add(
+            context,
+            true,
+            "the audience in its cluster's extension is empty".into(),
+            "write the audience that the API server expects into the extension `client.authentication.k8s.io/exec`, or remove it",
         ),
         Some(Err(())) => problems.add(
             context,
@@ -158,6 +178,25 @@ impl Problems {
             let list = if is_bad { &mut found.bad } else { &mut found.doubts };
             list.push((text, fix.into()));
         }
+    }
+}
+
+/// Reports a current context that a command without `--context` cannot use.
+pub(super) fn check_current(config: &Kubeconfig, group: &mut Group<'_>) {
+    let fix = "choose one with `kubectl config use-context NAME`";
+    match config.current_context.as_deref() {
+        None | Some("") => {
+            group.good("there is no current context, so kubectl needs `--context`");
+        }
+        Some(current) if !config.has_context(current) => group.bad(
+            Exit::Configuration,
+            message!(
+                "the current context `{}` does not exist: without `--context`, every kubectl command fails",
+                ForeignText::new(current)
+            ),
+            fix,
+        ),
+        Some(_) => {}
     }
 }
 

@@ -110,12 +110,13 @@ impl Entry<'_> {
                 Message::join(&names, " and ")
             ),
             message!(
-                "remove {} from the user, or make a user of its own for `exec`",
+                "remove {} from the user, or add another user for `exec`",
                 match first {
                     "client-certificate" | "client-certificate-data" =>
                         "the client certificate and key",
                     "username" => "`username` and `password`",
-                    other => other,
+                    "token" => "`token`",
+                    _ => "`tokenFile`",
                 }
             ),
         ))
@@ -126,7 +127,7 @@ impl Entry<'_> {
         match self.launch.way {
             Way::Unsplit => Some((
                 message!(
-                    "`command: {}` has arguments in it, and kubectl takes all of it as the name of a program",
+                    "`command: {}` is the name of one program to kubectl, blanks included",
                     ForeignText::new(command)
                 ),
                 message!(
@@ -157,11 +158,11 @@ impl Entry<'_> {
                     shown(&beside)
                 )
             } else {
-                "put it on the PATH of whoever runs kubectl, or give its full path".into()
+                "put it on the PATH of the programs that run kubectl, or give its full path".into()
             };
             return Some((message!("`{name}` is not on the PATH", name), fix));
         }
-        let place = folder.join(path);
+        let place = cleaned(&folder.join(path));
         if is_program(&place) {
             return None;
         }
@@ -180,7 +181,7 @@ impl Entry<'_> {
             None | Some("") => Some(("`apiVersion` is missing".into(), fix())),
             Some(other) => Some((
                 message!(
-                    "`{other}` is no apiVersion of exec plugins",
+                    "`apiVersion: {other}` is none that kubectl accepts",
                     other = ForeignText::new(other)
                 ),
                 fix(),
@@ -202,7 +203,7 @@ impl Entry<'_> {
                 fix(),
             )),
             (None, Some(V1)) => {
-                Some(("`interactiveMode` is missing, which v1 wants".into(), fix()))
+                Some(("`interactiveMode` is missing, which v1 requires".into(), fix()))
             }
             (None, _) => None,
         }
@@ -222,6 +223,14 @@ impl Entry<'_> {
             Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 return Err(("`args` name no command".into(), fix()));
             }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+            {
+                return Err((
+                    "`args` print the help or the version, and no credential".into(),
+                    fix(),
+                ));
+            }
             Err(error) => {
                 let text = error.to_string();
                 let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -232,7 +241,7 @@ impl Entry<'_> {
             Some(("kubectl", options)) => options,
             Some((other, _)) => {
                 let problem = message!(
-                    "`args` run `{other}`, whose answer kubectl does not read",
+                    "`args` run `{other}`, whose output kubectl cannot read",
                     other = ForeignText::new(other)
                 );
                 return Err((problem, fix()));

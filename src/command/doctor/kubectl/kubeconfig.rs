@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -125,6 +126,8 @@ pub(super) enum Reading {
     Read(Kubeconfig),
     /// kubectl itself refuses it, and says this.
     Refused(ForeignText),
+    /// It fails without a reason.
+    Failed(ExitStatus),
     /// kubectl prints no kubeconfig.
     Garbled,
     /// kubectl does not answer.
@@ -162,7 +165,12 @@ impl Kubeconfig {
             Err(silence) => return Reading::Silent(silence),
         };
         if !answer.status.success() {
-            return Reading::Refused(refusal(&answer));
+            let refusal = refusal(&answer);
+            return if refusal.is_empty() {
+                Reading::Failed(answer.status)
+            } else {
+                Reading::Refused(refusal)
+            };
         }
         let is_it = |config: &Self| config.kind.as_deref() == Some("Config");
         answer.json(is_it).map_or(Reading::Garbled, Reading::Read)
@@ -223,6 +231,10 @@ impl Kubeconfig {
 
     pub(super) fn has_user(&self, name: &str) -> bool {
         self.users.iter().any(|user| user.name == name)
+    }
+
+    pub(super) fn has_context(&self, name: &str) -> bool {
+        self.contexts.iter().any(|context| context.name == name)
     }
 
     pub(super) fn is_current(&self, context: &Context) -> bool {

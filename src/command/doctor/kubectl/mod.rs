@@ -26,6 +26,8 @@ use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
 use launch::Launch;
 use policy::Policy;
 
+const CORRECT: &str = "correct the file until `kubectl config view` prints it";
+
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
     let kubectl = programs.kubectl.as_ref();
     if let Some(kubectl) = kubectl {
@@ -38,7 +40,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             let look = Look { patient, kubectl, files: &files, config: &config };
             (look.check(group), by_kubectl)
         }
-        // Why is in the report.
+        // The report has the reason.
         Read::Nothing { mentioned } => (mentioned, true),
     };
     match kubectl {
@@ -46,8 +48,10 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             "kubectl is not on the PATH, so the kubeconfig was read without it",
             "install it, unless other programs read the kubeconfig",
         ),
-        Some(_) if mentioned && !by_kubectl => group
-            .doubt("the kubeconfig was read without kubectl, which did not answer", "see above"),
+        Some(_) if mentioned && !by_kubectl => group.doubt(
+            "the kubeconfig was read without kubectl, which does not work",
+            "once `kubectl config view` works in a terminal, run this again",
+        ),
         _ => {}
     }
     if !mentioned {
@@ -85,7 +89,7 @@ fn read(
         Some(Reading::Refused(said)) => {
             let mentioned = files.iter().any(|file| kubeconfig::mentions(file));
             let text = message!("kubectl refuses its configuration: {said}", said);
-            let fix = "correct the file; `kubectl config view` says whether it can be read";
+            let fix = CORRECT;
             if mentioned || patient.consumer.is_some() {
                 group.bad(Exit::Configuration, text, fix);
             } else {
@@ -98,13 +102,21 @@ fn read(
             if let Silence::NoTime = silence {
                 group.doubt(text, "give more time with `--timeout`");
             } else {
-                let fix = "run `kubectl config view` in a terminal: it hangs or cannot be run";
+                let fix = "run `kubectl config view` in a terminal: kubectl hangs or cannot be run";
                 group.bad(Exit::Configuration, text, fix);
             }
         }
+        Some(Reading::Failed(status)) => group.bad(
+            Exit::Configuration,
+            message!(
+                "`kubectl config view` fails without a reason ({})",
+                ForeignText::new(&status.to_string())
+            ),
+            "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
+        ),
         Some(Reading::Garbled) => group.doubt(
             "`kubectl config view --raw -o json` prints no kubeconfig",
-            "run it in a terminal: another program is called kubectl",
+            "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
         ),
         None => {}
     }
@@ -119,18 +131,18 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
         match Kubeconfig::by_file(file) {
             Ok(Some(more)) => config.extend(more),
             Ok(None) => {}
-            // kubectl says by itself what is wrong in a file that does not mention this program.
+            // Only the errors of files that mention this program are errors here.
             Err(Unreadable { problem, mentions: true }) => {
                 mentioned = true;
                 group.bad(
                     Exit::Configuration,
                     message!("{}: {problem}", shown(file), problem),
-                    "correct the file; `kubectl config view` says whether it can be read",
+                    CORRECT,
                 );
             }
             Err(Unreadable { problem, mentions: false }) => group.doubt(
                 message!("{}: {problem}", shown(file), problem),
-                "see whose it is, and whether you may read it",
+                "check whose the file is, and whether you may read it",
             ),
         }
     }
@@ -186,6 +198,7 @@ impl Look<'_> {
         }
         let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
         context::check_users(self.config, &names, group);
+        context::check_current(self.config, group);
         if let Some(kubectl) = self.kubectl {
             whoami::check(self.patient, kubectl, self.config, &right, group);
         }

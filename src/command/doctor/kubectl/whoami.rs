@@ -1,4 +1,4 @@
-//! Who the API servers say that kubectl is.
+//! The user that the API servers see when kubectl calls them.
 
 use std::time::Duration;
 
@@ -19,10 +19,13 @@ use super::kubeconfig::{Context, Kubeconfig};
 /// The first minor version of kubectl that has `auth whoami`.
 const FIRST: u32 = 27;
 
-/// How many clusters are asked. A kubeconfig can have a thousand.
+/// How many clusters are called. A kubeconfig can have a thousand.
 const MOST: usize = 4;
 
-/// Asks the clusters of the users that are right, the current one first.
+/// How the line of a hint begins, after the program's name.
+const HINT: &str = "hint: ";
+
+/// Calls the clusters of the users that are right, the current one first.
 pub(super) fn check(
     patient: &Patient<'_>,
     kubectl: &Program,
@@ -46,8 +49,7 @@ pub(super) fn check(
     contexts.truncate(MOST);
     let limit = patient.part();
     let questions = contexts.iter().map(|(context, _)| question(kubectl, context, limit));
-    let Some(answers) = patient.wait("asking the API server who it sees", all(questions.collect()))
-    else {
+    let Some(answers) = patient.wait("calling the API server", all(questions.collect())) else {
         return;
     };
     for ((context, plugin), answer) in contexts.iter().zip(answers) {
@@ -78,12 +80,17 @@ fn tell(
     answer: Result<Answer, Silence>,
     group: &mut Group<'_>,
 ) {
-    let place = message!("context `{}`", ForeignText::new(&context.name));
+    let name = ForeignText::new(&context.name);
+    let place = message!("context `{name}`", name);
+    let command = message!("kubectl auth whoami --context={}", name.quoted());
     let answer = match answer {
         Ok(answer) => answer,
         Err(Silence::NoTime) => {
             group.doubt(
-                message!("{place}: the API server was not asked, as the time limit is over", place),
+                message!(
+                    "{place}: the API server was not called, as the time limit is over",
+                    place
+                ),
                 "give more time with `--timeout`",
             );
             return;
@@ -92,7 +99,10 @@ fn tell(
             group.bad(
                 Exit::Temporary,
                 message!("{place}: `kubectl auth whoami` {}", silence.describe(), place),
-                "run it in a terminal, with `-v=8`: kubectl, the plugin or the network hangs",
+                message!(
+                    "run `{command} -v=8` in a terminal: kubectl, the plugin or the network hangs",
+                    command
+                ),
             );
             return;
         }
@@ -107,7 +117,7 @@ fn tell(
     let text = String::from_utf8_lossy(&answer.stderr);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let said = ForeignText::sentence(last.trim_start_matches("error: "));
-    let said = if said.is_empty() { "nothing".into() } else { said };
+    let said = if said.is_empty() { "it printed no reason".into() } else { said };
     if text.contains("Unauthorized") || text.contains("must be logged in") {
         group.bad(
             Exit::Consumer,
@@ -122,20 +132,53 @@ fn tell(
                 plugin_says(&text).unwrap_or(said),
                 place
             ),
-            "run `kubectl auth whoami` in a terminal",
+            plugin_hints(&text)
+                .map_or_else(|| message!("run `{command}` in a terminal", command), Message::from),
+        );
+    } else if is_of_server(&text) {
+        group.doubt(
+            message!("{place}: the API server cannot be called: {said}", place, said),
+            message!("check whether the server can be reached: `{command}`", command),
         );
     } else {
-        group.doubt(
-            message!("{place}: the API server cannot be asked who it sees: {said}", place, said),
-            "see whether the server can be reached: `kubectl auth whoami`",
+        group.bad(
+            Exit::Configuration,
+            message!("{place}: kubectl cannot use it: {said}", place, said),
+            message!(
+                "correct the context, its user or its cluster until `{command}` works",
+                command
+            ),
         );
     }
 }
 
-/// What the plugin itself said, which is more than kubectl says of it.
+/// Whether the error is about the network or the server, and not about what kubectl is configured with. A server
+/// of a private network may be out of reach at the moment.
+fn is_of_server(stderr: &str) -> bool {
+    let signs = [
+        "Unable to connect to the server",
+        "The connection to the server",
+        "Error from server",
+        "API is not enabled",
+        "the server ",
+        "timed out",
+        "deadline exceeded",
+        "Client.Timeout",
+    ];
+    stderr.trim().is_empty() || signs.iter().any(|sign| stderr.contains(sign))
+}
+
+/// The plugin's own error, which is more than kubectl prints of it.
 fn plugin_says(stderr: &str) -> Option<ForeignText> {
-    let mut lines = stderr.lines().filter_map(|line| line.strip_prefix("yc-id-token: "));
-    lines.find(|line| !line.starts_with("hint: ")).map(ForeignText::sentence)
+    plugin_lines(stderr).find(|line| !line.starts_with(HINT)).map(ForeignText::sentence)
+}
+
+fn plugin_hints(stderr: &str) -> Option<ForeignText> {
+    plugin_lines(stderr).find_map(|line| line.strip_prefix(HINT)).map(ForeignText::sentence)
+}
+
+fn plugin_lines(stderr: &str) -> impl Iterator<Item = &str> {
+    stderr.lines().filter_map(|line| line.strip_prefix("yc-id-token: "))
 }
 
 /// Compares the user that the server knows with the service account of the token.
@@ -161,7 +204,7 @@ fn tell_name(place: &Message, user: &Value, plugin: Option<&Plugin>, group: &mut
                 place,
                 name
             ),
-            "see which credentials kubectl sends: `kubectl config view --minify`; and which claim the API server maps to the user name",
+            "check which credentials kubectl sends, with `kubectl config view --minify`, and which claim the API server maps to the user name",
         );
     }
 }

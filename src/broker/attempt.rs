@@ -1,0 +1,77 @@
+//! What has become of a wish: reached by another process, failed a moment ago, or still to be obtained.
+
+use std::time::Duration;
+
+use tracing::{debug, info};
+
+use super::freshness::Freshness;
+use super::{Broker, Purpose, memo};
+use crate::cache::{Digest, Key};
+use crate::credential::{Credential, Restable};
+use crate::error::{Error, Result};
+
+/// One run's wish for one credential, and what has become of it so far.
+pub(super) struct Attempt<'a, T> {
+    pub(super) broker: &'a Broker,
+    pub(super) key: &'a Key,
+    pub(super) settings: Digest,
+    pub(super) least_life: Duration,
+    pub(super) refused: Option<&'a T>,
+}
+
+impl<T: Restable + PartialEq> Attempt<'_, T> {
+    /// The result that another process, or an earlier run, has reached for us.
+    pub(super) fn settled(&self) -> Option<Result<Credential<T>>> {
+        let resting = match self.acceptable() {
+            Ok(resting) => resting,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Some(credential) = resting {
+            let freshness =
+                Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
+            if self.broker.suffices(freshness) {
+                return Some(Ok(credential));
+            }
+        }
+        let memo = memo::recall(&self.broker.cache, self.key, self.settings)?;
+        let now = self.broker.clock.now().at;
+        let can_do_without =
+            || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
+        let holds = memo.holds_at(now) || (memo.is_recent(now) && can_do_without());
+        let counts = self.broker.is_news(memo.at) || (holds && !self.wants_new());
+        counts.then(|| {
+            debug!(key = self.key.name(), "not asked again: it failed a moment ago");
+            self.fall_back(memo.into_error())
+        })
+    }
+
+    /// After a failure: the credential of before, while it is still alive. A run that asked for a
+    /// new one is told the failure instead.
+    pub(super) fn fall_back(&self, failure: Error) -> Result<Credential<T>> {
+        if self.wants_new() {
+            return Err(failure);
+        }
+        let Some(credential) = self.alive() else { return Err(failure) };
+        info!("{failure}; using the credential of before, which is still valid");
+        Ok(credential)
+    }
+
+    /// What rests in the cache, while it is still alive.
+    fn alive(&self) -> Option<Credential<T>> {
+        let now = self.broker.clock.now();
+        self.acceptable().ok()?.filter(|credential| !credential.lifetime.left(now).is_zero())
+    }
+
+    /// What rests in the cache, unless it is what we want to get away from.
+    fn acceptable(&self) -> Result<Option<Credential<T>>> {
+        let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
+        let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
+        let too_old =
+            self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
+        Ok((!refused && !too_old).then_some(credential))
+    }
+
+    const fn wants_new(&self) -> bool {
+        self.broker.force_refresh || self.refused.is_some()
+    }
+}

@@ -1,0 +1,102 @@
+//! The identity to authenticate with: from flags, from variables, or from a person at the terminal.
+
+use super::paths::{absolute, identity_from_everywhere};
+use super::{Setup, told_error};
+use crate::env;
+use crate::error::{Error, Result};
+use crate::settings::is_identity_kind;
+
+impl Setup<'_> {
+    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
+    pub(super) fn settle_identity(&mut self) -> Result<()> {
+        self.take_over_connection()?;
+        // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
+        self.take_over(
+            "service_account",
+            self.context.flags.service_account.as_ref(),
+            env::SERVICE_ACCOUNT,
+        );
+        self.take_over_identity()?;
+        if self.settings()?.identity.is_some() {
+            self.session()?;
+        } else {
+            self.ask_identity()?;
+        }
+        let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
+        let Some(terminal) = self.terminal else { return Err(unknown) };
+        match terminal.ask(&"ID of the service account (aje…)".into(), None) {
+            Some(account) if !account.is_empty() => {
+                self.configuration.set("service_account", &account);
+                Ok(())
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
+    /// where that says nothing.
+    fn take_over_identity(&mut self) -> Result<()> {
+        let (flags, env) = (self.context.flags, self.env());
+        let keys = ["identity", "key_file", "iam_token_file"];
+        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
+        let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
+        let by_variable = variables.map(|var| env.get(var));
+        let is_said = by_flag.iter().any(Option::is_some);
+        if !is_said && self.configuration.has_any(&keys) {
+            return Ok(());
+        }
+        let (given, origins) = if is_said {
+            (by_flag, ["--identity", "--key-file", "--iam-token-file"])
+        } else {
+            (by_variable, variables.map(|var| var.name))
+        };
+        if given.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        for ((key, value), origin) in keys.into_iter().zip(given).zip(origins) {
+            match value {
+                Some(name) if key == "identity" => {
+                    self.configuration.set(key, &identity_from_everywhere(origin, &name)?);
+                }
+                Some(file) => self.configuration.set(key, &absolute(origin, &file)?),
+                None => self.configuration.remove(key),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_identity(&mut self) -> Result<()> {
+        let missing = || {
+            Error::Missing {
+            problem: "no identity is configured".into(),
+            hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
+        }
+        };
+        let terminal = self.terminal.ok_or_else(missing)?;
+        terminal.say(&"How should yc-id-token authenticate to Yandex Cloud? `yc iam key create --output key.json` writes an authorized key; where `yc` is set up, `yc-cli` is enough.".into());
+        loop {
+            let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
+            let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
+            if answer.is_empty() {
+                self.configuration.set("identity", "metadata");
+            } else if is_identity_kind(&answer) {
+                let identity = identity_from_everywhere("the answer", &answer)?;
+                self.configuration.set("identity", &identity);
+            } else {
+                // Our configuration knows the home folder by this sign too.
+                let file = if answer.starts_with("~/") {
+                    answer
+                } else {
+                    absolute("the answer", &answer)?
+                };
+                self.configuration.set("key_file", &file);
+            }
+            match self.session() {
+                Ok(_) => return Ok(()),
+                Err(error) => terminal.say(&told_error(&error)),
+            }
+            self.configuration.remove("key_file");
+            self.configuration.remove("identity");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The list of the variables, each with its meaning.
+
+use super::Var;
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $constant: Var = Var { name: $name, doc: concat!($($doc),+) };)+
+
+        /// All of them, in the order of this page.
+        pub const ALL: &[Var] = &[$($constant),+];
+    };
+}
+
+variables! {
+    /// Profile of the configuration file to use
+    PROFILE = "YC_ID_TOKEN_PROFILE";
+    /// Configuration file
+    CONFIG = "YC_ID_TOKEN_CONFIG";
+    /// Service account whose ID token is wanted: its ID, or its name in a folder
+    SERVICE_ACCOUNT = "YC_ID_TOKEN_SERVICE_ACCOUNT";
+    /// Folder that the name of a service account is looked up in
+    FOLDER_ID = "YC_ID_TOKEN_FOLDER_ID";
+    /// The same, by its name in a cloud
+    FOLDER_NAME = "YC_ID_TOKEN_FOLDER_NAME";
+    /// Cloud that the name of a folder is looked up in
+    CLOUD_ID = "YC_ID_TOKEN_CLOUD_ID";
+    /// Audience (`aud`) of the ID token
+    AUDIENCE = "YC_ID_TOKEN_AUDIENCE";
+    /// Identity towards Yandex Cloud: a kind, such as `metadata` or `keyring:NAME`, or a name from the configuration file
+    IDENTITY = "YC_ID_TOKEN_IDENTITY";
+    /// File of an authorized key
+    KEY_FILE = "YC_ID_TOKEN_KEY_FILE";
+    /// IAM token to act with
+    IAM_TOKEN = "YC_ID_TOKEN_IAM_TOKEN";
+    /// File of an IAM token to act with
+    IAM_TOKEN_FILE = "YC_ID_TOKEN_IAM_TOKEN_FILE";
+    /// OAuth token to act with
+    OAUTH_TOKEN = "YC_ID_TOKEN_OAUTH_TOKEN";
+    /// Service account that the identity acts as
+    IMPERSONATE_SERVICE_ACCOUNT = "YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT";
+    /// How ID tokens are obtained: `exchange` or `yc-cli`
+    ID_TOKEN_ROUTE = "YC_ID_TOKEN_ID_TOKEN_ROUTE";
+    /// The `yc` program
+    YC_PATH = "YC_ID_TOKEN_YC_PATH";
+    /// `true`: do not answer from the cache
+    FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
+    /// `false`: nothing is refreshed in the background
+    BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
+    /// Where credentials rest: `file`, `keyring` or `none`
+    CACHE = "YC_ID_TOKEN_CACHE";
+    /// Time budget of a run, such as `20s`
+    TIMEOUT = "YC_ID_TOKEN_TIMEOUT";
+    /// PEM file of certificate authorities to trust besides the system's
+    CA_FILE = "YC_ID_TOKEN_CA_FILE";
+    /// Proxy for Yandex Cloud, instead of the system's
+    PROXY = "YC_ID_TOKEN_PROXY";
+    /// Installation of Yandex Cloud
+    INSTALLATION = "YC_ID_TOKEN_INSTALLATION";
+    /// API endpoint, asked for the address of IAM
+    ENDPOINT = "YC_ID_TOKEN_ENDPOINT";
+    /// IAM endpoint
+    IAM_ENDPOINT = "YC_ID_TOKEN_IAM_ENDPOINT";
+    /// OAuth endpoint
+    OAUTH_ENDPOINT = "YC_ID_TOKEN_OAUTH_ENDPOINT";
+    /// Level of the log on stderr: 0 to 3, as so many `-v`
+    VERBOSE = "YC_ID_TOKEN_VERBOSE";
+    /// File that gets the log instead of stderr
+    LOG_FILE = "YC_ID_TOKEN_LOG_FILE";
+    /// Form of errors on stderr: `text` or `json`
+    ERROR_FORMAT = "YC_ID_TOKEN_ERROR_FORMAT";
+    /// `token`: form of the output
+    TOKEN_FORMAT = "YC_ID_TOKEN_TOKEN_FORMAT";
+    /// `token`: file to write instead of standard output
+    TOKEN_OUTPUT = "YC_ID_TOKEN_TOKEN_OUTPUT";
+    /// `kubectl`: apiVersion of the answer
+    KUBECTL_API_VERSION = "YC_ID_TOKEN_KUBECTL_API_VERSION";
+    /// `aws`: audience of the ID token for STS
+    AWS_AUDIENCE = "YC_ID_TOKEN_AWS_AUDIENCE";
+    /// `aws`: role to assume
+    AWS_ROLE_ARN = "YC_ID_TOKEN_AWS_ROLE_ARN";
+    /// `aws`: name of the session
+    AWS_ROLE_SESSION_NAME = "YC_ID_TOKEN_AWS_ROLE_SESSION_NAME";
+    /// `aws`: life of the keys, such as `1h`
+    AWS_DURATION = "YC_ID_TOKEN_AWS_DURATION";
+    /// `aws`: policy that narrows the role down, as JSON
+    AWS_POLICY = "YC_ID_TOKEN_AWS_POLICY";
+    /// `aws`: managed policies that narrow the role down, with spaces between them
+    AWS_POLICY_ARN = "YC_ID_TOKEN_AWS_POLICY_ARN";
+    /// `aws`: region whose STS is asked
+    AWS_REGION = "YC_ID_TOKEN_AWS_REGION";
+    /// `aws`: address of another STS
+    AWS_STS_ENDPOINT = "YC_ID_TOKEN_AWS_STS_ENDPOINT";
+    /// `aws`: `true`: the region's dual-stack STS
+    AWS_STS_DUAL_STACK = "YC_ID_TOKEN_AWS_STS_DUAL_STACK";
+    /// `aws`: `true`: the region's FIPS STS
+    AWS_STS_FIPS = "YC_ID_TOKEN_AWS_STS_FIPS";
+    /// `vault`: audience of the ID token for Vault
+    VAULT_AUDIENCE = "YC_ID_TOKEN_VAULT_AUDIENCE";
+    /// `vault`: address of the server
+    VAULT_ADDRESS = "YC_ID_TOKEN_VAULT_ADDRESS";
+    /// `vault`: namespace
+    VAULT_NAMESPACE = "YC_ID_TOKEN_VAULT_NAMESPACE";
+    /// `vault`: path that the JWT auth method is mounted at
+    VAULT_MOUNT = "YC_ID_TOKEN_VAULT_MOUNT";
+    /// `vault`: role to log in with
+    VAULT_ROLE = "YC_ID_TOKEN_VAULT_ROLE";
+    /// `vault`: PEM file of the server's certificate authority
+    VAULT_CA_CERT = "YC_ID_TOKEN_VAULT_CA_CERT";
+    /// `vault`: the server's certificate authority itself, as PEM
+    VAULT_CA_BYTES = "YC_ID_TOKEN_VAULT_CA_BYTES";
+    /// `vault`: folder of PEM files of certificate authorities
+    VAULT_CA_PATH = "YC_ID_TOKEN_VAULT_CA_PATH";
+    /// `vault`: PEM file of the certificate that we show
+    VAULT_CLIENT_CERT = "YC_ID_TOKEN_VAULT_CLIENT_CERT";
+    /// `vault`: PEM file of that certificate's private key
+    VAULT_CLIENT_KEY = "YC_ID_TOKEN_VAULT_CLIENT_KEY";
+    /// `vault`: name that the server's certificate must be for
+    VAULT_TLS_SERVER_NAME = "YC_ID_TOKEN_VAULT_TLS_SERVER_NAME";
+    /// `vault token`: life of the wrapping token that stands for the Vault token
+    VAULT_WRAP_TTL = "YC_ID_TOKEN_VAULT_WRAP_TTL";
+    /// `exec`: `true`: the keys of an AWS role
+    EXEC_AWS = "YC_ID_TOKEN_EXEC_AWS";
+    /// AWS's own: region
+    AWS_OWN_REGION = "AWS_REGION";
+    /// AWS's own: region, for older tools
+    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION";
+    /// AWS's own: profile of its configuration
+    AWS_PROFILE = "AWS_PROFILE";
+    /// AWS's own: profile of its configuration, for older tools
+    AWS_DEFAULT_PROFILE = "AWS_DEFAULT_PROFILE";
+    /// AWS's own: configuration file
+    AWS_CONFIG_FILE = "AWS_CONFIG_FILE";
+    /// AWS's own: file of credentials
+    AWS_SHARED_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE";
+    /// AWS's own: a key, which wins over every profile
+    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID";
+    /// AWS's own: address of STS
+    AWS_ENDPOINT_URL_STS = "AWS_ENDPOINT_URL_STS";
+    /// AWS's own: address of all services
+    AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL";
+    /// AWS's own: `true`: such addresses do not count
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    /// AWS's own: `true`: FIPS endpoints
+    AWS_USE_FIPS_ENDPOINT = "AWS_USE_FIPS_ENDPOINT";
+    /// AWS's own: `true`: dual-stack endpoints
+    AWS_USE_DUALSTACK_ENDPOINT = "AWS_USE_DUALSTACK_ENDPOINT";
+    /// OpenBao's own: address of the server
+    BAO_OWN_ADDR = "BAO_ADDR";
+    /// Vault's own: address of the server
+    VAULT_OWN_ADDR = "VAULT_ADDR";
+    /// OpenBao's own: address of an agent that stands before the server
+    BAO_OWN_AGENT_ADDR = "BAO_AGENT_ADDR";
+    /// Vault's own: address of an agent that stands before the server
+    VAULT_OWN_AGENT_ADDR = "VAULT_AGENT_ADDR";
+    /// OpenBao's own: namespace
+    BAO_OWN_NAMESPACE = "BAO_NAMESPACE";
+    /// Vault's own: namespace
+    VAULT_OWN_NAMESPACE = "VAULT_NAMESPACE";
+    /// OpenBao's own: PEM file of the server's certificate authority
+    BAO_OWN_CACERT = "BAO_CACERT";
+    /// Vault's own: PEM file of the server's certificate authority
+    VAULT_OWN_CACERT = "VAULT_CACERT";
+    /// OpenBao's own: the server's certificate authority itself, as PEM
+    BAO_OWN_CACERT_BYTES = "BAO_CACERT_BYTES";
+    /// Vault's own: the server's certificate authority itself, as PEM
+    VAULT_OWN_CACERT_BYTES = "VAULT_CACERT_BYTES";
+    /// OpenBao's own: folder of certificate authorities
+    BAO_OWN_CAPATH = "BAO_CAPATH";
+    /// Vault's own: folder of certificate authorities
+    VAULT_OWN_CAPATH = "VAULT_CAPATH";
+    /// OpenBao's own: certificate that the client shows
+    BAO_OWN_CLIENT_CERT = "BAO_CLIENT_CERT";
+    /// Vault's own: certificate that the client shows
+    VAULT_OWN_CLIENT_CERT = "VAULT_CLIENT_CERT";
+    /// OpenBao's own: private key of that certificate
+    BAO_OWN_CLIENT_KEY = "BAO_CLIENT_KEY";
+    /// Vault's own: private key of that certificate
+    VAULT_OWN_CLIENT_KEY = "VAULT_CLIENT_KEY";
+    /// OpenBao's own: name that the server's certificate must be for
+    BAO_OWN_TLS_SERVER_NAME = "BAO_TLS_SERVER_NAME";
+    /// Vault's own: name that the server's certificate must be for
+    VAULT_OWN_TLS_SERVER_NAME = "VAULT_TLS_SERVER_NAME";
+    /// OpenBao's own: `true`: the server's certificate is not checked; refused unless said by flag
+    BAO_OWN_SKIP_VERIFY = "BAO_SKIP_VERIFY";
+    /// Vault's own: `true`: the server's certificate is not checked; refused unless said by flag
+    VAULT_OWN_SKIP_VERIFY = "VAULT_SKIP_VERIFY";
+    /// OpenBao's own: proxy for the server
+    BAO_OWN_PROXY_ADDR = "BAO_PROXY_ADDR";
+    /// Vault's own: proxy for the server
+    VAULT_OWN_PROXY_ADDR = "VAULT_PROXY_ADDR";
+    /// OpenBao's own: proxy for the server, by its older name
+    BAO_OWN_HTTP_PROXY = "BAO_HTTP_PROXY";
+    /// Vault's own: proxy for the server, by its older name
+    VAULT_OWN_HTTP_PROXY = "VAULT_HTTP_PROXY";
+    /// OpenBao's own: life of wrapping tokens
+    BAO_OWN_WRAP_TTL = "BAO_WRAP_TTL";
+    /// Vault's own: life of wrapping tokens
+    VAULT_OWN_WRAP_TTL = "VAULT_WRAP_TTL";
+    /// OpenBao's own: token, which its CLI prefers to any that is stored
+    BAO_OWN_TOKEN = "BAO_TOKEN";
+    /// Vault's own: token, which its CLI prefers to any that is stored
+    VAULT_OWN_TOKEN = "VAULT_TOKEN";
+    /// OpenBao's own: file that its CLI stores a token in
+    BAO_OWN_TOKEN_PATH = "BAO_TOKEN_PATH";
+    /// Vault's own: file that its CLI stores a token in
+    VAULT_OWN_TOKEN_PATH = "VAULT_TOKEN_PATH";
+    /// OpenBao's own: configuration file of its CLI
+    BAO_OWN_CONFIG_PATH = "BAO_CONFIG_PATH";
+    /// Vault's own: configuration file of its CLI
+    VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
+    /// Set by kubectl: what it asks of its exec plugin
+    KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
+    /// kubectl's own: its configuration files
+    KUBECONFIG = "KUBECONFIG";
+    /// kubectl's own: its file of preferences, or `off`
+    KUBERC = "KUBERC";
+    /// Set for programs that get a token for this one: what it is getting
+    WITHIN = "YC_ID_TOKEN_WITHIN";
+    /// Folders that programs are looked for in
+    PATH = "PATH";
+    /// Set by the shell's completion: which word of the line is to be completed
+    COMPLETE = "YC_ID_TOKEN_COMPLETE";
+    /// Kind of the terminal; `dumb` is one that can only write on
+    TERM = "TERM";
+    /// The language and its encoding, before all else
+    LC_ALL = "LC_ALL";
+    /// The encoding of text
+    LC_CTYPE = "LC_CTYPE";
+    /// The language and its encoding
+    LANG = "LANG";
+    /// Yandex's own: IAM token
+    YC_IAM_TOKEN = "YC_IAM_TOKEN";
+    /// Yandex's own: IAM or OAuth token
+    YC_TOKEN = "YC_TOKEN";
+    /// Yandex's own: authorized key, its file or its content
+    YC_SERVICE_ACCOUNT_KEY_FILE = "YC_SERVICE_ACCOUNT_KEY_FILE";
+    /// Yandex's own: address of the metadata service, `host[:port]`
+    YC_METADATA_ADDR = "YC_METADATA_ADDR";
+    /// Yandex's own: folder
+    YC_FOLDER_ID = "YC_FOLDER_ID";
+    /// Yandex's own: cloud
+    YC_CLOUD_ID = "YC_CLOUD_ID";
+    /// Set by GitHub Actions: where a job gets its OIDC token
+    ACTIONS_ID_TOKEN_REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL";
+    /// Set by GitHub Actions: what a job shows there
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+    /// Set by GitHub Actions: owner of the repository
+    GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
+    /// D-Bus's own: address of the session bus, where the keyring is
+    DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
+    /// Where the session bus is, if nothing else says so
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
+    /// Proxy for https
+    HTTPS_PROXY = "HTTPS_PROXY";
+    /// The same, in lower case
+    HTTPS_PROXY_LOWER = "https_proxy";
+    /// Proxy for everything
+    ALL_PROXY = "ALL_PROXY";
+    /// The same, in lower case
+    ALL_PROXY_LOWER = "all_proxy";
+    /// Hosts that are reached without a proxy
+    NO_PROXY = "NO_PROXY";
+    /// The same, in lower case
+    NO_PROXY_LOWER = "no_proxy";
+    /// PEM file of the certificate authorities of this system
+    SSL_CERT_FILE = "SSL_CERT_FILE";
+    /// Folder of the certificate authorities of this system
+    SSL_CERT_DIR = "SSL_CERT_DIR";
+}
+
+/// What decides how a server is reached, though libraries read it and not we. A remembered failure
+/// is forgotten when one of them changes.
+pub const NETWORK: &[Var] = &[
+    HTTPS_PROXY,
+    HTTPS_PROXY_LOWER,
+    ALL_PROXY,
+    ALL_PROXY_LOWER,
+    NO_PROXY,
+    NO_PROXY_LOWER,
+    SSL_CERT_FILE,
+    SSL_CERT_DIR,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_listed_once() {
+        let mut names: Vec<_> = ALL.iter().map(|var| var.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

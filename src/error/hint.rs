@@ -1,0 +1,52 @@
+//! What to do about each error.
+
+use super::{Error, shown};
+use crate::foreign_text::Message;
+use crate::message;
+
+impl Error {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn hint(&self) -> Option<Message> {
+        let hint = match self {
+            Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),
+            Self::Stdout(_) => "the program that reads the output closed it; run the command by hand to see it".into(),
+            Self::OutputFile { .. } => "choose a file in a folder that you can write to".into(),
+            Self::Unreadable { what, .. } => message!("check that {what} exists and that you can read it", what),
+            Self::Value { .. } => "see `yc-id-token --help` for the values it can have".into(),
+            Self::NoIdentity { .. } => {
+                "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
+            }
+            Self::Unavailable { retry_after: Some(wait), .. } => message!("try again in {} s", wait.as_secs().max(1)),
+            Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),
+            Self::LockTimeout { lock, .. } => {
+                message!(
+                    "end that process, or give more time with `--timeout`; the lock is `{}`",
+                    shown(lock)
+                )
+            }
+            Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
+            Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
+                        Self::Endpoint { hint, .. }
+            | Self::ExecInfo { hint, .. }
+            | Self::Usage { hint, .. }
+            | Self::NoSuch { hint, .. }
+            | Self::Conflict { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Configuration { hint, .. }
+            | Self::System { hint, .. }
+            | Self::Missing { hint, .. }
+            | Self::IdentityFile { hint, .. }
+            | Self::Keyring { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Unreached { hint, .. }
+            | Self::WrongToken { hint, .. } => hint.clone(),
+            Self::Command { .. } => "give a command that can be run after `--`; a shell's own commands need the shell: `sh -c '…'`".into(),
+            Self::Config { hint, .. } => {
+                hint.clone().unwrap_or_else(|| "correct that line of the file".into())
+            }
+            Self::Remembered { hint, .. } => return hint.clone(),
+        };
+        Some(hint)
+    }
+}

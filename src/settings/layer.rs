@@ -1,0 +1,198 @@
+//! A table of the configuration file that holds settings: its values, as text, with their places.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::file::File;
+use super::names::with_article;
+use super::origin::Origin;
+use super::value::text_problem;
+use super::{Field, Form};
+use crate::error::{Error, Result};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+
+/// What may stand in `[defaults]` and in a profile.
+const SETTINGS: &[&str] = &[
+    "audience",
+    "background_refresh",
+    "ca_file",
+    "cache",
+    "cloud_id",
+    "endpoint",
+    "folder_id",
+    "folder_name",
+    "iam_endpoint",
+    "iam_token_file",
+    "id_token_route",
+    "identity",
+    "impersonate_service_account",
+    "installation",
+    "key_file",
+    "oauth_endpoint",
+    "proxy",
+    "service_account",
+    "timeout",
+    "yc_path",
+];
+
+/// One table of settings: `[defaults]` or a profile.
+#[derive(Clone, Copy)]
+pub(super) struct Layer<'a> {
+    file: &'a File<'a>,
+    pub(super) table: &'a DeTable<'a>,
+    /// How it is called in messages: `profiles.prod`.
+    pub(super) profile: Option<&'a str>,
+}
+
+impl<'a> Layer<'a> {
+    pub(super) const fn new(
+        file: &'a File<'a>,
+        table: &'a DeTable<'a>,
+        profile: Option<&'a str>,
+    ) -> Self {
+        Self { file, table, profile }
+    }
+
+    /// A text, and its place.
+    pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
+        let form = match key {
+            // `timeout = 20` is as clear as `timeout = "20s"`.
+            "timeout" => Form::Time,
+            "background_refresh" => Form::Switch,
+            _ => Form::Text,
+        };
+        self.value(key, form)
+    }
+
+    /// A value of a consumer's own table, as text, and its place.
+    pub(super) fn consumer_value(
+        &self,
+        table: &str,
+        field: &Field,
+    ) -> Result<Option<(String, Range<usize>)>> {
+        let Some(value) = self.table.get(table) else {
+            return Ok(None);
+        };
+        let table = self.file.table(value, table)?;
+        Layer { table, ..*self }.value(field.key, field.form)
+    }
+
+    pub(super) fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let text = form.read(value).map_err(|(span, found)| {
+            let (wanted, example) = form.described();
+            let problem = message!(
+                "`{key}` must be {wanted}, not {}",
+                with_article(found),
+                key = ForeignText::new(key),
+                wanted
+            );
+            self.wrong(
+                &span,
+                problem,
+                Some(message!(
+                    "write it as `{key} = {example}`",
+                    key = ForeignText::new(key),
+                    example
+                )),
+            )
+        })?;
+        if form != Form::Words
+            && let Some(problem) = text_problem(key, &text)
+        {
+            return Err(self.wrong(
+                &value.span(),
+                message!("`{key}` {problem}", key = ForeignText::new(key), problem),
+                None,
+            ));
+        }
+        Ok(Some((text, value.span())))
+    }
+
+    /// A list of words, which can have line breaks in them; empty if there is none.
+    pub(super) fn words(&self, key: &str) -> Result<Vec<String>> {
+        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
+        let texts = match value.get_ref() {
+            DeValue::Array(words) => words.iter().map(|word| Form::Text.read(word)).collect(),
+            _ => Form::Text.read(value).map(|word| vec![word]),
+        };
+        texts.map_err(|(span, found)| {
+            let problem = message!(
+                "`{key}` must be a list of strings, not {}",
+                with_article(found),
+                key = ForeignText::new(key)
+            );
+            self.wrong(
+                &span,
+                problem,
+                Some(message!("write it as `{key} = [\"…\"]`", key = ForeignText::new(key))),
+            )
+        })
+    }
+
+    /// The origin of what stands at a place of the file.
+    pub(super) fn origin(&self, span: &Range<usize>) -> Origin {
+        let source = self.file.source;
+        match self.profile {
+            Some(profile) => Origin::Profile {
+                profile: profile.into(),
+                path: source.path.clone(),
+                line: source.line(span.start),
+            },
+            None => Origin::Defaults { path: source.path.clone(), line: source.line(span.start) },
+        }
+    }
+
+    /// Whether this table of an identity has no keys but these.
+    pub(super) fn check_identity(&self, keys: &[&str]) -> Result<()> {
+        self.file.check_keys(self.table, keys, "an identity of this type")
+    }
+
+    /// Whether this is the table of the profile `name`.
+    pub(super) fn is_profile(&self, name: &str) -> bool {
+        self.profile == Some(name)
+    }
+
+    /// An error about what stands at a place of the file.
+    pub(super) fn wrong(
+        &self,
+        span: &Range<usize>,
+        problem: impl Into<Message>,
+        hint: Option<Message>,
+    ) -> Error {
+        self.file.source.wrong(span, problem, hint)
+    }
+
+    /// The error for a key that the table must have.
+    pub(super) fn lacks(&self, key: &'static str, hint: impl Into<Message>) -> Error {
+        let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
+        self.wrong(&span, message!("`{key}` is missing", key), Some(hint.into()))
+    }
+
+    /// The folder that relative paths in the file start from.
+    pub(super) fn folder(&self) -> &'a Path {
+        self.file.source.path.parent().unwrap_or(Path::new("."))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let mut known: Vec<&str> = SETTINGS.to_vec();
+        known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
+        if self.profile.is_some() {
+            known.push("extends");
+        }
+        self.file.check_keys(self.table, &known, "it")?;
+        for consumer in self.file.consumers {
+            if let Some(value) = self.table.get(consumer.name) {
+                let keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
+                self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
+            }
+        }
+        Ok(())
+    }
+}

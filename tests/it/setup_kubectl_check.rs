@@ -1,0 +1,87 @@
+//! `setup kubectl` has the kubectl on the PATH read the new kubeconfig, and believes it where it makes sense.
+
+use std::os::unix::fs::symlink;
+use std::time::Instant;
+
+use crate::sandbox::Sandbox;
+use crate::setup_kubectl::{BY_HAND, CONFIG, KUBECONFIG, USER, clusters, read, sandbox, setup};
+
+/// Puts a kubectl on the PATH that runs this script: a shell, which takes `config` for the script's name.
+fn install_kubectl(sandbox: &Sandbox, script: &str) {
+    let kubectl = sandbox.home().join("programs/kubectl");
+    if !kubectl.exists() {
+        symlink("/bin/sh", kubectl).unwrap();
+    }
+    sandbox.write("config", &format!("echo >>\"$HOME/runs\"\n{script}"));
+}
+
+#[test]
+fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
+    for nonsense in [
+        // As a dispatcher that reads its input a second time for the program that it starts.
+        "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"kind\": \"Config\", \"clusters\": null, \"users\": null}'",
+        "echo 'A new version is available!'",
+        "echo '{}'; exit 1",
+        "exit 3",
+    ] {
+        let sandbox = sandbox(BY_HAND);
+        install_kubectl(&sandbox, nonsense);
+        setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        let after = read(&sandbox, KUBECONFIG);
+        assert!(after.contains(USER) && after.contains("token: other-user\n"), "{after}");
+        assert!(!read(&sandbox, "runs").is_empty(), "kubectl did not run");
+    }
+}
+
+#[test]
+fn a_kubectl_that_hangs_is_not_waited_for() {
+    let sandbox = sandbox(BY_HAND);
+    install_kubectl(&sandbox, "/bin/sleep 300 & /bin/sleep 300");
+    let begin = Instant::now();
+    setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+    assert!(begin.elapsed().as_secs() < 60 && read(&sandbox, KUBECONFIG).contains(USER));
+}
+
+#[test]
+fn nothing_is_written_if_kubectl_misses_the_user() {
+    let sandbox = sandbox(BY_HAND);
+    let clusters =
+        "\"kind\": \"Config\", \"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
+    for (script, part) in [
+        (format!("echo '{{{clusters}, \"users\": []}}'"), "does not find the user `yandex`"),
+        (
+            format!(
+                "if /bin/grep -q yandex \"$5\"; then echo bad >&2; exit 1; fi; echo '{{{clusters}}}'"
+            ),
+            "refuses the new text: bad",
+        ),
+    ] {
+        install_kubectl(&sandbox, &script);
+        let outcome = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]);
+        assert!(!outcome.status.success() && outcome.stderr.contains(part), "{outcome:?}");
+        assert!(outcome.stderr.contains("E_CONFLICT"), "{outcome:?}");
+        assert_eq!(
+            (read(&sandbox, KUBECONFIG).as_str(), read(&sandbox, CONFIG).as_str()),
+            (BY_HAND, "")
+        );
+    }
+}
+
+#[test]
+fn a_kubeconfig_that_kubectl_cannot_read_is_refused_in_its_words() {
+    let text = clusters(&["prod"]) + "users:\n- name: 12345\n";
+    let sandbox = sandbox(&text);
+    // As kubectl does: it names the file that it was given.
+    let script = format!(
+        "if /bin/grep -q 12345 \"$5\"; then echo \"$5: cannot unmarshal number\" >&2; exit 1; fi
+echo '{{{}}}'",
+        "\"kind\": \"Config\""
+    );
+    install_kubectl(&sandbox, &script);
+    let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
+    let path = sandbox.home().join(KUBECONFIG);
+    let path = path.display();
+    let wanted = format!("kubectl cannot read `{path}`: {path}: cannot unmarshal number");
+    assert!(message.contains(&wanted), "{message}");
+    assert_eq!((read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)), (text, String::new()));
+}

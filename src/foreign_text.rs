@@ -318,6 +318,11 @@ mod tests {
             assert_eq!(path(secret), REDACTED, "{secret}");
         }
         assert_eq!(path("https://me:hunter2@key.example/k"), "https://[redacted]@key.example/k");
+        assert_eq!(
+            path("/home/me/https:/me:hunter2@key.example/k?token=hunter2"),
+            "/home/me/https:/[redacted]@key.example/k?token=[redacted]"
+        );
+        assert_eq!(path("C:/me@home/key.json"), "C:/me@home/key.json");
     }
 
     proptest! {

@@ -199,23 +199,30 @@ fn without_pem(text: &str) -> String {
     out + rest
 }
 
-/// Cuts user and password out of addresses.
+/// Cuts user and password out of addresses, also out of one that was taken for a path: that has lost a slash.
 fn without_passwords(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
+    while let Some(at) = rest.find(":/") {
+        let has_both = rest[at..].starts_with("://");
+        // A drive of Windows has one letter.
+        let is_scheme =
+            rest[..at].bytes().rev().take(2).filter(u8::is_ascii_alphabetic).count() == 2;
+        let (before, after) = rest.split_at(at + if has_both { 3 } else { 2 });
         out.push_str(before);
+        rest = after;
+        if !has_both && !is_scheme {
+            continue;
+        }
         let authority = after.find(|c: char| c.is_whitespace() || "/?#`\"'<>".contains(c));
         let authority = &after[..authority.unwrap_or(after.len())];
         match authority.rfind('@') {
             // As hints write it.
-            Some(end) if &authority[..end] == "user:password" => rest = after,
-            Some(end) => {
+            Some(end) if &authority[..end] != "user:password" => {
                 out.push_str(REDACTED);
                 rest = &after[end..];
             }
-            None => rest = after,
+            _ => {}
         }
     }
     out + rest
@@ -250,7 +257,7 @@ fn without_secret_parameters(text: &str) -> String {
 
 /// Cuts out what an address that stands in the place of a file's name has of secrets.
 pub(super) fn without_secrets_of_addresses(text: &str) -> String {
-    if text.contains("://") {
+    if text.contains(":/") {
         without_secret_parameters(&without_passwords(text))
     } else {
         text.to_owned()

@@ -22,6 +22,7 @@ mod demo;
 mod doctor;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
+mod echoes;
 mod edits;
 mod exec;
 mod fake_secret_service;

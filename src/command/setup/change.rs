@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::diff;
 use super::kube_lock::KubeLock;
+use super::mask::masked;
 use crate::clock::Timestamp;
 use crate::error::{Result, shown};
 use crate::files::edit::{EditedFile, Verify};
@@ -97,70 +98,6 @@ fn copy_name(path: &Path, stamp: &str) -> PathBuf {
     format!("{name}.bak-{stamp}").into()
 }
 
-/// A text with its secrets taken out, line for line.
-fn masked(text: &str) -> String {
-    text.split_inclusive('\n').map(masked_line).collect()
-}
-
-fn masked_line(line: &str) -> String {
-    let end = if line.ends_with('\n') { "\n" } else { "" };
-    let mut rest = line.trim_end_matches('\n');
-    let mut shown = String::new();
-    // In flow style and in JSON, one line has many keys.
-    while let Some(at) = rest.find([':', '=']) {
-        let (key, value) = rest.split_at(at + 1);
-        shown.push_str(&without_long_words(key));
-        rest = value;
-        if is_secret(&key[..at]) && !value.trim().is_empty() {
-            shown.push_str(" [redacted]");
-            let is_flow = line[..line.len() - end.len() - value.len()].contains('{');
-            rest = if is_flow { behind_flow_value(value) } else { "" };
-        }
-    }
-    shown + &without_long_words(rest) + end
-}
-
-/// Whether a text ends with the key of a secret.
-fn is_secret(text: &str) -> bool {
-    // In a kubeconfig, `value` is that of a variable of some plugin's.
-    const SECRET: &[&str] = &["key-data", "password", "secret", "token", "value"];
-    let name = text.trim().trim_matches(['"', '\'']).to_lowercase();
-    // The path of a file is no secret, and neither is a word of our own settings.
-    SECRET.iter().any(|secret| name.ends_with(secret)) || name.ends_with("secret_access_key")
-}
-
-/// What follows a value of flow style: nothing, if it goes on in the next line.
-fn behind_flow_value(text: &str) -> &str {
-    let value = text.trim_start();
-    let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
-        return value.find([',', '}', ']']).map_or("", |end| &value[end..]);
-    };
-    let mut letters = value.char_indices().skip(1);
-    while let Some((at, letter)) = letters.next() {
-        let is_doubled = quote == '\'' && value[at + 1..].starts_with(quote);
-        if letter == '\\' && quote == '"' || letter == quote && is_doubled {
-            letters.next();
-        } else if letter == quote {
-            return &value[at + 1..];
-        }
-    }
-    ""
-}
-
-/// A text without the rest of a value that goes on in the next line, or a token in the arguments of a command.
-fn without_long_words(text: &str) -> String {
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "+=_-.".contains(c);
-    let mut shown = String::new();
-    for part in text.split_inclusive(|c| !is_key(c)) {
-        let word = part.trim_end_matches(|c| !is_key(c));
-        let begins = ["t1.", "eyJ", "hvs.", "AKIA"].iter().any(|start| word.starts_with(start));
-        let is_secret = word.len() >= 60 || (begins && word.len() > 15);
-        shown.push_str(if is_secret { "[redacted]" } else { word });
-        shown.push_str(&part[word.len()..]);
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,16 +125,6 @@ mod tests {
         for secret in ["abc", "QUJD", key.as_str()] {
             assert!(!diff.contains(secret) && !config.contains(secret), "{diff}{config}");
         }
-        let hidden =
-            masked("      - name: X\n        value: hunter2\n    - --token=hvs.CAESIJlU4dmb\n");
-        assert!(!hidden.contains("hunter2") && !hidden.contains("CAES"), "{hidden}");
-        let flow = masked(
-            "- {name: x, user: {token: hunter2, a: b}} # c\n{\"user\":{\"password\":\"hun\\\"ter2\",\"tokenFile\":\"/run/jwt\"}}\n- {token: 'it''s hunter2', exec: {args: [--token=hunter2]}}\n",
-        );
-        assert!(!flow.contains("hun"), "{flow}");
-        assert!(flow.contains(", a: b}} # c\n") && flow.contains("\"/run/jwt\"}}\n"), "{flow}");
-        let whole = masked("    tokenFile: /run/jwt\n");
-        assert_eq!(whole, "    tokenFile: /run/jwt\n");
     }
 
     #[test]

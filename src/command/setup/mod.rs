@@ -17,6 +17,7 @@ mod kubeconfig;
 mod kubectl;
 mod kubectl_check;
 mod kuberc;
+mod mask;
 mod paths;
 mod plan;
 mod profile_choice;

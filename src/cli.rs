@@ -21,7 +21,7 @@ use crate::message;
 use crate::output::Output;
 use crate::pipe;
 use crate::session::Context;
-use crate::settings::{Flags, Locations, by_name, expand_home, parse_duration};
+use crate::settings::{EMPTY, Flags, Locations, by_name, expand_home, parse_duration};
 
 mod again;
 mod words;
@@ -224,6 +224,7 @@ impl Cli {
     }
 
     fn begin(&self, env: &Env) -> Result<()> {
+        check_variables(env)?;
         self.check_error_format(env)?;
         // What the profile says of it is not known before the file is read.
         let timeout = self.flags.timeout.clone().or_else(|| env.get(env::TIMEOUT));
@@ -257,6 +258,24 @@ impl Cli {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Refuses an empty value of those variables that are no rows of the settings. Those are checked when they
+/// are read.
+fn check_variables(env: &Env) -> Result<()> {
+    let variables = [
+        env::CONFIG,
+        env::LOG_FILE,
+        env::VERBOSE,
+        env::ERROR_FORMAT,
+        env::IAM_TOKEN,
+        env::OAUTH_TOKEN,
+    ];
+    let is_blank = |value: OsString| value.to_str().is_some_and(|value| value.trim().is_empty());
+    match variables.into_iter().find(|var| env.given(*var).is_some_and(is_blank)) {
+        Some(var) => Err(Error::Value { origin: var.name.into(), problem: EMPTY.into() }),
+        None => Ok(()),
     }
 }
 

@@ -42,7 +42,7 @@ pub use origin::{Origin, Setting};
 pub use resolve::expand_home;
 use resolve::{Resolver, checked, flag, shared_variable, variable};
 pub use table::{Field, Form, Table};
-pub use value::{is_on, parse_duration, parse_switch, text_problem, unfit};
+pub use value::{EMPTY, is_on, parse_duration, parse_switch, text_problem, unfit};
 use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed};
 
 /// Machine formats are waited for by programs that set no limit of their own.

@@ -187,7 +187,7 @@ pub(super) fn checked_path(
     home: Option<&Path>,
 ) -> Result<Setting<PathBuf>> {
     let Setting { value, origin } = setting;
-    if value.is_empty() {
+    if value.trim().is_empty() {
         return Err(unfit(origin, EMPTY));
     }
     let path = resolve_path(&value, folder, home);

@@ -11,7 +11,7 @@ use crate::http::ProxyAddress;
 use crate::message;
 
 /// What is wrong with an empty value. A shell that expands an unset variable passes one.
-pub(super) const EMPTY: &str = "is empty; give a value or leave it out";
+pub const EMPTY: &str = "is empty; give a value or leave it out";
 
 /// What is wrong with a secret that stands where the name of a file belongs.
 pub(super) const MISPLACED_SECRET: &str =

@@ -17,7 +17,7 @@ const FORMS: [fn(&str) -> String; 9] = [
     |token| token[token.len() - 90..token.len() - 40].to_owned(),
     str::to_uppercase,
     |token| BASE64_STANDARD.encode(token),
-    |token| token.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+    escaped,
     |token| in_pieces(token, 40, "\n"),
     |token| in_pieces(token, 10, " "),
     |token| in_pieces(token, 12, "\u{200b}"),
@@ -38,6 +38,11 @@ const PLACES: [fn(&str) -> Reply; 5] = [
     |text| answer(302, "location", text, &json!(text)),
     |text| answer(200, "content-type", text, &json!({ "iamToken": text, "expiresAt": text })),
 ];
+
+fn escaped(token: &str) -> String {
+    let bytes: Vec<String> = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    bytes.concat()
+}
 
 fn in_pieces(token: &str, length: usize, between: &str) -> String {
     let pieces = token.as_bytes().chunks(length).map(String::from_utf8_lossy);

@@ -142,11 +142,25 @@ fn an_empty_value_is_one_error_that_names_its_place() {
         let (message, _) = sandbox.run(arguments).fails(2, "E_USAGE");
         assert!(message.starts_with("`--") && message.ends_with(problem), "{message}");
     }
-    for variable in ["YC_ID_TOKEN_AUDIENCE", "YC_ID_TOKEN_PROFILE", "YC_ID_TOKEN_KEY_FILE"] {
-        let mut command = sandbox.command(&["token"]);
-        command.env(variable, "");
-        let (message, _) = sandbox.finish(command).fails(3, "E_VALUE");
-        assert_eq!(message, format!("{variable}: {problem}"));
+    for name in [
+        "AUDIENCE",
+        "PROFILE",
+        "KEY_FILE",
+        "CONFIG",
+        "CA_FILE",
+        "LOG_FILE",
+        "VERBOSE",
+        "ERROR_FORMAT",
+        "IAM_TOKEN",
+        "OAUTH_TOKEN",
+    ] {
+        for value in ["", " "] {
+            let variable = format!("YC_ID_TOKEN_{name}");
+            let mut command = sandbox.command(&["token"]);
+            command.env(&variable, value);
+            let (message, _) = sandbox.finish(command).fails(3, "E_VALUE");
+            assert_eq!(message, format!("{variable}: {problem}"));
+        }
     }
     let file = sandbox.configure("[profiles.p]\naudience = \"\"\n");
     let (message, _) = sandbox.run(&["token", "--profile=p"]).fails(3, "E_CONFIG");

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::message;
 use crate::output::Output;
 use crate::session::{Context, Session};
@@ -243,8 +243,11 @@ impl ExecInfo {
         // By way of a map, as an array would also do for a struct of optional fields.
         serde_json::from_str::<Map<String, Value>>(&text)
             .and_then(|map| serde_json::from_value(Value::Object(map)))
-            .map_err(|_| Error::ExecInfo {
-                problem: "is not the JSON object that kubectl sets".into(),
+            .map_err(|error| Error::ExecInfo {
+                problem: message!(
+                    "is not the JSON object that kubectl sets: {}",
+                    Cause::new(error)
+                ),
                 hint: "unset it; kubectl sets it by itself".into(),
             })
     }

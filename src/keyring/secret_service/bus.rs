@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::wire::{self, Call, Malformed, Message, Writer};
 use crate::env::{self, Env};
 use crate::error::plain;
-use crate::foreign_text::Message as Text;
+use crate::foreign_text::{ForeignText, Message as Text};
 use crate::keyring::Problem;
 use crate::message;
 
@@ -73,7 +73,14 @@ impl Bus {
         let mut bus = Self { stream, serial: 0, signals: VecDeque::new() };
         bus.authenticate().map_err(|error| refused(plain(&error)))?;
         let hello = bus.call_bus("Hello", "", &Writer::default());
-        hello.map(|_| bus).map_err(|_| refused("it does not answer as one".into()))
+        match hello {
+            Ok(_) => Ok(bus),
+            Err(Failure::Refused(name)) => {
+                let name = ForeignText::new(&name);
+                Err(refused(message!("it does not answer as one: {name}", name)))
+            }
+            Err(_) => Err(refused("it does not answer as one".into())),
+        }
     }
 
     /// Says who we are, which the socket tells it too.

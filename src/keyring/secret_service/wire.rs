@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
 
     fn u32(&mut self) -> Result<u32, Malformed> {
         self.align(4)?;
-        let bytes = self.take(4)?.try_into().map_err(|_| Malformed)?;
+        let bytes = self.take(4)?.try_into().ok().ok_or(Malformed)?;
         Ok(u32::from_le_bytes(bytes))
     }
 
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     }
 
     fn terminated(&mut self, bytes: &'a [u8]) -> Result<&'a str, Malformed> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Malformed)?;
+        let text = std::str::from_utf8(bytes).ok().ok_or(Malformed)?;
         if self.u8()? == 0 { Ok(text) } else { Err(Malformed) }
     }
 

@@ -1,6 +1,7 @@
 //! Where a program is that is called by its name.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     for folder in std::env::split_paths(&folders(env)).filter(|folder| folder.is_absolute()) {
         let path = folder.join(&file);
         match path.metadata() {
-            Ok(metadata) if metadata.is_file() && is_program(&path) => return Ok(path),
+            Ok(metadata) if may_run(&metadata) => return Ok(path),
             Ok(metadata) if metadata.is_file() => {
                 problem = io::ErrorKind::PermissionDenied.into();
             }
@@ -48,19 +49,20 @@ fn folders(env: &Env) -> OsString {
 }
 
 /// Whether this can be run.
-#[cfg(unix)]
 #[must_use]
 pub fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|metadata| may_run(&metadata))
 }
 
-/// Whether this can be run.
+#[cfg(unix)]
+fn may_run(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
 #[cfg(windows)]
-#[must_use]
-pub fn is_program(path: &Path) -> bool {
-    path.is_file()
+fn may_run(metadata: &Metadata) -> bool {
+    metadata.is_file()
 }
 
 #[cfg(unix)]

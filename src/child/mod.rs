@@ -161,17 +161,20 @@ impl Running {
 /// A process group that is killed when this is dropped.
 ///
 /// The system does not use its number again as long as a process is in it, and not at once after that.
-struct Group(#[cfg(unix)] rustix::process::Pid);
+pub struct Group(#[cfg(unix)] rustix::process::Pid);
 
 impl Group {
+    /// The group that a program was started as the first process of.
     #[cfg(unix)]
-    fn of(child: &Child) -> Option<Self> {
+    #[must_use]
+    pub fn of(child: &Child) -> Option<Self> {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)
     }
 
     /// Windows has none.
     #[cfg(windows)]
-    fn of(_: &Child) -> Option<Self> {
+    #[must_use]
+    pub fn of(_: &Child) -> Option<Self> {
         None
     }
 }

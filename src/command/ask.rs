@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use crate::child::Group;
 use crate::error::plain;
 use crate::foreign_text::Message;
 use crate::message;
@@ -61,13 +62,13 @@ pub(super) async fn ask(
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn().map_err(failed)?;
-    let group = Group::of(child.id());
+    let group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let answered = async {
         let ended = async {
             let status = child.wait().await;
             // What it has started would otherwise hold its output open.
-            group.end();
+            drop(group);
             status
         };
         tokio::try_join!(ended, read(stdout), read(stderr))
@@ -78,45 +79,6 @@ pub(super) async fn ask(
         Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(Silence::Late(limit)),
     }
-}
-
-/// The processes that a program has started, which end with this.
-struct Group {
-    #[cfg(unix)]
-    leader: Option<rustix::process::Pid>,
-}
-
-#[cfg(unix)]
-impl Group {
-    fn of(leader: Option<u32>) -> Self {
-        let leader = leader.and_then(|id| i32::try_from(id).ok());
-        Self { leader: leader.and_then(rustix::process::Pid::from_raw) }
-    }
-
-    /// Ends them now.
-    fn end(self) {
-        drop(self);
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.leader {
-            // An error means that none is left.
-            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
-        }
-    }
-}
-
-#[cfg(windows)]
-impl Group {
-    const fn of(_: Option<u32>) -> Self {
-        Self {}
-    }
-
-    #[expect(clippy::unused_self, reason = "here, only the child itself is killed")]
-    const fn end(self) {}
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {

@@ -32,11 +32,18 @@ const SKEW: Duration = Duration::from_secs(60);
 /// What is left beyond the skew, when it is handed out.
 const LEAST_LIFE: Duration = Duration::from_secs(60);
 
-const GROUP: &str = "client.authentication.k8s.io/";
-const V1: &str = "client.authentication.k8s.io/v1";
+/// What the names of the exec protocol begin with (Kubernetes documentation, "client-go credential plugins").
+pub(crate) const GROUP: &str = "client.authentication.k8s.io/";
+pub(crate) const V1: &str = "client.authentication.k8s.io/v1";
+pub(crate) const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
+
+/// The extension of a cluster's entry whose content is passed to plugins.
+pub(crate) const EXTENSION: &str = "client.authentication.k8s.io/exec";
+
 /// The versions that it answers in, as `--api-version` takes them.
-pub(crate) const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
-const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
+pub(crate) fn versions() -> Vec<&'static str> {
+    [V1, V1BETA1].into_iter().filter_map(|version| version.strip_prefix(GROUP)).collect()
+}
 
 /// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
 #[derive(clap::Args, Debug)]

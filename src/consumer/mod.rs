@@ -121,7 +121,10 @@ impl Ending for ExitCode {
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
     aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
-    kubectl::{KubectlPlugin, VERSIONS},
+    kubectl::{
+        EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
+        V1BETA1 as EXEC_V1BETA1, versions as exec_versions,
+    },
     token::FORMATS,
     vault::{HelperInstallation, VaultHelper},
 };

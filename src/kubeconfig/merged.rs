@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::edit::Document;
-
-/// The extension of a cluster that exec plugins get.
-const EXTENSION: &str = "client.authentication.k8s.io/exec";
+use crate::consumer::EXEC_EXTENSION as EXTENSION;
 
 /// One file of the kubeconfig.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a shell offers for the value of an option, where clap does not know it.
 
-use crate::consumer::{FORMATS, VERSIONS};
+use crate::consumer::{FORMATS, exec_versions};
 use crate::error::ErrorFormat;
 use crate::settings::{CacheSetting, IdTokenRoute, identity_kinds};
 
@@ -48,7 +48,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "id_token_route", Offer::Words(|| IdTokenRoute::ALL.map(|(_, name)| name).to_vec())),
     ("", "error_format", Offer::Words(|| ErrorFormat::ALL.map(|(_, name)| name).to_vec())),
     ("", "format", Offer::Words(|| FORMATS.map(|(_, name)| name).to_vec())),
-    ("", "api_version", Offer::Words(|| VERSIONS.to_vec())),
+    ("", "api_version", Offer::Words(exec_versions)),
     ("", "background_refresh", Offer::Words(|| vec!["true", "false"])),
     ("token-helper", "request", Offer::Words(|| vec!["get", "store", "erase"])),
     ("", "ca_cert", Offer::Path),

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::Setup;
 use super::kubeconfig::Kubeconfig;
+use crate::consumer::EXEC_GROUP as GROUP;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::Step;
 use crate::message;
 
-const GROUP: &str = "client.authentication.k8s.io/";
 const VERSION_FLAG: &str = "--api-version=";
 
 const INSTALL_HINT: &str =

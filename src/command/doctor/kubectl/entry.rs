@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 
 use crate::command::doctor::Patient;
 use crate::command::on_path::{is_program, on_path};
-use crate::consumer::KubectlPlugin;
+use crate::consumer::{EXEC_V1 as V1, EXEC_V1BETA1 as V1BETA1, KubectlPlugin};
 use crate::env::Env;
 use crate::error::{Error, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -20,9 +20,6 @@ use crate::settings::{Flags, Settings};
 use super::Found;
 use super::kubeconfig::{Credentials, Exec};
 use super::launch::{Launch, Way};
-
-const V1: &str = "client.authentication.k8s.io/v1";
-const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
 const ARGUMENTS: &str = "the shortest that works is `args: [kubectl, --profile=NAME]`";
 

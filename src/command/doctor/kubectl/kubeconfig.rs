@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::command::ask::{Answer, Silence, ask};
 use crate::command::doctor::Patient;
+use crate::consumer::EXEC_EXTENSION as EXTENSION;
 use crate::env;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
@@ -21,9 +22,6 @@ use super::scalar::{Said, Scalar};
 
 /// That of a thousand clusters has some hundred kilobytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
-
-/// The extension of a cluster that is for exec plugins.
-const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// A kubeconfig, as far as it matters here.
 #[derive(Default, Deserialize)]

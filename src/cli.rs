@@ -20,7 +20,7 @@ use crate::log;
 use crate::message;
 use crate::output::Output;
 use crate::pipe;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::{EMPTY, Flags, Locations, by_name, expand_home, parse_duration};
 
 mod again;

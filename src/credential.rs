@@ -61,9 +61,9 @@ pub struct IamToken(#[serde(serialize_with = "exposed")] pub Secret);
 pub struct IdToken(#[serde(serialize_with = "exposed")] pub Secret);
 
 /// What a cache entry can hold.
-pub trait Restable: DeserializeOwned + Serialize {}
-impl Restable for IamToken {}
-impl Restable for IdToken {}
+pub trait Cacheable: DeserializeOwned + Serialize {}
+impl Cacheable for IamToken {}
+impl Cacheable for IdToken {}
 
 /// A secret and its lifetime.
 #[derive(Clone, Debug)]

@@ -7,14 +7,14 @@
 //! argv/env ─► cli ─► settings (flag > environment > profile > defaults > built-in)
 //!                       │
 //!                       ▼
-//!                   session ─► broker ──fresh in cache──► consumer renders ─► output
+//!                   run     ─► broker ──fresh in cache──► consumer renders ─► output
 //!                                 │
 //!                           one flight per key
 //!                                 ▼
 //!           source: identity ─► IAM token ─► ID token ─► cache ─► consumer renders ─► output
 //! ```
 //!
-//! Arrows point one way: `main → cli → consumer, command → session → broker → cache, source → http,
+//! Arrows point one way: `main → cli → consumer, command → run → broker → cache, source → http,
 //! jwt, keyring → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
 //! [`http`] sees a type of the HTTP client, and only `consumer/x.rs` knows the format of x.
 //!
@@ -65,8 +65,8 @@ pub mod log;
 pub mod output;
 pub mod pipe;
 pub mod private_file;
+pub mod run;
 pub mod secret_file;
-pub mod session;
 pub mod settings;
 pub mod shell;
 pub mod source;

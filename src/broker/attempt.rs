@@ -5,9 +5,9 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::freshness::Freshness;
-use super::{Broker, Purpose, memo};
+use super::{Broker, Purpose, negative_cache};
 use crate::cache::{Digest, Key};
-use crate::credential::{Credential, Restable};
+use crate::credential::{Cacheable, Credential};
 use crate::error::{Error, Result};
 
 /// One run's wish for one credential, and what has become of it so far.
@@ -15,33 +15,38 @@ pub(super) struct Attempt<'a, T> {
     pub(super) broker: &'a Broker,
     pub(super) key: &'a Key,
     pub(super) settings: Digest,
-    pub(super) least_life: Duration,
+    pub(super) minimum_lifetime: Duration,
     pub(super) refused: Option<&'a T>,
 }
 
-impl<T: Restable + PartialEq> Attempt<'_, T> {
+impl<T: Cacheable + PartialEq> Attempt<'_, T> {
     /// The result that another process, or an earlier run, has reached for us.
-    pub(super) fn settled(&self) -> Option<Result<Credential<T>>> {
-        let resting = match self.acceptable() {
-            Ok(resting) => resting,
+    pub(super) fn check_cache(&self) -> Option<Result<Credential<T>>> {
+        let cached = match self.acceptable() {
+            Ok(cached) => cached,
             Err(error) => return Some(Err(error)),
         };
-        if let Some(credential) = resting {
-            let freshness =
-                Freshness::judge(&credential.lifetime, self.least_life, self.broker.clock.now());
-            if self.broker.suffices(freshness) {
+        if let Some(credential) = cached {
+            let freshness = Freshness::judge(
+                &credential.lifetime,
+                self.minimum_lifetime,
+                self.broker.clock.now(),
+            );
+            if self.broker.is_sufficient(freshness) {
                 return Some(Ok(credential));
             }
         }
-        let memo = memo::recall(&self.broker.cache, self.key, self.settings)?;
+        let negative_cache = negative_cache::recall(&self.broker.cache, self.key, self.settings)?;
         let now = self.broker.clock.now().at;
         let can_do_without =
             || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
-        let holds = memo.holds_at(now) || (memo.is_recent(now) && can_do_without());
-        let counts = self.broker.is_news(memo.at) || (holds && !self.wants_new());
+        let holds =
+            negative_cache.holds_at(now) || (negative_cache.is_recent(now) && can_do_without());
+        let counts =
+            self.broker.happened_during_run(negative_cache.at) || (holds && !self.wants_new());
         counts.then(|| {
             debug!(key = self.key.name(), "not asked again: it failed a moment ago");
-            self.fall_back(memo.into_error())
+            self.fall_back(negative_cache.into_error())
         })
     }
 
@@ -66,8 +71,8 @@ impl<T: Restable + PartialEq> Attempt<'_, T> {
     fn acceptable(&self) -> Result<Option<Credential<T>>> {
         let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
         let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
-        let too_old =
-            self.broker.force_refresh && !self.broker.is_news(credential.lifetime.obtained_at);
+        let too_old = self.broker.force_refresh
+            && !self.broker.happened_during_run(credential.lifetime.obtained_at);
         Ok((!refused && !too_old).then_some(credential))
     }
 

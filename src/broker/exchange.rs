@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::freshness::Freshness;
-use super::{Broker, Obtain};
+use super::{Broker, Request};
 use crate::credential::{Credential, Lifetime};
 use crate::error::Result;
 
@@ -19,23 +19,24 @@ impl Broker {
     /// A parent from the cache is replaced once: if the server does not take it (it is revoked, or the
     /// clocks differ), or if what it was exchanged for ends with it. A server that caps a session at the
     /// end of the token would else give keys for the last minute of an old token.
-    pub async fn exchange<O: Obtain, R, T>(
+    pub async fn exchange<O: Request, R, T>(
         &self,
         parent: &O,
-        least_life: Duration,
+        minimum_lifetime: Duration,
         meanwhile: impl Future<Output = ()> + Send + 'static,
         send: impl AsyncFn(&O::Secret) -> Result<R>,
         is_refused: impl Fn(&R) -> bool,
         accept: impl Fn(&R, &O::Secret) -> Result<Credential<T>>,
     ) -> Result<Credential<T>> {
-        let (used, reply) = self.present(parent, least_life, meanwhile, &send, is_refused).await?;
+        let (used, reply) =
+            self.present(parent, minimum_lifetime, meanwhile, &send, is_refused).await?;
         let derived = accept(&reply, &used.secret)?;
         if !self.is_cut_short(&derived.lifetime, &used.lifetime) {
             return Ok(derived);
         }
         debug!("it ends with the token that it was exchanged for; once more with a new one");
         let longer = async {
-            let new = self.miss(parent, least_life, Some(&used.secret)).await?;
+            let new = self.miss(parent, minimum_lifetime, Some(&used.secret)).await?;
             accept(&send(&new.secret).await?, &new.secret)
         };
         Ok(match longer.await {
@@ -53,32 +54,32 @@ impl Broker {
         let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
         let is_old = Freshness::judge(parent, Duration::ZERO, self.clock.now());
         !matches!(is_old, Freshness::Fresh)
-            && !self.is_news(parent.obtained_at)
+            && !self.happened_during_run(parent.obtained_at)
             && end.distance(parents_end) <= SAME_END
     }
 
     /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
     /// credential is being fetched; one from the cache that the server does not take is replaced once.
-    pub async fn present<O: Obtain, R>(
+    pub async fn present<O: Request, R>(
         &self,
-        wanted: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
         meanwhile: impl Future<Output = ()> + Send + 'static,
         send: &impl AsyncFn(&O::Secret) -> Result<R>,
         is_refused: impl Fn(&R) -> bool,
     ) -> Result<(Credential<O::Secret>, R)> {
-        let credential = match self.cached(wanted, least_life)? {
+        let credential = match self.cached(request, minimum_lifetime)? {
             Some(credential) => credential,
             None => {
                 tokio::spawn(meanwhile);
-                self.miss(wanted, least_life, None).await?
+                self.miss(request, minimum_lifetime, None).await?
             }
         };
         let reply = send(&credential.secret).await?;
-        if !is_refused(&reply) || self.is_news(credential.lifetime.obtained_at) {
+        if !is_refused(&reply) || self.happened_during_run(credential.lifetime.obtained_at) {
             return Ok((credential, reply));
         }
-        let credential = self.miss(wanted, least_life, Some(&credential.secret)).await?;
+        let credential = self.miss(request, minimum_lifetime, Some(&credential.secret)).await?;
         let reply = send(&credential.secret).await?;
         Ok((credential, reply))
     }

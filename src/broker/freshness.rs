@@ -21,10 +21,10 @@ pub(super) enum Freshness {
 
 impl Freshness {
     /// Judges a life at a moment, for a consumer that must get `least_life`.
-    pub(super) fn judge(lifetime: &Lifetime, least_life: Duration, now: Moment) -> Self {
+    pub(super) fn judge(lifetime: &Lifetime, minimum_lifetime: Duration, now: Moment) -> Self {
         let half = lifetime.whole() / 2;
         // A server that issues shorter lives than a consumer wants must not be asked at every run.
-        let hard = least_life.min(half);
+        let hard = minimum_lifetime.min(half);
         let left = lifetime.left(now);
         if left.is_zero() || left < hard {
             Self::Short
@@ -120,14 +120,14 @@ mod tests {
         #[test]
         fn what_is_handed_out_is_alive_by_every_clock(
             lifetime in lifetime(),
-            least_life in prop_oneof![any::<u64>(), 0..20_u64].prop_map(Duration::from_secs),
+            minimum_lifetime in prop_oneof![any::<u64>(), 0..20_u64].prop_map(Duration::from_secs),
             now in moment(),
         ) {
             let left = lifetime.left(now);
             prop_assert!(left <= lifetime.whole());
-            if Freshness::judge(&lifetime, least_life, now).is_good_enough() {
+            if Freshness::judge(&lifetime, minimum_lifetime, now).is_good_enough() {
                 prop_assert!(!left.is_zero());
-                prop_assert!(left >= least_life.min(lifetime.whole() / 2));
+                prop_assert!(left >= minimum_lifetime.min(lifetime.whole() / 2));
                 prop_assert!(now.at >= lifetime.obtained_at, "the clock has jumped back");
                 prop_assert!(lifetime.expires_at > now.at.shifted(lifetime.clock_offset), "it has expired");
                 if let (Some(then), Some(now)) = (lifetime.obtained_uptime, now.uptime) {
@@ -139,12 +139,12 @@ mod tests {
         #[test]
         fn what_gets_older_never_gets_fresher(
             lifetime in lifetime(),
-            least_life in 0..20_u64,
+            minimum_lifetime in 0..20_u64,
             age in prop_oneof![any::<u64>(), 0..20_000_u64],
             more in prop_oneof![any::<u64>(), 0..20_000_u64],
         ) {
             let at = |age| lifetime.obtained_at.plus(Duration::from_millis(age));
-            let judge = |at: Timestamp| Freshness::judge(&lifetime, Duration::from_secs(least_life), at.into());
+            let judge = |at: Timestamp| Freshness::judge(&lifetime, Duration::from_secs(minimum_lifetime), at.into());
             prop_assert!(judge(at(age.saturating_add(more))) >= judge(at(age)));
         }
     }

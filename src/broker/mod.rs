@@ -6,14 +6,14 @@
 
 mod attempt;
 mod exchange;
-mod flight;
+mod forecast;
 mod freshness;
 mod interruption;
-mod memo;
+mod negative_cache;
 mod overview;
-mod prospect;
 mod refresh;
 mod runtime;
+mod single_flight;
 mod waiting;
 mod within;
 
@@ -21,31 +21,31 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{About, Cache, Digest, Key, KeyBuilder};
+use crate::cache::{Cache, Digest, EntryMetadata, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::credential::{Credential, Restable};
+use crate::credential::{Cacheable, Credential};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::spinner::Spinner;
 use attempt::Attempt;
-use flight::{Flight, Pause};
+pub use forecast::{Forecast, Prediction};
 use freshness::Freshness;
 #[cfg(unix)]
 pub use interruption::is_ignored;
-pub use overview::{Failure, Rest, Row, State, overview};
-pub use prospect::{Outlook, Prospect};
+pub use overview::{CachedCredential, Failure, Row, State, overview};
 pub use refresh::{REFRESH, Rerun, begin_session};
 pub(crate) use runtime::block_on;
+use single_flight::{Pause, SingleFlight};
 use waiting::{as_one_type, wait_for};
 pub use waiting::{finish, wait_beside};
 pub use within::UnderWay;
 use within::Within;
 
 /// Something that the broker can obtain.
-pub trait Obtain {
+pub trait Request {
     /// What is obtained.
-    type Secret: Restable + PartialEq;
+    type Secret: Cacheable + PartialEq;
 
     /// Its kind, by which its name in the cache begins.
     const KIND: &'static str;
@@ -59,25 +59,25 @@ pub trait Obtain {
     }
 
     /// What `status` can say of it.
-    fn about(&self) -> About;
+    fn about(&self) -> EntryMetadata;
 
     /// What it is, in a sentence: "an ID token for audience `k8s`".
     fn what(&self) -> Message;
 
     /// Whether it may rest in the cache, and be shared with other processes there.
-    fn rests(&self) -> bool {
+    fn is_cacheable(&self) -> bool {
         true
     }
 
     /// Whether this one, now that it is known, may rest there after all. A credential for so many uses
     /// is its first user's.
-    fn keeps(&self, _: &Credential<Self::Secret>) -> bool {
+    fn should_store(&self, _: &Credential<Self::Secret>) -> bool {
         true
     }
 
     /// Settings of its own that decide how it is obtained, and not what it is: whoever corrects one of them
     /// wants to see whether it helped, and not a failure of before.
-    fn ways(&self) -> String {
+    fn connection_fingerprint(&self) -> String {
         String::new()
     }
 
@@ -194,21 +194,21 @@ impl Broker {
     }
 
     /// Obtains a credential that lives for `least_life` yet. On a hit, nothing else is touched.
-    pub fn obtain<O: Obtain>(
+    pub fn obtain<O: Request>(
         &self,
-        wanted: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
     ) -> Result<Credential<O::Secret>> {
-        if let Some((hit, freshness)) = self.look(wanted, least_life)?
-            && self.suffices(freshness)
+        if let Some((hit, freshness)) = self.look(request, minimum_lifetime)?
+            && self.is_sufficient(freshness)
         {
-            self.refresh_soon(wanted, freshness);
+            self.refresh_soon(request, freshness);
             return Ok(hit);
         }
         // What was asked for by name and cannot be had is found out before anyone else is asked. Where a human
         // has to unlock it, this is also where the run can still be interrupted at once.
         self.cache.open()?;
-        self.wait(&wanted.what(), self.miss(wanted, least_life, None))
+        self.wait(&request.what(), self.miss(request, minimum_lifetime, None))
     }
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
@@ -219,33 +219,33 @@ impl Broker {
     }
 
     /// The credential that rests in the cache, if it is good enough.
-    pub fn cached<O: Obtain>(
+    pub fn cached<O: Request>(
         &self,
-        wanted: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
     ) -> Result<Option<Credential<O::Secret>>> {
-        let found = self.look(wanted, least_life)?;
+        let found = self.look(request, minimum_lifetime)?;
         let good = found.filter(|(_, freshness)| freshness.is_good_enough());
         Ok(good.map(|(credential, _)| credential))
     }
 
-    fn look<O: Obtain>(
+    fn look<O: Request>(
         &self,
-        wanted: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
     ) -> Result<Option<(Credential<O::Secret>, Freshness)>> {
-        if self.force_refresh || !wanted.rests() {
+        if self.force_refresh || !request.is_cacheable() {
             return Ok(None);
         }
-        let key = wanted.key();
+        let key = request.key();
         let Some(credential) = self.cache.get::<O::Secret>(&key)? else { return Ok(None) };
-        let freshness = Freshness::judge(&credential.lifetime, least_life, self.clock.now());
+        let freshness = Freshness::judge(&credential.lifetime, minimum_lifetime, self.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
         Ok(Some((credential, freshness)))
     }
 
     /// Whether this is good enough for what this run is for.
-    const fn suffices(&self, freshness: Freshness) -> bool {
+    const fn is_sufficient(&self, freshness: Freshness) -> bool {
         match self.purpose {
             Purpose::Answer(_) => freshness.is_good_enough(),
             Purpose::Refresh => matches!(freshness, Freshness::Fresh),
@@ -253,9 +253,9 @@ impl Broker {
     }
 
     /// Past the soft point, has another process obtain the next credential.
-    fn refresh_soon<O: Obtain>(&self, wanted: &O, freshness: Freshness) {
+    fn refresh_soon<O: Request>(&self, request: &O, freshness: Freshness) {
         if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) = (&self.purpose, freshness)
-            && flight::claim(&self.cache, &wanted.key(), self.clock.now().at)
+            && single_flight::try_claim_refresh(&self.cache, &request.key(), self.clock.now().at)
         {
             rerun.start();
         }
@@ -263,27 +263,27 @@ impl Broker {
 
     /// Obtains a credential on the way to another one, within its flight. A credential equal to
     /// `refused` does not count as cached: a server has just turned it down.
-    pub async fn miss<O: Obtain>(
+    pub async fn miss<O: Request>(
         &self,
-        wanted: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
         refused: Option<&O::Secret>,
     ) -> Result<Credential<O::Secret>> {
-        let key = wanted.key();
-        let _under_way = self.begin(key.name(), &wanted.what())?;
-        if !wanted.rests() {
-            return wanted.fetch(self).await;
+        let key = request.key();
+        let _under_way = self.begin(key.name(), &request.what())?;
+        if !request.is_cacheable() {
+            return request.fetch(self).await;
         }
-        let settings = self.settings_of(wanted);
-        let attempt = Attempt { broker: self, key: &key, settings, least_life, refused };
-        let mut flight = Flight::to(&self.cache, &key);
+        let settings = self.settings_of(request);
+        let attempt = Attempt { broker: self, key: &key, settings, minimum_lifetime, refused };
+        let mut flight = SingleFlight::to(&self.cache, &key);
         let mut pause = Pause::new();
         loop {
-            if let Some(result) = attempt.settled() {
+            if let Some(result) = attempt.check_cache() {
                 return result;
             }
             let now = self.clock.now().at;
-            if flight.take_off(now) {
+            if flight.try_lock(now) {
                 break;
             }
             if flight.is_unshared(now) {
@@ -294,7 +294,7 @@ impl Broker {
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
                 return attempt.fall_back(Error::LockTimeout {
-                    what: wanted.what(),
+                    what: request.what(),
                     holder,
                     lock,
                     budget: self.deadline.budget(),
@@ -303,23 +303,30 @@ impl Broker {
             tokio::time::sleep(pause.next().min(left)).await;
         }
         // The flight before ours may have landed between our last look and the lock.
-        if let Some(result) = attempt.settled() {
+        if let Some(result) = attempt.check_cache() {
             return result;
         }
-        info!("getting {}", wanted.what());
-        match wanted.fetch(self).await {
+        info!("getting {}", request.what());
+        match request.fetch(self).await {
             Ok(credential) => {
-                let is_shared = self.store(wanted, &key, &credential);
+                let is_shared = self.store(request, &key, &credential);
                 let now = self.clock.now().at;
                 flight.lands(is_shared, now);
-                memo::forget(&self.cache, &key);
+                negative_cache::forget(&self.cache, &key);
                 self.cache.sweep(now);
                 Ok(credential)
             }
             Err(error) => {
-                let (about, now) = (self.about(wanted), self.clock.now().at);
-                let is_shared =
-                    memo::remember(&self.cache, &key, &error, settings, now, about, &self.purpose);
+                let (about, now) = (self.about(request), self.clock.now().at);
+                let is_shared = negative_cache::remember(
+                    &self.cache,
+                    &key,
+                    &error,
+                    settings,
+                    now,
+                    about,
+                    &self.purpose,
+                );
                 flight.lands(is_shared, now);
                 attempt.fall_back(error)
             }
@@ -327,12 +334,17 @@ impl Broker {
     }
 
     /// Stores a credential for other runs, if it can be shared. Returns whether they can have it.
-    fn store<O: Obtain>(&self, wanted: &O, key: &Key, credential: &Credential<O::Secret>) -> bool {
-        if !wanted.keeps(credential) {
+    fn store<O: Request>(
+        &self,
+        request: &O,
+        key: &Key,
+        credential: &Credential<O::Secret>,
+    ) -> bool {
+        if !request.should_store(credential) {
             debug!(key = key.name(), "it has a use limit, and is not cached");
             return false;
         }
-        let stored = self.cache.put(key, credential, &self.about(wanted));
+        let stored = self.cache.put(key, credential, &self.about(request));
         if let Err(error) = &stored {
             debug!(key = key.name(), %error, "cannot store it in the cache");
         }
@@ -340,19 +352,21 @@ impl Broker {
     }
 
     /// Over all that decides how this is obtained.
-    fn settings_of<O: Obtain>(&self, wanted: &O) -> Digest {
-        match wanted.ways() {
-            ways if ways.is_empty() => self.settings.0(),
-            ways => Digest::of((self.settings.0().to_hex() + &ways).as_bytes()),
+    fn settings_of<O: Request>(&self, request: &O) -> Digest {
+        match request.connection_fingerprint() {
+            connection_fingerprint if connection_fingerprint.is_empty() => self.settings.0(),
+            connection_fingerprint => {
+                Digest::of((self.settings.0().to_hex() + &connection_fingerprint).as_bytes())
+            }
         }
     }
 
-    fn about<O: Obtain>(&self, wanted: &O) -> About {
+    fn about<O: Request>(&self, request: &O) -> EntryMetadata {
         let (consumer, profile) = self.asker.clone();
-        About {
+        EntryMetadata {
             consumer: consumer.map(ForeignText::from),
             profile: profile.map(ForeignText::from),
-            ..wanted.about()
+            ..request.about()
         }
     }
 
@@ -365,7 +379,7 @@ impl Broker {
     /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
     /// is still to come by this clock happened before the clock jumped back.
     #[must_use]
-    pub fn is_news(&self, at: Timestamp) -> bool {
+    pub fn happened_during_run(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.clock.now().at
     }
 }

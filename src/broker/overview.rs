@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::freshness::Freshness;
-use super::memo;
-use crate::cache::{self, About, FileCache, Key, Place, Resting};
+use super::negative_cache;
+use crate::cache::{self, EntryMetadata, FileCache, Key, ListedEntry, Place};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Lifetime;
 use crate::error::Code;
@@ -16,18 +16,18 @@ pub struct Row {
     /// Its name in the cache.
     pub key: Key,
     /// What it is.
-    pub about: About,
+    pub about: EntryMetadata,
     /// In which state it is.
     pub state: State,
     /// Where it rests, since when and until when. `None` where it could not be obtained.
-    pub resting: Option<Rest>,
+    pub cached: Option<CachedCredential>,
     /// Why the last attempt to obtain it failed, if it has since.
     pub failure: Option<Failure>,
 }
 
 /// Where a credential rests, and its life.
 #[derive(Clone, Copy, Debug)]
-pub struct Rest {
+pub struct CachedCredential {
     /// Where it rests.
     pub place: Place,
     /// When it was obtained.
@@ -91,50 +91,50 @@ impl State {
     }
 }
 
-impl Rest {
-    fn of(resting: &Resting) -> Self {
-        let Lifetime { obtained_at, .. } = resting.lifetime;
-        let expires_at = resting.lifetime.expires_at_here();
-        let soft_at = expires_at.minus(resting.lifetime.whole() / 2);
-        Self { place: resting.place, obtained_at, soft_at, expires_at }
+impl CachedCredential {
+    fn of(cached: &ListedEntry) -> Self {
+        let Lifetime { obtained_at, .. } = cached.lifetime;
+        let expires_at = cached.lifetime.expires_at_here();
+        let soft_at = expires_at.minus(cached.lifetime.whole() / 2);
+        Self { place: cached.place, obtained_at, soft_at, expires_at }
     }
 }
 
 /// All that is cached, what lives longest first.
 #[must_use]
 pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
-    let mut failures = memo::all(files);
+    let mut failures = negative_cache::all(files);
     let mut rows: Vec<Row> = cache::list(files)
         .into_iter()
-        .map(|resting| {
-            let its = failures.iter().position(|(key, _)| *key == resting.key);
+        .map(|cached| {
+            let its = failures.iter().position(|(key, _)| *key == cached.key);
             let failure = its.map(|at| Failure::from(failures.swap_remove(at).1));
             Row {
-                state: State::of(&resting.lifetime, now),
-                resting: Some(Rest::of(&resting)),
-                key: resting.key,
-                about: resting.about,
+                state: State::of(&cached.lifetime, now),
+                cached: Some(CachedCredential::of(&cached)),
+                key: cached.key,
+                about: cached.about,
                 failure,
             }
         })
         .collect();
-    rows.extend(failures.into_iter().map(|(key, memo)| Row {
+    rows.extend(failures.into_iter().map(|(key, negative_cache)| Row {
         key,
-        about: memo.about.clone(),
+        about: negative_cache.about.clone(),
         state: State::Failed,
-        resting: None,
-        failure: Some(memo.into()),
+        cached: None,
+        failure: Some(negative_cache.into()),
     }));
-    let end = |row: &Row| row.resting.map(|rest| std::cmp::Reverse(rest.expires_at));
+    let end = |row: &Row| row.cached.map(|rest| std::cmp::Reverse(rest.expires_at));
     rows.sort_by(|a, b| {
         (a.state == State::Failed, end(a), &a.key).cmp(&(b.state == State::Failed, end(b), &b.key))
     });
     rows
 }
 
-impl From<memo::Memo> for Failure {
-    fn from(memo: memo::Memo) -> Self {
-        let memo::Memo { at, code, message, .. } = memo;
+impl From<negative_cache::RememberedFailure> for Failure {
+    fn from(negative_cache: negative_cache::RememberedFailure) -> Self {
+        let negative_cache::RememberedFailure { at, code, message, .. } = negative_cache;
         Self { at, code, message }
     }
 }

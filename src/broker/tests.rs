@@ -22,7 +22,7 @@ struct Server {
     failures: RefCell<VecDeque<Error>>,
 }
 
-impl Obtain for &Server {
+impl Request for &Server {
     type Secret = IdToken;
 
     const KIND: &'static str = "id-token";
@@ -31,8 +31,8 @@ impl Obtain for &Server {
         key
     }
 
-    fn about(&self) -> About {
-        About::from("server.example")
+    fn about(&self) -> EntryMetadata {
+        EntryMetadata::from("server.example")
     }
 
     fn what(&self) -> Message {

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::about::About;
 use super::file::ENTRY_LIMIT;
 use super::key::{Digest, Key};
-use crate::credential::{Credential, Lifetime, Restable};
+use super::metadata::EntryMetadata;
+use crate::credential::{Cacheable, Credential, Lifetime};
 use crate::private_file;
 
 /// The form is part of the file's name too, so that two versions of the program keep entries of their
@@ -46,7 +46,7 @@ struct Written<'a, T> {
     key: &'a str,
     secret: &'a T,
     lifetime: Lifetime,
-    about: &'a About,
+    about: &'a EntryMetadata,
 }
 
 /// All but the secret.
@@ -56,13 +56,13 @@ pub(super) struct Described {
     pub(super) lifetime: Lifetime,
     /// Not in entries of before there was this.
     #[serde(default)]
-    pub(super) about: About,
+    pub(super) about: EntryMetadata,
 }
 
-pub(super) fn render<T: Restable>(
+pub(super) fn render<T: Cacheable>(
     key: &Key,
     credential: &Credential<T>,
-    about: &About,
+    about: &EntryMetadata,
 ) -> io::Result<Zeroizing<Vec<u8>>> {
     let Credential { secret, lifetime } = credential;
     let stored = Written { key: key.name(), secret, lifetime: *lifetime, about };
@@ -80,7 +80,7 @@ pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
     entry
 }
 
-pub(super) fn parse<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
+pub(super) fn parse<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
     let parsed = parse_body(entry, key);
     if parsed.is_none() {
         debug!(key = key.name(), "the cache entry is not what was written, and is not used");
@@ -107,7 +107,7 @@ pub(super) fn described(entry: &[u8]) -> Option<Described> {
     serde_json::from_slice(body(entry)?).ok()
 }
 
-fn parse_body<T: Restable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
+fn parse_body<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
     let stored: Stored<&str, T> = serde_json::from_slice(body(entry)?).ok()?;
     (stored.key == key.name())
         .then_some(Credential { secret: stored.secret, lifetime: stored.lifetime })
@@ -141,7 +141,7 @@ mod tests {
     fn an_entry_comes_back_as_it_was() {
         let (key, credential) = sample();
         let back: Credential<IdToken> =
-            parse(&render(&key, &credential, &About::default()).unwrap(), &key).unwrap();
+            parse(&render(&key, &credential, &EntryMetadata::default()).unwrap(), &key).unwrap();
         assert_eq!(back.secret, credential.secret);
         assert_eq!(back.lifetime, credential.lifetime);
     }
@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn an_entry_says_of_itself_all_but_the_secret_and_need_not() {
         let (key, credential) = sample();
-        let about = About { profile: Some("prod".into()), ..About::from("https://server.example") };
+        let about = EntryMetadata {
+            profile: Some("prod".into()),
+            ..EntryMetadata::from("https://server.example")
+        };
         let described = described(&render(&key, &credential, &about).unwrap()).unwrap();
         assert_eq!((described.key.as_str(), &described.about), (key.name(), &about));
         let body = serde_json::json!({
@@ -159,13 +162,13 @@ mod tests {
         });
         let old = sealed(body.to_string().as_bytes());
         assert!(parse::<IdToken>(&old, &key).is_some());
-        assert_eq!(super::described(&old).unwrap().about, About::default());
+        assert_eq!(super::described(&old).unwrap().about, EntryMetadata::default());
     }
 
     #[test]
     fn an_entry_cut_or_flipped_at_any_byte_is_not_used() {
         let (key, credential) = sample();
-        let whole = render(&key, &credential, &About::default()).unwrap();
+        let whole = render(&key, &credential, &EntryMetadata::default()).unwrap();
         for at in 0..whole.len() {
             assert!(parse::<IdToken>(&whole[..at], &key).is_none(), "cut at {at}");
             let mut flipped = whole.clone();
@@ -179,8 +182,11 @@ mod tests {
         let (key, credential) = sample();
         let other = Key::of("id-token").with("audience", "vault").build();
         assert!(
-            parse::<IdToken>(&render(&key, &credential, &About::default()).unwrap(), &other)
-                .is_none()
+            parse::<IdToken>(
+                &render(&key, &credential, &EntryMetadata::default()).unwrap(),
+                &other
+            )
+            .is_none()
         );
     }
 }

@@ -61,13 +61,13 @@ impl FileCache {
 
     /// Where the last failure to obtain a credential is remembered.
     #[must_use]
-    pub fn memo_path(&self, key: &Key) -> PathBuf {
+    pub fn failure_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
     /// All that is remembered of failures: the name of what could not be obtained, and the path.
     #[must_use]
-    pub fn memos(&self) -> Vec<(Key, PathBuf)> {
+    pub fn remembered_failures(&self) -> Vec<(Key, PathBuf)> {
         self.named(&format!(".{}.failure", entry::EXTENSION))
     }
 
@@ -108,7 +108,7 @@ impl FileCache {
                     continue;
                 }
                 Form::Entry => std::fs::remove_file(&path).map(|()| cleared.removed += 1),
-                Form::Memo | Form::Unfinished => std::fs::remove_file(&path),
+                Form::RememberedFailure | Form::Unfinished => std::fs::remove_file(&path),
             };
             match removed {
                 // Another process may have been faster.
@@ -182,7 +182,7 @@ pub(super) struct Cleared {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
     Entry,
-    Memo,
+    RememberedFailure,
     Lock,
     Marker,
     /// The temporary file of a writer that was killed.
@@ -208,7 +208,7 @@ impl Form {
         match extension.split_once('.') {
             None if extension == "lock" => Self::Lock,
             None if is_entry(extension) && entry::is_one(path) => Self::Entry,
-            Some((version, "failure")) if is_entry(version) => Self::Memo,
+            Some((version, "failure")) if is_entry(version) => Self::RememberedFailure,
             Some((version, MARKER)) if is_entry(version) => Self::Marker,
             _ => Self::Other,
         }

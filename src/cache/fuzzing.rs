@@ -18,7 +18,7 @@ pub fn cache_entry(data: &[u8]) {
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         assert!(lifetime.left(now.into()) <= lifetime.whole());
         assert!(!lifetime.expires_at_here().to_string().is_empty());
-        let again = entry::render(&key, &credential, &super::About::default()).ok();
+        let again = entry::render(&key, &credential, &super::EntryMetadata::default()).ok();
         let again = again.and_then(|bytes| entry::parse::<IdToken>(&bytes, &key));
         assert!(
             again.is_some_and(

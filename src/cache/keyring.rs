@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::about::About;
 use super::file::FileCache;
 use super::key::Key;
+use super::metadata::EntryMetadata;
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Lifetime;
 use crate::error::{Code, Error, Result, plain, shown};
@@ -32,7 +32,7 @@ const SWEPT: usize = 4;
 pub(super) struct Marker {
     pub(super) lifetime: Lifetime,
     #[serde(default)]
-    pub(super) about: About,
+    pub(super) about: EntryMetadata,
 }
 
 /// The keyring, and the folder of the locks, the memos and the markers.
@@ -71,7 +71,7 @@ impl KeyringCache {
         &self,
         key: &Key,
         lifetime: Lifetime,
-        about: &About,
+        about: &EntryMetadata,
         entry: Zeroizing<String>,
     ) -> Result<()> {
         let path = self.files.marker_path(key);
@@ -182,7 +182,7 @@ mod tests {
         for length in [10, 10_000] {
             assert!(cache.get::<IdToken>(&key("a")).unwrap().is_none());
             let credential = credential(length);
-            cache.put(&key("a"), &credential, &About::default()).unwrap();
+            cache.put(&key("a"), &credential, &EntryMetadata::default()).unwrap();
             let back = cache.get::<IdToken>(&key("a")).unwrap().unwrap();
             assert_eq!((back.secret, back.lifetime), (credential.secret, credential.lifetime));
             assert!(cache.get::<IdToken>(&key("b")).unwrap().is_none());
@@ -201,14 +201,14 @@ mod tests {
     fn a_keyring_that_cannot_be_used_is_an_error_but_not_for_what_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let usable = cache(&folder, Keyring::fake());
-        usable.put(&key("a"), &credential(10), &About::default()).unwrap();
+        usable.put(&key("a"), &credential(10), &EntryMetadata::default()).unwrap();
         let absent = cache(&folder, Keyring::absent());
         assert!(absent.get::<IdToken>(&key("b")).unwrap().is_none());
         absent.remove(&key("b")).unwrap();
         let error = absent.get::<IdToken>(&key("a")).unwrap_err();
         assert_eq!((error.code(), error.exit_status()), (Code::Cache, 7));
         assert!(absent.open().is_err());
-        assert!(absent.put(&key("a"), &credential(10), &About::default()).is_err());
+        assert!(absent.put(&key("a"), &credential(10), &EntryMetadata::default()).is_err());
         assert!(absent.remove(&key("a")).is_err());
         assert!(usable.get::<IdToken>(&key("a")).unwrap().is_some());
     }
@@ -217,7 +217,7 @@ mod tests {
     fn what_has_expired_a_day_ago_is_swept_from_the_keyring() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
-        cache.put(&key("a"), &credential(10), &About::default()).unwrap();
+        cache.put(&key("a"), &credential(10), &EntryMetadata::default()).unwrap();
         // The time of its file is today's, which is before that of the credential.
         let marker = private_file::list(&folder.path().join("cache"), 1).remove(0);
         let of_credential = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);

@@ -1,7 +1,7 @@
 //! What rests in a cache, without what is secret of it.
 
 use super::file::{ENTRY_LIMIT, FileCache};
-use super::{About, Cache, Key, entry, keyring};
+use super::{Cache, EntryMetadata, Key, entry, keyring};
 use crate::credential::Lifetime;
 use crate::private_file;
 
@@ -16,7 +16,7 @@ pub enum Place {
 
 /// A credential that rests in a cache.
 #[derive(Debug)]
-pub struct Resting {
+pub struct ListedEntry {
     /// Its name.
     pub key: Key,
     /// Where it is.
@@ -24,7 +24,7 @@ pub struct Resting {
     /// From when until when it is good.
     pub lifetime: Lifetime,
     /// What it is.
-    pub about: About,
+    pub about: EntryMetadata,
 }
 
 impl Cache {
@@ -47,12 +47,12 @@ impl Cache {
 /// What rests in files, and in the keyring by what the files say of it: that is not asked. What cannot be used
 /// is not there.
 #[must_use]
-pub fn list(files: &FileCache) -> Vec<Resting> {
+pub fn list(files: &FileCache) -> Vec<ListedEntry> {
     let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();
     let in_files = entries.filter_map(|(key, path)| {
         let described = entry::described(&private_file::read_own(&path, ENTRY_LIMIT).ok()?)?;
         let entry::Described { lifetime, about, .. } = described;
-        (described.key == key.name()).then_some(Resting {
+        (described.key == key.name()).then_some(ListedEntry {
             key,
             place: Place::File,
             lifetime,
@@ -62,7 +62,7 @@ pub fn list(files: &FileCache) -> Vec<Resting> {
     let markers = files.named(&format!(".{}.{}", entry::EXTENSION, keyring::MARKER)).into_iter();
     let in_keyring = markers.filter_map(|(key, path)| {
         let keyring::Marker { lifetime, about } = keyring::read_marker(&path)?;
-        Some(Resting { key, place: Place::Keyring, lifetime, about })
+        Some(ListedEntry { key, place: Place::Keyring, lifetime, about })
     });
     in_files.chain(in_keyring).collect()
 }

@@ -4,7 +4,6 @@
 //! out. Only a keyring that was asked for by name and cannot be used is an error. What is corrupt, someone else's or open to others is never used, and is replaced by the next
 //! credential.
 
-mod about;
 mod entry;
 mod file;
 #[cfg(feature = "fuzzing")]
@@ -12,6 +11,7 @@ pub(crate) mod fuzzing;
 mod key;
 mod keyring;
 mod list;
+mod metadata;
 mod sweep;
 
 use std::path::Path;
@@ -20,15 +20,15 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Restable};
+use crate::credential::{Cacheable, Credential};
 use crate::error::{Error, Result, plain, shown};
 use crate::message;
 
-pub use about::About;
 pub use file::FileCache;
 pub use key::{Digest, Key, KeyBuilder, Parts};
 pub use keyring::KeyringCache;
-pub use list::{Place, Resting, list};
+pub use list::{ListedEntry, Place, list};
+pub use metadata::EntryMetadata;
 
 /// A place where credentials rest.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Cache {
 
     /// The credential that rests under a key. What is there and cannot be used is the same as none, but
     /// for a word in the log; a keyring that cannot be used is an error.
-    pub fn get<T: Restable>(&self, key: &Key) -> Result<Option<Credential<T>>> {
+    pub fn get<T: Cacheable>(&self, key: &Key) -> Result<Option<Credential<T>>> {
         let parse = |entry: &[u8]| entry::parse(entry, key);
         Ok(match self {
             Self::File(files) => files.read(key).and_then(|entry| parse(&entry)),
@@ -81,11 +81,11 @@ impl Cache {
     }
 
     /// Lets a credential rest under a key, with what `status` can say of it.
-    pub fn put<T: Restable>(
+    pub fn put<T: Cacheable>(
         &self,
         key: &Key,
         credential: &Credential<T>,
-        about: &About,
+        about: &EntryMetadata,
     ) -> Result<()> {
         let render = || entry::render(key, credential, about).map_err(|error| unusable(&error));
         match self {

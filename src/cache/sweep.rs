@@ -58,7 +58,7 @@ fn is_remnant(path: &Path, now: Timestamp) -> bool {
     };
     match Form::of(path) {
         Form::Unfinished => rests(REST_OF_UNFINISHED),
-        Form::Memo => rests(REST),
+        Form::RememberedFailure => rests(REST),
         Form::Marker => rests(REST) && keyring::has_expired(path, now),
         Form::Lock => rests(REST) && is_abandoned(path),
         Form::Entry if path.extension() == Some(OsStr::new(entry::EXTENSION)) => {
@@ -87,7 +87,7 @@ fn is_abandoned(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{About, Cache, FileCache, Key};
+    use crate::cache::{Cache, EntryMetadata, FileCache, Key};
     use crate::clock::Offset;
     use crate::credential::{Credential, IdToken, Lifetime, Secret};
     use std::fs::{self, File};
@@ -117,7 +117,7 @@ mod tests {
             let expires_at = begin.plus(Duration::from_secs(life * HOUR));
             let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
             let secret = IdToken(Secret::new("eyJh.eyJz.c2ln".into()));
-            cache.put(&key, &Credential { secret, lifetime }, &About::default()).unwrap();
+            cache.put(&key, &Credential { secret, lifetime }, &EntryMetadata::default()).unwrap();
             let path = self.0.path().join(key.name()).with_extension(entry::EXTENSION);
             self.touch(&path, hours_old);
             path

@@ -9,7 +9,7 @@ use crate::cache::{self, Cleared, FileCache};
 use crate::error::{Error, Result, shown};
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::{Locations, Settings};
 
 /// Show where credentials are stored, or remove them

@@ -16,8 +16,8 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::{self, Keyring, Problem};
 use crate::message;
 use crate::output::Output;
+use crate::run::Context;
 use crate::secret_file;
-use crate::session::Context;
 use crate::settings::{Locations, Origin, Settings};
 use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE_LIMIT};
 

@@ -9,7 +9,7 @@ use crate::child as on_path;
 use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 
 mod ask;
 mod cache;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::source::ServiceAccount;
 
 /// List the service accounts of a folder, to choose one by its ID or name
@@ -29,12 +29,12 @@ const HEADS: [&str; 5] = ["ID", "NAME", "LABELS", "CREATED AT", "LAST AUTHENTICA
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let session = Session::open(context, &[])?;
-        let folder = session.folder()?.ok_or_else(|| Error::Missing {
+        let run = Run::open(context, &[])?;
+        let folder = run.folder()?.ok_or_else(|| Error::Missing {
             problem: "the folder whose service accounts to list is not set".into(),
             hint: "give `--folder-id`, or `--folder-name` with `--cloud-id`".into(),
         })?;
-        let accounts = session.service_accounts(&folder)?;
+        let accounts = run.service_accounts(&folder)?;
         match self.format {
             Format::Table => {
                 let rows: Vec<[Message; 5]> = accounts.iter().map(row).collect();

@@ -6,16 +6,16 @@ use crate::broker::Broker;
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
 use crate::http::{Client, Reply};
-use crate::source::IdTokenWish;
+use crate::source::IdTokenRequest;
 
 /// The ID token is used at once, for one exchange.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Exchanges an ID token for a credential of a server. The connection is opened while the token is
 /// being fetched; a token from the cache is replaced once, see [`Broker::exchange`].
 pub(super) async fn exchange<T>(
     broker: &Broker,
-    wish: &IdTokenWish<'_>,
+    request: &IdTokenRequest<'_>,
     client: &Client,
     send: impl AsyncFn(&IdToken) -> Result<Reply>,
     is_expired: impl Fn(&Reply) -> bool,
@@ -23,5 +23,5 @@ pub(super) async fn exchange<T>(
 ) -> Result<Credential<T>> {
     let ahead = client.clone();
     let meanwhile = async move { ahead.connect_ahead().await };
-    broker.exchange(wish, LEAST_LIFE, meanwhile, send, is_expired, accept).await
+    broker.exchange(request, MINIMUM_LIFETIME, meanwhile, send, is_expired, accept).await
 }

@@ -15,14 +15,14 @@ use crate::error::{Code, Error, Result, plain};
 #[cfg(unix)]
 use crate::harden;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Field, Form, Table, is_on};
 
 pub(super) const TABLE: Table =
     Table { name: "exec", settings: &[Field::new("aws", Form::Switch, env::EXEC_AWS)] };
 
 /// As much as there can be: the broker never asks for more than half of a life.
-const LEAST_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Run a command with credentials in its environment
 #[derive(clap::Args, Debug)]
@@ -45,8 +45,8 @@ pub struct Args {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
         child::hand_on();
-        let session = Session::open(context, &[&TABLE, &aws::TABLE])?;
-        if !is_on(&session.settings, &TABLE, "aws", self.aws, "--aws")?.value {
+        let run = Run::open(context, &[&TABLE, &aws::TABLE])?;
+        if !is_on(&run.settings, &TABLE, "aws", self.aws, "--aws")?.value {
             return Err(Error::Missing {
                 problem: "which credentials the command is to have is not said".into(),
                 hint: "give `--aws` for the keys of an AWS role".into(),
@@ -54,7 +54,7 @@ impl Args {
         }
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]);
-        self.aws_options.obtain(&session, context, LEAST_LIFE)?.hand_over(&mut command);
+        self.aws_options.obtain(&run, context, MINIMUM_LIFETIME)?.hand_over(&mut command);
         become_command(command)
     }
 

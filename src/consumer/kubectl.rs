@@ -16,7 +16,7 @@ use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
 use crate::message;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
 
 use super::Plan;
@@ -30,7 +30,7 @@ pub(super) const TABLE: Table =
 const SKEW: Duration = Duration::from_secs(60);
 
 /// What is left beyond the skew, when it is handed out.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// What the names of the exec protocol begin with (Kubernetes documentation, "client-go credential plugins").
 pub(crate) const GROUP: &str = "client.authentication.k8s.io/";
@@ -107,9 +107,9 @@ struct Status<'a> {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let info = ExecInfo::read(context.env)?;
-        let session = Session::open(context, &[&TABLE])?;
-        let api_version = self.api_version(&session, &info)?;
-        let credential = obtain(&session, &info)?;
+        let run = Run::open(context, &[&TABLE])?;
+        let api_version = self.api_version(&run, &info)?;
+        let credential = obtain(&run, &info)?;
         let lifetime = &credential.lifetime;
         // A token of a minute's life would otherwise be reported as expired.
         let skew = SKEW.min(lifetime.whole() / 10);
@@ -135,11 +135,11 @@ impl Args {
     )]
     pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
         let info = ExecInfo::read(context.env)?;
-        obtain(&Session::open(context, &[&TABLE])?, &info).map(drop)
+        obtain(&Run::open(context, &[&TABLE])?, &info).map(drop)
     }
 
-    fn api_version(&self, session: &Session, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(version) = version_that_is_set(&session.settings, self.api_version.as_ref())? {
+    fn api_version(&self, run: &Run, info: &ExecInfo) -> Result<&'static str> {
+        if let Some(version) = version_that_is_set(&run.settings, self.api_version.as_ref())? {
             return Ok(version);
         }
         match &info.api_version {
@@ -168,22 +168,22 @@ fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Opt
     })
 }
 
-fn obtain(session: &Session, info: &ExecInfo) -> Result<Credential<IdToken>> {
-    session.id_token(&audience(session, info)?, LEAST_LIFE + SKEW)
+fn obtain(run: &Run, info: &ExecInfo) -> Result<Credential<IdToken>> {
+    run.id_token(&audience(run, info)?, MINIMUM_LIFETIME + SKEW)
 }
 
 /// What it would do now, if it is to do anything: the audience is known.
 pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let session = Session::open(context, &[&TABLE])?;
-    let Some(audience) = session.settings.audience.as_ref().map(|audience| audience.value.clone())
+    let run = Run::open(context, &[&TABLE])?;
+    let Some(audience) = run.settings.audience.as_ref().map(|audience| audience.value.clone())
     else {
         return Ok(None);
     };
-    if let Some(lookup) = session.lookup()? {
+    if let Some(lookup) = run.lookup()? {
         return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, Some(audience))));
     }
-    let prospects = session.prospects(&audience, LEAST_LIFE + SKEW)?;
-    Ok(Some(Plan::of(TABLE.name, audience, prospects)))
+    let forecasts = run.forecasts(&audience, MINIMUM_LIFETIME + SKEW)?;
+    Ok(Some(Plan::of(TABLE.name, audience, forecasts)))
 }
 
 fn known_version(text: &str) -> Option<&'static str> {
@@ -191,8 +191,8 @@ fn known_version(text: &str) -> Option<&'static str> {
     [V1, V1BETA1].into_iter().find(|version| version.strip_prefix(GROUP) == Some(name))
 }
 
-fn audience(session: &Session, info: &ExecInfo) -> Result<String> {
-    let settings = &session.settings;
+fn audience(run: &Run, info: &ExecInfo) -> Result<String> {
+    let settings = &run.settings;
     if let Some(audience) = audience_that_is_set(settings) {
         return Ok(audience.to_owned());
     }

@@ -13,7 +13,7 @@ use clap::{Arg, ArgMatches, FromArgMatches, Subcommand};
 
 use crate::error::Result;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::{Origin, Settings, Table};
 
 macro_rules! consumers {

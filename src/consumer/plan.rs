@@ -1,9 +1,9 @@
 //! What the consumers would do now with these settings, for `status` and `doctor`. Nobody is asked.
 
-use crate::broker::Prospect;
+use crate::broker::Forecast;
 use crate::error::Result;
 use crate::http::{Endpoint, Reach};
-use crate::session::Context;
+use crate::run::Context;
 
 use super::{aws, kubectl, token, vault};
 use crate::foreign_text::Message;
@@ -18,7 +18,7 @@ pub struct Plan {
     /// The server that it exchanges ID tokens at.
     pub server: Option<Server>,
     /// What it hands out, and behind it what that would be obtained by if it is not cached.
-    pub prospects: Vec<Prospect>,
+    pub forecasts: Vec<Forecast>,
     /// What works, and not well: what it is, and what to do.
     pub doubts: Vec<(Message, Message)>,
 }
@@ -37,18 +37,18 @@ pub struct Server {
 }
 
 impl Plan {
-    pub(super) fn of(consumer: &'static str, audience: String, prospects: Vec<Prospect>) -> Self {
+    pub(super) fn of(consumer: &'static str, audience: String, forecasts: Vec<Forecast>) -> Self {
         let (audience, doubts) = (Some(audience), Vec::new());
-        Self { consumer, audience, server: None, prospects, doubts }
+        Self { consumer, audience, server: None, forecasts, doubts }
     }
 
     /// The plan of a consumer whose service account has to be looked up by its name first.
     pub(super) fn that_waits_for(
-        lookup: Prospect,
+        lookup: Forecast,
         consumer: &'static str,
         audience: Option<String>,
     ) -> Self {
-        Self { consumer, audience, server: None, prospects: vec![lookup], doubts: Vec::new() }
+        Self { consumer, audience, server: None, forecasts: vec![lookup], doubts: Vec::new() }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, plain};
 use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Field, Form, Setting, Table, by_name, list, unfit};
 
 use super::Plan;
@@ -29,10 +29,10 @@ pub(super) const TABLE: Table = Table {
 };
 
 /// A token that was printed is about to be used.
-const LEAST_LIFE: Duration = Duration::from_secs(5 * 60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// A token in a file is used by whoever reads it before someone writes the next.
-const LEAST_LIFE_IN_FILE: Duration = Duration::from_secs(10 * 60);
+const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
 
 /// Print the ID token, as `yc iam create-id-token` does
 ///
@@ -77,10 +77,10 @@ pub(crate) const FORMATS: [(Format, &str); 6] = [
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let session = Session::open(context.for_people(), &[&TABLE])?;
-        let format = self.format(&session)?;
-        let file = self.file(&session);
-        let credential = self.obtain(&session)?;
+        let run = Run::open(context.for_people(), &[&TABLE])?;
+        let format = self.format(&run)?;
+        let file = self.file(&run);
+        let credential = self.obtain(&run)?;
         if self.decode {
             return output.document(decoded(&credential)?.as_bytes());
         }
@@ -95,26 +95,26 @@ impl Args {
     }
 
     pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        self.obtain(&Session::open(context, &[&TABLE])?).map(drop)
+        self.obtain(&Run::open(context, &[&TABLE])?).map(drop)
     }
 
-    fn obtain(&self, session: &Session) -> Result<Credential<IdToken>> {
-        let audience = match &session.settings.audience {
+    fn obtain(&self, run: &Run) -> Result<Credential<IdToken>> {
+        let audience = match &run.settings.audience {
             Some(audience) => &audience.value,
-            None => session.service_account()?,
+            None => run.service_account()?,
         };
-        let in_file = self.file(session).is_some();
-        session.id_token(audience, if in_file { LEAST_LIFE_IN_FILE } else { LEAST_LIFE })
+        let in_file = self.file(run).is_some();
+        run.id_token(audience, if in_file { MINIMUM_LIFETIME_IN_FILE } else { MINIMUM_LIFETIME })
     }
 
-    fn file(&self, session: &Session) -> Option<Setting<String>> {
-        let file = session.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output");
+    fn file(&self, run: &Run) -> Option<Setting<String>> {
+        let file = run.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output");
         file.filter(|_| !self.decode)
     }
 
-    fn format(&self, session: &Session) -> Result<Format> {
+    fn format(&self, run: &Run) -> Result<Format> {
         let Some(setting) =
-            session.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
+            run.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
         else {
             return Ok(Format::Raw);
         };
@@ -131,17 +131,17 @@ impl Args {
 
 /// What it would do now.
 pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let session = Session::open(context, &[&TABLE])?;
-    if let Some(lookup) = session.lookup()? {
-        let audience = session.settings.audience.as_ref().map(|audience| audience.value.clone());
+    let run = Run::open(context, &[&TABLE])?;
+    if let Some(lookup) = run.lookup()? {
+        let audience = run.settings.audience.as_ref().map(|audience| audience.value.clone());
         return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, audience)));
     }
-    let audience = match &session.settings.audience {
+    let audience = match &run.settings.audience {
         Some(audience) => audience.value.clone(),
-        None => session.service_account()?.to_owned(),
+        None => run.service_account()?.to_owned(),
     };
-    let prospects = session.prospects(&audience, LEAST_LIFE)?;
-    Ok(Some(Plan::of(TABLE.name, audience, prospects)))
+    let forecasts = run.forecasts(&audience, MINIMUM_LIFETIME)?;
+    Ok(Some(Plan::of(TABLE.name, audience, forecasts)))
 }
 
 fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<String>> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::ClientBuilder;
 use reqwest::header::HeaderMap;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -61,7 +61,7 @@ pub(super) struct Passage {
 
 /// A request. All requests of this program can be repeated without harm.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct HttpRequest<'a> {
     /// What is wanted, for messages: "an IAM token for …".
     pub what: &'a Message,
     /// The path below the endpoint.
@@ -77,7 +77,7 @@ pub struct Request<'a> {
     pub passes: fn(&Reply) -> bool,
 }
 
-impl<'a> Request<'a> {
+impl<'a> HttpRequest<'a> {
     /// A GET.
     #[must_use]
     pub const fn get(what: &'a Message, path: &'a str) -> Self {
@@ -149,7 +149,7 @@ impl Reply {
 }
 
 /// What one try came to, when it was no answer to be content with.
-enum Unlucky {
+enum Retryable {
     Busy(Reply),
     Failed(Failure),
 }
@@ -183,7 +183,7 @@ impl Client {
     }
 
     /// Sends a request and returns the server's answer, whatever its status.
-    pub async fn send(&self, request: &Request<'_>) -> Result<Reply> {
+    pub async fn send(&self, request: &HttpRequest<'_>) -> Result<Reply> {
         let retries = if self.tries == Tries::One { 0 } else { 2 };
         let schedule = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
@@ -192,21 +192,21 @@ impl Client {
         let outcome = (|| self.try_once(request))
             .retry(schedule)
             .when(|unlucky| match unlucky {
-                Unlucky::Busy(_) => true,
-                Unlucky::Failed(failure) => failure.is_passing(),
+                Retryable::Busy(_) => true,
+                Retryable::Failed(failure) => failure.is_passing(),
             })
             .adjust(|unlucky, delay| {
                 let asked = match unlucky {
-                    Unlucky::Busy(reply) => reply.retry_after,
-                    Unlucky::Failed(_) => None,
+                    Retryable::Busy(reply) => reply.retry_after,
+                    Retryable::Failed(_) => None,
                 };
                 let delay = delay.map(|delay| spread(delay, asked, random()));
                 delay.filter(|delay| *delay < self.deadline.left())
             })
             .await;
         match outcome {
-            Ok(reply) | Err(Unlucky::Busy(reply)) => Ok(reply),
-            Err(Unlucky::Failed(failure)) => Err(self.explained(failure, request.what).await),
+            Ok(reply) | Err(Retryable::Busy(reply)) => Ok(reply),
+            Err(Retryable::Failed(failure)) => Err(self.explained(failure, request.what).await),
         }
     }
 
@@ -239,10 +239,10 @@ impl Client {
         failure.into_error(what.clone(), &way)
     }
 
-    async fn try_once(&self, request: &Request<'_>) -> std::result::Result<Reply, Unlucky> {
+    async fn try_once(&self, request: &HttpRequest<'_>) -> std::result::Result<Reply, Retryable> {
         let reply = self.exchange(request).await.map_err(|failure| {
             debug!(host = self.endpoint.host().as_str(), path = request.path, ?failure, "failed");
-            Unlucky::Failed(failure)
+            Retryable::Failed(failure)
         })?;
         debug!(
             host = reply.host.as_str(),
@@ -252,13 +252,13 @@ impl Client {
             "answered"
         );
         if matches!(reply.status, 429 | 500 | 502 | 503 | 504) || (request.passes)(&reply) {
-            Err(Unlucky::Busy(reply))
+            Err(Retryable::Busy(reply))
         } else {
             Ok(reply)
         }
     }
 
-    async fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, Failure> {
+    async fn exchange(&self, request: &HttpRequest<'_>) -> std::result::Result<Reply, Failure> {
         let mut url = self.endpoint.join(request.path);
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(request.query);

@@ -36,7 +36,7 @@ use crate::env::Env;
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
-pub use client::{Body, Client, Reply, Request};
+pub use client::{Body, Client, HttpRequest, Reply};
 use client::{Passage, Tries};
 pub use endpoint::Endpoint;
 pub use probe::Steps;

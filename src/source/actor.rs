@@ -1,9 +1,9 @@
 //! Who acts: the identity, or the service account that it acts as.
 
-use super::iam_token::{IamTokenWish, LEAST_LIFE};
-use super::impersonation::ImpersonationWish;
+use super::iam_token::{IamTokenRequest, MINIMUM_LIFETIME};
+use super::impersonation::ImpersonationRequest;
 use super::{Identity, Source};
-use crate::broker::{Broker, Prospect};
+use crate::broker::{Broker, Forecast};
 use crate::cache::KeyBuilder;
 use crate::credential::IamToken;
 use crate::error::Result;
@@ -34,32 +34,38 @@ impl Source {
         };
         match &self.impersonated {
             Some(service_account) => {
-                let wish = ImpersonationWish { source: self, service_account };
-                broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await.map(|it| it.1)
+                let request = ImpersonationRequest { source: self, service_account };
+                broker
+                    .present(&request, MINIMUM_LIFETIME, meanwhile, &send, is_refused)
+                    .await
+                    .map(|it| it.1)
             }
             None => {
-                let wish = IamTokenWish(self);
-                broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await.map(|it| it.1)
+                let request = IamTokenRequest(self);
+                broker
+                    .present(&request, MINIMUM_LIFETIME, meanwhile, &send, is_refused)
+                    .await
+                    .map(|it| it.1)
             }
         }
     }
 
     /// What would happen if whoever acts were to get an ID token now.
-    pub fn prospects(&self, broker: &Broker) -> Vec<Prospect> {
-        let mut prospects = Vec::new();
+    pub fn forecasts(&self, broker: &Broker) -> Vec<Forecast> {
+        let mut forecasts = Vec::new();
         match &self.impersonated {
             Some(service_account) => {
-                let wish = ImpersonationWish { source: self, service_account };
-                prospects.push(broker.prospect(&wish, LEAST_LIFE));
+                let request = ImpersonationRequest { source: self, service_account };
+                forecasts.push(broker.forecast(&request, MINIMUM_LIFETIME));
             }
             // It does both by itself.
-            None if matches!(self.identity, Identity::YcCli { .. }) => return prospects,
+            None if matches!(self.identity, Identity::YcCli { .. }) => return forecasts,
             None => {}
         }
-        if prospects.iter().all(|prospect| !prospect.outlook.is_hit()) {
-            prospects.push(broker.prospect(&IamTokenWish(self), LEAST_LIFE));
+        if forecasts.iter().all(|forecast| !forecast.prediction.is_hit()) {
+            forecasts.push(broker.forecast(&IamTokenRequest(self), MINIMUM_LIFETIME));
         }
-        prospects
+        forecasts
     }
 
     /// Where the IAM token of the identity comes from, in cache keys, if it is not IAM: a workload of

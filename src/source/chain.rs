@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::external_token::{ExternalToken, GithubActions};
 use super::federation::{Federated, is_name};
-use super::identity::{self, Found, Identity, Surroundings};
+use super::identity::{self, Found, Identity, IdentityInputs};
 use super::{GivenToken, Metadata, TokenKind, YcProfile, is_iam_token};
 use crate::env;
 use crate::error::Result;
@@ -27,11 +27,11 @@ use crate::message;
 type Look = std::result::Result<Found, Message>;
 
 /// The sources that cost nothing to look at, in their order.
-const SOURCES: &[fn(Surroundings<'_>) -> Result<Look>] =
+const SOURCES: &[fn(IdentityInputs<'_>) -> Result<Look>] =
     &[iam_token, yc_token, authorized_key, github_actions, yc_profile];
 
 /// Finds an identity.
-pub(super) fn find(around: Surroundings<'_>) -> Result<Found> {
+pub(super) fn find(around: IdentityInputs<'_>) -> Result<Found> {
     let mut reasons = Vec::new();
     for source in SOURCES {
         match source(around)? {
@@ -47,7 +47,7 @@ pub(super) fn find(around: Surroundings<'_>) -> Result<Found> {
     Ok(Identity::Metadata(metadata).into())
 }
 
-fn iam_token(around: Surroundings<'_>) -> Result<Look> {
+fn iam_token(around: IdentityInputs<'_>) -> Result<Look> {
     for variable in [env::IAM_TOKEN, env::YC_IAM_TOKEN] {
         if let Some(token) = around.env.get(variable) {
             let given = GivenToken::new(TokenKind::Iam, &token, variable.name)?;
@@ -57,7 +57,7 @@ fn iam_token(around: Surroundings<'_>) -> Result<Look> {
     Ok(Err("YC_IAM_TOKEN is not set".into()))
 }
 
-fn yc_token(around: Surroundings<'_>) -> Result<Look> {
+fn yc_token(around: IdentityInputs<'_>) -> Result<Look> {
     if let Some(token) = around.env.get(env::YC_TOKEN).filter(|token| is_iam_token(token)) {
         let given = GivenToken::new(TokenKind::Iam, &token, env::YC_TOKEN.name)?;
         return Ok(Ok(Identity::GivenToken(given).into()));
@@ -68,14 +68,14 @@ fn yc_token(around: Surroundings<'_>) -> Result<Look> {
         .ok_or_else(|| "YC_TOKEN is not set".into()))
 }
 
-fn authorized_key(around: Surroundings<'_>) -> Result<Look> {
+fn authorized_key(around: IdentityInputs<'_>) -> Result<Look> {
     let key = identity::key_of_variable(around)?;
     Ok(key
         .map(|key| Identity::AuthorizedKey(key).into())
         .ok_or_else(|| "no key file is set".into()))
 }
 
-fn github_actions(around: Surroundings<'_>) -> Result<Look> {
+fn github_actions(around: IdentityInputs<'_>) -> Result<Look> {
     let is_job = around.env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL).is_some();
     let (true, Some(account)) = (is_job, &around.settings.service_account) else {
         let reason = if is_job {
@@ -98,7 +98,7 @@ fn github_actions(around: Surroundings<'_>) -> Result<Look> {
 
 /// A configuration that cannot be used is no reason to fail where something else may be there.
 #[expect(clippy::unnecessary_wraps, reason = "every source is asked alike")]
-fn yc_profile(around: Surroundings<'_>) -> Result<Look> {
+fn yc_profile(around: IdentityInputs<'_>) -> Result<Look> {
     let home = around.locations.home.as_deref();
     if !home.map(YcProfile::default_path).is_some_and(|path| path.exists()) {
         return Ok(Err("`yc` is not set up".into()));
@@ -136,7 +136,7 @@ mod tests {
         let locations = Locations { home: Some(home.path().into()), ..Locations::default() };
         let flags = Flags { service_account: Some("ajewanted".into()), ..Flags::default() };
         let settings = Settings::load(&flags, &env, &locations, &[], &[]).unwrap();
-        let around = Surroundings { settings: &settings, env: &env, locations: &locations };
+        let around = IdentityInputs { settings: &settings, env: &env, locations: &locations };
         Identity::open(around).unwrap().identity.describe().to_string()
     }
 

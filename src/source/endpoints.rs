@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
-use crate::http::{Endpoint, Http, Request};
+use crate::http::{Endpoint, Http, HttpRequest};
 use crate::message;
 use crate::settings::{Installation, Setting, Settings};
 
@@ -176,7 +176,7 @@ impl ServiceEndpoint {
             Self::PublishedBy(api, service) => (api, *service),
         };
         let what = message!("the address of the service `{service}`", service);
-        let reply = http.client(api, &what)?.send(&Request::get(&what, "/endpoints")).await?;
+        let reply = http.client(api, &what)?.send(&HttpRequest::get(&what, "/endpoints")).await?;
         let hint = "check `--endpoint`, or give `--iam-endpoint`";
         if reply.status != 200 {
             return Err(refusal::Refusal::read(&what, &reply)?.into_error(what, hint));

@@ -13,7 +13,7 @@ use crate::credential::Secret;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Endpoint, Http, Request};
+use crate::http::{Endpoint, Http, HttpRequest};
 use crate::jwt::Claims;
 use crate::message;
 use crate::secret_file;
@@ -178,7 +178,7 @@ impl GithubActions {
             self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         query.push(("audience", &self.audience));
         let headers = &[("authorization", bearer.as_str()), ("accept", "application/json")];
-        let request = Request { query: &query, headers, ..Request::get(what, "") };
+        let request = HttpRequest { query: &query, headers, ..HttpRequest::get(what, "") };
         let reply = http.client(&self.endpoint, what)?.send(&request).await?;
         if reply.is_trouble() {
             return Err(reply.unavailable(what, reply.phrase(), reply.request_id.clone()));

@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Body, Request};
+use crate::http::{Body, HttpRequest};
 use crate::message;
 use crate::settings::{FederatedSetting, Setting, Settings};
 
@@ -91,7 +91,7 @@ impl Federated {
             ("subject_token_type", ID_TOKEN_TYPE),
         ];
         let client = http.client(source.endpoints.oauth()?, &what)?;
-        let request = Request::post(&what, "/oauth/token", Body::Form(&fields));
+        let request = HttpRequest::post(&what, "/oauth/token", Body::Form(&fields));
         let reply = client.send(&request).await?;
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;

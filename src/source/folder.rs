@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::Source;
 use super::service_accounts::{ResourceId, get, is_account_name};
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -15,7 +15,7 @@ const PATH: &str = "/resource-manager/v1/folders";
 
 /// The wish for the ID of a folder that is named.
 #[derive(Clone, Copy, Debug)]
-pub struct FolderWish<'a> {
+pub struct FolderRequest<'a> {
     /// Where it comes from.
     pub source: &'a Source,
     /// The cloud's ID.
@@ -38,7 +38,7 @@ struct Folder {
     name: String,
 }
 
-impl Obtain for FolderWish<'_> {
+impl Request for FolderRequest<'_> {
     type Secret = ResourceId;
 
     const KIND: &'static str = "folder";
@@ -50,8 +50,8 @@ impl Obtain for FolderWish<'_> {
         self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
     }
 
-    fn about(&self) -> About {
-        About::from(self.source.endpoints.resource_manager_name())
+    fn about(&self) -> EntryMetadata {
+        EntryMetadata::from(self.source.endpoints.resource_manager_name())
     }
 
     fn what(&self) -> Message {

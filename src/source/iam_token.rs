@@ -12,17 +12,17 @@ use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
 use super::{AuthorizedKey, GivenToken, Identity, Manner, Source};
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::{Offset, Timestamp};
 use crate::credential::{Credential, IamToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Body, Client, Reply, Request};
+use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::message;
 
 /// It is used at once, for one exchange.
-pub(super) const LEAST_LIFE: Duration = Duration::from_secs(60);
+pub(super) const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// "No more than 12 hours", says the vendor. A later expiry would be a mistake somewhere.
 const LONGEST_LIFE: Duration = Duration::from_secs(12 * 3600);
@@ -35,7 +35,7 @@ const KEPT_OF_YC: Duration = Duration::from_secs(60);
 
 /// The wish for the IAM token of an identity.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct IamTokenWish<'a>(pub(super) &'a Source);
+pub(super) struct IamTokenRequest<'a>(pub(super) &'a Source);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -45,7 +45,7 @@ struct Answer {
     expires_at: Option<String>,
 }
 
-impl Obtain for IamTokenWish<'_> {
+impl Request for IamTokenRequest<'_> {
     type Secret = IamToken;
 
     const KIND: &'static str = "iam-token";
@@ -56,7 +56,7 @@ impl Obtain for IamTokenWish<'_> {
         self.0.with_issuer(key)
     }
 
-    fn about(&self) -> About {
+    fn about(&self) -> EntryMetadata {
         let Source { identity, endpoints, .. } = self.0;
         let from = match identity {
             Identity::Metadata(metadata) => metadata.address(),
@@ -64,9 +64,9 @@ impl Obtain for IamTokenWish<'_> {
             Identity::Federated(_) => endpoints.oauth_name(),
             _ => endpoints.iam.as_str(),
         };
-        About {
+        EntryMetadata {
             service_account: identity.service_account().map(ForeignText::from),
-            ..About::from(from)
+            ..EntryMetadata::from(from)
         }
     }
 
@@ -75,7 +75,7 @@ impl Obtain for IamTokenWish<'_> {
     }
 
     /// A token that was given is not ours to keep: whoever gave it decides where it rests.
-    fn rests(&self) -> bool {
+    fn is_cacheable(&self) -> bool {
         !matches!(self.0.identity, Identity::GivenToken(_))
     }
 
@@ -99,7 +99,7 @@ impl Obtain for IamTokenWish<'_> {
     }
 }
 
-impl IamTokenWish<'_> {
+impl IamTokenRequest<'_> {
     async fn exchange_key(
         &self,
         key: &AuthorizedKey,
@@ -154,7 +154,7 @@ impl IamTokenWish<'_> {
 
 async fn post(client: &Client, what: &Message, body: &Value) -> Result<Reply> {
     let body = Body::Json(Zeroizing::new(body.to_string()));
-    client.send(&Request::post(what, "/iam/v1/tokens", body)).await
+    client.send(&HttpRequest::post(what, "/iam/v1/tokens", body)).await
 }
 
 /// The IAM token in an answer of IAM's, checked to be alive.

@@ -13,13 +13,13 @@ use super::refusal::{self, Refusal};
 use super::{
     ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Route, Source, YcCli,
 };
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Body, Client, Reply, Request};
+use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::jwt::Claims;
 use crate::message;
 
@@ -34,7 +34,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 
 /// The wish for an ID token.
 #[derive(Clone, Copy, Debug)]
-pub struct IdTokenWish<'a> {
+pub struct IdTokenRequest<'a> {
     /// Where it comes from.
     pub source: &'a Source,
     /// The service account's ID, `sub`.
@@ -49,7 +49,7 @@ struct Answer {
     id_token: Option<Secret>,
 }
 
-impl Obtain for IdTokenWish<'_> {
+impl Request for IdTokenRequest<'_> {
     type Secret = IdToken;
 
     const KIND: &'static str = "id-token";
@@ -63,15 +63,15 @@ impl Obtain for IdTokenWish<'_> {
             .with("audience", self.audience)
     }
 
-    fn about(&self) -> About {
+    fn about(&self) -> EntryMetadata {
         let from = match &self.source.route {
             Route::Exchange => self.source.endpoints.oauth_name(),
             Route::YcCli(_) => "yc",
         };
-        About {
+        EntryMetadata {
             service_account: Some(self.service_account.into()),
             audience: Some(self.audience.into()),
-            ..About::from(from)
+            ..EntryMetadata::from(from)
         }
     }
 
@@ -94,7 +94,7 @@ impl Obtain for IdTokenWish<'_> {
     }
 }
 
-impl IdTokenWish<'_> {
+impl IdTokenRequest<'_> {
     /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
     async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
@@ -141,7 +141,7 @@ impl IdTokenWish<'_> {
             // The vendor's CLI says what an absent audience means, but not who fills it in.
             ("audience", self.audience),
         ];
-        client.send(&Request::post(&what, "/oauth/token", Body::Form(&fields))).await
+        client.send(&HttpRequest::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
     fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {

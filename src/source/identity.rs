@@ -41,12 +41,12 @@ pub struct Found {
     /// Who we are.
     pub identity: Identity,
     /// What the profile of `yc` says besides, if the identity is from there.
-    pub yc_profile: Option<YcPlace>,
+    pub yc_profile: Option<YcDefaults>,
 }
 
 /// Where a profile of `yc` works.
 #[derive(Clone, Debug, Default)]
-pub struct YcPlace {
+pub struct YcDefaults {
     /// The folder.
     pub folder_id: Option<String>,
     /// The cloud of that folder.
@@ -57,7 +57,7 @@ pub struct YcPlace {
 
 /// What there is to find an identity in.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct IdentityInputs<'a> {
     /// What this run has been told.
     pub settings: &'a Settings,
     /// The environment.
@@ -74,8 +74,8 @@ impl From<Identity> for Found {
 
 impl Identity {
     /// Opens the identity that the settings name, or else finds one.
-    pub fn open(around: Surroundings<'_>) -> Result<Found> {
-        let Surroundings { settings, env, .. } = around;
+    pub fn open(around: IdentityInputs<'_>) -> Result<Found> {
+        let IdentityInputs { settings, env, .. } = around;
         let Some(setting) = &settings.identity else {
             return chain::find(around);
         };
@@ -221,7 +221,7 @@ impl Identity {
 }
 
 /// The identity that a profile of `yc` has, and what else it says.
-pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Result<Found> {
+pub(super) fn of_yc_profile(name: Option<&str>, around: IdentityInputs<'_>) -> Result<Found> {
     let Some(path) = around.locations.home.as_deref().map(YcProfile::default_path) else {
         return Err(Error::Missing {
             problem: "there is no home folder to look for the configuration of yc in".into(),
@@ -230,7 +230,7 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
     };
     let profile = YcProfile::read(&path, name)?;
     let origin = message!("yc's profile `{}`", ForeignText::new(&profile.name));
-    let place = YcPlace {
+    let place = YcDefaults {
         folder_id: profile.folder_id.clone(),
         cloud_id: profile.cloud_id.clone(),
         endpoint: profile.endpoint.clone(),
@@ -256,22 +256,22 @@ pub(super) fn of_yc_profile(name: Option<&str>, around: Surroundings<'_>) -> Res
 }
 
 /// Where a profile of `yc` works, as far as it can be read.
-fn place_of_yc(name: Option<&str>, around: Surroundings<'_>) -> Option<YcPlace> {
+fn place_of_yc(name: Option<&str>, around: IdentityInputs<'_>) -> Option<YcDefaults> {
     let path = around.locations.home.as_deref().map(YcProfile::default_path)?;
     let profile = YcProfile::read(&path, name).ok()?;
     let YcProfile { folder_id, cloud_id, endpoint, .. } = profile;
-    Some(YcPlace { folder_id, cloud_id, endpoint })
+    Some(YcDefaults { folder_id, cloud_id, endpoint })
 }
 
 /// The vendor's CLI, as this run is to start it.
-pub(super) fn yc(profile: Option<String>, around: Surroundings<'_>) -> YcCli {
+pub(super) fn yc(profile: Option<String>, around: IdentityInputs<'_>) -> YcCli {
     let path = around.settings.yc_path.as_ref().map(|path| path.value.clone());
     YcCli::new(path, profile, around.locations.home.as_deref())
 }
 
 /// The key in Yandex's own variable, which holds it or names its file, as for the vendor's Terraform
 /// provider.
-pub(super) fn key_of_variable(around: Surroundings<'_>) -> Result<Option<AuthorizedKey>> {
+pub(super) fn key_of_variable(around: IdentityInputs<'_>) -> Result<Option<AuthorizedKey>> {
     let variable = env::YC_SERVICE_ACCOUNT_KEY_FILE;
     let Some(value) = around.env.get(variable) else { return Ok(None) };
     let home = around.locations.home.as_deref();

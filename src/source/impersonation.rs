@@ -1,28 +1,28 @@
 //! Acting as another service account (vendor's "Impersonation"): its IAM token, for the IAM token of
 //! someone who may have it.
 
-use super::iam_token::{self, IamTokenWish};
+use super::iam_token::{self, IamTokenRequest};
 use super::refusal::Refusal;
-use super::{Source, iam_token::LEAST_LIFE};
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use super::{Source, iam_token::MINIMUM_LIFETIME};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::{Credential, IamToken};
 use crate::error::{Code, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Body, Client, Reply, Request};
+use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::message;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 /// The wish for the IAM token of a service account that the identity acts as.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ImpersonationWish<'a> {
+pub(super) struct ImpersonationRequest<'a> {
     pub(super) source: &'a Source,
     /// The account's ID.
     pub(super) service_account: &'a str,
 }
 
-impl Obtain for ImpersonationWish<'_> {
+impl Request for ImpersonationRequest<'_> {
     type Secret = IamToken;
 
     const KIND: &'static str = "iam-token";
@@ -33,9 +33,9 @@ impl Obtain for ImpersonationWish<'_> {
         self.source.with_issuer(key).with("acts as", self.service_account)
     }
 
-    fn about(&self) -> About {
-        let about = About::from(self.source.endpoints.iam.as_str());
-        About { service_account: Some(ForeignText::new(self.service_account)), ..about }
+    fn about(&self) -> EntryMetadata {
+        let about = EntryMetadata::from(self.source.endpoints.iam.as_str());
+        EntryMetadata { service_account: Some(ForeignText::new(self.service_account)), ..about }
     }
 
     fn what(&self) -> Message {
@@ -52,10 +52,11 @@ impl Obtain for ImpersonationWish<'_> {
         let client = source.http.client(&endpoint, &what)?;
         let send = async |actor: &IamToken| self.ask(actor, &what, &client).await;
         let is_refused = |reply: &Reply| reply.status == 401;
-        let wish = IamTokenWish(source);
+        let request = IamTokenRequest(source);
         // The connection to IAM is made for the IAM token itself, or for nobody's sake.
         let meanwhile = std::future::ready(());
-        let (_, reply) = broker.present(&wish, LEAST_LIFE, meanwhile, &send, is_refused).await?;
+        let (_, reply) =
+            broker.present(&request, MINIMUM_LIFETIME, meanwhile, &send, is_refused).await?;
         if reply.status != 200 {
             let refusal = Refusal::read(&what, &reply)?;
             let hint = self.hint(&refusal);
@@ -65,14 +66,14 @@ impl Obtain for ImpersonationWish<'_> {
     }
 }
 
-impl ImpersonationWish<'_> {
+impl ImpersonationRequest<'_> {
     async fn ask(&self, actor: &IamToken, what: &Message, client: &Client) -> Result<Reply> {
         let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
         let body = json!({ "serviceAccountId": self.service_account }).to_string();
         let headers = &[("authorization", bearer.as_str())];
         let path = "/iam/v1/tokens:createForServiceAccount";
-        let request = Request::post(what, path, Body::Json(Zeroizing::new(body)));
-        client.send(&Request { headers, ..request }).await
+        let request = HttpRequest::post(what, path, Body::Json(Zeroizing::new(body)));
+        client.send(&HttpRequest { headers, ..request }).await
     }
 
     fn hint(&self, refusal: &Refusal) -> Message {

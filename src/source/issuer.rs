@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Endpoint, Http, Reply, Request};
+use crate::http::{Endpoint, Http, HttpRequest, Reply};
 use crate::message;
 
 /// Where the discovery document is below an issuer.
@@ -32,7 +32,7 @@ impl Issuer {
     pub async fn fetch(iss: &str, http: &Http) -> Result<Self> {
         let what = message!("the discovery document of `{iss}`", iss = ForeignText::new(iss));
         let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;
-        let reply = published(client.send(&Request::get(&what, DISCOVERY)).await?, &what)?;
+        let reply = published(client.send(&HttpRequest::get(&what, DISCOVERY)).await?, &what)?;
         let discovery: Discovery = reply.json(&what)?;
         let what = message!("the keys of `{iss}`", iss = ForeignText::new(iss));
         let (endpoint, query) =
@@ -40,7 +40,7 @@ impl Issuer {
         let query: Vec<(&str, &str)> =
             query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let client = http.client(&endpoint, &what)?;
-        let request = Request { query: &query, ..Request::get(&what, "") };
+        let request = HttpRequest { query: &query, ..HttpRequest::get(&what, "") };
         let reply = published(client.send(&request).await?, &what)?;
         let keys = reply.json(&what)?;
         Ok(Self { name: discovery.issuer, keys })

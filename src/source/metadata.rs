@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::credential::{Credential, IamToken, Secret};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::Message;
-use crate::http::{Endpoint, Http, Reply, Request};
+use crate::http::{Endpoint, Http, HttpRequest, Reply};
 use crate::message;
 
 /// Where the service is, unless `YC_METADATA_ADDR` says otherwise.
@@ -91,7 +91,7 @@ impl Metadata {
         let connect_timeout = if self.is_chosen() { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
         let client = http.metadata_client(&self.endpoint, connect_timeout)?;
         let headers = &[("metadata-flavor", "Google")];
-        let request = Request { headers, ..Request::get(&what, PATH) };
+        let request = HttpRequest { headers, ..HttpRequest::get(&what, PATH) };
         let answer = client.send(&request);
         if self.is_chosen() {
             return answer.await.map_err(|error| match error {

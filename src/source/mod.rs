@@ -41,15 +41,15 @@ pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
 pub use endpoints::{Endpoints, Given, ServiceEndpoint};
 pub use external_token::{ExternalToken, GithubActions};
 pub use federation::Federated;
-pub use folder::FolderWish;
+pub use folder::FolderRequest;
 pub use given_token::{GivenToken, TokenKind, is_iam_token};
-pub use id_token::IdTokenWish;
-pub use identity::{Found, Identity, Surroundings, YcPlace};
+pub use id_token::IdTokenRequest;
+pub use identity::{Found, Identity, IdentityInputs, YcDefaults};
 pub use imported_key::{ImportedKey, ImportedKeys};
 pub use issuer::{DISCOVERY, Issuer};
 pub use metadata::{DEFAULT_ADDRESS, Metadata};
 pub use service_accounts::{
-    AccountWish, ResourceId, ServiceAccount, is_account_id, service_accounts,
+    ResourceId, ServiceAccount, ServiceAccountRequest, is_account_id, service_accounts,
 };
 pub use yc_cli::{Actor, Manner, YcCli};
 pub use yc_config::{YcCredentials, YcProfile};
@@ -87,7 +87,7 @@ enum Route {
 
 impl Source {
     /// The source that the settings describe, and where the profile of `yc` works if they name one.
-    pub fn open(around: Surroundings<'_>, http: Http) -> Result<(Self, YcPlace)> {
+    pub fn open(around: IdentityInputs<'_>, http: Http) -> Result<(Self, YcDefaults)> {
         let settings = around.settings;
         let Found { identity, yc_profile } = Identity::open(around)?;
         let place = yc_profile.unwrap_or_default();

@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use super::Source;
 use super::refusal::Refusal;
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::Offset;
-use crate::credential::{Credential, IamToken, Lifetime, Restable};
+use crate::credential::{Cacheable, Credential, IamToken, Lifetime};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Client, Reply, Request};
+use crate::http::{Client, HttpRequest, Reply};
 use crate::message;
 
 const PATH: &str = "/iam/v1/serviceAccounts";
@@ -73,7 +73,7 @@ struct Page {
 #[serde(transparent)]
 pub struct ResourceId(pub String);
 
-impl Restable for ResourceId {}
+impl Cacheable for ResourceId {}
 
 impl ResourceId {
     /// The ID, for as long as it is believed.
@@ -86,7 +86,7 @@ impl ResourceId {
 
 /// The wish for the ID of a service account that is named.
 #[derive(Clone, Copy, Debug)]
-pub struct AccountWish<'a> {
+pub struct ServiceAccountRequest<'a> {
     /// Where it comes from.
     pub source: &'a Source,
     /// The folder's ID.
@@ -95,7 +95,7 @@ pub struct AccountWish<'a> {
     pub name: &'a str,
 }
 
-impl Obtain for AccountWish<'_> {
+impl Request for ServiceAccountRequest<'_> {
     type Secret = ResourceId;
 
     const KIND: &'static str = "service-account";
@@ -105,9 +105,9 @@ impl Obtain for AccountWish<'_> {
         self.source.contribute(key).with("folder", self.folder).with("name", self.name)
     }
 
-    fn about(&self) -> About {
-        let about = About::from(self.source.endpoints.iam.as_str());
-        About { service_account: Some(self.name.into()), ..about }
+    fn about(&self) -> EntryMetadata {
+        let about = EntryMetadata::from(self.source.endpoints.iam.as_str());
+        EntryMetadata { service_account: Some(self.name.into()), ..about }
     }
 
     fn what(&self) -> Message {
@@ -202,7 +202,7 @@ pub(super) async fn get(
     let send = async |actor: &IamToken| {
         let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
         let headers = &[("authorization", bearer.as_str())];
-        client.send(&Request { query, headers, ..Request::get(what, path) }).await
+        client.send(&HttpRequest { query, headers, ..HttpRequest::get(what, path) }).await
     };
     let reply = source.act(broker, Some(client), send, |reply| reply.status == 401).await?;
     if reply.status == 200 {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use yc_id_token::cache::{About, Cache, FileCache, Key};
+use yc_id_token::cache::{Cache, EntryMetadata, FileCache, Key};
 use yc_id_token::clock::{Clock, Offset};
 use yc_id_token::credential::{Credential, IdToken, Lifetime, Secret};
 use yc_id_token::emulator::{Fault, Route};
@@ -93,7 +93,7 @@ fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_a
     };
     let cache = || Cache::File(FileCache::new(folder.path().join("cache"), None));
     for audience in ["a", "b"] {
-        cache().put(&key(audience), &token(audience, 0), &About::default()).unwrap();
+        cache().put(&key(audience), &token(audience, 0), &EntryMetadata::default()).unwrap();
     }
     let done = AtomicBool::new(false);
     let writes = AtomicUsize::new(0);
@@ -106,7 +106,7 @@ fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_a
                         break;
                     }
                     cache()
-                        .put(&key(audience), &token(audience, number), &About::default())
+                        .put(&key(audience), &token(audience, number), &EntryMetadata::default())
                         .unwrap();
                     writes.fetch_add(1, Ordering::Relaxed);
                 }
@@ -132,7 +132,7 @@ fn an_entry_cut_or_flipped_at_any_byte_on_the_disk_is_not_used_and_is_mended() {
     let cache = Cache::File(FileCache::new(folder.path().into(), None));
     let key = Key::of("id-token").with("audience", "k8s").build();
     let token = token(&"x".repeat(900));
-    cache.put(&key, &token, &About::default()).unwrap();
+    cache.put(&key, &token, &EntryMetadata::default()).unwrap();
     let path = folder.path().join(format!("{}.v1", key.name()));
     let whole = fs::read(&path).unwrap();
     let is_used = || cache.get::<IdToken>(&key).unwrap().is_some();
@@ -145,7 +145,7 @@ fn an_entry_cut_or_flipped_at_any_byte_on_the_disk_is_not_used_and_is_mended() {
         fs::write(&path, flipped).unwrap();
         assert!(!is_used(), "flipped at {at}");
     }
-    cache.put(&key, &token, &About::default()).unwrap();
+    cache.put(&key, &token, &EntryMetadata::default()).unwrap();
     assert!(is_used(), "mended");
     println!("an entry of {} bytes, cut and flipped at each: never used", whole.len());
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::env::{self, Env};
 use crate::message;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::{Explained, Locations, Origin, Settings};
 
 use super::report::Group;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
-use crate::session::Session;
+use crate::run::Run;
 use crate::settings::{CacheSetting, IdentitySetting, KeySource};
 use crate::source::Identity;
 
@@ -20,16 +20,16 @@ use crate::foreign_text::ForeignText;
 const SLOW: Duration = Duration::from_millis(500);
 
 /// A run of the identity, with its part of the time before it.
-pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Session>> {
+pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Run>> {
     let mut settings = patient.settings.clone()?;
     settings.timeout.value = patient.part();
     settings.force_refresh = true;
     let context = patient.context.for_people();
-    Some(Session::of(settings, context, patient.locations.clone(), Some("doctor")))
+    Some(Run::of(settings, context, patient.locations.clone(), Some("doctor")))
 }
 
 /// Checks the identity, and returns a run of it.
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Session> {
+pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run> {
     let settings = patient.settings.as_ref()?;
     let setting = settings.identity.clone();
     let in_keyring =
@@ -37,14 +37,14 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
         time_keyring(patient, group);
     }
-    let session = match run(patient)? {
-        Ok(session) => session,
+    let run = match run(patient)? {
+        Ok(run) => run,
         Err(error) => {
             group.error(&error);
             return None;
         }
     };
-    let identity = &session.source().identity;
+    let identity = &run.source().identity;
     match (&setting, identity) {
         (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
             message!(
@@ -74,13 +74,13 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Sess
             "use an authorized key of a service account, or workload identity federation",
         );
     }
-    if let Some(acts_as) = &session.source().impersonated {
+    if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(
             "it acts as service account `{acts_as}`",
             acts_as = ForeignText::new(acts_as)
         ));
     }
-    Some(session)
+    Some(run)
 }
 
 /// Opens the keyring, with its prompt if it is locked.

@@ -30,7 +30,7 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
@@ -71,7 +71,7 @@ struct Patient<'a> {
     /// What has been told. Without the configuration file, if that is broken; none if the rest is too.
     settings: Option<Settings>,
     /// Who we are, if that is known.
-    session: Option<Session>,
+    run: Option<Run>,
     /// What the consumers would do.
     plans: Vec<(&'static str, Result<Plan>)>,
     /// The one consumer that it is about.
@@ -144,7 +144,7 @@ fn examine(
         env,
         locations,
         settings,
-        session: None,
+        run: None,
         plans: Vec::new(),
         consumer,
         program,
@@ -152,9 +152,9 @@ fn examine(
         spinner: context.for_people().spinner(),
         interrupted: OnceCell::new(),
     };
-    patient.session = identity::check(&patient, &mut report.group("identity"));
+    patient.run = identity::check(&patient, &mut report.group("identity"));
     // Otherwise each would tell again what is wrong in the file.
-    if is_whole && patient.session.is_some() {
+    if is_whole && patient.run.is_some() {
         let plans = consumer::plans(context).into_iter();
         patient.plans = plans.filter(|(name, _)| patient.is_about(name)).collect();
     }

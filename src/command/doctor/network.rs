@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Offset;
 use crate::env;
 use crate::error::{Exit, Result, shown};
-use crate::http::{Endpoint, Http, Reach, Request, Route, Steps};
+use crate::http::{Endpoint, Http, HttpRequest, Reach, Route, Steps};
 use crate::message;
 use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
@@ -45,7 +45,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     tell_trust(patient, &http, group);
     let usual = Reach::default();
     // Where Yandex Cloud is does not need to be known from who we are.
-    let endpoints = match &patient.session {
+    let endpoints = match &patient.run {
         Some(session) => Some(session.source().endpoints.clone()),
         None => match Endpoints::told(settings, None) {
             Ok(endpoints) => Some(endpoints),
@@ -109,7 +109,7 @@ async fn look(server: &Server<'_>, route: Result<Route>, http: &Http, limit: Dur
     let ask = async {
         let what = message!("an answer from {}", server.name);
         let client = http.client_by(server.reach, server.endpoint, &what)?;
-        let request = Request { query: server.query, ..Request::get(&what, server.path) };
+        let request = HttpRequest { query: server.query, ..HttpRequest::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
     };
     let offset = ask.await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Code, Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::message;
-use crate::session::Session;
+use crate::run::Run;
 use crate::source::Issuer;
 
 use super::report::Group;
@@ -14,12 +14,11 @@ use crate::foreign_text::{ForeignText, Message};
 
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     // Anew, as its time has not begun when the others' did.
-    let Some(Ok(session)) = patient.session.as_ref().and_then(|_| identity::run(patient)) else {
+    let Some(Ok(run)) = patient.run.as_ref().and_then(|_| identity::run(patient)) else {
         return;
     };
-    let session = &session;
-    let token =
-        audience(patient, session).and_then(|audience| session.id_token(&audience, Duration::ZERO));
+    let run = &run;
+    let token = audience(patient, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
     let credential = match token {
         Ok(credential) => credential,
         Err(error) => {
@@ -55,7 +54,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
         at(claims.expires_at())
     ));
     match &claims.iss {
-        Some(iss) => check_signature(patient, session, iss, token, group),
+        Some(iss) => check_signature(patient, run, iss, token, group),
         None => group.bad(
             Exit::Source,
             "the ID token names no issuer, so no server can check it",
@@ -65,7 +64,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 }
 
 /// That of the consumer that it is about, or of the profile, or of the first consumer.
-fn audience(patient: &Patient<'_>, session: &Session) -> Result<String> {
+fn audience(patient: &Patient<'_>, run: &Run) -> Result<String> {
     let of_consumer = |(name, plan): &(&'static str, Result<crate::consumer::Plan>)| {
         let audience = plan.as_ref().ok()?.audience.clone()?;
         (patient.consumer == Some(*name)).then_some(audience)
@@ -73,20 +72,20 @@ fn audience(patient: &Patient<'_>, session: &Session) -> Result<String> {
     if let Some(audience) = patient.plans.iter().find_map(of_consumer) {
         return Ok(audience);
     }
-    match &session.settings.audience {
+    match &run.settings.audience {
         Some(audience) => Ok(audience.value.clone()),
-        None => session.service_account().map(str::to_owned),
+        None => run.service_account().map(str::to_owned),
     }
 }
 
 fn check_signature(
     patient: &Patient<'_>,
-    session: &Session,
+    run: &Run,
     iss: &str,
     token: &str,
     group: &mut Group<'_>,
 ) {
-    let http = patient.http(&session.settings);
+    let http = patient.http(&run.settings);
     let Some(fetched) = patient.wait("getting the issuer's keys", Issuer::fetch(iss, &http)) else {
         return;
     };

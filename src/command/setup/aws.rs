@@ -19,7 +19,7 @@ use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::Locations;
 
 const PROFILE: &str = "aws";

@@ -18,11 +18,11 @@ impl Setup<'_> {
         );
         self.take_over_identity()?;
         if self.settings()?.identity.is_some() {
-            self.session()?;
+            self.run()?;
         } else {
             self.ask_identity()?;
         }
-        let Err(unknown) = self.session()?.service_account().map(drop) else { return Ok(()) };
+        let Err(unknown) = self.run()?.service_account().map(drop) else { return Ok(()) };
         let Some(terminal) = self.terminal else { return Err(unknown) };
         match terminal.ask(&"ID of the service account (aje…)".into(), None) {
             Some(account) if !account.is_empty() => {
@@ -91,7 +91,7 @@ impl Setup<'_> {
                 };
                 self.configuration.set("key_file", &file);
             }
-            match self.session() {
+            match self.run() {
                 Ok(_) => return Ok(()),
                 Err(error) => terminal.say(&told_error(&error)),
             }

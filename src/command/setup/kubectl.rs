@@ -18,7 +18,7 @@ use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::kubeconfig::Step;
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::Origin;
 
 const PROFILE: &str = "kubernetes";

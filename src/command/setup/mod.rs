@@ -35,7 +35,7 @@ use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Flags, Locations, Origin, Settings, Table};
 
 use configuration::Configuration;
@@ -167,9 +167,9 @@ impl<'a> Setup<'a> {
         Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
     }
 
-    fn session(&self) -> Result<Session> {
+    fn run(&self) -> Result<Run> {
         let context = Context { flags: &self.flags(), ..self.context };
-        Session::open(context.for_people(), &[self.consumer])
+        Run::open(context.for_people(), &[self.consumer])
     }
 
     /// A setting that a flag gives, or, where the profile has none, a variable.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::env;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::Locations;
 
 /// The configuration file that a run writes.

@@ -5,7 +5,7 @@ use super::paths::{absolute, config_path, identity_from_everywhere};
 use super::{is_simple, kube_user};
 use crate::error::Result;
 use crate::kubeconfig::Merged;
-use crate::session::Context;
+use crate::run::Context;
 
 /// The profile that the cluster has already; or the usual one, if that fits; or one named after the cluster.
 pub(super) fn choose(

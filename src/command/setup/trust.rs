@@ -9,7 +9,7 @@ use crate::jwt;
 use crate::message;
 
 /// It is only looked at.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Issuer, subject and audience of the tokens.
 pub(super) struct Trust {
@@ -24,10 +24,10 @@ impl Trust {
     /// Gets a token with the settings as they will be, and reads it. Where there is none, the issuer is what
     /// it most likely is; but nothing is applied unseen on such a footing.
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
-        let session = setup.session()?;
-        let subject = fit(session.service_account()?);
+        let run = setup.run()?;
+        let subject = fit(run.service_account()?);
         let guess = |why: &Message| Self {
-            issuer: session.issuer_by_guess().to_owned(),
+            issuer: run.issuer_by_guess().to_owned(),
             subject: subject.clone(),
             audience: audience.to_owned(),
             note: message!(
@@ -40,7 +40,7 @@ impl Trust {
         if setup.common.offline {
             return Ok(guess(&"No token was requested.".into()));
         }
-        let token = match session.id_token(audience, LEAST_LIFE) {
+        let token = match run.id_token(audience, MINIMUM_LIFETIME) {
             Ok(token) => token,
             Err(error) if setup.common.apply => return Err(unchanged(&error)),
             Err(error) => {

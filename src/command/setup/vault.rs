@@ -14,7 +14,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::http::Endpoint;
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 
 const PROFILE: &str = "vault";
 

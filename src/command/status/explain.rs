@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::broker::{Outlook, Prospect};
+use crate::broker::{Forecast, Prediction};
 use crate::cache::Key;
 use crate::consumer::{self, Plan};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Explained, Locations, Settings};
 
 /// A profile explained.
@@ -35,8 +35,8 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     }
     let explained = settings.explained();
     let background_refresh = settings.background_refresh.value;
-    let session = Session::of(settings, context, locations, None);
-    let identity = session.map(|session| session.source().identity.describe());
+    let run = Run::of(settings, context, locations, None);
+    let identity = run.map(|run| run.source().identity.describe());
     let plans = if identity.is_ok() { consumer::plans(context) } else { Vec::new() };
     Ok(Explanation { settings: explained, background_refresh, identity, plans })
 }
@@ -63,8 +63,8 @@ impl Explanation {
             lines.push(message!("\n{consumer}", consumer));
             match plan {
                 Ok(plan) => {
-                    for prospect in &plan.prospects {
-                        lines.extend(self.told(prospect, &mut keys));
+                    for forecast in &plan.forecasts {
+                        lines.extend(self.told(forecast, &mut keys));
                     }
                     let doubts = plan.doubts.iter();
                     lines.extend(
@@ -77,58 +77,58 @@ impl Explanation {
         Message::join(&lines, "\n")
     }
 
-    fn told<'a>(&self, prospect: &'a Prospect, keys: &mut Vec<&'a Key>) -> Vec<Message> {
-        let now = message!("  {}\n    now   {}", prospect.what, self.verdict(prospect));
-        if matches!(prospect.outlook, Outlook::NotKept) {
+    fn told<'a>(&self, forecast: &'a Forecast, keys: &mut Vec<&'a Key>) -> Vec<Message> {
+        let now = message!("  {}\n    now   {}", forecast.what, self.verdict(forecast));
+        if matches!(forecast.prediction, Prediction::NotKept) {
             return vec![now];
         }
-        if keys.contains(&&prospect.key) {
+        if keys.contains(&&forecast.key) {
             return vec![now, "    key   as above".into()];
         }
-        keys.push(&prospect.key);
-        let key = message!("    key   {}", prospect.key);
+        keys.push(&forecast.key);
+        let key = message!("    key   {}", forecast.key);
         let part = |(name, value): &(String, String)| {
             message!("          {} = {}", ForeignText::new(name), ForeignText::new(value))
         };
-        [now, key].into_iter().chain(prospect.parts.iter().map(part)).collect()
+        [now, key].into_iter().chain(forecast.parts.iter().map(part)).collect()
     }
 
     /// What would happen now, and why.
-    fn verdict(&self, prospect: &Prospect) -> Message {
-        let from = &prospect.about.from;
-        match &prospect.outlook {
-            Outlook::Hit { soft_at, expires_at } => {
+    fn verdict(&self, forecast: &Forecast) -> Message {
+        let from = &forecast.about.from;
+        match &forecast.prediction {
+            Prediction::Hit { soft_at, expires_at } => {
                 message!(
                     "the cache has it: it expires at {expires_at}, and is refreshed from {soft_at}",
                     expires_at,
                     soft_at
                 )
             }
-            Outlook::Ageing { soft_at, expires_at } if self.background_refresh => message!(
+            Prediction::Ageing { soft_at, expires_at } if self.background_refresh => message!(
                 "the cache has it until {expires_at}; a run gets another from {from} in the background, as half of its lifetime was over at {soft_at}",
                 expires_at,
                 from,
                 soft_at
             ),
-            Outlook::Ageing { expires_at, .. } => message!(
+            Prediction::Ageing { expires_at, .. } => message!(
                 "the cache has it until {expires_at}; `background_refresh` turns the refresh in the background off",
                 expires_at
             ),
-            Outlook::Short { expires_at, least_life } => message!(
+            Prediction::Short { expires_at, minimum_lifetime } => message!(
                 "a run gets it from {from}, as the one in the cache expires at {expires_at}, and must be valid for {} more",
-                seconds(*least_life),
+                seconds(*minimum_lifetime),
                 from,
                 expires_at
             ),
-            Outlook::Absent => message!("a run gets it from {from}, as none is cached", from),
-            Outlook::Fails(failure, until) => message!(
+            Prediction::Absent => message!("a run gets it from {from}, as none is cached", from),
+            Prediction::Fails(failure, until) => message!(
                 "it fails at once until {until}, as it failed at {}: {} [{}]",
                 failure.at,
                 failure.message,
                 failure.code,
                 until
             ),
-            Outlook::NotKept => "it is used as it is given, and not cached".into(),
+            Prediction::NotKept => "it is used as it is given, and not cached".into(),
         }
     }
 
@@ -146,7 +146,7 @@ impl Explanation {
                     "consumer": name,
                     "audience": plan.audience.as_deref().map(ForeignText::new),
                     "server": plan.server.as_ref().map(|server| ForeignText::new(server.endpoint.as_str())),
-                    "credentials": plan.prospects.iter().map(|it| self.object(it)).collect::<Vec<_>>(),
+                    "credentials": plan.forecasts.iter().map(|it| self.object(it)).collect::<Vec<_>>(),
                     "doubts": plan.doubts.iter().map(|(doubt, _)| doubt).collect::<Vec<_>>(),
                     "error": null,
                 }),
@@ -161,26 +161,26 @@ impl Explanation {
         })
     }
 
-    fn object(&self, prospect: &Prospect) -> Value {
-        let outlook = match prospect.outlook {
-            Outlook::Hit { .. } => "hit",
-            Outlook::Ageing { .. } => "ageing",
-            Outlook::Short { .. } => "short",
-            Outlook::Absent => "absent",
-            Outlook::Fails(..) => "fails",
-            Outlook::NotKept => "not-kept",
+    fn object(&self, forecast: &Forecast) -> Value {
+        let prediction = match forecast.prediction {
+            Prediction::Hit { .. } => "hit",
+            Prediction::Ageing { .. } => "ageing",
+            Prediction::Short { .. } => "short",
+            Prediction::Absent => "absent",
+            Prediction::Fails(..) => "fails",
+            Prediction::NotKept => "not-kept",
         };
-        let parts = prospect.parts.iter();
+        let parts = forecast.parts.iter();
         let parts = parts.map(|(name, value)| {
             json!({ "name": ForeignText::new(name), "value": ForeignText::new(value) })
         });
         json!({
-            "what": prospect.what,
-            "from": prospect.about.from,
-            "key": prospect.key.name(),
+            "what": forecast.what,
+            "from": forecast.about.from,
+            "key": forecast.key.name(),
             "parts": parts.collect::<Vec<_>>(),
-            "outlook": outlook,
-            "why": self.verdict(prospect),
+            "outlook": prediction,
+            "why": self.verdict(forecast),
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 
 /// Show what is cached; of a profile, what is set, from where, and what would happen now
 #[derive(clap::Args, Debug)]

@@ -11,11 +11,11 @@ use crate::command::table;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::Locations;
 
 /// What is cached, and where.
-pub(super) struct Cached {
+pub(super) struct CachedRow {
     folder: PathBuf,
     now: Timestamp,
     rows: Vec<Row>,
@@ -24,17 +24,17 @@ pub(super) struct Cached {
 const HEADS: [&str; 7] =
     ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "EXPIRES", "REFRESH AFTER"];
 
-pub(super) fn rows(context: Context<'_>) -> Result<Cached> {
+pub(super) fn rows(context: Context<'_>) -> Result<CachedRow> {
     let Locations { cache_folder, runtime_folder, .. } = Locations::of_system();
     let folder = cache_folder.ok_or_else(|| {
         Error::Cache("there is no home folder that it could be in, so nothing is cached".into())
     })?;
     let now = Clock::now(context.clock);
     let files = FileCache::new(folder.clone(), runtime_folder);
-    Ok(Cached { folder, now: now.at, rows: overview(&files, now) })
+    Ok(CachedRow { folder, now: now.at, rows: overview(&files, now) })
 }
 
-pub(super) fn text(cached: &Cached) -> Message {
+pub(super) fn text(cached: &CachedRow) -> Message {
     let folder = shown(&cached.folder);
     if cached.rows.is_empty() {
         return message!("nothing is cached in {folder}\n", folder);
@@ -44,7 +44,7 @@ pub(super) fn text(cached: &Cached) -> Message {
     let mut lines: Vec<Message> = table.next().into_iter().collect();
     for (row, line) in cached.rows.iter().zip(table) {
         lines.push(line);
-        if let Some(rest) = row.resting {
+        if let Some(rest) = row.cached {
             let place = match rest.place {
                 Place::File => "",
                 Place::Keyring => ", in the keyring",
@@ -84,23 +84,23 @@ fn cells(row: &Row) -> [Message; 7] {
         told(&about.audience),
         told(&about.service_account),
         row.state.name().into(),
-        at(row.resting.map(|rest| rest.expires_at)),
+        at(row.cached.map(|rest| rest.expires_at)),
         // It says nothing about what has expired.
-        at(row.resting.filter(|_| row.state != State::Expired).map(|rest| rest.soft_at)),
+        at(row.cached.filter(|_| row.state != State::Expired).map(|rest| rest.soft_at)),
     ]
 }
 
 /// The same for programs. This shape does not change; keys may come.
-pub(super) fn json(cached: &Cached) -> Value {
+pub(super) fn json(cached: &CachedRow) -> Value {
     let rows: Vec<Value> = cached.rows.iter().map(object).collect();
     json!({ "folder": shown(&cached.folder), "now": cached.now.to_string(), "credentials": rows })
 }
 
 fn object(row: &Row) -> Value {
-    let at = |at: fn(&crate::broker::Rest) -> Timestamp| {
-        row.resting.as_ref().map(|rest| at(rest).to_string())
+    let at = |at: fn(&crate::broker::CachedCredential) -> Timestamp| {
+        row.cached.as_ref().map(|rest| at(rest).to_string())
     };
-    let place = row.resting.map(|rest| match rest.place {
+    let place = row.cached.map(|rest| match rest.place {
         Place::File => "file",
         Place::Keyring => "keyring",
     });

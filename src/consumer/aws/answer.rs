@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::credential::{Credential, Restable, Secret, exposed};
+use crate::credential::{Cacheable, Credential, Secret, exposed};
 use crate::error::{Code, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
@@ -24,7 +24,7 @@ pub(super) struct SessionKeys {
     pub(super) account_id: Option<String>,
 }
 
-impl Restable for SessionKeys {}
+impl Cacheable for SessionKeys {}
 
 #[expect(clippy::ref_option, reason = "serde calls it so")]
 fn exposed_if_any<S: Serializer>(
@@ -105,8 +105,8 @@ mod tests {
     <SubjectFromWebIdentityToken>aje1</SubjectFromWebIdentityToken>
     <Audience>sts.amazonaws.com</Audience>
     <AssumedRoleUser>
-      <Arn>arn:aws:sts::123456789012:assumed-role/robot/session</Arn>
-      <AssumedRoleId>AROA:session</AssumedRoleId>
+      <Arn>arn:aws:sts::123456789012:assumed-role/robot/run</Arn>
+      <AssumedRoleId>AROA:run</AssumedRoleId>
     </AssumedRoleUser>
     <Credentials>
       <AccessKeyId>ASIA1</AccessKeyId>

@@ -27,7 +27,7 @@ use crate::credential::{Credential, Secret};
 use crate::env;
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Field, Form, Setting, Settings, Table};
 
 use answer::SessionKeys;
@@ -63,10 +63,10 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// botocore looks for new keys when the old ones have less than this left, and runs the helper for
 /// every single request if it then gets no better ones.
-const LEAST_LIFE: Duration = Duration::from_secs(15 * 60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Keys that were asked for a quarter of an hour can never please it.
-const LEAST_LIFE_OF_SHORT: Duration = Duration::from_secs(5 * 60);
+const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 
 /// Print keys of an AWS role: a credential_process of the AWS CLI and SDKs
 #[derive(clap::Args, Debug)]
@@ -133,8 +133,8 @@ struct CredentialProcess<'a> {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let session = Session::open(context, &[&TABLE])?;
-        let Keys { credential, .. } = self.options.obtain(&session, context, LEAST_LIFE)?;
+        let run = Run::open(context, &[&TABLE])?;
+        let Keys { credential, .. } = self.options.obtain(&run, context, MINIMUM_LIFETIME)?;
         let keys = &credential.secret;
         let answer = CredentialProcess {
             version: 1,
@@ -151,8 +151,8 @@ impl Args {
     }
 
     pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        let session = Session::open(context, &[&TABLE])?;
-        self.options.obtain(&session, context, LEAST_LIFE).map(drop)
+        let run = Run::open(context, &[&TABLE])?;
+        self.options.obtain(&run, context, MINIMUM_LIFETIME).map(drop)
     }
 }
 
@@ -166,20 +166,21 @@ impl Options {
     /// The keys of the role, from the cache or from STS, for a consumer that must get `least_life`.
     pub(super) fn obtain(
         &self,
-        session: &Session,
+        run: &Run,
         context: Context<'_>,
-        least_life: Duration,
+        minimum_lifetime: Duration,
     ) -> Result<Keys> {
-        let settings = &session.settings;
+        let settings = &run.settings;
         let role_arn = self.role_arn(settings);
         let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
-        let role = RoleSession::read(self, settings, role_arn, &sts, session.service_account()?)?;
+        let role = RoleSession::read(self, settings, role_arn, &sts, run.service_account()?)?;
         let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
-        let wish =
-            AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
-        let is_short = role.duration <= LEAST_LIFE;
-        let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { least_life };
-        let credential = session.obtain(&wish, least_life)?;
+        let request =
+            AssumeRole { sts: &sts, role: &role, id_token: run.id_token_request(&audience)? };
+        let is_short = role.duration <= MINIMUM_LIFETIME;
+        let minimum_lifetime =
+            if is_short { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { minimum_lifetime };
+        let credential = run.obtain(&request, minimum_lifetime)?;
         Ok(Keys { credential, region: sts.named_region() })
     }
 

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::http::Reach;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 
 use super::super::{Plan, Server, audience};
 use super::role::RoleSession;
 use super::sts::AssumeRole;
-use super::{AUDIENCE, LEAST_LIFE, LEAST_LIFE_OF_SHORT, Options, Sts, TABLE};
+use super::{AUDIENCE, MINIMUM_LIFETIME, MINIMUM_LIFETIME_OF_SHORT_KEYS, Options, Sts, TABLE};
 
 /// It is used at once, for one exchange.
-const LEAST_LIFE_OF_ID_TOKEN: Duration = Duration::from_secs(60);
+const MINIMUM_LIFETIME_OF_ID_TOKEN: Duration = Duration::from_secs(60);
 
 /// AWS sends whoever asks for nothing to its home page, and refuses this.
 const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 
 /// What it would do now, if the settings say anything of it.
 pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let session = Session::open(context, &[&TABLE])?;
+    let run = Run::open(context, &[&TABLE])?;
     let options = Options::default();
-    let settings = &session.settings;
+    let settings = &run.settings;
     let role_arn = options.role_arn(settings);
     let sts_endpoint = settings.consumer(&TABLE, "sts_endpoint", None, "--sts-endpoint");
     if role_arn.is_none() && sts_endpoint.is_none() {
@@ -35,21 +35,21 @@ pub(in crate::consumer) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
         reach: Reach::default(),
         public: ("/", PUBLIC),
     });
-    if let Some(lookup) = session.lookup()? {
+    if let Some(lookup) = run.lookup()? {
         let plan = Plan::that_waits_for(lookup, TABLE.name, Some(audience));
         return Ok(Some(Plan { server, ..plan }));
     }
-    let role = RoleSession::read(&options, settings, role_arn, &sts, session.service_account()?)?;
-    let wish = AssumeRole { sts: &sts, role: &role, id_token: session.id_token_wish(&audience)? };
-    let is_short = role.duration <= LEAST_LIFE;
-    let least_life = if is_short { LEAST_LIFE_OF_SHORT } else { LEAST_LIFE };
-    let keys = session.broker().prospect(&wish, least_life);
-    let mut prospects = Vec::new();
-    if !keys.outlook.is_hit() {
-        prospects = session.prospects(&audience, LEAST_LIFE_OF_ID_TOKEN)?;
+    let role = RoleSession::read(&options, settings, role_arn, &sts, run.service_account()?)?;
+    let request = AssumeRole { sts: &sts, role: &role, id_token: run.id_token_request(&audience)? };
+    let is_short = role.duration <= MINIMUM_LIFETIME;
+    let minimum_lifetime = if is_short { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { MINIMUM_LIFETIME };
+    let keys = run.broker().forecast(&request, minimum_lifetime);
+    let mut forecasts = Vec::new();
+    if !keys.prediction.is_hit() {
+        forecasts = run.forecasts(&audience, MINIMUM_LIFETIME_OF_ID_TOKEN)?;
     }
-    prospects.insert(0, keys);
-    let mut plan = Plan { server, ..Plan::of(TABLE.name, audience, prospects) };
+    forecasts.insert(0, keys);
+    let mut plan = Plan { server, ..Plan::of(TABLE.name, audience, forecasts) };
     if is_short {
         plan.doubts.push((
             "the keys are valid for 15 minutes, and botocore runs the helper for every request when less than that is left".into(),

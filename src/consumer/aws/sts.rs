@@ -1,12 +1,12 @@
 //! The exchange: one unsigned POST, the ID token in its body (AWS STS API Reference,
 //! `AssumeRoleWithWebIdentity`).
 
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
-use crate::http::{Body, Client, Reply, Request};
-use crate::source::IdTokenWish;
+use crate::http::{Body, Client, HttpRequest, Reply};
+use crate::source::IdTokenRequest;
 
 use super::super::exchange;
 use super::answer::{self, SessionKeys};
@@ -21,10 +21,10 @@ use crate::message;
 pub(super) struct AssumeRole<'a> {
     pub(super) sts: &'a Sts,
     pub(super) role: &'a RoleSession,
-    pub(super) id_token: IdTokenWish<'a>,
+    pub(super) id_token: IdTokenRequest<'a>,
 }
 
-impl Obtain for AssumeRole<'_> {
+impl Request for AssumeRole<'_> {
     type Secret = SessionKeys;
 
     const KIND: &'static str = "aws-session";
@@ -43,8 +43,8 @@ impl Obtain for AssumeRole<'_> {
         policy_arns.iter().fold(key, |key, arn| key.with("policy arn", arn))
     }
 
-    fn about(&self) -> About {
-        About { from: self.sts.endpoint.as_str().into(), ..self.id_token.about() }
+    fn about(&self) -> EntryMetadata {
+        EntryMetadata { from: self.sts.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
     fn what(&self) -> Message {
@@ -88,7 +88,7 @@ impl AssumeRole<'_> {
         }
         fields.extend(numbered.iter().map(|(field, arn)| (field.as_str(), *arn)));
         let passes = |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.passes());
-        let request = Request { passes, ..Request::post(what, "/", Body::Form(&fields)) };
+        let request = HttpRequest { passes, ..HttpRequest::post(what, "/", Body::Form(&fields)) };
         client.send(&request).await
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{Credential, Restable, Secret, exposed};
+use crate::credential::{Cacheable, Credential, Secret, exposed};
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
@@ -30,7 +30,7 @@ pub(super) struct VaultToken {
     pub(super) num_uses: u64,
 }
 
-impl Restable for VaultToken {}
+impl Cacheable for VaultToken {}
 
 #[derive(Deserialize)]
 struct Document {

@@ -11,8 +11,8 @@ use crate::credential::Secret;
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 use crate::http::{
-    Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, ProxyAddress, Reach,
-    Reply, Request,
+    Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, HttpRequest,
+    ProxyAddress, Reach, Reply,
 };
 use crate::message;
 use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// All that decides how it is reached.
-    pub(super) fn ways(&self) -> String {
+    pub(super) fn connection_fingerprint(&self) -> String {
         format!("{:?}", self.reach)
     }
 
@@ -142,8 +142,14 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let request =
-            Request { what, path, query: &[], body, headers: &headers, passes: refusal::passes };
+        let request = HttpRequest {
+            what,
+            path,
+            query: &[],
+            body,
+            headers: &headers,
+            passes: refusal::passes,
+        };
         client.send(&request).await
     }
 

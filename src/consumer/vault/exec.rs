@@ -13,7 +13,7 @@ use crate::broker;
 use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
-use crate::session::Context;
+use crate::run::Context;
 
 use super::super::exec::{become_command, not_run};
 use super::login::Sharing;
@@ -21,7 +21,7 @@ use super::{Options, Vault, revoke};
 
 /// As much as there can be, half of a life: nothing renews what a command was given. And nothing is
 /// refreshed in the background, by a process that would become the command's child.
-const LEAST_LIFE: Duration = Duration::MAX;
+const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
 pub(super) fn run(
     options: &Options,
@@ -36,7 +36,7 @@ pub(super) fn run(
     if revoke {
         return run_and_revoke(&vault, command);
     }
-    let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
+    let (credential, doubt) = vault.living_token(MINIMUM_LIFETIME)?;
     if let Some(error) = doubt {
         info!("{error}; using the token of before");
     }
@@ -61,13 +61,13 @@ fn hand_over(vault: &Vault, token: &Secret, child: &mut Command) {
 
 /// The token is the command's own: to revoke one that is shared would pull it from under others.
 fn run_and_revoke(vault: &Vault, mut command: Command) -> Result<ExitCode> {
-    let credential = vault.obtain(Sharing::Own, LEAST_LIFE)?;
+    let credential = vault.obtain(Sharing::Own, MINIMUM_LIFETIME)?;
     let instead = "leave out `--revoke`; or let the role have `token_type=service`";
     revoke::check_revocable(vault, &credential, instead)?;
     let token = &credential.secret.token;
     hand_over(vault, token, &mut command);
     let ended = system::run(command);
-    let http = vault.session.http().anew();
+    let http = vault.run.http().anew();
     match (ended, broker::finish(vault.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
         // What the command has to say comes first.

@@ -23,7 +23,7 @@ pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
     let content = text.trim_start_matches(is_space);
     let is_json = content.starts_with('{');
     let at = if is_json { text.len() - content.len() + 1 } else { 0 };
-    let helper = Rest { text, at, is_json }.settings()?;
+    let helper = CachedCredential { text, at, is_json }.settings()?;
     Ok(helper.filter(|helper| !helper.is_empty()))
 }
 
@@ -54,13 +54,13 @@ fn not_a_string() -> Message {
 }
 
 /// What is still to be read.
-struct Rest<'a> {
+struct CachedCredential<'a> {
     text: &'a str,
     at: usize,
     is_json: bool,
 }
 
-impl Rest<'_> {
+impl CachedCredential<'_> {
     fn settings(&mut self) -> Result<Option<String>, Fault> {
         let mut helper = None;
         loop {

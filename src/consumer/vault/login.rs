@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::broker::{Broker, Obtain};
-use crate::cache::{About, KeyBuilder};
+use crate::broker::{Broker, Request};
+use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
 use crate::http::{Body, Client, Reply};
-use crate::source::IdTokenWish;
+use crate::source::IdTokenRequest;
 
 use super::super::exchange;
 use super::answer::{self, VaultToken};
@@ -26,7 +26,7 @@ pub(super) struct Login<'a> {
     pub(super) mount: &'a str,
     /// `None` is the mount's own default.
     pub(super) role: Option<&'a str>,
-    pub(super) id_token: IdTokenWish<'a>,
+    pub(super) id_token: IdTokenRequest<'a>,
     pub(super) sharing: Sharing,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Sharing {
     Wrapped(Duration),
 }
 
-impl Obtain for Login<'_> {
+impl Request for Login<'_> {
     type Secret = VaultToken;
 
     const KIND: &'static str = "vault-token";
@@ -58,8 +58,8 @@ impl Obtain for Login<'_> {
         }
     }
 
-    fn about(&self) -> About {
-        About { from: self.server.endpoint.as_str().into(), ..self.id_token.about() }
+    fn about(&self) -> EntryMetadata {
+        EntryMetadata { from: self.server.endpoint.as_str().into(), ..self.id_token.about() }
     }
 
     fn what(&self) -> Message {
@@ -74,16 +74,16 @@ impl Obtain for Login<'_> {
         }
     }
 
-    fn rests(&self) -> bool {
+    fn is_cacheable(&self) -> bool {
         matches!(self.sharing, Sharing::Shared)
     }
 
-    fn ways(&self) -> String {
-        self.server.ways()
+    fn connection_fingerprint(&self) -> String {
+        self.server.connection_fingerprint()
     }
 
     /// Of a token for so many uses, each who takes it from the cache has a use less.
-    fn keeps(&self, credential: &Credential<VaultToken>) -> bool {
+    fn should_store(&self, credential: &Credential<VaultToken>) -> bool {
         credential.secret.num_uses == 0
     }
 

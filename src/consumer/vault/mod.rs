@@ -23,14 +23,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::broker::Obtain as _;
+use crate::broker::Request as _;
 use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Field, Form, Setting, Table, unfit};
 
 use answer::{State, VaultToken};
@@ -65,7 +65,7 @@ pub(super) const TABLE: Table = Table {
 const MOUNT: &str = "jwt";
 
 /// A token that was handed out is about to be used. Of a longer life, a tenth must be left.
-const LEAST_LIFE: Duration = Duration::from_secs(60);
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Log in to HashiCorp Vault or OpenBao
 #[derive(clap::Args, Debug)]
@@ -130,7 +130,7 @@ enum Action {
     TokenHelper {
         /// get: print the token, without a newline; store: keep the one on standard input, and hand it out from now on; erase: remove what is kept
         #[arg(value_name = "REQUEST", value_parser = token_helper::parse_request)]
-        request: token_helper::Request,
+        request: token_helper::HelperRequest,
     },
     /// Make this program the token helper of the `vault` and `bao` CLIs
     #[command(after_help = "Example:
@@ -214,7 +214,7 @@ fn token(
 ) -> Result<()> {
     let vault = Vault::open(options, context)?;
     let credential = match vault.wrap_ttl(wrap_ttl, context.env)? {
-        Some(life) => vault.obtain(Sharing::Wrapped(life), LEAST_LIFE)?,
+        Some(life) => vault.obtain(Sharing::Wrapped(life), MINIMUM_LIFETIME)?,
         None => vault.token()?,
     };
     let mut document = zeroize::Zeroizing::new(credential.secret.token.expose().to_owned());
@@ -224,7 +224,7 @@ fn token(
 
 /// A run, and what it is told about Vault.
 struct Vault {
-    session: Session,
+    run: Run,
     server: Server,
     mount: String,
     role: Option<String>,
@@ -233,8 +233,8 @@ struct Vault {
 
 impl Vault {
     fn open(options: &Options, context: Context<'_>) -> Result<Self> {
-        let session = Session::open(context, &[&TABLE])?;
-        let settings = &session.settings;
+        let run = Run::open(context, &[&TABLE])?;
+        let settings = &run.settings;
         let server = Server::read(options, settings, context.env)?;
         let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
         let mount = match own("mount", options.mount.as_ref(), "--mount") {
@@ -244,7 +244,7 @@ impl Vault {
         let role = own("role", options.role.as_ref(), "--role").map(|role| role.value);
         let audience =
             super::audience(settings, &TABLE).unwrap_or_else(|| server.audience().to_owned());
-        Ok(Self { session, server, mount, role, audience })
+        Ok(Self { run, server, mount, role, audience })
     }
 
     /// The wish for a token.
@@ -253,25 +253,29 @@ impl Vault {
             server: &self.server,
             mount: &self.mount,
             role: self.role.as_deref(),
-            id_token: self.session.id_token_wish(&self.audience)?,
+            id_token: self.run.id_token_request(&self.audience)?,
             sharing,
         })
     }
 
-    fn obtain(&self, sharing: Sharing, least_life: Duration) -> Result<Credential<VaultToken>> {
+    fn obtain(
+        &self,
+        sharing: Sharing,
+        minimum_lifetime: Duration,
+    ) -> Result<Credential<VaultToken>> {
         let login = self.login(sharing)?;
-        let credential = self.session.obtain(&login, least_life)?;
+        let credential = self.run.obtain(&login, minimum_lifetime)?;
         // Only now is it known what a tenth of its life is.
         let tenth = credential.lifetime.whole() / 10;
         if credential.lifetime.left(self.now()) < tenth {
-            return self.session.obtain(&login, least_life.max(tenth));
+            return self.run.obtain(&login, minimum_lifetime.max(tenth));
         }
         Ok(credential)
     }
 
     /// The token, from the cache or by logging in.
     fn token(&self) -> Result<Credential<VaultToken>> {
-        self.obtain(Sharing::Shared, LEAST_LIFE)
+        self.obtain(Sharing::Shared, MINIMUM_LIFETIME)
     }
 
     /// The same, and not one that the server has forgotten: it has been revoked, or the server has been
@@ -280,11 +284,13 @@ impl Vault {
     /// A server that cannot be asked now is no reason to doubt the token; that is told in `doubt`.
     fn living_token(
         &self,
-        least_life: Duration,
+        minimum_lifetime: Duration,
     ) -> Result<(Credential<VaultToken>, Option<Error>)> {
-        let credential = self.obtain(Sharing::Shared, least_life)?;
-        let broker = self.session.broker();
-        if broker.is_news(credential.lifetime.obtained_at) || credential.secret.num_uses > 0 {
+        let credential = self.obtain(Sharing::Shared, minimum_lifetime)?;
+        let broker = self.run.broker();
+        if broker.happened_during_run(credential.lifetime.obtained_at)
+            || credential.secret.num_uses > 0
+        {
             return Ok((credential, None));
         }
         match self.look_up(&credential.secret) {
@@ -293,7 +299,8 @@ impl Vault {
                 tracing::info!("the token in the cache is no longer known to the server");
                 let login = self.login(Sharing::Shared)?;
                 let refused = Some(&credential.secret);
-                let new = broker.wait(&login.what(), broker.miss(&login, least_life, refused))?;
+                let new =
+                    broker.wait(&login.what(), broker.miss(&login, minimum_lifetime, refused))?;
                 Ok((new, None))
             }
             Err(error) => Ok((credential, Some(error))),
@@ -302,18 +309,18 @@ impl Vault {
 
     /// What the server knows of a token, or that it knows none of it.
     fn look_up(&self, token: &VaultToken) -> Result<Option<State>> {
-        let Self { server, session, .. } = self;
+        let Self { server, run, .. } = self;
         let what = server.state();
-        session.broker().wait(&what, server.look_up(token, session.http()))
+        run.broker().wait(&what, server.look_up(token, run.http()))
     }
 
     /// The token that rests in the cache. Nobody is asked for one.
     fn resting(&self) -> Result<Option<Credential<VaultToken>>> {
-        self.session.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO)
+        self.run.broker().cached(&self.login(Sharing::Shared)?, Duration::ZERO)
     }
 
     fn wrap_ttl(&self, flag: Option<&String>, env: &Env) -> Result<Option<Duration>> {
-        let ours = self.session.settings.consumer(&TABLE, "wrap_ttl", flag, "--wrap-ttl");
+        let ours = self.run.settings.consumer(&TABLE, "wrap_ttl", flag, "--wrap-ttl");
         let setting = ours.or_else(|| {
             connection::official(env, [env::BAO_OWN_WRAP_TTL, env::VAULT_OWN_WRAP_TTL])
         });
@@ -331,7 +338,7 @@ impl Vault {
     }
 
     fn now(&self) -> crate::clock::Moment {
-        self.session.broker().clock().now()
+        self.run.broker().clock().now()
     }
 }
 

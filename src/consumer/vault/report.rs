@@ -7,7 +7,7 @@ use crate::credential::{Credential, Secret};
 use crate::error::{Error, Result};
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 
 use super::answer::VaultToken;
 use super::token_helper;

@@ -1,11 +1,11 @@
 //! `vault revoke`: the end of the token that is kept.
 
-use crate::broker::{self, Obtain};
+use crate::broker::{self, Request};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result, shown};
 use crate::message;
 use crate::output::Output;
-use crate::session::Context;
+use crate::run::Context;
 
 use super::answer::VaultToken;
 use super::login::Sharing;
@@ -19,7 +19,7 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
     check_revocable(&vault, &credential, instead)?;
     let token = &credential.secret.token;
-    let http = vault.session.http();
+    let http = vault.run.http();
     // Half a revocation would leave nobody to tell whether it was one.
     let was_known = broker::finish(vault.server.revoke(token, http))?;
     forget(&vault)?;
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
 /// Removes the token from the cache.
 pub(super) fn forget(vault: &Vault) -> Result<()> {
     let key = vault.login(Sharing::Shared)?.key();
-    let removed = vault.session.broker().cache().remove(&key);
+    let removed = vault.run.broker().cache().remove(&key);
     removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::broker::Obtain as _;
+use crate::broker::Request as _;
 use crate::cache::Key;
 use crate::child::{self, Kill, Outcome, Silence};
 use crate::credential::{Credential, Secret};
@@ -14,13 +14,13 @@ use crate::error::{Code, Error, Result, plain, shown};
 use crate::message;
 use crate::output::Output;
 use crate::private_file;
-use crate::session::Context;
+use crate::run::Context;
 use crate::settings::{Flags, Locations};
 
 use super::answer::VaultToken;
 use super::cli_config::CliConfig;
 use super::login::Sharing;
-use super::{LEAST_LIFE, Options, Vault, install, report, token_helper};
+use super::{MINIMUM_LIFETIME, Options, Vault, install, report, token_helper};
 use crate::foreign_text::{ForeignText, Message};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -36,7 +36,7 @@ pub(super) fn login(
 ) -> Result<()> {
     let env = context.env;
     let vault = Vault::open(options, context.for_people())?;
-    let (credential, doubt) = vault.living_token(LEAST_LIFE)?;
+    let (credential, doubt) = vault.living_token(MINIMUM_LIFETIME)?;
     if let Some(error) = doubt {
         return Err(error);
     }
@@ -111,8 +111,8 @@ fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
     };
     let what = stored_by(helper);
     let name = Key::of("vault-helper").with("path", &helper.to_string_lossy()).build();
-    let _under_way = vault.session.broker().begin(name.name(), &what)?;
-    let (broker, deadline) = (vault.session.broker(), vault.session.http().deadline());
+    let _under_way = vault.run.broker().begin(name.name(), &what)?;
+    let (broker, deadline) = (vault.run.broker(), vault.run.http().deadline());
     let run = async {
         let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
         let running = started.map_err(|error| failed(helper, &plain(&error)))?;

@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use crate::cache::{About, Cache, Key};
+use crate::cache::{Cache, EntryMetadata, Key};
 use crate::clock::Offset;
-use crate::credential::{Credential, Lifetime, Restable, Secret, exposed};
+use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
 use crate::env::Env;
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::http::Endpoint;
 use crate::output::Output;
 use crate::pipe;
-use crate::session::Context;
+use crate::run::Context;
 
 use super::answer::{VaultToken, is_token};
 use super::connection::{self, official};
@@ -32,18 +32,18 @@ const LIMIT: u64 = 64 * 1024;
 
 /// A request of the CLI.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Request {
+pub(super) enum HelperRequest {
     Get,
     Store,
     Erase,
 }
 
 /// Reads a request. This costs a hit less than a list of values that the parser of arguments knows.
-pub(super) fn parse_request(word: &str) -> std::result::Result<Request, String> {
+pub(super) fn parse_request(word: &str) -> std::result::Result<HelperRequest, String> {
     match word {
-        "get" => Ok(Request::Get),
-        "store" => Ok(Request::Store),
-        "erase" => Ok(Request::Erase),
+        "get" => Ok(HelperRequest::Get),
+        "store" => Ok(HelperRequest::Store),
+        "erase" => Ok(HelperRequest::Erase),
         _ => Err("it must be `get`, `store` or `erase`".into()),
     }
 }
@@ -59,9 +59,9 @@ pub(in crate::consumer) fn is_request(word: &OsStr) -> bool {
 #[serde(transparent)]
 struct Override(#[serde(serialize_with = "exposed")] Secret);
 
-impl Restable for Override {}
+impl Cacheable for Override {}
 
-impl Request {
+impl HelperRequest {
     pub(super) const fn hands_out(self) -> bool {
         matches!(self, Self::Get)
     }
@@ -145,12 +145,12 @@ pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -
 }
 
 fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
-    let cache = vault.session.broker().cache();
+    let cache = vault.run.broker().cache();
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(super::TABLE.name.into());
-    let about = About { consumer, ..About::from(server) };
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(server) };
     let kept =
         cache.put(&key(vault, server), &Credential { secret: Override(token), lifetime }, &about);
     kept.map_err(|error| error.within_cache("the token is not stored"))
@@ -159,7 +159,7 @@ fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result
 fn erase(vault: &Vault, env: &Env) -> Result<()> {
     remove(vault, &address_of_cli(vault, env))?;
     // Where nothing says who we are, there is no token of ours either.
-    if vault.session.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
+    if vault.run.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
 }
 
 /// The token that was stored for the CLI, and which it would be given instead of ours.
@@ -174,12 +174,12 @@ pub(super) fn remove_override(vault: &Vault) -> Result<()> {
 }
 
 fn remove(vault: &Vault, server: &str) -> Result<()> {
-    let removed = vault.session.broker().cache().remove(&key(vault, server));
+    let removed = vault.run.broker().cache().remove(&key(vault, server));
     removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
 fn overriding(vault: &Vault, server: &str) -> Result<Option<Override>> {
-    let found = vault.session.broker().cache().get::<Override>(&key(vault, server))?;
+    let found = vault.run.broker().cache().get::<Override>(&key(vault, server))?;
     let alive = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
     Ok(alive.map(|credential| credential.secret))
 }

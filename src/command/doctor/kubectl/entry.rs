@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::session::{Context, Session};
+use crate::run::{Context, Run};
 use crate::settings::{Flags, Settings};
 
 use super::Found;
@@ -36,7 +36,7 @@ pub(super) struct Entry<'a> {
 pub(super) struct Plugin {
     pub(super) does: KubectlPlugin,
     /// The opened run of its identity, which has sent no request yet.
-    pub(super) session: Session,
+    pub(super) run: Run,
 }
 
 pub(super) struct Findings {
@@ -263,8 +263,8 @@ impl Entry<'_> {
         let does = KubectlPlugin::of(&settings, options)?;
         settings.timeout.value = patient.part();
         let context = Context { flags, env: &env, ..patient.context.for_people() };
-        let session = Session::of(settings, context, patient.locations.clone(), Some("kubectl"))?;
-        Ok(Plugin { does, session })
+        let run = Run::of(settings, context, patient.locations.clone(), Some("kubectl"))?;
+        Ok(Plugin { does, run })
     }
 
     /// The environment that kubectl runs it in.

@@ -184,7 +184,7 @@ fn plugin_lines(stderr: &str) -> impl Iterator<Item = &str> {
 /// Compares the user that the server knows with the service account of the token.
 fn tell_name(place: &Message, user: &Value, plugin: Option<&Plugin>, group: &mut Group<'_>) {
     let name = ForeignText::new(user["username"].as_str().unwrap_or_default());
-    let Some(Ok(account)) = plugin.map(|plugin| plugin.session.service_account()) else {
+    let Some(Ok(account)) = plugin.map(|plugin| plugin.run.service_account()) else {
         group.good(message!("{place}: the API server sees `{name}`", place, name));
         return;
     };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::Purpose;
-use crate::cache::{About, Cache, Digest, FileCache, Key};
+use crate::cache::{Cache, Digest, EntryMetadata, FileCache, Key};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error, Exit};
 use crate::foreign_text::Message;
@@ -30,7 +30,7 @@ const LIMIT: u64 = 64 * 1024;
 
 /// A failure as it rests beside the cache entry.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Memo {
+pub(super) struct RememberedFailure {
     /// Of the run that failed. Another one's failure says nothing about ours.
     settings: String,
     pub(super) at: Timestamp,
@@ -43,10 +43,10 @@ pub(super) struct Memo {
     pub(super) for_background: bool,
     /// For `status`.
     #[serde(default)]
-    pub(super) about: About,
+    pub(super) about: EntryMetadata,
 }
 
-impl Memo {
+impl RememberedFailure {
     /// Whether it still stands. A clock that reads less than when it was written has jumped.
     pub(super) fn holds_at(&self, now: Timestamp) -> bool {
         !self.for_background && self.at <= now && now < self.until
@@ -69,7 +69,7 @@ pub(super) fn remember(
     error: &Error,
     settings: Digest,
     now: Timestamp,
-    about: About,
+    about: EntryMetadata,
     purpose: &Purpose,
 ) -> bool {
     let Some(files) = cache.files() else { return false };
@@ -83,7 +83,7 @@ pub(super) fn remember(
         return false;
     }
     let holds = error.retry_after().unwrap_or(HOLDS).clamp(HOLDS, HOLDS_AT_MOST);
-    let memo = Memo {
+    let negative_cache = RememberedFailure {
         settings: settings.to_hex(),
         at: now,
         until: now.plus(holds),
@@ -94,9 +94,9 @@ pub(super) fn remember(
         about,
     };
     // A folder that belongs to another user is not written to, even where it could be.
-    let written = serde_json::to_vec(&memo).map_err(Into::into).and_then(|text| {
+    let written = serde_json::to_vec(&negative_cache).map_err(Into::into).and_then(|text| {
         files.prepare()?;
-        private_file::write(&files.memo_path(key), &text)
+        private_file::write(&files.failure_path(key), &text)
     });
     if let Err(error) = &written {
         debug!(key = key.name(), %error, "cannot remember the failure");
@@ -105,17 +105,17 @@ pub(super) fn remember(
 }
 
 /// The failure that is remembered for these settings, however old.
-pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<Memo> {
-    let text = private_file::read_own(&cache.files()?.memo_path(key), LIMIT).ok()?;
-    let memo: Memo = serde_json::from_slice(&text).ok()?;
-    (memo.settings == settings.to_hex()).then_some(memo)
+pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<RememberedFailure> {
+    let text = private_file::read_own(&cache.files()?.failure_path(key), LIMIT).ok()?;
+    let negative_cache: RememberedFailure = serde_json::from_slice(&text).ok()?;
+    (negative_cache.settings == settings.to_hex()).then_some(negative_cache)
 }
 
 /// The failures that are remembered in a folder, each with the name of what could not be obtained.
-pub(super) fn all(files: &FileCache) -> Vec<(Key, Memo)> {
-    let memos = files.memos().into_iter();
+pub(super) fn all(files: &FileCache) -> Vec<(Key, RememberedFailure)> {
+    let remembered_failures = files.remembered_failures().into_iter();
     let read = |path: &Path| private_file::read_own(path, LIMIT).ok();
-    memos
+    remembered_failures
         .filter_map(|(key, path)| Some((key, serde_json::from_slice(&read(&path)?).ok()?)))
         .collect()
 }
@@ -123,6 +123,6 @@ pub(super) fn all(files: &FileCache) -> Vec<(Key, Memo)> {
 /// Forgets the failure, after a success.
 pub(super) fn forget(cache: &Cache, key: &Key) {
     if let Some(files) = cache.files() {
-        let _ = std::fs::remove_file(files.memo_path(key));
+        let _ = std::fs::remove_file(files.failure_path(key));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::broker::{Broker, Fingerprint, Obtain, Prospect, Purpose};
+use crate::broker::{Broker, Fingerprint, Forecast, Purpose, Request};
 use crate::cache::{Cache, FileCache, KeyringCache};
 use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
@@ -19,13 +19,13 @@ use crate::message;
 use crate::pipe;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
-    self, AccountWish, FolderWish, IdTokenWish, ServiceAccount, Source, Surroundings, YcPlace,
-    is_account_id,
+    self, FolderRequest, IdTokenRequest, IdentityInputs, ServiceAccount, ServiceAccountRequest,
+    Source, YcDefaults, is_account_id,
 };
 use crate::spinner::Spinner;
 
 /// A name is looked up for this run, at once.
-const LEAST_LIFE_OF_NAME: Duration = Duration::ZERO;
+const MINIMUM_LIFETIME_OF_NAME: Duration = Duration::ZERO;
 
 /// What a run is given.
 #[derive(Clone, Copy, Debug)]
@@ -65,18 +65,18 @@ impl Context<'_> {
 
 /// One run.
 #[derive(Debug)]
-pub struct Session {
+pub struct Run {
     /// What it has been told.
     pub settings: Rc<Settings>,
     source: Source,
     /// Where the profile of `yc` works, if the identity is from there.
-    yc_place: YcPlace,
+    yc_defaults: YcDefaults,
     broker: Broker,
     /// The ID of the service account whose ID token is wanted, once it is known.
     service_account: OnceCell<String>,
 }
 
-impl Session {
+impl Run {
     /// Opens a run of the consumers whose own settings are in `tables`.
     pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
         let locations = Locations::of_system();
@@ -103,8 +103,8 @@ impl Session {
             settings.ca_file.as_ref().map(|file| file.value.clone()),
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
-        let around = Surroundings { settings: &settings, env, locations: &locations };
-        let (source, yc_place) = Source::open(around, http)?;
+        let around = IdentityInputs { settings: &settings, env, locations: &locations };
+        let (source, yc_defaults) = Source::open(around, http)?;
         let cache = open_cache(&settings, locations, deadline)?;
         let (told, variables) = (Rc::clone(&settings), env.clone());
         let fingerprint = Fingerprint(Box::new(move || told.fingerprint(&variables)));
@@ -122,7 +122,7 @@ impl Session {
         .asked_by(consumer, settings.profile.as_ref().map(|profile| profile.value.clone()))
         .watched(context.spinner())
         .within(&env.get(env::WITHIN).unwrap_or_default());
-        Ok(Self { settings, source, yc_place, broker, service_account: OnceCell::new() })
+        Ok(Self { settings, source, yc_defaults, broker, service_account: OnceCell::new() })
     }
 
     /// The ID of the service account whose ID token is wanted: the one that is set, looked up if it is
@@ -150,8 +150,9 @@ impl Session {
             // Another installation may have IDs of another form, and the server knows them.
             return Ok(account.to_owned());
         };
-        let wish = AccountWish { source: &self.source, folder: &folder, name: account };
-        Ok(self.obtain(&wish, LEAST_LIFE_OF_NAME)?.secret.0)
+        let request =
+            ServiceAccountRequest { source: &self.source, folder: &folder, name: account };
+        Ok(self.obtain(&request, MINIMUM_LIFETIME_OF_NAME)?.secret.0)
     }
 
     /// The ID of the folder that names of service accounts are looked up in, if one is set.
@@ -166,17 +167,17 @@ impl Session {
                 ),
                 hint: "give `--cloud-id`, or the folder's ID with `--folder-id`".into(),
             })?;
-            let wish = FolderWish { source: &self.source, cloud, name: &name.value };
-            return Ok(Some(self.obtain(&wish, LEAST_LIFE_OF_NAME)?.secret.0));
+            let request = FolderRequest { source: &self.source, cloud, name: &name.value };
+            return Ok(Some(self.obtain(&request, MINIMUM_LIFETIME_OF_NAME)?.secret.0));
         }
         let folder = settings.folder_id.as_ref().map(|folder| folder.value.clone());
-        Ok(folder.or_else(|| self.yc_place.folder_id.clone()))
+        Ok(folder.or_else(|| self.yc_defaults.folder_id.clone()))
     }
 
     /// The ID of the cloud that names of folders are looked up in, if one is set.
     fn cloud(&self) -> Option<&str> {
         let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
-        cloud.or(self.yc_place.cloud_id.as_ref()).map(String::as_str)
+        cloud.or(self.yc_defaults.cloud_id.as_ref()).map(String::as_str)
     }
 
     /// The service accounts of a folder.
@@ -186,13 +187,21 @@ impl Session {
     }
 
     /// The wish for an ID token for an audience.
-    pub fn id_token_wish<'a>(&'a self, audience: &'a str) -> Result<IdTokenWish<'a>> {
-        Ok(IdTokenWish { source: &self.source, service_account: self.service_account()?, audience })
+    pub fn id_token_request<'a>(&'a self, audience: &'a str) -> Result<IdTokenRequest<'a>> {
+        Ok(IdTokenRequest {
+            source: &self.source,
+            service_account: self.service_account()?,
+            audience,
+        })
     }
 
     /// An ID token for an audience that lives for `least_life` yet.
-    pub fn id_token(&self, audience: &str, least_life: Duration) -> Result<Credential<IdToken>> {
-        self.obtain(&self.id_token_wish(audience)?, least_life)
+    pub fn id_token(
+        &self,
+        audience: &str,
+        minimum_lifetime: Duration,
+    ) -> Result<Credential<IdToken>> {
+        self.obtain(&self.id_token_request(audience)?, minimum_lifetime)
     }
 
     /// Who we are, and where Yandex Cloud is.
@@ -203,19 +212,19 @@ impl Session {
 
     /// What would happen if an ID token were wanted now, by a consumer that must get `least_life`: the ID
     /// token, and what it would be obtained by if it is not cached. Nobody is asked.
-    pub fn prospects(&self, audience: &str, least_life: Duration) -> Result<Vec<Prospect>> {
-        let id_token = self.broker.prospect(&self.id_token_wish(audience)?, least_life);
-        let is_hit = id_token.outlook.is_hit();
-        let mut prospects = vec![id_token];
+    pub fn forecasts(&self, audience: &str, minimum_lifetime: Duration) -> Result<Vec<Forecast>> {
+        let id_token = self.broker.forecast(&self.id_token_request(audience)?, minimum_lifetime);
+        let is_hit = id_token.prediction.is_hit();
+        let mut forecasts = vec![id_token];
         if !is_hit {
-            prospects.extend(self.source.prospects(&self.broker));
+            forecasts.extend(self.source.forecasts(&self.broker));
         }
-        Ok(prospects)
+        Ok(forecasts)
     }
 
     /// What would be looked up first, if the ID of the service account is not known without asking: its
     /// folder, or its name.
-    pub fn lookup(&self) -> Result<Option<Prospect>> {
+    pub fn lookup(&self) -> Result<Option<Forecast>> {
         let Some(account) = &self.settings.service_account else { return Ok(None) };
         if is_account_id(&account.value) || self.service_account.get().is_some() {
             return Ok(None);
@@ -223,16 +232,17 @@ impl Session {
         if let Some(name) = &self.settings.folder_name
             && let Some(cloud) = self.cloud()
         {
-            let wish = FolderWish { source: &self.source, cloud, name: &name.value };
-            let folder = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
-            if !folder.outlook.is_hit() {
+            let request = FolderRequest { source: &self.source, cloud, name: &name.value };
+            let folder = self.broker.forecast(&request, MINIMUM_LIFETIME_OF_NAME);
+            if !folder.prediction.is_hit() {
                 return Ok(Some(folder));
             }
         }
         let Some(folder) = self.folder()? else { return Ok(None) };
-        let wish = AccountWish { source: &self.source, folder: &folder, name: &account.value };
-        let account = self.broker.prospect(&wish, LEAST_LIFE_OF_NAME);
-        Ok(Some(account).filter(|account| !account.outlook.is_hit()))
+        let request =
+            ServiceAccountRequest { source: &self.source, folder: &folder, name: &account.value };
+        let account = self.broker.forecast(&request, MINIMUM_LIFETIME_OF_NAME);
+        Ok(Some(account).filter(|account| !account.prediction.is_hit()))
     }
 
     /// What the issuer of ID tokens most likely is, for whoever has none to look at.
@@ -254,13 +264,13 @@ impl Session {
     }
 
     /// A credential that lives for `least_life` yet.
-    pub fn obtain<O: Obtain>(
+    pub fn obtain<O: Request>(
         &self,
-        wish: &O,
-        least_life: Duration,
+        request: &O,
+        minimum_lifetime: Duration,
     ) -> Result<Credential<O::Secret>> {
-        let credential = self.broker.obtain(wish, least_life)?;
-        debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", wish.what());
+        let credential = self.broker.obtain(request, minimum_lifetime)?;
+        debug!(expires_at = %credential.lifetime.expires_at, "handing out {}", request.what());
         Ok(credential)
     }
 }

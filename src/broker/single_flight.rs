@@ -25,12 +25,12 @@ const UNSHARED: Duration = Duration::from_secs(20);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The flight for a key: ours once we have taken off, until this is dropped.
-pub(super) struct Flight {
+pub(super) struct SingleFlight {
     /// `None` where there is nothing to lock, or a lock could hang: then everyone flies alone.
     lock: Option<(File, PathBuf)>,
 }
 
-impl Flight {
+impl SingleFlight {
     /// The flight for a key, not yet taken.
     pub(super) fn to(cache: &Cache, key: &Key) -> Self {
         let Some(files) = cache.files() else {
@@ -50,13 +50,13 @@ impl Flight {
     }
 
     /// Takes off, unless another process is in flight.
-    pub(super) fn take_off(&mut self, now: Timestamp) -> bool {
+    pub(super) fn try_lock(&mut self, now: Timestamp) -> bool {
         let Some((file, path)) = &mut self.lock else {
             return true;
         };
         match file.try_lock() {
             Ok(()) if is_marked(file, now) => {}
-            Ok(()) => sign(file),
+            Ok(()) => write_pid(file),
             Err(TryLockError::WouldBlock) => return false,
             Err(TryLockError::Error(error)) => {
                 debug!(path = %path.display(), %error, "no locks here; flying alone");
@@ -107,7 +107,7 @@ impl Flight {
 ///
 /// A flight begins with writing into the lock file, so the time of that writing is when the last one
 /// began. A file system without locks grants no refresh: there each run is on its own.
-pub(super) fn claim(cache: &Cache, key: &Key, now: Timestamp) -> bool {
+pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> bool {
     let Some(files) = cache.files() else { return false };
     let Some(path) = files.lock_path(key) else { return false };
     // An empty one has just been made.
@@ -123,7 +123,7 @@ pub(super) fn claim(cache: &Cache, key: &Key, now: Timestamp) -> bool {
         let is_ours =
             file.try_lock().is_ok() && file.metadata().is_ok_and(|metadata| is_due(&metadata));
         if is_ours {
-            sign(&mut file);
+            write_pid(&mut file);
         }
         is_ours
     })
@@ -136,7 +136,7 @@ fn is_marked(file: &File, now: Timestamp) -> bool {
 }
 
 /// Writes who we are into the lock file. It is only for the message; that it fails is no matter.
-fn sign(file: &mut File) {
+fn write_pid(file: &mut File) {
     let _ = file
         .set_len(0)
         .and_then(|()| file.rewind())

@@ -3,29 +3,29 @@
 use std::time::Duration;
 
 use super::freshness::Freshness;
-use super::{Broker, Failure, Obtain, memo};
-use crate::cache::{About, Digest, Key, Parts};
+use super::{Broker, Failure, Request, negative_cache};
+use crate::cache::{Digest, EntryMetadata, Key, Parts};
 use crate::clock::Timestamp;
 use crate::foreign_text::Message;
 
 /// What would happen if a credential were wanted now.
 #[derive(Debug)]
-pub struct Prospect {
+pub struct Forecast {
     /// What it is, in a sentence.
     pub what: Message,
     /// Whom it is had from, and for whom.
-    pub about: About,
+    pub about: EntryMetadata,
     /// Its name in the cache.
     pub key: Key,
     /// What makes that name. Secrets are in it by their digests.
     pub parts: Parts,
     /// What would happen.
-    pub outlook: Outlook,
+    pub prediction: Prediction,
 }
 
 /// What would happen, and why. Times are on the local clock.
 #[derive(Debug)]
-pub enum Outlook {
+pub enum Prediction {
     /// It is handed out from the cache.
     Hit {
         /// From when it is refreshed in the background.
@@ -45,7 +45,7 @@ pub enum Outlook {
         /// When it expires.
         expires_at: Timestamp,
         /// What must be left.
-        least_life: Duration,
+        minimum_lifetime: Duration,
     },
     /// Nothing usable is cached.
     Absent,
@@ -55,7 +55,7 @@ pub enum Outlook {
     NotKept,
 }
 
-impl Outlook {
+impl Prediction {
     /// Whether the cache answers.
     #[must_use]
     pub const fn is_hit(&self) -> bool {
@@ -65,38 +65,38 @@ impl Outlook {
 
 impl Broker {
     /// What would happen if this were wanted now, by a consumer that must get `least_life`.
-    pub fn prospect<O: Obtain>(&self, wanted: &O, least_life: Duration) -> Prospect {
-        let (key, parts) = wanted.identify(Key::told(O::KIND)).build_told();
-        let outlook = if wanted.rests() {
-            self.outlook(&key, least_life, self.settings_of(wanted))
+    pub fn forecast<O: Request>(&self, request: &O, minimum_lifetime: Duration) -> Forecast {
+        let (key, parts) = request.identify(Key::told(O::KIND)).build_told();
+        let prediction = if request.is_cacheable() {
+            self.prediction(&key, minimum_lifetime, self.settings_of(request))
         } else {
-            Outlook::NotKept
+            Prediction::NotKept
         };
-        let (what, about) = (wanted.what(), wanted.about());
-        Prospect { what, about, key, parts, outlook }
+        let (what, about) = (request.what(), request.about());
+        Forecast { what, about, key, parts, prediction }
     }
 
-    fn outlook(&self, key: &Key, least_life: Duration, settings: Digest) -> Outlook {
+    fn prediction(&self, key: &Key, minimum_lifetime: Duration, settings: Digest) -> Prediction {
         let now = self.clock.now();
-        let outlook = self.cache.lifetime(key).map_or(Outlook::Absent, |lifetime| {
+        let prediction = self.cache.lifetime(key).map_or(Prediction::Absent, |lifetime| {
             let expires_at = lifetime.expires_at_here();
             let soft_at = expires_at.minus(lifetime.whole() / 2);
-            match Freshness::judge(&lifetime, least_life, now) {
-                Freshness::Fresh => Outlook::Hit { soft_at, expires_at },
-                Freshness::Ageing => Outlook::Ageing { soft_at, expires_at },
-                Freshness::Short => Outlook::Short { expires_at, least_life },
+            match Freshness::judge(&lifetime, minimum_lifetime, now) {
+                Freshness::Fresh => Prediction::Hit { soft_at, expires_at },
+                Freshness::Ageing => Prediction::Ageing { soft_at, expires_at },
+                Freshness::Short => Prediction::Short { expires_at, minimum_lifetime },
             }
         });
-        if outlook.is_hit() {
-            return outlook;
+        if prediction.is_hit() {
+            return prediction;
         }
-        let memo = memo::recall(&self.cache, key, settings);
-        match memo.filter(|memo| memo.holds_at(now.at)) {
-            Some(memo) => {
-                let until = memo.until;
-                Outlook::Fails(memo.into(), until)
+        let negative_cache = negative_cache::recall(&self.cache, key, settings);
+        match negative_cache.filter(|negative_cache| negative_cache.holds_at(now.at)) {
+            Some(negative_cache) => {
+                let until = negative_cache.until;
+                Prediction::Fails(negative_cache.into(), until)
             }
-            None => outlook,
+            None => prediction,
         }
     }
 }

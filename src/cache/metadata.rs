@@ -7,7 +7,7 @@ use crate::foreign_text::ForeignText;
 /// What a credential is, and for whom it was obtained.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
-pub struct About {
+pub struct EntryMetadata {
     /// Whom it was obtained from: an address, or a program.
     pub from: ForeignText,
     /// The service account.
@@ -24,7 +24,7 @@ pub struct About {
     pub profile: Option<ForeignText>,
 }
 
-impl About {
+impl EntryMetadata {
     /// Something that is had from `from`.
     #[must_use]
     pub fn from(from: &str) -> Self {

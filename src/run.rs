@@ -103,8 +103,8 @@ impl Run {
             settings.ca_file.as_ref().map(|file| file.value.clone()),
             settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         );
-        let around = IdentityInputs { settings: &settings, env, locations: &locations };
-        let (source, yc_defaults) = Source::open(around, http)?;
+        let inputs = IdentityInputs { settings: &settings, env, locations: &locations };
+        let (source, yc_defaults) = Source::open(inputs, http)?;
         let cache = open_cache(&settings, locations, deadline)?;
         let (told, variables) = (Rc::clone(&settings), env.clone());
         let fingerprint = Fingerprint(Box::new(move || told.fingerprint(&variables)));
@@ -135,7 +135,7 @@ impl Run {
             Some(setting) => self.resolve(&setting.value)?,
             None => match self.source.service_account() {
                 Some(own) => own.to_owned(),
-                None => return Err(self.source.identity.tells_no_account()),
+                None => return Err(self.source.identity.missing_service_account()),
             },
         };
         Ok(self.service_account.get_or_init(|| found))

@@ -6,8 +6,9 @@ use tracing::{debug, info};
 
 use super::freshness::Freshness;
 use super::{Broker, Purpose, negative_cache};
-use crate::cache::{Digest, Key};
+use crate::cache::Key;
 use crate::credential::{Cacheable, Credential};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 
 /// One run's wish for one credential, and what has become of it so far.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::freshness::Freshness;
 use super::{Broker, Failure, Request, negative_cache};
-use crate::cache::{Digest, EntryMetadata, Key, Parts};
+use crate::cache::{EntryMetadata, Key, Parts};
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::foreign_text::Message;
 
 /// What would happen if a credential were wanted now.

@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{Cache, Digest, EntryMetadata, Key, KeyBuilder};
+use crate::cache::{Cache, EntryMetadata, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Cacheable, Credential};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;

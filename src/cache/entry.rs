@@ -17,9 +17,10 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::file::ENTRY_LIMIT;
-use super::key::{Digest, Key};
+use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
+use crate::digest::Digest;
 use crate::private_file;
 
 /// The form is part of the file's name too, so that two versions of the program keep entries of their

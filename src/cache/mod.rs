@@ -25,7 +25,7 @@ use crate::error::{Error, Result, plain, shown};
 use crate::message;
 
 pub use file::FileCache;
-pub use key::{Digest, Key, KeyBuilder, Parts};
+pub use key::{Key, KeyBuilder, Parts};
 pub use keyring::KeyringCache;
 pub use list::{ListedEntry, Place, list};
 pub use metadata::EntryMetadata;

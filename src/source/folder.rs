@@ -47,7 +47,7 @@ impl Request for FolderRequest<'_> {
         let endpoints = &self.source.endpoints;
         let manager = endpoints.resource_manager_name();
         let key = key.with("iam", endpoints.iam.as_str()).with("resource manager", manager);
-        self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
+        self.source.cache_key(key).with("cloud", self.cloud).with("name", self.name)
     }
 
     fn about(&self) -> EntryMetadata {

@@ -102,7 +102,7 @@ impl Request for ServiceAccountRequest<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let key = key.with("iam", self.source.endpoints.iam.as_str());
-        self.source.contribute(key).with("folder", self.folder).with("name", self.name)
+        self.source.cache_key(key).with("folder", self.folder).with("name", self.name)
     }
 
     fn about(&self) -> EntryMetadata {
@@ -204,15 +204,14 @@ pub(super) async fn get(
         let headers = &[("authorization", bearer.as_str())];
         client.send(&HttpRequest { query, headers, ..HttpRequest::get(what, path) }).await
     };
-    let reply = source.act(broker, Some(client), send, |reply| reply.status == 401).await?;
+    let reply =
+        source.with_iam_token(broker, Some(client), send, |reply| reply.status == 401).await?;
     if reply.status == 200 {
         return Ok(reply);
     }
     let refusal = Refusal::read(what, &reply)?;
     let hint = match refusal.code {
-        Code::SourceAuth => {
-            message!("{} is no longer accepted; check that it is active", source.describe())
-        }
+        Code::SourceAuth => source.identity.rejected_hint(source.describe()),
         Code::SourceNotFound => "check `--folder-id`, or `--cloud-id`".into(),
         _ => message!(
             "give the account behind {} a role that lists them, such as `viewer` on the folder; or name the service account by its ID (`aje…`), which needs none",

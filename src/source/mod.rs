@@ -6,37 +6,33 @@
 //! | the IAM token of the identity | `iam_token` |
 //! | the account that the identity acts as | `impersonation` |
 //! | the ID token | `id_token` |
-//! | service accounts and folders by name | `service_accounts`, `folder` |
+//! | service accounts and folders by name | `directory` |
 //! | the addresses of the servers | `endpoints` |
 //! | what a server refuses, and why | `refusal` |
 //! | the program `yc`, and its configuration | `yc_cli`, `yc_config` |
 
+mod directory;
 mod endpoints;
-mod folder;
 mod iam_token;
 mod id_token;
 mod identity;
 mod impersonation;
 mod issuer;
 mod refusal;
-mod service_accounts;
 mod yc_cli;
 mod yc_config;
 
 use crate::error::Result;
 use crate::http::Http;
 use crate::settings::{IdTokenRoute, Setting};
+pub use directory::{Directory, ServiceAccount, is_account_id};
 pub use endpoints::{Endpoints, ServiceEndpoint};
-pub use folder::FolderRequest;
 pub use id_token::IdTokenRequest;
 pub use identity::{
     AuthorizedKey, Fetching, Identity, IdentityInputs, ImportedKey, ImportedKeys, KEY_FILE,
     KEY_FILE_LIMIT, ResolvedIdentity, YcDefaults, is_iam_token,
 };
 pub use issuer::{DISCOVERY, Issuer};
-pub use service_accounts::{
-    ResourceId, ServiceAccount, ServiceAccountRequest, is_account_id, service_accounts,
-};
 use yc_cli::YcCli;
 pub(crate) use yc_config::YcProfile;
 
@@ -60,6 +56,8 @@ pub struct Source {
     /// `subject_token_type` of service accounts, where it is not the vendor's usual one.
     subject_token_type: Option<String>,
     route: Route,
+    /// Of yc's profile, if the identity comes from one.
+    yc_defaults: YcDefaults,
 }
 
 /// How ID tokens are obtained.
@@ -72,9 +70,8 @@ enum Route {
 }
 
 impl Source {
-    /// Opens the source that the settings describe. Returns it with the defaults of yc's profile, if the
-    /// identity comes from one.
-    pub fn open(inputs: IdentityInputs<'_>, http: Http) -> Result<(Self, YcDefaults)> {
+    /// Opens the source that the settings describe.
+    pub fn open(inputs: IdentityInputs<'_>, http: Http) -> Result<Self> {
         let settings = inputs.settings;
         let ResolvedIdentity { identity, yc_defaults } = identity::open(inputs)?;
         let text = |setting: &Option<Setting<String>>| {
@@ -88,7 +85,7 @@ impl Source {
             (Some(IdTokenRoute::YcCli), None) => Route::YcCli(YcCli::of(inputs, None)),
             (None, None) | (Some(IdTokenRoute::Exchange), _) => Route::Exchange,
         };
-        let source = Self {
+        Ok(Self {
             identity,
             impersonated: text(&settings.impersonate),
             endpoints,
@@ -96,8 +93,8 @@ impl Source {
             assertion_audience: settings.installation.assertion_audience.clone(),
             subject_token_type: settings.installation.subject_token_type.clone(),
             route,
-        };
-        Ok((source, yc_defaults))
+            yc_defaults,
+        })
     }
 
     /// The ID of the acting service account, if that is known without a request.

@@ -24,7 +24,7 @@ pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Run>> {
     settings.timeout.value = patient.part();
     settings.force_refresh = true;
     let context = patient.context.for_people();
-    Some(Run::of(settings, context, patient.locations.clone(), Some("doctor")))
+    Some(Run::of(settings, context, Some("doctor")))
 }
 
 /// Checks the identity, and returns a run of it.

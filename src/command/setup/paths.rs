@@ -7,11 +7,11 @@ use crate::env;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::run::Context;
-use crate::settings::{IdentityKind, Locations};
+use crate::settings::IdentityKind;
 
 /// The configuration file that a run writes.
 pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
-    let path = context.flags.config_file(context.env, &Locations::of_system());
+    let path = context.flags.config_file(context.env, context.locations);
     let path = path.ok_or_else(|| Error::Missing {
         problem: "there is no home folder for the configuration".into(),
         hint: "give `--config`".into(),

@@ -216,9 +216,12 @@ fn open_cache(settings: &Settings, locations: &Locations, deadline: Deadline) ->
             debug!("there is no home folder to keep credentials in");
             Ok(Cache::None)
         }
-        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(message!(
-            "it is configured ({}), and there is no home folder for it and its locks",
-            settings.cache.origin
-        ))),
+        (CacheSetting::File | CacheSetting::Keyring, None) => Err(Error::Cache(
+            message!(
+                "it is configured ({}), and there is no home folder for it and its locks",
+                settings.cache.origin
+            )
+            .into(),
+        )),
     }
 }

@@ -27,6 +27,9 @@ use crate::private_file;
 /// own instead of throwing out each other's. Its number goes up when the form changes.
 pub(super) const EXTENSION: &str = "v1";
 
+/// The extension of the file that marks an entry that is in the keyring.
+pub(super) const MARKER: &str = "keyring";
+
 const MAGIC: &str = "yc-id-token 1 ";
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::emulator::{Emulator, KeySize, Options, StartError};
-use crate::error::{Error, Result, plain, shown};
+use crate::error::{Cause, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -83,7 +83,7 @@ impl Args {
 /// The error for an emulator that does not start.
 pub(super) fn not_started(error: &StartError) -> Error {
     let error = ForeignText::new(&error.to_string());
-    Error::Internal(message!("the emulator does not start: {error}", error))
+    Error::Internal(message!("the emulator does not start: {error}", error).into())
 }
 
 fn write(path: &std::path::Path, text: &str) -> Result<()> {
@@ -96,7 +96,7 @@ fn unwritten(path: &std::path::Path, error: &std::io::Error) -> Error {
 
 fn wait_for_interrupt() -> Result<()> {
     let refused = |error: std::io::Error| {
-        Error::Internal(message!("cannot wait for Ctrl-C: {}", plain(&error)))
+        Error::Internal(Cause::from(error).context("cannot wait for Ctrl-C"))
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;

@@ -130,8 +130,9 @@ impl<'a> Setup<'a> {
         }
         let path = config_path(context)?;
         let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table =
-            table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
+        let table = table.ok_or_else(|| {
+            Error::Internal(message!("no consumer `{consumer}`", consumer).into())
+        })?;
         let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,

@@ -11,7 +11,7 @@ use super::authorized_key::{self, AuthorizedKey};
 use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
 use crate::broker::Broker;
 use crate::cache::KeyBuilder;
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::Keyring;
 use crate::message;
@@ -112,7 +112,7 @@ impl ImportedKeys {
             Ok(text) => text,
             Err(Unread::Absent) => return Err(self.unknown(name)),
             Err(Unread::Unfit(problem)) => return Err(wrong(problem)),
-            Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, &error)),
+            Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, error)),
         };
         serde_json::from_slice(&text)
             .ok()
@@ -136,7 +136,7 @@ impl ImportedKeys {
             private_file::make_own_folder(&self.folder)?;
             private_file::write(&path, &text)
         })
-        .map_err(|error| Error::OutputFile { path, cause: plain(&error).into() })
+        .map_err(|error| Error::OutputFile { path, cause: error.into() })
     }
 
     /// Takes a key off the list, and tells whether it was on it.
@@ -145,7 +145,7 @@ impl ImportedKeys {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::OutputFile { path, cause: plain(&error).into() }),
+            Err(error) => Err(Error::OutputFile { path, cause: error.into() }),
         }
     }
 

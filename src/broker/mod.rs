@@ -5,16 +5,13 @@
 //! comes in by [`Obtain`]. A hit takes no lock, starts no thread and no runtime.
 
 mod attempt;
+mod background_refresh;
 mod exchange;
 mod forecast;
 mod freshness;
-mod interruption;
 mod negative_cache;
 mod overview;
-mod refresh;
-mod runtime;
 mod single_flight;
-mod waiting;
 mod within;
 
 use std::time::Duration;
@@ -28,18 +25,14 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::runtime;
 use crate::spinner::Spinner;
 use attempt::Attempt;
+pub use background_refresh::{REFRESH, Rerun, begin_session};
 pub use forecast::{Forecast, Prediction};
 use freshness::Freshness;
-#[cfg(unix)]
-pub use interruption::is_ignored;
 pub use overview::{CachedCredential, Failure, Row, State, overview};
-pub use refresh::{REFRESH, Rerun, begin_session};
-pub(crate) use runtime::block_on;
 use single_flight::{Pause, SingleFlight};
-use waiting::{as_one_type, wait_for};
-pub use waiting::{finish, wait_beside};
 pub use within::UnderWay;
 use within::Within;
 
@@ -200,9 +193,7 @@ impl Broker {
     pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.options.purpose, Purpose::Answer(_));
         let doing = message!("getting {what}", what);
-        as_one_type(work, |work| {
-            wait_for(work, what, watches_parent, &self.options.spinner, &doing)
-        })
+        runtime::wait(&self.options.spinner, &doing, what, watches_parent, work)
     }
 
     /// The credential that rests in the cache, if it is good enough.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tracing::info;
 
-use crate::broker;
 use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
 use crate::run::Context;
+use crate::runtime;
 
 use super::super::exec::{become_command, not_run};
 use super::login::Sharing;
@@ -68,7 +68,7 @@ fn run_and_revoke(vault: &Vault, mut command: Command) -> Result<ExitCode> {
     hand_over(vault, token, &mut command);
     let ended = system::run(command);
     let http = vault.run.http().anew();
-    match (ended, broker::finish(vault.server.revoke(token, &http))) {
+    match (ended, runtime::finish(vault.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
         // What the command has to say comes first.
         (ended, revoked) => {
@@ -88,14 +88,14 @@ mod system {
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::{Command, Result, broker, not_run};
+    use super::{Command, Result, not_run, runtime};
     use crate::error::{Cause, Error};
     use crate::harden;
 
     /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
     /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
     pub(super) fn run(command: Command) -> Result<u8> {
-        broker::finish(async {
+        runtime::finish(async {
             let shown = Command::new(command.get_program());
             let mut streams = Vec::new();
             for (kind, number, by_terminal) in [
@@ -104,7 +104,7 @@ mod system {
                 (SignalKind::hangup(), Signal::HUP, true),
                 (SignalKind::terminate(), Signal::TERM, false),
             ] {
-                if broker::is_ignored(number.as_raw()) {
+                if runtime::is_ignored(number.as_raw()) {
                     continue;
                 }
                 let stream = signal(kind);

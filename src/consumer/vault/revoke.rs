@@ -1,11 +1,12 @@
 //! `vault revoke`: the end of the token that is kept.
 
-use crate::broker::{self, Request};
+use crate::broker::Request;
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result, shown};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
+use crate::runtime;
 
 use super::answer::VaultToken;
 use super::login::Sharing;
@@ -21,7 +22,7 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     let token = &credential.secret.token;
     let http = vault.run.http();
     // Half a revocation would leave nobody to tell whether it was one.
-    let was_known = broker::finish(vault.server.revoke(token, http))?;
+    let was_known = runtime::finish(vault.server.revoke(token, http))?;
     forget(&vault)?;
     // The CLI would go on using it.
     if token_helper::stored(&vault, context.env)?.is_some_and(|stored| stored == *token) {

@@ -148,7 +148,7 @@ impl Server {
             query: &[],
             body,
             headers: &headers,
-            passes: refusal::passes,
+            is_temporary: refusal::passes,
         };
         client.send(&request).await
     }

@@ -299,8 +299,8 @@ impl Vault {
                 tracing::info!("the token in the cache is no longer known to the server");
                 let login = self.login(Sharing::Shared)?;
                 let refused = Some(&credential.secret);
-                let new =
-                    broker.wait(&login.what(), broker.miss(&login, minimum_lifetime, refused))?;
+                let new = broker
+                    .wait(&login.what(), broker.fetch_shared(&login, minimum_lifetime, refused))?;
                 Ok((new, None))
             }
             Err(error) => Ok((credential, Some(error))),

@@ -46,8 +46,6 @@ pub mod command;
 pub mod consumer;
 pub mod credential;
 pub mod current_folder;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 pub mod encoding;
 pub mod env;
 pub mod error;

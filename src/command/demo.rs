@@ -124,5 +124,5 @@ fn millis(duration: Duration) -> Message {
 }
 
 fn failed(why: impl Into<Message>) -> Error {
-    Error::Internal(message!("the demo failed: {}", why.into()))
+    Error::Internal(message!("the demo failed: {}", why.into()).into())
 }

@@ -3,7 +3,7 @@
 use yc_id_token_emulator::StartError;
 use yc_id_token_emulator::program::{self, Running};
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Cause, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -42,7 +42,7 @@ fn failed(error: program::Error) -> Error {
             Error::OutputFile { path, cause: plain(&source).into() }
         }
         program::Error::Wait(error) => {
-            Error::Internal(message!("cannot wait for Ctrl-C: {}", plain(&error)))
+            Error::Internal(Cause::from(error).context("cannot wait for Ctrl-C"))
         }
     }
 }
@@ -50,5 +50,5 @@ fn failed(error: program::Error) -> Error {
 /// The error for an emulator that does not start.
 pub(super) fn not_started(error: &StartError) -> Error {
     let error = ForeignText::new(&error.to_string());
-    Error::Internal(message!("the emulator does not start: {error}", error))
+    Error::Internal(message!("the emulator does not start: {error}", error).into())
 }

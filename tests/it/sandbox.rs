@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use yc_id_token::cache::Digest;
+use yc_id_token::digest::Digest;
 use yc_id_token_emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
 use crate::leaks;

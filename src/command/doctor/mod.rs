@@ -67,7 +67,7 @@ pub struct Args {
 struct Patient<'a> {
     context: Context<'a>,
     env: &'a Env,
-    locations: Locations,
+    locations: &'a Locations,
     /// What has been told. Without the configuration file, if that is broken; none if the rest is too.
     settings: Option<Settings>,
     /// Who we are, if that is known.
@@ -119,8 +119,8 @@ impl Args {
 
 /// Whether the configuration has a profile of this name.
 fn has_profile(context: Context<'_>, name: &str) -> bool {
-    let Context { flags, env, .. } = context;
-    let path = flags.config_file(env, &Locations::of_system());
+    let Context { flags, env, locations, .. } = context;
+    let path = flags.config_file(env, locations);
     path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
 }
 
@@ -134,9 +134,9 @@ fn examine(
     report: &mut Report,
 ) -> Result<()> {
     let env = context.env;
-    let locations = Locations::of_system();
+    let locations = context.locations;
     let (settings, is_whole) =
-        configuration::check(context, &locations, &mut report.group("configuration"));
+        configuration::check(context, locations, &mut report.group("configuration"));
     let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
     let deadline = Deadline::within(budget);
     let mut patient = Patient {

@@ -36,7 +36,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Flags, Locations, Origin, Settings, Table};
+use crate::settings::{Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
 use paths::{absolute, config_path};
@@ -130,8 +130,9 @@ impl<'a> Setup<'a> {
         }
         let path = config_path(context)?;
         let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table =
-            table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
+        let table = table.ok_or_else(|| {
+            Error::Internal(message!("no consumer `{consumer}`", consumer).into())
+        })?;
         let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
@@ -163,8 +164,8 @@ impl<'a> Setup<'a> {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let Context { env, consumers, .. } = self.context;
-        Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
+        let Context { env, locations, consumers, .. } = self.context;
+        Settings::load(&self.flags(), env, locations, consumers, &[self.consumer])
     }
 
     fn run(&self) -> Result<Run> {
@@ -274,7 +275,7 @@ impl<'a> Setup<'a> {
 
     /// The flag by which a run finds the configuration, if it is not in its usual place.
     fn config_flag(&self) -> Result<Option<String>> {
-        let asked_for = self.context.flags.config_asked_for(self.env(), &Locations::of_system());
+        let asked_for = self.context.flags.config_asked_for(self.env(), self.context.locations);
         asked_for
             .is_some()
             .then(|| {

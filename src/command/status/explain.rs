@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::run::{Context, Run};
-use crate::settings::{Explained, Locations, Settings};
+use crate::settings::{Explained, Settings};
 
 /// A profile explained.
 pub(super) struct Explanation {
@@ -24,9 +24,8 @@ pub(super) struct Explanation {
 }
 
 pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
-    let locations = Locations::of_system();
-    let Context { flags, env, consumers, .. } = context;
-    let settings = Settings::load(flags, env, &locations, consumers, consumers)?;
+    let Context { flags, env, locations, consumers, .. } = context;
+    let settings = Settings::load(flags, env, locations, consumers, consumers)?;
     if settings.force_refresh {
         return Err(Error::Usage {
             problem: "what would happen is looked at, and nothing is made to happen".into(),
@@ -35,7 +34,7 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     }
     let explained = settings.explained();
     let background_refresh = settings.background_refresh.value;
-    let run = Run::of(settings, context, locations, None);
+    let run = Run::of(settings, context, None);
     let identity = run.map(|run| run.source().identity.describe());
     let plans = if identity.is_ok() { consumer::plans(context) } else { Vec::new() };
     Ok(Explanation { settings: explained, background_refresh, identity, plans })

@@ -90,7 +90,7 @@ mod system {
 
     use super::{Command, Result, broker, not_run};
     use crate::error::{Cause, Error};
-    use crate::{harden, message};
+    use crate::harden;
 
     /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
     /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
@@ -109,7 +109,7 @@ mod system {
                 }
                 let stream = signal(kind);
                 let stream = stream.map_err(|error| {
-                    Error::Internal(message!("cannot wait for signals: {}", Cause::from(error)))
+                    Error::Internal(Cause::from(error).context("cannot wait for signals"))
                 })?;
                 streams.push((stream, number, by_terminal));
             }

@@ -9,18 +9,17 @@ use std::time::Duration;
 use clap::ArgMatches;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
-use crate::message;
-use crate::output::Output;
-use crate::run::{Context, Run};
-use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
-
-use super::Plan;
 use crate::foreign_text::ForeignText;
+use crate::message;
+use crate::run::Run;
+use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
+use crate::source::IdTokenRequest;
+
+use super::{Consumer, Delivery, id_token_request};
 
 pub(super) const TABLE: Table =
     Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
@@ -46,7 +45,7 @@ pub(crate) fn versions() -> Vec<&'static str> {
 }
 
 /// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Example: in the kubeconfig,
   users:
   - name: yandex
@@ -104,42 +103,66 @@ struct Status<'a> {
     token: &'a str,
 }
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let info = ExecInfo::read(context.env)?;
-        let run = Run::open(context, &[&TABLE])?;
-        let api_version = self.api_version(&run, &info)?;
-        let credential = obtain(&run, &info)?;
+/// The ID token, as an `ExecCredential`.
+pub(super) struct Kubectl {
+    audience: String,
+    api_version: &'static str,
+    /// Whether the client can let the plugin ask the user. The answer repeats it.
+    interactive: bool,
+}
+
+impl Consumer for Kubectl {
+    const TABLE: &'static Table = &TABLE;
+
+    type Args = Args;
+    type Secret = IdToken;
+    type Request<'a> = IdTokenRequest<'a>;
+
+    /// An audience in the cluster's entry is known only in a run by the client.
+    fn is_configured(settings: &Settings) -> bool {
+        settings.audience.is_some()
+    }
+
+    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        let info = ExecInfo::read(env)?;
+        Ok(Self {
+            api_version: args.api_version(settings, &info)?,
+            audience: audience(settings, &info)?,
+            interactive: info.spec.is_some_and(|spec| spec.interactive),
+        })
+    }
+
+    fn audience(&self) -> Option<&str> {
+        Some(&self.audience)
+    }
+
+    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
+        id_token_request(self, run)
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        MINIMUM_LIFETIME + SKEW
+    }
+
+    fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
         let lifetime = &credential.lifetime;
         // A token of a minute's life would otherwise be reported as expired.
         let skew = SKEW.min(lifetime.whole() / 10);
-        let answer = ExecCredential {
+        Delivery::json(&ExecCredential {
             kind: "ExecCredential",
-            api_version,
-            spec: AnsweredSpec {
-                interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive),
-            },
+            api_version: self.api_version,
+            spec: AnsweredSpec { interactive: self.interactive },
             status: Status {
                 expiration_timestamp: lifetime.expires_at_here().minus(skew).to_string(),
                 token: credential.secret.0.expose(),
             },
-        };
-        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
-        document.push(b'\n');
-        output.document(&document)
+        })
     }
+}
 
-    #[expect(
-        clippy::unused_self,
-        reason = "the version is nothing to a token that nobody is handed"
-    )]
-    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        let info = ExecInfo::read(context.env)?;
-        obtain(&Run::open(context, &[&TABLE])?, &info).map(drop)
-    }
-
-    fn api_version(&self, run: &Run, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(version) = version_that_is_set(&run.settings, self.api_version.as_ref())? {
+impl Args {
+    fn api_version(&self, settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
+        if let Some(version) = version_that_is_set(settings, self.api_version.as_ref())? {
             return Ok(version);
         }
         match &info.api_version {
@@ -168,31 +191,12 @@ fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Opt
     })
 }
 
-fn obtain(run: &Run, info: &ExecInfo) -> Result<Credential<IdToken>> {
-    run.id_token(&audience(run, info)?, MINIMUM_LIFETIME + SKEW)
-}
-
-/// What it would do now, if it is to do anything: the audience is known.
-pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let run = Run::open(context, &[&TABLE])?;
-    let Some(audience) = run.settings.audience.as_ref().map(|audience| audience.value.clone())
-    else {
-        return Ok(None);
-    };
-    if let Some(lookup) = run.lookup()? {
-        return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, Some(audience))));
-    }
-    let forecasts = run.forecasts(&audience, MINIMUM_LIFETIME + SKEW)?;
-    Ok(Some(Plan::of(TABLE.name, audience, forecasts)))
-}
-
 fn known_version(text: &str) -> Option<&'static str> {
     let name = text.strip_prefix(GROUP).unwrap_or(text);
     [V1, V1BETA1].into_iter().find(|version| version.strip_prefix(GROUP) == Some(name))
 }
 
-fn audience(run: &Run, info: &ExecInfo) -> Result<String> {
-    let settings = &run.settings;
+fn audience(settings: &Settings, info: &ExecInfo) -> Result<String> {
     if let Some(audience) = audience_that_is_set(settings) {
         return Ok(audience.to_owned());
     }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, program, word};
-use crate::consumer::expanded;
+use crate::consumer::{ConsumerName, expanded};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
@@ -58,7 +58,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, "aws", PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
         setup.settle_identity()?;
         // It is not asked for: few have one, and they know it.
         let sts = setup.given("sts_endpoint", self.sts_endpoint.as_ref())?;

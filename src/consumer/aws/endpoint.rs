@@ -16,7 +16,7 @@ use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch,
 
 use super::config_file::ConfigFile;
 use super::partition::{GLOBAL, Partition, is_of_aws};
-use super::{Options, TABLE};
+use super::{Options, TABLE, sts_endpoint};
 use crate::message;
 
 /// The STS that is asked.
@@ -48,7 +48,11 @@ impl Sts {
             env::AWS_USE_DUALSTACK_ENDPOINT,
             "use_dualstack_endpoint",
         );
-        let Some(address) = address(options, settings, &shared)? else {
+        let address = match sts_endpoint(options, settings) {
+            Some(ours) => Some(ours),
+            None => shared.address()?,
+        };
+        let Some(address) = address else {
             let partition = Partition::of_region(&region)?;
             partition.check_role(&region, role_arn)?;
             let address = partition.address(&region, &fips, &dual_stack)?;
@@ -84,19 +88,6 @@ impl Sts {
     pub(super) fn region(&self) -> &str {
         &self.region.value
     }
-}
-
-fn address(
-    options: &Options,
-    settings: &Settings,
-    shared: &Shared<'_>,
-) -> Result<Option<Setting<String>>> {
-    let ours =
-        settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint");
-    if ours.is_some() {
-        return Ok(ours);
-    }
-    shared.address()
 }
 
 fn region(

@@ -27,6 +27,7 @@ const SESSION_NAME_LIMIT: usize = 64;
 pub(super) struct RoleSession {
     /// `None` where an S3-compatible server decides by the token alone.
     pub(super) role_arn: Option<String>,
+    /// The name of the session, if one is set.
     pub(super) name: Option<String>,
     pub(super) duration: Duration,
     pub(super) policy: Option<String>,
@@ -40,7 +41,6 @@ impl RoleSession {
         settings: &Settings,
         role_arn: Option<Setting<String>>,
         sts: &Sts,
-        service_account: &str,
     ) -> Result<Self> {
         let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
         let role_arn = match role_arn {
@@ -51,10 +51,7 @@ impl RoleSession {
         };
         let name =
             own("role_session_name", options.role_session_name.as_ref(), "--role-session-name");
-        let name = match name {
-            Some(name) => Some(checked(name, session_name_problem)?),
-            None => role_arn.is_some().then(|| default_session_name(service_account)),
-        };
+        let name = name.map(|name| checked(name, session_name_problem)).transpose()?;
         let duration = match own("duration", options.duration.as_ref(), "--duration") {
             Some(duration) => read_duration(duration)?,
             None => DEFAULT_DURATION,
@@ -67,6 +64,12 @@ impl RoleSession {
             None => Vec::new(),
         };
         Ok(Self { role_arn, name, duration, policy, policy_arns })
+    }
+
+    /// The name of the session: the one that is set, else one for the service account. Without a role there is none.
+    pub(super) fn session_name(&self, service_account: &str) -> Option<String> {
+        let default = || self.role_arn.is_some().then(|| default_session_name(service_account));
+        self.name.clone().or_else(default)
     }
 
     /// The role's name, without its path, as the `aws iam` commands take it.

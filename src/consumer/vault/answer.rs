@@ -18,7 +18,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A token, and what the server says of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct VaultToken {
+pub(in crate::consumer) struct VaultToken {
     #[serde(serialize_with = "exposed")]
     pub(super) token: Secret,
     /// By which an administrator can look at it and revoke it. Batch tokens have none.

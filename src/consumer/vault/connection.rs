@@ -71,7 +71,7 @@ pub(super) struct Server {
     pub(super) namespace: Option<String>,
     /// Whether the address is one of our own settings, and not the official clients'.
     pub(super) is_ours: bool,
-    reach: Reach,
+    pub(super) reach: Reach,
 }
 
 impl Server {
@@ -103,11 +103,6 @@ impl Server {
     /// The audience of tokens for it, unless somebody says otherwise: its address.
     pub(super) fn audience(&self) -> &str {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
-    }
-
-    /// How it is reached.
-    pub(super) const fn reach(&self) -> &Reach {
-        &self.reach
     }
 
     /// All that decides how it is reached.

@@ -11,24 +11,20 @@ use crate::run::Context;
 
 use super::answer::VaultToken;
 use super::token_helper;
-use super::{Options, Vault};
+use super::{Args, VaultRun};
 use crate::foreign_text::{ForeignText, Message};
 
 /// `vault status`.
-pub(super) fn status(
-    options: &Options,
-    context: Context<'_>,
-    output: &mut Output<'_>,
-) -> Result<()> {
-    let vault = Vault::open(options, context)?;
-    let resting = vault.resting()?;
+pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let vault = VaultRun::open(args, context)?;
+    let resting = vault.cached()?;
     let is_ours = |token: &Secret| {
         resting.as_ref().is_some_and(|credential| credential.secret.token == *token)
     };
     if token_helper::stored(&vault, context.env)?.is_some_and(|token| !is_ours(&token)) {
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
-            ("address", ForeignText::new(vault.server.endpoint.as_str()).into()),
+            ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
             ("token", "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase`".into()),
         ]);
         return output.say(&text);
@@ -36,7 +32,7 @@ pub(super) fn status(
     let Some(credential) = resting else { return Err(no_token(&vault)) };
     let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
-            what: vault.server.state(),
+            what: vault.consumer.server.state(),
             code: crate::error::Code::ConsumerDenied,
             reason:
                 "the server knows no such token: it has been revoked, or the server was set up again"
@@ -48,29 +44,42 @@ pub(super) fn status(
     output.say(&lines(&describe(&vault, &credential, state.ttl)))
 }
 
-fn no_token(vault: &Vault) -> Error {
-    let role =
-        vault.role.as_ref().map(|role| message!(" of the role `{}`", ForeignText::new(role)));
+fn no_token(vault: &VaultRun) -> Error {
+    let role = vault
+        .consumer
+        .role
+        .as_ref()
+        .map(|role| message!(" of the role `{}`", ForeignText::new(role)));
     let role = role.unwrap_or_default();
     Error::Missing {
-        problem: message!("no Vault token{role} at {} is cached here", vault.server.name(), role),
+        problem: message!(
+            "no Vault token{role} at {} is cached here",
+            vault.consumer.server.name(),
+            role
+        ),
         hint: "get one with `yc-id-token vault login`".into(),
     }
 }
 
 /// A token, line by line. `ttl` is what is left of its life; `None` is no end.
 pub(super) fn describe(
-    vault: &Vault,
+    vault: &VaultRun,
     credential: &Credential<VaultToken>,
     ttl: Option<Duration>,
 ) -> Vec<(&'static str, Message)> {
     let token = &credential.secret;
-    let mut shown = vec![("address", ForeignText::new(vault.server.endpoint.as_str()).into())];
+    let mut shown =
+        vec![("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into())];
     shown.extend(
-        vault.server.namespace.as_ref().map(|name| ("namespace", ForeignText::new(name).into())),
+        vault
+            .consumer
+            .server
+            .namespace
+            .as_ref()
+            .map(|name| ("namespace", ForeignText::new(name).into())),
     );
-    shown.push(("mount", ForeignText::new(&vault.mount).into()));
-    let role = token.role.clone().or_else(|| vault.role.clone());
+    shown.push(("mount", ForeignText::new(&vault.consumer.mount).into()));
+    let role = token.role.clone().or_else(|| vault.consumer.role.clone());
     shown.extend(role.map(|role| ("role", ForeignText::new(&role).into())));
     shown.push(("policies", ForeignText::new(&token.policies.join(", ")).into()));
     shown.push(("ttl", life(ttl, vault.now().at)));

@@ -8,12 +8,11 @@ use crate::output::Output;
 use crate::run::Context;
 
 use super::answer::VaultToken;
-use super::login::Sharing;
-use super::{Options, Vault, store, token_helper};
+use super::{Args, VaultRun, store, token_helper};
 
-pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-    let vault = Vault::open(options, context)?;
-    let Some(credential) = vault.resting()? else {
+pub(super) fn run(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let vault = VaultRun::open(args, context)?;
+    let Some(credential) = vault.cached()? else {
         return output.say(&"there is no token to revoke".into());
     };
     let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
@@ -21,7 +20,7 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
     let token = &credential.secret.token;
     let http = vault.run.http();
     // Half a revocation would leave nobody to tell whether it was one.
-    let was_known = broker::finish(vault.server.revoke(token, http))?;
+    let was_known = broker::finish(vault.consumer.server.revoke(token, http))?;
     forget(&vault)?;
     // The CLI would go on using it.
     if token_helper::stored(&vault, context.env)?.is_some_and(|stored| stored == *token) {
@@ -34,15 +33,15 @@ pub(super) fn run(options: &Options, context: Context<'_>, output: &mut Output<'
 }
 
 /// Removes the token from the cache.
-pub(super) fn forget(vault: &Vault) -> Result<()> {
-    let key = vault.login(Sharing::Shared)?.key();
+pub(super) fn forget(vault: &VaultRun) -> Result<()> {
+    let key = vault.request()?.key();
     let removed = vault.run.broker().cache().remove(&key);
     removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
 /// Batch tokens are not known to the server one by one.
 pub(super) fn check_revocable(
-    vault: &Vault,
+    vault: &VaultRun,
     credential: &Credential<VaultToken>,
     instead: &'static str,
 ) -> Result<()> {
@@ -50,7 +49,7 @@ pub(super) fn check_revocable(
         return Ok(());
     }
     Err(Error::Refused {
-        what: message!("rid of the Vault token at {}", vault.server.name()),
+        what: message!("rid of the Vault token at {}", vault.consumer.server.name()),
         code: Code::ConsumerRefused,
         reason: message!(
             "it is a batch token, which cannot be revoked; it expires at {}",

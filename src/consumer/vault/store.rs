@@ -19,8 +19,7 @@ use crate::settings::{Flags, Locations};
 
 use super::answer::VaultToken;
 use super::cli_config::CliConfig;
-use super::login::Sharing;
-use super::{MINIMUM_LIFETIME, Options, Vault, install, report, token_helper};
+use super::{Args, VaultRun, install, report, token_helper};
 use crate::foreign_text::{ForeignText, Message};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -29,15 +28,11 @@ const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH
 /// Larger than any token.
 const LIMIT: u64 = 64 * 1024;
 
-pub(super) fn login(
-    options: &Options,
-    context: Context<'_>,
-    output: &mut Output<'_>,
-) -> Result<()> {
+pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let env = context.env;
-    let vault = Vault::open(options, context.for_people())?;
-    let (credential, doubt) = vault.living_token(MINIMUM_LIFETIME)?;
-    if let Some(error) = doubt {
+    let vault = VaultRun::open(args, context.for_people())?;
+    let (credential, unchecked) = vault.valid_token()?;
+    if let Some(error) = unchecked {
         return Err(error);
     }
     let stored = keep(&vault, &credential, context)?;
@@ -52,7 +47,7 @@ pub(super) fn login(
 
 /// Stores a token, and tells where.
 fn keep(
-    vault: &Vault,
+    vault: &VaultRun,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
 ) -> Result<Vec<Message>> {
@@ -73,7 +68,7 @@ fn keep(
 
 fn hand_to(
     helper: &Path,
-    vault: &Vault,
+    vault: &VaultRun,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
 ) -> Result<Message> {
@@ -94,19 +89,19 @@ fn hand_to(
 }
 
 /// Whether the token helper, which is run without our flags, gets the same token by itself.
-fn would_be_had_by_helper(vault: &Vault, context: Context<'_>) -> bool {
-    let (options, flags) = (Options::default(), Flags::default());
-    let key = |vault: &Vault| vault.login(Sharing::Shared).map(|login| login.key()).ok();
-    let helpers = Vault::open(&options, Context { flags: &flags, ..context });
+fn would_be_had_by_helper(vault: &VaultRun, context: Context<'_>) -> bool {
+    let (args, flags) = (Args::default(), Flags::default());
+    let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
+    let helpers = VaultRun::open(&args, Context { flags: &flags, ..context });
     helpers.is_ok_and(|helpers| key(&helpers) == key(vault))
 }
 
 /// Runs `HELPER store`, which reads the token from its standard input.
-fn run_helper(helper: &Path, vault: &Vault, token: &Secret) -> Result<()> {
+fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
     let prepare = |command: &mut Command| {
         command.arg("store").stdin(Stdio::piped()).stdout(Stdio::null());
         for name in ["BAO_ADDR", "VAULT_ADDR"] {
-            command.env(name, vault.server.endpoint.as_str());
+            command.env(name, vault.consumer.server.endpoint.as_str());
         }
     };
     let what = stored_by(helper);

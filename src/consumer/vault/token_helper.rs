@@ -25,7 +25,7 @@ use crate::run::Context;
 
 use super::answer::{VaultToken, is_token};
 use super::connection::{self, official};
-use super::{Options, Vault, revoke};
+use super::{Args, VaultRun, revoke};
 
 /// Larger than any token.
 const LIMIT: u64 = 64 * 1024;
@@ -62,17 +62,13 @@ struct Override(#[serde(serialize_with = "exposed")] Secret);
 impl Cacheable for Override {}
 
 impl HelperRequest {
-    pub(super) const fn hands_out(self) -> bool {
-        matches!(self, Self::Get)
-    }
-
     pub(super) fn run(
         self,
-        options: &Options,
+        args: &Args,
         context: Context<'_>,
         output: &mut Output<'_>,
     ) -> Result<()> {
-        let vault = match Vault::open(options, context) {
+        let vault = match VaultRun::open(args, context) {
             Ok(vault) => vault,
             // The CLI would take a failure for its own, and a token for that address cannot be ours.
             Err(Error::Endpoint { .. })
@@ -96,7 +92,7 @@ fn not_for_sockets() {
     info!("the CLI talks to a socket of this machine; there is no token for that");
 }
 
-fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
+fn get(vault: &VaultRun, env: &Env, output: &mut Output<'_>) -> Result<()> {
     let asking = address_of_cli(vault, env);
     if let Some(Override(token)) = overriding(vault, &asking)? {
         return output.document(token.expose().as_bytes());
@@ -106,11 +102,11 @@ fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
         return Ok(());
     }
     // Security: the CLI sends what it is given to its server, which may be another than ours.
-    if asking != vault.server.endpoint.as_str() {
-        info!(cli = %ForeignText::new(&asking), ours = %vault.server.endpoint.as_str(), "no token for that server");
+    if asking != vault.consumer.server.endpoint.as_str() {
+        info!(cli = %ForeignText::new(&asking), ours = %vault.consumer.server.endpoint.as_str(), "no token for that server");
         return Ok(());
     }
-    match vault.token() {
+    match vault.obtain() {
         Ok(credential) => output.document(credential.secret.token.expose().as_bytes()),
         // The CLI asks before it does anything, unsealing included. It will say by itself what is wrong.
         Err(error) if error.code() == Code::ConsumerSealed => Ok(()),
@@ -118,7 +114,7 @@ fn get(vault: &Vault, env: &Env, output: &mut Output<'_>) -> Result<()> {
     }
 }
 
-fn store(vault: &Vault, env: &Env) -> Result<()> {
+fn store(vault: &VaultRun, env: &Env) -> Result<()> {
     let mut text = Zeroizing::new(String::new());
     let read = pipe::stdin().and_then(|stdin| stdin.take(LIMIT).read_to_string(&mut text));
     let token = text.trim();
@@ -139,12 +135,12 @@ fn store(vault: &Vault, env: &Env) -> Result<()> {
 }
 
 /// Keeps a token that the helper would not get by itself, for as long as it lives.
-pub(super) fn put_override(vault: &Vault, credential: &Credential<VaultToken>) -> Result<()> {
+pub(super) fn put_override(vault: &VaultRun, credential: &Credential<VaultToken>) -> Result<()> {
     let token = credential.secret.token.clone();
-    put(vault, vault.server.endpoint.as_str(), token, credential.lifetime)
+    put(vault, vault.consumer.server.endpoint.as_str(), token, credential.lifetime)
 }
 
-fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
+fn put(vault: &VaultRun, server: &str, token: Secret, lifetime: Lifetime) -> Result<()> {
     let cache = vault.run.broker().cache();
     if matches!(cache, Cache::None) {
         return Err(Error::Cache("there is no place to store the token".into()));
@@ -156,47 +152,50 @@ fn put(vault: &Vault, server: &str, token: Secret, lifetime: Lifetime) -> Result
     kept.map_err(|error| error.within_cache("the token is not stored"))
 }
 
-fn erase(vault: &Vault, env: &Env) -> Result<()> {
+fn erase(vault: &VaultRun, env: &Env) -> Result<()> {
     remove(vault, &address_of_cli(vault, env))?;
     // Where nothing says who we are, there is no token of ours either.
     if vault.run.service_account().is_ok() { revoke::forget(vault) } else { Ok(()) }
 }
 
 /// The token that was stored for the CLI, and which it would be given instead of ours.
-pub(super) fn stored(vault: &Vault, env: &Env) -> Result<Option<Secret>> {
+pub(super) fn stored(vault: &VaultRun, env: &Env) -> Result<Option<Secret>> {
     let stored = overriding(vault, &address_of_cli(vault, env))?;
     Ok(stored.map(|Override(token)| token))
 }
 
 /// Removes what the CLI has stored for our server.
-pub(super) fn remove_override(vault: &Vault) -> Result<()> {
-    remove(vault, vault.server.endpoint.as_str())
+pub(super) fn remove_override(vault: &VaultRun) -> Result<()> {
+    remove(vault, vault.consumer.server.endpoint.as_str())
 }
 
-fn remove(vault: &Vault, server: &str) -> Result<()> {
+fn remove(vault: &VaultRun, server: &str) -> Result<()> {
     let removed = vault.run.broker().cache().remove(&key(vault, server));
     removed.map_err(|error| error.within_cache("the token stays in it"))
 }
 
-fn overriding(vault: &Vault, server: &str) -> Result<Option<Override>> {
+fn overriding(vault: &VaultRun, server: &str) -> Result<Option<Override>> {
     let found = vault.run.broker().cache().get::<Override>(&key(vault, server))?;
     let alive = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
     Ok(alive.map(|credential| credential.secret))
 }
 
-fn key(vault: &Vault, server: &str) -> Key {
+fn key(vault: &VaultRun, server: &str) -> Key {
     Key::of("vault-override")
         .with("address", server)
-        .with("namespace", vault.server.namespace.as_deref().unwrap_or_default())
+        .with("namespace", vault.consumer.server.namespace.as_deref().unwrap_or_default())
         .build()
 }
 
 /// The server that the CLI is about to talk to, as far as it tells. It can talk to addresses that this
 /// program cannot, such as `unix:///run/vault.sock`.
-fn address_of_cli(vault: &Vault, env: &Env) -> String {
-    let ours = || vault.server.endpoint.as_str().to_owned();
-    official(env, connection::ADDRESS).filter(|_| vault.server.is_ours).map_or_else(ours, |told| {
-        let known = Endpoint::parse("address of Vault", &told.value);
-        known.map_or(told.value, |endpoint| endpoint.as_str().to_owned())
-    })
+fn address_of_cli(vault: &VaultRun, env: &Env) -> String {
+    let ours = || vault.consumer.server.endpoint.as_str().to_owned();
+    official(env, connection::ADDRESS).filter(|_| vault.consumer.server.is_ours).map_or_else(
+        ours,
+        |told| {
+            let known = Endpoint::parse("address of Vault", &told.value);
+            known.map_or(told.value, |endpoint| endpoint.as_str().to_owned())
+        },
+    )
 }

@@ -54,8 +54,7 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
             cause: "it is not a regular file".into(),
         });
     }
-    private_file::write_output(path, document)
-        .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error).into() })
+    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, &error))
 }
 
 /// On Unix, this returns only if it fails.

@@ -1,8 +1,8 @@
 //! `kubectl`: the `ExecCredential` of client-go's exec plugins, `client.authentication.k8s.io` `v1`
 //! and `v1beta1` (Kubernetes documentation, "client-go credential plugins").
 //!
-//! What the cluster's entry says in its extension `client.authentication.k8s.io/exec` comes in by
-//! `KUBERNETES_EXEC_INFO`, which not every client sets.
+//! The client passes the extension `client.authentication.k8s.io/exec` of the cluster's entry in
+//! `KUBERNETES_EXEC_INFO`. Not every client sets it.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) const TABLE: Table =
 /// no leeway. So the token is reported to expire this much before it does.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// What is left beyond the skew, when it is handed out.
+/// What must be left beyond the skew.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// What the names of the exec protocol begin with (Kubernetes documentation, "client-go credential plugins").
@@ -61,7 +61,7 @@ pub struct Args {
     api_version: Option<String>,
 }
 
-/// `KUBERNETES_EXEC_INFO`, as far as we look at it.
+/// The parts of `KUBERNETES_EXEC_INFO` that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ExecInfo {
@@ -146,7 +146,7 @@ impl Consumer for Kubectl {
 
     fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
         let lifetime = &credential.lifetime;
-        // A token of a minute's life would otherwise be reported as expired.
+        // A token that is valid for a minute would otherwise be reported as expired.
         let skew = SKEW.min(lifetime.whole() / 10);
         Delivery::json(&ExecCredential {
             kind: "ExecCredential",
@@ -281,7 +281,7 @@ impl ExecInfo {
     }
 }
 
-/// What kubectl says, for the fuzz target of this name: it is understood, or told to be wrong.
+/// The fuzz target of this name: what kubectl passes is understood, or rejected with an error.
 #[cfg(feature = "fuzzing")]
 pub fn exec_info(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -6,6 +6,7 @@
 //!
 //! To add a consumer, write its file and name it in the list at the end; CONTRIBUTING.md has an example.
 
+mod claims;
 mod delivery;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "as a consumer of the list, its `Args` would be reachable")]
@@ -257,7 +258,7 @@ fn matches_alone<A: clap::Args>(
 
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
-    aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
+    aws::{AwsFiles, Ini, Item, Kind, Section, aws_file, role_problem as aws_role_problem},
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1, versions as exec_versions,

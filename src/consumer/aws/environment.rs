@@ -1,4 +1,4 @@
-//! Keys in the environment of a child (AWS SDKs and Tools Reference Guide, "Environment variables").
+//! Keys in the environment of a command (AWS SDKs and Tools Reference Guide, "Environment variables").
 
 use std::process::Command;
 
@@ -6,8 +6,8 @@ use super::{Aws, SessionKeys};
 use crate::credential::Credential;
 use crate::env;
 
-/// What a child must not inherit, as one or the other of AWS's tools would heed it before the keys,
-/// or take it for a part of them.
+/// Variables that a command must not inherit: one or the other of AWS's tools would use them before the keys, or as a
+/// part of them.
 const IN_THE_WAY: &[&str] = &[
     // The JavaScript SDK looks into the profile first.
     "AWS_PROFILE",

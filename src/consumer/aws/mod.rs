@@ -32,9 +32,10 @@ use super::{Consumer, Delivery, PublicPath, Server, Warning, id_token_request};
 pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
+pub(crate) use role::role_problem;
 pub(super) use sts::AssumeRole;
 
-pub(crate) use config_file::expanded;
+pub(crate) use config_file::aws_file;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};

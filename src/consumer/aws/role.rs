@@ -1,5 +1,5 @@
-//! What is asked of STS: the parameters of `AssumeRoleWithWebIdentity`, within the limits of its API
-//! reference, so that what cannot succeed is told before a token is spent on it.
+//! The session that is requested from STS: the parameters of `AssumeRoleWithWebIdentity`, checked against the limits
+//! of its API reference before anything is requested.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const POLICY_LIMIT: usize = 2048;
 const POLICY_ARNS_LIMIT: usize = 10;
 const SESSION_NAME_LIMIT: usize = 64;
 
-/// A session of a role, as it is asked for.
+/// A session of a role, as it is requested.
 #[derive(Debug)]
 pub(super) struct RoleSession {
     /// `None` where an S3-compatible server decides by the token alone.
@@ -35,7 +35,7 @@ pub(super) struct RoleSession {
 }
 
 impl RoleSession {
-    /// Reads what is asked for, and checks it.
+    /// Reads and checks the settings.
     pub(super) fn read(
         options: &Options,
         settings: &Settings,
@@ -97,7 +97,7 @@ fn checked(
 }
 
 /// What is wrong with the ARN of a role of AWS.
-fn role_problem(arn: &str) -> Option<Message> {
+pub(crate) fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(
         parts[..],
@@ -140,7 +140,7 @@ fn session_name_problem(name: &str) -> Option<Message> {
     })
 }
 
-/// The account's ID says in CloudTrail who it was; our name, by what.
+/// CloudTrail shows it: the program and the service account.
 fn default_session_name(service_account: &str) -> String {
     let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c);
     let account: String = service_account.chars().filter(is_allowed).collect();

@@ -1,7 +1,7 @@
 //! `vault exec`: a command with the token in its environment.
 //!
-//! The command takes this process's place. With `--revoke` it cannot, as there is something to do after
-//! it: then this process waits, hands on the signals it is sent, and ends as the command did.
+//! The command takes the place of this process. With `--revoke` this process waits for it, passes on signals, revokes
+//! the token, and ends with the exit status of the command.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -17,7 +17,7 @@ use crate::run::Context;
 
 use super::super::delivery::{Delivery, not_run};
 use super::super::exec::command;
-use super::{Args, VaultRun, revoke};
+use super::{Args, VaultRun};
 
 pub(super) fn run(
     args: &Args,
@@ -55,18 +55,18 @@ fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
     }
 }
 
-/// The token is the command's own: to revoke one that is shared would pull it from under others.
+/// The token is requested for this command alone: other runs use the one in the cache.
 fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     let credential = vault.obtain()?;
     let instead = "leave out `--revoke`; or let the role have `token_type=service`";
-    revoke::check_revocable(vault, &credential, instead)?;
+    vault.check_revocable(&credential, instead)?;
     let token = &credential.secret.token;
     put_into_environment(vault, token, &mut command);
     let ended = system::run(command);
     let http = vault.run.http().anew();
     match (ended, broker::finish(vault.consumer.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
-        // What the command has to say comes first.
+        // The command's own error comes first.
         (ended, revoked) => {
             if let Err(error) = revoked {
                 info!("{error}");
@@ -88,8 +88,8 @@ mod system {
     use crate::error::{Cause, Error};
     use crate::{harden, message};
 
-    /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
-    /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
+    /// Runs a command and returns its exit status. Signals that end a process are passed to the command. After it has
+    /// ended they are ignored, so that the token is revoked.
     pub(super) fn run(command: Command) -> Result<u8> {
         broker::finish(async {
             let shown = Command::new(command.get_program());

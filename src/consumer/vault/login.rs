@@ -14,7 +14,7 @@ use crate::source::IdTokenRequest;
 
 use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, VaultToken};
-use super::connection::Server;
+use super::connection::{Call, Server};
 use super::refusal::{self, Asked};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -30,14 +30,14 @@ pub(in crate::consumer) struct Login<'a> {
     pub(super) sharing: Sharing,
 }
 
-/// Who is to have the token.
+/// Who gets the token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
-    /// Whoever asks for the same.
+    /// Every run with the same settings.
     Shared,
     /// This run alone, which revokes it.
     Own,
-    /// Whoever unwraps it, within this time.
+    /// The one that unwraps it, within this time.
     Wrapped(Duration),
 }
 
@@ -82,7 +82,7 @@ impl Request for Login<'_> {
         self.server.connection_fingerprint()
     }
 
-    /// Of a token for so many uses, each who takes it from the cache has a use less.
+    /// A token with a use limit is not shared.
     fn should_store(&self, credential: &Credential<VaultToken>) -> bool {
         credential.secret.num_uses == 0
     }
@@ -113,8 +113,8 @@ impl Exchange for Login<'_> {
             Sharing::Wrapped(life) => Some(format!("{}s", life.as_secs())),
             Sharing::Shared | Sharing::Own => None,
         };
-        let wrapping = life.as_deref().map(|life| ("x-vault-wrap-ttl", life));
-        self.server.send(client, what, &path, body, wrapping).await
+        let header = life.as_deref().map(|life| ("x-vault-wrap-ttl", life));
+        self.server.send(client, what, Call { path: &path, body, header }).await
     }
 
     fn is_expired(reply: &Reply) -> bool {

@@ -1,9 +1,10 @@
 //! `vault`: tokens of HashiCorp Vault and OpenBao by their JWT auth method ("JWT/OIDC auth method (API)"
 //! of either), for their CLIs, for scripts, and for programs that look for `VAULT_TOKEN`.
 //!
-//! Logging in is all that is done here. What the token is for, the CLIs do.
+//! This module logs in. Everything else is for the CLIs.
 
 mod answer;
+mod cached_token;
 mod cli_config;
 mod connection;
 mod exec;
@@ -13,19 +14,17 @@ mod hcl;
 mod install;
 mod login;
 mod refusal;
-mod report;
-mod revoke;
-mod store;
+mod token_commands;
 mod token_helper;
+mod token_store;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::broker::Request as _;
 use crate::credential::Credential;
 use crate::env::{self, Env};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
@@ -33,9 +32,9 @@ use crate::run::{Context, Run};
 use crate::settings::{Field, Form, Setting, Settings, Table, unfit};
 
 use super::{Consumer, ConsumerRun, Delivery, PublicPath, id_token_request};
-use answer::{State, VaultToken};
+use answer::VaultToken;
 pub(crate) use cli_config::VaultHelper;
-use connection::Server;
+use connection::{Server, checked_path};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::vault_hcl;
 pub(crate) use install::HelperInstallation;
@@ -60,7 +59,7 @@ pub(super) const TABLE: Table = Table {
     ],
 };
 
-/// What the auth method is mounted at unless somebody says otherwise.
+/// The default path of the auth method.
 const MOUNT: &str = "jwt";
 
 /// A token is used soon.
@@ -140,7 +139,7 @@ enum Action {
     InstallHelper(install::Args),
 }
 
-/// Which server, and who we are there.
+/// Which server, and which role.
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "these lines are the help")]
 #[command(next_help_heading = "Vault options")]
@@ -216,8 +215,7 @@ impl Consumer for Vault {
         let role = own("role", options.role.as_ref(), "--role").map(|role| role.value);
         let audience =
             super::audience(settings, &TABLE).unwrap_or_else(|| server.audience().to_owned());
-        let sharing = action.sharing(settings, env)?;
-        let minimum_lifetime = action.minimum_lifetime();
+        let (sharing, minimum_lifetime) = action.use_of_token(settings, env)?;
         Ok(Self { server, mount, role, audience, sharing, minimum_lifetime })
     }
 
@@ -252,9 +250,9 @@ impl Consumer for Vault {
             Action::Exec { revoke, command } => {
                 return exec::run(args, *revoke, command, context, output);
             }
-            Action::Login => store::login(args, context, output)?,
-            Action::Revoke => revoke::run(args, context, output)?,
-            Action::Status => report::status(args, context, output)?,
+            Action::Login => token_commands::login(args, context, output)?,
+            Action::Revoke => token_commands::revoke(args, context, output)?,
+            Action::Status => token_commands::status(args, context, output)?,
             Action::TokenHelper { request } => request.run(args, context, output)?,
             Action::InstallHelper(arguments) => arguments.run(context.env, output)?,
         }
@@ -263,78 +261,23 @@ impl Consumer for Vault {
 }
 
 impl Action {
-    /// Who gets the token.
-    fn sharing(&self, settings: &Settings, env: &Env) -> Result<Sharing> {
+    /// Who gets the token, and what must be left of its lifetime.
+    fn use_of_token(&self, settings: &Settings, env: &Env) -> Result<(Sharing, Duration)> {
         Ok(match self {
-            Self::Token { wrap_ttl } => wrap_ttl_of(wrap_ttl.as_ref(), settings, env)?
-                .map_or(Sharing::Shared, Sharing::Wrapped),
-            Self::Exec { revoke: true, .. } => Sharing::Own,
-            Self::Exec { revoke: false, .. }
-            | Self::Login
-            | Self::Revoke
-            | Self::Status
-            | Self::TokenHelper { .. }
-            | Self::InstallHelper(_) => Sharing::Shared,
-        })
-    }
-
-    const fn minimum_lifetime(&self) -> Duration {
-        match self {
-            // Nothing renews what a command has. The broker takes this for half of the lifetime, so it never refreshes
-            // in the background, by a process that would become the command's child.
-            Self::Exec { revoke: false, .. } => Duration::MAX,
-            Self::Exec { revoke: true, .. }
-            | Self::Token { .. }
-            | Self::Login
-            | Self::Revoke
-            | Self::Status
-            | Self::TokenHelper { .. }
-            | Self::InstallHelper(_) => MINIMUM_LIFETIME,
-        }
-    }
-}
-
-impl VaultRun {
-    /// The token, unless the server no longer knows it: then a new one. A token with a use limit is not looked up,
-    /// as that is a use.
-    ///
-    /// If the server cannot be asked, the token may well be valid: the error is returned with it.
-    fn valid_token(&self) -> Result<(Credential<VaultToken>, Option<Error>)> {
-        let credential = self.obtain()?;
-        let broker = self.run.broker();
-        if broker.happened_during_run(credential.lifetime.obtained_at)
-            || credential.secret.num_uses > 0
-        {
-            return Ok((credential, None));
-        }
-        match self.look_up(&credential.secret) {
-            Ok(Some(_)) => Ok((credential, None)),
-            Ok(None) => {
-                tracing::info!("the token in the cache is no longer known to the server");
-                let (login, refused) = (self.request()?, Some(&credential.secret));
-                let minimum_lifetime = self.consumer.minimum_lifetime;
-                let new =
-                    broker.wait(&login.what(), broker.miss(&login, minimum_lifetime, refused))?;
-                Ok((new, None))
+            Self::Token { wrap_ttl } => {
+                let wrap_ttl = wrap_ttl_of(wrap_ttl.as_ref(), settings, env)?;
+                (wrap_ttl.map_or(Sharing::Shared, Sharing::Wrapped), MINIMUM_LIFETIME)
             }
-            Err(error) => Ok((credential, Some(error))),
-        }
-    }
-
-    /// What the server knows of a token; `None` if it does not know the token.
-    fn look_up(&self, token: &VaultToken) -> Result<Option<State>> {
-        let Self { consumer: Vault { server, .. }, run } = self;
-        let what = server.state();
-        run.broker().wait(&what, server.look_up(token, run.http()))
-    }
-
-    /// The token in the cache. None is requested.
-    fn cached(&self) -> Result<Option<Credential<VaultToken>>> {
-        self.run.broker().cached(&self.request()?, Duration::ZERO)
-    }
-
-    fn now(&self) -> crate::clock::Moment {
-        self.run.broker().clock().now()
+            Self::Exec { revoke: true, .. } => (Sharing::Own, MINIMUM_LIFETIME),
+            // Nothing renews what a command has. The broker takes this for half of the lifetime, so it never
+            // refreshes in the background, by a process that would become the command's child.
+            Self::Exec { revoke: false, .. } => (Sharing::Shared, Duration::MAX),
+            Self::Login
+            | Self::Revoke
+            | Self::Status
+            | Self::TokenHelper { .. }
+            | Self::InstallHelper(_) => (Sharing::Shared, MINIMUM_LIFETIME),
+        })
     }
 }
 
@@ -352,42 +295,5 @@ fn wrap_ttl_of(flag: Option<&String>, settings: &Settings, env: &Env) -> Result<
                 value = ForeignText::new(&value)
             ),
         )),
-    }
-}
-
-/// A path below the API, without slashes around it.
-///
-/// Security: it becomes part of an address, in which `..`, `?` and escapes would lead elsewhere.
-fn checked_path(setting: Setting<String>, what: &'static str) -> Result<String> {
-    let path = setting.value.trim_matches('/');
-    let is_fit = |part: &str| {
-        !matches!(part, "" | "." | "..")
-            && part.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte))
-    };
-    if path.split('/').all(is_fit) {
-        return Ok(path.to_owned());
-    }
-    let problem = message!("`{}` is not {what}", ForeignText::new(&setting.value), what);
-    Err(unfit(setting.origin, problem))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::Origin;
-
-    #[test]
-    fn a_path_leads_nowhere_else() {
-        let checked = |text: &str| {
-            checked_path(Setting { value: text.into(), origin: Origin::Flag("--mount") }, "a path")
-        };
-        for (text, path) in [("jwt", "jwt"), ("/team/jwt/", "team/jwt"), ("a.b_c", "a.b_c")] {
-            assert_eq!(checked(text).unwrap(), path);
-        }
-        for bad in
-            ["", "/", "a//b", "..", "jwt/../../sys", "%2e%2e", "a?b", "a#b", "a b", "é", "a\\b"]
-        {
-            assert!(checked(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,52 +1,35 @@
-//! `vault login`: the token where the CLIs look for it, which is with their token helper or in a file.
+//! The token that is stored for the `vault` and `bao` CLIs ("Token helpers" in either's documentation): with the
+//! token helper that their configuration names, which can be this program, or else in the file that they read.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use crate::broker::Request as _;
-use crate::cache::Key;
+use crate::cache::{Cache, EntryMetadata, Key};
 use crate::child::{self, Kill, Outcome, Silence};
-use crate::credential::{Credential, Secret};
+use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
 use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::output::Output;
 use crate::private_file;
 use crate::run::Context;
 use crate::settings::{Flags, Locations};
 
 use super::answer::VaultToken;
-use super::cli_config::CliConfig;
-use super::{Args, VaultRun, install, report, token_helper};
-use crate::foreign_text::{ForeignText, Message};
+use super::cli_config::{CliConfig, is_this_program};
+use super::{Args, TABLE, VaultRun};
 
-const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
 const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
 
 /// Larger than any token.
-const LIMIT: u64 = 64 * 1024;
+pub(super) const LIMIT: u64 = 64 * 1024;
 
-pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-    let env = context.env;
-    let vault = VaultRun::open(args, context.for_people())?;
-    let (credential, unchecked) = vault.valid_token()?;
-    if let Some(error) = unchecked {
-        return Err(error);
-    }
-    let stored = keep(&vault, &credential, context)?;
-    let left = credential.lifetime.left(vault.now());
-    let mut lines = report::describe(&vault, &credential, Some(left));
-    lines.extend(stored.into_iter().map(|place| ("stored", place)));
-    if let Some((var, _)) = env.first(TOKEN) {
-        lines.push(("but", message!("{} is set, and the CLI takes that one instead", var.name)));
-    }
-    output.say(&report::lines(&lines))
-}
-
-/// Stores a token, and tells where.
-fn keep(
+/// Stores a token, and says where.
+pub(super) fn store(
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
@@ -58,29 +41,30 @@ fn keep(
     helpers.dedup();
     if helpers.is_empty() {
         let path = token_file(context.env)?;
-        private_file::write(&path, credential.secret.token.expose().as_bytes()).map_err(
-            |error| Error::OutputFile { path: path.clone(), cause: plain(&error).into() },
-        )?;
+        private_file::write(&path, credential.secret.token.expose().as_bytes())
+            .map_err(|error| Error::unwritten(&path, &error))?;
         return Ok(vec![message!("in {}", shown(&path))]);
     }
-    helpers.iter().map(|helper| hand_to(helper, vault, credential, context)).collect()
+    helpers.iter().map(|helper| store_with(helper, vault, credential, context)).collect()
 }
 
-fn hand_to(
+fn store_with(
     helper: &Path,
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
 ) -> Result<Message> {
-    if !install::is_ourselves(helper) {
-        run_helper(helper, vault, &credential.secret.token)?;
+    let token = &credential.secret.token;
+    if !is_this_program(helper) {
+        run_helper(helper, vault, token)?;
         return Ok(message!("by {}", shown(helper)));
     }
-    if !would_be_had_by_helper(vault, context) {
-        token_helper::put_override(vault, credential)?;
+    let server = vault.consumer.server.endpoint.as_str();
+    if !is_what_helper_gets(vault, context) {
+        store_override(vault, server, token.clone(), credential.lifetime)?;
         return Ok("for the token helper, which is yc-id-token, until it expires".into());
     }
-    token_helper::remove_override(vault)?;
+    remove_override(vault, server)?;
     Ok(if credential.secret.num_uses > 0 {
         "nowhere: the token helper, yc-id-token, gets one for each command".into()
     } else {
@@ -88,8 +72,8 @@ fn hand_to(
     })
 }
 
-/// Whether the token helper, which is run without our flags, gets the same token by itself.
-fn would_be_had_by_helper(vault: &VaultRun, context: Context<'_>) -> bool {
+/// Whether the token helper, which is run without these flags, gets the same token by itself.
+fn is_what_helper_gets(vault: &VaultRun, context: Context<'_>) -> bool {
     let (args, flags) = (Args::default(), Flags::default());
     let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
     let helpers = VaultRun::open(&args, Context { flags: &flags, ..context });
@@ -104,15 +88,22 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
             command.env(name, vault.consumer.server.endpoint.as_str());
         }
     };
-    let what = stored_by(helper);
+    let what = message!("the token stored by the token helper `{}`", shown(helper));
+    let failed = |reason: Message| Error::Refused {
+        what: what.clone(),
+        code: Code::ConsumerRefused,
+        reason,
+        request_id: None,
+        hint: "correct the helper, or take it out of `~/.vault` and `~/.bao`".into(),
+    };
     let name = Key::of("vault-helper").with("path", &helper.to_string_lossy()).build();
-    let _under_way = vault.run.broker().begin(name.name(), &what)?;
     let (broker, deadline) = (vault.run.broker(), vault.run.http().deadline());
+    let _under_way = broker.begin(name.name(), &what)?;
     let run = async {
         let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
-        let running = started.map_err(|error| failed(helper, &plain(&error)))?;
+        let running = started.map_err(|error| failed(plain(&error).into()))?;
         let ended = running.finish(token.expose().as_bytes(), deadline).await;
-        ended.map_err(|silence| silent(helper, silence))
+        ended.map_err(|silence| unheard(what.clone(), silence))
     };
     let Outcome { status, stderr, .. } = broker.wait(&what, run)?;
     if status.success() {
@@ -120,10 +111,10 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
     }
     // Security: it may repeat what it was given.
     let said = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
-    Err(failed(helper, &message!("{} ({status})", ForeignText::sentence(&said), status)))
+    Err(failed(message!("{} ({status})", ForeignText::sentence(&said), status)))
 }
 
-fn silent(helper: &Path, silence: Silence) -> Error {
+fn unheard(what: Message, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
         Silence::Unheard(cause) => {
@@ -134,21 +125,7 @@ fn silent(helper: &Path, silence: Silence) -> Error {
         }
     };
     let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
-    Error::Unreached { what: stored_by(helper), code, problem, hint }
-}
-
-fn stored_by(helper: &Path) -> Message {
-    message!("the token stored by the token helper `{}`", shown(helper))
-}
-
-fn failed(helper: &Path, cause: &Message) -> Error {
-    Error::Refused {
-        what: stored_by(helper),
-        code: Code::ConsumerRefused,
-        reason: cause.clone(),
-        request_id: None,
-        hint: "correct the helper, or take it out of `~/.vault` and `~/.bao`".into(),
-    }
+    Error::Unreached { what, code, problem, hint }
 }
 
 fn token_file(env: &Env) -> Result<PathBuf> {
@@ -163,14 +140,55 @@ fn token_file(env: &Env) -> Result<PathBuf> {
 }
 
 /// Removes the file that a token was stored in, if it is still that token.
-pub(super) fn remove_if_stored(token: &Secret, env: &Env) -> Result<Option<PathBuf>> {
+pub(super) fn remove_file_of(token: &Secret, env: &Env) -> Result<Option<PathBuf>> {
     let Ok(path) = token_file(env) else { return Ok(None) };
     let Ok(stored) = private_file::read_own(&path, LIMIT) else { return Ok(None) };
     if stored.trim_ascii() != token.expose().as_bytes() {
         return Ok(None);
     }
-    match std::fs::remove_file(&path) {
-        Ok(()) => Ok(Some(path)),
-        Err(error) => Err(Error::OutputFile { path, cause: plain(&error).into() }),
+    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, &error))?;
+    Ok(Some(path))
+}
+
+/// A token that the user has logged in with by other means, or with settings that the helper does not know. The
+/// helper returns it until it is erased.
+#[derive(Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+struct Override(#[serde(serialize_with = "exposed")] Secret);
+
+impl Cacheable for Override {}
+
+/// The token that this program as the token helper returns for a server in place of its own.
+pub(super) fn stored_override(vault: &VaultRun, server: &str) -> Result<Option<Secret>> {
+    let found = vault.run.broker().cache().get::<Override>(&override_key(vault, server))?;
+    let valid = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
+    Ok(valid.map(|credential| credential.secret.0))
+}
+
+pub(super) fn store_override(
+    vault: &VaultRun,
+    server: &str,
+    token: Secret,
+    lifetime: Lifetime,
+) -> Result<()> {
+    let cache = vault.run.broker().cache();
+    if matches!(cache, Cache::None) {
+        return Err(Error::Cache("there is no place to store the token".into()));
     }
+    let consumer = Some(TABLE.name.into());
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(server) };
+    let credential = Credential { secret: Override(token), lifetime };
+    let stored = cache.put(&override_key(vault, server), &credential, &about);
+    stored.map_err(|error| error.within_cache("the token is not stored"))
+}
+
+pub(super) fn remove_override(vault: &VaultRun, server: &str) -> Result<()> {
+    vault.remove_from_cache(&override_key(vault, server))
+}
+
+fn override_key(vault: &VaultRun, server: &str) -> Key {
+    Key::of("vault-override")
+        .with("address", server)
+        .with("namespace", vault.consumer.server.namespace.as_deref().unwrap_or_default())
+        .build()
 }

@@ -1,18 +1,38 @@
-//! What is said about a token: everything but the token.
+//! `vault login`, `vault status` and `vault revoke`: the token that the `vault` and `bao` CLIs use, for people.
 
 use std::time::Duration;
 
+use crate::broker;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Secret};
-use crate::error::{Error, Result};
+use crate::env::{self, Var};
+use crate::error::{Code, Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 
 use super::answer::VaultToken;
-use super::token_helper;
-use super::{Args, VaultRun};
-use crate::foreign_text::{ForeignText, Message};
+use super::{Args, VaultRun, token_store};
+
+const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
+
+/// `vault login`.
+pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let vault = VaultRun::open(args, context.for_people())?;
+    let (credential, unchecked) = vault.valid_token()?;
+    if let Some(error) = unchecked {
+        return Err(error);
+    }
+    let stored = token_store::store(&vault, &credential, context)?;
+    let left = credential.lifetime.left(vault.now());
+    let mut lines = describe(&vault, &credential, Some(left));
+    lines.extend(stored.into_iter().map(|place| ("stored", place)));
+    if let Some((var, _)) = context.env.first(TOKEN) {
+        lines.push(("but", message!("{} is set, and the CLI takes that one instead", var.name)));
+    }
+    output.say(&self::lines(&lines))
+}
 
 /// `vault status`.
 pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -21,7 +41,8 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let is_ours = |token: &Secret| {
         resting.as_ref().is_some_and(|credential| credential.secret.token == *token)
     };
-    if token_helper::stored(&vault, context.env)?.is_some_and(|token| !is_ours(&token)) {
+    let address = vault.consumer.server.address_of_cli(context.env);
+    if token_store::stored_override(&vault, &address)?.is_some_and(|token| !is_ours(&token)) {
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
@@ -33,7 +54,7 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let Some(state) = vault.look_up(&credential.secret)? else {
         return Err(Error::Refused {
             what: vault.consumer.server.state(),
-            code: crate::error::Code::ConsumerDenied,
+            code: Code::ConsumerDenied,
             reason:
                 "the server knows no such token: it has been revoked, or the server was set up again"
                     .into(),
@@ -61,8 +82,31 @@ fn no_token(vault: &VaultRun) -> Error {
     }
 }
 
+/// `vault revoke`.
+pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let vault = VaultRun::open(args, context)?;
+    let Some(credential) = vault.cached()? else {
+        return output.say(&"there is no token to revoke".into());
+    };
+    let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
+    vault.check_revocable(&credential, instead)?;
+    let (server, token) = (&vault.consumer.server, &credential.secret.token);
+    // It is not interrupted: half a revocation would not say whether the token is revoked.
+    let was_known = broker::finish(server.revoke(token, vault.run.http()))?;
+    vault.forget()?;
+    // The CLI would go on using it.
+    let stored = token_store::stored_override(&vault, &server.address_of_cli(context.env))?;
+    if stored.is_some_and(|stored| stored == *token) {
+        token_store::remove_override(&vault, server.endpoint.as_str())?;
+    }
+    let file = token_store::remove_file_of(token, context.env)?;
+    let done = if was_known { "revoked" } else { "it had been revoked before" };
+    let file = file.map(|path| message!(", and removed from {}", shown(&path)));
+    output.say(&message!("{done}{}", file.unwrap_or_default(), done))
+}
+
 /// A token, line by line. `ttl` is what is left of its life; `None` is no end.
-pub(super) fn describe(
+fn describe(
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
     ttl: Option<Duration>,
@@ -99,7 +143,7 @@ pub(super) fn describe(
     shown
 }
 
-pub(super) fn lines(shown: &[(&'static str, Message)]) -> Message {
+fn lines(shown: &[(&'static str, Message)]) -> Message {
     let line =
         |(name, value): &(&'static str, Message)| message!("{name:<10} {value}", name, value);
     Message::join(&shown.iter().map(line).collect::<Vec<_>>(), "\n")

@@ -48,8 +48,6 @@ pub mod consumer;
 pub mod credential;
 pub mod current_folder;
 pub mod digest;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 pub mod encoding;
 pub mod env;
 pub mod error;

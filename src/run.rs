@@ -153,11 +153,6 @@ impl Run {
         Ok(IdTokenRequest { source: &self.source, service_account, audience })
     }
 
-    /// What a request for an ID token of this minimum lifetime would do now.
-    pub fn forecasts(&self, audience: &str, minimum_lifetime: Duration) -> Result<Vec<Forecast>> {
-        Ok(self.id_token_request(audience)?.forecasts(&self.broker, minimum_lifetime))
-    }
-
     /// An ID token for an audience, with a minimum lifetime.
     pub fn id_token(
         &self,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::refusal::{self, Refusal};
 use super::yc_cli::{YcActor, YcCli, YcOptions};
 use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Route, Source};
-use crate::broker::{Broker, Forecast, Request};
+use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
 use crate::credential::{Credential, IamToken, IdToken, Lifetime, Secret};
@@ -95,16 +95,6 @@ impl Request for IdTokenRequest<'_> {
 }
 
 impl IdTokenRequest<'_> {
-    /// What this request would do now: the forecast of the ID token and, unless it is cached, of the IAM
-    /// tokens that it would be obtained with.
-    pub fn forecasts(&self, broker: &Broker, minimum_lifetime: Duration) -> Vec<Forecast> {
-        let mut forecasts = vec![broker.forecast(self, minimum_lifetime)];
-        if !forecasts[0].prediction.is_hit() {
-            forecasts.extend(self.source.forecasts(broker));
-        }
-        forecasts
-    }
-
     /// Runs the vendor's own command, as the acting account or as the account of `yc`.
     async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);

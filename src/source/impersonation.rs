@@ -58,7 +58,7 @@ impl Source {
     }
 
     /// The forecasts of the IAM tokens that an ID token would be obtained with.
-    pub(super) fn forecasts(&self, broker: &Broker) -> Vec<Forecast> {
+    pub(crate) fn forecasts(&self, broker: &Broker) -> Vec<Forecast> {
         let mut forecasts = Vec::new();
         match &self.impersonated {
             Some(service_account) => {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
 use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
 use crate::refresh::refreshing;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::sandbox::Sandbox;
 

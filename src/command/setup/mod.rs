@@ -30,6 +30,7 @@ mod vault;
 use clap::Subcommand;
 pub(super) use kubeconfig::kubeconfig_names;
 
+use crate::consumer::ConsumerName;
 use crate::env::{Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -112,7 +113,7 @@ impl<'a> Setup<'a> {
     fn begin(
         context: Context<'a>,
         common: &'a Common,
-        consumer: &'static str,
+        consumer: ConsumerName,
         profile: &str,
     ) -> Result<Self> {
         let named = common.name.as_ref().or(context.flags.profile.as_ref());
@@ -129,16 +130,13 @@ impl<'a> Setup<'a> {
             });
         }
         let path = config_path(context)?;
-        let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table = table.ok_or_else(|| {
-            Error::Internal(message!("no consumer `{consumer}`", consumer).into())
-        })?;
+        let consumer = consumer.table();
         let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
             common,
-            consumer: table,
-            is_new: !configuration.has_any(&[consumer]),
+            consumer,
+            is_new: !configuration.has_any(&[consumer.name]),
             // With `--print` and `--apply` too: questions are about what is missing.
             terminal: Terminal::find(),
             configuration,
@@ -344,4 +342,21 @@ fn unchanged(error: &Error) -> Error {
 fn told_error(error: &Error) -> Message {
     let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();
     message!("! {error}{hint}", error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_with_a_configuration_of_its_own_has_a_setup() {
+        for consumer in ConsumerName::ALL {
+            let has_setup = match consumer {
+                ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
+                ConsumerName::Token | ConsumerName::Exec => false,
+            };
+            let name = consumer.table().name;
+            assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");
+        }
+    }
 }

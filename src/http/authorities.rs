@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tracing::debug;
 
-use super::reach::Authorities;
+use super::server_options::Authorities;
 use crate::env::{self, Env};
 use crate::error::{Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-use super::{Endpoint, Http, Reach, authorities, names, tls};
+use super::{Endpoint, Http, ServerOptions, authorities, names, tls};
 use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
@@ -35,13 +35,13 @@ impl Http {
     pub async fn steps(
         &self,
         endpoint: &Endpoint,
-        reach: &Reach,
+        options: &ServerOptions,
         limit: Duration,
     ) -> Result<Steps> {
         let ca_file = self.ca_file.as_deref();
         let config = endpoint
             .is_tls()
-            .then(|| tls::client_config_by(reach, ca_file, &endpoint.host()))
+            .then(|| tls::client_config_by(options, ca_file, &endpoint.host()))
             .transpose()?;
         let (host, port) = endpoint.host_and_port();
         // The system's resolver cannot be broken off, so it has a thread to hang in.

@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 use tracing::debug;
 
 use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
-use super::reach::{Authorities, ClientCertificate, Reach};
+use super::server_options::{Authorities, ClientCertificate, ServerOptions};
 use super::verifier::{Adapted, NotVerified};
 use crate::env::Env;
 
@@ -47,23 +47,23 @@ pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<Cl
 
 /// The TLS configuration for a server that has settings of its own.
 pub(super) fn client_config_by(
-    reach: &Reach,
+    options: &ServerOptions,
     ca_file: Option<&Path>,
     what: &Message,
 ) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
+    let verifier: Arc<dyn ServerCertVerifier> = if options.skip_verify {
         Arc::new(NotVerified::new(&provider))
     } else {
-        let (usual, given) = match &reach.authorities {
+        let (usual, given) = match &options.authorities {
             Some(authorities) => verifier_of(authorities, &provider)?,
             None => system_verifier(ca_file, &provider, what)?,
         };
-        let name = reach.server_name.as_deref().map(server_name).transpose()?;
+        let name = options.server_name.as_deref().map(server_name).transpose()?;
         Adapted::around(usual, name, given)
     };
     let builder = builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
-    match &reach.certificate {
+    match &options.certificate {
         Some(certificate) => {
             with_certificate(certificate, |chain, key| builder.with_client_auth_cert(chain, key))
         }

@@ -4,7 +4,6 @@
 //! are those of the vendor's "CLI profile properties" and of its plugin for the Serverless Framework,
 //! and all others are passed over.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -16,7 +15,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::secret_file;
 use crate::settings::{list, nearest};
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Fault, Form, Mark, Node, Pair, get};
 
 const WHAT: &str = "the configuration of yc";
 
@@ -86,15 +85,15 @@ impl YcProfile {
         let text = std::str::from_utf8(content).map_err(|error| {
             wrong(path, message!("is not UTF-8 text: {}", Cause::new(error)), REPAIR)
         })?;
-        let root = yaml::parse(text).map_err(|fault| {
-            let yaml::Fault { line, column, problem } = fault;
+        let root = yaml::parse_simple(text).map_err(|fault| {
+            let Fault { mark: Mark { line, column }, problem } = fault;
             wrong(
                 path,
                 message!("{problem} (line {line}, column {column})", problem, line, column),
                 REPAIR,
             )
         })?;
-        let Node::Map(root) = root else {
+        let Some(Node { form: Form::Map { pairs: root, .. }, .. }) = root else {
             return Err(wrong(path, "has no profiles", "make one with `yc init`"));
         };
         let name = match name {
@@ -106,16 +105,15 @@ impl YcProfile {
                     wrong(path, "has no `current` profile", hint)
                 })?,
         };
-        let empty = BTreeMap::new();
-        let profiles = match root.get("profiles") {
-            Some(Node::Map(profiles)) => profiles,
-            None | Some(Node::Null) => &empty,
+        let profiles = match form(&root, "profiles") {
+            Some(Form::Map { pairs, .. }) => pairs.as_slice(),
+            None | Some(Form::Null) => &[],
             Some(_) => return Err(wrong(path, "has `profiles` that are not a mapping", REPAIR)),
         };
-        let settings = match profiles.get(name) {
-            Some(Node::Map(settings)) => settings,
+        let settings = match form(profiles, name) {
+            Some(Form::Map { pairs, .. }) => pairs.as_slice(),
             // As `yc config profile create` leaves it.
-            Some(Node::Null) => &empty,
+            Some(Form::Null) => &[],
             Some(_) => {
                 let problem =
                     message!("has a profile `{}` that is not a mapping", ForeignText::new(name));
@@ -134,7 +132,7 @@ impl YcProfile {
         })
     }
 
-    fn of(settings: &BTreeMap<String, Node>, path: &Path, name: &str) -> Result<Self, Message> {
+    fn of(settings: &[Pair], path: &Path, name: &str) -> Result<Self, Message> {
         let setting = |key| Ok::<_, Message>(string(settings, key)?.map(ToOwned::to_owned));
         Ok(Self {
             name: name.to_owned(),
@@ -170,13 +168,9 @@ impl YcProfile {
 }
 
 /// `yc config set` of one of `token` and `service-account-key` takes the other away.
-fn credentials(
-    settings: &BTreeMap<String, Node>,
-    path: &Path,
-    name: &str,
-) -> Result<YcCredentials, Message> {
+fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentials, Message> {
     let token = string(settings, "token")?;
-    let key = authorized_key(settings.get("service-account-key"), path, name)?;
+    let key = authorized_key(form(settings, "service-account-key"), path, name)?;
     let is_machine = truth(settings, "instance-service-account")?;
     let federation = string(settings, "federation-id")?;
     Ok(match (key, token) {
@@ -207,15 +201,15 @@ fn credentials(
 
 /// The key stands there whole, as a mapping; as JSON, it is what `yc iam key create` writes.
 fn authorized_key(
-    node: Option<&Node>,
+    key: Option<&Form>,
     path: &Path,
     name: &str,
 ) -> Result<Option<AuthorizedKey>, Message> {
-    let content = match node {
-        None | Some(Node::Null) => return Ok(None),
-        Some(Node::Text(json)) => Zeroizing::new(json.as_bytes().to_vec()),
-        Some(Node::Map(fields)) => json(fields)?,
-        Some(Node::List(_)) => return Err(not_text("service-account-key")),
+    let content = match key {
+        None | Some(Form::Null) => return Ok(None),
+        Some(Form::Scalar { text, .. }) => Zeroizing::new(text.as_bytes().to_vec()),
+        Some(Form::Map { pairs, .. }) => json(pairs)?,
+        Some(Form::List { .. } | Form::Alias(_)) => return Err(not_text("service-account-key")),
     };
     let origin = message!("{} (profile {})", shown(path), ForeignText::new(name));
     match AuthorizedKey::parse(&content, Path::new(origin.as_str())) {
@@ -228,18 +222,18 @@ fn authorized_key(
 }
 
 /// Security: room for any key from the start, so that growing leaves no copy behind that nobody wipes.
-fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, Message> {
+fn json(fields: &[Pair]) -> Result<Zeroizing<Vec<u8>>, Message> {
     let mut object = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    for (key, value) in fields {
-        let value = match value {
-            Node::Text(text) => quoted(text)?,
+    for Pair { name, value, .. } in fields {
+        let value = match &value.form {
+            Form::Scalar { text, .. } => quoted(text)?,
             // The nested form of the REST API.
-            Node::Map(fields) => json(fields)?,
-            Node::Null | Node::List(_) => continue,
+            Form::Map { pairs, .. } => json(pairs)?,
+            Form::Null | Form::List { .. } | Form::Alias(_) => continue,
         };
         let before = if object.is_empty() { b'{' } else { b',' };
         object.push(before);
-        object.extend_from_slice(&quoted(key)?);
+        object.extend_from_slice(&quoted(name)?);
         object.push(b':');
         object.extend_from_slice(&value);
     }
@@ -255,15 +249,19 @@ fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, Message> {
 }
 
 /// A setting that is text; `None` if it is not there, or empty.
-fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<&'a str>, Message> {
-    match settings.get(key) {
-        None | Some(Node::Null) => Ok(None),
-        Some(Node::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(Node::List(_) | Node::Map(_)) => Err(not_text(key)),
+fn string<'a>(settings: &'a [Pair], key: &str) -> Result<Option<&'a str>, Message> {
+    match form(settings, key) {
+        None | Some(Form::Null) => Ok(None),
+        Some(Form::Scalar { text, .. }) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Form::List { .. } | Form::Map { .. } | Form::Alias(_)) => Err(not_text(key)),
     }
 }
 
-fn truth(settings: &BTreeMap<String, Node>, key: &str) -> Result<bool, Message> {
+fn form<'a>(settings: &'a [Pair], key: &str) -> Option<&'a Form> {
+    get(settings, key).map(|node| &node.form)
+}
+
+fn truth(settings: &[Pair], key: &str) -> Result<bool, Message> {
     let text = string(settings, key)?.unwrap_or("false").to_ascii_lowercase();
     match text.as_str() {
         "true" => Ok(true),
@@ -279,8 +277,9 @@ fn not_text(key: &str) -> Message {
 }
 
 /// Security: a name is repeated as a mistake of indentation makes anything a name.
-fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error {
-    let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
+    let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    names.sort_unstable();
     let has = if names.is_empty() { "none; make one with `yc init`".into() } else { list(&names) };
     let hint = match nearest(name, &names) {
         Some(near) => message!("did you mean `{}`? it has {has}", ForeignText::new(near), has),

@@ -170,7 +170,7 @@ impl YcProfile {
 /// `yc config set` of one of `token` and `service-account-key` takes the other away.
 fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentials, Message> {
     let token = string(settings, "token")?;
-    let key = authorized_key(form(settings, "service-account-key"), path, name)?;
+    let key = authorized_key(get(settings, "service-account-key"), path, name)?;
     let is_machine = truth(settings, "instance-service-account")?;
     let federation = string(settings, "federation-id")?;
     Ok(match (key, token) {
@@ -199,17 +199,19 @@ fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentia
     })
 }
 
-/// The key stands there whole, as a mapping; as JSON, it is what `yc iam key create` writes.
+/// The key is a mapping. As JSON, it is the file that `yc iam key create` writes.
 fn authorized_key(
-    key: Option<&Form>,
+    node: Option<&Node>,
     path: &Path,
     name: &str,
 ) -> Result<Option<AuthorizedKey>, Message> {
-    let content = match key {
-        None | Some(Form::Null) => return Ok(None),
-        Some(Form::Scalar { text, .. }) => Zeroizing::new(text.as_bytes().to_vec()),
-        Some(Form::Map { pairs, .. }) => json(pairs)?,
-        Some(Form::List { .. } | Form::Alias(_)) => return Err(not_text("service-account-key")),
+    let Some(node) = node else { return Ok(None) };
+    let not_text = || not_text("service-account-key");
+    let content = match &node.form {
+        Form::Null => return Ok(None),
+        Form::Scalar { text, .. } => Zeroizing::new(text.as_bytes().to_vec()),
+        Form::Map { .. } => node.json().map_err(|_fault| not_text())?,
+        Form::List { .. } | Form::Alias(_) => return Err(not_text()),
     };
     let origin = message!("{} (profile {})", shown(path), ForeignText::new(name));
     match AuthorizedKey::parse(&content, Path::new(origin.as_str())) {
@@ -219,33 +221,6 @@ fn authorized_key(
         }
         Err(other) => Err(message!("a `service-account-key` that cannot be used: {other}", other)),
     }
-}
-
-/// Security: room for any key from the start, so that growing leaves no copy behind that nobody wipes.
-fn json(fields: &[Pair]) -> Result<Zeroizing<Vec<u8>>, Message> {
-    let mut object = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    for Pair { name, value, .. } in fields {
-        let value = match &value.form {
-            Form::Scalar { text, .. } => quoted(text)?,
-            // The nested form of the REST API.
-            Form::Map { pairs, .. } => json(pairs)?,
-            Form::Null | Form::List { .. } | Form::Alias(_) => continue,
-        };
-        let before = if object.is_empty() { b'{' } else { b',' };
-        object.push(before);
-        object.extend_from_slice(&quoted(name)?);
-        object.push(b':');
-        object.extend_from_slice(&value);
-    }
-    if object.is_empty() {
-        object.push(b'{');
-    }
-    object.push(b'}');
-    Ok(object)
-}
-
-fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, Message> {
-    serde_json::to_vec(text).map(Zeroizing::new).ok().ok_or_else(|| not_text("service-account-key"))
 }
 
 /// A setting that is text; `None` if it is not there, or empty.

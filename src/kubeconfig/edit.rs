@@ -1,12 +1,12 @@
 //! Edits of a kubeconfig in its text: what has to change is replaced or inserted, and every other byte stays.
 //!
-//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. A form
-//! that the editor does not master is refused with its line.
+//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. An
+//! edit that would change more is refused with its line.
 
 use serde_json::{Map, Value};
 
 use super::block::{Block, is_long, scalar};
-use super::place::{NOT_MASTERED, Step, at, at_value};
+use super::place::{NOT_EDITABLE, Step, at, at_value};
 use crate::yaml::{self, Fault, Form, Mark, Node, Pair};
 
 /// A kubeconfig's text, and what it means.
@@ -44,14 +44,14 @@ impl Document {
         value: &Value,
     ) -> Result<(), Fault> {
         let mut wanted = self.value.clone();
-        let Some(map) = at_value(&mut wanted, place) else { return Err(not_mastered(Mark::START)) };
+        let Some(map) = at_value(&mut wanted, place) else { return Err(not_editable(Mark::START)) };
         if map.get(key) == Some(value) {
             return Ok(());
         }
         if map.is_null() {
             *map = Value::Object(Map::new());
         }
-        let Some(map) = map.as_object_mut() else { return Err(not_mastered(Mark::START)) };
+        let Some(map) = map.as_object_mut() else { return Err(not_editable(Mark::START)) };
         map.insert(key.to_owned(), value.clone());
         let edit = match &self.root {
             None => self.edit_of_nothing(key, value),
@@ -69,17 +69,17 @@ impl Document {
         }
         let mut wanted = self.value.clone();
         let Some(items) = wanted.get_mut(list).and_then(Value::as_array_mut) else {
-            return Err(not_mastered(Mark::START));
+            return Err(not_editable(Mark::START));
         };
         items.push(item.clone());
-        let root = self.root.as_ref().ok_or_else(|| not_mastered(Mark::START))?;
+        let root = self.root.as_ref().ok_or_else(|| not_editable(Mark::START))?;
         let edit = self.edit_of_list(at(root, &[Step::Key(list)])?, item)?;
         self.make(&edit, &wanted)
     }
 
     fn make(&mut self, edit: &Edit, wanted: &Value) -> Result<(), Fault> {
         let text = [&self.text[..edit.start], &edit.new, &self.text[edit.end..]].concat();
-        let refusal = || not_mastered(edit.mark);
+        let refusal = || not_editable(edit.mark);
         let edited = Self::parse(text).map_err(|_broken| refusal())?;
         if edited.value != *wanted {
             return Err(refusal());
@@ -98,7 +98,7 @@ impl Document {
 
     fn edit_of_map(&self, map: &Node, key: &str, value: &Value) -> Result<Edit, Fault> {
         let Form::Map { is_flow, pairs } = &map.form else {
-            return Err(not_mastered(map.mark));
+            return Err(not_editable(map.mark));
         };
         let mut same = pairs.iter().filter(|pair| pair.name == key);
         match (same.next(), same.next()) {
@@ -113,7 +113,7 @@ impl Document {
                 ))
             }
             (None, None) => {
-                let first = pairs.first().ok_or_else(|| not_mastered(map.mark))?;
+                let first = pairs.first().ok_or_else(|| not_editable(map.mark))?;
                 let column = self.column(first.key_start);
                 let new = self.block().pair(key, value, column);
                 Ok(self.insertion_behind_line(map, &format!("{}{new}", " ".repeat(column))))
@@ -124,7 +124,7 @@ impl Document {
     /// Replaces the value of a key.
     fn replacement(&self, pair: &Pair, is_flow: bool, value: &Value) -> Result<Edit, Fault> {
         let mark = pair.mark;
-        let behind = pair.behind_colon.ok_or_else(|| not_mastered(mark))?;
+        let behind = pair.behind_colon.ok_or_else(|| not_editable(mark))?;
         let old = &pair.value;
         if is_flow || !is_long(value) {
             let new = if is_flow { self.flow(behind, value) } else { scalar(value) };
@@ -145,9 +145,9 @@ impl Document {
 
     fn edit_of_list(&self, list: &Node, item: &Value) -> Result<Edit, Fault> {
         let Form::List { is_flow, items } = &list.form else {
-            return Err(not_mastered(list.mark));
+            return Err(not_editable(list.mark));
         };
-        let neighbour = items.last().ok_or_else(|| not_mastered(list.mark))?;
+        let neighbour = items.last().ok_or_else(|| not_editable(list.mark))?;
         if *is_flow {
             let place = (neighbour.start, neighbour.end);
             let new = self.flow(neighbour.start, item);
@@ -163,7 +163,7 @@ impl Document {
     fn dash(&self, item: &Node) -> Result<usize, Fault> {
         let before = self.text[..item.start].trim_end();
         let dash = before.len().checked_sub(1).filter(|_| before.ends_with('-'));
-        dash.ok_or_else(|| not_mastered(item.mark))
+        dash.ok_or_else(|| not_editable(item.mark))
     }
 
     fn insertion_behind_line(&self, node: &Node, new: &str) -> Edit {
@@ -226,8 +226,8 @@ impl Document {
     }
 }
 
-const fn not_mastered(mark: Mark) -> Fault {
-    mark.fault(NOT_MASTERED)
+const fn not_editable(mark: Mark) -> Fault {
+    mark.fault(NOT_EDITABLE)
 }
 
 /// New text for a part of the old.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::yaml::{self, Fault, Form, Node};
 
-/// What a refusal says; comparing the meaning before and after found it.
-pub(super) const NOT_MASTERED: &str = "is written in a form that cannot be edited in place";
+/// Why an edit is refused: the text would mean something else afterwards.
+pub(super) const NOT_EDITABLE: &str = "is written in a form that cannot be edited in place";
 
 /// One step down from the root.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +29,9 @@ pub(super) fn at<'a>(root: &'a Node, place: &[Step<'_>]) -> Result<&'a Node, Fau
             (Form::List { items, .. }, Step::Named(name)) => {
                 Box::new(items.iter().filter(move |item| name_of(item) == Some(*name)))
             }
-            _ => return Err(refusal(NOT_MASTERED)),
+            _ => return Err(refusal(NOT_EDITABLE)),
         };
-        let first = found.next().ok_or_else(|| refusal(NOT_MASTERED))?;
+        let first = found.next().ok_or_else(|| refusal(NOT_EDITABLE))?;
         if let Some(second) = found.next() {
             return Err(second.mark.fault("has the same name or key twice"));
         }

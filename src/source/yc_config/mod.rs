@@ -1,4 +1,4 @@
-//! A profile of the vendor's CLI, `yc`: who it is, from `~/.config/yandex-cloud/config.yaml`.
+//! A profile of Yandex Cloud's CLI, `yc`, and its credentials, from `~/.config/yandex-cloud/config.yaml`.
 //!
 //! The file is yc's, and only read here. Its form is not documented as a whole: the keys that are read
 //! are those of the vendor's "CLI profile properties" and of its plugin for the Serverless Framework,
@@ -29,7 +29,7 @@ pub struct YcProfile {
     pub name: String,
     /// The file that it is in.
     pub path: PathBuf,
-    /// Who it is.
+    /// What it authenticates with.
     pub credentials: YcCredentials,
     /// The folder that it works in.
     pub folder_id: Option<String>,
@@ -39,23 +39,23 @@ pub struct YcProfile {
     pub endpoint: Option<String>,
 }
 
-/// Who a profile of yc is.
+/// What a profile of yc authenticates with.
 #[derive(Debug)]
 pub enum YcCredentials {
     /// A service account, by its authorized key.
     AuthorizedKey(AuthorizedKey),
-    /// Whoever this IAM token is of. yc does not renew it.
+    /// An IAM token. yc does not renew it.
     IamToken(IamToken),
     /// A person, by an OAuth token.
     OAuthToken(Secret),
     /// The service account of the machine, as the metadata service knows it.
     InstanceServiceAccount,
-    /// A person, who logs in to a federation with a browser. yc keeps what comes of it to itself.
+    /// A person, who logs in to a federation with a browser. Only yc can use the result.
     Federation {
         /// The federation's ID.
         id: String,
     },
-    /// The profile does not say. In a virtual machine, yc then takes the machine's service account.
+    /// Nothing. In a virtual machine, yc then uses the service account of the machine.
     None,
 }
 
@@ -155,7 +155,7 @@ impl YcProfile {
         wrong(&self.path, problem, hint)
     }
 
-    /// The error for a profile that does not say who it is.
+    /// The error for a profile without credentials.
     #[must_use]
     pub fn has_no_credentials(&self) -> Error {
         let name = ForeignText::new(&self.name);

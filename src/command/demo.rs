@@ -8,7 +8,6 @@ use serde_json::Value;
 use yc_id_token_emulator::{Emulator, KeySize, Route};
 
 use super::emulator::not_started;
-use crate::broker;
 use crate::clock::{Clock, Deadline};
 use crate::error::{Cause, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -17,6 +16,7 @@ use crate::jwt;
 use crate::message;
 use crate::output::Output;
 use crate::private_file;
+use crate::runtime;
 use crate::source::Issuer;
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -115,7 +115,7 @@ fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
         answer["status"]["token"].as_str().ok_or_else(|| failed("the answer holds no token"))?;
     let deadline = Deadline::within(Duration::from_secs(5));
     let http = Http::new(Clock::System, deadline, None, None);
-    let issuer = broker::finish(Issuer::fetch(emulator.issuer(), &http))?;
+    let issuer = runtime::finish(Issuer::fetch(emulator.issuer(), &http))?;
     jwt::verify(token, &issuer.keys).map_err(failed)
 }
 

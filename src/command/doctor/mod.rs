@@ -23,7 +23,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::broker;
 use crate::clock::Deadline;
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::env::{self, Env};
@@ -31,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
 use crate::run::{Context, Run};
+use crate::runtime;
 use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
@@ -218,7 +218,7 @@ impl Patient<'_> {
         if self.interrupted.get().is_some() {
             return None;
         }
-        let waited = broker::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
+        let waited = runtime::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
     }
 

@@ -84,7 +84,7 @@ impl Explanation {
 
     fn told<'a>(&self, forecast: &'a Forecast, keys: &mut Vec<&'a Key>) -> Vec<Message> {
         let now = message!("  {}\n    now   {}", forecast.what, self.verdict(forecast));
-        if matches!(forecast.prediction, Prediction::NotKept) {
+        if matches!(forecast.prediction, Prediction::NotCached) {
             return vec![now];
         }
         if keys.contains(&&forecast.key) {
@@ -95,7 +95,7 @@ impl Explanation {
         let part = |(name, value): &(String, String)| {
             message!("          {} = {}", ForeignText::new(name), ForeignText::new(value))
         };
-        [now, key].into_iter().chain(forecast.parts.iter().map(part)).collect()
+        [now, key].into_iter().chain(forecast.inputs.iter().map(part)).collect()
     }
 
     /// What would happen now, and why.
@@ -133,7 +133,7 @@ impl Explanation {
                 failure.code,
                 until
             ),
-            Prediction::NotKept => "it is used as it is given, and not cached".into(),
+            Prediction::NotCached => "it is used as it is given, and not cached".into(),
         }
     }
 
@@ -173,9 +173,9 @@ impl Explanation {
             Prediction::Short { .. } => "short",
             Prediction::Absent => "absent",
             Prediction::Fails(..) => "fails",
-            Prediction::NotKept => "not-kept",
+            Prediction::NotCached => "not-kept",
         };
-        let parts = forecast.parts.iter();
+        let parts = forecast.inputs.iter();
         let parts = parts.map(|(name, value)| {
             json!({ "name": ForeignText::new(name), "value": ForeignText::new(value) })
         });

@@ -28,7 +28,11 @@ impl<C: Consumer> ConsumerRun<C> {
 
     /// What the consumer requests.
     pub(crate) fn request(&self) -> Result<C::Request<'_>> {
-        self.consumer.request(&self.run)
+        let audience = match self.consumer.audience() {
+            Some(audience) => audience,
+            None => self.run.service_account()?,
+        };
+        Ok(self.consumer.request(self.run.id_token_request(audience)?))
     }
 
     /// The credential, from the cache or a new one.

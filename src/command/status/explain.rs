@@ -1,5 +1,4 @@
-//! A profile explained: each setting and where it came from, who we are, the cache keys, and what would
-//! happen now.
+//! A profile explained: each setting and its origin, the identity, the cache keys, and what runs would do now.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::settings::{Explained, Locations, Settings};
 pub(super) struct Explanation {
     settings: Vec<Explained>,
     background_refresh: bool,
-    /// Who we are, or why that is not known.
+    /// The identity, or why there is none.
     identity: Result<Message>,
     consumers: Vec<(&'static str, Result<ConsumerForecast>)>,
 }

@@ -206,10 +206,10 @@ macro_rules! consumers {
     };
 }
 
-/// What a program by the name of a command is to run, if its first argument is this one.
+/// The words that a link named after a command stands for, before this first argument.
 pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
     let mut words = vec![command.into()];
-    // The `vault` CLI can be told the path of its token helper and nothing else.
+    // The `vault` CLI runs its token helper by its path alone.
     if command == vault::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
         words.push("token-helper".into());
     }
@@ -247,7 +247,7 @@ fn matches_alone<A: clap::Args>(
     is_it.then_some(matches)
 }
 
-/// What `setup` and `doctor` have to know of the files of others.
+/// For `setup` and `doctor`: the formats of other programs' files.
 pub(crate) use {
     aws::{
         AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,

@@ -1,6 +1,6 @@
 //! The consumers: the programs that receive a credential, each in its own format. One file or folder each.
 //!
-//! [`Consumer`] is what a consumer says of itself: what it requests, how much lifetime must be left of it, and
+//! `Consumer` is what a consumer says of itself: what it requests, how much lifetime must be left of it, and
 //! how it is rendered. `run` obtains and renders it, `forecast` says for `status` and `doctor` what a run would
 //! do. Both ask the same functions, so a forecast cannot differ from what a run does.
 //!

@@ -195,7 +195,7 @@ fn a_forecast_wants_the_lifetime_that_the_run_wants() {
     let config =
         fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
-    sandbox.age("id-token", HOUR - Duration::from_secs(8 * 60));
+    sandbox.age("id-token", Duration::from_secs(52 * 60));
     assert_eq!(outlook(&sandbox, "token").0, "ageing");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token.jwt");

@@ -1,15 +1,15 @@
 //! kubectl's own preferences, which can restrict the exec plugins that kubectl runs (1.35 and later).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::change::Change;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
-use crate::kubeconfig::Document;
+use crate::kubeconfig::{Document, kuberc_path};
 use crate::message;
 use crate::settings::Locations;
 use crate::yaml::Fault;
@@ -25,7 +25,9 @@ pub(super) fn plan(
     others: &[String],
     env: &Env,
 ) -> Result<(Option<Change>, Option<Message>)> {
-    let Some(path) = path(env) else { return Ok((None, None)) };
+    let Some(path) = kuberc_path(env, Locations::home().as_deref()) else {
+        return Ok((None, None));
+    };
     let file = EditedFile::open("kubectl's preferences", &path)?;
     let mut document = read(&path, file.text())?;
     let plugins = Plugins::of(document.value());
@@ -68,14 +70,6 @@ pub(super) fn plan(
         Err(Error::Internal("kubectl's preferences read back differently".into()))
     });
     Ok((Some(change), advice))
-}
-
-fn path(env: &Env) -> Option<PathBuf> {
-    match env.get_os(env::KUBERC) {
-        Some(value) if value == "off" => None,
-        Some(path) => Some(path.into()),
-        None => Locations::home().map(|home| home.join(".kube").join("kuberc")),
-    }
 }
 
 fn read(path: &Path, text: &str) -> Result<Document> {

@@ -1,8 +1,8 @@
 //! The log, for those who ask for it: `-v` says what is done and why, `-vv` every step.
 //!
 //! Security: no level shows a secret, and every line passes the filter of [`ForeignText`] once it is
-//! whole, whatever its parts were made of. Events of libraries are left out: at their lowest level they
-//! would print headers and bodies.
+//! whole, whatever its parts were made of. Events of libraries are left out: at their lowest level, which
+//! a release build does not even contain, they would print headers and bodies.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,9 +22,8 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     let level = match (verbosity, file) {
         (0, None) => return Ok(()),
         (1, _) => LevelFilter::INFO,
-        // Whoever gives a file wants something in it.
-        (0 | 2, _) => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        // Also for a file without `-v`, which would be empty otherwise.
+        _ => LevelFilter::DEBUG,
     };
     let format =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);

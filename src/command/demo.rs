@@ -1,4 +1,4 @@
-//! `demo`: the whole main job against the emulator, with no cloud account.
+//! `demo`: gets an ID token from the emulator, twice, and verifies it. It needs no cloud account.
 
 use std::path::Path;
 use std::process::Command;
@@ -107,7 +107,7 @@ fn requests(emulator: &Emulator) -> usize {
     emulator.count(Route::IamToken) + emulator.count(Route::TokenExchange)
 }
 
-/// Checks the token of an `ExecCredential` as an API server does, and tells the key it is signed with.
+/// Checks the token of an `ExecCredential` as an API server does, and returns the ID of its key.
 fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
     let answer: Value = serde_json::from_str(exec_credential)
         .map_err(|error| failed(message!("the answer is not JSON: {}", Cause::new(error))))?;

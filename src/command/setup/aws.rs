@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, program, word};
-use crate::consumer::{ConsumerName, aws_file, aws_role_problem};
+use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
@@ -24,7 +24,6 @@ use crate::settings::Locations;
 
 const PROFILE: &str = "aws";
 const AWS_PROFILE: &str = "yandex";
-const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// A file that the tests have an account take.
 const TRUST_POLICY: &str = include_str!("../../../integrations/aws/trust-policy.json");
@@ -64,7 +63,11 @@ impl Args {
         let sts = setup.given("sts_endpoint", self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
             .noted("such as arn:aws:iam::123456789012:role/robot");
-        let role = if sts.is_some() { role.optional() } else { role.judged(aws_role_problem) };
+        let role = if sts.is_some() {
+            role.optional()
+        } else {
+            role.judged(|arn| role_arn_problem(arn, true))
+        };
         let role = setup.own("role_arn", self.role_arn.as_ref(), &role)?;
 
         let name = self.name(&setup)?;
@@ -81,7 +84,7 @@ impl Args {
             });
         }
         let region = self.region(&mut setup, &there, &name)?;
-        let audience = setup.own_audience(AUDIENCE)?;
+        let audience = setup.own_audience(AWS_AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut settings: Vec<(&str, String)> =
@@ -194,7 +197,10 @@ fn check(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    aws_file(env, var, Locations::home().as_deref(), name).ok_or_else(|| Error::Missing {
+    let home = Locations::home();
+    let told = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
+    let usual = || home.as_ref().map(|home| home.join(".aws").join(name));
+    told.or_else(usual).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),
     })
@@ -285,20 +291,6 @@ fn environment(env: &Env, name: &str) -> Option<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_role_is_told_from_what_is_none() {
-        assert_eq!(aws_role_problem("arn:aws:iam::123456789012:role/robot"), None);
-        assert_eq!(aws_role_problem("arn:aws-cn:iam::123456789012:role/team/robot"), None);
-        for bad in [
-            "robot",
-            "arn:aws:iam::123456789012:user/robot",
-            "arn:aws:iam::12:role/robot",
-            "arn:aws:iam::123456789012:role/",
-        ] {
-            assert!(aws_role_problem(bad).is_some(), "{bad}");
-        }
-    }
 
     #[test]
     fn the_account_is_told_of_its_own_role() {

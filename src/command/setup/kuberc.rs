@@ -1,17 +1,18 @@
 //! kubectl's own preferences, which can restrict the exec plugins that kubectl runs (1.35 and later).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::change::Change;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
-use crate::kubeconfig::{Document, Fault};
+use crate::kubeconfig::{Document, kuberc_path};
 use crate::message;
 use crate::settings::Locations;
+use crate::yaml::Fault;
 
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
@@ -24,7 +25,9 @@ pub(super) fn plan(
     others: &[String],
     env: &Env,
 ) -> Result<(Option<Change>, Option<Message>)> {
-    let Some(path) = path(env) else { return Ok((None, None)) };
+    let Some(path) = kuberc_path(env, Locations::home().as_deref()) else {
+        return Ok((None, None));
+    };
     let file = EditedFile::open("kubectl's preferences", &path)?;
     let mut document = read(&path, file.text())?;
     let plugins = Plugins::of(document.value());
@@ -69,14 +72,6 @@ pub(super) fn plan(
     Ok((Some(change), advice))
 }
 
-fn path(env: &Env) -> Option<PathBuf> {
-    match env.get_os(env::KUBERC) {
-        Some(value) if value == "off" => None,
-        Some(path) => Some(path.into()),
-        None => Locations::home().map(|home| home.join(".kube").join("kuberc")),
-    }
-}
-
 fn read(path: &Path, text: &str) -> Result<Document> {
     Document::parse(text.to_owned()).map_err(|fault| unfit(path, &fault))
 }
@@ -84,7 +79,7 @@ fn read(path: &Path, text: &str) -> Result<Document> {
 fn unfit(path: &Path, fault: &Fault) -> Error {
     Error::Config {
         path: path.to_owned(),
-        line: fault.line,
+        line: fault.mark.line,
         problem: message!("the file of kubectl's preferences {}", fault.problem),
         hint: None,
     }

@@ -136,8 +136,14 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let is_temporary = refusal::passes;
-        let request = HttpRequest { what, path, query: &[], body, headers: &headers, is_temporary };
+        let request = HttpRequest {
+            what,
+            path,
+            query: &[],
+            body,
+            headers: &headers,
+            is_temporary: refusal::passes,
+        };
         client.send(&request).await
     }
 

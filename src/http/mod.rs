@@ -1,7 +1,7 @@
-//! The one HTTP layer: TLS, proxy, deadline, retry, size cap, and what an error means.
+//! The HTTP layer: TLS, proxies, deadlines, retries, size limits, and error messages.
 //!
-//! Nothing above sees a type of the HTTP client. Every request is bounded by the run's deadline, and
-//! is tried up to three times where that is useful: on connection failures, 429, 500, 502, 503 and
+//! No other module sees a type of the HTTP client. Every request is bounded by the run's deadline, and
+//! is tried up to three times where that is useful: after connection failures, 429, 500, 502, 503 and
 //! 504. Redirects are not followed.
 
 mod answer;

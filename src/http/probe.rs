@@ -1,4 +1,4 @@
-//! How long each step to a server takes: for people who look for what is wrong.
+//! How long each step of a connection takes, for `doctor`.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
 
-/// How long each step took, as far as it came. What is wrong is told by a request.
+/// How long each step took, up to the first that failed. The error itself comes from a request.
 #[derive(Debug, Default)]
 pub struct Steps {
     /// Looking the name up.

@@ -1,5 +1,5 @@
-//! Whom to trust: the system's certificate authorities, and those of `--ca-file`; or what the settings
-//! of one server say.
+//! The TLS configuration: the certificate authorities of the system and of `--ca-file`, or the options of one
+//! server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::message;
 use crate::private_file;
 use crate::secret_file;
 
-/// The TLS configuration of a client that speaks plain http: it trusts nobody, and reads no file to
+/// The TLS configuration of a client for plain http: it trusts no authority, and reads no file to
 /// know that. A container without certificate authorities can use it.
 pub(super) fn unused_config() -> Result<ClientConfig> {
     Ok(builder(Arc::new(default_provider()))?

@@ -1,4 +1,4 @@
-//! The Yandex side: identities, the tokens that they get, and what Yandex Cloud is asked with these.
+//! The Yandex side: identities, the tokens that they get, and requests to Yandex Cloud.
 //!
 //! | to find | look in |
 //! | --- | --- |

@@ -34,6 +34,7 @@ pub use identity::{
 };
 pub use issuer::{DISCOVERY, Issuer};
 use yc_cli::YcCli;
+#[cfg(feature = "fuzzing")]
 pub(crate) use yc_config::YcProfile;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

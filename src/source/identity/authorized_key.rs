@@ -211,13 +211,7 @@ impl AuthorizedKey {
 
     /// Takes the content of a key file; `origin` names where it came from.
     pub fn parse(content: &[u8], origin: &Path) -> Result<Self> {
-        let wrong = |problem: Message| Error::IdentityFile {
-            what: KEY_FILE,
-            path: origin.into(),
-            problem,
-            hint: "make one with `yc iam key create --service-account-name NAME --output key.json`"
-                .into(),
-        };
+        let wrong = |problem: Message| unusable(origin, problem, "one");
         let content = encoding::decode_secret(content)
             .map_err(|cause| wrong(message!("{cause}", cause)))
             .map(|text| Zeroizing::new(text.trim().as_bytes().to_vec()))?;
@@ -306,14 +300,7 @@ impl AuthorizedKey {
 
     /// The assertion: a JWT signed with PS256, as in the vendor's "Getting an IAM token for a service account".
     fn sign(&self, now: Timestamp, audience: &str) -> Result<Secret> {
-        let wrong = |problem: Message| {
-            Error::IdentityFile {
-            what: KEY_FILE,
-            path: self.origin.clone(),
-            problem,
-            hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
-        }
-        };
+        let wrong = |problem: Message| unusable(&self.origin, problem, "a new one");
         let PrivateKey { private_key } = serde_json::from_slice(&self.content)
             .ok()
             .ok_or_else(|| wrong("has a `private_key` that is not text".into()))?;
@@ -326,6 +313,19 @@ impl AuthorizedKey {
             "exp": issued_at.plus(ASSERTION_LIFETIME).unix_seconds(),
         });
         key.sign(&self.id, &claims).map_err(|problem| Error::Internal(problem.into()))
+    }
+}
+
+/// The error for a key file that cannot be used; `other` is the key to create.
+fn unusable(origin: &Path, problem: Message, other: &'static str) -> Error {
+    Error::IdentityFile {
+        what: KEY_FILE,
+        path: origin.into(),
+        problem,
+        hint: message!(
+            "make {other} with `yc iam key create --service-account-name NAME --output key.json`",
+            other
+        ),
     }
 }
 

@@ -120,7 +120,9 @@ impl Ending for ExitCode {
 
 /// What `setup` and `doctor` have to know of the files of others.
 pub(crate) use {
-    aws::{AwsFiles, Ini, Item, Kind, Section, expanded},
+    aws::{
+        AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
+    },
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1, versions as exec_versions,

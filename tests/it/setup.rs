@@ -163,7 +163,11 @@ fn what_is_missing_is_named_by_its_flag() {
     missing(&sandbox, &["aws", ROLE], "--key-file");
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
     setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
-    for wrong in [&["aws", "--role-arn=robot"][..], &["aws", ROLE, "--name=a b"]] {
+    // What `aws` rejects, `setup aws` rejects too.
+    let with_blank = "--role-arn=arn:aws:iam::123456789012:role/ro bot";
+    for wrong in
+        [&["aws", "--role-arn=robot"][..], &["aws", with_blank], &["aws", ROLE, "--name=a b"]]
+    {
         let arguments = [wrong, &["--key-file=key.json"]].concat();
         setup(&sandbox, &arguments).fails(2, "E_USAGE");
     }

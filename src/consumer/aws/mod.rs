@@ -41,6 +41,7 @@ pub(crate) use files::AwsFiles;
 pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
 pub(super) use plan::plan;
+pub(crate) use role::role_arn_problem;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",
@@ -59,7 +60,7 @@ pub(super) const TABLE: Table = Table {
 };
 
 /// What AWS's own guides have a provider of web identities issue tokens for.
-const AUDIENCE: &str = "sts.amazonaws.com";
+pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// botocore looks for new keys when the old ones have less than this left, and runs the helper for
 /// every single request if it then gets no better ones.

@@ -1,7 +1,7 @@
-//! Asks the kubectl on the PATH whether it finds the new user in the new kubeconfig.
+//! Checks with the installed kubectl that the new kubeconfig has the new user.
 //!
-//! It can only object. A program that does not answer, or answers nonsense, proves nothing about the text:
-//! what is called kubectl can be another program.
+//! The check fails only if kubectl works and disagrees. If kubectl does not run or prints something else, there is
+//! no result: the program of that name may not be kubectl.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -17,13 +17,13 @@ use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// kubectl takes a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// kubectl usually takes 0.1 s.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What every kubectl reads.
+/// A kubeconfig that every kubectl accepts.
 const EMPTY: &str = "apiVersion: v1\nkind: Config\n";
 
-/// What kubectl has to find.
+/// What kubectl must find.
 pub(super) struct Check {
     pub(super) program: PathBuf,
     /// The kubeconfig, for errors.
@@ -34,30 +34,32 @@ pub(super) struct Check {
     pub(super) exec: Value,
 }
 
-/// What came of a run.
-enum Answer {
-    Silence,
-    Refusal(Message),
+/// The result of running kubectl.
+enum Outcome {
+    /// kubectl did not run, or did not print a kubeconfig.
+    Unavailable,
+    /// kubectl failed with this text on standard error.
+    Rejected(Message),
     Config(Value),
 }
 
 impl Check {
-    /// Fails if kubectl understands the text and does not find the user in it. `wanted` is what it means.
-    pub(super) fn run(&self, text: &str, wanted: &Value) -> Result<()> {
-        let problem = match self.ask(text) {
-            Answer::Silence => return Ok(()),
-            Answer::Config(config) if !has_names(&config, wanted, "clusters") => return Ok(()),
-            Answer::Config(config) if self.is_in(&config) => return Ok(()),
-            Answer::Config(_) => {
+    /// Fails if kubectl works and does not find the user in the text. `expected` is the parsed text.
+    pub(super) fn run(&self, text: &str, expected: &Value) -> Result<()> {
+        let problem = match self.view(text) {
+            Outcome::Unavailable => return Ok(()),
+            Outcome::Config(config) if !has_names(&config, expected, "clusters") => return Ok(()),
+            Outcome::Config(config) if self.has_user(&config) => return Ok(()),
+            Outcome::Config(_) => {
                 message!(
                     "kubectl does not find the user `{}` in the new text",
                     ForeignText::new(&self.user)
                 )
             }
-            Answer::Refusal(said) => match (self.ask(&self.before), self.ask(EMPTY)) {
-                (Answer::Config(_), _) => message!("kubectl refuses the new text: {said}", said),
-                // It works, and does not read this file.
-                (Answer::Refusal(said), Answer::Config(_)) => {
+            Outcome::Rejected(said) => match (self.view(&self.before), self.view(EMPTY)) {
+                (Outcome::Config(_), _) => message!("kubectl refuses the new text: {said}", said),
+                // kubectl works, but rejected the file before the change.
+                (Outcome::Rejected(said), Outcome::Config(_)) => {
                     return Err(Error::Conflict {
                         problem: message!(
                             "kubectl cannot read `{}`: {said}",
@@ -76,7 +78,7 @@ impl Check {
         })
     }
 
-    fn is_in(&self, config: &Value) -> bool {
+    fn has_user(&self, config: &Value) -> bool {
         let users = config["users"].as_array();
         users.into_iter().flatten().any(|user| {
             let exec = &user["user"]["exec"];
@@ -85,39 +87,43 @@ impl Check {
         })
     }
 
-    /// Security: the text is in a file that only this user can read, for as long as kubectl runs.
-    fn ask(&self, text: &str) -> Answer {
+    /// Runs `kubectl config view` on a text.
+    ///
+    /// Security: the text is in a temporary file of mode 0600 while kubectl runs.
+    fn view(&self, text: &str) -> Outcome {
         let file = tempfile::NamedTempFile::new();
         let file = file.and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file));
-        let Ok(file) = file else { return Answer::Silence };
+        let Ok(file) = file else { return Outcome::Unavailable };
         let arguments = ["config", "view", "--raw", "--output=json", "--kubeconfig"];
         let arguments: Vec<&OsStr> =
             arguments.iter().map(OsStr::new).chain([file.path().as_os_str()]).collect();
-        let mut answer = Answer::Silence;
+        let mut outcome = Outcome::Unavailable;
         let run = async {
-            let Ok(run) = ask(&self.program, &arguments, PATIENCE).await else { return Ok(()) };
+            let Ok(run) = ask(&self.program, &arguments, CHECK_TIMEOUT).await else {
+                return Ok(());
+            };
             if !run.status.success() {
                 let said = String::from_utf8_lossy(&run.stderr);
                 let said =
                     said.replace(&*file.path().to_string_lossy(), &shown(&self.path).to_string());
-                answer = Answer::Refusal(ForeignText::output(said.as_bytes()).into());
+                outcome = Outcome::Rejected(ForeignText::output(said.as_bytes()).into());
             } else if let Some(config) = run.json(|config: &Value| config["kind"] == "Config") {
-                answer = Answer::Config(config);
+                outcome = Outcome::Config(config);
             }
             Ok(())
         };
-        // Where no program can be run, kubectl is silent too.
+        // If the runtime cannot be started, the outcome is `Unavailable` too.
         let _ = block_on(pin!(run));
-        answer
+        outcome
     }
 }
 
-/// Whether kubectl sees the same names in a list. One that sees nothing has read something else.
-fn has_names(config: &Value, wanted: &Value, list: &str) -> bool {
+/// Whether kubectl lists the same names. If not, it has not read this text.
+fn has_names(config: &Value, expected: &Value, list: &str) -> bool {
     let names = |config: &Value| {
         let items = config[list].as_array().into_iter().flatten();
         items.filter_map(|item| item["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
     };
-    let seen = names(config);
-    config.is_object() && names(wanted).iter().all(|name| seen.contains(name))
+    let found = names(config);
+    config.is_object() && names(expected).iter().all(|name| found.contains(name))
 }

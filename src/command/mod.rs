@@ -35,7 +35,6 @@ pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
 /// A housekeeping command.
 #[derive(Debug, Subcommand)]
-#[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
 pub enum Housekeeping {
     Cache(cache::Args),
     Setup(Box<setup::Args>),

@@ -66,7 +66,8 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
 
 /// Reads at most `limit` bytes of standard input; `what` names them in errors.
 pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
-    let mut content = Zeroizing::new(Vec::new());
+    // Large enough for a key: growing would leave copies of the secret in freed memory.
+    let mut content = Zeroizing::new(Vec::with_capacity(8 * 1024));
     std::io::stdin()
         .take(limit)
         .read_to_end(&mut content)

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::kubectl::KubeconfigLock;
 use super::mask::masked;
-use super::signals::HeldSignals;
-use super::terminal::Terminal;
 use super::{Setup, diff, with_hint};
 use crate::clock::Timestamp;
+use crate::command::signals::HeldSignals;
+use crate::command::terminal::Terminal;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::{EditedFile, Verify};
 use crate::foreign_text::Message;
@@ -58,7 +58,7 @@ impl Setup<'_> {
             shown.push(Message::default());
             output.say(&Message::join(&shown, "\n"))?;
             shown.clear();
-            if !terminal.confirms("Apply?") {
+            if !terminal.confirms(&"Apply?".into()) {
                 return output.say(&"Nothing has been changed.".into());
             }
         } else if !self.common.apply {

@@ -15,8 +15,6 @@ mod mask;
 mod paths;
 mod program;
 mod question;
-mod signals;
-mod terminal;
 mod trust;
 mod vault;
 
@@ -25,6 +23,7 @@ use std::path::Path;
 use clap::Subcommand;
 pub(super) use kubectl::kubeconfig_names;
 
+use crate::command::terminal::Terminal;
 use crate::env::{Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -36,7 +35,6 @@ use crate::settings::{Flags, Locations, Origin, Settings, Table};
 use configuration::Configuration;
 use paths::{absolute_path, config_path};
 use question::Question;
-use terminal::Terminal;
 
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]

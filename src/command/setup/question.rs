@@ -1,6 +1,6 @@
 //! The prompt for one setting, and the check of its answer.
 
-use super::terminal::Terminal;
+use crate::command::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;

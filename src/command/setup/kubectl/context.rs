@@ -6,7 +6,7 @@ use super::DesiredEntries;
 use super::kubeconfig::Kubeconfig;
 use crate::command::setup::Setup;
 use crate::command::setup::question::Question;
-use crate::command::setup::terminal::Terminal;
+use crate::command::terminal::Terminal;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::kubeconfig::Step;

@@ -45,7 +45,7 @@ impl Terminal {
     }
 
     /// Asks for a yes; any other answer is a no.
-    pub(super) fn confirms(self, question: &'static str) -> bool {
+    pub(super) fn confirms(self, question: &Message) -> bool {
         let answer = self.ask(&message!("{question} [y/N]", question), None).unwrap_or_default();
         matches!(answer.to_lowercase().as_str(), "y" | "yes")
     }

@@ -30,15 +30,15 @@ mod unix {
 
     /// Lets signals terminate the process from now on. The runtime has caught them since the test token was
     /// requested, so Ctrl-C would not end a prompt.
-    pub(in crate::command::setup) fn let_signals_terminate() {
+    pub(in crate::command) fn let_signals_terminate() {
         TERMINATE.store(true, Ordering::SeqCst);
     }
 
     /// Signals have no effect while this exists.
-    pub(in crate::command::setup) struct HeldSignals(());
+    pub(in crate::command) struct HeldSignals(());
 
     impl HeldSignals {
-        pub(in crate::command::setup) fn hold() -> Self {
+        pub(in crate::command) fn hold() -> Self {
             TERMINATE.store(false, Ordering::SeqCst);
             Self(())
         }
@@ -53,13 +53,13 @@ mod unix {
 
 #[cfg(windows)]
 mod windows {
-    pub(in crate::command::setup) const fn let_signals_terminate() {}
+    pub(in crate::command) const fn let_signals_terminate() {}
 
     /// Does nothing: Windows consoles terminate their programs themselves.
-    pub(in crate::command::setup) struct HeldSignals(());
+    pub(in crate::command) struct HeldSignals(());
 
     impl HeldSignals {
-        pub(in crate::command::setup) const fn hold() -> Self {
+        pub(in crate::command) const fn hold() -> Self {
             Self(())
         }
     }

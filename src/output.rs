@@ -2,8 +2,9 @@
 //!
 //! Documents for programs are bytes. Text for humans is a [`Message`], which contains only filtered text.
 //!
-//! A closed standard output (`>&-`) is not detected: Rust's runtime opens `/dev/null` in its place before `main`, and
-//! Python and Node pass `/dev/null` to their children in the same way. Looking earlier would need `unsafe`.
+//! A closed standard output (`>&-`) is not detected: Rust's runtime opens `/dev/null` in its place before
+//! `main`, and Python and Node pass `/dev/null` to their children in the same way. Looking earlier would need
+//! `unsafe`.
 
 use std::io::Write;
 
@@ -22,8 +23,8 @@ impl<'a> Output<'a> {
         Self { out: Box::new(out) }
     }
 
-    /// Writes a whole document for a program. A closed pipe is an error, so that the reader does not take a part of
-    /// the document for success.
+    /// Writes a whole document for a program. A closed pipe is an error, so that the reader does not take a
+    /// part of the document for success.
     pub fn document(&mut self, document: &[u8]) -> Result<()> {
         self.out
             .write_all(document)

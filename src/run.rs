@@ -96,7 +96,7 @@ impl Run {
         let Context { env, clock, purpose, .. } = context;
         let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
-        pipe::wait_until(deadline);
+        pipe::set_deadline(deadline);
         let http = Http::new(
             clock,
             deadline,

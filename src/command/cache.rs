@@ -62,7 +62,8 @@ impl Args {
     }
 }
 
-/// How long the keyring may take. A broken configuration file is ignored, so that the cache can still be cleared.
+/// How long the keyring may take. A broken configuration file is ignored, so that the cache can still be
+/// cleared.
 fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
     let Context { flags, env, consumers, .. } = context;
     let locations = Locations::of_system();

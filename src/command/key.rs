@@ -103,8 +103,8 @@ fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
         .map(|it| keyring_timeout_of(&it))
 }
 
-/// How long the user may take to unlock the keyring: the configured time limit; at a terminal, the default limit is
-/// too short for that.
+/// How long the user may take to unlock the keyring: the configured time limit; at a terminal, the default
+/// limit is too short for that.
 pub(super) fn keyring_timeout_of(settings: &Settings) -> Duration {
     let is_default = settings.timeout.origin == Origin::BuiltIn;
     if is_default && keyring::is_at_terminal() {
@@ -194,8 +194,8 @@ impl Import {
     }
 }
 
-/// Stores a key in the keyring and in the list, and returns the key that it replaces. If a step fails, the old key is
-/// put back.
+/// Stores a key in the keyring and in the list, and returns the key that it replaces. If a step fails, the
+/// old key is put back.
 fn store(
     keys: &ImportedKeys,
     imported: &ImportedKey,

@@ -1,5 +1,5 @@
-//! The commands that are not consumers: setting up, inspecting and removing what the consumers use. One module per
-//! command; [`table`], [`terminal`], [`signals`] and [`ask`] are shared by several.
+//! The commands that are not consumers: setting up, inspecting and removing what the consumers use. One
+//! module per command; `table`, `terminal`, `signals` and `ask` are shared by several.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,8 +53,8 @@ pub enum Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs the command and returns the exit status of a successful run. `program` describes the whole command line,
-    /// and `complete` adds its options to the commands in a hint.
+    /// Runs the command and returns the exit status of a successful run. `program` describes the whole
+    /// command line, and `complete` adds its options to the commands in a hint.
     pub fn run(
         &self,
         context: Context<'_>,

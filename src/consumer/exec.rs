@@ -74,7 +74,7 @@ impl Args {
 #[cfg(unix)]
 pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let error = harden::as_before(|| command.exec());
+    let error = harden::with_original_limits(|| command.exec());
     Err(not_run(&command, &error))
 }
 

@@ -75,7 +75,7 @@ impl ExternalToken {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read_of_others(FILE, path, LIMIT)?;
+        let content = secret_file::read_external(FILE, path, LIMIT)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
             return Err(unfit(message!("{FILE} `{}`", shown(path), FILE), problem));

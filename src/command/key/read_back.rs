@@ -1,7 +1,7 @@
 //! Reads an imported key back in another process.
 //!
-//! A keyring can lock a new item for every connection but the one that stored it, as `KeePassXC` does. Only another
-//! process can show that later runs can read the key, so that its file may be deleted.
+//! A keyring can lock a new item for every connection but the one that stored it, as `KeePassXC` does. Only
+//! another process can show that later runs can read the key, so that its file may be deleted.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -39,8 +39,8 @@ impl ReadBack {
     }
 }
 
-/// Checks that another process reads this content under the name of a key. `timeout` is how long it waits for the
-/// user.
+/// Checks that another process reads this content under the name of a key. `timeout` is how long it waits for
+/// the user.
 pub(super) fn check(
     name: &str,
     content: &[u8],

@@ -1,5 +1,5 @@
-//! The changes that `setup` proposes: they are shown first, applied if the user agrees, and undone if one of them
-//! fails. Each changed file is shown as a unified diff and backed up beside itself.
+//! The changes that `setup` proposes: they are shown first, applied if the user agrees, and undone if one of
+//! them fails. Each changed file is shown as a unified diff and backed up beside itself.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
 //! `setup`: writes the profile and the consumer's own configuration, and prints what its server must be
 //! configured with.
 //!
-//! One module per consumer ([`aws`], [`kubectl`], [`vault`]). Each collects its settings from flags, the profile,
-//! the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet). Showing and
-//! applying that is the same for all.
+//! One module per consumer ([`aws`], [`kubectl`], [`vault`]). Each collects its settings from flags, the
+//! profile, the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet).
+//! Showing and applying that is the same for all.
 
 mod aws;
 mod changes;
@@ -250,8 +250,8 @@ impl<'a> Setup<'a> {
         Ok(setting.map(|setting| setting.value))
     }
 
-    /// Resolves the audience for a consumer that has its own `audience` key. The profile's general audience is
-    /// used only if the profile served this consumer before; otherwise it belongs to another one.
+    /// Resolves the audience for a consumer that has its own `audience` key. The profile's general audience
+    /// is used only if the profile served this consumer before; otherwise it belongs to another one.
     fn resolve_audience(&mut self, default: &str) -> Result<String> {
         let flag = self.context.flags.audience.clone();
         if let Some(audience) = self.resolve("audience", flag.as_ref())? {

@@ -1,5 +1,5 @@
-//! Paths that are written to a profile or another configuration. They are absolute, so that they work from every
-//! folder, and are no pipes: a shell's `<(…)` is gone when the command ends.
+//! Paths that are written to a profile or another configuration. They are absolute, so that they work from
+//! every folder, and are no pipes: a shell's `<(…)` is gone when the command ends.
 
 use std::path::{Path, PathBuf};
 

@@ -21,8 +21,8 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Gets a token with the new settings and reads it. Without a token, the issuer is a guess; `--apply` fails
-    /// then, because the user would not see that.
+    /// Gets a token with the new settings and reads it. Without a token, the issuer is a guess; `--apply`
+    /// fails then, because the user would not see that.
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
         let run = setup.run()?;
         let subject = sanitized(run.service_account()?);

@@ -1,8 +1,8 @@
 //! Edits one profile of AWS's configuration file. Everything else stays as it is, including comments and
 //! indentation.
 //!
-//! A profile must have no second kind of credentials: tools differ in which one they use. botocore, for example,
-//! prefers keys in the credentials file to `credential_process`.
+//! A profile must have no second kind of credentials: tools differ in which one they use. botocore, for
+//! example, prefers keys in the credentials file to `credential_process`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,8 +105,8 @@ impl<'a> AwsFile<'a> {
         let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
         let differing = settings.iter().filter_map(|(key, value)| {
             let item = section.item(key)?;
-            // The path of this program may change. In other values, botocore takes a comment at the end of the
-            // line for a part of the value.
+            // The path of this program may change. In other values, botocore takes a comment at the end of
+            // the line for a part of the value.
             let (old, is_same) = if *key == PROCESS {
                 let old = item.plain_value();
                 (old, arguments(old) == arguments(value))

@@ -132,7 +132,8 @@ impl Args {
     }
 }
 
-/// The command line of the `credential_process`. Its program is a full path: AWS's tools run it without a shell.
+/// The command line of the `credential_process`. Its program is a full path: AWS's tools run it without a
+/// shell.
 fn credential_process(setup: &Setup<'_>) -> Result<String> {
     let mut words =
         vec![program::path(setup.env())?, "aws".into(), format!("--profile={}", setup.profile())];

@@ -1,7 +1,7 @@
 //! Checks with the installed kubectl that the new kubeconfig has the new user.
 //!
-//! The check fails only if kubectl works and disagrees. If kubectl does not run or prints something else, there is
-//! no result: the program of that name may not be kubectl.
+//! The check fails only if kubectl works and disagrees. If kubectl does not run or prints something else,
+//! there is no result: the program of that name may not be kubectl.
 
 use std::ffi::OsStr;
 use std::io::Write as _;

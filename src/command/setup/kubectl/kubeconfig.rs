@@ -1,7 +1,7 @@
 //! The kubeconfig that `setup` edits: all files that kubectl merges, and the one that gets new entries.
 //!
-//! The edit is not made by kubectl, which would drop comments and unknown fields. The installed kubectl only checks
-//! the new text.
+//! The edit is not made by kubectl, which would drop comments and unknown fields. The installed kubectl only
+//! checks the new text.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

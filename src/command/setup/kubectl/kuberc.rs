@@ -1,4 +1,5 @@
-//! kubectl's preferences file (kuberc), which can restrict the exec plugins that kubectl runs (1.35 and later).
+//! kubectl's preferences file (kuberc), which can restrict the exec plugins that kubectl runs (1.35 and
+//! later).
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,9 @@ use crate::settings::Locations;
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
 
-/// Allows the plugin `command`: returns the change, if `edit_requested`, and advice for the user. `others` are the
-/// other plugins of the kubeconfig. Without a policy every plugin is allowed; nothing is written then, because a
-/// new list would block the others.
+/// Allows the plugin `command`: returns the change, if `edit_requested`, and advice for the user. `others`
+/// are the other plugins of the kubeconfig. Without a policy every plugin is allowed; nothing is written
+/// then, because a new list would block the others.
 pub(super) fn allow(
     command: &str,
     edit_requested: bool,
@@ -125,8 +126,8 @@ impl Plugins {
         self.policy == "Allowlist" && self.listed.iter().any(|listed| listed == command)
     }
 
-    /// Advice on the other plugins that the list does not allow. They were blocked before, and only the user can
-    /// decide to allow them.
+    /// Advice on the other plugins that the list does not allow. They were blocked before, and only the user
+    /// can decide to allow them.
     fn still_blocked(&self, others: &[String], path: &Path) -> Option<Message> {
         let blocked = others.iter().filter(|other| !self.listed.contains(other));
         let blocked: Vec<Message> =

@@ -1,7 +1,8 @@
-//! The lock that kubectl uses to write a kubeconfig: a file `config.lock` beside it, which must not exist before.
+//! The lock that kubectl uses to write a kubeconfig: a file `config.lock` beside it, which must not exist
+//! before.
 //!
-//! A lock of this program contains a mark and is itself locked while the program runs. So a lock that remains after
-//! SIGKILL can be recognised and removed. kubectl's own locks have no mark and are never removed.
+//! A lock of this program contains a mark and is itself locked while the program runs. So a lock that remains
+//! after SIGKILL can be recognised and removed. kubectl's own locks have no mark and are never removed.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -25,8 +26,8 @@ pub(in crate::command::setup) struct KubeconfigLock {
 }
 
 impl KubeconfigLock {
-    /// Acquires the lock of a kubeconfig. `None` if the folder is missing or not writable. As for kubectl, the lock
-    /// is beside the path itself, not beside the target of a symbolic link.
+    /// Acquires the lock of a kubeconfig. `None` if the folder is missing or not writable. As for kubectl,
+    /// the lock is beside the path itself, not beside the target of a symbolic link.
     pub(in crate::command::setup) fn acquire(kubeconfig: &Path) -> Result<Option<Self>> {
         Self::acquire_within(kubeconfig, LOCK_TIMEOUT)
     }
@@ -64,8 +65,8 @@ impl KubeconfigLock {
     }
 }
 
-/// The lock file of a killed run, locked: while the result exists, no other process removes the file or one that
-/// took its place.
+/// The lock file of a killed run, locked: while the result exists, no other process removes the file or one
+/// that took its place.
 #[cfg(unix)]
 fn stale(lock: &Path) -> Option<File> {
     use std::os::unix::fs::MetadataExt as _;

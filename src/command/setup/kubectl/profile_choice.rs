@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::kubeconfig::Merged;
 use crate::run::Context;
 
-/// The profile that the cluster uses already; or the default one, if it has the same settings; or one named after
-/// the cluster.
+/// The profile that the cluster uses already; or the default one, if it has the same settings; or one named
+/// after the cluster.
 pub(super) fn choose(
     context: Context<'_>,
     cluster: &str,

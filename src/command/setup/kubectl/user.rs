@@ -1,4 +1,5 @@
-//! The kubeconfig's user that runs this program: whether an existing entry may be replaced, and what is written.
+//! The kubeconfig's user that runs this program: whether an existing entry may be replaced, and what is
+//! written.
 
 use std::path::Path;
 

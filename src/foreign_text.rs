@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 #[doc(hidden)]
 pub use message::printable;
@@ -36,7 +36,8 @@ const MESSAGE_LIMIT: usize = 4_000;
 pub const REDACTED: &str = "[redacted]";
 
 /// One filtered value from outside the program. It can be printed anywhere.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(from = "Cow<'_, str>")]
 pub struct ForeignText(String);
 
 impl ForeignText {
@@ -175,15 +176,9 @@ impl From<String> for ForeignText {
     }
 }
 
-impl<'de> Deserialize<'de> for ForeignText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer).map(|text| Self::new(&text))
-    }
-}
-
-impl Serialize for ForeignText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+impl From<Cow<'_, str>> for ForeignText {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::new(&text)
     }
 }
 

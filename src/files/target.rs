@@ -62,15 +62,16 @@ pub(super) fn check_kind(path: &Path) -> io::Result<bool> {
 
 pub(super) fn check_creatable(target: &Path) -> io::Result<()> {
     let mut folders = target.ancestors().skip(1);
-    let there = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
-    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !there.is_dir() {
+    let existing = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let existing =
+        existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !existing.is_dir() {
         return Err(io::Error::new(
             ErrorKind::NotADirectory,
-            format!("`{}` is not a folder", there.display()),
+            format!("`{}` is not a folder", existing.display()),
         ));
     }
-    system::check_folder_writable(there)
+    system::check_folder_writable(existing)
 }
 
 pub(super) fn folder_of(path: &Path) -> &Path {

@@ -247,12 +247,12 @@ mod tests {
     fn only_lost_and_replaced_values_are_differences() {
         let text = "[profiles.b]\naudience = 'a'\ntimeout = 5\nkey_file = \"k\" # here\naws = { region = 'eu', role_arn = 'r' }\n[profiles.c]\naudience = 'c'\n";
         let differences = |edit: &dyn Fn(&mut Configuration)| {
-            let mut said = String::new();
+            let mut found = String::new();
             edited(text, "b", |file| {
                 edit(file);
-                said = Message::join(&file.differences(), "; ").to_string();
+                found = Message::join(&file.differences(), "; ").to_string();
             });
-            said
+            found
         };
         let gains = |file: &mut Configuration| {
             file.set("audience", "a");
@@ -262,8 +262,8 @@ mod tests {
         };
         assert_eq!(differences(&gains), "");
         let becomes_another = |file: &mut Configuration| file.set("service_account", "x");
-        let said = differences(&becomes_another);
-        assert_eq!(said, "it is of the account of its key, not of `x`");
+        let found = differences(&becomes_another);
+        assert_eq!(found, "it is of the account of its key, not of `x`");
         let loses = |file: &mut Configuration| {
             file.set("audience", "b");
             file.remove("key_file");

@@ -309,7 +309,7 @@ fn is_simple(name: &str) -> bool {
 }
 
 /// One word of a shell command that is shown to the user.
-fn word(text: &str) -> ForeignText {
+fn shell_word(text: &str) -> ForeignText {
     ForeignText::line(text).quoted()
 }
 

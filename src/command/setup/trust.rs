@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setup, error_lines, with_hint, word};
+use super::{Setup, error_lines, shell_word, with_hint};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::jwt;
@@ -32,8 +32,8 @@ impl Trust {
             audience: ForeignText::line(audience),
             note: message!(
                 "{why}\nThe issuer below is a guess: it must be `iss` of a real token, `yc-id-token token --profile={} --audience={} --decode`.",
-                word(setup.profile()),
-                word(audience),
+                shell_word(setup.profile()),
+                shell_word(audience),
                 why
             ),
         };

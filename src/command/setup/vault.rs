@@ -6,7 +6,7 @@ use super::changes::{Action, ChangeSet, FileChange};
 use super::paths::absolute_path;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, program, word};
+use super::{Common, Setup, program, shell_word};
 use crate::consumer::HelperInstallation;
 use crate::env;
 use crate::error::Result;
@@ -134,8 +134,10 @@ fn cli(setup: &Setup<'_>) -> &'static str {
 fn server_instructions(trust: &Trust, server: &Server) -> Message {
     let Server { role, mount, .. } = server;
     let mount = mount.trim_matches('/');
-    let namespace =
-        server.namespace.as_ref().map(|name| message!("export VAULT_NAMESPACE={}\n", word(name)));
+    let namespace = server
+        .namespace
+        .as_ref()
+        .map(|name| message!("export VAULT_NAMESPACE={}\n", shell_word(name)));
     trust.section(
         "The server's side",
         &message!(
@@ -149,13 +151,13 @@ vault write {} role_type=jwt user_claim=sub \\
 Then write the policy that the role is to have.
 ",
             namespace.unwrap_or_default(),
-            word(mount),
-            word(&format!("auth/{mount}/config")),
+            shell_word(mount),
+            shell_word(&format!("auth/{mount}/config")),
             trust.issuer.quoted(),
-            word(&format!("auth/{mount}/role/{role}")),
+            shell_word(&format!("auth/{mount}/role/{role}")),
             trust.audience.quoted(),
             trust.subject.quoted(),
-            word(role)
+            shell_word(role)
         ),
     )
 }
@@ -175,11 +177,15 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
         let config = config.and_then(|flag| flag.strip_prefix("--config=").map(str::to_owned));
         exports.extend(config.map(|file| ("YC_ID_TOKEN_CONFIG", file)));
     } else {
-        let config = config.map(|flag| message!(" {}", word(&flag))).unwrap_or_default();
-        login = message!("  yc-id-token vault login --profile={}{config}\n", word(profile), config);
+        let config = config.map(|flag| message!(" {}", shell_word(&flag))).unwrap_or_default();
+        login = message!(
+            "  yc-id-token vault login --profile={}{config}\n",
+            shell_word(profile),
+            config
+        );
     }
     let export = |(name, value): &(&'static str, String)| {
-        message!("  export {name}={}\n", word(value), name)
+        message!("  export {name}={}\n", shell_word(value), name)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
     Ok(message!("{why}Try it:\n{exports}{login}  {cli} token lookup\n", why, exports, login, cli))

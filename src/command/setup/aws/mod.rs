@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::changes::{ChangeSet, FileChange};
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, profile_differs, program, word};
+use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
 use crate::consumer::{AWS_AUDIENCE, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
@@ -104,7 +104,8 @@ impl Args {
             _ => server_instructions(&trust),
         }];
         advice.extend(overriding_variables(setup.env(), &name));
-        let next = message!("Try it:\n  aws sts get-caller-identity --profile {}\n", word(&name));
+        let next =
+            message!("Try it:\n  aws sts get-caller-identity --profile {}\n", shell_word(&name));
         let verify = {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
@@ -217,7 +218,7 @@ fn account_instructions(trust: &Trust, arn: &str) -> Message {
     let path = if path.is_empty() {
         Message::default()
     } else {
-        message!(" --path {}", word(&format!("{path}/")))
+        message!(" --path {}", shell_word(&format!("{path}/")))
     };
     trust.section(
         "The account's side",
@@ -232,7 +233,7 @@ Then give the role the rights that it is to have.
 ",
             issuer.quoted(),
             audience.quoted(),
-            word(name),
+            shell_word(name),
             policy,
             path
         ),
@@ -269,7 +270,7 @@ fn overriding_variables(env: &Env, name: &str) -> Option<Message> {
     Some(message!(
         "AWS_PROFILE is `{}`: give `--profile {}`, or set it to that.\n",
         ForeignText::new(&profile),
-        word(name)
+        shell_word(name)
     ))
 }
 

@@ -56,15 +56,17 @@ impl Check {
                     ForeignText::new(&self.user)
                 )
             }
-            Outcome::Rejected(said) => match (self.view(&self.before), self.view(EMPTY)) {
-                (Outcome::Config(_), _) => message!("kubectl refuses the new text: {said}", said),
+            Outcome::Rejected(reason) => match (self.view(&self.before), self.view(EMPTY)) {
+                (Outcome::Config(_), _) => {
+                    message!("kubectl refuses the new text: {reason}", reason)
+                }
                 // kubectl works, but rejected the file before the change.
-                (Outcome::Rejected(said), Outcome::Config(_)) => {
+                (Outcome::Rejected(reason), Outcome::Config(_)) => {
                     return Err(Error::Conflict {
                         problem: message!(
-                            "kubectl cannot read `{}`: {said}",
+                            "kubectl cannot read `{}`: {reason}",
                             shown(&self.path),
-                            said
+                            reason
                         ),
                         hint: "correct the file; nothing has been changed".into(),
                     });
@@ -103,10 +105,10 @@ impl Check {
                 return Ok(());
             };
             if !run.status.success() {
-                let said = String::from_utf8_lossy(&run.stderr);
-                let said =
-                    said.replace(&*file.path().to_string_lossy(), &shown(&self.path).to_string());
-                outcome = Outcome::Rejected(ForeignText::output(said.as_bytes()).into());
+                let stderr = String::from_utf8_lossy(&run.stderr);
+                let (temporary, path) = (file.path().to_string_lossy(), shown(&self.path));
+                let reason = stderr.replace(&*temporary, &path);
+                outcome = Outcome::Rejected(ForeignText::output(reason.as_bytes()).into());
             } else if let Some(config) = run.json(|config: &Value| config["kind"] == "Config") {
                 outcome = Outcome::Config(config);
             }

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::changes::ChangeSet;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, program, word};
+use super::{Common, Setup, program, shell_word};
 use crate::env;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -225,7 +225,7 @@ or, where it is set up by flags, which can let one service account in:
 
 Then bind roles to the user `yandex:{subject}`.
 ",
-            Message::join(&flags.map(|flag| word(&flag).into()), "\n"),
+            Message::join(&flags.map(|flag| shell_word(&flag).into()), "\n"),
             file,
             subject
         ),
@@ -234,7 +234,7 @@ Then bind roles to the user `yandex:{subject}`.
 
 fn next_steps(desired: &DesiredEntries, is_current: bool, kubeconfig: Option<&Path>) -> Message {
     let kubeconfig = kubeconfig.map(|path| message!(" --kubeconfig={}", shown(path).quoted()));
-    let context = (!is_current).then(|| message!(" --context={}", word(&desired.context)));
+    let context = (!is_current).then(|| message!(" --context={}", shell_word(&desired.context)));
     let (kubeconfig, context) = (kubeconfig.unwrap_or_default(), context.unwrap_or_default());
     message!("Try it:\n  kubectl{kubeconfig}{context} auth whoami\n", kubeconfig, context)
 }

@@ -1,4 +1,4 @@
-//! Tables for humans.
+//! Tables in the output of commands, and the `--format` flag of commands that print a list.
 
 use crate::foreign_text::Message;
 use crate::message;

@@ -20,7 +20,6 @@ impl Terminal {
         io::stdout().is_terminal()
     }
 
-    /// Prints a line.
     #[expect(clippy::unused_self, reason = "only where there is a terminal")]
     pub(super) fn say(self, text: &Message) {
         // Ignored: there is nowhere to report a terminal that is gone.

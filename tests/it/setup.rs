@@ -171,6 +171,8 @@ fn what_is_missing_is_named_by_its_flag() {
         let arguments = [wrong, &["--key-file=key.json"]].concat();
         setup(&sandbox, &arguments).fails(2, "E_USAGE");
     }
+    sandbox.set("YC_ID_TOKEN_AWS_ROLE_ARN", "robot");
+    setup(&sandbox, &["aws", "--key-file=key.json"]).fails(2, "E_USAGE");
     assert!(!sandbox.home().join(".config").exists());
 }
 

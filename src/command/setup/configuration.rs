@@ -55,8 +55,8 @@ impl Configuration {
         profile_in(&self.original, &self.profile)?.get(key)?.as_str()
     }
 
-    /// How the new profile conflicts with the one on disk: values that are lost or replaced. Added values are
-    /// none, except for a service account beside a key, which changes whose tokens are issued.
+    /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added
+    /// service account beside a key, which changes whose tokens are issued. Other added values do not conflict.
     pub(super) fn differences(&self) -> Vec<Message> {
         let mut differences = Vec::new();
         if let Some(old) = profile_in(&self.original, &self.profile) {
@@ -86,14 +86,12 @@ impl Configuration {
         table.get(key)?.as_str().map(str::to_owned)
     }
 
-    /// Sets a key of the profile.
     pub(super) fn set(&mut self, key: &str, text: &str) {
         if let Some(profile) = self.profile_mut() {
             set(profile, key, text);
         }
     }
 
-    /// Removes a key of the profile.
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(profile) = self.profile_mut() {
             profile.remove(key);

@@ -181,7 +181,8 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Copies connection flags into the profile. Variables are not copied: other programs may use them too.
+    /// Copies connection flags into the profile. Variables are not copied: they may apply to more than this
+    /// profile.
     fn set_connection(&mut self) -> Result<()> {
         let flags = self.context.flags;
         for (key, flag) in [
@@ -210,17 +211,15 @@ impl<'a> Setup<'a> {
         Ok(())
     }
 
-    /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it.
+    /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it, and checks it.
     fn resolve_or_ask(
         &mut self,
         key: &'static str,
         flag: Option<&String>,
         question: &Question,
     ) -> Result<Option<String>> {
-        if let Some(text) = flag {
-            question.check(text)?;
-        }
         if let Some(text) = self.resolve(key, flag)? {
+            question.check(&text)?;
             return Ok(Some(text));
         }
         let answer = question.answer(self.terminal)?;

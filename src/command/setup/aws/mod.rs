@@ -240,7 +240,7 @@ Then give the role the rights that it is to have.
     )
 }
 
-/// What an S3-compatible server must trust; how depends on the server.
+/// What an S3-compatible server must trust. Its configuration depends on the product.
 fn server_instructions(trust: &Trust) -> Message {
     let Trust { issuer, subject, audience, .. } = trust;
     trust.section(

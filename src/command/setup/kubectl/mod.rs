@@ -160,8 +160,8 @@ fn name_problem(name: &str) -> Option<Message> {
     (!is_valid).then(|| "the name is empty, or has characters that cannot be seen".into())
 }
 
-/// The audience for the profile; `None` if the cluster's entry has it. That takes precedence over the
-/// defaults of the configuration file.
+/// The audience for the profile, or `None` if the cluster's entry has one. The cluster's entry takes precedence
+/// over the defaults of the configuration file.
 fn resolve_audience(
     setup: &mut Setup<'_>,
     cluster_audience: Option<&str>,

@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
-use crate::consumer::{self, Consumer};
+use crate::consumer::{self, ConsumerCommand};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -59,7 +59,7 @@ pub struct Cli {
 #[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 enum Command {
     #[command(flatten)]
-    Consumer(Consumer),
+    Consumer(ConsumerCommand),
     #[command(flatten)]
     Housekeeping(Housekeeping),
 }
@@ -112,7 +112,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 /// a consumer's own options may stand before its name too; what is not, and help, is left to that.
 fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
     let named = |word: &OsString| {
-        Consumer::read_alone(word.to_str()?, arguments, <Flags as Args>::augment_args)
+        ConsumerCommand::read_alone(word.to_str()?, arguments, <Flags as Args>::augment_args)
     };
     let (consumer, mut matches) = arguments.iter().skip(1).find_map(named)?;
     let flags = Flags::from_arg_matches_mut(&mut matches).ok()?;
@@ -180,13 +180,14 @@ impl Cli {
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         self.begin(env)?;
+        let locations = &Locations::of_system();
         match &self.command {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
-                consumer.run(self.context(env, &purpose), output)
+                consumer.run(self.context(env, locations, &purpose), output)
             }
             Command::Housekeeping(command) => {
-                let context = self.context(env, &Purpose::Answer(None));
+                let context = self.context(env, locations, &Purpose::Answer(None));
                 let complete = |hint: &Message, more: &[OsString]| {
                     let words = [&[NAME.into()], more, &*self.arguments].concat();
                     completed(hint, &words)
@@ -202,7 +203,8 @@ impl Cli {
         forbid_prompts();
         self.begin(env)?;
         if let Command::Consumer(consumer) = &self.command {
-            consumer.refresh(self.context(env, &Purpose::Refresh))?;
+            let locations = &Locations::of_system();
+            consumer.refresh(self.context(env, locations, &Purpose::Refresh))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -212,10 +214,16 @@ impl Cli {
         command::complete(Self::command(), words, env, output).map(|()| ExitCode::SUCCESS)
     }
 
-    fn context<'a>(&'a self, env: &'a Env, purpose: &'a Purpose) -> Context<'a> {
+    fn context<'a>(
+        &'a self,
+        env: &'a Env,
+        locations: &'a Locations,
+        purpose: &'a Purpose,
+    ) -> Context<'a> {
         Context {
             flags: &self.flags,
             env,
+            locations,
             clock: Clock::System,
             purpose,
             consumers: consumer::TABLES,
@@ -326,7 +334,7 @@ mod tests {
         else {
             panic!("not run");
         };
-        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
+        assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
     }
 
@@ -391,7 +399,7 @@ mod tests {
     fn the_name_of_a_consumer_can_be_a_value() {
         let words = ["yc-id-token", "--profile", "token", "kubectl", "--audience", "aws"];
         let Ok(Invocation::Run(cli)) = parse_words(&words) else { panic!("not run") };
-        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
+        assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
         assert_eq!(cli.flags.profile.as_deref(), Some("token"));
         assert_eq!(cli.flags.audience.as_deref(), Some("aws"));
     }

@@ -10,7 +10,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 
 /// Standard output, or a replacement for it in tests.
@@ -29,7 +29,7 @@ impl<'a> Output<'a> {
         self.out
             .write_all(document)
             .and_then(|()| self.out.flush())
-            .map_err(|error| Error::Stdout(plain(&error).into()))
+            .map_err(|error| Error::Stdout(error.into()))
     }
 
     /// Writes a value as indented JSON.

@@ -65,29 +65,37 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
     read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
 
-/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed
-/// and pipes are read (`<(…)` keeps a key off the disk), but a file that other users can read is
-/// not used. `Err(Ok(mode))` tells the permissions of such a file.
+/// Why a secret of the user was not read.
+#[derive(Debug)]
+pub enum UnreadSecret {
+    /// Others can read it: its permissions.
+    TooOpen(u32),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl From<io::Error> for UnreadSecret {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed and pipes
+/// are read (`<(…)` keeps a key off the disk), but a file that other users can read is refused.
 ///
-/// A file that belongs to someone else may be readable for our group: that is how Kubernetes mounts
-/// a secret for a container that does not run as root.
-pub fn read_users_secret(
-    path: &Path,
-    limit: u64,
-) -> Result<Zeroizing<Vec<u8>>, Result<u32, io::Error>> {
-    let file = system::open_following(&current_folder::resolve(path)).map_err(Err)?;
-    let metadata = file.metadata().map_err(Err)?;
+/// The group may read a file that belongs to someone else: so Kubernetes mounts a secret for a container
+/// that does not run as root.
+pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, UnreadSecret> {
+    let file = system::open_following(&current_folder::resolve(path))?;
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+        let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory");
+        return Err(UnreadSecret::Io(error));
     }
     if let Some(mode) = system::too_open(&metadata) {
-        return Err(Ok(mode));
+        return Err(UnreadSecret::TooOpen(mode));
     }
-    let bytes = read_up_to(file, &metadata, limit + 1).map_err(Err)?;
-    if bytes.len() as u64 > limit {
-        return Err(Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
-    }
-    Ok(bytes)
+    Ok(Zeroizing::new(read_whole(file, &metadata, limit)?))
 }
 
 /// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
@@ -269,7 +277,7 @@ mod tests {
         write(&path, b"{}").unwrap();
         assert_eq!(&**read_users_secret(&path, 100).unwrap(), b"{}");
         fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
-        assert_eq!(read_users_secret(&path, 100).unwrap_err().unwrap(), 0o604);
+        assert!(matches!(read_users_secret(&path, 100), Err(UnreadSecret::TooOpen(0o604))));
     }
 
     #[test]

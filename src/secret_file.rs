@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
-use crate::private_file::{self, Unread};
+use crate::private_file::{self, Unread, UnreadSecret};
 
 const NO_PERMISSIONS_HINT: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
 
@@ -16,13 +16,13 @@ const NO_PERMISSIONS_HINT: &str = "move it to a file system with permissions, su
 /// errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     private_file::read_users_secret(path, limit).map_err(|problem| match problem {
-        Ok(mode) => Error::IdentityFile {
+        UnreadSecret::TooOpen(mode) => Error::IdentityFile {
             what,
             path: path.into(),
             problem: message!("can be read by others (mode {mode:04o})", mode),
             hint: permissions_hint(path),
         },
-        Err(error) => unread(what, path, &error),
+        UnreadSecret::Io(error) => unread(what, path, error),
     })
 }
 
@@ -49,7 +49,7 @@ fn is_mounted_by_kubelet(path: &Path) -> bool {
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),
-        Unread::Io(error) => return unread(what, path, &error),
+        Unread::Io(error) => return unread(what, path, error),
         Unread::Unfit(problem) => problem,
     };
     let shown_path = shown(path).quoted();
@@ -80,10 +80,10 @@ pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> 
 /// kubelet makes its tokens readable for everyone in a container.
 pub fn read_external(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     let content = private_file::read_plain(path, limit).map(Zeroizing::new);
-    content.map_err(|error| unread(what, path, &error))
+    content.map_err(|error| unread(what, path, error))
 }
 
-fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
+fn unread(what: &'static str, path: &Path, error: std::io::Error) -> Error {
     // Security: if the user passed the secret instead of a file name, it must not appear in a log.
     if is_misplaced_secret(path) {
         return Error::IdentityFile {

@@ -6,8 +6,9 @@ use tracing::{debug, info};
 
 use super::freshness::Freshness;
 use super::{Broker, Purpose, negative_cache};
-use crate::cache::{Digest, Key};
+use crate::cache::Key;
 use crate::credential::{Cacheable, Credential};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 
 /// One run's wish for one credential, and what has become of it so far.
@@ -30,16 +31,17 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
             let freshness = Freshness::judge(
                 &credential.lifetime,
                 self.minimum_lifetime,
-                self.broker.clock.now(),
+                self.broker.options.clock.now(),
             );
             if self.broker.is_sufficient(freshness) {
                 return Some(Ok(credential));
             }
         }
-        let negative_cache = negative_cache::recall(&self.broker.cache, self.key, self.settings)?;
-        let now = self.broker.clock.now().at;
+        let negative_cache =
+            negative_cache::recall(&self.broker.options.cache, self.key, self.settings)?;
+        let now = self.broker.options.clock.now().at;
         let can_do_without =
-            || matches!(self.broker.purpose, Purpose::Answer(_)) && self.alive().is_some();
+            || matches!(self.broker.options.purpose, Purpose::Answer(_)) && self.alive().is_some();
         let holds =
             negative_cache.holds_at(now) || (negative_cache.is_recent(now) && can_do_without());
         let counts =
@@ -63,20 +65,22 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
 
     /// What rests in the cache, while it is still alive.
     fn alive(&self) -> Option<Credential<T>> {
-        let now = self.broker.clock.now();
+        let now = self.broker.options.clock.now();
         self.acceptable().ok()?.filter(|credential| !credential.lifetime.left(now).is_zero())
     }
 
     /// What rests in the cache, unless it is what we want to get away from.
     fn acceptable(&self) -> Result<Option<Credential<T>>> {
-        let Some(credential) = self.broker.cache.get::<T>(self.key)? else { return Ok(None) };
+        let Some(credential) = self.broker.options.cache.get::<T>(self.key)? else {
+            return Ok(None);
+        };
         let refused = self.refused.is_some_and(|refused| *refused == credential.secret);
-        let too_old = self.broker.force_refresh
+        let too_old = self.broker.options.force_refresh
             && !self.broker.happened_during_run(credential.lifetime.obtained_at);
         Ok((!refused && !too_old).then_some(credential))
     }
 
     const fn wants_new(&self) -> bool {
-        self.broker.force_refresh || self.refused.is_some()
+        self.broker.options.force_refresh || self.refused.is_some()
     }
 }

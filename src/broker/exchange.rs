@@ -52,7 +52,7 @@ impl Broker {
     /// Whether a derived credential ends early because its parent was taken from the cache.
     fn is_cut_short(&self, derived: &Lifetime, parent: &Lifetime) -> bool {
         let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
-        let is_old = Freshness::judge(parent, Duration::ZERO, self.clock.now());
+        let is_old = Freshness::judge(parent, Duration::ZERO, self.options.clock.now());
         !matches!(is_old, Freshness::Fresh)
             && !self.happened_during_run(parent.obtained_at)
             && end.distance(parents_end) <= SAME_END

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::freshness::Freshness;
 use super::{Broker, Failure, Request, negative_cache};
-use crate::cache::{Digest, EntryMetadata, Key, Parts};
+use crate::cache::{EntryMetadata, Key, Parts};
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::foreign_text::Message;
 
 /// What would happen if a credential were wanted now.
@@ -77,8 +78,8 @@ impl Broker {
     }
 
     fn prediction(&self, key: &Key, minimum_lifetime: Duration, settings: Digest) -> Prediction {
-        let now = self.clock.now();
-        let prediction = self.cache.lifetime(key).map_or(Prediction::Absent, |lifetime| {
+        let now = self.options.clock.now();
+        let prediction = self.options.cache.lifetime(key).map_or(Prediction::Absent, |lifetime| {
             let expires_at = lifetime.expires_at_here();
             let soft_at = expires_at.minus(lifetime.whole() / 2);
             match Freshness::judge(&lifetime, minimum_lifetime, now) {
@@ -90,7 +91,7 @@ impl Broker {
         if prediction.is_hit() {
             return prediction;
         }
-        let negative_cache = negative_cache::recall(&self.cache, key, settings);
+        let negative_cache = negative_cache::recall(&self.options.cache, key, settings);
         match negative_cache.filter(|negative_cache| negative_cache.holds_at(now.at)) {
             Some(negative_cache) => {
                 let until = negative_cache.until;

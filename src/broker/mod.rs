@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{Cache, Digest, EntryMetadata, Key, KeyBuilder};
+use crate::cache::{Cache, EntryMetadata, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Cacheable, Credential};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -98,24 +99,46 @@ pub enum Purpose {
 /// The broker of one run.
 #[derive(Debug)]
 pub struct Broker {
-    clock: Clock,
-    cache: Cache,
-    deadline: Deadline,
-    purpose: Purpose,
-    force_refresh: bool,
-    /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
-    /// these settings only: whoever changes one wants to see whether it helped.
-    settings: Fingerprint,
+    options: BrokerOptions,
     started: Timestamp,
-    /// Who asks: the command, and the profile.
-    asker: (Option<&'static str>, Option<String>),
-    /// What people see while they wait.
-    spinner: Spinner,
-    /// What is being done, here and by the runs that this one is part of.
+    /// What is being obtained, here and by the runs that started this one.
     within: Within,
 }
 
-/// A digest that takes longer to make than a hit has time for, and is made when it is needed.
+/// What a broker is made of.
+#[derive(Debug)]
+pub struct BrokerOptions {
+    /// The clock.
+    pub clock: Clock,
+    /// Where credentials are cached.
+    pub cache: Cache,
+    /// When the run must be done.
+    pub deadline: Deadline,
+    /// What the run is for.
+    pub purpose: Purpose,
+    /// Whether to get a new credential even if one is cached.
+    pub force_refresh: bool,
+    /// Over all settings that decide *how* a credential is obtained. A failure is remembered for these
+    /// settings only, so that a retry after a fix does not see the old error.
+    pub settings: Fingerprint,
+    /// What asks.
+    pub asker: Asker,
+    /// What people see while they wait.
+    pub spinner: Spinner,
+    /// The [`mark`](Broker::mark) of the run that started this one; empty if none did.
+    pub outer_runs: String,
+}
+
+/// What asks for credentials, for `status`.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// The command of a consumer.
+    pub command: Option<&'static str>,
+    /// The profile.
+    pub profile: Option<String>,
+}
+
+/// A digest that is only made when it is needed, as it takes longer than a cache hit may.
 pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
 
 impl std::fmt::Debug for Fingerprint {
@@ -127,34 +150,9 @@ impl std::fmt::Debug for Fingerprint {
 impl Broker {
     /// The broker of a run that begins now.
     #[must_use]
-    pub fn new(
-        clock: Clock,
-        cache: Cache,
-        deadline: Deadline,
-        purpose: Purpose,
-        force_refresh: bool,
-        settings: Fingerprint,
-    ) -> Self {
-        let started = clock.now().at;
-        let (asker, spinner, within) = ((None, None), Spinner::none(), Within::default());
-        Self {
-            clock,
-            cache,
-            deadline,
-            purpose,
-            force_refresh,
-            settings,
-            started,
-            asker,
-            spinner,
-            within,
-        }
-    }
-
-    /// The same, within other runs, which are obtaining what this mark says.
-    #[must_use]
-    pub fn within(self, mark: &str) -> Self {
-        Self { within: Within::of(mark), ..self }
+    pub fn new(options: BrokerOptions) -> Self {
+        let (started, within) = (options.clock.now().at, Within::of(&options.outer_runs));
+        Self { options, started, within }
     }
 
     /// What is being done, for the environment of a program that is to help with it.
@@ -168,29 +166,16 @@ impl Broker {
         self.within.begin(name, what)
     }
 
-    /// The same, with somebody who sees what is waited for.
-    #[must_use]
-    pub fn watched(self, spinner: Spinner) -> Self {
-        Self { spinner, ..self }
-    }
-
-    /// The same, asked by the command of a consumer, with a profile.
-    #[must_use]
-    pub fn asked_by(mut self, consumer: Option<&'static str>, profile: Option<String>) -> Self {
-        self.asker = (consumer, profile);
-        self
-    }
-
     /// Where credentials rest.
     #[must_use]
     pub const fn cache(&self) -> &Cache {
-        &self.cache
+        &self.options.cache
     }
 
     /// The clock of this run.
     #[must_use]
     pub const fn clock(&self) -> Clock {
-        self.clock
+        self.options.clock
     }
 
     /// Obtains a credential that lives for `least_life` yet. On a hit, nothing else is touched.
@@ -207,15 +192,17 @@ impl Broker {
         }
         // What was asked for by name and cannot be had is found out before anyone else is asked. Where a human
         // has to unlock it, this is also where the run can still be interrupted at once.
-        self.cache.open()?;
+        self.options.cache.open()?;
         self.wait(&request.what(), self.miss(request, minimum_lifetime, None))
     }
 
     /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
     pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        let watches_parent = matches!(self.options.purpose, Purpose::Answer(_));
         let doing = message!("getting {what}", what);
-        as_one_type(work, |work| wait_for(work, what, watches_parent, &self.spinner, &doing))
+        as_one_type(work, |work| {
+            wait_for(work, what, watches_parent, &self.options.spinner, &doing)
+        })
     }
 
     /// The credential that rests in the cache, if it is good enough.
@@ -234,19 +221,20 @@ impl Broker {
         request: &O,
         minimum_lifetime: Duration,
     ) -> Result<Option<(Credential<O::Secret>, Freshness)>> {
-        if self.force_refresh || !request.is_cacheable() {
+        if self.options.force_refresh || !request.is_cacheable() {
             return Ok(None);
         }
         let key = request.key();
-        let Some(credential) = self.cache.get::<O::Secret>(&key)? else { return Ok(None) };
-        let freshness = Freshness::judge(&credential.lifetime, minimum_lifetime, self.clock.now());
+        let Some(credential) = self.options.cache.get::<O::Secret>(&key)? else { return Ok(None) };
+        let freshness =
+            Freshness::judge(&credential.lifetime, minimum_lifetime, self.options.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
         Ok(Some((credential, freshness)))
     }
 
     /// Whether this is good enough for what this run is for.
     const fn is_sufficient(&self, freshness: Freshness) -> bool {
-        match self.purpose {
+        match self.options.purpose {
             Purpose::Answer(_) => freshness.is_good_enough(),
             Purpose::Refresh => matches!(freshness, Freshness::Fresh),
         }
@@ -254,8 +242,13 @@ impl Broker {
 
     /// Past the soft point, has another process obtain the next credential.
     fn refresh_soon<O: Request>(&self, request: &O, freshness: Freshness) {
-        if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) = (&self.purpose, freshness)
-            && single_flight::try_claim_refresh(&self.cache, &request.key(), self.clock.now().at)
+        if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) =
+            (&self.options.purpose, freshness)
+            && single_flight::try_claim_refresh(
+                &self.options.cache,
+                &request.key(),
+                self.options.clock.now().at,
+            )
         {
             rerun.start();
         }
@@ -276,13 +269,13 @@ impl Broker {
         }
         let settings = self.settings_of(request);
         let attempt = Attempt { broker: self, key: &key, settings, minimum_lifetime, refused };
-        let mut flight = SingleFlight::to(&self.cache, &key);
+        let mut flight = SingleFlight::to(&self.options.cache, &key);
         let mut pause = Pause::new();
         loop {
             if let Some(result) = attempt.check_cache() {
                 return result;
             }
-            let now = self.clock.now().at;
+            let now = self.options.clock.now().at;
             if flight.try_lock(now) {
                 break;
             }
@@ -290,14 +283,14 @@ impl Broker {
                 debug!(key = key.name(), "its result cannot be shared; not waiting for a turn");
                 break;
             }
-            let left = self.deadline.left();
+            let left = self.options.deadline.left();
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
                 return attempt.fall_back(Error::LockTimeout {
                     what: request.what(),
                     holder,
                     lock,
-                    budget: self.deadline.budget(),
+                    budget: self.options.deadline.budget(),
                 });
             }
             tokio::time::sleep(pause.next().min(left)).await;
@@ -310,22 +303,22 @@ impl Broker {
         match request.fetch(self).await {
             Ok(credential) => {
                 let is_shared = self.store(request, &key, &credential);
-                let now = self.clock.now().at;
+                let now = self.options.clock.now().at;
                 flight.lands(is_shared, now);
-                negative_cache::forget(&self.cache, &key);
-                self.cache.sweep(now);
+                negative_cache::forget(&self.options.cache, &key);
+                self.options.cache.sweep(now);
                 Ok(credential)
             }
             Err(error) => {
-                let (about, now) = (self.about(request), self.clock.now().at);
+                let (about, now) = (self.about(request), self.options.clock.now().at);
                 let is_shared = negative_cache::remember(
-                    &self.cache,
+                    &self.options.cache,
                     &key,
                     &error,
                     settings,
                     now,
                     about,
-                    &self.purpose,
+                    &self.options.purpose,
                 );
                 flight.lands(is_shared, now);
                 attempt.fall_back(error)
@@ -344,7 +337,7 @@ impl Broker {
             debug!(key = key.name(), "it has a use limit, and is not cached");
             return false;
         }
-        let stored = self.cache.put(key, credential, &self.about(request));
+        let stored = self.options.cache.put(key, credential, &self.about(request));
         if let Err(error) = &stored {
             debug!(key = key.name(), %error, "cannot store it in the cache");
         }
@@ -354,17 +347,19 @@ impl Broker {
     /// Over all that decides how this is obtained.
     fn settings_of<O: Request>(&self, request: &O) -> Digest {
         match request.connection_fingerprint() {
-            connection_fingerprint if connection_fingerprint.is_empty() => self.settings.0(),
-            connection_fingerprint => {
-                Digest::of((self.settings.0().to_hex() + &connection_fingerprint).as_bytes())
+            connection_fingerprint if connection_fingerprint.is_empty() => {
+                (self.options.settings.0)()
             }
+            connection_fingerprint => Digest::of(
+                ((self.options.settings.0)().to_hex() + &connection_fingerprint).as_bytes(),
+            ),
         }
     }
 
     fn about<O: Request>(&self, request: &O) -> EntryMetadata {
-        let (consumer, profile) = self.asker.clone();
+        let Asker { command, profile } = self.options.asker.clone();
         EntryMetadata {
-            consumer: consumer.map(ForeignText::from),
+            consumer: command.map(ForeignText::from),
             profile: profile.map(ForeignText::from),
             ..request.about()
         }
@@ -373,14 +368,14 @@ impl Broker {
     /// Whether this runs in the background, where nobody could answer a question.
     #[must_use]
     pub const fn is_unattended(&self) -> bool {
-        matches!(self.purpose, Purpose::Refresh)
+        matches!(self.options.purpose, Purpose::Refresh)
     }
 
     /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
     /// is still to come by this clock happened before the clock jumped back.
     #[must_use]
     pub fn happened_during_run(&self, at: Timestamp) -> bool {
-        at >= self.started && at <= self.clock.now().at
+        at >= self.started && at <= self.options.clock.now().at
     }
 }
 

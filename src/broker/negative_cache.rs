@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::Purpose;
-use crate::cache::{Cache, Digest, EntryMetadata, FileCache, Key};
+use crate::cache::{Cache, EntryMetadata, FileCache, Key};
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::error::{Code, Error, Exit};
 use crate::foreign_text::Message;
 use crate::message;

@@ -17,14 +17,18 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::file::ENTRY_LIMIT;
-use super::key::{Digest, Key};
+use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
+use crate::digest::Digest;
 use crate::private_file;
 
 /// The form is part of the file's name too, so that two versions of the program keep entries of their
 /// own instead of throwing out each other's. Its number goes up when the form changes.
 pub(super) const EXTENSION: &str = "v1";
+
+/// The extension of the file that marks an entry that is in the keyring.
+pub(super) const MARKER: &str = "keyring";
 
 const MAGIC: &str = "yc-id-token 1 ";
 

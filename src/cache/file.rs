@@ -9,8 +9,8 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::entry;
+use super::entry::MARKER;
 use super::key::Key;
-use super::keyring::MARKER;
 use crate::private_file::{self, Unread};
 
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.

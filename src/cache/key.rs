@@ -5,46 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
-use ring::digest::{Context, SHA256};
-
+use crate::digest::Hasher;
 use crate::foreign_text::Printable;
-
-/// A SHA-256 digest.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of some bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(bytes);
-        Self::finish(context)
-    }
-
-    fn finish(context: Context) -> Self {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        Self(digest)
-    }
-
-    /// The digest in hexadecimal.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| char::from(DIGITS[usize::from(digit)]))
-            .collect()
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_hex())
-    }
-}
 
 /// The name of a credential in the cache.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -64,7 +26,7 @@ impl Key {
     }
 
     fn begin(kind: &'static str, parts: Option<Parts>) -> KeyBuilder {
-        KeyBuilder { kind, context: Context::new(&SHA256), parts }.with("kind", kind)
+        KeyBuilder { kind, hasher: Hasher::new(), parts }.with("kind", kind)
     }
 
     /// Reads the name of a key, such as that of a file.
@@ -107,7 +69,7 @@ pub type Parts = Vec<(String, String)>;
 #[derive(Clone)]
 pub struct KeyBuilder {
     kind: &'static str,
-    context: Context,
+    hasher: Hasher,
     /// Kept only for whoever wants to be told.
     parts: Option<Parts>,
 }
@@ -117,8 +79,8 @@ impl KeyBuilder {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         for part in [name, value] {
-            self.context.update(&(part.len() as u64).to_le_bytes());
-            self.context.update(part.as_bytes());
+            self.hasher.update(&(part.len() as u64).to_le_bytes());
+            self.hasher.update(part.as_bytes());
         }
         if let Some(parts) = &mut self.parts {
             parts.push((name.into(), value.into()));
@@ -137,7 +99,7 @@ impl KeyBuilder {
     #[must_use]
     pub fn build(self) -> Key {
         let mut name = self.kind.to_owned();
-        let _ = write!(name, "-{}", Digest::finish(self.context).to_hex());
+        let _ = write!(name, "-{}", self.hasher.finish().to_hex());
         Key(name)
     }
 }
@@ -176,11 +138,6 @@ mod tests {
         let key = Key::of("id-token").with("audience", "k8s").build();
         assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
         assert_eq!(key.name().len(), "id-token-".len() + 64);
-        assert_eq!(
-            Digest::of(b"abc").to_hex(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            "FIPS 180-4, example"
-        );
     }
 
     /// Parts that are likely to run together.

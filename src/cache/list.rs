@@ -59,7 +59,7 @@ pub fn list(files: &FileCache) -> Vec<ListedEntry> {
             about,
         })
     });
-    let markers = files.named(&format!(".{}.{}", entry::EXTENSION, keyring::MARKER)).into_iter();
+    let markers = files.named(&format!(".{}.{}", entry::EXTENSION, entry::MARKER)).into_iter();
     let in_keyring = markers.filter_map(|(key, path)| {
         let keyring::Marker { lifetime, about } = keyring::read_marker(&path)?;
         Some(ListedEntry { key, place: Place::Keyring, lifetime, about })

@@ -21,11 +21,11 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Cacheable, Credential};
-use crate::error::{Error, Result, plain, shown};
+use crate::error::{Cause, Error, Result, shown};
 use crate::message;
 
 pub use file::FileCache;
-pub use key::{Digest, Key, KeyBuilder, Parts};
+pub use key::{Key, KeyBuilder, Parts};
 pub use keyring::KeyringCache;
 pub use list::{ListedEntry, Place, list};
 pub use metadata::EntryMetadata;
@@ -87,9 +87,9 @@ impl Cache {
         credential: &Credential<T>,
         about: &EntryMetadata,
     ) -> Result<()> {
-        let render = || entry::render(key, credential, about).map_err(|error| unusable(&error));
+        let render = || entry::render(key, credential, about).map_err(unusable);
         match self {
-            Self::File(files) => files.write(key, &render()?).map_err(|error| unusable(&error)),
+            Self::File(files) => files.write(key, &render()?).map_err(unusable),
             Self::Keyring(keyring) => {
                 let entry = Zeroizing::new(String::from_utf8_lossy(&render()?).into_owned());
                 keyring.write(key, credential.lifetime, about, entry)
@@ -101,7 +101,7 @@ impl Cache {
     /// Removes what rests under a key, if anything does.
     pub fn remove(&self, key: &Key) -> Result<()> {
         match self {
-            Self::File(files) => files.remove(key).map_err(|error| unusable(&error)),
+            Self::File(files) => files.remove(key).map_err(unusable),
             Self::Keyring(keyring) => keyring.remove(key),
             Self::None => Ok(()),
         }
@@ -119,13 +119,14 @@ pub struct Cleared {
 
 /// Removes every credential, from the files of a cache and, if any are there, within `limit` from the keyring.
 pub fn clear(files: &FileCache, limit: Duration) -> Result<Cleared> {
-    let in_folder =
-        |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(folder), plain(&error)));
+    let in_folder = |folder: &Path, error| {
+        Error::Cache(Cause::from(error).context(message!("`{}`", shown(folder))))
+    };
     let cleared = files.clear().map_err(|error| in_folder(files.folder(), error))?;
     let removed = cleared.removed + keyring::clear(cleared.markers, limit)?;
     Ok(Cleared { removed, left: cleared.left })
 }
 
-fn unusable(error: &std::io::Error) -> Error {
-    Error::Cache(plain(error))
+fn unusable(error: std::io::Error) -> Error {
+    Error::Cache(error.into())
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 use super::entry;
+use super::entry::MARKER;
 use super::file::{ENTRY_LIMIT, Form};
-use super::keyring::{self, MARKER};
+use super::keyring;
 use crate::clock::Timestamp;
 use crate::private_file;
 

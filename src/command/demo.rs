@@ -5,11 +5,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use yc_id_token_emulator::{Emulator, KeySize, Route};
 
 use super::emulator::not_started;
 use crate::broker;
 use crate::clock::{Clock, Deadline};
-use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Cause, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
@@ -33,7 +33,7 @@ impl Args {
         reason = "every command is run by its arguments, and this one has none"
     )]
     pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
-        let emulator = Emulator::start(Options::default()).map_err(|error| not_started(&error))?;
+        let emulator = Emulator::start().map_err(|error| not_started(&error))?;
         let account = emulator.add_service_account("robot", "b1gemulated");
         output.say(&message!(
             "1. An emulated Yandex Cloud runs at {}, with service account {}.",
@@ -124,5 +124,5 @@ fn millis(duration: Duration) -> Message {
 }
 
 fn failed(why: impl Into<Message>) -> Error {
-    Error::Internal(message!("the demo failed: {}", why.into()))
+    Error::Internal(message!("the demo failed: {}", why.into()).into())
 }

@@ -18,7 +18,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::secret_file;
-use crate::settings::{Locations, Origin, Settings};
+use crate::settings::{Origin, Settings};
 use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE_LIMIT};
 
 const STDIN: &str = "-";
@@ -87,7 +87,7 @@ struct Remove {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let keys = || ImportedKeys::of(Locations::of_system().data_folder);
+        let keys = || ImportedKeys::of(context.locations.data_folder.clone());
         match &self.action {
             Action::Import(import) => output.say(&import.run(&keys()?, keyring_timeout(context)?)?),
             Action::List(list) => list.run(&keys()?, output),
@@ -98,9 +98,8 @@ impl Args {
 }
 
 fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
-    let Context { flags, env, consumers, .. } = context;
-    Settings::load(flags, env, &Locations::of_system(), consumers, &[])
-        .map(|it| keyring_timeout_of(&it))
+    let Context { flags, env, locations, consumers, .. } = context;
+    Settings::load(flags, env, locations, consumers, &[]).map(|it| keyring_timeout_of(&it))
 }
 
 /// How long the user may take to unlock the keyring: the configured time limit; at a terminal, the default

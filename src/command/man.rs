@@ -57,7 +57,7 @@ fn page(command: &clap::Command) -> Result<Vec<u8>> {
     let man = Man::new(command.clone()).title(name(command).to_owned()).manual(PROGRAM);
     // Without a date, the page is reproducible.
     let man = man.date(" ").source(concat!("yc-id-token ", env!("CARGO_PKG_VERSION")));
-    man.render(&mut page).map_err(|error| Error::Internal(plain(&error)))?;
+    man.render(&mut page).map_err(|error| Error::Internal(error.into()))?;
     // The text after the help consists of examples, except on the program's own page.
     let heading = if command.get_name() == PROGRAM { ".SH NOTES" } else { ".SH EXAMPLES" };
     Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA", heading).into_bytes())

@@ -1,6 +1,6 @@
 //! `token`: the bare ID token, for everything that has no command of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,17 +8,16 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IdToken};
-use crate::env;
-use crate::error::{Error, Result, plain};
-use crate::jwt::{self, Claims};
-use crate::output::Output;
-use crate::private_file;
-use crate::run::{Context, Run};
-use crate::settings::{Field, Form, Setting, Table, by_name, list, unfit};
-
-use super::Plan;
+use crate::env::{self, Env};
+use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
+use crate::jwt::{self, Claims};
 use crate::message;
+use crate::run::Run;
+use crate::settings::{Field, Form, Settings, Table, by_name, list, unfit};
+use crate::source::IdTokenRequest;
+
+use super::{Consumer, Delivery, id_token_request};
 
 pub(super) const TABLE: Table = Table {
     name: "token",
@@ -28,16 +27,16 @@ pub(super) const TABLE: Table = Table {
     ],
 };
 
-/// A token that was printed is about to be used.
+/// A token that is printed is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// A token in a file is used by whoever reads it before someone writes the next.
+/// A token in a file is used until the next one is written.
 const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
 
 /// Print the ID token, as `yc iam create-id-token` does
 ///
 /// Without an audience, it is the service account's own ID, as for the vendor's command.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Examples:
   yc-id-token token --key-file key.json --audience https://k8s.example
   curl --config <(yc-id-token token --format curl) https://service.example
@@ -75,46 +74,74 @@ pub(crate) const FORMATS: [(Format, &str); 6] = [
     (Format::Terraform, "terraform"),
 ];
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let run = Run::open(context.for_people(), &[&TABLE])?;
-        let format = self.format(&run)?;
-        let file = self.file(&run);
-        let credential = self.obtain(&run)?;
-        if self.decode {
-            return output.document(decoded(&credential)?.as_bytes());
-        }
-        let mut document = render(format, &credential)?;
-        match file {
-            Some(file) => write_file(&PathBuf::from(file.value), document.as_bytes()),
-            None => {
-                document.push('\n');
-                output.document(document.as_bytes())
-            }
-        }
+/// The ID token, in one of the formats.
+pub(super) struct Token {
+    audience: Option<String>,
+    rendering: Rendering,
+}
+
+/// How the token is shown.
+enum Rendering {
+    /// Its claims only.
+    Claims,
+    Print(Format),
+    Write(Format, PathBuf),
+}
+
+impl Consumer for Token {
+    const TABLE: &'static Table = &TABLE;
+    const FOR_PEOPLE: bool = true;
+
+    type Args = Args;
+    type Secret = IdToken;
+    type Request<'a> = IdTokenRequest<'a>;
+
+    fn is_configured(_: &Settings) -> bool {
+        true
     }
 
-    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        self.obtain(&Run::open(context, &[&TABLE])?).map(drop)
-    }
-
-    fn obtain(&self, run: &Run) -> Result<Credential<IdToken>> {
-        let audience = match &run.settings.audience {
-            Some(audience) => &audience.value,
-            None => run.service_account()?,
+    fn open(args: &Args, settings: &Settings, _: &Env) -> Result<Self> {
+        let format = args.format(settings)?;
+        let file = settings.consumer(&TABLE, "output", args.output.as_ref(), "--output");
+        let rendering = match file {
+            _ if args.decode => Rendering::Claims,
+            Some(file) => Rendering::Write(format, file.value.into()),
+            None => Rendering::Print(format),
         };
-        let in_file = self.file(run).is_some();
-        run.id_token(audience, if in_file { MINIMUM_LIFETIME_IN_FILE } else { MINIMUM_LIFETIME })
+        let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
+        Ok(Self { audience, rendering })
     }
 
-    fn file(&self, run: &Run) -> Option<Setting<String>> {
-        let file = run.settings.consumer(&TABLE, "output", self.output.as_ref(), "--output");
-        file.filter(|_| !self.decode)
+    fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
     }
 
-    fn format(&self, run: &Run) -> Result<Format> {
-        let Some(setting) =
-            run.settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
+    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
+        id_token_request(self, run)
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        match self.rendering {
+            Rendering::Claims | Rendering::Print(_) => MINIMUM_LIFETIME,
+            Rendering::Write(..) => MINIMUM_LIFETIME_IN_FILE,
+        }
+    }
+
+    fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
+        Ok(match &self.rendering {
+            Rendering::Claims => Delivery::line(claims(credential)?),
+            Rendering::Print(format) => Delivery::line(render(*format, credential)?),
+            Rendering::Write(format, file) => {
+                let document = Zeroizing::new(render(*format, credential)?.into_bytes());
+                Delivery::Write(file.clone(), document)
+            }
+        })
+    }
+}
+
+impl Args {
+    fn format(&self, settings: &Settings) -> Result<Format> {
+        let Some(setting) = settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
         else {
             return Ok(Format::Raw);
         };
@@ -129,25 +156,10 @@ impl Args {
     }
 }
 
-/// What it would do now.
-pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let run = Run::open(context, &[&TABLE])?;
-    if let Some(lookup) = run.lookup()? {
-        let audience = run.settings.audience.as_ref().map(|audience| audience.value.clone());
-        return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, audience)));
-    }
-    let audience = match &run.settings.audience {
-        Some(audience) => audience.value.clone(),
-        None => run.service_account()?.to_owned(),
-    };
-    let forecasts = run.forecasts(&audience, MINIMUM_LIFETIME)?;
-    Ok(Some(Plan::of(TABLE.name, audience, forecasts)))
-}
-
-fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<String>> {
+fn render(format: Format, credential: &Credential<IdToken>) -> Result<String> {
     let token = credential.secret.0.expose();
     let expires_at = credential.lifetime.expires_at;
-    Ok(Zeroizing::new(match format {
+    Ok(match format {
         Format::Raw => token.to_owned(),
         Format::Json => {
             let claims = Claims::read(token).map_err(|problem| Error::Internal(problem.into()))?;
@@ -170,26 +182,11 @@ fn render(format: Format, credential: &Credential<IdToken>) -> Result<Zeroizing<
         Format::Terraform => {
             json!({ "token": token, "expires_at": expires_at.to_string() }).to_string()
         }
-    }))
+    })
 }
 
-fn decoded(credential: &Credential<IdToken>) -> Result<String> {
+fn claims(credential: &Credential<IdToken>) -> Result<String> {
     let claims = jwt::all_claims(credential.secret.0.expose())
         .map_err(|problem| Error::Internal(problem.into()))?;
-    let mut text = serde_json::to_string_pretty(&claims).map_err(Error::internal)?;
-    text.push('\n');
-    Ok(text)
-}
-
-fn write_file(path: &Path, document: &[u8]) -> Result<()> {
-    // A device or a pipe would be replaced by a file of that name.
-    let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-    if special {
-        return Err(Error::OutputFile {
-            path: path.into(),
-            cause: "it is not a regular file".into(),
-        });
-    }
-    private_file::write_output(path, document)
-        .map_err(|error| Error::OutputFile { path: path.into(), cause: plain(&error).into() })
+    serde_json::to_string_pretty(&claims).map_err(Error::internal)
 }

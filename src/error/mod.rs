@@ -18,7 +18,7 @@ pub use cause::{Cause, plain};
 pub use code::{Code, Exit};
 pub use report::{ErrorFormat, Report};
 
-/// `Result` with our [`Error`].
+/// `Result` with this program's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error a user can meet.
@@ -26,7 +26,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Something that cannot happen, or that the system should not have refused.
     #[error("internal error: {0}")]
-    Internal(Message),
+    Internal(#[source] Cause),
 
     /// The system denies what every run needs.
     #[error("{problem}")]
@@ -143,10 +143,10 @@ pub enum Error {
         hint: Message,
     },
 
-    /// Nothing says who we are.
+    /// No identity is configured, and none is available.
     #[error("no identity for Yandex Cloud was found: {tried}")]
     NoIdentity {
-        /// Every source that was tried and why it does not apply.
+        /// Each identity that was tried, and why it was skipped.
         tried: Message,
     },
 
@@ -292,9 +292,9 @@ pub enum Error {
 
     /// The cache that was asked for by name cannot be used.
     #[error("cannot use the cache: {0}")]
-    Cache(Message),
+    Cache(#[source] Cause),
 
-    /// A failure of a moment ago, remembered so that the same is not asked over and over.
+    /// A recent failure, remembered so that the request is not repeated at once.
     #[error("{message}")]
     Remembered {
         /// Its code.
@@ -317,19 +317,23 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: cause.into() }
     }
 
-    /// A library refused something that it should not, because of `cause`.
+    /// A file that the user asked for could not be written, or not removed.
     #[must_use]
-    pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Internal(Cause::new(cause).text().clone())
+    pub fn unwritten(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::OutputFile { path: path.into(), cause: plain(error).into() }
     }
 
-    /// The same, if it is about the cache, with what it means in there.
+    /// A library failed where it should not, because of `cause`.
+    #[must_use]
+    pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Cause::new(cause))
+    }
+
+    /// The same error. One about the cache begins with its consequence.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {
         match self {
-            Self::Cache(cause) => {
-                Self::Cache(message!("{consequence}: {cause}", consequence, cause))
-            }
+            Self::Cache(cause) => Self::Cache(cause.context(consequence)),
             other => other,
         }
     }

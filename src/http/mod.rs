@@ -183,5 +183,5 @@ fn builder() -> ClientBuilder {
 
 fn internal(what: &'static str, cause: reqwest::Error) -> Error {
     let cause = Cause::new(cause.without_url());
-    Error::Internal(message!("the HTTP client cannot use {what}: {cause}", what, cause))
+    Error::Internal(cause.context(message!("the HTTP client cannot use {what}", what)))
 }

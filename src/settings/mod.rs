@@ -20,7 +20,8 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cache::{Digest, Key, KeyBuilder};
+use crate::cache::{Key, KeyBuilder};
+use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
@@ -31,9 +32,7 @@ use crate::secret_file;
 pub use explain::Explained;
 use file::{File, Text};
 pub use flags::Flags;
-pub use identity::{
-    ExternalTokenSetting, FederatedSetting, IdentitySetting, identity_kinds, is_identity_kind,
-};
+pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
 pub use installation::Installation;
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
@@ -65,7 +64,7 @@ pub struct Settings {
     pub cloud_id: Option<Setting<String>>,
     /// The audience.
     pub audience: Option<Setting<String>>,
-    /// Who we are towards Yandex Cloud.
+    /// The identity to authenticate with.
     pub identity: Option<Setting<IdentitySetting>>,
     /// The ID of the service account that the identity acts as.
     pub impersonate: Option<Setting<String>>,

@@ -33,15 +33,15 @@ pub enum ServiceEndpoint {
     PublishedBy(Endpoint, &'static str),
 }
 
-/// Addresses that stand in the place of an installation's own.
+/// Addresses that replace those of the installation.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'a> {
+struct Overrides<'a> {
     /// The API endpoint.
-    pub api: Option<&'a str>,
+    api: Option<&'a str>,
     /// IAM.
-    pub iam: Option<&'a str>,
+    iam: Option<&'a str>,
     /// The OAuth server.
-    pub oauth: Option<&'a str>,
+    oauth: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -56,16 +56,16 @@ struct Listed {
 }
 
 impl Endpoints {
-    /// The addresses that the settings say. `of_yc` is what yc's profile says, for the identity that is from
-    /// there, if nothing else is said.
-    pub fn told(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
+    /// The addresses that are set. `of_yc` is the API endpoint of yc's profile, which an identity from there
+    /// falls back on.
+    pub fn from_settings(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
         fn text(setting: Option<&Setting<String>>) -> Option<&str> {
             setting.map(|setting| setting.value.as_str())
         }
         let iam = text(settings.iam_endpoint.as_ref());
         let api = text(settings.endpoint.as_ref()).or_else(|| of_yc.filter(|_| iam.is_none()));
         let oauth = text(settings.oauth_endpoint.as_ref());
-        Self::new(&settings.installation, Given { api, iam, oauth })
+        Self::new(&settings.installation, Overrides { api, iam, oauth })
     }
 
     /// The addresses that were given, completed by the installation's.
@@ -73,7 +73,7 @@ impl Endpoints {
     /// Security: an IAM token of one installation must not be sent to the OAuth server of another,
     /// and the published list does not name that server. So whoever leaves the installation's IAM says
     /// which OAuth server goes with it.
-    pub fn new(installation: &Installation, given: Given<'_>) -> Result<Self> {
+    fn new(installation: &Installation, given: Overrides<'_>) -> Result<Self> {
         let given_api = given.api.map(api).transpose()?;
         let given_iam = given.iam.map(iam).transpose()?;
         // To read an address takes a while, so only those are read that are needed.
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_token_never_goes_to_another_installation() {
         let russia = Installation::built_in();
-        let new = |api, iam, oauth| Endpoints::new(&russia, Given { api, iam, oauth });
+        let new = |api, iam, oauth| Endpoints::new(&russia, Overrides { api, iam, oauth });
         assert!(new(None, None, None).is_ok());
         assert!(new(Some("api.cloud.yandex.net:443"), None, None).is_ok());
         assert!(new(None, Some("https://iam.api.cloud.yandex.net/"), None).is_ok());
@@ -225,11 +225,12 @@ mod tests {
             oauth_endpoint: known("https://auth.cloud.example"),
             ..Installation::default()
         };
-        let there = Endpoints::new(&private, Given::default()).unwrap();
+        let there = Endpoints::new(&private, Overrides::default()).unwrap();
         assert!(matches!(&there.iam, ServiceEndpoint::PublishedBy(_, "iam")));
         assert_eq!(there.oauth_name(), "https://auth.cloud.example");
         assert_eq!(there.api_address().unwrap(), "api.cloud.example:443");
-        let elsewhere = Given { iam: Some("https://iam.api.cloud.yandex.net"), ..Given::default() };
+        let elsewhere =
+            Overrides { iam: Some("https://iam.api.cloud.yandex.net"), ..Overrides::default() };
         let elsewhere = Endpoints::new(&private, elsewhere).unwrap();
         assert!(elsewhere.oauth().is_err() && elsewhere.api_address().is_err());
     }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::refusal::{self, Refusal};
-use super::{
-    ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Route, Source, YcCli,
-};
+use super::yc_cli::{YcActor, YcCli, YcOptions};
+use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Route, Source};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
@@ -32,7 +31,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The wish for an ID token.
+/// The request for an ID token.
 #[derive(Clone, Copy, Debug)]
 pub struct IdTokenRequest<'a> {
     /// Where it comes from.
@@ -58,7 +57,7 @@ impl Request for IdTokenRequest<'_> {
         let endpoints = &self.source.endpoints;
         let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth_name());
         self.source
-            .contribute(key)
+            .cache_key(key)
             .with("service account", self.service_account)
             .with("audience", self.audience)
     }
@@ -86,7 +85,8 @@ impl Request for IdTokenRequest<'_> {
                     self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
                 let is_refused = |reply: &Reply| reply.status == 401;
-                let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
+                let reply =
+                    self.source.with_iam_token(broker, Some(&client), send, is_refused).await?;
                 self.accept(&reply)
             }
             Route::YcCli(yc) => self.run_yc(yc, broker).await,
@@ -101,19 +101,20 @@ impl IdTokenRequest<'_> {
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
         let (is_unattended, mark) = (broker.is_unattended(), broker.mark());
-        let run = async |actor: Option<Actor<'_>>| {
-            let manner = Manner { actor, is_unattended, mark: &mark };
-            yc.id_token(&what, service_account, audience, manner, deadline).await
+        let run = async |actor: Option<YcActor<'_>>| {
+            let options = YcOptions { actor, is_unattended, mark: &mark };
+            yc.id_token(&what, service_account, audience, options, deadline).await
         };
-        let token = match (&source.identity, &source.impersonated) {
-            (Identity::YcCli { .. }, None) => run(None).await?,
-            _ => {
+        let token = match (source.identity.yc(), &source.impersonated) {
+            (Some(_), None) => run(None).await?,
+            (None, _) | (_, Some(_)) => {
                 let api = source.endpoints.api_address()?;
-                let send = async |token: &IamToken| Ok(run(Some(Actor { token, api: &api })).await);
+                let send =
+                    async |token: &IamToken| Ok(run(Some(YcActor { token, api: &api })).await);
                 let is_refused = |outcome: &Result<Secret>| {
                     outcome.as_ref().is_err_and(|error| error.code() == Code::SourceAuth)
                 };
-                source.act(broker, None, send, is_refused).await??
+                source.with_iam_token(broker, None, send, is_refused).await??
             }
         };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
@@ -239,14 +240,7 @@ impl IdTokenRequest<'_> {
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {}",
                     source.identity.describe(), account = ForeignText::new(account)),
             },
-            (_, Code::SourceAuth) => match &source.identity {
-                Identity::GivenToken(given) => message!(
-                    "the IAM token of {} has expired or is revoked; set a new one",
-                    given.origin()),
-                _ => {
-                    message!("{} is no longer accepted; check that it is active", source.describe())
-                }
-            },
+            (_, Code::SourceAuth) => source.identity.rejected_hint(source.describe()),
             (_, Code::SourceNotFound) => message!(
                 "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
             _ => "check the service account's ID and the OAuth endpoint; if they are right, let the `yc` command get the token, with `--id-token-route yc-cli`".into(),

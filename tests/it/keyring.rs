@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
 use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
 use crate::refresh::refreshing;
@@ -135,7 +135,7 @@ fn a_key_whose_item_is_locked_for_every_process_is_used() {
     assert_eq!(service.prompts(), [Prompt::Unlock]);
     // The other process that an import runs prints what only a hash tells.
     let found = sandbox.run(&["key", "read-back", "robot", "1000"]).ok();
-    let digest = yc_id_token::cache::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
+    let digest = yc_id_token::digest::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
     assert_eq!(found, format!(r#"{{"Ok":"{digest}"}}"#));
     assert!(!sandbox.run(&["key", "--help"]).ok().contains("read-back"));
     // Another import overwrites it.

@@ -2,7 +2,7 @@
 
 use crate::consumer::{FORMATS, exec_versions};
 use crate::error::ErrorFormat;
-use crate::settings::{CacheSetting, IdTokenRoute, identity_kinds};
+use crate::settings::{CacheSetting, IdTokenRoute, IdentityKind};
 
 /// What the value of an option is.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "cluster", Offer::Kubeconfig("clusters")),
     ("", "context", Offer::Kubeconfig("contexts")),
     ("", "user", Offer::Kubeconfig("users")),
-    ("", "identity", Offer::Words(identity_kinds)),
+    ("", "identity", Offer::Words(IdentityKind::names)),
     ("", "cache", Offer::Words(|| CacheSetting::ALL.map(|(_, name)| name).to_vec())),
     ("", "id_token_route", Offer::Words(|| IdTokenRoute::ALL.map(|(_, name)| name).to_vec())),
     ("", "error_format", Offer::Words(|| ErrorFormat::ALL.map(|(_, name)| name).to_vec())),

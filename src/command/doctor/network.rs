@@ -47,7 +47,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     // Where Yandex Cloud is does not need to be known from who we are.
     let endpoints = match &patient.run {
         Some(session) => Some(session.source().endpoints.clone()),
-        None => match Endpoints::told(settings, None) {
+        None => match Endpoints::from_settings(settings, None) {
             Ok(endpoints) => Some(endpoints),
             Err(error) => {
                 group.error(&error);
@@ -90,13 +90,15 @@ fn servers<'a>(
             add("OAuth", oauth, DISCOVERY);
         }
     }
-    let plans = patient.plans.iter().filter_map(|(_, plan)| plan.as_ref().ok()?.server.as_ref());
-    servers.extend(plans.map(|server| Server {
-        name: server.name,
-        endpoint: &server.endpoint,
-        reach: &server.reach,
-        path: server.public.0,
-        query: server.public.1,
+    let forecasts = patient.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
+    servers.extend(forecasts.filter_map(|forecast| forecast.server.as_ref()).map(|server| {
+        Server {
+            name: server.name,
+            endpoint: &server.endpoint,
+            reach: &server.reach,
+            path: server.public.path,
+            query: server.public.query,
+        }
     }));
     servers
 }

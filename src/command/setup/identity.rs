@@ -4,7 +4,7 @@ use super::paths::{absolute_identity, absolute_path};
 use super::{Setup, error_lines};
 use crate::env;
 use crate::error::{Error, Result};
-use crate::settings::{Flags, is_identity_kind};
+use crate::settings::{Flags, IdentityKind};
 
 /// The keys of a profile that configure the identity.
 const KEYS: [&str; 3] = ["identity", "key_file", "iam_token_file"];
@@ -91,7 +91,7 @@ impl Setup<'_> {
             let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
-            } else if is_identity_kind(&answer) {
+            } else if IdentityKind::read(&answer).is_some() {
                 let identity = absolute_identity("the answer", &answer)?;
                 self.configuration.set("identity", &identity);
             } else {

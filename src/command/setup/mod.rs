@@ -24,13 +24,14 @@ use clap::Subcommand;
 pub(super) use kubectl::kubeconfig_names;
 
 use crate::command::terminal::Terminal;
+use crate::consumer::ConsumerName;
 use crate::env::{Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Flags, Locations, Origin, Settings, Table};
+use crate::settings::{Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
 use paths::{absolute_path, config_path};
@@ -105,7 +106,7 @@ impl<'a> Setup<'a> {
     fn begin(
         context: Context<'a>,
         common: &'a Common,
-        consumer: &'static str,
+        consumer: ConsumerName,
         default_profile: &str,
     ) -> Result<Self> {
         let named = common.name.as_ref().or(context.flags.profile.as_ref());
@@ -122,15 +123,13 @@ impl<'a> Setup<'a> {
             });
         }
         let path = config_path(context)?;
-        let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table =
-            table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
+        let consumer = consumer.table();
         let configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
             common,
-            consumer: table,
-            is_new: !configuration.has_any(&[consumer]),
+            consumer,
+            is_new: !configuration.has_any(&[consumer.name]),
             // Also with `--print` and `--apply`: missing settings are still prompted for.
             terminal: Terminal::find(),
             configuration,
@@ -164,8 +163,8 @@ impl<'a> Setup<'a> {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let Context { env, consumers, .. } = self.context;
-        Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
+        let Context { env, locations, consumers, .. } = self.context;
+        Settings::load(&self.flags(), env, locations, consumers, &[self.consumer])
     }
 
     fn run(&self) -> Result<Run> {
@@ -268,7 +267,7 @@ impl<'a> Setup<'a> {
 
     /// The `--config` flag that a later run needs, if the configuration file is not the default one.
     fn config_flag(&self) -> Result<Option<String>> {
-        let requested = self.context.flags.config_asked_for(self.env(), &Locations::of_system());
+        let requested = self.context.flags.config_asked_for(self.env(), self.context.locations);
         if requested.is_none() {
             return Ok(None);
         }
@@ -341,4 +340,21 @@ fn with_hint(error: &Error, addition: &Message) -> Error {
 fn error_lines(error: &Error) -> Message {
     let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();
     message!("! {error}{hint}", error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_with_a_configuration_of_its_own_has_a_setup() {
+        for consumer in ConsumerName::ALL {
+            let has_setup = match consumer {
+                ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
+                ConsumerName::Token | ConsumerName::Exec => false,
+            };
+            let name = consumer.table().name;
+            assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");
+        }
+    }
 }

@@ -7,11 +7,11 @@ use crate::env;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::run::Context;
-use crate::settings::Locations;
+use crate::settings::IdentityKind;
 
 /// The configuration file that a run writes.
 pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
-    let path = context.flags.config_file(context.env, &Locations::of_system());
+    let path = context.flags.config_file(context.env, context.locations);
     let path = path.ok_or_else(|| Error::Missing {
         problem: "there is no home folder for the configuration".into(),
         hint: "give `--config`".into(),
@@ -23,12 +23,11 @@ pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
 
 /// An identity with an absolute path, if it has a file.
 pub(super) fn absolute_identity(origin: &'static str, identity: &str) -> Result<String> {
-    match identity.split_once(':') {
-        Some((
-            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
-            file,
-        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute_path(origin, file)?)),
-        _ => Ok(identity.to_owned()),
+    match IdentityKind::read(identity) {
+        Some((kind, Some(file))) if kind.takes_file() => {
+            Ok(format!("{}:{}", kind.name(), absolute_path(origin, file)?))
+        }
+        Some(_) | None => Ok(identity.to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::paths::absolute_path;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, program, shell_word};
-use crate::consumer::HelperInstallation;
+use crate::consumer::{ConsumerName, HelperInstallation};
 use crate::env;
 use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
@@ -65,7 +65,7 @@ struct Server {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, "vault", PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Vault, PROFILE)?;
         let helper = if self.no_helper {
             None
         } else {

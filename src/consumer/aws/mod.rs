@@ -1,5 +1,5 @@
-//! `aws`: temporary keys of an AWS role, as a `credential_process` of the AWS CLI and SDKs hands them
-//! over (AWS CLI User Guide, "Sourcing credentials with an external process").
+//! `aws`: temporary keys of an AWS role, as a `credential_process` of the AWS CLI and SDKs prints them
+//! (AWS CLI User Guide, "Sourcing credentials with an external process").
 //!
 //! The ID token is exchanged for them at STS (`AssumeRoleWithWebIdentity`), or at what speaks its
 //! protocol: MinIO, Ceph, SeaweedFS.
@@ -13,7 +13,6 @@ mod files;
 mod fuzzing;
 mod ini;
 mod partition;
-mod plan;
 mod refusal;
 mod role;
 mod sts;
@@ -21,27 +20,26 @@ mod sts;
 use std::time::Duration;
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Secret};
-use crate::env;
-use crate::error::{Error, Result};
-use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::env::{self, Env};
+use crate::error::Result;
+use crate::http::Reach;
+use crate::run::Run;
 use crate::settings::{Field, Form, Setting, Settings, Table};
 
-use answer::SessionKeys;
+use super::{Consumer, Delivery, PublicPath, Server, Warning, id_token_request};
+pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
-use sts::AssumeRole;
+pub(crate) use role::role_problem;
+pub(super) use sts::AssumeRole;
 
-pub(crate) use config_file::expanded;
+pub(crate) use config_file::aws_file;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
-pub(super) use plan::plan;
-pub(crate) use role::role_arn_problem;
 
 pub(super) const TABLE: Table = Table {
     name: "aws",
@@ -66,11 +64,14 @@ pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 /// every single request if it then gets no better ones.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Keys that were asked for a quarter of an hour can never please it.
+/// For keys that are valid for 15 minutes in all.
 const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 
+/// A request that AWS refuses without credentials. It redirects one without an action to its home page.
+const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+
 /// Print keys of an AWS role: a credential_process of the AWS CLI and SDKs
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Example: in ~/.aws/config (a full path, no `~`, no variables),
   [profile yandex]
@@ -132,60 +133,91 @@ struct CredentialProcess<'a> {
     account_id: Option<&'a str>,
 }
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let run = Run::open(context, &[&TABLE])?;
-        let Keys { credential, .. } = self.options.obtain(&run, context, MINIMUM_LIFETIME)?;
+/// The session of a role, and the STS that it is requested from.
+pub(super) struct Aws {
+    sts: Sts,
+    role: RoleSession,
+    audience: String,
+}
+
+impl Aws {
+    pub(super) fn new(options: &Options, settings: &Settings, env: &Env) -> Result<Self> {
+        let role_arn = role_arn(options, settings);
+        let sts = Sts::choose(options, settings, env, role_arn.as_ref())?;
+        let role = RoleSession::read(options, settings, role_arn, &sts)?;
+        let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
+        Ok(Self { sts, role, audience })
+    }
+
+    /// Whether the keys are valid for so short a time that botocore never keeps them.
+    fn is_short(&self) -> bool {
+        self.role.duration <= MINIMUM_LIFETIME
+    }
+}
+
+impl Consumer for Aws {
+    const TABLE: &'static Table = &TABLE;
+
+    type Args = Args;
+    type Secret = SessionKeys;
+    type Request<'a> = AssumeRole<'a>;
+
+    fn is_configured(settings: &Settings) -> bool {
+        let options = Options::default();
+        role_arn(&options, settings).is_some() || sts_endpoint(&options, settings).is_some()
+    }
+
+    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        Self::new(&args.options, settings, env)
+    }
+
+    fn audience(&self) -> Option<&str> {
+        Some(&self.audience)
+    }
+
+    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
+        let id_token = id_token_request(self, run)?;
+        let session_name = self.role.session_name(id_token.service_account);
+        Ok(AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token })
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        if self.is_short() { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { MINIMUM_LIFETIME }
+    }
+
+    fn server(&self) -> Option<Server> {
+        let public = PublicPath { path: "/", query: PUBLIC };
+        let endpoint = self.sts.endpoint.clone();
+        Some(Server { name: "STS", endpoint, reach: Reach::default(), public })
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        if !self.is_short() {
+            return Vec::new();
+        }
+        vec![Warning {
+            problem: "the keys are valid for 15 minutes, and botocore runs the helper for every request when less than that is left".into(),
+            hint: "set `duration` to `1h`, or leave it out".into(),
+        }]
+    }
+
+    fn render(&self, credential: &Credential<SessionKeys>) -> Result<Delivery> {
         let keys = &credential.secret;
-        let answer = CredentialProcess {
+        Delivery::json(&CredentialProcess {
             version: 1,
             access_key_id: &keys.access_key_id,
             secret_access_key: keys.secret_access_key.expose(),
             session_token: keys.session_token.as_ref().map(Secret::expose),
             expiration: credential.lifetime.expires_at_here().to_string(),
             account_id: keys.account_id.as_deref(),
-        };
-        let document = serde_json::to_vec(&answer);
-        let mut document = Zeroizing::new(document.map_err(Error::internal)?);
-        document.push(b'\n');
-        output.document(&document)
-    }
-
-    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        let run = Run::open(context, &[&TABLE])?;
-        self.options.obtain(&run, context, MINIMUM_LIFETIME).map(drop)
+        })
     }
 }
 
-/// Keys, and the region that was named on the way to them.
-pub(super) struct Keys {
-    credential: Credential<SessionKeys>,
-    region: Option<String>,
+fn role_arn(options: &Options, settings: &Settings) -> Option<Setting<String>> {
+    settings.consumer(&TABLE, "role_arn", options.role_arn.as_ref(), "--role-arn")
 }
 
-impl Options {
-    /// The keys of the role, from the cache or from STS, for a consumer that must get `least_life`.
-    pub(super) fn obtain(
-        &self,
-        run: &Run,
-        context: Context<'_>,
-        minimum_lifetime: Duration,
-    ) -> Result<Keys> {
-        let settings = &run.settings;
-        let role_arn = self.role_arn(settings);
-        let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
-        let role = RoleSession::read(self, settings, role_arn, &sts, run.service_account()?)?;
-        let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
-        let request =
-            AssumeRole { sts: &sts, role: &role, id_token: run.id_token_request(&audience)? };
-        let is_short = role.duration <= MINIMUM_LIFETIME;
-        let minimum_lifetime =
-            if is_short { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { minimum_lifetime };
-        let credential = run.obtain(&request, minimum_lifetime)?;
-        Ok(Keys { credential, region: sts.named_region() })
-    }
-
-    fn role_arn(&self, settings: &Settings) -> Option<Setting<String>> {
-        settings.consumer(&TABLE, "role_arn", self.role_arn.as_ref(), "--role-arn")
-    }
+fn sts_endpoint(options: &Options, settings: &Settings) -> Option<Setting<String>> {
+    settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint")
 }

@@ -18,11 +18,13 @@ use tokio::process::Command;
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::YcProfile;
-use crate::cache::{Digest, Key};
+use super::IdentityInputs;
+use super::yc_config::YcProfile;
+use crate::cache::Key;
 use crate::child::{self, Kill, Running, Silence};
 use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
+use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message};
@@ -46,9 +48,9 @@ pub struct YcCli {
 
 /// How one run is to go.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manner<'a> {
+pub struct YcOptions<'a> {
     /// Who it acts as, if that is not its profile.
-    pub actor: Option<Actor<'a>>,
+    pub actor: Option<YcActor<'a>>,
     /// Whether nobody is there who could log in with a browser.
     pub is_unattended: bool,
     /// What is being obtained, for the environment of yc.
@@ -57,7 +59,7 @@ pub struct Manner<'a> {
 
 /// An identity of ours, as yc is told of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Actor<'a> {
+pub struct YcActor<'a> {
     /// Its IAM token.
     pub token: &'a IamToken,
     /// The API endpoint of its installation, `host:port`.
@@ -76,6 +78,13 @@ struct Call<'a> {
 }
 
 impl YcCli {
+    /// yc as the settings of this run name it, with this profile of yc's own, or else its current one.
+    #[must_use]
+    pub fn of(inputs: IdentityInputs<'_>, profile: Option<&str>) -> Self {
+        let program = inputs.settings.yc_path.as_ref().map(|path| path.value.clone());
+        Self::new(program, profile.map(str::to_owned), inputs.locations.home.as_deref())
+    }
+
     /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
     /// of yc's own, or else its current one.
     #[must_use]
@@ -126,14 +135,14 @@ impl YcCli {
         what: &Message,
         service_account: &str,
         audience: &str,
-        manner: Manner<'_>,
+        options: YcOptions<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
         let arguments =
             ["iam", "create-id-token", "--subject-id", service_account, "--audience", audience];
         let service_account = Some(service_account);
-        let call = Call { yc: self, what, service_account, has_actor: manner.actor.is_some() };
-        let running = self.start(what, &arguments, manner)?;
+        let call = Call { yc: self, what, service_account, has_actor: options.actor.is_some() };
+        let running = self.start(what, &arguments, options)?;
         call.finish(running, words::is_jwt, deadline).await
     }
 
@@ -142,22 +151,22 @@ impl YcCli {
     pub async fn iam_token(
         &self,
         what: &Message,
-        manner: Manner<'_>,
+        options: YcOptions<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
         let call =
-            Call { yc: self, what, service_account: None, has_actor: manner.actor.is_some() };
-        let running = self.start(what, &["iam", "create-token"], manner)?;
+            Call { yc: self, what, service_account: None, has_actor: options.actor.is_some() };
+        let running = self.start(what, &["iam", "create-token"], options)?;
         call.finish(running, words::is_iam_token, deadline).await
     }
 
-    fn start(&self, what: &Message, arguments: &[&str], manner: Manner<'_>) -> Result<Running> {
+    fn start(&self, what: &Message, arguments: &[&str], options: YcOptions<'_>) -> Result<Running> {
         let mut refused = None;
         // A browser that it opens for a person is not to be closed with it.
-        let kill = if manner.is_unattended { Kill::Group } else { Kill::Alone };
+        let kill = if options.is_unattended { Kill::Group } else { Kill::Alone };
         for program in &self.programs {
-            let prepare = |command: &mut Command| self.prepare(command, arguments, manner);
-            let error = match child::start(program, manner.mark, kill, prepare) {
+            let prepare = |command: &mut Command| self.prepare(command, arguments, options);
+            let error = match child::start(program, options.mark, kill, prepare) {
                 Ok(running) => {
                     debug!(program = %program.display(), "running yc for {what}");
                     return Ok(running);
@@ -189,15 +198,15 @@ impl YcCli {
 
     /// The format is said because a profile of yc can have another as its default. `--no-user-output`
     /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
-    fn prepare(&self, command: &mut Command, arguments: &[&str], manner: Manner<'_>) {
+    fn prepare(&self, command: &mut Command, arguments: &[&str], options: YcOptions<'_>) {
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {
             command.args(["--profile", profile]);
         }
-        if manner.is_unattended {
+        if options.is_unattended {
             command.arg("--no-browser");
         }
-        if let Some(Actor { token: IamToken(token), api }) = manner.actor {
+        if let Some(YcActor { token: IamToken(token), api }) = options.actor {
             // Security: yc's profile may be of another installation, where this token must not go.
             command.args(["--endpoint", api]);
             // Which of the two wins is not documented.

@@ -16,6 +16,7 @@ use super::changes::ChangeSet;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, program, shell_word};
+use crate::consumer::ConsumerName;
 use crate::env;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -93,7 +94,7 @@ impl Args {
         let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), context.env)?;
         let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig)?;
         let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
-        let mut setup = Setup::begin(context, &self.common, "kubectl", &profile)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
         setup.resolve_identity()?;
         let cluster_audience = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
         let own_audience = resolve_audience(&mut setup, cluster_audience.as_deref())?;

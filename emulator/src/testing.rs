@@ -9,14 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use super::Emulator;
 use super::clock::Clock;
-use super::{Emulator, Options};
 
 /// Only a test that is about to fail waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start().unwrap()
 }
 
 /// A whole answer.

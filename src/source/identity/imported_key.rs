@@ -1,29 +1,31 @@
-//! An authorized key that `key import` has put into the keyring, and what is known of it without asking there.
+//! The identity of an authorized key that `key import` has stored in the keyring, and the list of these keys.
 //!
-//! A hit must not wait for a keyring, and needs no more of a key than its ID and its service account. So
-//! these stand in a file for each key, without a secret; the key itself is fetched when it has to sign.
+//! A cache hit must not wait for a keyring, and needs only the IDs of the key and of its service account. A
+//! file for each key has these, without a secret; the keyring is only read when the key has to sign.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::AuthorizedKey;
-use crate::clock::Deadline;
-use crate::error::{Code, Error, Result, plain};
-use crate::foreign_text::ForeignText;
+use super::authorized_key::{self, AuthorizedKey};
+use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
+use crate::broker::Broker;
+use crate::cache::KeyBuilder;
+use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::Keyring;
 use crate::message;
 use crate::private_file::{self, Unread};
+use crate::settings::IdentitySetting;
+use crate::source::{Endpoints, Source};
 
-const LIMIT: u64 = 16 * 1024;
+const MAX_SIZE: u64 = 16 * 1024;
 
-/// More than anyone has.
-const MOST: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
-/// What a run is told that cannot have its key.
+/// The hint for a run that cannot get its key.
 const OTHERWISE: &str = "give the key in a file, with `--key-file`";
 
 /// What is known of a key in the keyring.
@@ -41,7 +43,44 @@ pub struct ImportedKey {
     pub imported_at: String,
 }
 
-/// The keys in the keyring, as they are listed in a folder.
+pub(super) fn open(
+    setting: &IdentitySetting,
+    inputs: IdentityInputs<'_>,
+) -> Result<ResolvedIdentity> {
+    let keys = ImportedKeys::of(inputs.locations.data_folder.clone())?;
+    Ok(keys.find(setting.text().unwrap_or_default())?.into())
+}
+
+impl Identity for ImportedKey {
+    fn describe(&self) -> Message {
+        authorized_key::describe(&self.key_id, &self.service_account_id)
+    }
+
+    fn cache_key(&self, key: KeyBuilder, _: &Endpoints) -> KeyBuilder {
+        authorized_key::cache_key(key, &self.key_id, &self.service_account_id)
+    }
+
+    fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a> {
+        Box::pin(async {
+            let (key, deadline) = (self.clone(), source.http.deadline());
+            // On a thread of its own, so that a run that waits for a password can still be interrupted.
+            let read = move || key.read(&Keyring::of_system(Some(deadline)));
+            let key = tokio::task::spawn_blocking(read).await;
+            let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
+            key.map_err(ended)??.exchange(source, broker).await
+        })
+    }
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+
+    fn service_account(&self) -> Option<&str> {
+        Some(&self.service_account_id)
+    }
+}
+
+/// The list of the keys in the keyring: a folder with a file for each.
 #[derive(Debug)]
 pub struct ImportedKeys {
     folder: PathBuf,
@@ -69,11 +108,11 @@ impl ImportedKeys {
                 name = ForeignText::new(name)
             ),
         };
-        let text = match private_file::read_own(&path, LIMIT) {
+        let text = match private_file::read_own(&path, MAX_SIZE) {
             Ok(text) => text,
             Err(Unread::Absent) => return Err(self.unknown(name)),
             Err(Unread::Unfit(problem)) => return Err(wrong(problem)),
-            Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, &error)),
+            Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, error)),
         };
         serde_json::from_slice(&text)
             .ok()
@@ -83,7 +122,7 @@ impl ImportedKeys {
 
     /// All of them, by name.
     pub fn all(&self) -> Result<Vec<ImportedKey>> {
-        let paths = private_file::list(&self.folder, MOST);
+        let paths = private_file::list(&self.folder, MAX_KEYS);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
         names.sort_unstable();
         names.into_iter().map(|name| self.find(name)).collect()
@@ -97,7 +136,7 @@ impl ImportedKeys {
             private_file::make_own_folder(&self.folder)?;
             private_file::write(&path, &text)
         })
-        .map_err(|error| Error::OutputFile { path, cause: plain(&error).into() })
+        .map_err(|error| Error::OutputFile { path, cause: error.into() })
     }
 
     /// Takes a key off the list, and tells whether it was on it.
@@ -106,7 +145,7 @@ impl ImportedKeys {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::OutputFile { path, cause: plain(&error).into() }),
+            Err(error) => Err(Error::OutputFile { path, cause: error.into() }),
         }
     }
 
@@ -135,8 +174,8 @@ impl ImportedKeys {
         Err(Error::Usage {
             problem: "that is not the name of a key".into(),
             hint: message!(
-                "a name has up to {LONGEST_NAME} letters, digits, `-`, `_` and `.`, and does not begin with `.`",
-                LONGEST_NAME
+                "a name has up to {MAX_NAME_LENGTH} letters, digits, `-`, `_` and `.`, and does not begin with `.`",
+                MAX_NAME_LENGTH
             ),
         })
     }
@@ -147,7 +186,7 @@ const WHAT: &str = "the list entry of a key in the keyring";
 /// Whether it can be the name of a key, and so of a file.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+    (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
 }
 
 fn name_of(path: &Path) -> Option<&str> {
@@ -161,13 +200,8 @@ impl ImportedKey {
         format!("key/{name}")
     }
 
-    /// The content of the key's file, from the keyring, as long as there is time.
-    pub(super) fn fetch(&self, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>> {
-        self.fetch_from(&Keyring::of_system(Some(deadline)))
-    }
-
-    /// The same from a keyring.
-    fn fetch_from(&self, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>> {
+    /// Reads the key from a keyring.
+    fn read(&self, keyring: &Keyring) -> Result<AuthorizedKey> {
         let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
         let again = || {
             message!(
@@ -185,13 +219,12 @@ impl ImportedKey {
         let found =
             found.map_err(|problem| problem.into_error(what(), Code::Keyring, OTHERWISE))?;
         let text = found.ok_or_else(|| wrong("it is not there, or not whole"))?;
-        let content = Zeroizing::new(text.as_bytes().to_vec());
         let origin = format!("keyring:{}", self.name);
-        let key = AuthorizedKey::parse(&content, Path::new(&origin))?;
+        let key = AuthorizedKey::parse(text.as_bytes(), Path::new(&origin))?;
         if key.id != self.key_id || key.service_account_id != self.service_account_id {
             return Err(wrong("it has been replaced by another key since it was imported"));
         }
-        Ok(content)
+        Ok(key)
     }
 }
 
@@ -255,15 +288,15 @@ mod tests {
         let keyring = Keyring::fake();
         let told = |text: &str| {
             keyring.set(&ImportedKey::item("a"), text.to_owned().into()).unwrap();
-            let fetched = key("a").fetch_from(&keyring);
-            fetched.map(|content| content.len()).map_err(|error| (error.code(), error.to_string()))
+            let fetched = key("a").read(&keyring);
+            fetched.map(|key| key.id).map_err(|error| (error.code(), error.to_string()))
         };
         assert_eq!(
-            key("a").fetch_from(&keyring).unwrap_err().to_string(),
+            key("a").read(&keyring).unwrap_err().to_string(),
             "cannot read the key `a` from the keyring: it is not there, or not whole"
         );
         let right = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
-        assert_eq!(told(right), Ok(right.len()));
+        assert_eq!(told(right), Ok("ajek".to_owned()));
         let replaced = (Code::Keyring, "cannot read the key `a` from the keyring: it has been replaced by another key since it was imported".to_owned());
         for other in [
             r#"{"id":"other","service_account_id":"ajes","private_key":"k"}"#,
@@ -275,7 +308,7 @@ mod tests {
             told("nonsense").unwrap_err().1,
             "the authorized key file `keyring:a` is not the JSON of an authorized key (line 1, column 2)"
         );
-        let error = key("a").fetch_from(&Keyring::absent()).unwrap_err();
+        let error = key("a").read(&Keyring::absent()).unwrap_err();
         assert_eq!(error.code(), Code::Keyring);
         assert!(error.hint().unwrap().ends_with("; or give the key in a file, with `--key-file`"));
     }

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn https_is_served_under_every_name_and_a_failed_handshake_is_survived() {
-        let emulator = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+        let emulator = Emulator::start_with(Options { tls: true, ..Options::default() }).unwrap();
         assert!(emulator.url().starts_with("https://127.0.0.1:"));
 
         connect(&emulator).write_all(b"this is no handshake").unwrap();
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_truncated_answer_ends_without_close_notify() {
-        let emulator = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+        let emulator = Emulator::start_with(Options { tls: true, ..Options::default() }).unwrap();
         emulator.script(Route::Endpoints, [Fault::Truncated]);
         let mut stream = tls_connect(&emulator, "localhost");
         stream.write_all(request("GET", "/endpoints", &[], "").as_bytes()).unwrap();

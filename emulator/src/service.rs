@@ -253,10 +253,10 @@ mod tests {
     fn a_port_is_free_again_when_the_emulator_is_dropped() {
         let first = emulator();
         let address = first.url().trim_start_matches("http://").parse().unwrap();
-        let taken = Emulator::start(Options { address, ..Options::default() });
+        let taken = Emulator::start_with(Options { address, ..Options::default() });
         assert!(matches!(taken, Err(StartError::Listen { .. })));
         drop(first);
-        let second = Emulator::start(Options { address, ..Options::default() }).unwrap();
+        let second = Emulator::start_with(Options { address, ..Options::default() }).unwrap();
         assert_eq!(get(&second, "/endpoints", &[]).status, 200);
     }
 
@@ -266,7 +266,7 @@ mod tests {
         runtime.block_on(async {
             let emulator = emulator();
             let address = emulator.url().trim_start_matches("http://").parse().unwrap();
-            assert!(Emulator::start(Options { address, ..Options::default() }).is_err());
+            assert!(Emulator::start_with(Options { address, ..Options::default() }).is_err());
         });
     }
 }

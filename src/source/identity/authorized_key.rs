@@ -1,9 +1,8 @@
-//! An authorized key: the vendor's JSON file with an RSA private key of a service account.
+//! The identity of an authorized key: the vendor's JSON file with an RSA private key of a service account,
+//! whose assertion is exchanged for an IAM token.
 //!
 //! Fields are accepted in both of the vendor's spellings, `service_account_id` (gRPC, CLI) and
 //! `serviceAccountId` (REST), and in the nested form that `POST /iam/v1/keys` answers with.
-//!
-//! The file's content is given, or rests in the keyring until it has to sign.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,18 +10,25 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::imported_key::{ImportedKey, ImportedKeys};
-use crate::clock::{Deadline, Timestamp};
-use crate::credential::Secret;
+use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity, not_set};
+use crate::broker::Broker;
+use crate::cache::KeyBuilder;
+use crate::clock::Timestamp;
+use crate::credential::{Credential, IamToken, Secret};
 use crate::encoding;
-use crate::error::{Error, Result};
-use crate::foreign_text::Message;
+use crate::env;
+use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::{Client, Reply};
 use crate::jwt::SigningKey;
 use crate::message;
 use crate::secret_file;
-use crate::settings::{KeySource, Locations};
+use crate::settings::{IdentityArgument, IdentitySetting, KeySource, Setting};
+use crate::source::refusal::Refusal;
+use crate::source::{Endpoints, Source, iam_token};
 
 /// What a key file is called in messages.
 pub const KEY_FILE: &str = "the authorized key file";
@@ -30,11 +36,14 @@ pub const KEY_FILE: &str = "the authorized key file";
 /// A 4096-bit key file has less than 6 kB.
 pub const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
-/// The longest life of an assertion that the vendor accepts.
-const ASSERTION_LIFE: Duration = Duration::from_secs(3600);
+/// The longest lifetime of an assertion that the vendor accepts.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// A server whose clock is a little behind ours must not see an assertion from the future.
+/// A server whose clock is a little slow must not see an assertion from the future.
 const BACKDATED: Duration = Duration::from_secs(5);
+
+/// The `aud` that the vendor's documentation gives for an assertion.
+const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
 
 /// An authorized key. The private key is only parsed when it has to sign.
 pub struct AuthorizedKey {
@@ -43,13 +52,68 @@ pub struct AuthorizedKey {
     /// The service account it belongs to.
     pub service_account_id: String,
     origin: PathBuf,
-    content: Content,
+    content: Zeroizing<Vec<u8>>,
 }
 
-/// Where the content of the file is.
-enum Content {
-    Given(Zeroizing<Vec<u8>>),
-    Keyring(ImportedKey),
+pub(super) fn open(
+    setting: &Setting<IdentitySetting>,
+    inputs: IdentityInputs<'_>,
+) -> Result<ResolvedIdentity> {
+    if let Some(IdentityArgument::Key(source)) = &setting.value.argument {
+        return Ok(AuthorizedKey::open(source)?.into());
+    }
+    let key = of_variable(inputs)?.ok_or_else(|| {
+        not_set(setting, "the identity `authorized-key` needs a key file", "give `--key-file`")
+    })?;
+    Ok(key.into())
+}
+
+/// The key in Yandex's own variable, which holds the key or names its file, as for the vendor's Terraform
+/// provider.
+pub(super) fn of_variable(inputs: IdentityInputs<'_>) -> Result<Option<AuthorizedKey>> {
+    let variable = env::YC_SERVICE_ACCOUNT_KEY_FILE;
+    let Some(value) = inputs.env.get(variable) else { return Ok(None) };
+    let home = inputs.locations.home.as_deref();
+    let source = KeySource::of_variable(&value, variable.name, home)?;
+    AuthorizedKey::open(&source).map(Some)
+}
+
+impl Identity for AuthorizedKey {
+    fn describe(&self) -> Message {
+        describe(&self.id, &self.service_account_id)
+    }
+
+    fn cache_key(&self, key: KeyBuilder, _: &Endpoints) -> KeyBuilder {
+        cache_key(key, &self.id, &self.service_account_id)
+    }
+
+    fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a> {
+        Box::pin(self.exchange(source, broker))
+    }
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+
+    fn service_account(&self) -> Option<&str> {
+        Some(&self.service_account_id)
+    }
+}
+
+/// What a key is, for messages, wherever it is stored.
+pub(super) fn describe(id: &str, service_account: &str) -> Message {
+    message!(
+        "authorized key `{}` of service account `{}`",
+        ForeignText::new(id),
+        ForeignText::new(service_account)
+    )
+}
+
+/// Adds a key to a cache key, wherever it is stored.
+pub(super) fn cache_key(key: KeyBuilder, id: &str, service_account: &str) -> KeyBuilder {
+    key.with("identity", "authorized-key")
+        .with("key", id)
+        .with("key's service account", service_account)
 }
 
 #[derive(Deserialize)]
@@ -95,7 +159,7 @@ impl Identifiers<'_> {
     }
 }
 
-/// What this is, if it is a secret that is no JSON.
+/// What this is, if it is a secret that is not JSON.
 fn other_secret(content: &[u8]) -> Option<&'static str> {
     let begins = |start: &str| content.starts_with(start.as_bytes());
     if begins("-----BEGIN") {
@@ -127,7 +191,7 @@ struct PrivateKey {
 
 impl AuthorizedKey {
     /// Reads the key from where it is.
-    pub fn open(source: &KeySource) -> Result<Self> {
+    fn open(source: &KeySource) -> Result<Self> {
         match source {
             KeySource::File(path) => Self::read(path),
             KeySource::Stdin => Self::parse(
@@ -140,8 +204,7 @@ impl AuthorizedKey {
         }
     }
 
-    /// Reads a key file.
-    pub fn read(path: &Path) -> Result<Self> {
+    fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read(KEY_FILE, path, KEY_FILE_LIMIT)?;
         Self::parse(&content, path)
     }
@@ -181,7 +244,6 @@ impl AuthorizedKey {
         match (id, service_account_id, parsed.private_key) {
             (Some(id), Some(service_account_id), Some(_)) => {
                 let (id, service_account_id) = (id.to_owned(), service_account_id.to_owned());
-                let content = Content::Given(content);
                 Ok(Self { id, service_account_id, origin: origin.into(), content })
             }
             (None, _, _) => Err(wrong("has no `id`".into())),
@@ -190,46 +252,60 @@ impl AuthorizedKey {
         }
     }
 
-    /// The key that was imported into the keyring under a name. The keyring is not asked before it has to sign.
-    pub fn imported(name: &str, locations: &Locations) -> Result<Self> {
-        let imported = ImportedKeys::of(locations.data_folder.clone())?.find(name)?;
-        Ok(Self {
-            id: imported.key_id.clone(),
-            service_account_id: imported.service_account_id.clone(),
-            origin: format!("keyring:{name}").into(),
-            content: Content::Keyring(imported),
-        })
-    }
-
-    /// The assertion that this key is exchanged for an IAM token with: a JWT signed with PS256, as
-    /// in the vendor's "Getting an IAM token for a service account". The keyring is waited for until the deadline.
-    pub async fn assertion(
-        &self,
-        now: Timestamp,
-        audience: &str,
-        deadline: Deadline,
-    ) -> Result<Secret> {
-        let imported = match &self.content {
-            Content::Given(content) => return self.sign(content, now, audience),
-            Content::Keyring(imported) => imported.clone(),
-        };
-        // On a thread of its own, so that a run that waits for a password can still be interrupted.
-        let fetched = tokio::task::spawn_blocking(move || imported.fetch(deadline)).await;
-        let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
-        self.sign(&fetched.map_err(ended)??, now, audience)
-    }
-
-    /// Whether it can sign, as far as is known without the keyring.
+    /// Checks that it can sign.
     pub fn check(&self) -> Result<()> {
-        match &self.content {
-            Content::Given(content) => {
-                self.sign(content, Timestamp::from_unix_seconds(0), "nobody").map(|_| ())
-            }
-            Content::Keyring(_) => Ok(()),
+        self.sign(Timestamp::from_unix_seconds(0), "nobody").map(drop)
+    }
+
+    /// Exchanges an assertion of the key for an IAM token.
+    pub(super) async fn exchange(
+        &self,
+        source: &Source,
+        broker: &Broker,
+    ) -> Result<Credential<IamToken>> {
+        let what = iam_token::what(self);
+        let client = iam_token::client(source, &what).await?;
+        let now = broker.clock().now().at;
+        let audience = source.assertion_audience.as_deref().unwrap_or(ASSERTION_AUDIENCE);
+        let mut reply = self.present(now, audience, &client).await?;
+        if let Some(offset) = reply.clock_offset.filter(|offset| offset.is_wrong_clock())
+            && reply.status == 401
+        {
+            // The local clock is wrong, and now it is known by how much.
+            reply = self.present(now.shifted(offset), audience, &client).await?;
+        }
+        if reply.status != 200 {
+            let refusal = Refusal::read(&what, &reply)?;
+            let hint = self.hint(refusal.code);
+            return Err(refusal.into_error(what, hint));
+        }
+        iam_token::accept(&what, &reply)
+    }
+
+    async fn present(&self, now: Timestamp, audience: &str, client: &Client) -> Result<Reply> {
+        let assertion = self.sign(now, audience)?;
+        debug!("signed the assertion");
+        let body = json!({ "jwt": assertion.expose() });
+        iam_token::post(client, &iam_token::what(self), &body).await
+    }
+
+    fn hint(&self, code: Code) -> Message {
+        if code == Code::SourceAuth {
+            message!(
+                "the key `{}` may be revoked or its service account deleted; see `yc iam key list --service-account-id {}`",
+                ForeignText::new(&self.id),
+                ForeignText::new(&self.service_account_id)
+            )
+        } else if code == Code::SourceNotFound {
+            "check `--iam-endpoint`".into()
+        } else {
+            "check that the key belongs to this installation of Yandex Cloud, and the endpoint"
+                .into()
         }
     }
 
-    fn sign(&self, content: &[u8], now: Timestamp, audience: &str) -> Result<Secret> {
+    /// The assertion: a JWT signed with PS256, as in the vendor's "Getting an IAM token for a service account".
+    fn sign(&self, now: Timestamp, audience: &str) -> Result<Secret> {
         let wrong = |problem: Message| {
             Error::IdentityFile {
             what: KEY_FILE,
@@ -238,7 +314,7 @@ impl AuthorizedKey {
             hint: "make a new one with `yc iam key create --service-account-name NAME --output key.json`".into(),
         }
         };
-        let PrivateKey { private_key } = serde_json::from_slice(content)
+        let PrivateKey { private_key } = serde_json::from_slice(&self.content)
             .ok()
             .ok_or_else(|| wrong("has a `private_key` that is not text".into()))?;
         let key = SigningKey::from_pem(private_key.expose()).map_err(wrong)?;
@@ -247,7 +323,7 @@ impl AuthorizedKey {
             "iss": self.service_account_id,
             "aud": audience,
             "iat": issued_at.unix_seconds(),
-            "exp": issued_at.plus(ASSERTION_LIFE).unix_seconds(),
+            "exp": issued_at.plus(ASSERTION_LIFETIME).unix_seconds(),
         });
         key.sign(&self.id, &claims).map_err(|problem| Error::Internal(problem.into()))
     }

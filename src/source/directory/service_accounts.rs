@@ -2,32 +2,25 @@
 //! (`yandex.cloud.iam.v1.ServiceAccountService.List`).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::Source;
-use super::refusal::Refusal;
+use super::{Get, ResourceId};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
-use crate::clock::Offset;
-use crate::credential::{Cacheable, Credential, IamToken, Lifetime};
+use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
-use crate::http::{Client, HttpRequest, Reply};
 use crate::message;
+use crate::source::Source;
 
 const PATH: &str = "/iam/v1/serviceAccounts";
 
 /// The largest page that the vendor gives.
 const PAGE_SIZE: &str = "1000";
 
-/// A quota of the vendor's is 100 accounts a cloud; a server that never ends is not the vendor's.
-const PAGES: usize = 100;
-
-/// An account can be deleted and another one be given its name, but that is rare.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The vendor's quota is 100 accounts a cloud; a list without an end is a server's mistake.
+const MAX_PAGES: usize = 100;
 
 /// A service account, as the vendor lists it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -41,13 +34,13 @@ pub struct ServiceAccount {
     /// Its name, unique in its cloud.
     #[serde(default)]
     pub name: ForeignText,
-    /// What somebody says of it.
+    /// Its description.
     #[serde(default)]
     pub description: ForeignText,
     /// Its labels.
     #[serde(default)]
     pub labels: BTreeMap<ForeignText, ForeignText>,
-    /// When it was made, as RFC 3339.
+    /// When it was created, as RFC 3339.
     #[serde(default)]
     pub created_at: ForeignText,
     /// When it was last used, as RFC 3339, if that is known.
@@ -68,31 +61,15 @@ struct Page {
     next_page_token: String,
 }
 
-/// The ID that a name stands for. No secret, and it rests like one.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct ResourceId(pub String);
-
-impl Cacheable for ResourceId {}
-
-impl ResourceId {
-    /// The ID, for as long as it is believed.
-    pub(super) fn found(id: String, broker: &Broker) -> Credential<Self> {
-        let now = broker.clock().now();
-        let lifetime = Lifetime::new(now, now.at.plus(KEPT), Offset::default());
-        Credential { secret: Self(id), lifetime }
-    }
-}
-
-/// The wish for the ID of a service account that is named.
+/// The request for the ID of a service account that is set by its name.
 #[derive(Clone, Copy, Debug)]
-pub struct ServiceAccountRequest<'a> {
+pub(super) struct ServiceAccountRequest<'a> {
     /// Where it comes from.
-    pub source: &'a Source,
+    pub(super) source: &'a Source,
     /// The folder's ID.
-    pub folder: &'a str,
+    pub(super) folder: &'a str,
     /// The name.
-    pub name: &'a str,
+    pub(super) name: &'a str,
 }
 
 impl Request for ServiceAccountRequest<'_> {
@@ -102,7 +79,7 @@ impl Request for ServiceAccountRequest<'_> {
 
     fn identify(&self, key: KeyBuilder) -> KeyBuilder {
         let key = key.with("iam", self.source.endpoints.iam.as_str());
-        self.source.contribute(key).with("folder", self.folder).with("name", self.name)
+        self.source.cache_key(key).with("folder", self.folder).with("name", self.name)
     }
 
     fn about(&self) -> EntryMetadata {
@@ -124,7 +101,7 @@ impl Request for ServiceAccountRequest<'_> {
             });
         }
         let accounts = list(source, broker, &what, folder, Some(name)).await?;
-        // What the filter lets through is looked at all the same.
+        // The server may ignore the filter.
         match accounts.into_iter().find(|account| account.name.as_str() == name) {
             Some(account) if account.status.as_str() == "SUSPENDED" => Err(Error::Refused {
                 what,
@@ -145,16 +122,8 @@ impl Request for ServiceAccountRequest<'_> {
     }
 }
 
-/// The service accounts of a folder.
-pub async fn service_accounts(
-    source: &Source,
-    broker: &Broker,
-    folder: &str,
-) -> Result<Vec<ServiceAccount>> {
-    list(source, broker, &"the list of service accounts".into(), folder, None).await
-}
-
-async fn list(
+/// The service accounts of a folder, or the one of a name.
+pub(super) async fn list(
     source: &Source,
     broker: &Broker,
     what: &Message,
@@ -169,13 +138,13 @@ async fn list(
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     let mut accounts = Vec::new();
     let mut token = String::new();
-    for _ in 0..PAGES {
+    for _ in 0..MAX_PAGES {
         let mut query = query.clone();
         if !token.is_empty() {
             query.push(("pageToken", &token));
         }
-        let reply = get(source, broker, &client, what, PATH, &query).await?;
-        let page: Page = reply.json(what)?;
+        let get = Get { source, client: &client, what, path: PATH, query: &query };
+        let page: Page = get.send(broker).await?.json(what)?;
         accounts.extend(page.service_accounts);
         if page.next_page_token.is_empty() {
             return Ok(accounts);
@@ -185,51 +154,19 @@ async fn list(
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: message!("{} has more than {PAGES} pages of them", endpoint.host(), PAGES),
+        problem: message!("{} has more than {MAX_PAGES} pages of them", endpoint.host(), MAX_PAGES),
         hint: "check the IAM endpoint".into(),
     })
 }
 
-/// Asks as whoever acts.
-pub(super) async fn get(
-    source: &Source,
-    broker: &Broker,
-    client: &Client,
-    what: &Message,
-    path: &str,
-    query: &[(&str, &str)],
-) -> Result<Reply> {
-    let send = async |actor: &IamToken| {
-        let bearer = Zeroizing::new(format!("Bearer {}", actor.0.expose()));
-        let headers = &[("authorization", bearer.as_str())];
-        client.send(&HttpRequest { query, headers, ..HttpRequest::get(what, path) }).await
-    };
-    let reply = source.act(broker, Some(client), send, |reply| reply.status == 401).await?;
-    if reply.status == 200 {
-        return Ok(reply);
-    }
-    let refusal = Refusal::read(what, &reply)?;
-    let hint = match refusal.code {
-        Code::SourceAuth => {
-            message!("{} is no longer accepted; check that it is active", source.describe())
-        }
-        Code::SourceNotFound => "check `--folder-id`, or `--cloud-id`".into(),
-        _ => message!(
-            "give the account behind {} a role that lists them, such as `viewer` on the folder; or name the service account by its ID (`aje…`), which needs none",
-            source.describe()
-        ),
-    };
-    Err(refusal.into_error(what, hint))
-}
-
-/// Whether a text is an ID of a service account and no name: the form of those that the vendor gives out.
+/// Whether a text has the form of a service account's ID, and so is not a name.
 #[must_use]
 pub fn is_account_id(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() == 20 && text.starts_with("aje") && text.bytes().all(is_part)
 }
 
-/// Whether a name is one that can stand in a filter: `[a-z][-a-z0-9]{1,61}[a-z0-9]`.
+/// Whether a name is valid, and so safe in a filter: `[a-z][-a-z0-9]{1,61}[a-z0-9]`.
 pub(super) fn is_account_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (3..=63).contains(&name.len())

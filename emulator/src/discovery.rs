@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn discovery_names_the_issuer_of_the_tokens_and_this_host() {
         let issuer = Some("https://auth.yandex.cloud".to_owned());
-        let emulator = Emulator::start(Options { issuer, ..Options::default() }).unwrap();
+        let emulator = Emulator::start_with(Options { issuer, ..Options::default() }).unwrap();
         let document = get(&emulator, "/.well-known/openid-configuration", &[]).json();
         assert_eq!(document["issuer"], "https://auth.yandex.cloud");
         assert_eq!(document["jwks_uri"], emulator.jwks_url());

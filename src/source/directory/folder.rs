@@ -2,26 +2,27 @@
 
 use serde::Deserialize;
 
-use super::Source;
-use super::service_accounts::{ResourceId, get, is_account_name};
+use super::service_accounts::is_account_name;
+use super::{Get, ResourceId};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::Credential;
 use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::source::Source;
 
 const PATH: &str = "/resource-manager/v1/folders";
 
-/// The wish for the ID of a folder that is named.
+/// The request for the ID of a folder that is set by its name.
 #[derive(Clone, Copy, Debug)]
-pub struct FolderRequest<'a> {
+pub(super) struct FolderRequest<'a> {
     /// Where it comes from.
-    pub source: &'a Source,
+    pub(super) source: &'a Source,
     /// The cloud's ID.
-    pub cloud: &'a str,
+    pub(super) cloud: &'a str,
     /// The name.
-    pub name: &'a str,
+    pub(super) name: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +48,7 @@ impl Request for FolderRequest<'_> {
         let endpoints = &self.source.endpoints;
         let manager = endpoints.resource_manager_name();
         let key = key.with("iam", endpoints.iam.as_str()).with("resource manager", manager);
-        self.source.contribute(key).with("cloud", self.cloud).with("name", self.name)
+        self.source.cache_key(key).with("cloud", self.cloud).with("name", self.name)
     }
 
     fn about(&self) -> EntryMetadata {
@@ -62,7 +63,7 @@ impl Request for FolderRequest<'_> {
         let what = self.what();
         let Self { source, cloud, name } = *self;
         let by_id = "give the folder's ID with `--folder-id`";
-        // Folders are named by the same rule.
+        // The rule for names of folders is the same.
         if !is_account_name(name) {
             return Err(Error::Invalid {
                 problem: message!(
@@ -85,8 +86,8 @@ impl Request for FolderRequest<'_> {
         let client = source.http.client(&endpoint, &what)?;
         let filter = format!("name = \"{name}\"");
         let query = [("cloudId", cloud), ("filter", filter.as_str())];
-        let reply = get(source, broker, &client, &what, PATH, &query).await?;
-        let page: Page = reply.json(&what)?;
+        let get = Get { source, client: &client, what: &what, path: PATH, query: &query };
+        let page: Page = get.send(broker).await?.json(&what)?;
         match page.folders.into_iter().find(|folder| folder.name == name) {
             Some(folder) => Ok(ResourceId::found(folder.id, broker)),
             None => Err(Error::Refused {

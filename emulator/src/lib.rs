@@ -1,9 +1,27 @@
-//! Yandex Cloud IAM, its OIDC issuer and the instance metadata service, on loopback.
+//! Yandex Cloud IAM, its OIDC issuer and the instance metadata service, on loopback: for tests of programs that get
+//! IAM tokens or ID tokens, and for trying out trust policies without a cloud.
 //!
-//! For tests, for `yc-id-token demo`, and for trying out trust policies without a cloud. Three hosts of
-//! the vendor are one here, told apart by path:
+//! [`Emulator::start`] runs it on a thread of its own, on a free port. It stops when the [`Emulator`] is dropped.
 //!
-//! | call | of | file |
+//! ```
+//! use yc_id_token_emulator::{Emulator, Fault, KeySize, Route};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::start()?;
+//! let account = emulator.add_service_account("robot", "b1gfolder");
+//! let key_file = emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json();
+//! emulator.script(Route::TokenExchange, [Fault::Status(503), Fault::Reset]);
+//! // … point a client at `emulator.url()`: its third attempt succeeds.
+//! # let _ = key_file;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! Three hosts of Yandex Cloud are one here, told apart by path:
+//!
+//! | call | host | file |
 //! | --- | --- | --- |
 //! | `POST /iam/v1/tokens`, `:createForServiceAccount`, `:revoke` | `iam.api.cloud.yandex.net` | `iam_token`, `assertion` |
 //! | `GET /iam/v1/serviceAccounts`, `/{id}` | `iam.api.cloud.yandex.net` | `service_accounts` |
@@ -13,24 +31,9 @@
 //! | `GET /oauth/jwks/keys`, `/.well-known/openid-configuration` | `auth.yandex.cloud` | `id_token`, `discovery` |
 //! | `GET /computeMetadata/v1/instance/service-accounts/default/token` | `169.254.169.254` | `metadata` |
 //!
-//! Each of these files says which vendor document or RFC it follows, what is known and what is assumed.
-//! Behind them, `cloud` is the state. Around them, `service` takes a request from arrival to answer,
-//! `traffic` and `fault` log it and spoil it on order, `server` is the thread, the listener and the
-//! connections.
-//!
-//! ```no_run
-//! use yc_id_token::emulator::{Emulator, Fault, KeySize, Options, Route};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let emulator = Emulator::start(Options::default())?;
-//! let account = emulator.add_service_account("robot", "b1gfolder");
-//! let key_file = emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json();
-//! emulator.script(Route::TokenExchange, [Fault::Status(503), Fault::Reset]);
-//! // … point a client at `emulator.url()`: its third try succeeds.
-//! # let _ = key_file;
-//! # Ok(())
-//! # }
-//! ```
+//! Each of these files names the document or RFC that it follows, and marks what is known and what is assumed.
+//! `cloud` holds the state. `service` takes a request from arrival to answer, `traffic` logs it, `fault` spoils it on
+//! order. `server` is the thread, the listener and the connections. `program` is the program around them.
 
 mod answer;
 mod assertion;
@@ -45,6 +48,9 @@ mod iam_token;
 mod id_token;
 mod metadata;
 mod oauth;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod program;
 mod random;
 mod server;
 mod service;
@@ -53,6 +59,9 @@ mod service_accounts;
 mod testing;
 mod tls;
 mod traffic;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 use std::fmt;
 use std::io;
@@ -76,8 +85,8 @@ pub use self::traffic::{Request, Route};
 /// How an emulator is started.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 is any free one. The emulator gives credentials to whoever reaches it, so
-    /// this is loopback unless there is a reason.
+    /// Where to listen; port 0 is any free one. The emulator gives credentials to every client, so keep it on
+    /// loopback.
     pub address: SocketAddr,
     /// Whether to serve HTTPS, with a certificate from [`Emulator::ca_pem`].
     pub tls: bool,
@@ -112,7 +121,7 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// There is no thread to be had.
+    /// No thread could be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// The issuer's key could not be made.
@@ -123,7 +132,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
-/// A running emulator. It stops when dropped, and every connection with it.
+/// A running emulator. Dropping it closes the listener and every connection, and waits for that.
 pub struct Emulator {
     service: Arc<Service>,
     ca_pem: Option<String>,
@@ -131,8 +140,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts an emulator on a thread of its own. It is listening when this returns.
-    pub fn start(options: Options) -> Result<Self, StartError> {
+    /// Starts an emulator on a free port of 127.0.0.1, over plain HTTP. It is listening when this returns, and
+    /// stops when it is dropped.
+    ///
+    /// This needs no async runtime, and can be called within one.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_with(Options::default())
+    }
+
+    /// Starts an emulator with another address, issuer, lifetimes, or TLS.
+    pub fn start_with(options: Options) -> Result<Self, StartError> {
         let key = SigningKey::generate().map_err(StartError::Key)?;
         let identity = options.tls.then(tls::Identity::generate).transpose()?;
         let bound = Bound::bind(options.address)

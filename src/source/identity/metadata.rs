@@ -1,37 +1,41 @@
-//! The service account of this virtual machine, function or container: an IAM token from the
-//! instance metadata service (vendor's "Authenticating from inside a VM").
+//! The identity of this virtual machine, function or container: its service account, whose IAM token the
+//! instance metadata service gives (vendor's "Authenticating from inside a VM").
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
+use crate::broker::Broker;
+use crate::cache::KeyBuilder;
 use crate::credential::{Credential, IamToken, Secret};
+use crate::env::{self, Env};
 use crate::error::{Code, Error, Result};
-use crate::foreign_text::Message;
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Endpoint, Http, HttpRequest, Reply};
 use crate::message;
+use crate::source::{Endpoints, Source};
 
-/// Where the service is, unless `YC_METADATA_ADDR` says otherwise.
-pub const DEFAULT_ADDRESS: &str = "169.254.169.254";
+/// Where the service is, unless `YC_METADATA_ADDR` is set.
+const DEFAULT_ADDRESS: &str = "169.254.169.254";
 
 const PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 
 /// It is on the same machine, or nowhere.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// When nobody asked for it, it may not cost more than this to find that it is not there.
+/// As the last resort, it may take no longer than this to find that it is not there.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The service account of a machine can be changed while it runs. The vendor's SDK keeps its token
-/// for a minute for that reason, and asking again costs next to nothing.
-const KEPT: Duration = Duration::from_secs(60);
+/// for a minute for that reason, and another request is cheap.
+const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// The metadata service of this machine.
 #[derive(Debug)]
-pub struct Metadata {
+pub(super) struct Metadata {
     endpoint: Endpoint,
-    /// Of one that is only tried because nothing else is there: what was looked for before. `None` of one
-    /// that was asked for by name.
+    /// As the last resort: why each other identity was skipped. `None` if it is configured.
     instead_of: Option<Vec<Message>>,
 }
 
@@ -41,49 +45,83 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-impl Metadata {
-    /// The service at `host[:port]`, asked for by name.
-    pub fn at(address: &str) -> Result<Self> {
-        Ok(Self { endpoint: Endpoint::metadata(address)?, instead_of: None })
+pub(super) fn open(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
+    Ok(Metadata::chosen(inputs.env)?.into())
+}
+
+impl Identity for Metadata {
+    fn describe(&self) -> Message {
+        message!("the metadata service at {}", ForeignText::new(self.endpoint.as_str()))
     }
 
-    /// The service at `host[:port]`, tried because these are not there.
-    pub fn tried(address: &str, reasons: Vec<Message>) -> Result<Self> {
-        Ok(Self { endpoint: Endpoint::metadata(address)?, instead_of: Some(reasons) })
+    fn cache_key(&self, key: KeyBuilder, _: &Endpoints) -> KeyBuilder {
+        key.with("identity", "metadata").with("address", self.endpoint.as_str())
     }
 
-    /// Whether it was asked for by name.
-    #[must_use]
-    pub const fn is_chosen(&self) -> bool {
-        self.instead_of.is_none()
+    fn fetch<'a>(&'a self, source: &'a Source, _: &'a Broker) -> Fetching<'a> {
+        Box::pin(async {
+            let reply = self.ask(&source.http).await?;
+            let answer = self.read(&reply)?;
+            let life = answer.expires_in.map_or(TOKEN_TTL, Duration::from_secs).min(TOKEN_TTL);
+            let lifetime = reply.lifetime(reply.server_now().plus(life));
+            Ok(Credential { secret: IamToken(answer.access_token), lifetime })
+        })
     }
 
-    /// Why what was looked for before is not there.
-    #[must_use]
-    pub fn reasons(&self) -> &[Message] {
-        self.instead_of.as_deref().unwrap_or_default()
+    fn is_slow(&self) -> bool {
+        false
     }
 
-    /// The error for a machine that is not asked, and has nothing else: `why`.
-    #[must_use]
-    pub fn not_tried(&self, why: impl Into<Message>) -> Error {
-        let tried = [self.reasons(), &[why.into()]].concat();
-        Error::NoIdentity { tried: Message::join(&tried, "; ") }
-    }
-
-    /// The service's address.
-    #[must_use]
-    pub fn address(&self) -> &str {
+    fn issuer<'a>(&'a self, _: &'a Endpoints) -> &'a str {
         self.endpoint.as_str()
     }
 
-    /// Asks for an IAM token.
-    pub async fn fetch(&self, http: &Http) -> Result<Credential<IamToken>> {
-        let reply = self.ask(http).await?;
-        let answer = self.read(&reply)?;
-        let life = answer.expires_in.map_or(KEPT, Duration::from_secs).min(KEPT);
-        let lifetime = reply.lifetime(reply.server_now().plus(life));
-        Ok(Credential { secret: IamToken(answer.access_token), lifetime })
+    fn is_last_resort(&self) -> bool {
+        !self.is_chosen()
+    }
+
+    fn missing_service_account(&self) -> Error {
+        if self.is_chosen() {
+            return super::no_service_account(&self.describe());
+        }
+        self.not_tried("this machine's own service account is only tried with `--service-account`")
+    }
+
+    fn warning(&self) -> Option<(Message, &'static str)> {
+        let problem = message!(
+            "no identity is configured; the service account of the machine is looked up at {}",
+            ForeignText::new(self.endpoint.as_str())
+        );
+        self.is_last_resort()
+            .then_some((problem, "give `--key-file`, or set `identity` in the profile"))
+    }
+}
+
+impl Metadata {
+    /// The service of an identity that is configured.
+    pub(super) fn chosen(env: &Env) -> Result<Self> {
+        Self::at(env, None)
+    }
+
+    /// The service that is tried because nothing else is available, for these reasons.
+    pub(super) fn last_resort(env: &Env, reasons: Vec<Message>) -> Result<Self> {
+        Self::at(env, Some(reasons))
+    }
+
+    fn at(env: &Env, instead_of: Option<Vec<Message>>) -> Result<Self> {
+        let address = env.get(env::YC_METADATA_ADDR).unwrap_or_else(|| DEFAULT_ADDRESS.into());
+        Ok(Self { endpoint: Endpoint::metadata(&address)?, instead_of })
+    }
+
+    const fn is_chosen(&self) -> bool {
+        self.instead_of.is_none()
+    }
+
+    /// The error where nothing is available: why each identity was skipped, and `why` this one.
+    fn not_tried(&self, why: impl Into<Message>) -> Error {
+        let mut tried = self.instead_of.clone().unwrap_or_default();
+        tried.push(why.into());
+        Error::NoIdentity { tried: Message::join(&tried, "; ") }
     }
 
     async fn ask(&self, http: &Http) -> Result<Reply> {
@@ -146,7 +184,7 @@ impl Metadata {
             }
         }
         let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
-        match answer.filter(|answer| self.is_ours(answer.access_token.expose().trim())) {
+        match answer.filter(|answer| self.is_iam_token(answer.access_token.expose().trim())) {
             Some(answer) => Ok(answer),
             None if self.is_chosen() => Err(Error::Unreached {
                 what: self.what(),
@@ -158,12 +196,12 @@ impl Metadata {
         }
     }
 
-    /// Security: Google's machines answer the same request at the same address with a token of
-    /// Google's, which must not be sent to Yandex. IAM tokens begin with `t1.`; as the vendor may
-    /// change that, only a machine that nobody has called Yandex Cloud's is held to it.
-    fn is_ours(&self, token: &str) -> bool {
-        let googles = token.starts_with("ya29.");
-        !token.is_empty() && !googles && (self.is_chosen() || token.starts_with("t1."))
+    /// Security: machines of Google Cloud answer the same request at the same address with a token of
+    /// Google, which must not be sent to Yandex. IAM tokens begin with `t1.`; as the vendor may change
+    /// that, it is only required as the last resort.
+    fn is_iam_token(&self, token: &str) -> bool {
+        let is_google = token.starts_with("ya29.");
+        !token.is_empty() && !is_google && (self.is_chosen() || token.starts_with("t1."))
     }
 
     fn nothing_else(&self, problem: &Message) -> Error {

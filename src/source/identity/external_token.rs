@@ -1,5 +1,5 @@
-//! The OIDC token of a workload of elsewhere: from a file that someone keeps fresh, from GitHub Actions,
-//! or printed by a command.
+//! The OIDC token of a workload outside Yandex Cloud: in a file that another program refreshes, from GitHub
+//! Actions, or printed by a command.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::token_command;
 use crate::broker::Broker;
-use crate::cache::{Digest, KeyBuilder};
+use crate::cache::KeyBuilder;
 use crate::credential::Secret;
+use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -17,19 +18,22 @@ use crate::http::{Endpoint, Http, HttpRequest};
 use crate::jwt::Claims;
 use crate::message;
 use crate::secret_file;
-use crate::settings::ExternalTokenSetting;
+use crate::settings::{IdentityArgument, IdentitySetting};
 
 const FILE: &str = "the file of the external token";
 
-/// A JWT with a hundred groups in its claims has less.
-const LIMIT: u64 = 64 * 1024;
+/// A JWT with a hundred groups in its claims is smaller.
+const MAX_SIZE: u64 = 64 * 1024;
 
-/// What GitHub wants to see in a job's definition.
+/// Where a pod finds a projected token, unless the setting names another file.
+const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/yandex.cloud/token";
+
+/// What GitHub requires in a job's definition.
 const PERMISSION: &str = "give the job `permissions: { id-token: write }`";
 
 /// Where an external token comes from in this run.
 #[derive(Debug)]
-pub enum ExternalToken {
+pub(super) enum ExternalToken {
     /// A file, read when the identity was opened.
     File {
         /// The file.
@@ -37,15 +41,15 @@ pub enum ExternalToken {
         /// What was in it.
         token: Secret,
     },
-    /// GitHub gives it to a job of Actions.
+    /// Given by GitHub to a job of Actions.
     GithubActions(GithubActions),
-    /// This command prints it.
+    /// Printed by this command.
     Command(Vec<String>),
 }
 
-/// What GitHub gives a job to ask for its token with.
+/// What a job of GitHub Actions requests its token with.
 #[derive(Debug)]
-pub struct GithubActions {
+pub(super) struct GithubActions {
     endpoint: Endpoint,
     query: Vec<(String, String)>,
     request_token: Secret,
@@ -57,35 +61,37 @@ struct GithubAnswer {
     value: Secret,
 }
 
-impl ExternalToken {
-    /// Opens what the settings name.
-    pub fn open(setting: &ExternalTokenSetting, env: &Env) -> Result<Self> {
-        match setting {
-            ExternalTokenSetting::File(path) => Self::read(path),
-            ExternalTokenSetting::GithubActions(audience) => {
-                GithubActions::of_job(audience.as_deref(), env)?.map(Self::GithubActions).ok_or_else(|| {
-                    Error::Missing {
-                        problem: "the identity `github-actions` needs ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, and they are not set".into(),
-                        hint: message!("this identity works in jobs of GitHub Actions only; there, {PERMISSION}", PERMISSION),
-                    }
-                })
-            }
-            ExternalTokenSetting::Command(words) => Ok(Self::Command(words.clone())),
-        }
-    }
+pub(super) fn open_file(setting: &IdentitySetting, _: &Env) -> Result<ExternalToken> {
+    ExternalToken::read(setting.file().unwrap_or(Path::new(KUBERNETES_TOKEN_FILE)))
+}
 
+pub(super) fn open_github_actions(setting: &IdentitySetting, env: &Env) -> Result<ExternalToken> {
+    let job = GithubActions::of_job(setting.text(), env)?.ok_or_else(|| Error::Missing {
+        problem: "the identity `github-actions` needs ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, and they are not set".into(),
+        hint: message!("this identity works in jobs of GitHub Actions only; there, {PERMISSION}", PERMISSION),
+    })?;
+    Ok(ExternalToken::GithubActions(job))
+}
+
+pub(super) fn open_command(setting: &IdentitySetting, _: &Env) -> Result<ExternalToken> {
+    match &setting.argument {
+        Some(IdentityArgument::Command(words)) => Ok(ExternalToken::Command(words.clone())),
+        Some(_) | None => Err(Error::Internal("`token-command` without a command".into())),
+    }
+}
+
+impl ExternalToken {
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read_external(FILE, path, LIMIT)?;
+        let content = secret_file::read_external(FILE, path, MAX_SIZE)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
-            return Err(unfit(message!("{FILE} `{}`", shown(path), FILE), problem));
+            return Err(invalid(message!("{FILE} `{}`", shown(path), FILE), problem));
         }
         Ok(Self::File { path: path.into(), token: Secret::new(text.to_owned()) })
     }
 
     /// What it is, for messages.
-    #[must_use]
-    pub fn describe(&self) -> Message {
+    pub(super) fn describe(&self) -> Message {
         match self {
             Self::File { path, .. } => message!("the external token in `{}`", shown(path)),
             Self::GithubActions(_) => "the external token of this job of GitHub Actions".into(),
@@ -98,9 +104,9 @@ impl ExternalToken {
         }
     }
 
-    /// Its part in cache keys. A file keeps its name when another workload's token is put there, so its
-    /// issuer and subject count; a job of Actions is known by what it asks with.
-    pub(super) fn contribute(&self, key: KeyBuilder) -> KeyBuilder {
+    /// Adds it to a cache key. A file keeps its name when it gets another workload's token, so its issuer
+    /// and subject count; a job of Actions is identified by its request token.
+    pub(super) fn cache_key(&self, key: KeyBuilder) -> KeyBuilder {
         match self {
             Self::File { token, .. } => {
                 let claims = Claims::read(token.expose()).ok();
@@ -114,7 +120,7 @@ impl ExternalToken {
                 let shown = Digest::of(job.request_token.expose().as_bytes());
                 key.with("job", &shown.to_hex()).with("job's audience", &job.audience)
             }
-            // Whoever writes a secret there should not, and is not to find it in what people are told.
+            // Hashed: the command may contain a secret, and `status` shows the inputs of a key.
             Self::Command(words) => {
                 key.with("command", &Digest::of(words.join("\0").as_bytes()).to_hex())
             }
@@ -132,7 +138,7 @@ impl ExternalToken {
             }
         };
         let claims =
-            Claims::read(token.expose()).map_err(|problem| unfit(self.describe(), problem))?;
+            Claims::read(token.expose()).map_err(|problem| invalid(self.describe(), problem))?;
         match claims.expires_at() {
             Some(expires_at) if expires_at <= now => Err(Error::WrongToken {
                 what: self.describe(),
@@ -152,8 +158,8 @@ impl ExternalToken {
 }
 
 impl GithubActions {
-    /// What this job has been given, if this is one that may ask for tokens.
-    pub fn of_job(audience: Option<&str>, env: &Env) -> Result<Option<Self>> {
+    /// What this job has, if it is one that can request tokens.
+    pub(super) fn of_job(audience: Option<&str>, env: &Env) -> Result<Option<Self>> {
         let variables = (
             env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL),
             env.get(env::ACTIONS_ID_TOKEN_REQUEST_TOKEN),
@@ -197,8 +203,8 @@ impl GithubActions {
     }
 }
 
-/// What a token says of itself, for whoever has to compare it with a federation.
-pub(super) fn told(token: &Secret) -> Message {
+/// The claims of a token that a federation checks, for messages.
+pub(super) fn claims_of(token: &Secret) -> Message {
     let Ok(claims) = Claims::read(token.expose()) else { return "nothing".into() };
     let or_none = |claim: Option<String>| {
         claim.map_or_else(|| "none".into(), |claim| message!("`{}`", ForeignText::new(&claim)))
@@ -211,7 +217,7 @@ pub(super) fn told(token: &Secret) -> Message {
     )
 }
 
-fn unfit(what: impl Into<Message>, problem: impl Into<Message>) -> Error {
+fn invalid(what: impl Into<Message>, problem: impl Into<Message>) -> Error {
     Error::WrongToken {
         what: what.into(),
         code: Code::Identity,

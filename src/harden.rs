@@ -33,7 +33,7 @@ mod system {
 
     use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-    use crate::broker::is_ignored;
+    use crate::runtime::is_ignored;
 
     /// The core file limit before it was lowered.
     static ORIGINAL_LIMIT: OnceLock<Rlimit> = OnceLock::new();

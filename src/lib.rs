@@ -32,6 +32,7 @@
 //! | which variables are read | [`mod@env`] |
 //! | how kubeconfigs are read together, and edited in place | `kubeconfig` |
 //! | how a text file may be encoded | [`encoding`] |
+//! | how a run waits, and what interrupts it | [`runtime`] |
 //! | what people see while they wait | [`spinner`] |
 //! | how other programs are found, run and ended | [`child`] |
 //! | every message, code, exit status and hint | [`error`] |
@@ -65,6 +66,7 @@ pub mod output;
 pub mod pipe;
 pub mod private_file;
 pub mod run;
+pub mod runtime;
 pub mod secret_file;
 pub mod settings;
 pub mod shell;

@@ -1,7 +1,8 @@
 //! The log: `-v` shows what is done and why, `-vv` every step.
 //!
 //! Security: no level shows a secret, and every complete line is filtered as [`ForeignText`]. Events of
-//! libraries are not logged: at trace level they print headers and bodies.
+//! libraries are not logged: at trace level, which a release build does not contain, they print headers and
+//! bodies.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,8 +23,7 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
         (0, None) => return Ok(()),
         (1, _) => LevelFilter::INFO,
         // A log file without `-v` would be empty.
-        (0 | 2, _) => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        _ => LevelFilter::DEBUG,
     };
     let format =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);

@@ -1,4 +1,4 @@
-//! Answers, and the two shapes in which Yandex refuses.
+//! Answers, and the two formats of Yandex Cloud's errors.
 //!
 //! * IAM: `google.rpc.Status` as JSON with a `RequestInfo` detail; codes and HTTP statuses as in the
 //!   vendor's page *Error handling*. Known.
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::clock;
 use super::random;
 
-/// In which shape the token exchange refuses. The vendor does not say.
+/// The format of the errors of the token exchange. Yandex Cloud does not document it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorShape {
     /// `{"error": …, "error_description": …}`
@@ -53,14 +53,14 @@ impl Answer {
         self
     }
 
-    /// Adds what Yandex hosts say so that a call can be found in their logs.
+    /// Adds the headers by which a call is found in the logs of Yandex Cloud.
     pub(super) fn traced(self, request_id: &str) -> Self {
         self.with("x-request-id", request_id).with("x-server-trace-id", &random::uuid())
     }
 
     /// `now` becomes the `Date`, unless the answer has one: hyper would write the true time.
     pub(super) fn into_response(self, now: OffsetDateTime) -> Response {
-        // Only a scripted fault can hold what HTTP cannot say; its author reads this answer.
+        // Only a scripted fault can have an invalid status or header; the author of the test reads this answer.
         let Ok(status) = StatusCode::from_u16(self.status) else {
             return (StatusCode::INTERNAL_SERVER_ERROR, "emulator: no such HTTP status")
                 .into_response();
@@ -84,7 +84,7 @@ impl Answer {
     }
 }
 
-/// A refusal, before it is known in which shape to say it.
+/// An error, before its format is chosen.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -114,7 +114,7 @@ impl Refusal {
         Self::of_status(500, message)
     }
 
-    /// What a server says that has nothing particular to say.
+    /// The usual message for a status.
     pub(super) fn usual(status: u16) -> Self {
         Self::of_status(status, usual_message(status))
     }
@@ -136,7 +136,7 @@ impl Refusal {
         oauth_error_answer(self.status, self.error, &self.message)
     }
 
-    /// As the metadata service, which is no API.
+    /// As plain text, as the metadata service answers.
     pub(super) fn as_text(&self) -> Answer {
         Answer::new(self.status, "text/plain; charset=utf-8", self.message.as_str())
     }

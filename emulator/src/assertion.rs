@@ -1,4 +1,4 @@
-//! The JWT with which the holder of an authorized key asks for an IAM token.
+//! Verifies the JWT that a client signs with its authorized key to get an IAM token.
 //!
 //! Vendor page *Getting an IAM token for a service account*: PS256 only, salt of 32 bytes, `kid` is the
 //! id of the key, `iss` the service account, `aud` the address of the call as a string or an array,

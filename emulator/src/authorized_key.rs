@@ -2,7 +2,7 @@
 //!
 //! The file is the one `yc iam key create` writes (vendor page *Authorized keys*, go-sdk
 //! `iamkey.proto`), including the line of explanatory text (RFC 7468, section 5.2) that IAM puts in
-//! front of the PEM. Older keys lack that line, and some old keys are PKCS#1: both can be had here.
+//! front of the PEM. Older keys lack that line, and some old keys are PKCS#1: both are available here.
 
 use std::fmt;
 
@@ -133,7 +133,7 @@ pub(super) fn parse_public_key(pem: &str) -> Result<rsa::PublicKey, KeyError> {
     Ok(rsa::PublicKey::from_public_key_pem(pem)?)
 }
 
-/// Why a key could not be made or read. None of these says anything about the key.
+/// Why a key could not be made or read. None of these has parts of the key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyError {
     #[error(transparent)]

@@ -14,7 +14,7 @@ pub(super) struct Call {
     pub(super) request: Request,
     /// The client's `x-request-id`, or a new one.
     pub(super) request_id: String,
-    /// The query of a GET or the form of a POST; `None` if it is no form.
+    /// The query of a GET or the form of a POST; `None` if it is not a form.
     fields: Option<Vec<(String, String)>>,
 }
 
@@ -31,7 +31,7 @@ impl Call {
             .map_err(|error| Refusal::invalid_argument(format!("Request is malformed: {error}")))
     }
 
-    /// Refuses what is no form (`/oauth/token` takes nothing else).
+    /// Refuses a body that is not a form, the only format that `/oauth/token` reads.
     pub(super) fn must_be_form(&self) -> Result<(), Refusal> {
         match self.fields {
             Some(_) => Ok(()),

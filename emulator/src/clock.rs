@@ -1,6 +1,6 @@
 //! The emulator's clock, which tests can set wrong, and the three ways it is written down.
 //!
-//! A server whose clock differs from the client's shows it in everything it says: the `Date` header,
+//! A server whose clock differs from the client's shows it in every answer: the `Date` header,
 //! `iat` and `exp` of its tokens, `expiresAt`, and its judgement of JWT assertions. So all of these
 //! read the time here.
 

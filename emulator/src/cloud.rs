@@ -22,7 +22,7 @@ pub(super) struct Cloud {
     pub(super) clock: Clock,
     pub(super) id_token_life: Duration,
     pub(super) id_token_variant: IdTokenVariant,
-    /// The account the metadata service speaks for.
+    /// The account whose IAM tokens the metadata service returns.
     pub(super) attached_to_instance: Option<String>,
     iam_token_life: Duration,
     /// In order of creation, which is the order of listing.
@@ -216,7 +216,7 @@ impl Cloud {
         self.iam_tokens.clear();
     }
 
-    /// Trusts one external JWT, to the letter, to act as a service account.
+    /// Accepts exactly this external JWT for an IAM token of the account.
     pub(super) fn federate(&mut self, external_jwt: &str, service_account_id: &str) {
         self.federated.insert((external_jwt.to_owned(), service_account_id.to_owned()));
         self.keep_secret(external_jwt);

@@ -1,4 +1,4 @@
-//! What tells a client where the rest is: the issuer's discovery document and the list of API endpoints.
+//! Where a client finds the other services: the issuer's discovery document and the list of API endpoints.
 //!
 //! Known: both addresses, and the form of the endpoints (cloudapi `api_endpoint_service.proto`:
 //! `address` has a port and no scheme; the OAuth host is not in the list). Assumed: the discovery

@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a client and Yandex, on order.
+//! The faults that a test can order between a client and Yandex Cloud.
 //!
 //! Some faults are Yandex refusing, in its own shapes (see `answer`); some are a stranger in between,
 //! a captive portal or a proxy; some are the connection itself.
@@ -11,14 +11,14 @@ use super::traffic::Route;
 
 /// How much of a truncated answer is sent: past the headers, short of the body.
 const TRUNCATED_AFTER: usize = 1024;
-/// How long a truncated answer says its body is.
+/// The `Content-Length` of a truncated answer.
 const TRUNCATED_BODY: usize = 4096;
 
 /// One thing gone wrong.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Yandex refuses with this status: `google.rpc.Status` from IAM, text from the metadata service, and
-    /// what [`ErrorShape`] says from the token exchange.
+    /// the format of [`ErrorShape`] from the token exchange.
     Status(u16),
     /// The same with more headers, such as `Retry-After`.
     StatusWithHeaders(u16, Vec<(String, String)>),
@@ -51,7 +51,7 @@ pub enum Fault {
     },
     /// A captive portal: 200 and a page.
     Html,
-    /// 307 to this address, which asks the client to send the same body there.
+    /// 307 to this address: the client should send the same body there.
     Redirect(String),
     /// 200 and this many bytes of JSON.
     Oversized(usize),
@@ -59,7 +59,7 @@ pub enum Fault {
     Truncated,
     /// The connection is reset where the answer should be.
     Reset,
-    /// No answer, and an open connection, until the client goes or the emulator stops.
+    /// No answer, and an open connection, until the client closes it or the emulator stops.
     Stall,
     /// 400, with a message that repeats every secret the client sent.
     EchoSecret,

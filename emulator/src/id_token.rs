@@ -31,7 +31,7 @@ pub struct IdTokenVariant {
     pub issued_token_type: bool,
     /// The `aud` claim.
     pub audience: AudienceClaim,
-    /// Whether `sub` is another account than was asked for.
+    /// Whether `sub` is another account than the requested one.
     pub wrong_subject: bool,
     /// The `exp` claim.
     pub expiry: ExpiryClaim,
@@ -86,9 +86,9 @@ impl TokenField {
 /// The form of `aud` (RFC 7519, section 4.1.3, allows the first two).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AudienceClaim {
-    /// The audience asked for.
+    /// The requested audience.
     String,
-    /// An array of one: the audience asked for.
+    /// An array of one: the requested audience.
     Array,
     /// Another audience.
     Wrong,
@@ -116,7 +116,7 @@ pub enum TokenForm {
     Garbage,
 }
 
-/// The claims of an ID token, as asked for and granted.
+/// The claims of an ID token, as requested and granted.
 pub(super) struct Grant<'a> {
     pub(super) subject: &'a str,
     pub(super) audience: &'a str,

@@ -19,7 +19,7 @@
 //!
 //! # The map
 //!
-//! Three hosts of Yandex Cloud are one here, told apart by path:
+//! Several hosts of Yandex Cloud are one here; the path tells them apart:
 //!
 //! | call | host | file |
 //! | --- | --- | --- |
@@ -32,8 +32,8 @@
 //! | `GET /computeMetadata/v1/instance/service-accounts/default/token` | `169.254.169.254` | `metadata` |
 //!
 //! Each of these files names the document or RFC that it follows, and marks what is known and what is assumed.
-//! `cloud` holds the state. `service` takes a request from arrival to answer, `traffic` logs it, `fault` spoils it on
-//! order. `server` is the thread, the listener and the connections. `program` is the program around them.
+//! `cloud` holds the state. `service` takes a request from arrival to answer, `traffic` logs it, `fault` is what
+//! a test makes go wrong. `server` is the thread, the listener and the connections. `program` is the program around them.
 
 mod answer;
 mod assertion;
@@ -116,9 +116,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address asked for.
+        /// The address in the options.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// No thread could be started.
@@ -195,7 +195,7 @@ impl Emulator {
     }
 }
 
-/// What the cloud holds.
+/// State of the cloud.
 #[expect(
     clippy::must_use_candidate,
     reason = "these are called for what they do; not every test needs the id of what it made"
@@ -247,7 +247,7 @@ impl Emulator {
     /// 4096 bits takes a second or more to make: tests make it once.
     ///
     /// # Panics
-    /// If the public half has been changed and is no RSA key.
+    /// If the public half has been changed and is not an RSA key.
     pub fn adopt_authorized_key(
         &self,
         service_account_id: &str,
@@ -262,7 +262,7 @@ impl Emulator {
     /// Registers a public key (SPKI) and returns the key's id.
     ///
     /// # Panics
-    /// If it is no RSA public key.
+    /// If it is not an RSA public key.
     pub fn register_authorized_key(
         &self,
         service_account_id: &str,
@@ -284,7 +284,7 @@ impl Emulator {
         self.service.cloud().attached_to_instance = service_account_id.map(str::to_owned);
     }
 
-    /// Lets an external JWT, this one to the letter, be exchanged for an IAM token of the account.
+    /// Accepts exactly this external JWT in exchange for an IAM token of the account.
     pub fn federate(&self, external_jwt: &str, service_account_id: &str) {
         self.service.cloud().federate(external_jwt, service_account_id);
     }
@@ -299,7 +299,7 @@ impl Emulator {
         self.service.cloud().revoke_iam_tokens();
     }
 
-    /// Every secret issued or received so far, for looking where none must be: IAM tokens, ID tokens, JWT
+    /// Every secret issued or received so far, for a test that looks for leaks: IAM tokens, ID tokens, JWT
     /// assertions, external JWTs, and the base64 of private keys, line by line and joined.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
@@ -307,7 +307,7 @@ impl Emulator {
     }
 }
 
-/// What goes wrong.
+/// Faults.
 impl Emulator {
     /// Answers the next requests to the route with these faults, one each; then as usual. Adds to what is
     /// left of an earlier script.
@@ -337,7 +337,7 @@ impl Emulator {
     }
 }
 
-/// What happened.
+/// Record of the requests.
 impl Emulator {
     /// All requests that have arrived, in order.
     #[must_use]

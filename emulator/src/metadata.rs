@@ -1,7 +1,7 @@
-//! The instance metadata service, which speaks for the account attached to a virtual machine.
+//! The instance metadata service, which returns IAM tokens of the account attached to a virtual machine.
 //!
 //! Vendor page *Getting an IAM token from inside a VM*: the path, the header and the answer are known,
-//! and so is 404 where no account is attached. That a call without the header is met with 403 is assumed,
+//! and so is 404 where no account is attached. That a call without the header gets 403 is assumed,
 //! from Google's service of the same interface.
 
 use serde_json::json;

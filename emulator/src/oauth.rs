@@ -4,7 +4,7 @@
 //!   evidence, one source; the answer follows RFC 8693; every refusal is assumed.
 //! * `access_token`: workload identity federation, an external JWT for an IAM token. Known from the
 //!   vendor's page *Exchanging a JWT for an IAM token*. Here a JWT is trusted as a whole, by
-//!   registration: this is no place to test one's federation settings.
+//!   registration: federation settings cannot be tested here.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub(super) fn exchange(service: &Service, call: &Call) -> Result<Answer, Refusal
     }
 }
 
-/// The subject is a service account, the actor whoever holds the IAM token.
+/// The subject is a service account, the actor the subject of the IAM token.
 fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     must_be(call, "subject_token_type", SUBJECT_ID)?;
     must_be(call, "actor_token_type", ACCESS_TOKEN)?;

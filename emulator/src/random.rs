@@ -43,7 +43,7 @@ pub(super) fn uuid() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// The system's generator, as the `rsa` crate wants to see one.
+/// The system's generator, by the traits of the `rsa` crate.
 pub(super) struct Generator;
 
 impl TryRng for Generator {

@@ -90,7 +90,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // If it panicked, it has said so.
+            // If it panicked, it has printed so.
             let _ = thread.join();
         }
     }
@@ -214,7 +214,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Connections ready to be served, as axum wants to be given them.
+/// Connections ready to be served, as a listener for axum.
 pub(super) struct Incoming {
     ready: mpsc::Receiver<Connection>,
     address: SocketAddr,

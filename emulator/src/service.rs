@@ -1,4 +1,4 @@
-//! One request from arrival to answer: logged, delayed, spoilt if a fault is waiting, else answered by
+//! One request from arrival to answer: logged, delayed, replaced if a fault is waiting, else answered by
 //! its route.
 
 use std::future;

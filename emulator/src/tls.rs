@@ -26,7 +26,7 @@ impl Identity {
         let key = KeyPair::generate()?;
         let leaf = leaf(now)?.signed_by(&key, &ca)?;
 
-        // The provider is named: a process-wide default would be the program's choice, not ours.
+        // The provider is named: a process-wide default would be the program's choice.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

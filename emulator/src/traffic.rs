@@ -1,4 +1,4 @@
-//! What came in, and what the test wants to happen next: the log of requests, and the faults and
+//! The log of requests, and what a test has ordered for later ones: the faults and
 //! delays waiting for them.
 
 use std::collections::{HashMap, VecDeque};
@@ -106,7 +106,7 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Logs a request and says what is planned for it. A script goes before a standing fault.
+    /// Logs a request and returns the fault and delay that are planned for it. A script precedes a standing fault.
     pub(super) fn receive(&mut self, request: Request) -> (Option<Fault>, Duration) {
         let route = request.route;
         self.requests.push(request);

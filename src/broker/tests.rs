@@ -239,9 +239,11 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     let broker = broker(clock, cache, Purpose::Answer(None), false, "usual");
     let refused = IdToken(Secret::new("token-1".into()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let next = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
+    let next =
+        runtime.block_on(broker.fetch_shared(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(next.secret.0.expose(), "token-2");
-    let again = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
+    let again =
+        runtime.block_on(broker.fetch_shared(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(again.secret.0.expose(), "token-2", "what another process got instead is good");
 }
 

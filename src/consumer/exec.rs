@@ -12,8 +12,9 @@ use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::settings::{Field, Form, Settings, Table, is_on};
+use crate::source::IdTokenRequest;
 
 use super::aws::{self, AssumeRole, Aws, SessionKeys};
 use super::{Consumer, ConsumerRun, Delivery};
@@ -76,8 +77,8 @@ impl Consumer for Exec {
         self.aws.audience()
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
-        self.aws.request(run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> AssumeRole<'a> {
+        self.aws.request(id_token)
     }
 
     fn minimum_lifetime(&self) -> Duration {

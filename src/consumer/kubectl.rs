@@ -15,11 +15,10 @@ use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
-use crate::run::Run;
 use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, id_token_request};
+use super::{Consumer, Delivery};
 
 pub(super) const TABLE: Table =
     Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
@@ -136,8 +135,8 @@ impl Consumer for Kubectl {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-        id_token_request(self, run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
     }
 
     fn minimum_lifetime(&self) -> Duration {

@@ -13,11 +13,10 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::jwt::{self, Claims};
 use crate::message;
-use crate::run::Run;
 use crate::settings::{Field, Form, Settings, Table, by_name, list, unfit};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, id_token_request};
+use super::{Consumer, Delivery};
 
 pub(super) const TABLE: Table = Table {
     name: "token",
@@ -116,8 +115,8 @@ impl Consumer for Token {
         self.audience.as_deref()
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-        id_token_request(self, run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
     }
 
     fn minimum_lifetime(&self) -> Duration {

@@ -44,7 +44,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> Message {
     cause.downcast_ref().map_or_else(|| ForeignText::sentence(&cause.to_string()).into(), plain)
 }
 
-/// What an I/O error says, as part of a sentence and without the operating system's number.
+/// The text of an I/O error, as part of a sentence and without the operating system's number.
 #[must_use]
 pub fn plain(cause: &io::Error) -> Message {
     let text = cause.to_string();

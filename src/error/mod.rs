@@ -1,4 +1,4 @@
-//! Every error a user can meet: what it says, its code, its exit status, and what to do about it.
+//! Every error that a user can meet: its text, its code, its exit status, and a hint.
 //!
 //! The messages are lower case and have no final period, as they follow the program's name. None of
 //! them holds a token, a key or a response body that could hold one.
@@ -103,7 +103,7 @@ pub enum Error {
         problem: Message,
     },
 
-    /// A value cannot be what it stands for, whatever it came from.
+    /// A value is invalid.
     #[error("{problem}")]
     Invalid {
         /// The value, and what it cannot be.
@@ -112,12 +112,12 @@ pub enum Error {
         hint: Message,
     },
 
-    /// A profile or identity was asked for that the configuration does not have.
+    /// A profile or identity that is not in the configuration.
     #[error("there is no {what} `{name}` in {place}")]
     NoSuch {
         /// `profile` or `identity`.
         what: &'static str,
-        /// The name that was asked for.
+        /// The name.
         name: ForeignText,
         /// Where it was looked for.
         place: Message,
@@ -189,7 +189,7 @@ pub enum Error {
         hint: Message,
     },
 
-    /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.
+    /// `KUBERNETES_EXEC_INFO` requests something that is not supported.
     #[error("KUBERNETES_EXEC_INFO {problem}")]
     ExecInfo {
         /// What is wrong with it.
@@ -201,7 +201,7 @@ pub enum Error {
     /// A server refused.
     #[error("cannot get {what}: {reason}{}", request_note(request_id.as_ref()))]
     Refused {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which kind of refusal.
         code: Code,
@@ -216,7 +216,7 @@ pub enum Error {
     /// A server is busy or broken.
     #[error("cannot get {what}: {host} answered {status} {reason}{}", request_note(request_id.as_ref()))]
     Unavailable {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which server.
         host: Message,
@@ -226,14 +226,14 @@ pub enum Error {
         reason: Message,
         /// The server's identifier of the request.
         request_id: Option<ForeignText>,
-        /// When to ask again, if the server said.
+        /// When to retry, if the server set that.
         retry_after: Option<Duration>,
     },
 
     /// A server could not be reached, or what answered does not speak the protocol.
     #[error("cannot get {what}: {problem}")]
     Unreached {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which kind of failure.
         code: Code,
@@ -243,10 +243,10 @@ pub enum Error {
         hint: Message,
     },
 
-    /// What came back is not what was asked for.
+    /// A token is not the one that was requested.
     #[error("cannot use {what}: {problem}")]
     WrongToken {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Whose token it is.
         code: Code,
@@ -271,26 +271,26 @@ pub enum Error {
     /// Another process holds the lock and does not finish.
     #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
     LockTimeout {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// The other process.
         holder: Message,
         /// The lock file.
         lock: PathBuf,
-        /// How long we waited.
+        /// How long the run waited.
         budget: Duration,
     },
 
-    /// A signal, or the end of the program that waits for us, ended the run.
+    /// A signal, or the end of the parent, ended the run.
     #[error("interrupted while getting {what}")]
     Interrupted {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// The signal; `SIGHUP` if the program that waited has ended.
         signal: i32,
     },
 
-    /// The cache that was asked for by name cannot be used.
+    /// The configured cache cannot be used.
     #[error("cannot use the cache: {0}")]
     Cache(#[source] Cause),
 
@@ -299,9 +299,9 @@ pub enum Error {
     Remembered {
         /// Its code.
         code: Code,
-        /// What it said.
+        /// Its text.
         message: Message,
-        /// What it advised.
+        /// Its hint.
         hint: Option<Message>,
     },
 }
@@ -338,7 +338,7 @@ impl Error {
         }
     }
 
-    /// When the server asked to be tried again, if it did.
+    /// How long the server asked to wait before a retry.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -3,10 +3,10 @@
 mod block;
 mod edit;
 mod merged;
+mod paths;
 mod place;
-mod tree;
 
 pub(crate) use edit::Document;
 pub(crate) use merged::{File, Merged};
+pub(crate) use paths::{kubeconfig_paths, kuberc_path};
 pub(crate) use place::Step;
-pub(crate) use tree::Fault;

@@ -33,7 +33,7 @@ static HEARING: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = runtime.unwrap();
     let entered = runtime.enter();
     for number in [1, 2, 3, 15] {
-        if yc_id_token::broker::is_ignored(number) {
+        if yc_id_token::runtime::is_ignored(number) {
             drop(signal(SignalKind::from_raw(number)).unwrap());
         }
     }

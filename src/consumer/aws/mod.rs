@@ -25,17 +25,17 @@ use crate::credential::{Credential, Secret};
 use crate::env::{self, Env};
 use crate::error::Result;
 use crate::http::Reach;
-use crate::run::Run;
 use crate::settings::{Field, Form, Setting, Settings, Table};
+use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, PublicPath, Server, Warning, id_token_request};
+use super::{Consumer, Delivery, PublicPath, Server, Warning};
 pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
-pub(crate) use role::role_problem;
+pub(crate) use role::role_arn_problem;
 pub(super) use sts::AssumeRole;
 
-pub(crate) use config_file::aws_file;
+pub(crate) use config_file::expanded;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};
@@ -175,10 +175,9 @@ impl Consumer for Aws {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
-        let id_token = id_token_request(self, run)?;
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> AssumeRole<'a> {
         let session_name = self.role.session_name(id_token.service_account);
-        Ok(AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token })
+        AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token }
     }
 
     fn minimum_lifetime(&self) -> Duration {

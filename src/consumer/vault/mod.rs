@@ -28,10 +28,11 @@ use crate::error::Result;
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::settings::{Field, Form, Setting, Settings, Table, unfit};
+use crate::source::IdTokenRequest;
 
-use super::{Consumer, ConsumerRun, Delivery, PublicPath, id_token_request};
+use super::{Consumer, ConsumerRun, Delivery, PublicPath};
 use answer::VaultToken;
 pub(crate) use cli_config::VaultHelper;
 use connection::{Server, checked_path};
@@ -223,10 +224,9 @@ impl Consumer for Vault {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<Login<'a>> {
-        let id_token = id_token_request(self, run)?;
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> Login<'a> {
         let Self { server, mount, role, sharing, .. } = self;
-        Ok(Login { server, mount, role: role.as_deref(), id_token, sharing: *sharing })
+        Login { server, mount, role: role.as_deref(), id_token, sharing: *sharing }
     }
 
     fn minimum_lifetime(&self) -> Duration {

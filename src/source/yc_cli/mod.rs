@@ -1,13 +1,11 @@
-//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the one way to an ID
-//! token that the vendor documents, and `yc iam create-token` gives an IAM token to whoever is logged
-//! in, also by a browser.
+//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the only documented way to an ID
+//! token, and `yc iam create-token` prints an IAM token of the account that is logged in, also by a browser.
 //!
 //! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
 //! also over one that is named here.
 //!
-//! yc ends with us: when the time is up or a signal comes, it is killed. If we are killed ourselves,
-//! nobody can: what would tell it has to be set up between fork and exec, by unsafe code. It then comes
-//! to its own end, with nobody to hear it.
+//! At the deadline or on a signal, yc is killed. If this process is killed by SIGKILL, yc keeps running to its
+//! end: `PR_SET_PDEATHSIG` needs unsafe code.
 
 mod words;
 
@@ -33,31 +31,31 @@ use crate::private_file;
 use words::Said;
 
 /// More than any configuration of yc has.
-const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
+const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
 /// How yc is run.
 #[derive(Clone, Debug)]
 pub struct YcCli {
     /// Where it may be, in the order in which it is tried.
     programs: Vec<PathBuf>,
-    /// Whether the user said where it is.
+    /// Whether the user has set its path.
     is_given: bool,
     profile: Option<String>,
     config_file: Option<PathBuf>,
 }
 
-/// How one run is to go.
+/// Options of one run of yc.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct YcOptions<'a> {
-    /// Who it acts as, if that is not its profile.
+    /// The account that it acts as, instead of its profile.
     pub actor: Option<YcActor<'a>>,
-    /// Whether nobody is there who could log in with a browser.
+    /// Whether no person is there to log in with a browser.
     pub is_unattended: bool,
     /// What is being obtained, for the environment of yc.
     pub mark: &'a str,
 }
 
-/// An identity of ours, as yc is told of it.
+/// An account that yc acts as.
 #[derive(Clone, Copy, Debug)]
 pub struct YcActor<'a> {
     /// Its IAM token.
@@ -69,11 +67,11 @@ pub struct YcActor<'a> {
 /// One run of it.
 struct Call<'a> {
     yc: &'a YcCli,
-    /// What is wanted, for messages.
+    /// What is requested, for messages.
     what: &'a Message,
     /// The service account that it is for.
     service_account: Option<&'a str>,
-    /// Whether it acts as an identity of ours, and not as its profile.
+    /// Whether it acts as another account than its profile's.
     has_actor: bool,
 }
 
@@ -112,11 +110,11 @@ impl YcCli {
         }
     }
 
-    /// What identifies it in cache keys, found without running it: the program, the profile, what yc's
-    /// own variables say, and all of its configuration, as any change of that may be another identity.
+    /// What identifies it in cache keys, found without running it: the program, the profile, yc's own variables
+    /// and all of its configuration, as any change of these may make it another identity.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
-        let read = |path: &PathBuf| private_file::read_plain(path, CONFIG_LIMIT).ok();
+        let read = |path: &PathBuf| private_file::read_plain(path, MAX_CONFIG_SIZE).ok();
         let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
         let programs = self.programs.iter().map(|program| program.to_string_lossy());
         let key = programs.fold(Key::of("yc"), |key, program| key.with("program", &program));
@@ -128,8 +126,8 @@ impl YcCli {
         Digest::of(key.name().as_bytes())
     }
 
-    /// Runs `yc iam create-id-token` and gives the ID token as it is printed; whose it is and how long
-    /// it lives is not looked at. `what` is wanted, for messages.
+    /// Runs `yc iam create-id-token` and returns the ID token as printed, unchecked. `what` is requested, for
+    /// messages.
     pub async fn id_token(
         &self,
         what: &Message,
@@ -146,8 +144,8 @@ impl YcCli {
         call.finish(running, words::is_jwt, deadline).await
     }
 
-    /// Runs `yc iam create-token` and gives the IAM token. How long it lives is not said, and yc may
-    /// well have kept it for hours: it should be used at once.
+    /// Runs `yc iam create-token` and returns the IAM token. Its expiry is not printed, and yc may have cached
+    /// it for hours: it should be used at once.
     pub async fn iam_token(
         &self,
         what: &Message,
@@ -174,7 +172,7 @@ impl YcCli {
                 Err(error) => error,
             };
             if error.kind() != io::ErrorKind::NotFound || self.is_given {
-                // A folder on PATH that may not be entered says the same as a file that may not be run.
+                // The error of a folder on PATH that cannot be entered is the same.
                 refused.get_or_insert((program, error));
             }
         }
@@ -196,8 +194,8 @@ impl YcCli {
         })
     }
 
-    /// The format is said because a profile of yc can have another as its default. `--no-user-output`
-    /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
+    /// The format is set because a profile of yc can have another default. `--no-user-output` is not: it would
+    /// suppress the messages that errors are made of.
     fn prepare(&self, command: &mut Command, arguments: &[&str], options: YcOptions<'_>) {
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {

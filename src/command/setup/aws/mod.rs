@@ -12,7 +12,7 @@ use super::changes::{ChangeSet, FileChange};
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
-use crate::consumer::{AWS_AUDIENCE, ConsumerName, aws_file, aws_role_problem};
+use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
@@ -66,8 +66,10 @@ impl Args {
         let sts = setup.resolve("sts_endpoint", self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
             .with_note("such as arn:aws:iam::123456789012:role/robot");
-        let role =
-            if sts.is_some() { role.optional() } else { role.validated_by(aws_role_problem) };
+        let role = match sts {
+            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
+            None => role.validated_by(|arn| role_arn_problem(arn, true)),
+        };
         let role = setup.resolve_or_ask("role_arn", self.role_arn.as_ref(), &role)?;
 
         let name = Question::new("--aws-profile", "profile of AWS's configuration")
@@ -183,7 +185,10 @@ fn check_conflicts(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    aws_file(env, var, Locations::home().as_deref(), name).ok_or_else(|| Error::Missing {
+    let home = Locations::home();
+    let configured = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
+    let default = || home.as_ref().map(|home| home.join(".aws").join(name));
+    configured.or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),
     })

@@ -15,9 +15,10 @@ use crate::command::setup::paths::refuse_pipe;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
-use crate::kubeconfig::{Document, Fault, File, Merged, Step};
+use crate::kubeconfig::{Document, File, Merged, Step, kubeconfig_paths};
 use crate::message;
 use crate::settings::Locations;
+use crate::yaml::Fault;
 
 const WHAT: &str = "the kubeconfig";
 
@@ -129,7 +130,7 @@ fn not_editable(path: &Path, fault: &Fault) -> Error {
 fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
     Error::Config {
         path: path.to_owned(),
-        line: fault.line,
+        line: fault.mark.line,
         problem: message!("the kubeconfig {}", fault.problem),
         hint: Some(hint.into()),
     }
@@ -146,25 +147,18 @@ pub(in crate::command) fn kubeconfig_names(
 }
 
 fn default_paths(env: &Env) -> Result<Vec<PathBuf>> {
-    let list = env.get_os(env::KUBECONFIG).unwrap_or_default();
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
-        if !paths.contains(&path) {
-            paths.push(path);
-        }
+    let paths = kubeconfig_paths(env, Locations::home().as_deref());
+    if !paths.is_empty() {
+        return Ok(paths);
     }
-    if paths.is_empty() && !list.is_empty() {
-        return Err(Error::Value {
+    Err(match env.get_os(env::KUBECONFIG) {
+        Some(_) => Error::Value {
             origin: env::KUBECONFIG.name.into(),
             problem: "it names no file, so that kubectl reads none; name one, or unset it".into(),
-        });
-    }
-    if paths.is_empty() {
-        let home = Locations::home().ok_or_else(|| Error::Missing {
+        },
+        None => Error::Missing {
             problem: "there is no home folder for the kubeconfig".into(),
             hint: "give `--kubeconfig`".into(),
-        })?;
-        paths.push(home.join(".kube").join("config"));
-    }
-    Ok(paths)
+        },
+    })
 }

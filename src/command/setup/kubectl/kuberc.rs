@@ -1,18 +1,19 @@
 //! kubectl's preferences file (kuberc), which can restrict the exec plugins that kubectl runs (1.35 and
 //! later).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::command::setup::changes::FileChange;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
-use crate::kubeconfig::{Document, Fault};
+use crate::kubeconfig::{Document, kuberc_path};
 use crate::message;
 use crate::settings::Locations;
+use crate::yaml::Fault;
 
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
@@ -26,7 +27,9 @@ pub(super) fn allow(
     others: &[String],
     env: &Env,
 ) -> Result<(Option<FileChange>, Option<Message>)> {
-    let Some(path) = path(env) else { return Ok((None, None)) };
+    let Some(path) = kuberc_path(env, Locations::home().as_deref()) else {
+        return Ok((None, None));
+    };
     let file = EditedFile::open("kubectl's preferences", &path)?;
     let mut document = read(&path, file.text())?;
     let plugins = Plugins::of(document.value());
@@ -71,14 +74,6 @@ pub(super) fn allow(
     Ok((Some(change), advice))
 }
 
-fn path(env: &Env) -> Option<PathBuf> {
-    match env.get_os(env::KUBERC) {
-        Some(value) if value == "off" => None,
-        Some(path) => Some(path.into()),
-        None => Locations::home().map(|home| home.join(".kube").join("kuberc")),
-    }
-}
-
 fn read(path: &Path, text: &str) -> Result<Document> {
     Document::parse(text.to_owned()).map_err(|fault| invalid(path, &fault))
 }
@@ -86,7 +81,7 @@ fn read(path: &Path, text: &str) -> Result<Document> {
 fn invalid(path: &Path, fault: &Fault) -> Error {
     Error::Config {
         path: path.to_owned(),
-        line: fault.line,
+        line: fault.mark.line,
         problem: message!("the file of kubectl's preferences {}", fault.problem),
         hint: None,
     }

@@ -1,10 +1,10 @@
-//! What a run over the network needs of the system: a runtime, and descriptors.
+//! The runtime of tokio, and the descriptors that it needs.
 
 use std::pin::Pin;
 
 use crate::error::{Error, Result};
 
-/// Does a work to its end.
+/// Does work to its end.
 #[inline(never)]
 pub(crate) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     #[cfg(unix)]
@@ -18,8 +18,8 @@ pub(crate) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Resul
     result
 }
 
-/// Whether the system has what every such run opens at the least: to wait for events and signals, and to
-/// reach two servers. The runtime panics over a pair of sockets that it is denied.
+/// Checks that the system allows the sockets that every networked run opens: for events, for signals, and for
+/// two servers. The runtime panics if it cannot have a pair of sockets.
 #[cfg(unix)]
 fn check_descriptors() -> Result<()> {
     use std::os::unix::net::UnixStream;

@@ -1,14 +1,18 @@
-//! Waiting for what goes over the network, with somebody who sees it and signals that end it.
+//! The network runtime, and waiting in it: with a spinner, until the work is done or the run has to end.
+
+mod block_on;
+mod interruption;
 
 use std::pin::{Pin, pin};
 
-use super::interruption;
-use super::runtime::block_on;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::spinner::Spinner;
+pub(crate) use block_on::block_on;
+#[cfg(unix)]
+pub use interruption::is_ignored;
 
-/// Waits for what is not to be broken off.
+/// Waits for work that no signal interrupts.
 pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     as_one_type(work, |work| {
         block_on(pin!(async {
@@ -18,19 +22,30 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     })
 }
 
-/// Waits for what takes its time, unless this run is to end; the spinner says what it is `doing`, and an
-/// interruption what it was getting.
+/// Waits for work, unless this run has to end. The spinner shows what it is `doing`, and the error of an
+/// interruption `what` it was getting.
 pub fn wait_beside<T>(
     spinner: &Spinner,
     doing: &Message,
     what: &Message,
     work: impl Future<Output = T>,
 ) -> Result<T> {
-    as_one_type(async { Ok(work.await) }, |work| wait_for(work, what, true, spinner, doing))
+    wait(spinner, doing, what, true, async { Ok(work.await) })
+}
+
+/// Waits for work, unless this run has to end: by a signal or, if it watches its parent, with that.
+pub(crate) fn wait<T>(
+    spinner: &Spinner,
+    doing: &Message,
+    what: &Message,
+    watches_parent: bool,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    as_one_type(work, |work| wait_for(work, what, watches_parent, spinner, doing))
 }
 
 #[inline(never)]
-pub(super) fn wait_for(
+fn wait_for(
     work: Work<'_>,
     what: &Message,
     watches_parent: bool,
@@ -39,7 +54,7 @@ pub(super) fn wait_for(
 ) -> Result<()> {
     block_on(pin!(async {
         tokio::select! {
-            // Signals are heard before the work starts a program, which a signal must end too.
+            // First, so that signals are caught before the work starts a program, which they must end too.
             biased;
             error = interruption::interruption(what, watches_parent) => Err(error),
             () = work => Ok(()),
@@ -51,8 +66,8 @@ pub(super) fn wait_for(
 /// Something to wait for.
 type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 
-/// Does a work by `wait`, which need not be made for each type of work and of result.
-pub(super) fn as_one_type<T>(
+/// Does work of any type by `wait`, which is compiled once for all of them.
+fn as_one_type<T>(
     work: impl Future<Output = Result<T>>,
     wait: impl FnOnce(Work<'_>) -> Result<()>,
 ) -> Result<T> {

@@ -1,11 +1,11 @@
-//! What ends a run that waits: a signal, or the end of the program that waits for it.
+//! What ends a run that waits: a signal, or the end of its parent.
 //!
-//! kubectl and Terraform, when they are killed, leave their helper alone with its request. Nobody will
-//! read the answer; so the helper ends too, with all that it has begun put away.
+//! kubectl and Terraform, when they are killed, leave their helper running. Its answer has no reader any more,
+//! so it ends too, and stops everything that it has started.
 
 use crate::error::Error;
 
-/// Completes when this run is to end, with the error that says why. `what` is what it was getting.
+/// Completes when this run has to end, with the error for it. `what` is what it was getting.
 #[cfg(unix)]
 pub(super) async fn interruption(
     what: &crate::foreign_text::Message,
@@ -34,8 +34,8 @@ mod unix {
 
     use super::Error;
 
-    /// A tenth of a second is soon enough, and costs nothing.
-    const LOOK: Duration = Duration::from_millis(100);
+    /// How often the parent is checked.
+    const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
     const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
 
@@ -56,14 +56,14 @@ mod unix {
             });
         }
         let parent = getppid();
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval(PARENT_CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(signal) = caught.recv() => {
                     return Error::Interrupted { what: what.into(), signal };
                 }
-                _ = looks.tick(), if watches_parent => {
+                _ = checks.tick(), if watches_parent => {
                     if getppid() != parent {
                         return Error::Interrupted { what: what.into(), signal: Signal::HUP.as_raw() };
                     }
@@ -72,8 +72,8 @@ mod unix {
         }
     }
 
-    /// Whether this process has been started to ignore a signal (proc(5), `SigIgn`), as `nohup`, and a
-    /// shell that runs us in the background, want it.
+    /// Whether this process was started to ignore a signal (proc(5), `SigIgn`), as by `nohup` or by a shell
+    /// that runs it in the background.
     #[must_use]
     pub fn is_ignored(number: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

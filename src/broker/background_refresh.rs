@@ -1,8 +1,8 @@
-//! The refresh in the background: past the soft point a credential is handed out at once, and one
-//! detached process obtains the next.
+//! The background refresh: past the soft point a credential is returned at once, and one detached process
+//! obtains the next.
 //!
-//! It is this program again, with the same command line behind the word `refresh`: it obtains what
-//! that command would hand out, and hands it to nobody.
+//! That process is this program with the same command line after the word `refresh`: it obtains what the
+//! command would return, and discards it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,27 +15,26 @@ use tracing::debug;
 use crate::env::{self, Env};
 use crate::{child, current_folder};
 
-/// The word that makes a command line one that only refreshes.
+/// The first word of a command line that only refreshes.
 pub const REFRESH: &str = "refresh";
 
 const PROXY: &str = "--proxy";
 
-/// How this run would be started again: the words of its command line, without the program's name.
-/// They are shared and not copied, since few runs start another.
+/// The arguments to run this command again. They are shared and not copied, as few runs start another.
 #[derive(Clone, Debug)]
 pub struct Rerun(Arc<[OsString]>);
 
 impl Rerun {
-    /// How a run with these words would be started again, where it can be. On Windows it cannot: a new
-    /// process has every handle that can be inherited, and so holds open the pipe that the consumer reads
-    /// to its end. There, a credential is renewed when it has to be.
+    /// How to run a command with these arguments again. `None` on Windows: a new process inherits every handle,
+    /// and so holds open the pipe that the consumer reads to its end. There, a credential is refreshed at its
+    /// hard point.
     #[must_use]
     pub fn of(arguments: &Arc<[OsString]>) -> Option<Self> {
         cfg!(unix).then(|| Self(Arc::clone(arguments)))
     }
 
-    /// Starts the process that refreshes, and forgets it. That it cannot be started is no failure of
-    /// this run, which has a valid credential.
+    /// Starts the process that refreshes, and does not wait for it. Errors are only logged: this run has a
+    /// valid credential.
     pub(super) fn start(&self) {
         child::close_on_exec();
         if let Err(error) = self.command().and_then(|mut command| command.spawn()) {
@@ -45,8 +44,8 @@ impl Rerun {
         }
     }
 
-    /// Security: a proxy's address can hold a password. Whoever wrote it into a command line has shown
-    /// it; we do not do so again, and let the environment carry it.
+    /// Security: a proxy's address can hold a password, which must not be in an argument of another process. It
+    /// is passed in the environment.
     fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(OsStr::new(REFRESH));
@@ -61,21 +60,21 @@ impl Rerun {
                 command.arg(argument);
             }
         }
-        // A library reads these, which knows nothing of the folder that the process leaves.
+        // A library reads these, and the process leaves the folder that they are relative to.
         for var in [env::SSL_CERT_FILE, env::SSL_CERT_DIR] {
             let path = Env::Real.get_os(var).filter(|path| Path::new(path).is_relative());
             if let Some(path) = path.and_then(|path| std::path::absolute(path).ok()) {
                 command.env(var.name, path);
             }
         }
-        // Whoever reads our output waits for its end, which must not be that of the refresh.
+        // The reader of this run's output waits until every writer has closed it.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(command)
     }
 }
 
-/// What the process does first: it leaves the session, and so the terminal and the process group, of the
-/// run that started it, and its folder.
+/// Leaves the session (and so the terminal and the process group) of the run that started this process, and
+/// its folder.
 pub fn begin_session() {
     #[cfg(unix)]
     let _ = rustix::process::setsid();

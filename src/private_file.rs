@@ -83,7 +83,7 @@ impl From<io::Error> for UnreadSecret {
 /// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed and pipes
 /// are read (`<(…)` keeps a key off the disk), but a file that other users can read is refused.
 ///
-/// The group may read a file that belongs to someone else: so Kubernetes mounts a secret for a container
+/// The group may read a file of another user: so Kubernetes mounts a secret for a container
 /// that does not run as root.
 pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, UnreadSecret> {
     let file = system::open_following(&current_folder::resolve(path))?;

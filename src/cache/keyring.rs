@@ -31,7 +31,7 @@ pub(super) struct Marker {
     pub(super) about: EntryMetadata,
 }
 
-/// The keyring, and the folder of the locks, the memos and the markers.
+/// The keyring, and the folder of the locks, the remembered failures and the markers.
 #[derive(Debug)]
 pub struct KeyringCache {
     files: FileCache,
@@ -45,7 +45,7 @@ impl KeyringCache {
         Self { files, keyring }
     }
 
-    /// The folder of its markers, locks and memos.
+    /// The folder of its markers, locks and remembered failures.
     pub(super) const fn files(&self) -> &FileCache {
         &self.files
     }

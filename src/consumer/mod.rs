@@ -26,7 +26,7 @@ use crate::credential::{Cacheable, Credential};
 use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
-use crate::http::{Endpoint, Reach};
+use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::{Origin, Settings, Table};
@@ -116,7 +116,7 @@ pub(crate) struct Server {
     /// Its address.
     pub(crate) endpoint: Endpoint,
     /// How it is reached.
-    pub(crate) reach: Reach,
+    pub(crate) options: ServerOptions,
     /// What it answers without credentials.
     pub(crate) public: PublicPath,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Offset;
 use crate::env;
 use crate::error::{Exit, Result, shown};
-use crate::http::{Endpoint, Http, HttpRequest, Reach, Route, Steps};
+use crate::http::{Endpoint, Http, HttpRequest, Route, ServerOptions, Steps};
 use crate::message;
 use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
@@ -26,7 +26,7 @@ const FAR_OFF: u64 = 60;
 struct Server<'a> {
     name: &'static str,
     endpoint: &'a Endpoint,
-    reach: &'a Reach,
+    options: &'a ServerOptions,
     path: &'static str,
     query: &'a [(&'static str, &'static str)],
 }
@@ -43,7 +43,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
     let Some(settings) = &checks.settings else { return };
     let (http, limit) = (checks.http(settings), checks.part());
     tell_trust(checks, &http, group);
-    let usual = Reach::default();
+    let usual = ServerOptions::default();
     // Where Yandex Cloud is does not need to be known from who we are.
     let endpoints = match &checks.run {
         Some(session) => Some(session.source().endpoints.clone()),
@@ -58,7 +58,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
     let servers = servers(checks, endpoints.as_ref(), &usual);
     let work = async {
         let looks = servers.iter().map(|server| {
-            let route = http.route(server.endpoint, server.reach.proxy.as_ref(), checks.env);
+            let route = http.route(server.endpoint, server.options.proxy.as_ref(), checks.env);
             look(server, route, &http, limit)
         });
         all(looks.collect()).await
@@ -75,12 +75,12 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
 fn servers<'a>(
     checks: &'a Checks<'_>,
     endpoints: Option<&'a Endpoints>,
-    usual: &'a Reach,
+    usual: &'a ServerOptions,
 ) -> Vec<Server<'a>> {
     let mut servers = Vec::new();
     if let Some(endpoints) = endpoints {
         let mut add = |name, endpoint, path| {
-            servers.push(Server { name, endpoint, reach: usual, path, query: &[] });
+            servers.push(Server { name, endpoint, options: usual, path, query: &[] });
         };
         match &endpoints.iam {
             ServiceEndpoint::Known(iam) => add("IAM", iam, "/iam/v1/tokens"),
@@ -95,7 +95,7 @@ fn servers<'a>(
         Server {
             name: server.name,
             endpoint: &server.endpoint,
-            reach: &server.reach,
+            options: &server.options,
             path: server.public.path,
             query: server.public.query,
         }
@@ -105,12 +105,14 @@ fn servers<'a>(
 
 async fn look(server: &Server<'_>, route: Result<Route>, http: &Http, limit: Duration) -> Found {
     let steps = match route {
-        Ok(Route::Direct { .. }) => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
+        Ok(Route::Direct { .. }) => {
+            http.steps(server.endpoint, server.options, limit / 2).await.ok()
+        }
         Ok(Route::Proxy { .. }) | Err(_) => None,
     };
     let ask = async {
         let what = message!("an answer from {}", server.name);
-        let client = http.client_by(server.reach, server.endpoint, &what)?;
+        let client = http.client_by(server.options, server.endpoint, &what)?;
         let request = HttpRequest { query: server.query, ..HttpRequest::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
     };

@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Env};
 use crate::error::Result;
-use crate::http::Reach;
+use crate::http::ServerOptions;
 use crate::settings::{Field, Form, Setting, Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -187,7 +187,7 @@ impl Consumer for Aws {
     fn server(&self) -> Option<Server> {
         let public = PublicPath { path: "/", query: PUBLIC };
         let endpoint = self.sts.endpoint.clone();
-        Some(Server { name: "STS", endpoint, reach: Reach::default(), public })
+        Some(Server { name: "STS", endpoint, options: ServerOptions::default(), public })
     }
 
     fn warnings(&self) -> Vec<Warning> {

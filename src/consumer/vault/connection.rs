@@ -11,7 +11,7 @@ use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 use crate::http::{
     Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, HttpRequest,
-    ProxyAddress, Reach, Reply,
+    ProxyAddress, Reply, ServerOptions,
 };
 use crate::message;
 use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
@@ -70,7 +70,7 @@ pub(super) struct Server {
     pub(super) namespace: Option<String>,
     /// Whether the address is a setting of this program, and not a variable of the official clients.
     pub(super) is_ours: bool,
-    pub(super) reach: Reach,
+    pub(super) options: ServerOptions,
 }
 
 impl Server {
@@ -94,9 +94,10 @@ impl Server {
             .or_else(|| official(env, NAMESPACE));
         let namespace = namespace
             .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
-        let mut reach = reach(options, settings, env)?;
-        reach.skip_verify = skips_verification(options, env, &endpoint)?;
-        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, reach })
+        let found = server_options(options, settings, env)?;
+        let skip_verify = skips_verification(options, env, &endpoint)?;
+        let options = ServerOptions { skip_verify, ..found };
+        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, options })
     }
 
     /// The default audience of ID tokens for it: its address.
@@ -106,7 +107,7 @@ impl Server {
 
     /// All that decides how it is reached.
     pub(super) fn connection_fingerprint(&self) -> String {
-        format!("{:?}", self.reach)
+        format!("{:?}", self.options)
     }
 
     /// How it is called in messages.
@@ -120,7 +121,7 @@ impl Server {
     }
 
     pub(super) fn client(&self, http: &Http, what: &Message) -> Result<Client> {
-        http.client_by(&self.reach, &self.endpoint, what)
+        http.client_by(&self.options, &self.endpoint, what)
     }
 
     /// Sends a request as the official clients do: in the namespace, and with the header by which an agent
@@ -200,7 +201,7 @@ impl Server {
             ("AGENT_ADDR", None),
         ];
         let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
-        let authority = match &self.reach.authorities {
+        let authority = match &self.options.authorities {
             Some(Authorities::File(file)) => Some(("CACERT", path(file))),
             Some(Authorities::Folder(folder)) => Some(("CAPATH", path(folder))),
             Some(Authorities::Text { pem, .. }) => Some(("CACERT_BYTES", Some(pem.clone()))),
@@ -210,10 +211,10 @@ impl Server {
             variables.extend(["CACERT", "CACERT_BYTES", "CAPATH"].map(|name| (name, None)));
             variables.push(authority);
         }
-        if let Some(ClientCertificate { chain, key }) = &self.reach.certificate {
+        if let Some(ClientCertificate { chain, key }) = &self.options.certificate {
             variables.extend([("CLIENT_CERT", path(chain)), ("CLIENT_KEY", path(key))]);
         }
-        if let Some(name) = &self.reach.server_name {
+        if let Some(name) = &self.options.server_name {
             variables.push(("TLS_SERVER_NAME", Some(name.clone())));
         }
         variables
@@ -234,7 +235,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn reach(options: &Options, settings: &Settings, env: &Env) -> Result<Reach> {
+fn server_options(options: &Options, settings: &Settings, env: &Env) -> Result<ServerOptions> {
     let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
     let ca = [
         own("ca_cert", options.ca_cert.as_ref(), "--ca-cert"),
@@ -254,7 +255,7 @@ fn reach(options: &Options, settings: &Settings, env: &Env) -> Result<Reach> {
     let server_name = own("tls_server_name", options.tls_server_name.as_ref(), "--tls-server-name")
         .or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
-    Ok(Reach {
+    Ok(ServerOptions {
         authorities: authorities(ca),
         certificate: client_certificate(certificate)?,
         server_name: server_name.map(|name| name.value),

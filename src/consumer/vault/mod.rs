@@ -234,10 +234,10 @@ impl Consumer for Vault {
     }
 
     fn server(&self) -> Option<super::Server> {
-        let Server { endpoint, reach, .. } = &self.server;
+        let Server { endpoint, options, .. } = &self.server;
         let public = PublicPath { path: "/v1/sys/seal-status", query: &[] };
-        let (endpoint, reach) = (endpoint.clone(), reach.clone());
-        Some(super::Server { name: "Vault", endpoint, reach, public })
+        let (endpoint, options) = (endpoint.clone(), options.clone());
+        Some(super::Server { name: "Vault", endpoint, options, public })
     }
 
     fn render(&self, credential: &Credential<VaultToken>) -> Result<Delivery> {

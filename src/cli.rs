@@ -237,7 +237,7 @@ impl Cli {
         // What the profile says of it is not known before the file is read.
         let timeout = self.flags.timeout.clone().or_else(|| env.get(env::TIMEOUT));
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
-            pipe::wait_until(Deadline::within(timeout));
+            pipe::set_deadline(Deadline::within(timeout));
         }
         let verbosity = match env.get(env::VERBOSE) {
             Some(level) if self.flags.verbose == 0 => {

@@ -84,7 +84,6 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
     ("", "oauth_endpoint", Offer::Text),
-    ("", "patience", Offer::Text),
     ("", "policy_arn", Offer::Text),
     ("", "proxy", Offer::Text),
     ("", "region", Offer::Text),
@@ -95,6 +94,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "sts_endpoint", Offer::Text),
     ("", "timeout", Offer::Text),
     ("", "tls_server_name", Offer::Text),
+    ("", "unlock_timeout", Offer::Text),
     ("", "wrap_ttl", Offer::Text),
 ];
 

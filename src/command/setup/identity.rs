@@ -1,22 +1,46 @@
-//! The identity to authenticate with: from flags, from variables, or from a person at the terminal.
+//! The identity to authenticate with: from flags, from variables, or from a prompt.
 
-use super::paths::{absolute, identity_from_everywhere};
-use super::{Setup, told_error};
+use super::paths::{absolute_identity, absolute_path};
+use super::{Setup, error_lines};
 use crate::env;
 use crate::error::{Error, Result};
-use crate::settings::IdentityKind;
+use crate::settings::{Flags, IdentityKind};
+
+/// The keys of a profile that configure the identity.
+const KEYS: [&str; 3] = ["identity", "key_file", "iam_token_file"];
+
+/// The identity settings that flags give, with absolute paths.
+pub(super) fn identity_flags(flags: &Flags) -> Result<Vec<(&'static str, String)>> {
+    let values = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
+    with_absolute_paths(values, ["--identity", "--key-file", "--iam-token-file"])
+}
+
+/// Pairs `values` with [`KEYS`]. `origins` are the flags or variables that the values come from.
+fn with_absolute_paths(
+    values: [Option<String>; 3],
+    origins: [&'static str; 3],
+) -> Result<Vec<(&'static str, String)>> {
+    let mut settings = Vec::new();
+    for ((key, value), origin) in KEYS.into_iter().zip(values).zip(origins) {
+        let absolute = if key == "identity" { absolute_identity } else { absolute_path };
+        if let Some(value) = value {
+            settings.push((key, absolute(origin, &value)?));
+        }
+    }
+    Ok(settings)
+}
 
 impl Setup<'_> {
-    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
-    pub(super) fn settle_identity(&mut self) -> Result<()> {
-        self.take_over_connection()?;
-        // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
-        self.take_over(
+    /// Resolves the identity, the service account and the connection to Yandex Cloud.
+    pub(super) fn resolve_identity(&mut self) -> Result<()> {
+        self.set_connection()?;
+        // Before the identity: some identities obtain their tokens as this service account.
+        self.set_from_flag_or_variable(
             "service_account",
             self.context.flags.service_account.as_ref(),
             env::SERVICE_ACCOUNT,
         );
-        self.take_over_identity()?;
+        self.set_identity()?;
         if self.settings()?.identity.is_some() {
             self.run()?;
         } else {
@@ -33,32 +57,20 @@ impl Setup<'_> {
         }
     }
 
-    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
-    /// where that says nothing.
-    fn take_over_identity(&mut self) -> Result<()> {
-        let (flags, env) = (self.context.flags, self.env());
-        let keys = ["identity", "key_file", "iam_token_file"];
-        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
-        let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
-        let by_variable = variables.map(|var| env.get(var));
-        let is_said = by_flag.iter().any(Option::is_some);
-        if !is_said && self.configuration.has_any(&keys) {
+    /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.
+    fn set_identity(&mut self) -> Result<()> {
+        let mut settings = identity_flags(self.context.flags)?;
+        if settings.is_empty() && !self.configuration.has_any(&KEYS) {
+            let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
+            let values = variables.map(|var| self.env().get(var));
+            settings = with_absolute_paths(values, variables.map(|var| var.name))?;
+        }
+        if settings.is_empty() {
             return Ok(());
         }
-        let (given, origins) = if is_said {
-            (by_flag, ["--identity", "--key-file", "--iam-token-file"])
-        } else {
-            (by_variable, variables.map(|var| var.name))
-        };
-        if given.iter().all(Option::is_none) {
-            return Ok(());
-        }
-        for ((key, value), origin) in keys.into_iter().zip(given).zip(origins) {
-            match value {
-                Some(name) if key == "identity" => {
-                    self.configuration.set(key, &identity_from_everywhere(origin, &name)?);
-                }
-                Some(file) => self.configuration.set(key, &absolute(origin, &file)?),
+        for key in KEYS {
+            match settings.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => self.configuration.set(key, value),
                 None => self.configuration.remove(key),
             }
         }
@@ -80,20 +92,20 @@ impl Setup<'_> {
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
             } else if IdentityKind::read(&answer).is_some() {
-                let identity = identity_from_everywhere("the answer", &answer)?;
+                let identity = absolute_identity("the answer", &answer)?;
                 self.configuration.set("identity", &identity);
             } else {
-                // Our configuration knows the home folder by this sign too.
+                // The configuration file supports `~/` too.
                 let file = if answer.starts_with("~/") {
                     answer
                 } else {
-                    absolute("the answer", &answer)?
+                    absolute_path("the answer", &answer)?
                 };
                 self.configuration.set("key_file", &file);
             }
             match self.run() {
                 Ok(_) => return Ok(()),
-                Err(error) => terminal.say(&told_error(&error)),
+                Err(error) => terminal.say(&error_lines(&error)),
             }
             self.configuration.remove("key_file");
             self.configuration.remove("identity");

@@ -17,6 +17,7 @@ use crate::http::Http;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::pipe;
+use crate::settings::schema::LOG_FILE;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{
     self, FolderRequest, IdTokenRequest, IdentityInputs, ServiceAccount, ServiceAccountRequest,
@@ -39,7 +40,7 @@ pub struct Context<'a> {
     /// What the run is for.
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
-    pub consumers: &'a [&'a Table],
+    pub consumers: &'static [&'static Table],
     /// Whether it is people who wait, and not a program: they may be told what for.
     pub for_people: bool,
 }
@@ -56,7 +57,7 @@ impl Context<'_> {
     pub fn spinner(&self) -> Spinner {
         let Self { flags, env, for_people, .. } = self;
         if *for_people {
-            Spinner::at_terminal(flags.verbose > 0, flags.log_file.is_some(), env)
+            Spinner::at_terminal(flags.verbosity() > 0, flags.get_os(&LOG_FILE).is_some(), env)
         } else {
             Spinner::none()
         }
@@ -78,7 +79,7 @@ pub struct Run {
 
 impl Run {
     /// Opens a run of the consumers whose own settings are in `tables`.
-    pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
+    pub fn open(context: Context<'_>, tables: &[&'static Table]) -> Result<Self> {
         let locations = Locations::of_system();
         let Context { flags, env, consumers, .. } = context;
         let settings = Settings::load(flags, env, &locations, consumers, tables)?;

@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
 use crate::foreign_text::Message;
+use crate::settings::schema::{LOG_FILE, VERBOSE};
 
 /// No spinner for waits shorter than this.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -73,8 +74,8 @@ impl Watch {
     /// goes to the same place.
     fn frames(&self) -> Option<&'static [&'static str]> {
         let env = &self.env;
-        let logs = self.logs || env.get(env::VERBOSE).is_some_and(|level| level != "0");
-        let has_log_file = self.has_log_file || env.get_os(env::LOG_FILE).is_some();
+        let logs = self.logs || env.get(VERBOSE.var()).is_some_and(|level| level != "0");
+        let has_log_file = self.has_log_file || env.get_os(LOG_FILE.var()).is_some();
         let is_dumb = env.get(env::TERM).is_none_or(|kind| kind == "dumb") && cfg!(unix);
         let is_seen = std::io::stderr().is_terminal() && !is_dumb && (!logs || has_log_file);
         is_seen.then_some(if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES })

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::env::{self, Env};
+use crate::settings::schema::PROXY;
 use crate::{child, current_folder};
 
 /// The word that makes a command line one that only refreshes.
 pub const REFRESH: &str = "refresh";
-
-const PROXY: &str = "--proxy";
 
 /// How this run would be started again: the words of its command line, without the program's name.
 /// They are shared and not copied, since few runs start another.
@@ -53,10 +52,10 @@ impl Rerun {
         let mut rest = self.0.iter();
         while let Some(argument) = rest.next() {
             let joined = argument.to_str().and_then(|text| text.strip_prefix("--proxy="));
-            if argument == PROXY {
-                command.envs(rest.next().map(|proxy| (env::PROXY.name, proxy)));
+            if argument == PROXY.flag {
+                command.envs(rest.next().map(|proxy| (PROXY.variable, proxy)));
             } else if let Some(proxy) = joined {
-                command.env(env::PROXY.name, proxy);
+                command.env(PROXY.variable, proxy);
             } else {
                 command.arg(argument);
             }

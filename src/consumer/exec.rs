@@ -10,16 +10,23 @@ use std::time::Duration;
 
 use super::aws;
 use crate::child;
-use crate::env;
 use crate::error::{Code, Error, Result, plain};
 #[cfg(unix)]
 use crate::harden;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Field, Form, Table, is_on};
+use crate::settings::{Decides, Field, Kind, Table, is_on};
 
-pub(super) const TABLE: Table =
-    Table { name: "exec", settings: &[Field::new("aws", Form::Switch, env::EXEC_AWS)] };
+const AWS: Field =
+    Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
+        .help("", "Keys of an AWS role")
+        .decides(Decides::Nothing);
+
+pub(super) const TABLE: Table = Table {
+    name: "exec",
+    heading: "",
+    settings: &[AWS],
+};
 
 /// As much as there can be: the broker never asks for more than half of a life.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -17,13 +17,24 @@ use crate::error::{Cause, Error, Result};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
+use crate::settings::{
+    Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit,
+};
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
 
-pub(super) const TABLE: Table =
-    Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
+const API_VERSION: Field =
+    Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
+        .help("VERSION", "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]")
+        .decides(Decides::Nothing)
+        .offers(Offer::Words(versions));
+
+pub(super) const TABLE: Table = Table {
+    name: "kubectl",
+    heading: "",
+    settings: &[API_VERSION],
+};
 
 /// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
 /// no leeway. So the token is reported to expire this much before it does.

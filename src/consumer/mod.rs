@@ -9,12 +9,12 @@ mod plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches, FromArgMatches, Subcommand};
+use clap::Subcommand;
 
 use crate::error::Result;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Origin, Settings, Table};
+use crate::settings::{Arguments, NamedCommand, Origin, Settings, Table};
 
 macro_rules! consumers {
     ($($variant:ident => $module:ident;)+) => {
@@ -29,24 +29,13 @@ macro_rules! consumers {
         /// The tables of consumers that may stand in a profile.
         pub const TABLES: &[&Table] = &[$(&$module::TABLE),+];
 
-        impl Consumer {
-            /// Reads the command line of the consumer of this name, with the options that `common` adds,
-            /// without describing the others, and as far as these arguments need it.
-            pub(crate) fn read_alone(
-                name: &str,
-                arguments: &[OsString],
-                common: fn(clap::Command) -> clap::Command,
-            ) -> Option<(Self, ArgMatches)> {
-                match name {
-                    $(stringify!($module) => {
-                        let mut matches = matches_alone::<$module::Args>(stringify!($module), arguments, common)?;
-                        let read = <$module::Args as FromArgMatches>::from_arg_matches_mut(&mut matches).ok()?;
-                        Some((Self::$variant(read), matches))
-                    })+
-                    _ => None,
-                }
-            }
+        $(impl Arguments for $module::Args {})+
 
+        /// Their commands.
+        pub const COMMANDS: &[NamedCommand] =
+            &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
+
+        impl Consumer {
             /// Gets the credential anew if it is past its soft point, and hands it to nobody.
             pub fn refresh(&self, context: Context<'_>) -> Result<()> {
                 match self { $(Self::$variant(arguments) => arguments.refresh(context)),+ }
@@ -68,37 +57,6 @@ pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString>
         words.push("token-helper".into());
     }
     words
-}
-
-/// Where the name of the consumer stands in its command line.
-const NAME: &str = "name of the consumer";
-
-/// Takes apart the command line of one consumer. All options are those of one command, of which the
-/// consumer's name is the first word: to hand each common option down to a command below takes longer
-/// than the rest of a cache hit, as does describing ten commands where one is named.
-fn matches_alone<A: clap::Args>(
-    name: &'static str,
-    arguments: &[OsString],
-    common: fn(clap::Command) -> clap::Command,
-) -> Option<ArgMatches> {
-    let whole = A::augment_args(clap::Command::new(name));
-    let mut command = clap::Command::new(name)
-        .disable_help_flag(true)
-        .disable_help_subcommand(true)
-        .arg(Arg::new(NAME).required(true))
-        .args(whole.get_arguments().cloned());
-    if let Some(named) = arguments.iter().find_map(|word| whole.find_subcommand(word)) {
-        command = command.subcommand(named.clone()).subcommand_required(true);
-    } else if whole.has_subcommands() {
-        return None;
-    }
-    let mut command = common(command);
-    let mut matches = command.try_get_matches_from_mut(arguments).ok()?;
-    // To take them apart takes longer still, and the process ends soon.
-    std::mem::forget((whole, command));
-    // It may have been the value of an option.
-    let is_it = matches.remove_one::<String>(NAME).is_some_and(|word| word == name);
-    is_it.then_some(matches)
 }
 
 /// How a run ends that did not fail: most with success, one that runs a command as that does.

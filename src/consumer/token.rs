@@ -8,24 +8,34 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IdToken};
-use crate::env;
 use crate::error::{Error, Result, plain};
 use crate::jwt::{self, Claims};
 use crate::output::Output;
 use crate::private_file;
 use crate::run::{Context, Run};
-use crate::settings::{Field, Form, Setting, Table, by_name, list, unfit};
+use crate::settings::{
+    Decides, Field, Kind, Offer, Setting, Table, by_name, list, names_of, unfit,
+};
 
 use super::Plan;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
+const FORMAT: Field =
+    Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
+        .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
+        .decides(Decides::Nothing)
+        .offers(Offer::Words(|| names_of(&FORMATS)));
+
+const OUTPUT: Field =
+    Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
+        .help("FILE", "Write to this file instead: whole or not at all, mode 0600, without a final newline")
+        .decides(Decides::Nothing);
+
 pub(super) const TABLE: Table = Table {
     name: "token",
-    settings: &[
-        Field::text("format", env::TOKEN_FORMAT),
-        Field::new("output", Form::Path, env::TOKEN_OUTPUT),
-    ],
+    heading: "",
+    settings: &[FORMAT, OUTPUT],
 };
 
 /// A token that was printed is about to be used.

@@ -2,20 +2,16 @@
 
 use super::paths::{absolute, identity_from_everywhere};
 use super::{Setup, told_error};
-use crate::env;
 use crate::error::{Error, Result};
 use crate::settings::is_identity_kind;
+use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
 
 impl Setup<'_> {
     /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
     pub(super) fn settle_identity(&mut self) -> Result<()> {
         self.take_over_connection()?;
         // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
-        self.take_over(
-            "service_account",
-            self.context.flags.service_account.as_ref(),
-            env::SERVICE_ACCOUNT,
-        );
+        self.take_over(&SERVICE_ACCOUNT);
         self.take_over_identity()?;
         if self.settings()?.identity.is_some() {
             self.run()?;
@@ -36,30 +32,27 @@ impl Setup<'_> {
     /// What flags say of who we are takes the place of all that the profile says; what variables say, only
     /// where that says nothing.
     fn take_over_identity(&mut self) -> Result<()> {
+        let fields = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
         let (flags, env) = (self.context.flags, self.env());
-        let keys = ["identity", "key_file", "iam_token_file"];
-        let by_flag = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
-        let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
-        let by_variable = variables.map(|var| env.get(var));
-        let is_said = by_flag.iter().any(Option::is_some);
-        if !is_said && self.configuration.has_any(&keys) {
-            return Ok(());
+        let mut given = fields.map(|field| flags.get(&field).map(str::to_owned));
+        let mut origins = fields.map(|field| field.flag);
+        if given.iter().all(Option::is_none) {
+            if self.configuration.has_any(&fields.map(|field| field.key)) {
+                return Ok(());
+            }
+            given = fields.map(|field| env.get(field.var()));
+            origins = fields.map(|field| field.variable);
         }
-        let (given, origins) = if is_said {
-            (by_flag, ["--identity", "--key-file", "--iam-token-file"])
-        } else {
-            (by_variable, variables.map(|var| var.name))
-        };
         if given.iter().all(Option::is_none) {
             return Ok(());
         }
-        for ((key, value), origin) in keys.into_iter().zip(given).zip(origins) {
+        for ((field, value), origin) in fields.iter().zip(given).zip(origins) {
             match value {
-                Some(name) if key == "identity" => {
-                    self.configuration.set(key, &identity_from_everywhere(origin, &name)?);
+                Some(name) if field.key == IDENTITY.key => {
+                    self.configuration.set(field.key, &identity_from_everywhere(origin, &name)?);
                 }
-                Some(file) => self.configuration.set(key, &absolute(origin, &file)?),
-                None => self.configuration.remove(key),
+                Some(file) => self.configuration.set(field.key, &absolute(origin, &file)?),
+                None => self.configuration.remove(field.key),
             }
         }
         Ok(())

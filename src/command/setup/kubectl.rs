@@ -12,7 +12,6 @@ use super::question::Question;
 use super::terminal::Terminal;
 use super::trust::Trust;
 use super::{Common, Setup, kuberc, program, word};
-use crate::env;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::kubeconfig::Step;
@@ -20,6 +19,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Origin;
+use crate::settings::schema::AUDIENCE;
 
 const PROFILE: &str = "kubernetes";
 const USER: &str = "yandex";
@@ -194,8 +194,7 @@ fn no_cluster(path: &Path) -> Error {
 
 /// The audience that the profile has or gets; `None` if the cluster's entry is to tell it.
 fn settle_audience(setup: &mut Setup<'_>, of_cluster: Option<&str>) -> Result<Option<String>> {
-    let said = setup.context.flags.audience.clone();
-    setup.take_over("audience", said.as_ref(), env::AUDIENCE);
+    setup.take_over(&AUDIENCE);
     let known = setup.settings()?.audience;
     // What the cluster's entry says goes before the defaults of the file.
     let known = known

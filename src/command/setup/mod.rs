@@ -30,13 +30,17 @@ mod vault;
 use clap::Subcommand;
 pub(super) use kubeconfig::kubeconfig_names;
 
-use crate::env::{Env, Var};
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Flags, Locations, Origin, Settings, Table};
+use crate::settings::schema::{
+    AUDIENCE, CA_FILE, CLOUD_ID, ENDPOINT, FOLDER_ID, FOLDER_NAME, IAM_ENDPOINT, ID_TOKEN_ROUTE,
+    IMPERSONATE_SERVICE_ACCOUNT, INSTALLATION, OAUTH_ENDPOINT, PROFILE, YC_PATH,
+};
+use crate::settings::{Field, Flags, Locations, Origin, Settings, Table};
 
 use configuration::Configuration;
 use paths::{absolute, config_path};
@@ -100,7 +104,7 @@ impl Args {
 struct Setup<'a> {
     context: Context<'a>,
     common: &'a Common,
-    consumer: &'a Table,
+    consumer: &'static Table,
     terminal: Option<Terminal>,
     configuration: Configuration,
     /// Whether the profile does not serve this consumer yet.
@@ -115,8 +119,8 @@ impl<'a> Setup<'a> {
         consumer: &'static str,
         profile: &str,
     ) -> Result<Self> {
-        let named = common.name.as_ref().or(context.flags.profile.as_ref());
-        let name = named.map_or(profile, String::as_str).to_owned();
+        let named = common.name.as_deref().or(context.flags.get(&PROFILE));
+        let name = named.unwrap_or(profile).to_owned();
         if !is_simple(&name) {
             return Err(Error::Usage {
                 problem: message!(
@@ -155,11 +159,9 @@ impl<'a> Setup<'a> {
     /// The flags of a run with the profile as it will be.
     fn flags(&self) -> Flags {
         let Configuration { path, profile, .. } = &self.configuration;
-        Flags {
-            profile: Some(profile.clone()),
-            unwritten: Some((path.clone(), self.configuration.text())),
-            ..self.context.flags.clone()
-        }
+        let mut flags = self.context.flags.clone().with(&PROFILE, profile);
+        flags.unwritten = Some((path.clone(), self.configuration.text()));
+        flags
     }
 
     fn settings(&self) -> Result<Settings> {
@@ -173,13 +175,13 @@ impl<'a> Setup<'a> {
     }
 
     /// A setting that a flag gives, or, where the profile has none, a variable.
-    fn take_over(&mut self, key: &str, flag: Option<&String>, var: Var) {
-        match flag {
-            Some(text) => self.configuration.set(key, text),
-            None if self.configuration.has_any(&[key]) => {}
+    fn take_over(&mut self, field: &Field) {
+        match self.context.flags.get(field) {
+            Some(text) => self.configuration.set(field.key, text),
+            None if self.configuration.has_any(&[field.key]) => {}
             None => {
-                if let Some(text) = self.env().get(var) {
-                    self.configuration.set(key, &text);
+                if let Some(text) = self.env().get(field.var()) {
+                    self.configuration.set(field.key, &text);
                 }
             }
         }
@@ -189,27 +191,25 @@ impl<'a> Setup<'a> {
     /// more.
     fn take_over_connection(&mut self) -> Result<()> {
         let flags = self.context.flags;
-        for (key, flag) in [
-            ("endpoint", &flags.endpoint),
-            ("iam_endpoint", &flags.iam_endpoint),
-            ("oauth_endpoint", &flags.oauth_endpoint),
-            ("installation", &flags.installation),
-            ("folder_id", &flags.folder_id),
-            ("folder_name", &flags.folder_name),
-            ("cloud_id", &flags.cloud_id),
-            ("impersonate_service_account", &flags.impersonate_service_account),
-            ("id_token_route", &flags.id_token_route),
+        for field in [
+            ENDPOINT,
+            IAM_ENDPOINT,
+            OAUTH_ENDPOINT,
+            INSTALLATION,
+            FOLDER_ID,
+            FOLDER_NAME,
+            CLOUD_ID,
+            IMPERSONATE_SERVICE_ACCOUNT,
+            ID_TOKEN_ROUTE,
             // Not the proxy: its address may hold a password, which belongs where the user puts it.
         ] {
-            if let Some(text) = flag {
-                self.configuration.set(key, text);
+            if let Some(text) = flags.get(&field) {
+                self.configuration.set(field.key, text);
             }
         }
-        for (key, origin, file) in
-            [("ca_file", "--ca-file", &flags.ca_file), ("yc_path", "--yc-path", &flags.yc_path)]
-        {
-            if let Some(file) = file {
-                self.configuration.set(key, &absolute(origin, file)?);
+        for field in [CA_FILE, YC_PATH] {
+            if let Some(file) = flags.get(&field) {
+                self.configuration.set(field.key, &absolute(field.flag, file)?);
             }
         }
         Ok(())
@@ -258,7 +258,7 @@ impl<'a> Setup<'a> {
     /// The audience of a consumer whose table has one of its own, which leaves the profile's to others. Of
     /// a profile that did not serve this consumer yet, the general one is another's.
     fn own_audience(&mut self, usual: &str) -> Result<String> {
-        let flag = self.context.flags.audience.clone();
+        let flag = self.context.flags.get(&AUDIENCE).map(str::to_owned);
         if let Some(audience) = self.given("audience", flag.as_ref())? {
             return Ok(audience);
         }

@@ -6,6 +6,7 @@ use super::{is_simple, kube_user};
 use crate::error::Result;
 use crate::kubeconfig::Merged;
 use crate::run::Context;
+use crate::settings::schema::{AUDIENCE, IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
 
 /// The profile that the cluster has already; or the usual one, if that fits; or one named after the cluster.
 pub(super) fn choose(
@@ -28,7 +29,7 @@ pub(super) fn choose(
     let differs = wanted
         .iter()
         .any(|(key, value)| present.text_before(key).is_some_and(|present| present != *value));
-    let has_other_audience = context.flags.audience.is_none()
+    let has_other_audience = context.flags.get(&AUDIENCE).is_none()
         && of_cluster.is_some()
         && present.text_before("audience").is_some_and(|audience| Some(&*audience) != of_cluster);
     let fits = if is_in_use(usual, kubeconfig) { has(&present) } else { !differs };
@@ -70,19 +71,15 @@ fn is_in_use(profile: &str, kubeconfig: &Merged) -> bool {
 fn wanted(context: Context<'_>) -> Result<Vec<(&'static str, String)>> {
     let flags = context.flags;
     let mut wanted = Vec::new();
-    for (key, flag) in [("audience", &flags.audience), ("service_account", &flags.service_account)]
-    {
-        wanted.extend(flag.clone().map(|text| (key, text)));
+    for field in [AUDIENCE, SERVICE_ACCOUNT] {
+        wanted.extend(flags.get(&field).map(|text| (field.key, text.to_owned())));
     }
-    if let Some(identity) = &flags.identity {
-        wanted.push(("identity", identity_from_everywhere("--identity", identity)?));
+    if let Some(identity) = flags.get(&IDENTITY) {
+        wanted.push((IDENTITY.key, identity_from_everywhere(IDENTITY.flag, identity)?));
     }
-    for (key, origin, flag) in [
-        ("key_file", "--key-file", &flags.key_file),
-        ("iam_token_file", "--iam-token-file", &flags.iam_token_file),
-    ] {
-        if let Some(file) = flag {
-            wanted.push((key, absolute(origin, file)?));
+    for field in [KEY_FILE, IAM_TOKEN_FILE] {
+        if let Some(file) = flags.get(&field) {
+            wanted.push((field.key, absolute(field.flag, file)?));
         }
     }
     Ok(wanted)

@@ -24,11 +24,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Secret};
-use crate::env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Field, Form, Setting, Settings, Table};
+use crate::settings::{Field, Kind as ValueKind, Setting, Settings, Table};
 
 use answer::SessionKeys;
 use endpoint::Sts;
@@ -42,20 +41,50 @@ pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
 pub(super) use plan::plan;
 
+const OWN_AUDIENCE: Field =
+    Field::new(ValueKind::Text, "audience", "", "YC_ID_TOKEN_AWS_AUDIENCE")
+        .help("AUD", "Audience of the ID token for STS");
+
+const ROLE_ARN: Field =
+    Field::new(ValueKind::Text, "role_arn", "--role-arn", "YC_ID_TOKEN_AWS_ROLE_ARN")
+        .help("ARN", "Role to assume, such as arn:aws:iam::123456789012:role/robot; not needed where an S3-compatible server maps tokens to policies");
+
+const ROLE_SESSION_NAME: Field =
+    Field::new(ValueKind::Text, "role_session_name", "--role-session-name", "YC_ID_TOKEN_AWS_ROLE_SESSION_NAME")
+        .help("NAME", "Name of the session, as CloudTrail shows it [default: yc-id-token- and the service account's ID]");
+
+const DURATION: Field =
+    Field::new(ValueKind::Time, "duration", "--duration", "YC_ID_TOKEN_AWS_DURATION")
+        .help("TIME", "Life of the keys, 15m to 12h, at most what the role allows [default: 1h]");
+
+const POLICY: Field =
+    Field::new(ValueKind::Text, "policy", "--policy", "YC_ID_TOKEN_AWS_POLICY")
+        .help("JSON", "Policy that narrows down what the role allows, as JSON");
+
+const POLICY_ARN: Field =
+    Field::new(ValueKind::Words, "policy_arn", "--policy-arn", "YC_ID_TOKEN_AWS_POLICY_ARN")
+        .help("ARN", "Managed policy that narrows down what the role allows; up to ten times");
+
+const REGION: Field =
+    Field::new(ValueKind::Text, "region", "--region", "YC_ID_TOKEN_AWS_REGION")
+        .help("REGION", "Region whose STS is asked [default: AWS_REGION, AWS_DEFAULT_REGION, AWS's configuration, us-east-1]");
+
+const STS_ENDPOINT: Field =
+    Field::new(ValueKind::Text, "sts_endpoint", "--sts-endpoint", "YC_ID_TOKEN_AWS_STS_ENDPOINT")
+        .help("URL", "Address of another STS [default: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS's configuration, the region's]");
+
+const STS_DUAL_STACK: Field =
+    Field::new(ValueKind::Switch, "sts_dual_stack", "--sts-dual-stack", "YC_ID_TOKEN_AWS_STS_DUAL_STACK")
+        .help("", "Ask the region's dual-stack STS, which is reached by IPv6 too");
+
+const STS_FIPS: Field =
+    Field::new(ValueKind::Switch, "sts_fips", "--sts-fips", "YC_ID_TOKEN_AWS_STS_FIPS")
+        .help("", "Ask the region's FIPS STS");
+
 pub(super) const TABLE: Table = Table {
     name: "aws",
-    settings: &[
-        Field::text("audience", env::AWS_AUDIENCE),
-        Field::text("role_arn", env::AWS_ROLE_ARN),
-        Field::text("role_session_name", env::AWS_ROLE_SESSION_NAME),
-        Field::new("duration", Form::Time, env::AWS_DURATION),
-        Field::text("policy", env::AWS_POLICY),
-        Field::new("policy_arn", Form::Words, env::AWS_POLICY_ARN),
-        Field::text("region", env::AWS_REGION),
-        Field::text("sts_endpoint", env::AWS_STS_ENDPOINT),
-        Field::new("sts_dual_stack", Form::Switch, env::AWS_STS_DUAL_STACK),
-        Field::new("sts_fips", Form::Switch, env::AWS_STS_FIPS),
-    ],
+    heading: "AWS options",
+    settings: &[OWN_AUDIENCE, ROLE_ARN, ROLE_SESSION_NAME, DURATION, POLICY, POLICY_ARN, REGION, STS_ENDPOINT, STS_DUAL_STACK, STS_FIPS],
 };
 
 /// What AWS's own guides have a provider of web identities issue tokens for.

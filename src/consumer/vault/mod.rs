@@ -31,7 +31,7 @@ use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Field, Form, Setting, Table, unfit};
+use crate::settings::{Field, Kind, Setting, Table, unfit};
 
 use answer::{State, VaultToken};
 pub(crate) use cli_config::VaultHelper;
@@ -43,26 +43,63 @@ use login::{Login, Sharing};
 pub(super) use plan::plan;
 pub(super) use token_helper::is_request;
 
+const OWN_AUDIENCE: Field =
+    Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_VAULT_AUDIENCE")
+        .help("AUD", "Audience of the ID token for Vault");
+
+const ADDRESS: Field =
+    Field::new(Kind::Text, "address", "--address", "YC_ID_TOKEN_VAULT_ADDRESS")
+        .help("URL", "Address of the server [default: BAO_ADDR, VAULT_ADDR, https://127.0.0.1:8200]");
+
+const NAMESPACE: Field =
+    Field::new(Kind::Text, "namespace", "--namespace", "YC_ID_TOKEN_VAULT_NAMESPACE")
+        .help("NAMESPACE", "Namespace [default: BAO_NAMESPACE, VAULT_NAMESPACE, none]");
+
+const MOUNT: Field =
+    Field::new(Kind::Text, "mount", "--mount", "YC_ID_TOKEN_VAULT_MOUNT")
+        .help("PATH", "Path that the JWT auth method is mounted at [default: jwt]");
+
+const ROLE: Field =
+    Field::new(Kind::Text, "role", "--role", "YC_ID_TOKEN_VAULT_ROLE")
+        .help("ROLE", "Role to log in with [default: the mount's own default]");
+
+const CA_CERT: Field =
+    Field::new(Kind::Path, "ca_cert", "--ca-cert", "YC_ID_TOKEN_VAULT_CA_CERT")
+        .help("FILE", "PEM file of the server's certificate authority, trusted instead of the system's [default: BAO_CACERT, VAULT_CACERT]");
+
+const CA_BYTES: Field =
+    Field::new(Kind::Text, "ca_bytes", "", "YC_ID_TOKEN_VAULT_CA_BYTES")
+        .help("PEM", "The server's certificate authority itself, as PEM");
+
+const CA_PATH: Field =
+    Field::new(Kind::Path, "ca_path", "--ca-path", "YC_ID_TOKEN_VAULT_CA_PATH")
+        .help("FOLDER", "Folder of such files [default: BAO_CAPATH, VAULT_CAPATH]");
+
+const CLIENT_CERT: Field =
+    Field::new(Kind::Path, "client_cert", "--client-cert", "YC_ID_TOKEN_VAULT_CLIENT_CERT")
+        .help("FILE", "PEM file of the certificate to show [default: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]");
+
+const CLIENT_KEY: Field =
+    Field::new(Kind::Path, "client_key", "--client-key", "YC_ID_TOKEN_VAULT_CLIENT_KEY")
+        .help("FILE", "PEM file of its private key [default: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]");
+
+const TLS_SERVER_NAME: Field =
+    Field::new(Kind::Text, "tls_server_name", "--tls-server-name", "YC_ID_TOKEN_VAULT_TLS_SERVER_NAME")
+        .help("NAME", "Name that the server's certificate must be for [default: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME, the address's]");
+
+const WRAP_TTL: Field =
+    Field::new(Kind::Time, "wrap_ttl", "--wrap-ttl", "YC_ID_TOKEN_VAULT_WRAP_TTL")
+        .help("TIME", "Print a wrapping token of this life instead, which stands for the token and can be unwrapped once [default: VAULT_WRAP_TTL, none]")
+        .flag_of("token");
+
 pub(super) const TABLE: Table = Table {
     name: "vault",
-    settings: &[
-        Field::text("audience", env::VAULT_AUDIENCE),
-        Field::text("address", env::VAULT_ADDRESS),
-        Field::text("namespace", env::VAULT_NAMESPACE),
-        Field::text("mount", env::VAULT_MOUNT),
-        Field::text("role", env::VAULT_ROLE),
-        Field::new("ca_cert", Form::Path, env::VAULT_CA_CERT),
-        Field::text("ca_bytes", env::VAULT_CA_BYTES),
-        Field::new("ca_path", Form::Path, env::VAULT_CA_PATH),
-        Field::new("client_cert", Form::Path, env::VAULT_CLIENT_CERT),
-        Field::new("client_key", Form::Path, env::VAULT_CLIENT_KEY),
-        Field::text("tls_server_name", env::VAULT_TLS_SERVER_NAME),
-        Field::new("wrap_ttl", Form::Time, env::VAULT_WRAP_TTL),
-    ],
+    heading: "Vault options",
+    settings: &[OWN_AUDIENCE, ADDRESS, NAMESPACE, MOUNT, ROLE, CA_CERT, CA_BYTES, CA_PATH, CLIENT_CERT, CLIENT_KEY, TLS_SERVER_NAME, WRAP_TTL],
 };
 
 /// What the auth method is mounted at unless somebody says otherwise.
-const MOUNT: &str = "jwt";
+const DEFAULT_MOUNT: &str = "jwt";
 
 /// A token that was handed out is about to be used. Of a longer life, a tenth must be left.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
@@ -239,7 +276,7 @@ impl Vault {
         let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
         let mount = match own("mount", options.mount.as_ref(), "--mount") {
             Some(mount) => checked_path(mount, "the path of an auth method, such as `jwt`")?,
-            None => MOUNT.to_owned(),
+            None => DEFAULT_MOUNT.to_owned(),
         };
         let role = own("role", options.role.as_ref(), "--role").map(|role| role.value);
         let audience =

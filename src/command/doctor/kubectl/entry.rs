@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
 
 use crate::command::doctor::Patient;
@@ -245,9 +244,7 @@ impl Entry<'_> {
             }
             None => return Err(("`args` name no command".into(), fix())),
         };
-        let flags = Flags::from_arg_matches(options).map_err(|error| {
-            (message!("`args`: {}", ForeignText::new(&error.to_string())), fix())
-        })?;
+        let flags = Flags::read(&matches, &[]);
         self.resolve(&flags, options).map_err(|error| {
             let hint = error.hint().unwrap_or_else(fix);
             (message!("the plugin fails: {error}", error), hint)

@@ -23,8 +23,7 @@ use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::{COMMON, ERROR_FORMAT, LOG_FILE, TIMEOUT, VERBOSE};
 use crate::settings::{
-    EMPTY, Field, Flags, Locations, NamedCommand, by_name, expand_home, may_give_flags,
-    parse_duration, with_flags,
+    EMPTY, Field, Flags, Locations, NamedCommand, by_name, expand_home, parse_duration, with_flags,
 };
 
 mod again;
@@ -116,10 +115,10 @@ pub fn program() -> clap::Command {
     program
 }
 
-/// The description of the command line, as far as these words need it: a command is described when it is named,
-/// as to describe all takes longer than a cache hit.
+/// The description of the command line, as far as these words need it. Where the first of them names a command,
+/// that one is meant: to describe the others takes longer than a cache hit.
 fn described(words: &[OsString]) -> clap::Command {
-    let mut program = clap::Command::new(NAME)
+    let program = clap::Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(NOTES)
@@ -127,20 +126,20 @@ fn described(words: &[OsString]) -> clap::Command {
         .disable_help_subcommand(true)
         .subcommand_required(true)
         .arg_required_else_help(true);
-    for command in commands() {
-        let is_first = words.first().is_some_and(|word| word == command.name);
-        program = program.subcommand(command.deferred(is_first.then(|| &words[1..])));
+    if let [first, rest @ ..] = words
+        && let Some(named) = commands().find(|command| first == command.name)
+    {
+        return program.subcommand(named.followed_by(rest));
     }
-    if may_give_flags(words) {
-        program = with_flags(program, &COMMON);
-        // The program's own help says what each command is for.
-        let may_ask_for_help = |word: &OsString| {
-            let word = word.as_encoded_bytes();
-            word.starts_with(b"-") && word.contains(&b'h')
-        };
-        if words.iter().any(may_ask_for_help) {
-            program.build();
-        }
+    let program = program.subcommands(commands().map(NamedCommand::deferred));
+    let mut program = with_flags(program, &COMMON);
+    // The program's own help says what each command is for.
+    let may_ask_for_help = |word: &OsString| {
+        let word = word.as_encoded_bytes();
+        word.starts_with(b"-") && word.contains(&b'h')
+    };
+    if words.iter().any(may_ask_for_help) {
+        program.build();
     }
     program
 }

@@ -127,19 +127,20 @@ impl NamedCommand {
         Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
     }
 
-    /// The command, not described yet. `words` are those behind its name, if it is named first of all.
+    /// The command, not described until it is found to be named.
     #[must_use]
-    pub fn deferred(&self, words: Option<&[OsString]>) -> Command {
-        let takes_flags = words.is_none_or(may_give_flags);
+    pub fn deferred(&self) -> Command {
+        Command::new(self.name).defer(self.whole)
+    }
+
+    /// The command, as far as the words behind its name need it: where they begin with the name of a command
+    /// below it, no flag stands before that.
+    #[must_use]
+    pub fn followed_by(&self, words: &[OsString]) -> Command {
+        let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+        let takes_flags = words.first().is_none_or(is_flag);
         Command::new(self.name).defer(if takes_flags { self.whole } else { self.above })
     }
-}
-
-/// Whether flags of a command can stand before the name of one below it. To describe them takes a tenth of a
-/// cache hit.
-#[must_use]
-pub fn may_give_flags(words: &[OsString]) -> bool {
-    words.first().is_none_or(|word| word.as_encoded_bytes().starts_with(b"-"))
 }
 
 /// Describes a command. Those below it are described when they are named.

@@ -33,7 +33,7 @@ use crate::secret_file;
 pub use explain::Explained;
 pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
-pub use flags::{Arguments, Flags, NamedCommand, may_give_flags, with_flags};
+pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{
     ExternalTokenSetting, FederatedSetting, IdentitySetting, identity_kinds, is_identity_kind,
 };

@@ -11,7 +11,7 @@ use clap::{FromArgMatches as _, Subcommand};
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
-use crate::consumer::{self, Consumer};
+use crate::consumer::{self, ConsumerCommand};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorFormat, Report, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -60,7 +60,7 @@ pub struct Cli {
 #[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 enum Command {
     #[command(flatten)]
-    Consumer(Consumer),
+    Consumer(ConsumerCommand),
     #[command(flatten)]
     Housekeeping(Housekeeping),
 }
@@ -381,7 +381,7 @@ mod tests {
         else {
             panic!("not run");
         };
-        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
+        assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
         assert_eq!(cli.flags.get(&PROFILE), Some("prod"));
     }
 
@@ -452,7 +452,7 @@ mod tests {
     fn the_name_of_a_consumer_can_be_a_value() {
         let words = ["yc-id-token", "--profile", "token", "kubectl", "--audience", "aws"];
         let Ok(Invocation::Run(cli)) = parse_words(&words) else { panic!("not run") };
-        assert!(matches!(cli.command, Command::Consumer(Consumer::Kubectl(_))));
+        assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
         assert_eq!(cli.flags.get(&PROFILE), Some("token"));
         assert_eq!(cli.flags.get(&AUDIENCE), Some("aws"));
     }

@@ -1,27 +1,60 @@
-//! The exchange of an ID token for a consumer's own credential: what STS and Vault have in common.
+//! The exchange of an ID token for a consumer's own credential at its server: STS, Vault.
 
 use std::time::Duration;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Request};
 use crate::credential::{Credential, IdToken};
 use crate::error::Result;
+use crate::foreign_text::Message;
 use crate::http::{Client, Reply};
 use crate::source::IdTokenRequest;
+
+use super::ConsumerRequest;
 
 /// The ID token is used at once, for one exchange.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
+/// A request for what a server gives for an ID token.
+pub(super) trait Exchange: Request {
+    /// The ID token.
+    fn id_token(&self) -> &IdTokenRequest<'_>;
+
+    /// The client for the server. `what` is what it is used to get.
+    fn client(&self, what: &Message) -> Result<Client>;
+
+    /// Shows an ID token to the server.
+    async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply>;
+
+    /// Whether the server says that the ID token has expired.
+    fn is_expired(reply: &Reply) -> bool;
+
+    /// Reads the credential from the answer to this ID token.
+    fn accept(
+        &self,
+        what: &Message,
+        reply: &Reply,
+        token: &IdToken,
+    ) -> Result<Credential<Self::Secret>>;
+}
+
+impl<E: Exchange> ConsumerRequest for E {
+    fn exchanged(&self) -> Option<(&IdTokenRequest<'_>, Duration)> {
+        Some((self.id_token(), MINIMUM_LIFETIME))
+    }
+}
+
 /// Exchanges an ID token for a credential of a server. The connection is opened while the token is
 /// being fetched; a token from the cache is replaced once, see [`Broker::exchange`].
-pub(super) async fn exchange<T>(
+pub(super) async fn exchange<E: Exchange>(
+    request: &E,
     broker: &Broker,
-    request: &IdTokenRequest<'_>,
-    client: &Client,
-    send: impl AsyncFn(&IdToken) -> Result<Reply>,
-    is_expired: impl Fn(&Reply) -> bool,
-    accept: impl Fn(&Reply, &IdToken) -> Result<Credential<T>>,
-) -> Result<Credential<T>> {
+) -> Result<Credential<E::Secret>> {
+    let what = request.what();
+    let client = request.client(&what)?;
     let ahead = client.clone();
     let meanwhile = async move { ahead.connect_ahead().await };
-    broker.exchange(request, MINIMUM_LIFETIME, meanwhile, send, is_expired, accept).await
+    let send = async |token: &IdToken| request.present(token, &what, &client).await;
+    let accept = |reply: &Reply, token: &IdToken| request.accept(&what, reply, token);
+    let id_token = request.id_token();
+    broker.exchange(id_token, MINIMUM_LIFETIME, meanwhile, send, E::is_expired, accept).await
 }

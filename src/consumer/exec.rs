@@ -1,102 +1,103 @@
-//! `exec`: a command that has credentials in its environment, for programs that know no helper.
+//! `exec`: a command with credentials in its environment, for programs that cannot run a helper.
 //!
-//! The command takes this process's place, so that signals, the terminal and the exit status are its
-//! own. It has the credentials for as long as they live; nothing renews them. So it is given such as
-//! have at least half of their life before them.
+//! The command takes the place of this process. Nothing renews its credentials, so at least half of their lifetime
+//! must be left. Such credentials are never refreshed in the background.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use super::aws;
 use crate::child;
-use crate::error::{Code, Error, Result, plain};
-#[cfg(unix)]
-use crate::harden;
+use crate::credential::Credential;
+use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Decides, Field, Kind, Table, is_on};
+use crate::settings::{Decides, Field, Kind, Settings, Table};
 
-const AWS: Field =
-    Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
-        .help("", "Keys of an AWS role")
-        .decides(Decides::Nothing);
+use super::aws::{AssumeRole, Aws, SessionKeys};
+use super::{Consumer, ConsumerRun, Delivery};
 
-pub(super) const TABLE: Table = Table {
-    name: "exec",
-    heading: "",
-    settings: &[AWS],
-};
+const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
+    .help("", "Keys of an AWS role")
+    .decides(Decides::Nothing);
 
-/// As much as there can be: the broker never asks for more than half of a life.
+pub(super) const TABLE: Table = Table { name: "exec", heading: "", settings: &[AWS] };
+
+/// More than there can be: the broker asks for at most half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Run a command with credentials in its environment
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Example:
   yc-id-token exec --aws --profile prod -- terraform plan
 
 The command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
 the region; and no AWS_PROFILE or other variable that would win over them.")]
 pub struct Args {
-    /// Keys of an AWS role
-    #[arg(long)]
-    aws: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-    #[command(flatten)]
-    aws_options: aws::Options,
 }
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
-        child::hand_on();
-        let run = Run::open(context, &[&TABLE, &aws::TABLE])?;
-        if !is_on(&run.settings, &TABLE, "aws", self.aws, "--aws")?.value {
+/// A command, and the keys of an AWS role that it gets.
+pub(super) struct Exec {
+    aws: Aws,
+    command: Vec<OsString>,
+}
+
+impl Consumer for Exec {
+    const TABLE: &'static Table = &TABLE;
+    const TABLES: &'static [&'static Table] = &[&TABLE, Aws::TABLE];
+
+    type Args = Args;
+    type Secret = SessionKeys;
+    type Request<'a> = AssumeRole<'a>;
+
+    /// Its credentials are those of `aws`, which has a forecast.
+    fn is_configured(_: &Settings) -> bool {
+        false
+    }
+
+    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        if !settings.is_on(&AWS)?.value {
             return Err(Error::Missing {
                 problem: "which credentials the command is to have is not said".into(),
                 hint: "give `--aws` for the keys of an AWS role".into(),
             });
         }
-        let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]);
-        self.aws_options.obtain(&run, context, MINIMUM_LIFETIME)?.hand_over(&mut command);
-        become_command(command)
+        let aws = Aws::new(settings, env)?;
+        Ok(Self { aws, command: args.command.clone() })
     }
 
-    /// Nothing is handed out past its soft point, so there is nothing to refresh: that process would
-    /// become a child of the command, which does not know it.
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "every consumer can be asked to refresh"
-    )]
-    pub(super) fn refresh(&self, _: Context<'_>) -> Result<()> {
-        Ok(())
+    fn audience(&self) -> Option<&str> {
+        self.aws.audience()
+    }
+
+    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
+        self.aws.request(run)
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        MINIMUM_LIFETIME
+    }
+
+    fn render(&self, credential: &Credential<SessionKeys>) -> Result<Delivery> {
+        let mut command = command(&self.command);
+        self.aws.put_into_environment(credential, &mut command);
+        Ok(Delivery::Exec(command))
+    }
+
+    fn run(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+        child::hand_on();
+        ConsumerRun::<Self>::open(args, context)?.run(output)
     }
 }
 
-/// On Unix, this returns only if it fails.
-#[cfg(unix)]
-pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
-    let error = harden::as_before(|| command.exec());
-    Err(not_run(&command, &error))
-}
-
-#[cfg(windows)]
-pub(super) fn become_command(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().map_err(|error| not_run(&command, &error))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
-}
-
-pub(super) fn not_run(command: &Command, error: &std::io::Error) -> Error {
-    let is_absent = error.kind() == std::io::ErrorKind::NotFound;
-    Error::Command {
-        command: command.get_program().to_string_lossy().into_owned().into(),
-        code: if is_absent { Code::NoCommand } else { Code::NotRun },
-        cause: plain(error).into(),
-    }
+/// The command of these words.
+pub(super) fn command(words: &[OsString]) -> Command {
+    let mut words = words.iter();
+    let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());
+    command.args(words);
+    command
 }

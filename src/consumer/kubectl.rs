@@ -1,46 +1,41 @@
 //! `kubectl`: the `ExecCredential` of client-go's exec plugins, `client.authentication.k8s.io` `v1`
 //! and `v1beta1` (Kubernetes documentation, "client-go credential plugins").
 //!
-//! What the cluster's entry says in its extension `client.authentication.k8s.io/exec` comes in by
-//! `KUBERNETES_EXEC_INFO`, which not every client sets.
+//! The client passes the extension `client.authentication.k8s.io/exec` of the cluster's entry in
+//! `KUBERNETES_EXEC_INFO`. Not every client sets it.
 
 use std::time::Duration;
 
-use clap::ArgMatches;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
-use crate::message;
-use crate::output::Output;
-use crate::run::{Context, Run};
-use crate::settings::{
-    Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit,
-};
-
-use super::Plan;
 use crate::foreign_text::ForeignText;
+use crate::message;
+use crate::run::Run;
+use crate::settings::{Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit};
+use crate::source::IdTokenRequest;
+
+use super::{Consumer, Delivery, id_token_request};
 
 const API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
-        .help("VERSION", "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]")
+        .help(
+            "VERSION",
+            "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]",
+        )
         .decides(Decides::Nothing)
         .offers(Offer::Words(versions));
 
-pub(super) const TABLE: Table = Table {
-    name: "kubectl",
-    heading: "",
-    settings: &[API_VERSION],
-};
+pub(super) const TABLE: Table = Table { name: "kubectl", heading: "", settings: &[API_VERSION] };
 
 /// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
 /// no leeway. So the token is reported to expire this much before it does.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// What is left beyond the skew, when it is handed out.
+/// What must be left beyond the skew.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// What the names of the exec protocol begin with (Kubernetes documentation, "client-go credential plugins").
@@ -52,12 +47,12 @@ pub(crate) const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 pub(crate) const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// The versions that it answers in, as `--api-version` takes them.
-pub(crate) fn versions() -> Vec<&'static str> {
+fn versions() -> Vec<&'static str> {
     [V1, V1BETA1].into_iter().filter_map(|version| version.strip_prefix(GROUP)).collect()
 }
 
 /// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Example: in the kubeconfig,
   users:
   - name: yandex
@@ -67,13 +62,9 @@ pub(crate) fn versions() -> Vec<&'static str> {
         command: yc-id-token
         args: [kubectl, --profile=prod]
         interactiveMode: Never")]
-pub struct Args {
-    /// apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]
-    #[arg(long, value_name = "VERSION")]
-    api_version: Option<String>,
-}
+pub struct Args {}
 
-/// `KUBERNETES_EXEC_INFO`, as far as we look at it.
+/// The parts of `KUBERNETES_EXEC_INFO` that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ExecInfo {
@@ -115,59 +106,79 @@ struct Status<'a> {
     token: &'a str,
 }
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let info = ExecInfo::read(context.env)?;
-        let run = Run::open(context, &[&TABLE])?;
-        let api_version = self.api_version(&run, &info)?;
-        let credential = obtain(&run, &info)?;
+/// The ID token, as an `ExecCredential`.
+pub(super) struct Kubectl {
+    audience: String,
+    api_version: &'static str,
+    /// Whether the client can let the plugin ask the user. The answer repeats it.
+    interactive: bool,
+}
+
+impl Consumer for Kubectl {
+    const TABLE: &'static Table = &TABLE;
+
+    type Args = Args;
+    type Secret = IdToken;
+    type Request<'a> = IdTokenRequest<'a>;
+
+    /// An audience in the cluster's entry is known only in a run by the client.
+    fn is_configured(settings: &Settings) -> bool {
+        settings.audience.is_some()
+    }
+
+    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        let info = ExecInfo::read(env)?;
+        Ok(Self {
+            api_version: api_version(settings, &info)?,
+            audience: audience(settings, &info)?,
+            interactive: info.spec.is_some_and(|spec| spec.interactive),
+        })
+    }
+
+    fn audience(&self) -> Option<&str> {
+        Some(&self.audience)
+    }
+
+    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
+        id_token_request(self, run)
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        MINIMUM_LIFETIME + SKEW
+    }
+
+    fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
         let lifetime = &credential.lifetime;
-        // A token of a minute's life would otherwise be reported as expired.
+        // A token that is valid for a minute would otherwise be reported as expired.
         let skew = SKEW.min(lifetime.whole() / 10);
-        let answer = ExecCredential {
+        Delivery::json(&ExecCredential {
             kind: "ExecCredential",
-            api_version,
-            spec: AnsweredSpec {
-                interactive: info.spec.as_ref().is_some_and(|spec| spec.interactive),
-            },
+            api_version: self.api_version,
+            spec: AnsweredSpec { interactive: self.interactive },
             status: Status {
                 expiration_timestamp: lifetime.expires_at_here().minus(skew).to_string(),
                 token: credential.secret.0.expose(),
             },
-        };
-        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
-        document.push(b'\n');
-        output.document(&document)
+        })
     }
+}
 
-    #[expect(
-        clippy::unused_self,
-        reason = "the version is nothing to a token that nobody is handed"
-    )]
-    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        let info = ExecInfo::read(context.env)?;
-        obtain(&Run::open(context, &[&TABLE])?, &info).map(drop)
+fn api_version(settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
+    if let Some(version) = version_that_is_set(settings)? {
+        return Ok(version);
     }
-
-    fn api_version(&self, run: &Run, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(version) = version_that_is_set(&run.settings, self.api_version.as_ref())? {
-            return Ok(version);
-        }
-        match &info.api_version {
-            None => Ok(V1),
-            Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
-                problem: message!("requests apiVersion `{}`, which this program does not support", ForeignText::new(asked)),
-                hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
-            }),
-        }
+    match &info.api_version {
+        None => Ok(V1),
+        Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
+            problem: message!("requests apiVersion `{}`, which this program does not support", ForeignText::new(asked)),
+            hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
+        }),
     }
 }
 
 /// The apiVersion that a flag, a variable or the profile sets, whatever the client asks for.
-fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Option<&'static str>> {
-    let Some(setting) = settings.consumer(&TABLE, "api_version", flag, "--api-version") else {
-        return Ok(None);
-    };
+fn version_that_is_set(settings: &Settings) -> Result<Option<&'static str>> {
+    let Some(setting) = settings.own(&API_VERSION) else { return Ok(None) };
     known_version(&setting.value).map(Some).ok_or_else(|| {
         unfit(
             setting.origin,
@@ -179,31 +190,12 @@ fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Opt
     })
 }
 
-fn obtain(run: &Run, info: &ExecInfo) -> Result<Credential<IdToken>> {
-    run.id_token(&audience(run, info)?, MINIMUM_LIFETIME + SKEW)
-}
-
-/// What it would do now, if it is to do anything: the audience is known.
-pub(super) fn plan(context: Context<'_>) -> Result<Option<Plan>> {
-    let run = Run::open(context, &[&TABLE])?;
-    let Some(audience) = run.settings.audience.as_ref().map(|audience| audience.value.clone())
-    else {
-        return Ok(None);
-    };
-    if let Some(lookup) = run.lookup()? {
-        return Ok(Some(Plan::that_waits_for(lookup, TABLE.name, Some(audience))));
-    }
-    let forecasts = run.forecasts(&audience, MINIMUM_LIFETIME + SKEW)?;
-    Ok(Some(Plan::of(TABLE.name, audience, forecasts)))
-}
-
 fn known_version(text: &str) -> Option<&'static str> {
     let name = text.strip_prefix(GROUP).unwrap_or(text);
     [V1, V1BETA1].into_iter().find(|version| version.strip_prefix(GROUP) == Some(name))
 }
 
-fn audience(run: &Run, info: &ExecInfo) -> Result<String> {
-    let settings = &run.settings;
+fn audience(settings: &Settings, info: &ExecInfo) -> Result<String> {
     if let Some(audience) = audience_that_is_set(settings) {
         return Ok(audience.to_owned());
     }
@@ -244,11 +236,10 @@ impl KubectlPlugin {
     /// The settings that may stand in its table of a profile.
     pub(crate) const TABLE: &Table = &TABLE;
 
-    /// Reads it from the settings, and from its own options.
-    pub(crate) fn of(settings: &Settings, options: &ArgMatches) -> Result<Self> {
-        let flag = options.get_one::<String>("api_version");
+    /// Reads it from the settings.
+    pub(crate) fn of(settings: &Settings) -> Result<Self> {
         Ok(Self {
-            api_version: version_that_is_set(settings, flag)?,
+            api_version: version_that_is_set(settings)?,
             audience: audience_that_is_set(settings).map(str::to_owned),
             default_audience: settings.audience.as_ref().map(|setting| setting.value.clone()),
         })
@@ -288,7 +279,7 @@ impl ExecInfo {
     }
 }
 
-/// What kubectl says, for the fuzz target of this name: it is understood, or told to be wrong.
+/// The fuzz target of this name: what kubectl passes is understood, or rejected with an error.
 #[cfg(feature = "fuzzing")]
 pub fn exec_info(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -317,6 +317,12 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: cause.into() }
     }
 
+    /// A file that the user asked for could not be written, or not removed.
+    #[must_use]
+    pub fn unwritten(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::OutputFile { path: path.into(), cause: plain(error).into() }
+    }
+
     /// A library refused something that it should not, because of `cause`.
     #[must_use]
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {

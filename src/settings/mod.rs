@@ -95,8 +95,6 @@ pub struct Settings {
     pub oauth_endpoint: Option<Setting<String>>,
     /// All that is set, as text.
     resolved: Resolved,
-    /// What `~/` stands for.
-    home: Option<PathBuf>,
 }
 
 /// How an ID token is obtained.
@@ -238,28 +236,7 @@ impl Settings {
             iam_endpoint: all.text(&schema::IAM_ENDPOINT),
             oauth_endpoint: all.text(&schema::OAUTH_ENDPOINT),
             resolved: all,
-            home: locations.home.clone(),
         })
-    }
-
-    /// A setting of a consumer's own: its flag, or its variable, or its table.
-    #[must_use]
-    pub fn consumer(
-        &self,
-        table: &Table,
-        key: &'static str,
-        value: Option<&String>,
-        flag_name: &'static str,
-    ) -> Option<Setting<String>> {
-        let field = table.settings.iter().find(|field| field.key == key)?;
-        let Some(value) = value.filter(|value| !value.is_empty()) else { return self.own(field) };
-        let value = match field.kind {
-            Kind::Path => {
-                expand_home(value.as_ref(), self.home.as_deref()).to_string_lossy().into()
-            }
-            _ => value.clone(),
-        };
-        Some(Setting { value, origin: Origin::Flag(flag_name) })
     }
 
     /// The value of a setting of a consumer's own.
@@ -304,23 +281,6 @@ impl Settings {
         }
         Digest::of(key.build().name().as_bytes())
     }
-}
-
-/// A consumer's setting that is on or off: its flag, which can only be on, or its variable or table.
-pub fn is_on(
-    settings: &Settings,
-    table: &Table,
-    key: &'static str,
-    flag: bool,
-    flag_name: &'static str,
-) -> Result<Setting<bool>> {
-    let flag = flag.then(|| "true".to_owned());
-    let setting = settings.consumer(table, key, flag.as_ref(), flag_name);
-    let Some(setting) = setting else {
-        return Ok(Setting { value: false, origin: Origin::BuiltIn });
-    };
-    let field = table.settings.iter().find(|field| field.key == key).unwrap_or(&schema::PROFILE);
-    switch(field, Some(setting))
 }
 
 fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<bool>> {

@@ -100,9 +100,10 @@ pub(super) fn parsed<T>(
 }
 
 impl Resolver<'_> {
-    /// Looks up all settings of a table that can be in the file.
+    /// Looks up all settings of a table. Those of the program that cannot be in the file count before it is read.
     pub(super) fn resolve(&self, table: &'static Table, resolved: &mut Resolved) -> Result<()> {
-        for field in table.settings.iter().filter(|field| field.is_in_file) {
+        let is_program = table.name.is_empty();
+        for field in table.settings.iter().filter(|field| field.is_in_file || !is_program) {
             if let Some(setting) = self.value(table.name, field)? {
                 resolved.0.push(Row { table: table.name, field, setting });
             }
@@ -210,7 +211,8 @@ pub(super) fn key_source(Setting { value, origin }: Setting<OsString>) -> Settin
 
 /// The value of one of this program's own variables.
 pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
-    let Some(value) = env.given(var) else { return Ok(None) };
+    let value = Some(var).filter(|var| !var.name.is_empty()).and_then(|var| env.given(var));
+    let Some(value) = value else { return Ok(None) };
     let origin = Origin::Variable(var.name);
     match value.into_string() {
         Ok(value) => Ok(Some(Setting { value, origin })),

@@ -1,7 +1,7 @@
 //! What a shell offers for the value of an option or argument, where clap does not know it. A setting's row says
 //! that itself; the list here is of the others.
 
-use crate::consumer::{FORMATS, TABLES, exec_versions};
+use crate::consumer::TABLES;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
@@ -52,36 +52,25 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "cluster", Offer::Kubeconfig("clusters")),
     ("", "context", Offer::Kubeconfig("contexts")),
     ("", "user", Offer::Kubeconfig("users")),
-    ("", "format", Offer::Words(|| FORMATS.map(|(_, name)| name).to_vec())),
-    ("", "api_version", Offer::Words(exec_versions)),
     ("token-helper", "request", Offer::Words(|| vec!["get", "store", "erase"])),
     ("", "ca_cert", Offer::Path),
-    ("", "ca_path", Offer::Path),
-    ("", "client_cert", Offer::Path),
-    ("", "client_key", Offer::Path),
     ("", "directory", Offer::Path),
     ("", "file", Offer::Path),
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
-    ("", "policy", Offer::Path),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),
-    ("", "duration", Offer::Text),
     ("", "issuer", Offer::Text),
     ("", "listen", Offer::Text),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
     ("", "patience", Offer::Text),
-    ("", "policy_arn", Offer::Text),
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
-    ("", "role_session_name", Offer::Text),
     ("", "sts_endpoint", Offer::Text),
-    ("", "tls_server_name", Offer::Text),
-    ("", "wrap_ttl", Offer::Text),
 ];
 
 #[cfg(test)]

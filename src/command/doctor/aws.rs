@@ -15,9 +15,8 @@ use crate::foreign_text::{ForeignText, Message};
 
 pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
     let files = AwsFiles::read(patient.env, patient.locations.home.as_deref());
-    let ours: Vec<_> =
-        files.processes.iter().filter(|process| mentions_us(&process.command)).collect();
-    for process in &ours {
+    let ours: Vec<_> = files.processes.iter().filter(|(_, command)| mentions_us(command)).collect();
+    for (process, command) in &ours {
         let place = message!(
             "profile `{}`, {}:{}",
             ForeignText::new(&process.profile),
@@ -25,7 +24,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             process.line
         );
         let is_on_path = |name: &str| on_path(patient.env, name).is_some();
-        match command_problem(&process.command, is_on_path) {
+        match command_problem(command, is_on_path) {
             Some(Problem { is_bad: true, text, fix }) => {
                 group.bad(Exit::Configuration, message!("{place}: {text}", place, text), fix);
             }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::broker;
 use crate::clock::Deadline;
-use crate::consumer::{self, Plan};
+use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
@@ -74,9 +74,9 @@ struct Patient<'a> {
     /// Who we are, if that is known.
     run: Option<Run>,
     /// What the consumers would do.
-    plans: Vec<(&'static str, Result<Plan>)>,
+    forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)>,
     /// The one consumer that it is about.
-    consumer: Option<&'static str>,
+    consumer: Option<ConsumerName>,
     /// Our own command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
@@ -93,9 +93,9 @@ impl Args {
         complete: Complete<'_>,
         output: &mut Output<'_>,
     ) -> Result<ExitCode> {
-        let known = context.consumers.iter().map(|table| table.name);
         let named = self.named.as_deref();
-        let consumer = known.into_iter().find(|name| Some(*name) == named);
+        let consumer =
+            ConsumerName::ALL.iter().find(|name| Some(name.table().name) == named).copied();
         let is_profile = || {
             context.flags.get(&PROFILE).is_none()
                 && context.env.get(PROFILE.var()).is_none()
@@ -125,12 +125,22 @@ fn has_profile(context: Context<'_>, name: &str) -> bool {
     path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
 }
 
-/// Looks at what a consumer's own files say of us.
-type Check = fn(&Patient<'_>, &Programs, &mut Group<'_>);
+/// Checks a consumer's own configuration.
+type ClientCheck = fn(&Patient<'_>, &Programs, &mut Group<'_>);
+
+/// The check of a consumer's own configuration; `None` if it has none that this program knows.
+const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
+    match consumer {
+        ConsumerName::Kubectl => Some(kubectl::check),
+        ConsumerName::Aws => Some(aws::check),
+        ConsumerName::Vault => Some(vault::check),
+        ConsumerName::Token | ConsumerName::Exec => None,
+    }
+}
 
 fn examine(
     context: Context<'_>,
-    consumer: Option<&'static str>,
+    consumer: Option<ConsumerName>,
     program: fn() -> clap::Command,
     report: &mut Report,
 ) -> Result<()> {
@@ -146,7 +156,7 @@ fn examine(
         locations,
         settings,
         run: None,
-        plans: Vec::new(),
+        forecasts: Vec::new(),
         consumer,
         program,
         deadline,
@@ -156,36 +166,36 @@ fn examine(
     patient.run = identity::check(&patient, &mut report.group("identity"));
     // Otherwise each would tell again what is wrong in the file.
     if is_whole && patient.run.is_some() {
-        let plans = consumer::plans(context).into_iter();
-        patient.plans = plans.filter(|(name, _)| patient.is_about(name)).collect();
+        let consumers = ConsumerName::ALL.iter().filter(|name| patient.is_about(**name));
+        patient.forecasts = consumers
+            .filter_map(|name| Some((*name, name.forecast(context).transpose()?)))
+            .collect();
     }
     cache::check(&patient, &mut report.group("cache"));
     network::check(&patient, &mut report.group("network"));
     token::check(&patient, &mut report.group("token"));
     let programs = Programs::look(&patient);
-    let checks: [(&'static str, Check); 3] =
-        [("kubectl", kubectl::check), ("aws", aws::check), ("vault", vault::check)];
-    for (name, check) in checks {
-        if patient.is_about(name) {
-            let mut group = report.group(name);
-            for (_, plan) in patient.plans.iter().filter(|(of, _)| *of == name) {
-                match plan {
-                    Ok(plan) => plan
-                        .doubts
-                        .iter()
-                        .for_each(|(doubt, fix)| group.doubt(doubt.clone(), fix.clone())),
-                    Err(error) => group.error(error),
+    for name in ConsumerName::ALL.iter().copied().filter(|name| patient.is_about(*name)) {
+        let Some(check) = client_check(name) else { continue };
+        let mut group = report.group(name.table().name);
+        for (_, forecast) in patient.forecasts.iter().filter(|(of, _)| *of == name) {
+            match forecast {
+                Ok(forecast) => {
+                    for Warning { problem, hint } in &forecast.warnings {
+                        group.doubt(problem.clone(), hint.clone());
+                    }
                 }
+                Err(error) => group.error(error),
             }
-            check(&patient, &programs, &mut group);
         }
+        check(&patient, &programs, &mut group);
     }
     patient.interrupted.into_inner().map_or(Ok(()), Err)
 }
 
 impl Patient<'_> {
     /// Whether a consumer is to be looked at.
-    fn is_about(&self, name: &str) -> bool {
+    fn is_about(&self, name: ConsumerName) -> bool {
         self.consumer.is_none_or(|consumer| consumer == name)
     }
 

@@ -90,13 +90,15 @@ fn servers<'a>(
             add("OAuth", oauth, DISCOVERY);
         }
     }
-    let plans = patient.plans.iter().filter_map(|(_, plan)| plan.as_ref().ok()?.server.as_ref());
-    servers.extend(plans.map(|server| Server {
-        name: server.name,
-        endpoint: &server.endpoint,
-        reach: &server.reach,
-        path: server.public.0,
-        query: server.public.1,
+    let forecasts = patient.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
+    servers.extend(forecasts.filter_map(|forecast| forecast.server.as_ref()).map(|server| {
+        Server {
+            name: server.name,
+            endpoint: &server.endpoint,
+            reach: &server.reach,
+            path: server.public.path,
+            query: server.public.query,
+        }
     }));
     servers
 }

@@ -9,6 +9,7 @@ use super::Patient;
 use super::report::Group;
 use crate::command::ask::{Answer, Silence, ask};
 use crate::command::on_path::on_path;
+use crate::consumer::ConsumerName;
 use crate::error::{Exit, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -41,16 +42,16 @@ pub(super) struct Program {
 impl Programs {
     /// Looks for those that this is about, and runs them all at once.
     pub(super) fn look(patient: &Patient<'_>) -> Self {
-        let find = |consumer: &str, name: &str| {
+        let find = |consumer: ConsumerName, name: &str| {
             if patient.is_about(consumer) { on_path(patient.env, name) } else { None }
         };
         let limit = PATIENCE.min(patient.deadline.left());
         let asked = async {
             tokio::join!(
-                look(find("kubectl", "kubectl"), KUBECTL, limit, kubectl_version),
-                look(find("aws", "aws"), &["--version"], limit, first_line),
-                look(find("vault", "vault"), &["version"], limit, first_line),
-                look(find("vault", "bao"), &["version"], limit, first_line)
+                look(find(ConsumerName::Kubectl, "kubectl"), KUBECTL, limit, kubectl_version),
+                look(find(ConsumerName::Aws, "aws"), &["--version"], limit, first_line),
+                look(find(ConsumerName::Vault, "vault"), &["version"], limit, first_line),
+                look(find(ConsumerName::Vault, "bao"), &["version"], limit, first_line)
             )
         };
         let Some((kubectl, aws, vault, bao)) =

@@ -65,11 +65,12 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 
 /// That of the consumer that it is about, or of the profile, or of the first consumer.
 fn audience(patient: &Patient<'_>, run: &Run) -> Result<String> {
-    let of_consumer = |(name, plan): &(&'static str, Result<crate::consumer::Plan>)| {
-        let audience = plan.as_ref().ok()?.audience.clone()?;
+    let mut forecasts = patient.forecasts.iter();
+    let audience = forecasts.find_map(|(name, forecast)| {
+        let audience = forecast.as_ref().ok()?.audience.clone()?;
         (patient.consumer == Some(*name)).then_some(audience)
-    };
-    if let Some(audience) = patient.plans.iter().find_map(of_consumer) {
+    });
+    if let Some(audience) = audience {
         return Ok(audience);
     }
     match &run.settings.audience {

@@ -12,7 +12,8 @@ use super::plan::Plan;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, program, word};
-use crate::consumer::expanded;
+use crate::consumer::aws_settings as rows;
+use crate::consumer::{ConsumerName, aws_file, aws_role_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
@@ -58,14 +59,14 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, "aws", PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
         setup.settle_identity()?;
         // It is not asked for: few have one, and they know it.
-        let sts = setup.given("sts_endpoint", self.sts_endpoint.as_ref())?;
+        let sts = setup.given(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
             .noted("such as arn:aws:iam::123456789012:role/robot");
-        let role = if sts.is_some() { role.optional() } else { role.judged(role_problem) };
-        let role = setup.own("role_arn", self.role_arn.as_ref(), &role)?;
+        let role = if sts.is_some() { role.optional() } else { role.judged(aws_role_problem) };
+        let role = setup.own(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
 
         let name = self.name(&setup)?;
         let path = file(setup.env(), env::AWS_CONFIG_FILE, "config")?;
@@ -81,7 +82,7 @@ impl Args {
             });
         }
         let region = self.region(&mut setup, &there, &name)?;
-        let audience = setup.own_audience(AUDIENCE)?;
+        let audience = setup.own_audience(&rows::OWN_AUDIENCE, AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut settings: Vec<(&str, String)> =
@@ -133,7 +134,7 @@ impl Args {
         let question = Question::new("--region", "region")
             .noted("none: the AWS CLI needs `--region` with every command");
         let question = question.or(there.or_else(by_variable)).optional().judged(name_problem);
-        setup.own("region", self.region.as_ref(), &question)
+        setup.own(&rows::REGION, self.region.as_ref(), &question)
     }
 }
 
@@ -194,10 +195,7 @@ fn check(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    let home = Locations::home();
-    let told = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
-    let usual = || home.as_ref().map(|home| home.join(".aws").join(name));
-    told.or_else(usual).ok_or_else(|| Error::Missing {
+    aws_file(env, var, Locations::home().as_deref(), name).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),
     })
@@ -206,19 +204,6 @@ fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
 fn name_problem(name: &str) -> Option<Message> {
     (!is_simple(name)).then(|| {
         message!("`{}` is not a name of letters, digits, `.`, `_` and `-`", ForeignText::new(name))
-    })
-}
-
-fn role_problem(arn: &str) -> Option<Message> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_role = matches!(parts[..], ["arn", partition, "iam", "", account, role]
-        if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-            && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
-    (!is_role).then(|| {
-        message!(
-            "`{}` is not the ARN of a role, such as arn:aws:iam::123456789012:role/robot",
-            ForeignText::new(arn)
-        )
     })
 }
 
@@ -304,15 +289,15 @@ mod tests {
 
     #[test]
     fn a_role_is_told_from_what_is_none() {
-        assert_eq!(role_problem("arn:aws:iam::123456789012:role/robot"), None);
-        assert_eq!(role_problem("arn:aws-cn:iam::123456789012:role/team/robot"), None);
+        assert_eq!(aws_role_problem("arn:aws:iam::123456789012:role/robot"), None);
+        assert_eq!(aws_role_problem("arn:aws-cn:iam::123456789012:role/team/robot"), None);
         for bad in [
             "robot",
             "arn:aws:iam::123456789012:user/robot",
             "arn:aws:iam::12:role/robot",
             "arn:aws:iam::123456789012:role/",
         ] {
-            assert!(role_problem(bad).is_some(), "{bad}");
+            assert!(aws_role_problem(bad).is_some(), "{bad}");
         }
     }
 

@@ -12,6 +12,7 @@ use super::question::Question;
 use super::terminal::Terminal;
 use super::trust::Trust;
 use super::{Common, Setup, kuberc, program, word};
+use crate::consumer::ConsumerName;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::kubeconfig::Step;
@@ -73,7 +74,7 @@ impl Args {
         }
         let cluster = self.cluster(&kubeconfig)?;
         let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
-        let mut setup = Setup::begin(context, &self.common, "kubectl", &profile)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
         setup.settle_identity()?;
         let of_cluster = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
         let own = settle_audience(&mut setup, of_cluster.as_deref())?;

@@ -30,6 +30,7 @@ mod vault;
 use clap::Subcommand;
 pub(super) use kubeconfig::kubeconfig_names;
 
+use crate::consumer::ConsumerName;
 use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -116,7 +117,7 @@ impl<'a> Setup<'a> {
     fn begin(
         context: Context<'a>,
         common: &'a Common,
-        consumer: &'static str,
+        consumer: ConsumerName,
         profile: &str,
     ) -> Result<Self> {
         let named = common.name.as_deref().or(context.flags.get(&PROFILE));
@@ -133,15 +134,13 @@ impl<'a> Setup<'a> {
             });
         }
         let path = config_path(context)?;
-        let table = context.consumers.iter().find(|table| table.name == consumer);
-        let table =
-            table.ok_or_else(|| Error::Internal(message!("no consumer `{consumer}`", consumer)))?;
+        let consumer = consumer.table();
         let mut configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
             common,
-            consumer: table,
-            is_new: !configuration.has_any(&[consumer]),
+            consumer,
+            is_new: !configuration.has_any(&[consumer.name]),
             // With `--print` and `--apply` too: questions are about what is missing.
             terminal: Terminal::find(),
             configuration,
@@ -219,47 +218,47 @@ impl<'a> Setup<'a> {
     /// what is answered. All but what the file says already goes into the profile.
     fn own(
         &mut self,
-        key: &'static str,
+        field: &Field,
         flag: Option<&String>,
         question: &Question,
     ) -> Result<Option<String>> {
         if let Some(text) = flag {
             question.check(text)?;
         }
-        if let Some(text) = self.given(key, flag)? {
+        if let Some(text) = self.given(field, flag)? {
             return Ok(Some(text));
         }
         let answer = question.answer(self.terminal)?;
         if let Some(text) = &answer {
-            self.configuration.set_of(self.consumer.name, key, text);
+            self.configuration.set_of(self.consumer.name, field.key, text);
         }
         Ok(answer)
     }
 
     /// The same for one that is not asked for.
-    fn given(&mut self, key: &'static str, flag: Option<&String>) -> Result<Option<String>> {
+    fn given(&mut self, field: &Field, flag: Option<&String>) -> Result<Option<String>> {
         let consumer = self.consumer.name;
         if let Some(text) = flag {
-            self.configuration.set_of(consumer, key, text);
+            self.configuration.set_of(consumer, field.key, text);
             return Ok(Some(text.clone()));
         }
-        if let Some(text) = self.configuration.text_of(consumer, key) {
+        if let Some(text) = self.configuration.text_of(consumer, field.key) {
             return Ok(Some(text));
         }
-        let setting = self.settings()?.consumer(self.consumer, key, None, "");
+        let setting = self.settings()?.own(field);
         if let Some(setting) = &setting
             && matches!(setting.origin, Origin::Variable(_))
         {
-            self.configuration.set_of(consumer, key, &setting.value);
+            self.configuration.set_of(consumer, field.key, &setting.value);
         }
         Ok(setting.map(|setting| setting.value))
     }
 
     /// The audience of a consumer whose table has one of its own, which leaves the profile's to others. Of
     /// a profile that did not serve this consumer yet, the general one is another's.
-    fn own_audience(&mut self, usual: &str) -> Result<String> {
+    fn own_audience(&mut self, field: &Field, usual: &str) -> Result<String> {
         let flag = self.context.flags.get(&AUDIENCE).map(str::to_owned);
-        if let Some(audience) = self.given("audience", flag.as_ref())? {
+        if let Some(audience) = self.given(field, flag.as_ref())? {
             return Ok(audience);
         }
         let Some(general) = self.settings()?.audience else { return Ok(usual.to_owned()) };
@@ -268,7 +267,7 @@ impl<'a> Setup<'a> {
             _ if self.is_new => usual.to_owned(),
             _ => return Ok(general.value),
         };
-        self.configuration.set_of(self.consumer.name, "audience", &audience);
+        self.configuration.set_of(self.consumer.name, field.key, &audience);
         Ok(audience)
     }
 
@@ -343,4 +342,21 @@ fn unchanged(error: &Error) -> Error {
 fn told_error(error: &Error) -> Message {
     let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();
     message!("! {error}{hint}", error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_with_a_configuration_of_its_own_has_a_setup() {
+        for consumer in ConsumerName::ALL {
+            let has_setup = match consumer {
+                ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
+                ConsumerName::Token | ConsumerName::Exec => false,
+            };
+            let name = consumer.table().name;
+            assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");
+        }
+    }
 }

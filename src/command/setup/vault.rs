@@ -7,7 +7,8 @@ use super::plan::{Act, Plan};
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, absolute, program, word};
-use crate::consumer::HelperInstallation;
+use crate::consumer::vault_settings as rows;
+use crate::consumer::{ConsumerName, HelperInstallation};
 use crate::env;
 use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
@@ -65,7 +66,7 @@ struct Server {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, "vault", PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Vault, PROFILE)?;
         let helper = if self.no_helper {
             None
         } else {
@@ -74,7 +75,7 @@ impl Args {
         setup.settle_identity()?;
         let server = self.server(&mut setup)?;
         let usual = Endpoint::parse("address of Vault", &server.address)?.as_str().to_owned();
-        let audience = setup.own_audience(&usual)?;
+        let audience = setup.own_audience(&rows::OWN_AUDIENCE, &usual)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut plan = Plan {
@@ -106,17 +107,18 @@ impl Args {
         let address = address.or(by_variable).judged(|text| {
             Endpoint::parse("address of Vault", text).err().map(|error| message!("{error}", error))
         });
-        let address = setup.own("address", self.address.as_ref(), &address)?.unwrap_or_default();
+        let address =
+            setup.own(&rows::ADDRESS, self.address.as_ref(), &address)?.unwrap_or_default();
         let role = setup.own(
-            "role",
+            &rows::ROLE,
             self.role.as_ref(),
             &Question::new("--role", "role to log in with").judged(not_a_role),
         )?;
         // These have a usual value, or none: whoever has another knows it.
-        let mount = setup.given("mount", self.mount.as_ref())?;
-        let namespace = setup.given("namespace", self.namespace.as_ref())?;
+        let mount = setup.given(&rows::MOUNT, self.mount.as_ref())?;
+        let namespace = setup.given(&rows::NAMESPACE, self.namespace.as_ref())?;
         let ca_cert = self.ca_cert.as_ref().map(|file| absolute("--ca-cert", file)).transpose()?;
-        let ca_cert = setup.given("ca_cert", ca_cert.as_ref())?;
+        let ca_cert = setup.given(&rows::CA_CERT, ca_cert.as_ref())?;
         Ok(Server {
             address,
             role: role.unwrap_or_default(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::broker::{Forecast, Prediction};
 use crate::cache::Key;
-use crate::consumer::{self, Plan};
+use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -20,7 +20,7 @@ pub(super) struct Explanation {
     background_refresh: bool,
     /// Who we are, or why that is not known.
     identity: Result<Message>,
-    plans: Vec<(&'static str, Result<Plan>)>,
+    consumers: Vec<(&'static str, Result<ConsumerForecast>)>,
 }
 
 pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
@@ -37,8 +37,14 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     let background_refresh = settings.background_refresh.value;
     let run = Run::of(settings, context, locations, None);
     let identity = run.map(|run| run.source().identity.describe());
-    let plans = if identity.is_ok() { consumer::plans(context) } else { Vec::new() };
-    Ok(Explanation { settings: explained, background_refresh, identity, plans })
+    let forecast =
+        |name: &ConsumerName| Some((name.table().name, name.forecast(context).transpose()?));
+    let consumers = if identity.is_ok() {
+        ConsumerName::ALL.iter().filter_map(forecast).collect()
+    } else {
+        Vec::new()
+    };
+    Ok(Explanation { settings: explained, background_refresh, identity, consumers })
 }
 
 impl Explanation {
@@ -59,17 +65,17 @@ impl Explanation {
             Err(error) => lines.extend(told_error(error)),
         }
         let mut keys = Vec::new();
-        for (consumer, plan) in &self.plans {
+        for (consumer, forecast) in &self.consumers {
             lines.push(message!("\n{consumer}", consumer));
-            match plan {
-                Ok(plan) => {
-                    for forecast in &plan.forecasts {
-                        lines.extend(self.told(forecast, &mut keys));
+            match forecast {
+                Ok(forecast) => {
+                    for credential in &forecast.credentials {
+                        lines.extend(self.told(credential, &mut keys));
                     }
-                    let doubts = plan.doubts.iter();
-                    lines.extend(
-                        doubts.map(|(doubt, fix)| message!("  but {doubt}: {fix}", doubt, fix)),
-                    );
+                    let warning = |Warning { problem, hint }: &Warning| {
+                        message!("  but {problem}: {hint}", problem, hint)
+                    };
+                    lines.extend(forecast.warnings.iter().map(warning));
                 }
                 Err(error) => lines.extend(told_error(error)),
             }
@@ -139,15 +145,15 @@ impl Explanation {
             json!({ "name": name, "value": value, "origin": message!("{origin}", origin) })
         };
         let consumers: Vec<Value> = self
-            .plans
+            .consumers
             .iter()
-            .map(|(name, plan)| match plan {
-                Ok(plan) => json!({
+            .map(|(name, forecast)| match forecast {
+                Ok(forecast) => json!({
                     "consumer": name,
-                    "audience": plan.audience.as_deref().map(ForeignText::new),
-                    "server": plan.server.as_ref().map(|server| ForeignText::new(server.endpoint.as_str())),
-                    "credentials": plan.forecasts.iter().map(|it| self.object(it)).collect::<Vec<_>>(),
-                    "doubts": plan.doubts.iter().map(|(doubt, _)| doubt).collect::<Vec<_>>(),
+                    "audience": forecast.audience.as_deref().map(ForeignText::new),
+                    "server": forecast.server.as_ref().map(|server| ForeignText::new(server.endpoint.as_str())),
+                    "credentials": forecast.credentials.iter().map(|it| self.object(it)).collect::<Vec<_>>(),
+                    "doubts": forecast.warnings.iter().map(|warning| &warning.problem).collect::<Vec<_>>(),
                     "error": null,
                 }),
                 Err(error) => json!({ "consumer": name, "error": error_object(error) }),

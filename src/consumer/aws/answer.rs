@@ -14,7 +14,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
 
 /// Temporary keys.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct SessionKeys {
+pub(in crate::consumer) struct SessionKeys {
     pub(super) access_key_id: String,
     #[serde(serialize_with = "exposed")]
     pub(super) secret_access_key: Secret,

@@ -9,14 +9,14 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::ini::{Ini, Item, Kind};
-use crate::env::{self, Env};
+use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::private_file;
 use crate::settings::{Origin, Setting};
 
-pub(super) const LIMIT: u64 = 1024 * 1024;
+const LIMIT: u64 = 1024 * 1024;
 
 /// The settings of a profile that are of use here. No other is kept, as some are secrets.
 const KEYS: &[&str] = &[
@@ -45,15 +45,8 @@ enum Services {
 impl ConfigFile {
     /// Reads the file, if there is one.
     pub(super) fn read(env: &Env, home: Option<&Path>) -> Option<Self> {
-        let path = match env.get_os(env::AWS_CONFIG_FILE) {
-            Some(path) => expanded(PathBuf::from(path), home),
-            None => home?.join(".aws/config"),
-        };
-        let Ok(bytes) = private_file::read_plain(&path, LIMIT).map(Zeroizing::new) else {
-            debug!(path = %path.display(), "no configuration of AWS is read");
-            return None;
-        };
-        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+        let path = aws_file(env, env::AWS_CONFIG_FILE, home, "config")?;
+        let text = read_text(&path)?;
         let profile = env.get(env::AWS_PROFILE).or_else(|| env.get(env::AWS_DEFAULT_PROFILE));
         Some(Self::of(path, &text, profile.as_deref().unwrap_or("default")))
     }
@@ -115,12 +108,24 @@ impl ConfigFile {
     }
 }
 
-/// A path in which `~` is the home folder.
-pub(crate) fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
+/// The path of one of AWS's own files: its variable's, in which `~` is the home folder, or its usual one.
+pub(crate) fn aws_file(env: &Env, var: Var, home: Option<&Path>, name: &str) -> Option<PathBuf> {
+    let Some(path) = env.get_os(var).map(PathBuf::from) else {
+        return Some(home?.join(".aws").join(name));
+    };
     match (path.strip_prefix("~"), home) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path,
+        (Ok(rest), Some(home)) => Some(home.join(rest)),
+        _ => Some(path),
     }
+}
+
+/// The text of such a file. Security: it can hold keys, so it is wiped.
+pub(super) fn read_text(path: &Path) -> Option<Zeroizing<String>> {
+    let Ok(bytes) = private_file::read_plain(path, LIMIT).map(Zeroizing::new) else {
+        debug!(path = %path.display(), "it is not read");
+        return None;
+    };
+    Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]

@@ -9,17 +9,17 @@
 
 use std::path::Path;
 
-use crate::env::{self, Env};
+use crate::env::{self, Env, Var};
 use crate::error::Result;
 use crate::http::Endpoint;
-use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch, unfit};
+use crate::settings::{Locations, Origin, Setting, Settings, parse_switch, unfit};
 
 use super::config_file::ConfigFile;
 use super::partition::{GLOBAL, Partition, is_of_aws};
-use super::{Options, TABLE};
+use super::settings::{REGION, STS_DUAL_STACK, STS_ENDPOINT, STS_FIPS};
 use crate::message;
 
-/// The STS that is asked.
+/// The STS that is used.
 #[derive(Debug)]
 pub(super) struct Sts {
     pub(super) endpoint: Endpoint,
@@ -31,24 +31,27 @@ pub(super) struct Sts {
 impl Sts {
     /// Chooses the STS for a role.
     pub(super) fn choose(
-        options: &Options,
         settings: &Settings,
         env: &Env,
         role_arn: Option<&Setting<String>>,
     ) -> Result<Self> {
         let shared = Shared::of_system(env);
-        let region = region(options, settings, env, &shared, role_arn);
+        let region = region(settings, &shared, role_arn);
         let fips = shared.switch(
-            is_on(settings, &TABLE, "sts_fips", options.sts_fips, "--sts-fips")?,
+            settings.is_on(&STS_FIPS)?,
             env::AWS_USE_FIPS_ENDPOINT,
             "use_fips_endpoint",
         );
         let dual_stack = shared.switch(
-            is_on(settings, &TABLE, "sts_dual_stack", options.sts_dual_stack, "--sts-dual-stack")?,
+            settings.is_on(&STS_DUAL_STACK)?,
             env::AWS_USE_DUALSTACK_ENDPOINT,
             "use_dualstack_endpoint",
         );
-        let Some(address) = address(options, settings, &shared)? else {
+        let address = match settings.own(&STS_ENDPOINT) {
+            Some(ours) => Some(ours),
+            None => shared.address()?,
+        };
+        let Some(address) = address else {
             let partition = Partition::of_region(&region)?;
             partition.check_role(&region, role_arn)?;
             let address = partition.address(&region, &fips, &dual_stack)?;
@@ -58,7 +61,7 @@ impl Sts {
                 region,
             });
         };
-        // It would go unheeded, and whoever asks for FIPS means it.
+        // It would have no effect, and FIPS can be an obligation.
         for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
             if switch.value {
                 let problem = message!(
@@ -74,53 +77,32 @@ impl Sts {
         Ok(Self { endpoint, is_aws, region })
     }
 
-    /// The region, if somebody named one.
+    /// The region, if one is set.
     pub(super) fn named_region(&self) -> Option<String> {
         let is_named = self.region.origin != Origin::BuiltIn && self.region.value != GLOBAL;
         is_named.then(|| self.region.value.clone())
     }
 
-    /// The region that was asked, for messages.
+    /// The region, for messages.
     pub(super) fn region(&self) -> &str {
         &self.region.value
     }
 }
 
-fn address(
-    options: &Options,
-    settings: &Settings,
-    shared: &Shared<'_>,
-) -> Result<Option<Setting<String>>> {
-    let ours =
-        settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint");
-    if ours.is_some() {
-        return Ok(ours);
-    }
-    shared.address()
-}
-
 fn region(
-    options: &Options,
     settings: &Settings,
-    env: &Env,
     shared: &Shared<'_>,
     role_arn: Option<&Setting<String>>,
 ) -> Setting<String> {
     settings
-        .consumer(&TABLE, "region", options.region.as_ref(), "--region")
-        .or_else(|| variable(env, env::AWS_OWN_REGION))
-        .or_else(|| variable(env, env::AWS_DEFAULT_REGION))
-        .or_else(|| shared.file.as_ref()?.profile_setting("region"))
+        .own(&REGION)
+        .or_else(|| shared.get(&[env::AWS_OWN_REGION, env::AWS_DEFAULT_REGION], "region"))
         .unwrap_or_else(|| {
             let partition = role_arn.and_then(|arn| arn.value.split(':').nth(1));
             let partition = partition.and_then(Partition::of_id);
             let first = partition.map_or("us-east-1", |partition| partition.first_region);
             Setting { value: first.into(), origin: Origin::BuiltIn }
         })
-}
-
-fn variable(env: &Env, var: env::Var) -> Option<Setting<String>> {
-    env.get(var).map(|value| Setting { value, origin: Origin::Variable(var.name) })
 }
 
 /// What AWS's tools on this machine share.
@@ -138,34 +120,42 @@ impl<'a> Shared<'a> {
         Self { env, file: ConfigFile::read(env, home) }
     }
 
+    fn variable(&self, vars: &[Var]) -> Option<Setting<String>> {
+        let setting = |var: &Var| {
+            let value = self.env.get(*var)?;
+            Some(Setting { value, origin: Origin::Variable(var.name) })
+        };
+        vars.iter().find_map(setting)
+    }
+
+    /// The first of these variables that is set, or else a setting of the profile.
+    fn get(&self, vars: &[Var], key: &str) -> Option<Setting<String>> {
+        self.variable(vars).or_else(|| self.file.as_ref()?.profile_setting(key))
+    }
+
     /// The address of STS. Both the variable and the profile can have it ignored.
     fn address(&self) -> Result<Option<Setting<String>>> {
-        let of_file = |key| self.file.as_ref()?.profile_setting(key);
-        let ignored = variable(self.env, env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS)
-            .or_else(|| of_file("ignore_configured_endpoint_urls"));
+        let ignored = self
+            .get(&[env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS], "ignore_configured_endpoint_urls");
         if ignored.is_some_and(|ignored| ignored.value.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
-        let by_variable = variable(self.env, env::AWS_ENDPOINT_URL_STS)
-            .or_else(|| variable(self.env, env::AWS_ENDPOINT_URL));
+        let by_variable = self.variable(&[env::AWS_ENDPOINT_URL_STS, env::AWS_ENDPOINT_URL]);
         match (by_variable, &self.file) {
             (None, Some(file)) => file.sts_endpoint(),
             (by_variable, _) => Ok(by_variable),
         }
     }
 
-    /// A switch: ours, or else that of AWS's tools. What these do not understand is off to them.
-    fn switch(&self, ours: Setting<bool>, var: env::Var, key: &str) -> Setting<bool> {
+    /// A switch: this program's setting, or else that of AWS's tools, for which an unknown value means off.
+    fn switch(&self, ours: Setting<bool>, var: Var, key: &str) -> Setting<bool> {
         if ours.origin != Origin::BuiltIn {
             return ours;
         }
-        variable(self.env, var).or_else(|| self.file.as_ref()?.profile_setting(key)).map_or(
-            ours,
-            |setting| Setting {
-                value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
-                origin: setting.origin,
-            },
-        )
+        self.get(&[var], key).map_or(ours, |setting| Setting {
+            value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
+            origin: setting.origin,
+        })
     }
 }
 

@@ -1,12 +1,13 @@
-//! Keys in the environment of a child (AWS SDKs and Tools Reference Guide, "Environment variables").
+//! Keys in the environment of a command (AWS SDKs and Tools Reference Guide, "Environment variables").
 
 use std::process::Command;
 
-use super::Keys;
+use super::{Aws, SessionKeys};
+use crate::credential::Credential;
 use crate::env;
 
-/// What a child must not inherit, as one or the other of AWS's tools would heed it before the keys,
-/// or take it for a part of them.
+/// Variables that a command must not inherit: one or the other of AWS's tools would use them before the keys, or as a
+/// part of them.
 const IN_THE_WAY: &[&str] = &[
     // The JavaScript SDK looks into the profile first.
     "AWS_PROFILE",
@@ -39,16 +40,20 @@ const IN_THE_WAY: &[&str] = &[
 /// makes the rest of the name of the service's name.
 const TOKENS_OF_SERVICES: &str = "AWS_BEARER_TOKEN_";
 
-impl Keys {
-    /// Puts the keys into the environment that a child will have, and takes out what is in their way.
-    pub(in crate::consumer) fn hand_over(&self, child: &mut Command) {
+impl Aws {
+    /// Puts the keys into the environment of a child, and removes what would be used before them.
+    pub(in crate::consumer) fn put_into_environment(
+        &self,
+        credential: &Credential<SessionKeys>,
+        child: &mut Command,
+    ) {
         for name in IN_THE_WAY {
             child.env_remove(name);
         }
         for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {
             child.env_remove(name);
         }
-        let keys = &self.credential.secret;
+        let Credential { secret: keys, lifetime } = credential;
         child.env("AWS_ACCESS_KEY_ID", &keys.access_key_id);
         child.env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.expose());
         if let Some(token) = &keys.session_token {
@@ -57,9 +62,8 @@ impl Keys {
         if let Some(account) = &keys.account_id {
             child.env("AWS_ACCOUNT_ID", account);
         }
-        let expires_at = self.credential.lifetime.expires_at_here();
-        child.env("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string());
-        if let Some(region) = &self.region {
+        child.env("AWS_CREDENTIAL_EXPIRATION", lifetime.expires_at_here().to_string());
+        if let Some(region) = &self.sts.named_region() {
             // Version 1 of the CLI and boto read the one, everyone else the other.
             child.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);
         }

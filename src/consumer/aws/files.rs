@@ -1,45 +1,28 @@
-//! Both of AWS's own files, as far as they say who runs helpers, and who has keys of its own: for `doctor`.
+//! Which profiles of AWS's own files run a helper, and which have keys of their own: for `doctor`.
 
 use std::path::{Path, PathBuf};
 
-use crate::env::{self, Env, Var};
-use crate::private_file;
+use crate::env::{self, Env};
 
-use super::config_file::{LIMIT, expanded};
+use super::config_file::{aws_file, read_text};
 use super::ini::{Fault, Ini, Kind, Section};
 
 /// What AWS's own files say of all profiles.
 #[derive(Debug, Default)]
 pub(crate) struct AwsFiles {
-    /// The profiles that get their keys from a program.
-    pub(crate) processes: Vec<Process>,
-    /// The profiles that have keys of their own.
-    pub(crate) keys: Vec<Keys>,
+    /// The command lines of the profiles that get their keys from a program.
+    pub(crate) processes: Vec<(Place, String)>,
+    /// Where profiles have keys of their own. The keys are not read.
+    pub(crate) keys: Vec<Place>,
     /// The lines for which botocore rejects a whole file.
     pub(crate) faults: Vec<(PathBuf, Fault)>,
 }
 
-/// A profile that gets its keys from a program.
+/// A line of a profile, counted from 1.
 #[derive(Debug)]
-pub(crate) struct Process {
-    /// The profile.
+pub(crate) struct Place {
     pub(crate) profile: String,
-    /// The command line.
-    pub(crate) command: String,
-    /// The file.
     pub(crate) path: PathBuf,
-    /// The line, counted from 1.
-    pub(crate) line: usize,
-}
-
-/// Where a profile has keys of its own. The keys are not read.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    /// The profile.
-    pub(crate) profile: String,
-    /// The file.
-    pub(crate) path: PathBuf,
-    /// The line, counted from 1.
     pub(crate) line: usize,
 }
 
@@ -47,8 +30,8 @@ impl AwsFiles {
     /// Reads both. A file that cannot be read is skipped.
     pub(crate) fn read(env: &Env, home: Option<&Path>) -> Self {
         let mut files = Self::default();
-        let config = path(env, env::AWS_CONFIG_FILE, home, ".aws/config");
-        let credentials = path(env, env::AWS_SHARED_CREDENTIALS_FILE, home, ".aws/credentials");
+        let config = aws_file(env, env::AWS_CONFIG_FILE, home, "config");
+        let credentials = aws_file(env, env::AWS_SHARED_CREDENTIALS_FILE, home, "credentials");
         if let Some(path) = config {
             files.add(&path, |section| section.name(Kind::Profile));
         }
@@ -60,21 +43,17 @@ impl AwsFiles {
     }
 
     fn add(&mut self, path: &Path, profile: impl Fn(&Section<'_>) -> Option<String>) {
-        let Ok(bytes) = private_file::read_plain(path, LIMIT) else { return };
-        // Security: this can hold keys, so it is wiped.
-        let bytes = zeroize::Zeroizing::new(bytes);
-        let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+        let Some(text) = read_text(path) else { return };
         let ini = Ini::parse(&text);
         for section in &ini.sections {
             let Some(profile) = profile(section) else { continue };
             for item in &section.items {
-                let (profile, path, line) =
-                    (profile.clone(), path.to_owned(), item.lines.start + 1);
+                let (path, line) = (path.to_owned(), item.lines.start + 1);
+                let place = Place { profile: profile.clone(), path, line };
                 if item.is("credential_process") {
-                    let command = item.plain_value().to_owned();
-                    self.processes.push(Process { profile, command, path, line });
+                    self.processes.push((place, item.plain_value().to_owned()));
                 } else if item.is("aws_access_key_id") {
-                    self.keys.push(Keys { profile, path, line });
+                    self.keys.push(place);
                 }
             }
         }
@@ -82,16 +61,10 @@ impl AwsFiles {
     }
 }
 
-fn path(env: &Env, var: Var, home: Option<&Path>, place: &str) -> Option<PathBuf> {
-    match env.get_os(var) {
-        Some(path) => Some(expanded(PathBuf::from(path), home)),
-        None => Some(home?.join(place)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::private_file;
 
     #[test]
     fn helpers_and_keys_are_found_in_both_files() {
@@ -105,8 +78,8 @@ mod tests {
             ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_str().unwrap().to_owned()),
         ]));
         let files = AwsFiles::read(&env, None);
-        let [process] = &files.processes[..] else { panic!("{files:?}") };
-        assert_eq!((&*process.profile, &*process.command, process.line), ("a b", "/p/x aws", 5));
+        let [(process, command)] = &files.processes[..] else { panic!("{files:?}") };
+        assert_eq!((&*process.profile, &**command, process.line), ("a b", "/p/x aws", 5));
         let [keys] = &files.keys[..] else { panic!("{files:?}") };
         assert_eq!((&*keys.profile, keys.line), ("a b", 2));
         let [(path, fault)] = &files.faults[..] else { panic!("{files:?}") };

@@ -1,4 +1,4 @@
-//! What an STS answers, and what AWS's own files say.
+//! Fuzz targets: the answers of an STS, and AWS's own files.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::credential::{IdToken, Secret};
 use crate::fuzzing::is_told_in_two_lines;
 use crate::http::Reply;
 
-/// Keys live, and not for longer than any do; a refusal, or what is none, is told in words.
+/// Keys are valid for some time, up to the limit of STS. Every other answer is an error with a text.
 ///
 /// # Panics
 /// If that does not hold.

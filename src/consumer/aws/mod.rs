@@ -1,5 +1,5 @@
-//! `aws`: temporary keys of an AWS role, as a `credential_process` of the AWS CLI and SDKs hands them
-//! over (AWS CLI User Guide, "Sourcing credentials with an external process").
+//! `aws`: temporary keys of an AWS role, as a `credential_process` of the AWS CLI and SDKs prints them
+//! (AWS CLI User Guide, "Sourcing credentials with an external process").
 //!
 //! The ID token is exchanged for them at STS (`AssumeRoleWithWebIdentity`), or at what speaks its
 //! protocol: MinIO, Ceph, SeaweedFS.
@@ -13,79 +13,35 @@ mod files;
 mod fuzzing;
 mod ini;
 mod partition;
-mod plan;
 mod refusal;
 mod role;
+pub(crate) mod settings;
 mod sts;
 
 use std::time::Duration;
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Secret};
-use crate::error::{Error, Result};
-use crate::output::Output;
-use crate::run::{Context, Run};
-use crate::settings::{Field, Kind as ValueKind, Setting, Settings, Table};
+use crate::env::Env;
+use crate::error::Result;
+use crate::http::Reach;
+use crate::run::Run;
+use crate::settings::{Settings, Table};
 
-use answer::SessionKeys;
+use super::{Consumer, Delivery, PublicPath, Server, Warning, id_token_request};
+pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
-use sts::AssumeRole;
+pub(crate) use role::role_problem;
+use settings::{OWN_AUDIENCE, ROLE_ARN, STS_ENDPOINT, TABLE};
+pub(super) use sts::AssumeRole;
 
-pub(crate) use config_file::expanded;
+pub(crate) use config_file::aws_file;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
-pub(super) use plan::plan;
-
-const OWN_AUDIENCE: Field =
-    Field::new(ValueKind::Text, "audience", "", "YC_ID_TOKEN_AWS_AUDIENCE")
-        .help("AUD", "Audience of the ID token for STS");
-
-const ROLE_ARN: Field =
-    Field::new(ValueKind::Text, "role_arn", "--role-arn", "YC_ID_TOKEN_AWS_ROLE_ARN")
-        .help("ARN", "Role to assume, such as arn:aws:iam::123456789012:role/robot; not needed where an S3-compatible server maps tokens to policies");
-
-const ROLE_SESSION_NAME: Field =
-    Field::new(ValueKind::Text, "role_session_name", "--role-session-name", "YC_ID_TOKEN_AWS_ROLE_SESSION_NAME")
-        .help("NAME", "Name of the session, as CloudTrail shows it [default: yc-id-token- and the service account's ID]");
-
-const DURATION: Field =
-    Field::new(ValueKind::Time, "duration", "--duration", "YC_ID_TOKEN_AWS_DURATION")
-        .help("TIME", "Life of the keys, 15m to 12h, at most what the role allows [default: 1h]");
-
-const POLICY: Field =
-    Field::new(ValueKind::Text, "policy", "--policy", "YC_ID_TOKEN_AWS_POLICY")
-        .help("JSON", "Policy that narrows down what the role allows, as JSON");
-
-const POLICY_ARN: Field =
-    Field::new(ValueKind::Words, "policy_arn", "--policy-arn", "YC_ID_TOKEN_AWS_POLICY_ARN")
-        .help("ARN", "Managed policy that narrows down what the role allows; up to ten times");
-
-const REGION: Field =
-    Field::new(ValueKind::Text, "region", "--region", "YC_ID_TOKEN_AWS_REGION")
-        .help("REGION", "Region whose STS is asked [default: AWS_REGION, AWS_DEFAULT_REGION, AWS's configuration, us-east-1]");
-
-const STS_ENDPOINT: Field =
-    Field::new(ValueKind::Text, "sts_endpoint", "--sts-endpoint", "YC_ID_TOKEN_AWS_STS_ENDPOINT")
-        .help("URL", "Address of another STS [default: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS's configuration, the region's]");
-
-const STS_DUAL_STACK: Field =
-    Field::new(ValueKind::Switch, "sts_dual_stack", "--sts-dual-stack", "YC_ID_TOKEN_AWS_STS_DUAL_STACK")
-        .help("", "Ask the region's dual-stack STS, which is reached by IPv6 too");
-
-const STS_FIPS: Field =
-    Field::new(ValueKind::Switch, "sts_fips", "--sts-fips", "YC_ID_TOKEN_AWS_STS_FIPS")
-        .help("", "Ask the region's FIPS STS");
-
-pub(super) const TABLE: Table = Table {
-    name: "aws",
-    heading: "AWS options",
-    settings: &[OWN_AUDIENCE, ROLE_ARN, ROLE_SESSION_NAME, DURATION, POLICY, POLICY_ARN, REGION, STS_ENDPOINT, STS_DUAL_STACK, STS_FIPS],
-};
 
 /// What AWS's own guides have a provider of web identities issue tokens for.
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -94,11 +50,14 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 /// every single request if it then gets no better ones.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Keys that were asked for a quarter of an hour can never please it.
+/// For keys that are valid for 15 minutes in all.
 const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 
+/// A request that AWS refuses without credentials. It redirects one without an action to its home page.
+const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+
 /// Print keys of an AWS role: a credential_process of the AWS CLI and SDKs
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Example: in ~/.aws/config (a full path, no `~`, no variables),
   [profile yandex]
@@ -107,44 +66,7 @@ const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 and in the configuration of yc-id-token,
   [profiles.prod.aws]
   role_arn = \"arn:aws:iam::123456789012:role/robot\"")]
-pub struct Args {
-    #[command(flatten)]
-    options: Options,
-}
-
-/// Which keys are wanted, and from where.
-#[derive(clap::Args, Debug, Default)]
-#[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(next_help_heading = "AWS options")]
-pub(super) struct Options {
-    /// Role to assume, such as arn:aws:iam::123456789012:role/robot; not needed where an S3-compatible server maps tokens to policies
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
-    /// Name of the session, as CloudTrail shows it [default: yc-id-token- and the service account's ID]
-    #[arg(long, value_name = "NAME")]
-    role_session_name: Option<String>,
-    /// Life of the keys, 15m to 12h, at most what the role allows [default: 1h]
-    #[arg(long, value_name = "TIME")]
-    duration: Option<String>,
-    /// Policy that narrows down what the role allows, as JSON
-    #[arg(long, value_name = "JSON")]
-    policy: Option<String>,
-    /// Managed policy that narrows down what the role allows; up to ten times
-    #[arg(long, value_name = "ARN")]
-    policy_arn: Vec<String>,
-    /// Region whose STS is asked [default: AWS_REGION, AWS_DEFAULT_REGION, AWS's configuration, us-east-1]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-    /// Address of another STS [default: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS's configuration, the region's]
-    #[arg(long, value_name = "URL")]
-    sts_endpoint: Option<String>,
-    /// Ask the region's dual-stack STS, which is reached by IPv6 too
-    #[arg(long)]
-    sts_dual_stack: bool,
-    /// Ask the region's FIPS STS
-    #[arg(long)]
-    sts_fips: bool,
-}
+pub struct Args {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -160,60 +82,83 @@ struct CredentialProcess<'a> {
     account_id: Option<&'a str>,
 }
 
-impl Args {
-    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let run = Run::open(context, &[&TABLE])?;
-        let Keys { credential, .. } = self.options.obtain(&run, context, MINIMUM_LIFETIME)?;
+/// The session of a role, and the STS that it is requested from.
+pub(super) struct Aws {
+    sts: Sts,
+    role: RoleSession,
+    audience: String,
+}
+
+impl Aws {
+    pub(super) fn new(settings: &Settings, env: &Env) -> Result<Self> {
+        let role_arn = settings.own(&ROLE_ARN);
+        let sts = Sts::choose(settings, env, role_arn.as_ref())?;
+        let role = RoleSession::read(settings, role_arn, &sts)?;
+        let audience =
+            super::audience(settings, &OWN_AUDIENCE).unwrap_or_else(|| AUDIENCE.to_owned());
+        Ok(Self { sts, role, audience })
+    }
+
+    /// Whether the keys are valid for so short a time that botocore never keeps them.
+    fn is_short(&self) -> bool {
+        self.role.duration <= MINIMUM_LIFETIME
+    }
+}
+
+impl Consumer for Aws {
+    const TABLE: &'static Table = &TABLE;
+
+    type Args = Args;
+    type Secret = SessionKeys;
+    type Request<'a> = AssumeRole<'a>;
+
+    fn is_configured(settings: &Settings) -> bool {
+        settings.own(&ROLE_ARN).is_some() || settings.own(&STS_ENDPOINT).is_some()
+    }
+
+    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        Self::new(settings, env)
+    }
+
+    fn audience(&self) -> Option<&str> {
+        Some(&self.audience)
+    }
+
+    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
+        let id_token = id_token_request(self, run)?;
+        let session_name = self.role.session_name(id_token.service_account);
+        Ok(AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token })
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        if self.is_short() { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { MINIMUM_LIFETIME }
+    }
+
+    fn server(&self) -> Option<Server> {
+        let public = PublicPath { path: "/", query: PUBLIC };
+        let endpoint = self.sts.endpoint.clone();
+        Some(Server { name: "STS", endpoint, reach: Reach::default(), public })
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        if !self.is_short() {
+            return Vec::new();
+        }
+        vec![Warning {
+            problem: "the keys are valid for 15 minutes, and botocore runs the helper for every request when less than that is left".into(),
+            hint: "set `duration` to `1h`, or leave it out".into(),
+        }]
+    }
+
+    fn render(&self, credential: &Credential<SessionKeys>) -> Result<Delivery> {
         let keys = &credential.secret;
-        let answer = CredentialProcess {
+        Delivery::json(&CredentialProcess {
             version: 1,
             access_key_id: &keys.access_key_id,
             secret_access_key: keys.secret_access_key.expose(),
             session_token: keys.session_token.as_ref().map(Secret::expose),
             expiration: credential.lifetime.expires_at_here().to_string(),
             account_id: keys.account_id.as_deref(),
-        };
-        let document = serde_json::to_vec(&answer);
-        let mut document = Zeroizing::new(document.map_err(Error::internal)?);
-        document.push(b'\n');
-        output.document(&document)
-    }
-
-    pub(super) fn refresh(&self, context: Context<'_>) -> Result<()> {
-        let run = Run::open(context, &[&TABLE])?;
-        self.options.obtain(&run, context, MINIMUM_LIFETIME).map(drop)
-    }
-}
-
-/// Keys, and the region that was named on the way to them.
-pub(super) struct Keys {
-    credential: Credential<SessionKeys>,
-    region: Option<String>,
-}
-
-impl Options {
-    /// The keys of the role, from the cache or from STS, for a consumer that must get `least_life`.
-    pub(super) fn obtain(
-        &self,
-        run: &Run,
-        context: Context<'_>,
-        minimum_lifetime: Duration,
-    ) -> Result<Keys> {
-        let settings = &run.settings;
-        let role_arn = self.role_arn(settings);
-        let sts = Sts::choose(self, settings, context.env, role_arn.as_ref())?;
-        let role = RoleSession::read(self, settings, role_arn, &sts, run.service_account()?)?;
-        let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
-        let request =
-            AssumeRole { sts: &sts, role: &role, id_token: run.id_token_request(&audience)? };
-        let is_short = role.duration <= MINIMUM_LIFETIME;
-        let minimum_lifetime =
-            if is_short { MINIMUM_LIFETIME_OF_SHORT_KEYS } else { minimum_lifetime };
-        let credential = run.obtain(&request, minimum_lifetime)?;
-        Ok(Keys { credential, region: sts.named_region() })
-    }
-
-    fn role_arn(&self, settings: &Settings) -> Option<Setting<String>> {
-        settings.consumer(&TABLE, "role_arn", self.role_arn.as_ref(), "--role-arn")
+        })
     }
 }

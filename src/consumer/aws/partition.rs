@@ -18,55 +18,31 @@ pub(super) struct Partition {
 }
 
 const PARTITIONS: &[Partition] = &[
-    Partition::new(
-        "aws-cn",
-        "cn-",
-        "cn-north-1",
-        "amazonaws.com.cn",
-        "api.amazonwebservices.com.cn",
-    ),
-    Partition::new("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
-    Partition::new(
-        "aws-eusc",
-        "eusc-",
-        "eusc-de-east-1",
-        "amazonaws.eu",
-        "api.amazonwebservices.eu",
-    ),
-    Partition::new("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
-    Partition::new("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
-    Partition::new(
-        "aws-iso-e",
-        "eu-isoe-",
-        "eu-isoe-west-1",
-        "cloud.adc-e.uk",
-        "api.cloud-aws.adc-e.uk",
-    ),
-    Partition::new(
-        "aws-iso-f",
-        "us-isof-",
-        "us-isof-south-1",
-        "csp.hci.ic.gov",
-        "api.aws.hci.ic.gov",
-    ),
+    row("aws-cn", "cn-", "cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    row("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
+    row("aws-eusc", "eusc-", "eusc-de-east-1", "amazonaws.eu", "api.amazonwebservices.eu"),
+    row("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
+    row("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
+    row("aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    row("aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
     // Every other region, known or to come.
-    Partition::new("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
+    row("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
 ];
+
+const fn row(
+    id: &'static str,
+    regions: &'static str,
+    first_region: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+) -> Partition {
+    Partition { id, regions, first_region, suffix, dual_stack_suffix }
+}
 
 /// The name by which AWS's tools call the endpoint without a region.
 pub(super) const GLOBAL: &str = "aws-global";
 
 impl Partition {
-    const fn new(
-        id: &'static str,
-        regions: &'static str,
-        first_region: &'static str,
-        suffix: &'static str,
-        dual_stack_suffix: &'static str,
-    ) -> Self {
-        Self { id, regions, first_region, suffix, dual_stack_suffix }
-    }
-
     pub(super) fn of_id(id: &str) -> Option<&'static Self> {
         PARTITIONS.iter().find(|known| known.id == id)
     }

@@ -1,4 +1,4 @@
-//! What STS says when it refuses, and what is to be done about it.
+//! The refusals of STS, and what to do about them.
 //!
 //! Codes are those of the API reference's "Common Errors" and of `AssumeRoleWithWebIdentity`. Servers
 //! that only speak the protocol have others; their words are passed on.
@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use crate::credential::IdToken;
 use crate::error::{Code, Error};
-use crate::http::Reply;
-use crate::jwt::Claims;
-
-use super::role::RoleSession;
 use crate::foreign_text::{ForeignText, Message};
+use crate::http::Reply;
 use crate::message;
+
+use super::super::claims::ShownClaims;
+use super::role::RoleSession;
 
 /// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ pub(super) struct Refusal {
     request_id: Option<ForeignText>,
 }
 
-/// What was asked, to be held against the refusal.
+/// The request that was refused.
 pub(super) struct Asked<'a> {
     pub(super) what: &'a Message,
     pub(super) role: &'a RoleSession,
@@ -114,10 +114,10 @@ impl Refusal {
 
     fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
         let Asked { role, region, .. } = asked;
-        let token = Token::read(asked.token);
+        let token = ShownClaims::read(asked.token);
         let says = |what: &str| self.message.to_lowercase().contains(what);
         match self.code.as_str() {
-            "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, token.trust_policy(role)),
+            "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, trust_policy(&token, role)),
             "InvalidIdentityToken" if says("no openidconnect provider") => (
                 Code::ConsumerAuth,
                 message!(
@@ -135,7 +135,7 @@ impl Refusal {
                 Code::ConsumerAuth,
                 message!(
                     "compare the token with the OIDC provider in the role's account (`aws iam get-open-id-connect-provider`): {}",
-                    token.claims()),
+                    token.all()),
             ),
             _ if self.is_expired_token() => (
                 Code::ConsumerAuth,
@@ -166,59 +166,21 @@ impl Refusal {
             ),
             _ => (
                 Code::ConsumerRefused,
-                message!("check the role and the endpoint {}; {}", reply.host, token.claims()),
+                message!("check the role and the endpoint {}; {}", reply.host, token.all()),
             ),
         }
     }
 }
 
-/// What the ID token says, for hints.
-struct Token {
-    issuer: ForeignText,
-    audience: ForeignText,
-    subject: ForeignText,
-}
-
-impl Token {
-    fn read(token: &IdToken) -> Self {
-        let claims = Claims::read(token.0.expose()).ok();
-        let said = |claim: Option<String>| ForeignText::new(claim.as_deref().unwrap_or("nothing"));
-        Self {
-            issuer: said(claims.as_ref().and_then(|claims| claims.iss.clone())),
-            audience: said(
-                claims.as_ref().and_then(|claims| claims.aud.first().map(str::to_owned)),
-            ),
-            subject: said(claims.and_then(|claims| claims.sub)),
-        }
-    }
-
-    /// As IAM calls the provider, and the keys of its conditions: the issuer without its scheme.
-    fn provider(&self) -> ForeignText {
-        let issuer = self.issuer.as_str();
-        ForeignText::new(issuer.split_once("://").map_or(issuer, |(_, rest)| rest))
-    }
-
-    fn claims(&self) -> Message {
-        let Self { issuer, audience, subject } = self;
-        message!(
-            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
-            issuer,
-            audience,
-            subject
-        )
-    }
-
-    fn trust_policy(&self, role: &RoleSession) -> Message {
-        let provider = self.provider();
-        let Self { audience, subject, .. } = self;
-        message!(
-            "the role's trust policy (`aws iam get-role --role-name {}`) must allow sts:AssumeRoleWithWebIdentity to the provider `{provider}`, and its conditions match `{provider}:aud` = `{audience}` and `{provider}:sub` = `{subject}`",
-            ForeignText::new(role.role_name()),
-            provider,
-            audience,
-            subject
-        )
-    }
+fn trust_policy(claims: &ShownClaims, role: &RoleSession) -> Message {
+    let ShownClaims { audience, subject, .. } = claims;
+    message!(
+        "the role's trust policy (`aws iam get-role --role-name {}`) must allow sts:AssumeRoleWithWebIdentity to the provider `{provider}`, and its conditions match `{provider}:aud` = `{audience}` and `{provider}:sub` = `{subject}`",
+        ForeignText::new(role.role_name()),
+        provider = claims.provider(),
+        audience,
+        subject
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is asked of STS: the parameters of `AssumeRoleWithWebIdentity`, within the limits of its API
-//! reference, so that what cannot succeed is told before a token is spent on it.
+//! The session that is requested from STS: the parameters of `AssumeRoleWithWebIdentity`, checked against the limits
+//! of its API reference before anything is requested.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Setting, Settings, parse_duration, unfit};
 
 use super::endpoint::Sts;
-use super::{Options, TABLE};
+use super::settings::{DURATION, POLICY, POLICY_ARN, ROLE_SESSION_NAME};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -22,11 +22,12 @@ const POLICY_LIMIT: usize = 2048;
 const POLICY_ARNS_LIMIT: usize = 10;
 const SESSION_NAME_LIMIT: usize = 64;
 
-/// A session of a role, as it is asked for.
+/// A session of a role, as it is requested.
 #[derive(Debug)]
 pub(super) struct RoleSession {
     /// `None` where an S3-compatible server decides by the token alone.
     pub(super) role_arn: Option<String>,
+    /// The name of the session, if one is set.
     pub(super) name: Option<String>,
     pub(super) duration: Duration,
     pub(super) policy: Option<String>,
@@ -34,39 +35,37 @@ pub(super) struct RoleSession {
 }
 
 impl RoleSession {
-    /// Reads what is asked for, and checks it.
+    /// Reads and checks the settings.
     pub(super) fn read(
-        options: &Options,
         settings: &Settings,
         role_arn: Option<Setting<String>>,
         sts: &Sts,
-        service_account: &str,
     ) -> Result<Self> {
-        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
         let role_arn = match role_arn {
             Some(arn) if sts.is_aws => Some(checked(arn, role_problem)?),
             Some(arn) => Some(checked(arn, foreign_role_problem)?),
             None if sts.is_aws => return Err(no_role()),
             None => None,
         };
-        let name =
-            own("role_session_name", options.role_session_name.as_ref(), "--role-session-name");
-        let name = match name {
-            Some(name) => Some(checked(name, session_name_problem)?),
-            None => role_arn.is_some().then(|| default_session_name(service_account)),
-        };
-        let duration = match own("duration", options.duration.as_ref(), "--duration") {
+        let name = settings.own(&ROLE_SESSION_NAME);
+        let name = name.map(|name| checked(name, session_name_problem)).transpose()?;
+        let duration = match settings.own(&DURATION) {
             Some(duration) => read_duration(duration)?,
             None => DEFAULT_DURATION,
         };
-        let policy = own("policy", options.policy.as_ref(), "--policy");
+        let policy = settings.own(&POLICY);
         let policy = policy.map(|policy| checked(policy, policy_problem)).transpose()?;
-        let flags = Some(options.policy_arn.join("\n"));
-        let policy_arns = match own("policy_arn", flags.as_ref(), "--policy-arn") {
+        let policy_arns = match settings.own(&POLICY_ARN) {
             Some(arns) => read_policy_arns(&arns)?,
             None => Vec::new(),
         };
         Ok(Self { role_arn, name, duration, policy, policy_arns })
+    }
+
+    /// The name of the session: the one that is set, else one for the service account. Without a role there is none.
+    pub(super) fn session_name(&self, service_account: &str) -> Option<String> {
+        let default = || self.role_arn.is_some().then(|| default_session_name(service_account));
+        self.name.clone().or_else(default)
     }
 
     /// The role's name, without its path, as the `aws iam` commands take it.
@@ -94,7 +93,7 @@ fn checked(
 }
 
 /// What is wrong with the ARN of a role of AWS.
-fn role_problem(arn: &str) -> Option<Message> {
+pub(crate) fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(
         parts[..],
@@ -137,7 +136,7 @@ fn session_name_problem(name: &str) -> Option<Message> {
     })
 }
 
-/// The account's ID says in CloudTrail who it was; our name, by what.
+/// CloudTrail shows it: the program and the service account.
 fn default_session_name(service_account: &str) -> String {
     let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c);
     let account: String = service_account.chars().filter(is_allowed).collect();

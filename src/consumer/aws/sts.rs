@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::source::IdTokenRequest;
 
-use super::super::exchange;
+use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, SessionKeys};
 use super::endpoint::Sts;
 use super::refusal::{Asked, Refusal};
@@ -16,11 +16,12 @@ use super::role::RoleSession;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// The wish for the keys of a role.
+/// A request for the keys of a role.
 #[derive(Debug)]
-pub(super) struct AssumeRole<'a> {
+pub(in crate::consumer) struct AssumeRole<'a> {
     pub(super) sts: &'a Sts,
     pub(super) role: &'a RoleSession,
+    pub(super) session_name: Option<String>,
     pub(super) id_token: IdTokenRequest<'a>,
 }
 
@@ -30,7 +31,8 @@ impl Request for AssumeRole<'_> {
     const KIND: &'static str = "aws-session";
 
     fn identify(&self, mut key: KeyBuilder) -> KeyBuilder {
-        let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
+        let RoleSession { role_arn, name: _, duration, policy, policy_arns } = self.role;
+        let name = &self.session_name;
         key = key
             .with("id token", self.id_token.key().name())
             .with("sts", self.sts.endpoint.as_str())
@@ -55,19 +57,22 @@ impl Request for AssumeRole<'_> {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<SessionKeys>> {
-        let what = self.what();
-        let client = self.id_token.source.http.client(&self.sts.endpoint, &what)?;
-        let send = async |token: &IdToken| self.present(token, &what, &client).await;
-        let is_expired =
-            |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.is_expired_token());
-        let accept = |reply: &Reply, token: &IdToken| self.accept(&what, reply, token);
-        exchange::exchange(broker, &self.id_token, &client, send, is_expired, accept).await
+        exchange(self, broker).await
     }
 }
 
-impl AssumeRole<'_> {
+impl Exchange for AssumeRole<'_> {
+    fn id_token(&self) -> &IdTokenRequest<'_> {
+        &self.id_token
+    }
+
+    fn client(&self, what: &Message) -> Result<Client> {
+        self.id_token.source.http.client(&self.sts.endpoint, what)
+    }
+
     async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply> {
-        let RoleSession { role_arn, name, duration, policy, policy_arns } = self.role;
+        let RoleSession { role_arn, name: _, duration, policy, policy_arns } = self.role;
+        let name = &self.session_name;
         let duration = duration.as_secs().to_string();
         let numbered: Vec<(String, &str)> = policy_arns
             .iter()
@@ -90,6 +95,10 @@ impl AssumeRole<'_> {
         let passes = |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.passes());
         let request = HttpRequest { passes, ..HttpRequest::post(what, "/", Body::Form(&fields)) };
         client.send(&request).await
+    }
+
+    fn is_expired(reply: &Reply) -> bool {
+        Refusal::read(reply).is_some_and(|refusal| refusal.is_expired_token())
     }
 
     fn accept(

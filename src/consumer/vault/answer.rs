@@ -1,4 +1,4 @@
-//! What the server answers to a login and to a look at a token.
+//! The answers of the server to a login and to a lookup of a token.
 
 use std::time::Duration;
 
@@ -9,19 +9,18 @@ use crate::error::{Code, Error, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
 
-/// The life of a token that the server gives no end to: it is asked again twice a day, in case it has
-/// changed its mind.
+/// For a token that does not expire: another one is requested twice a day, as the role can have changed.
 const LIFE_WITHOUT_END: Duration = Duration::from_secs(12 * 3600);
 
-/// No lease is longer. Beyond, dates have more than four digits of year some day.
+/// No lease is longer. Far beyond it, a year has more than four digits.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 86_400);
 
-/// A token, and what the server says of it.
+/// A token, with its properties.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct VaultToken {
+pub(in crate::consumer) struct VaultToken {
     #[serde(serialize_with = "exposed")]
     pub(super) token: Secret,
-    /// By which an administrator can look at it and revoke it. Batch tokens have none.
+    /// With it an administrator can look the token up and revoke it. Batch tokens have none.
     pub(super) accessor: Option<String>,
     pub(super) role: Option<String>,
     pub(super) policies: Vec<String>,
@@ -137,10 +136,10 @@ fn wants_a_second_factor(what: &Message) -> Error {
     }
 }
 
-/// A token as the server knows it now (`auth/token/lookup-self`).
+/// A token as the server knows it (`auth/token/lookup-self`).
 #[derive(Debug)]
 pub(super) struct State {
-    /// What is left of its life; `None` is no end.
+    /// What is left of its lifetime; `None` if it does not expire.
     pub(super) ttl: Option<Duration>,
 }
 

@@ -1,5 +1,5 @@
-//! The configuration of the `vault` and `bao` CLIs: a file in which nothing but the path of a token helper may
-//! stand ("Token helpers" in either's documentation).
+//! The configuration of the `vault` and `bao` CLIs: a file with one setting, the path of a token helper
+//! ("Token helpers" in either's documentation).
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,13 @@ use crate::private_file::{self, Unread};
 use crate::secret_file;
 use crate::settings::Locations;
 
-use super::{hcl, install};
+use super::hcl;
 
 const WHAT: &str = "the configuration of the Vault CLI";
+
+/// The name by which this program is a token helper.
+pub(super) const HELPER: &str =
+    if cfg!(windows) { "yc-id-token-vault.exe" } else { "yc-id-token-vault" };
 
 const LIMIT: u64 = 64 * 1024;
 
@@ -49,7 +53,7 @@ impl VaultHelper {
             let config = CliConfig::read(&path)?;
             let helper = config.token_helper()?;
             Ok(helper.map(|helper| {
-                let is_ours = install::is_ourselves(&helper);
+                let is_ours = is_this_program(&helper);
                 Self { config: path, helper, is_ours }
             }))
         };
@@ -198,6 +202,13 @@ fn parse(path: &Path, text: &str, hint: &'static str) -> Result<Option<PathBuf>>
 /// The line that names a token helper, whose path is checked to be UTF-8.
 pub(super) fn line(helper: &Path) -> String {
     hcl::line(&helper.to_string_lossy())
+}
+
+/// Whether a token helper is this program.
+pub(super) fn is_this_program(helper: &Path) -> bool {
+    let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    helper.file_stem() == Path::new(HELPER).file_stem()
+        || std::env::current_exe().is_ok_and(|program| same(helper, &program))
 }
 
 #[cfg(test)]

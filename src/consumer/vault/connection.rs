@@ -1,9 +1,8 @@
 //! The server: its address, its namespace, and how it is reached.
 //!
-//! Our settings come first: flag, variable, profile. Where they say nothing, the variables of the official
-//! clients are read as those read them: of `BAO_X` and `VAULT_X` the first that is set decides, even if it
-//! is empty. Their variables come below our settings on purpose, as Yandex's own do: an address that is
-//! exported for another tool does not change where a configured profile's token goes.
+//! This program's settings come first: flag, variable, profile. Without them, the variables of the official clients are
+//! read in their way: of `BAO_X` and `VAULT_X` the first that is set decides, even if it is empty. They come last on
+//! purpose: an address that is exported for another tool does not change where the token of a profile goes.
 
 use std::path::PathBuf;
 
@@ -19,10 +18,10 @@ use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 
 use super::answer::{State, VaultToken};
 use super::refusal;
-use super::{Options, TABLE, checked_path};
+use super::settings as rows;
 use crate::foreign_text::{ForeignText, Message};
 
-/// Where the official clients look for a server unless they are told.
+/// The default of the official clients.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
 pub(super) const ADDRESS: [Var; 2] = [env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR];
@@ -69,15 +68,14 @@ pub(super) struct Server {
     /// The address of the server behind an agent.
     behind: Option<Endpoint>,
     pub(super) namespace: Option<String>,
-    /// Whether the address is one of our own settings, and not the official clients'.
+    /// Whether the address is a setting of this program, and not a variable of the official clients.
     pub(super) is_ours: bool,
-    reach: Reach,
+    pub(super) reach: Reach,
 }
 
 impl Server {
-    pub(super) fn read(options: &Options, settings: &Settings, env: &Env) -> Result<Self> {
-        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
-        let ours = own("address", options.address.as_ref(), "--address");
+    pub(super) fn read(settings: &Settings, env: &Env) -> Result<Self> {
+        let ours = settings.own(&rows::ADDRESS);
         let is_ours = ours.is_some();
         let address = |address: &str| Endpoint::parse("address of Vault", address);
         let official_address = official(env, ADDRESS).map(|setting| setting.value);
@@ -91,23 +89,17 @@ impl Server {
                 (address(official_address.as_deref().unwrap_or(DEFAULT_ADDRESS))?, None)
             }
         };
-        let namespace = own("namespace", options.namespace.as_ref(), "--namespace")
-            .or_else(|| official(env, NAMESPACE));
+        let namespace = settings.own(&rows::NAMESPACE).or_else(|| official(env, NAMESPACE));
         let namespace = namespace
             .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
-        let mut reach = reach(options, settings, env)?;
-        reach.skip_verify = skips_verification(options, env, &endpoint)?;
+        let mut reach = reach(settings, env)?;
+        reach.skip_verify = skips_verification(settings, env, &endpoint)?;
         Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, reach })
     }
 
-    /// The audience of tokens for it, unless somebody says otherwise: its address.
+    /// The default audience of ID tokens for it: its address.
     pub(super) fn audience(&self) -> &str {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
-    }
-
-    /// How it is reached.
-    pub(super) const fn reach(&self) -> &Reach {
-        &self.reach
     }
 
     /// All that decides how it is reached.
@@ -135,21 +127,14 @@ impl Server {
         &self,
         client: &Client,
         what: &Message,
-        path: &str,
-        body: Body<'_>,
-        header: Option<(&'static str, &str)>,
+        call: Call<'_>,
     ) -> Result<Reply> {
+        let Call { path, body, header } = call;
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let request = HttpRequest {
-            what,
-            path,
-            query: &[],
-            body,
-            headers: &headers,
-            passes: refusal::passes,
-        };
+        let passes = refusal::passes;
+        let request = HttpRequest { what, path, query: &[], body, headers: &headers, passes };
         client.send(&request).await
     }
 
@@ -158,11 +143,26 @@ impl Server {
         message!("the state of the Vault token at {}", self.name())
     }
 
-    /// What the server knows of a token, or that it knows none of it. This is a use of the token.
+    /// What [`Self::revoke`] gets, for messages.
+    pub(super) fn revocation(&self) -> Message {
+        message!("the Vault token at {} revoked", self.name())
+    }
+
+    /// The server that the CLI is about to talk to, as far as that is known. It can talk to addresses that this
+    /// program cannot, such as `unix:///run/vault.sock`.
+    pub(super) fn address_of_cli(&self, env: &Env) -> String {
+        let ours = || self.endpoint.as_str().to_owned();
+        official(env, ADDRESS).filter(|_| self.is_ours).map_or_else(ours, |setting| {
+            let known = Endpoint::parse("address of Vault", &setting.value);
+            known.map_or(setting.value, |endpoint| endpoint.as_str().to_owned())
+        })
+    }
+
+    /// What the server knows of a token; `None` if it does not know the token. This is a use of the token.
     pub(super) async fn look_up(&self, token: &VaultToken, http: &Http) -> Result<Option<State>> {
         let what = self.state();
-        let reply = self.act(&what, "/v1/auth/token/lookup-self", Body::None, &token.token, http);
-        let reply = reply.await?;
+        let call = Call::with("/v1/auth/token/lookup-self", Body::None, &token.token);
+        let reply = self.send(&self.client(http, &what)?, &what, call).await?;
         match reply.status {
             200 => State::read(&what, &reply).map(Some),
             403 => Ok(None),
@@ -170,27 +170,16 @@ impl Server {
         }
     }
 
-    /// Has the server forget a token, or says that it knew none of it.
+    /// Revokes a token; `false` if the server does not know it.
     pub(super) async fn revoke(&self, token: &Secret, http: &Http) -> Result<bool> {
-        let what = message!("rid of the Vault token at {}", self.name());
-        let reply = self.act(&what, "/v1/auth/token/revoke-self", Body::Empty, token, http).await?;
+        let what = self.revocation();
+        let call = Call::with("/v1/auth/token/revoke-self", Body::Empty, token);
+        let reply = self.send(&self.client(http, &what)?, &what, call).await?;
         match reply.status {
             200 | 204 => Ok(true),
             403 => Ok(false),
             _ => Err(refusal::error_of(&reply, &what)),
         }
-    }
-
-    async fn act(
-        &self,
-        what: &Message,
-        path: &str,
-        body: Body<'_>,
-        token: &Secret,
-        http: &Http,
-    ) -> Result<Reply> {
-        let client = self.client(http, what)?;
-        self.send(&client, what, path, body, Some(("x-vault-token", token.expose()))).await
     }
 
     /// The variables by which another client reaches this server in the same way. `None` is one that must
@@ -223,25 +212,31 @@ impl Server {
     }
 }
 
-fn reach(options: &Options, settings: &Settings, env: &Env) -> Result<Reach> {
-    let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
-    let ca = [
-        own("ca_cert", options.ca_cert.as_ref(), "--ca-cert"),
-        own("ca_bytes", None, "--ca-cert"),
-        own("ca_path", options.ca_path.as_ref(), "--ca-path"),
-    ];
+/// A call of the API.
+pub(super) struct Call<'a> {
+    pub(super) path: &'a str,
+    pub(super) body: Body<'a>,
+    pub(super) header: Option<(&'static str, &'a str)>,
+}
+
+impl<'a> Call<'a> {
+    /// A call with a token.
+    fn with(path: &'a str, body: Body<'a>, token: &'a Secret) -> Self {
+        Self { path, body, header: Some(("x-vault-token", token.expose())) }
+    }
+}
+
+fn reach(settings: &Settings, env: &Env) -> Result<Reach> {
+    let ca =
+        [settings.own(&rows::CA_CERT), settings.own(&rows::CA_BYTES), settings.own(&rows::CA_PATH)];
     let official_ca = || [CA_CERT, CA_BYTES, CA_PATH].map(|vars| official(env, vars));
-    let certificate = [
-        own("client_cert", options.client_cert.as_ref(), "--client-cert"),
-        own("client_key", options.client_key.as_ref(), "--client-key"),
-    ];
+    let certificate = [settings.own(&rows::CLIENT_CERT), settings.own(&rows::CLIENT_KEY)];
     let official_certificate = || [CLIENT_CERT, CLIENT_KEY].map(|vars| official(env, vars));
-    // Settings of ours and variables of theirs are not mixed.
+    // The settings of this program and the variables of the official clients are not mixed.
     let said_by_us = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
     let ca = if said_by_us(&ca) { ca } else { official_ca() };
     let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
-    let server_name = own("tls_server_name", options.tls_server_name.as_ref(), "--tls-server-name")
-        .or_else(|| official(env, SERVER_NAME));
+    let server_name = settings.own(&rows::TLS_SERVER_NAME).or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
     Ok(Reach {
         authorities: authorities(ca),
@@ -290,10 +285,10 @@ fn proxy_address(setting: Setting<String>) -> Result<ProxyAddress> {
         .ok_or_else(|| unfit(setting.origin, "the proxy is not of the form `http://host:port`"))
 }
 
-/// Security: a variable that is forgotten in a profile of the shell must not give tokens away to whoever
-/// stands between. Whoever means it says so where it is seen.
-fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Result<bool> {
-    if options.tls_skip_verify {
+/// Security: a variable that is forgotten in the start-up file of a shell must not expose tokens to a machine in the
+/// middle. So only the flag turns verification off.
+fn skips_verification(settings: &Settings, env: &Env, endpoint: &Endpoint) -> Result<bool> {
+    if settings.is_on(&rows::TLS_SKIP_VERIFY)?.value {
         return Ok(true);
     }
     let Some(asked) = official(env, SKIP_VERIFY) else { return Ok(false) };
@@ -308,4 +303,41 @@ fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Resu
             asked.origin),
         hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; for a test, give `--tls-skip-verify`".into(),
     })
+}
+
+/// A path below the API, without slashes around it.
+///
+/// Security: it becomes part of an address, in which `..`, `?` and escapes would lead elsewhere.
+pub(super) fn checked_path(setting: Setting<String>, what: &'static str) -> Result<String> {
+    let path = setting.value.trim_matches('/');
+    let is_fit = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte))
+    };
+    if path.split('/').all(is_fit) {
+        return Ok(path.to_owned());
+    }
+    let problem = message!("`{}` is not {what}", ForeignText::new(&setting.value), what);
+    Err(unfit(setting.origin, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Origin;
+
+    #[test]
+    fn a_path_leads_nowhere_else() {
+        let checked = |text: &str| {
+            checked_path(Setting { value: text.into(), origin: Origin::Flag("--mount") }, "a path")
+        };
+        for (text, path) in [("jwt", "jwt"), ("/team/jwt/", "team/jwt"), ("a.b_c", "a.b_c")] {
+            assert_eq!(checked(text).unwrap(), path);
+        }
+        for bad in
+            ["", "/", "a//b", "..", "jwt/../../sys", "%2e%2e", "a?b", "a#b", "a b", "é", "a\\b"]
+        {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
 }

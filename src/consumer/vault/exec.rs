@@ -1,11 +1,10 @@
 //! `vault exec`: a command with the token in its environment.
 //!
-//! The command takes this process's place. With `--revoke` it cannot, as there is something to do after
-//! it: then this process waits, hands on the signals it is sent, and ends as the command did.
+//! The command takes the place of this process. With `--revoke` this process waits for it, passes on signals, revokes
+//! the token, and ends with the exit status of the command.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
 use tracing::info;
 
@@ -13,41 +12,38 @@ use crate::broker;
 use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
+use crate::output::Output;
 use crate::run::Context;
 
-use super::super::exec::{become_command, not_run};
-use super::login::Sharing;
-use super::{Options, Vault, revoke};
-
-/// As much as there can be, half of a life: nothing renews what a command was given. And nothing is
-/// refreshed in the background, by a process that would become the command's child.
-const MINIMUM_LIFETIME: Duration = Duration::MAX;
+use super::super::delivery::{Delivery, not_run};
+use super::super::exec::command;
+use super::{Args, VaultRun};
 
 pub(super) fn run(
-    options: &Options,
+    args: &Args,
     revoke: bool,
     words: &[OsString],
     context: Context<'_>,
+    output: &mut Output<'_>,
 ) -> Result<ExitCode> {
     child::hand_on();
-    let vault = Vault::open(options, context)?;
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
+    let vault = VaultRun::open(args, context)?;
+    let mut command = command(words);
     if revoke {
         return run_and_revoke(&vault, command);
     }
-    let (credential, doubt) = vault.living_token(MINIMUM_LIFETIME)?;
-    if let Some(error) = doubt {
+    let (credential, unchecked) = vault.valid_token()?;
+    if let Some(error) = unchecked {
         info!("{error}; using the token of before");
     }
-    hand_over(&vault, &credential.secret.token, &mut command);
-    become_command(command)
+    put_into_environment(&vault, &credential.secret.token, &mut command);
+    Delivery::Exec(command).carry_out(output)
 }
 
-/// Puts the token into the environment that a child will have. OpenBao's clients prefer their own
+/// Puts the token into the environment of a child. OpenBao's clients prefer their own
 /// variables, even empty ones, and so these are set too.
-fn hand_over(vault: &Vault, token: &Secret, child: &mut Command) {
-    let mut variables = vault.server.variables();
+fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
+    let mut variables = vault.consumer.server.variables();
     variables.push(("TOKEN", Some(token.expose().to_owned())));
     for (name, value) in variables {
         for name in [format!("VAULT_{name}"), format!("BAO_{name}")] {
@@ -59,18 +55,18 @@ fn hand_over(vault: &Vault, token: &Secret, child: &mut Command) {
     }
 }
 
-/// The token is the command's own: to revoke one that is shared would pull it from under others.
-fn run_and_revoke(vault: &Vault, mut command: Command) -> Result<ExitCode> {
-    let credential = vault.obtain(Sharing::Own, MINIMUM_LIFETIME)?;
+/// The token is requested for this command alone: other runs use the one in the cache.
+fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
+    let credential = vault.obtain()?;
     let instead = "leave out `--revoke`; or let the role have `token_type=service`";
-    revoke::check_revocable(vault, &credential, instead)?;
+    vault.check_revocable(&credential, instead)?;
     let token = &credential.secret.token;
-    hand_over(vault, token, &mut command);
+    put_into_environment(vault, token, &mut command);
     let ended = system::run(command);
     let http = vault.run.http().anew();
-    match (ended, broker::finish(vault.server.revoke(token, &http))) {
+    match (ended, broker::finish(vault.consumer.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
-        // What the command has to say comes first.
+        // The command's own error comes first.
         (ended, revoked) => {
             if let Err(error) = revoked {
                 info!("{error}");
@@ -92,8 +88,8 @@ mod system {
     use crate::error::{Cause, Error};
     use crate::{harden, message};
 
-    /// Runs a command, and tells how it ended. The signals that end a process are the command's from now
-    /// on; once there is no command, they are nobody's, so that what is done after it is not cut off.
+    /// Runs a command and returns its exit status. Signals that end a process are passed to the command. After it has
+    /// ended they are ignored, so that the token is revoked.
     pub(super) fn run(command: Command) -> Result<u8> {
         broker::finish(async {
             let shown = Command::new(command.get_program());

@@ -23,7 +23,7 @@ pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
     let content = text.trim_start_matches(is_space);
     let is_json = content.starts_with('{');
     let at = if is_json { text.len() - content.len() + 1 } else { 0 };
-    let helper = CachedCredential { text, at, is_json }.settings()?;
+    let helper = Scanner { text, at, is_json }.settings()?;
     Ok(helper.filter(|helper| !helper.is_empty()))
 }
 
@@ -53,14 +53,14 @@ fn not_a_string() -> Message {
     "`token_helper` is not a string in double quotes".into()
 }
 
-/// What is still to be read.
-struct CachedCredential<'a> {
+/// A text, read up to a place.
+struct Scanner<'a> {
     text: &'a str,
     at: usize,
     is_json: bool,
 }
 
-impl CachedCredential<'_> {
+impl Scanner<'_> {
     fn settings(&mut self) -> Result<Option<String>, Fault> {
         let mut helper = None;
         loop {

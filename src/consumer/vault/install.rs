@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::Env;
-use crate::error::{Cause, Error, Result, plain, shown};
+use crate::error::{Cause, Error, Result, shown};
 use crate::files::edit::{EditedFile, Verify};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::settings::Locations;
 
-use super::cli_config::{self, CliConfig};
-
-const NAME: &str = if cfg!(windows) { "yc-id-token-vault.exe" } else { "yc-id-token-vault" };
+use super::cli_config::{self, CliConfig, HELPER};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -113,13 +111,12 @@ impl HelperInstallation {
 }
 
 fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
-    let default = || Some(Locations::home()?.join(".local").join("bin").join(NAME));
+    let default = || Some(Locations::home()?.join(".local").join("bin").join(HELPER));
     let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),
     })?;
-    let link = std::path::absolute(&link)
-        .map_err(|error| Error::OutputFile { path: link, cause: plain(&error).into() })?;
+    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, &error))?;
     // OpenBao and older Vaults run it through a shell, which would take the path apart.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
     if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
@@ -131,20 +128,13 @@ fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
             hint: "give `--link` with a path without spaces and special characters".into(),
         });
     }
-    if link.file_stem() != Path::new(NAME).file_stem() {
+    if link.file_stem() != Path::new(HELPER).file_stem() {
         return Err(Error::Usage {
             problem: message!("`{}` is not named yc-id-token-vault", shown(&link)),
             hint: "the program knows by this name what it is to do".into(),
         });
     }
     Ok(link)
-}
-
-/// Whether a token helper is this program.
-pub(super) fn is_ourselves(helper: &Path) -> bool {
-    let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
-    helper.file_stem() == Path::new(NAME).file_stem()
-        || std::env::current_exe().is_ok_and(|program| same(helper, &program))
 }
 
 fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
@@ -172,7 +162,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
                 Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                     config.file().replace("", |text| config.verify(text, None))?;
                 }
-                removed => removed.map_err(|error| unwritten(path, &error))?,
+                removed => removed.map_err(|error| Error::unwritten(path, &error))?,
             }
             done.push(message!("removed    {}, in which nothing else stood", shown(path)));
         } else {
@@ -183,7 +173,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
     match std::fs::symlink_metadata(link) {
         Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
         Ok(_) => {
-            std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
+            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
             done.push(message!("removed    {}", shown(link)));
         }
         Err(_) => done.push(message!("unchanged  there is no {}", shown(link))),
@@ -207,11 +197,11 @@ fn make_link(link: &Path) -> Result<Message> {
         if !is_link_of_ours(link) {
             return Err(is_something_else(link));
         }
-        std::fs::remove_file(link).map_err(|error| unwritten(link, &error))?;
+        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
     } else if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, &error))?;
     }
-    system::link(&program, link).map_err(|error| unwritten(link, &error))?;
+    system::link(&program, link).map_err(|error| Error::unwritten(link, &error))?;
     Ok(message!("made       {}, which leads to {}", shown(link), shown(&program)))
 }
 
@@ -222,10 +212,6 @@ fn is_link_of_ours(link: &Path) -> bool {
 
 fn is_symlink(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {

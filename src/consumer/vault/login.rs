@@ -12,16 +12,16 @@ use crate::error::Result;
 use crate::http::{Body, Client, Reply};
 use crate::source::IdTokenRequest;
 
-use super::super::exchange;
+use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, VaultToken};
-use super::connection::Server;
+use super::connection::{Call, Server};
 use super::refusal::{self, Asked};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// The wish for a token.
+/// A request for a token.
 #[derive(Debug)]
-pub(super) struct Login<'a> {
+pub(in crate::consumer) struct Login<'a> {
     pub(super) server: &'a Server,
     pub(super) mount: &'a str,
     /// `None` is the mount's own default.
@@ -30,14 +30,14 @@ pub(super) struct Login<'a> {
     pub(super) sharing: Sharing,
 }
 
-/// Who is to have the token.
+/// Who gets the token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
-    /// Whoever asks for the same.
+    /// Every run with the same settings.
     Shared,
     /// This run alone, which revokes it.
     Own,
-    /// Whoever unwraps it, within this time.
+    /// The one that unwraps it, within this time.
     Wrapped(Duration),
 }
 
@@ -82,22 +82,25 @@ impl Request for Login<'_> {
         self.server.connection_fingerprint()
     }
 
-    /// Of a token for so many uses, each who takes it from the cache has a use less.
+    /// A token with a use limit is not shared.
     fn should_store(&self, credential: &Credential<VaultToken>) -> bool {
         credential.secret.num_uses == 0
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<VaultToken>> {
-        let what = self.what();
-        let client = self.server.client(&self.id_token.source.http, &what)?;
-        let send = async |token: &IdToken| self.present(token, &what, &client).await;
-        let accept = |reply: &Reply, token: &IdToken| self.accept(&what, reply, token);
-        let is_expired = refusal::is_expired_token;
-        exchange::exchange(broker, &self.id_token, &client, send, is_expired, accept).await
+        exchange(self, broker).await
     }
 }
 
-impl Login<'_> {
+impl Exchange for Login<'_> {
+    fn id_token(&self) -> &IdTokenRequest<'_> {
+        &self.id_token
+    }
+
+    fn client(&self, what: &Message) -> Result<Client> {
+        self.server.client(&self.id_token.source.http, what)
+    }
+
     async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply> {
         let jwt = token.0.expose();
         let body = match self.role {
@@ -110,8 +113,12 @@ impl Login<'_> {
             Sharing::Wrapped(life) => Some(format!("{}s", life.as_secs())),
             Sharing::Shared | Sharing::Own => None,
         };
-        let wrapping = life.as_deref().map(|life| ("x-vault-wrap-ttl", life));
-        self.server.send(client, what, &path, body, wrapping).await
+        let header = life.as_deref().map(|life| ("x-vault-wrap-ttl", life));
+        self.server.send(client, what, Call { path: &path, body, header }).await
+    }
+
+    fn is_expired(reply: &Reply) -> bool {
+        refusal::is_expired_token(reply)
     }
 
     fn accept(

@@ -1,7 +1,7 @@
-//! What the server says when it refuses, and what is to be done about it.
+//! The refusals of the server, and what to do about them.
 //!
-//! Every refusal is `{"errors":["…"]}`. A JWT that it does not like is 400, never 401 or 403; which of the
-//! role's conditions failed is in the words only, those of OpenBao 2.7 and of Vault's JWT plugin.
+//! Every refusal is `{"errors":["…"]}`. A rejected JWT is 400, never 401 or 403. Only the text says which condition of
+//! the role failed; the texts are those of OpenBao 2.7 and of Vault's JWT plugin.
 
 use serde::Deserialize;
 
@@ -9,15 +9,16 @@ use crate::credential::IdToken;
 use crate::error::{Code, Error};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Reply;
-use crate::jwt::Claims;
 use crate::message;
+
+use super::super::claims::ShownClaims;
 
 #[derive(Deserialize)]
 struct Document {
     errors: Vec<String>,
 }
 
-/// What was asked, to be held against the refusal.
+/// The request that was refused.
 pub(super) struct Asked<'a> {
     pub(super) what: &'a Message,
     pub(super) mount: &'a str,
@@ -63,12 +64,9 @@ fn is_sealed(reply: &Reply) -> bool {
 
 /// The error for an answer to anything but a login.
 pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
-    general(reply, what).unwrap_or_else(|| Error::Refused {
-        what: what.into(),
-        code: Code::ConsumerRefused,
-        reason: reason(reply),
-        request_id: reply.request_id.clone(),
-        hint: message!("see the log of {}", reply.host),
+    general(reply, what).unwrap_or_else(|| {
+        let hint = message!("see the log of {}", reply.host);
+        refused(reply, what, Code::ConsumerRefused, hint)
     })
 }
 
@@ -76,14 +74,13 @@ pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
 pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
     general(reply, asked.what).unwrap_or_else(|| {
         let (code, hint) = advice(reply, asked);
-        Error::Refused {
-            what: asked.what.into(),
-            code,
-            reason: reason(reply),
-            request_id: reply.request_id.clone(),
-            hint,
-        }
+        refused(reply, asked.what, code, hint)
     })
+}
+
+fn refused(reply: &Reply, what: &Message, code: Code, hint: Message) -> Error {
+    let (reason, request_id) = (reason(reply), reply.request_id.clone());
+    Error::Refused { what: what.into(), code, reason, request_id, hint }
 }
 
 fn reason(reply: &Reply) -> Message {
@@ -95,34 +92,31 @@ fn reason(reply: &Reply) -> Message {
 
 /// What does not depend on what was asked: a server that is sealed, busy or broken, or none of Vault's.
 fn general(reply: &Reply, what: &Message) -> Option<Error> {
-    let passing = |reason: Message, code, hint: Message| Error::Refused {
-        what: what.into(),
-        code,
-        reason,
-        request_id: reply.request_id.clone(),
-        hint,
-    };
     if is_sealed(reply) {
         let hint = message!(
             "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
             reply.host
         );
-        return Some(passing(reason(reply), Code::ConsumerSealed, hint));
+        return Some(refused(reply, what, Code::ConsumerSealed, hint));
     }
     if reply.is_trouble() || reply.status == 412 {
         if reply.retry_after.is_some() {
             return Some(reply.unavailable(what, reason(reply), reply.request_id.clone()));
         }
-        let reason = message!("{} answered {} {}", reply.host, reply.status, reason(reply));
-        let hint = "try again; if it lasts, look at `vault status` and the server's log".into();
-        return Some(passing(reason, Code::Unavailable, hint));
+        return Some(Error::Refused {
+            what: what.into(),
+            code: Code::Unavailable,
+            reason: message!("{} answered {} {}", reply.host, reply.status, reason(reply)),
+            request_id: reply.request_id.clone(),
+            hint: "try again; if it lasts, look at `vault status` and the server's log".into(),
+        });
     }
     if has_no_keys(reply) {
         let hint = message!(
             "the issuer must be reachable from {}: look at `vault read auth/…/config`, and at that machine's network",
             reply.host
         );
-        return Some(passing(reason(reply), Code::Unavailable, hint));
+        return Some(refused(reply, what, Code::Unavailable, hint));
     }
     if said(reply).is_none() {
         return Some(reply.foreign(what, "JSON"));
@@ -131,9 +125,9 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
 }
 
 /// What to do where the login itself was understood, and a claim of the token is refused.
-fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &Token) -> Option<Message> {
+fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) -> Option<Message> {
     let says = |words: &[&str]| reply.status == 400 && says(reply, words);
-    let Token { issuer, audience, subject, .. } = token;
+    let ShownClaims { issuer, audience, subject, .. } = token;
     let role = asked.look_at_role();
     Some(match () {
         () if says(&["(aud)", "no audiences bound", "audience claim"]) => message!(
@@ -165,12 +159,12 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &Token) -> Optio
         ),
         () if says(&["validating claims", "bound claim"]) => message!(
             "`bound_claims` of the role must match the token: {}; {role}",
-            token.claims(),
+            token.all(),
             role
         ),
         () if says(&["not found in token"]) => message!(
             "`user_claim` and `claim_mappings` of the role must name claims that the token has, such as `sub`: {}; {role}",
-            token.claims(),
+            token.all(),
             role
         ),
         () => return None,
@@ -179,7 +173,7 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &Token) -> Optio
 
 fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
     let says = |words: &[&str]| says(reply, words);
-    let token = Token::read(asked.token);
+    let token = ShownClaims::read(asked.token);
     if let Some(advice) = advice_about_claims(reply, asked, &token) {
         return (Code::ConsumerAuth, advice);
     }
@@ -231,7 +225,7 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
         ),
         _ => (
             Code::ConsumerRefused,
-            message!("compare the role with the token: {}; {role}", token.claims(), role),
+            message!("compare the role with the token: {}; {role}", token.all(), role),
         ),
     }
 }
@@ -259,50 +253,6 @@ impl Asked<'_> {
         self.namespace
             .map(|name| message!(" -namespace={name}", name = ForeignText::new(name)))
             .unwrap_or_default()
-    }
-}
-
-/// What the ID token says, for hints.
-struct Token {
-    issuer: ForeignText,
-    audience: ForeignText,
-    subject: ForeignText,
-    claims: Option<Claims>,
-}
-
-impl Token {
-    fn read(token: &IdToken) -> Self {
-        let claims = Claims::read(token.0.expose()).ok();
-        let said = |claim: Option<String>| ForeignText::new(claim.as_deref().unwrap_or("nothing"));
-        let of = |claim: fn(&Claims) -> Option<String>| said(claims.as_ref().and_then(claim));
-        Self {
-            issuer: of(|claims| claims.iss.clone()),
-            audience: of(|claims| claims.aud.first().map(str::to_owned)),
-            subject: of(|claims| claims.sub.clone()),
-            claims,
-        }
-    }
-
-    fn claims(&self) -> Message {
-        let Self { issuer, audience, subject, .. } = self;
-        message!(
-            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
-            issuer,
-            audience,
-            subject
-        )
-    }
-
-    fn times(&self) -> Message {
-        let claims = self.claims.as_ref();
-        let time = |at: Option<crate::clock::Timestamp>| {
-            at.map_or_else(|| Message::from("nothing"), |at| message!("{at}", at))
-        };
-        message!(
-            "`iat` = {}, `exp` = {}",
-            time(claims.and_then(Claims::issued_at)),
-            time(claims.and_then(Claims::expires_at))
-        )
     }
 }
 

@@ -233,9 +233,9 @@ impl Entry<'_> {
                 return Err((message!("`args`: {first}", first = ForeignText::new(first)), fix()));
             }
         };
-        let options = match matches.subcommand() {
-            Some(("kubectl", options)) => options,
-            Some((other, _)) => {
+        match matches.subcommand_name() {
+            Some("kubectl") => {}
+            Some(other) => {
                 let problem = message!(
                     "`args` run `{other}`, whose output kubectl cannot read",
                     other = ForeignText::new(other)
@@ -243,21 +243,21 @@ impl Entry<'_> {
                 return Err((problem, fix()));
             }
             None => return Err(("`args` name no command".into(), fix())),
-        };
-        let flags = Flags::read(&matches, &[]);
-        self.resolve(&flags, options).map_err(|error| {
+        }
+        let flags = Flags::read(&matches, &[KubectlPlugin::TABLE]);
+        self.resolve(&flags).map_err(|error| {
             let hint = error.hint().unwrap_or_else(fix);
             (message!("the plugin fails: {error}", error), hint)
         })
     }
 
-    fn resolve(&self, flags: &Flags, options: &clap::ArgMatches) -> Result<Plugin, Error> {
+    fn resolve(&self, flags: &Flags) -> Result<Plugin, Error> {
         let patient = self.patient;
         let env = self.environment();
         let consumers = patient.context.consumers;
         let tables = [KubectlPlugin::TABLE];
         let mut settings = Settings::load(flags, &env, &patient.locations, consumers, &tables)?;
-        let does = KubectlPlugin::of(&settings, options)?;
+        let does = KubectlPlugin::of(&settings)?;
         settings.timeout.value = patient.part();
         let context = Context { flags, env: &env, ..patient.context.for_people() };
         let run = Run::of(settings, context, patient.locations.clone(), Some("kubectl"))?;

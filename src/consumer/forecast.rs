@@ -1,0 +1,62 @@
+//! What a run of a consumer would do now, for `status` and `doctor`. Nothing is requested.
+
+use crate::broker::{Forecast, Request as _};
+use crate::error::Result;
+use crate::run::{Context, Run};
+
+use super::run::minimum_share;
+use super::{Consumer, ConsumerRequest as _, Server, Warning};
+
+/// What a run of a consumer would do now.
+#[derive(Debug)]
+pub(crate) struct ConsumerForecast {
+    /// The audience of its ID tokens. `None` is the service account's own ID, which is not known yet.
+    pub(crate) audience: Option<String>,
+    /// The server that it exchanges ID tokens at.
+    pub(crate) server: Option<Server>,
+    /// Its credential and, if that is not cached, what it is obtained with; or the lookup that comes first.
+    pub(crate) credentials: Vec<Forecast>,
+    /// What works with these settings, but not well.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// The forecast of a consumer that the settings are meant for.
+pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
+    let run = Run::open(context, C::TABLES)?;
+    if !C::is_configured(&run.settings) {
+        return Ok(None);
+    }
+    let consumer = C::open(&C::Args::default(), &run.settings, context.env)?;
+    let mut audience = consumer.audience().map(str::to_owned);
+    let credentials = match run.lookup()? {
+        Some(lookup) => vec![lookup],
+        None => {
+            if audience.is_none() {
+                audience = Some(run.service_account()?.to_owned());
+            }
+            credentials(&consumer, &run)?
+        }
+    };
+    let (server, warnings) = (consumer.server(), consumer.warnings());
+    Ok(Some(ConsumerForecast { audience, server, credentials, warnings }))
+}
+
+fn credentials<C: Consumer>(consumer: &C, run: &Run) -> Result<Vec<Forecast>> {
+    let request = consumer.request(run)?;
+    let cached = run.broker().cache().lifetime(&request.key());
+    let share = cached.map(|lifetime| minimum_share::<C>(lifetime.whole())).unwrap_or_default();
+    let minimum_lifetime = consumer.minimum_lifetime().max(share);
+    let mut forecasts = vec![run.broker().forecast(&request, minimum_lifetime)];
+    let is_hit = |forecasts: &[Forecast]| {
+        forecasts.last().is_some_and(|forecast| forecast.prediction.is_hit())
+    };
+    if let Some((id_token, minimum_lifetime)) = request.exchanged()
+        && !is_hit(&forecasts)
+    {
+        forecasts.push(run.broker().forecast(id_token, minimum_lifetime));
+    }
+    if !is_hit(&forecasts) {
+        forecasts.extend(run.source().forecasts(run.broker()));
+    }
+    Ok(forecasts)
+}

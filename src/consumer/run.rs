@@ -1,0 +1,61 @@
+//! A run of a consumer: its credential is obtained, rendered and delivered. A refresh in the background obtains it
+//! only.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::broker::Request as _;
+use crate::credential::Credential;
+use crate::error::Result;
+use crate::output::Output;
+use crate::run::{Context, Run};
+
+use super::Consumer;
+
+/// A consumer, opened in a run.
+pub(crate) struct ConsumerRun<C> {
+    pub(crate) run: Run,
+    pub(crate) consumer: C,
+}
+
+impl<C: Consumer> ConsumerRun<C> {
+    pub(crate) fn open(args: &C::Args, context: Context<'_>) -> Result<Self> {
+        let context = if C::FOR_PEOPLE { context.for_people() } else { context };
+        let run = Run::open(context, C::TABLES)?;
+        let consumer = C::open(args, &run.settings, context.env)?;
+        Ok(Self { run, consumer })
+    }
+
+    /// What the consumer requests.
+    pub(crate) fn request(&self) -> Result<C::Request<'_>> {
+        self.consumer.request(&self.run)
+    }
+
+    /// The credential, from the cache or a new one.
+    pub(crate) fn obtain(&self) -> Result<Credential<C::Secret>> {
+        let request = self.request()?;
+        let minimum = self.consumer.minimum_lifetime();
+        let credential = self.run.obtain(&request, minimum)?;
+        // Only now is it known how long its whole lifetime is.
+        let share = minimum_share::<C>(credential.lifetime.whole());
+        if credential.lifetime.left(self.run.broker().clock().now()) < share {
+            return self.run.obtain(&request, minimum.max(share));
+        }
+        Ok(credential)
+    }
+
+    /// Obtains the credential and delivers it.
+    pub(crate) fn run(&self, output: &mut Output<'_>) -> Result<ExitCode> {
+        self.consumer.render(&self.obtain()?)?.carry_out(output)
+    }
+
+    /// Refreshes the credential in the cache.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        if self.request()?.is_cacheable() { self.obtain().map(drop) } else { Ok(()) }
+    }
+}
+
+/// What must be left of a credential with this whole lifetime, by its share alone.
+pub(super) fn minimum_share<C: Consumer>(whole: Duration) -> Duration {
+    C::MINIMUM_SHARE.map_or(Duration::ZERO, |share| whole / share)
+}

@@ -1,0 +1,194 @@
+//! The token that is stored for the `vault` and `bao` CLIs ("Token helpers" in either's documentation): with the
+//! token helper that their configuration names, which can be this program, or else in the file that they read.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use crate::broker::Request as _;
+use crate::cache::{Cache, EntryMetadata, Key};
+use crate::child::{self, Kill, Outcome, Silence};
+use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
+use crate::env::{self, Env, Var};
+use crate::error::{Code, Error, Result, plain, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+use crate::private_file;
+use crate::run::Context;
+use crate::settings::{Flags, Locations};
+
+use super::answer::VaultToken;
+use super::cli_config::{CliConfig, is_this_program};
+use super::{Args, TABLE, VaultRun};
+
+const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
+
+/// Larger than any token.
+pub(super) const LIMIT: u64 = 64 * 1024;
+
+/// Stores a token, and says where.
+pub(super) fn store(
+    vault: &VaultRun,
+    credential: &Credential<VaultToken>,
+    context: Context<'_>,
+) -> Result<Vec<Message>> {
+    let configs = CliConfig::of_both(context.env)?;
+    // A CLI that cannot read its configuration runs no helper; `doctor vault` reports that.
+    let named = |config: &CliConfig| config.token_helper().ok().flatten();
+    let mut helpers: Vec<PathBuf> = configs.iter().filter_map(named).collect();
+    helpers.dedup();
+    if helpers.is_empty() {
+        let path = token_file(context.env)?;
+        private_file::write(&path, credential.secret.token.expose().as_bytes())
+            .map_err(|error| Error::unwritten(&path, &error))?;
+        return Ok(vec![message!("in {}", shown(&path))]);
+    }
+    helpers.iter().map(|helper| store_with(helper, vault, credential, context)).collect()
+}
+
+fn store_with(
+    helper: &Path,
+    vault: &VaultRun,
+    credential: &Credential<VaultToken>,
+    context: Context<'_>,
+) -> Result<Message> {
+    let token = &credential.secret.token;
+    if !is_this_program(helper) {
+        run_helper(helper, vault, token)?;
+        return Ok(message!("by {}", shown(helper)));
+    }
+    let server = vault.consumer.server.endpoint.as_str();
+    if !is_what_helper_gets(vault, context) {
+        store_override(vault, server, token.clone(), credential.lifetime)?;
+        return Ok("for the token helper, which is yc-id-token, until it expires".into());
+    }
+    remove_override(vault, server)?;
+    Ok(if credential.secret.num_uses > 0 {
+        "nowhere: the token helper, yc-id-token, gets one for each command".into()
+    } else {
+        "for the token helper, which is yc-id-token".into()
+    })
+}
+
+/// Whether the token helper, which is run without these flags, gets the same token by itself.
+fn is_what_helper_gets(vault: &VaultRun, context: Context<'_>) -> bool {
+    let (args, flags) = (Args::default(), Flags::default());
+    let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
+    let helpers = VaultRun::open(&args, Context { flags: &flags, ..context });
+    helpers.is_ok_and(|helpers| key(&helpers) == key(vault))
+}
+
+/// Runs `HELPER store`, which reads the token from its standard input.
+fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
+    let prepare = |command: &mut Command| {
+        command.arg("store").stdin(Stdio::piped()).stdout(Stdio::null());
+        for name in ["BAO_ADDR", "VAULT_ADDR"] {
+            command.env(name, vault.consumer.server.endpoint.as_str());
+        }
+    };
+    let what = message!("the token stored by the token helper `{}`", shown(helper));
+    let failed = |reason: Message| Error::Refused {
+        what: what.clone(),
+        code: Code::ConsumerRefused,
+        reason,
+        request_id: None,
+        hint: "correct the helper, or take it out of `~/.vault` and `~/.bao`".into(),
+    };
+    let name = Key::of("vault-helper").with("path", &helper.to_string_lossy()).build();
+    let (broker, deadline) = (vault.run.broker(), vault.run.http().deadline());
+    let _under_way = broker.begin(name.name(), &what)?;
+    let run = async {
+        let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
+        let running = started.map_err(|error| failed(plain(&error).into()))?;
+        let ended = running.finish(token.expose().as_bytes(), deadline).await;
+        ended.map_err(|silence| unheard(what.clone(), silence))
+    };
+    let Outcome { status, stderr, .. } = broker.wait(&what, run)?;
+    if status.success() {
+        return Ok(());
+    }
+    // Security: it may repeat what it was given.
+    let said = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
+    Err(failed(message!("{} ({status})", ForeignText::sentence(&said), status)))
+}
+
+fn unheard(what: Message, silence: Silence) -> Error {
+    let (code, problem) = match silence {
+        Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
+        Silence::Unheard(cause) => {
+            (Code::ConsumerRefused, message!("its output cannot be read: {cause}", cause))
+        }
+        Silence::Late { budget, .. } => {
+            (Code::Timeout, message!("it was not done within {budget:.1} s", budget))
+        }
+    };
+    let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
+    Error::Unreached { what, code, problem, hint }
+}
+
+fn token_file(env: &Env) -> Result<PathBuf> {
+    if let Some((_, path)) = env.first(TOKEN_PATH) {
+        return Ok(path.into());
+    }
+    let home = Locations::home().ok_or_else(|| Error::Missing {
+        problem: "there is no home folder to store the token in".into(),
+        hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
+    })?;
+    Ok(home.join(".vault-token"))
+}
+
+/// Removes the file that a token was stored in, if it is still that token.
+pub(super) fn remove_file_of(token: &Secret, env: &Env) -> Result<Option<PathBuf>> {
+    let Ok(path) = token_file(env) else { return Ok(None) };
+    let Ok(stored) = private_file::read_own(&path, LIMIT) else { return Ok(None) };
+    if stored.trim_ascii() != token.expose().as_bytes() {
+        return Ok(None);
+    }
+    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, &error))?;
+    Ok(Some(path))
+}
+
+/// A token that the user has logged in with by other means, or with settings that the helper does not know. The
+/// helper returns it until it is erased.
+#[derive(Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+struct Override(#[serde(serialize_with = "exposed")] Secret);
+
+impl Cacheable for Override {}
+
+/// The token that this program as the token helper returns for a server in place of its own.
+pub(super) fn stored_override(vault: &VaultRun, server: &str) -> Result<Option<Secret>> {
+    let found = vault.run.broker().cache().get::<Override>(&override_key(vault, server))?;
+    let valid = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
+    Ok(valid.map(|credential| credential.secret.0))
+}
+
+pub(super) fn store_override(
+    vault: &VaultRun,
+    server: &str,
+    token: Secret,
+    lifetime: Lifetime,
+) -> Result<()> {
+    let cache = vault.run.broker().cache();
+    if matches!(cache, Cache::None) {
+        return Err(Error::Cache("there is no place to store the token".into()));
+    }
+    let consumer = Some(TABLE.name.into());
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(server) };
+    let credential = Credential { secret: Override(token), lifetime };
+    let stored = cache.put(&override_key(vault, server), &credential, &about);
+    stored.map_err(|error| error.within_cache("the token is not stored"))
+}
+
+pub(super) fn remove_override(vault: &VaultRun, server: &str) -> Result<()> {
+    vault.remove_from_cache(&override_key(vault, server))
+}
+
+fn override_key(vault: &VaultRun, server: &str) -> Key {
+    Key::of("vault-override")
+        .with("address", server)
+        .with("namespace", vault.consumer.server.namespace.as_deref().unwrap_or_default())
+        .build()
+}

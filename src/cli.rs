@@ -237,13 +237,14 @@ impl Cli {
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         self.begin(env)?;
+        let locations = &Locations::of_system();
         match &self.command {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
-                consumer.run(self.context(env, &purpose), output)
+                consumer.run(self.context(env, locations, &purpose), output)
             }
             Command::Housekeeping(command) => {
-                let context = self.context(env, &Purpose::Answer(None));
+                let context = self.context(env, locations, &Purpose::Answer(None));
                 let complete = |hint: &Message, more: &[OsString]| {
                     let words = [&[NAME.into()], more, &*self.arguments].concat();
                     completed(hint, &words)
@@ -259,7 +260,8 @@ impl Cli {
         forbid_prompts();
         self.begin(env)?;
         if let Command::Consumer(consumer) = &self.command {
-            consumer.refresh(self.context(env, &Purpose::Refresh))?;
+            let locations = &Locations::of_system();
+            consumer.refresh(self.context(env, locations, &Purpose::Refresh))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -269,10 +271,16 @@ impl Cli {
         command::complete(program(), words, env, output).map(|()| ExitCode::SUCCESS)
     }
 
-    fn context<'a>(&'a self, env: &'a Env, purpose: &'a Purpose) -> Context<'a> {
+    fn context<'a>(
+        &'a self,
+        env: &'a Env,
+        locations: &'a Locations,
+        purpose: &'a Purpose,
+    ) -> Context<'a> {
         Context {
             flags: &self.flags,
             env,
+            locations,
             clock: Clock::System,
             purpose,
             consumers: consumer::TABLES,

@@ -33,7 +33,7 @@ mod system {
 
     use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-    use crate::broker::is_ignored;
+    use crate::runtime::is_ignored;
 
     /// The limit of core files before it was lowered, if it was.
     static CORE: OnceLock<Rlimit> = OnceLock::new();

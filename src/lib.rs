@@ -24,7 +24,7 @@
 //! | the other commands | [`command`], one file a command |
 //! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
-//! | how it rests on disk | [`cache`], [`private_file`], [`secret_file`] |
+//! | how it is stored on disk | [`cache`], [`private_file`], [`secret_file`] |
 //! | how a pipe is read that stands in the place of a file | [`pipe`] |
 //! | how it rests in the system's keyring, as do keys | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
@@ -32,6 +32,7 @@
 //! | which variables are read | [`mod@env`] |
 //! | how kubeconfigs are read together, and edited in place | `kubeconfig` |
 //! | how a text file may be encoded | [`encoding`] |
+//! | how a run waits, and what interrupts it | [`runtime`] |
 //! | what people see while they wait | [`spinner`] |
 //! | how other programs are found, run and ended | [`child`] |
 //! | every message, code, exit status and hint | [`error`] |
@@ -46,8 +47,7 @@ pub mod command;
 pub mod consumer;
 pub mod credential;
 pub mod current_folder;
-#[cfg(feature = "emulator")]
-pub mod emulator;
+pub mod digest;
 pub mod encoding;
 pub mod env;
 pub mod error;
@@ -66,6 +66,7 @@ pub mod output;
 pub mod pipe;
 pub mod private_file;
 pub mod run;
+pub mod runtime;
 pub mod secret_file;
 pub mod settings;
 pub mod shell;

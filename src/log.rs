@@ -13,7 +13,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::private_file;
 
@@ -34,10 +34,8 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     let writer: Box<dyn Write + Send> = match file {
         None => Box::new(io::stderr()),
         Some(path) => {
-            let file = private_file::append(path).map_err(|error| Error::OutputFile {
-                path: path.into(),
-                cause: plain(&error).into(),
-            })?;
+            let file = private_file::append(path)
+                .map_err(|error| Error::OutputFile { path: path.into(), cause: error.into() })?;
             Box::new(file)
         }
     };

@@ -9,7 +9,7 @@
 
 use std::io::Write;
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 
 /// Standard output, or what stands for it.
@@ -29,7 +29,7 @@ impl<'a> Output<'a> {
         self.out
             .write_all(document)
             .and_then(|()| self.out.flush())
-            .map_err(|error| Error::Stdout(plain(&error).into()))
+            .map_err(|error| Error::Stdout(error.into()))
     }
 
     /// Writes lines for a person. The last one ends, whether the message says so or not.

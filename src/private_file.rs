@@ -1,7 +1,7 @@
-//! Files that hold secrets: opened without following links, refused when they are not ours alone,
-//! written whole or not at all. What differs between systems in this respect is in the files below this one.
+//! Private files: opened without following links, refused unless only this user can read them, written whole
+//! or not at all. Code for one system is in the files below this one.
 //!
-//! On Unix a file is private when it is a regular file, ours, and closed to group and others. On
+//! On Unix a file is private if it is a regular file of this user, and closed to group and others. On
 //! Windows the user's profile folder is closed to others by inheritance, and files are only checked
 //! to be regular ones.
 
@@ -34,7 +34,7 @@ pub const OPEN: &str = "can be written by every user";
 pub enum Unread {
     /// It does not exist.
     Absent,
-    /// It exists and must not be used: a link, someone else's, open to others, too large.
+    /// It exists and must not be used: a link, a file of another user, open to others, too large.
     Unfit(&'static str),
     /// The system refused.
     Io(io::Error),
@@ -65,29 +65,37 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
     read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
 
-/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed
-/// and pipes are read (`<(…)` keeps a key off the disk), but a file that other users can read is
-/// not used. `Err(Ok(mode))` tells the permissions of such a file.
+/// Why a secret of the user was not read.
+#[derive(Debug)]
+pub enum UnreadSecret {
+    /// Others can read it: its permissions.
+    TooOpen(u32),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl From<io::Error> for UnreadSecret {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed and pipes
+/// are read (`<(…)` keeps a key off the disk), but a file that other users can read is refused.
 ///
-/// A file that belongs to someone else may be readable for our group: that is how Kubernetes mounts
-/// a secret for a container that does not run as root.
-pub fn read_users_secret(
-    path: &Path,
-    limit: u64,
-) -> Result<Zeroizing<Vec<u8>>, Result<u32, io::Error>> {
-    let file = system::open_following(&current_folder::from(path)).map_err(Err)?;
-    let metadata = file.metadata().map_err(Err)?;
+/// The group may read a file that belongs to someone else: so Kubernetes mounts a secret for a container
+/// that does not run as root.
+pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, UnreadSecret> {
+    let file = system::open_following(&current_folder::from(path))?;
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+        let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory");
+        return Err(UnreadSecret::Io(error));
     }
     if let Some(mode) = system::too_open(&metadata) {
-        return Err(Ok(mode));
+        return Err(UnreadSecret::TooOpen(mode));
     }
-    let bytes = read_up_to(file, &metadata, limit + 1).map_err(Err)?;
-    if bytes.len() as u64 > limit {
-        return Err(Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
-    }
-    Ok(bytes)
+    Ok(Zeroizing::new(read_whole(file, &metadata, limit)?))
 }
 
 /// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
@@ -97,7 +105,7 @@ pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_whole(file, &metadata, limit)
 }
 
-/// Reads a file that says which programs are run: nobody but us and root may be able to write it.
+/// Reads a file that names programs to run: only this user and root may be able to write it.
 pub fn read_settings(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     let file = system::open_following(&current_folder::from(path)).map_err(Unread::Io)?;
     let metadata = file.metadata().map_err(Unread::Io)?;
@@ -181,8 +189,8 @@ pub fn open_terminal() -> io::Result<File> {
     File::open("/dev/tty")
 }
 
-/// Makes a folder, and those above it, that only we can enter; closes one of ours that is open to
-/// others, and refuses one that is someone else's.
+/// Creates a folder that only this user can enter, and those above it. Closes an existing one that is open to
+/// others, and refuses one of another user.
 pub fn make_own_folder(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) => system::close_folder(path, &metadata),
@@ -191,12 +199,12 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a folder is one of ours: the permissions that others have there, which should be none.
+/// Checks that a folder belongs to this user. Returns the permissions of others there, which should be none.
 pub fn look_at_folder(path: &Path) -> io::Result<u32> {
     system::folder_of_ours(path, &std::fs::symlink_metadata(path)?)
 }
 
-/// How many bytes this user can still write to the file system of a folder, if that can be told.
+/// How many bytes this user can still write to the file system of a folder, if that is known.
 #[must_use]
 pub fn space_left(folder: &Path) -> Option<u64> {
     system::space_left(folder)
@@ -269,7 +277,7 @@ mod tests {
         write(&path, b"{}").unwrap();
         assert_eq!(&**read_users_secret(&path, 100).unwrap(), b"{}");
         fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
-        assert_eq!(read_users_secret(&path, 100).unwrap_err().unwrap(), 0o604);
+        assert!(matches!(read_users_secret(&path, 100), Err(UnreadSecret::TooOpen(0o604))));
     }
 
     #[test]

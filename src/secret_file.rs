@@ -1,4 +1,5 @@
-//! Reading a secret that the user keeps in a file, and saying how to close one that is open to others.
+//! Files that the user keeps secrets or settings in: how they are read, and the errors and hints where they are
+//! not private or cannot be read.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -8,20 +9,20 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
-use crate::private_file::{self, Unread};
+use crate::private_file::{self, Unread, UnreadSecret};
 
 const ELSEWHERE: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
 
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     private_file::read_users_secret(path, limit).map_err(|problem| match problem {
-        Ok(mode) => Error::IdentityFile {
+        UnreadSecret::TooOpen(mode) => Error::IdentityFile {
             what,
             path: path.into(),
             problem: message!("can be read by others (mode {mode:04o})", mode),
             hint: closing(path),
         },
-        Err(error) => unread(what, path, &error),
+        UnreadSecret::Io(error) => unread(what, path, error),
     })
 }
 
@@ -48,7 +49,7 @@ fn is_mounted_by_kubelet(path: &Path) -> bool {
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),
-        Unread::Io(error) => return unread(what, path, &error),
+        Unread::Io(error) => return unread(what, path, error),
         Unread::Unfit(problem) => problem,
     };
     let shown_path = shown(path).quoted();
@@ -78,11 +79,11 @@ pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> 
 /// kubelet opens its tokens to everyone in a container.
 pub fn read_of_others(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     let content = private_file::read_plain(path, limit).map(Zeroizing::new);
-    content.map_err(|error| unread(what, path, &error))
+    content.map_err(|error| unread(what, path, error))
 }
 
-fn unread(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
-    // Security: whoever puts the secret itself in the place of the name must not find it in a log.
+fn unread(what: &'static str, path: &Path, error: std::io::Error) -> Error {
+    // Security: the secret itself may have been given instead of the file's name.
     if is_misplaced_secret(path) {
         return Error::IdentityFile {
             what,

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use yc_id_token::clock::Timestamp;
-use yc_id_token::emulator::{Emulator, KeySize, Options};
+use yc_id_token_emulator::{Emulator, KeySize, Options};
 
 use crate::place::{Place, private};
 
@@ -69,7 +69,7 @@ const STAGES: [(&str, &str); 6] = [
 
 pub(crate) fn cold_stages(place: &Place) -> Vec<(&'static str, Duration)> {
     const RUNS: usize = 21;
-    let cloud = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+    let cloud = Emulator::start_with(Options { tls: true, ..Options::default() }).unwrap();
     let account = cloud.add_service_account("robot", "b1gfolder");
     let key =
         private(&place.write(

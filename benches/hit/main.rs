@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use place::{PEER, Place};
 use table::{Table, megabytes, thousands};

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use yc_id_token::emulator::{Emulator, KeySize, Options};
+use yc_id_token_emulator::{Emulator, KeySize};
 
 /// Another cloud's plugin for kubectl, the fastest of its kind.
 pub(crate) const PEER: &str = "gke-gcloud-auth-plugin";
@@ -26,7 +26,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(program: &Path) -> Self {
-        let cloud = Emulator::start(Options::default()).unwrap();
+        let cloud = Emulator::start().unwrap();
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         let place = Self {

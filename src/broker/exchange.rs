@@ -1,4 +1,5 @@
-//! Exchanges of one credential for another, so that neither a refusal nor the age of the first is passed on.
+//! The exchange of one credential for another at a server. A parent that the server rejects, or that is too
+//! old, is replaced once.
 
 use std::time::Duration;
 
@@ -9,16 +10,16 @@ use super::{Broker, Request};
 use crate::credential::{Credential, Lifetime};
 use crate::error::Result;
 
-/// Two ends are the same if they differ by no more than servers round and clocks differ.
-const SAME_END: Duration = Duration::from_secs(30);
+/// Two expiry times that differ by less are the same: servers round, and clocks differ.
+const EXPIRY_TOLERANCE: Duration = Duration::from_secs(30);
 
 impl Broker {
     /// Exchanges a credential, the parent, for another one at a server. `meanwhile` is done while the
     /// parent is being fetched, such as to open the connection.
     ///
-    /// A parent from the cache is replaced once: if the server does not take it (it is revoked, or the
-    /// clocks differ), or if what it was exchanged for ends with it. A server that caps a session at the
-    /// end of the token would else give keys for the last minute of an old token.
+    /// A parent from the cache is replaced once: if the server rejects it (it is revoked, or the clocks
+    /// differ), or if the derived credential expires with it. A server that caps a session at the expiry of
+    /// the token would otherwise give keys for the last minute of an old token.
     pub async fn exchange<O: Request, R, T>(
         &self,
         parent: &O,
@@ -36,7 +37,7 @@ impl Broker {
         }
         debug!("it ends with the token that it was exchanged for; once more with a new one");
         let longer = async {
-            let new = self.miss(parent, minimum_lifetime, Some(&used.secret)).await?;
+            let new = self.fetch_shared(parent, minimum_lifetime, Some(&used.secret)).await?;
             accept(&send(&new.secret).await?, &new.secret)
         };
         Ok(match longer.await {
@@ -49,17 +50,17 @@ impl Broker {
         })
     }
 
-    /// Whether a derived credential ends early because its parent was taken from the cache.
+    /// Whether a derived credential expires early because its parent was taken from the cache.
     fn is_cut_short(&self, derived: &Lifetime, parent: &Lifetime) -> bool {
         let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
-        let is_old = Freshness::judge(parent, Duration::ZERO, self.clock.now());
+        let is_old = Freshness::judge(parent, Duration::ZERO, self.options.clock.now());
         !matches!(is_old, Freshness::Fresh)
             && !self.happened_during_run(parent.obtained_at)
-            && end.distance(parents_end) <= SAME_END
+            && end.distance(parents_end) <= EXPIRY_TOLERANCE
     }
 
     /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
-    /// credential is being fetched; one from the cache that the server does not take is replaced once.
+    /// credential is being fetched. One from the cache that the server rejects is replaced once.
     pub async fn present<O: Request, R>(
         &self,
         request: &O,
@@ -72,14 +73,15 @@ impl Broker {
             Some(credential) => credential,
             None => {
                 tokio::spawn(meanwhile);
-                self.miss(request, minimum_lifetime, None).await?
+                self.fetch_shared(request, minimum_lifetime, None).await?
             }
         };
         let reply = send(&credential.secret).await?;
         if !is_refused(&reply) || self.happened_during_run(credential.lifetime.obtained_at) {
             return Ok((credential, reply));
         }
-        let credential = self.miss(request, minimum_lifetime, Some(&credential.secret)).await?;
+        let credential =
+            self.fetch_shared(request, minimum_lifetime, Some(&credential.secret)).await?;
         let reply = send(&credential.secret).await?;
         Ok((credential, reply))
     }

@@ -1,24 +1,25 @@
-//! What would happen if a credential were wanted now, and why: for people. Nobody is asked for anything.
+//! Forecasts, for `status`: how a request would be served now, and why. They send no request.
 
 use std::time::Duration;
 
 use super::freshness::Freshness;
 use super::{Broker, Failure, Request, negative_cache};
-use crate::cache::{Digest, EntryMetadata, Key, Parts};
+use crate::cache::{EntryMetadata, Key, KeyInputs};
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::foreign_text::Message;
 
-/// What would happen if a credential were wanted now.
+/// How a request would be served now.
 #[derive(Debug)]
 pub struct Forecast {
     /// What it is, in a sentence.
     pub what: Message,
-    /// Whom it is had from, and for whom.
+    /// Its server, and what it is for.
     pub about: EntryMetadata,
-    /// Its name in the cache.
+    /// Its cache key.
     pub key: Key,
-    /// What makes that name. Secrets are in it by their digests.
-    pub parts: Parts,
+    /// What the key is made of. Secrets are replaced by their digests.
+    pub inputs: KeyInputs,
     /// What would happen.
     pub prediction: Prediction,
 }
@@ -26,33 +27,33 @@ pub struct Forecast {
 /// What would happen, and why. Times are on the local clock.
 #[derive(Debug)]
 pub enum Prediction {
-    /// It is handed out from the cache.
+    /// It is returned from the cache.
     Hit {
-        /// From when it is refreshed in the background.
+        /// When it will be refreshed in the background.
         soft_at: Timestamp,
         /// When it expires.
         expires_at: Timestamp,
     },
-    /// It is handed out from the cache, and refreshed.
+    /// It is returned from the cache, and refreshed in the background.
     Ageing {
-        /// Since when that is due.
+        /// Since when it is due for that.
         soft_at: Timestamp,
         /// When it expires.
         expires_at: Timestamp,
     },
-    /// What is cached has not enough life left for who wants it.
+    /// The cached one does not have the minimum lifetime.
     Short {
         /// When it expires.
         expires_at: Timestamp,
-        /// What must be left.
+        /// The minimum lifetime.
         minimum_lifetime: Duration,
     },
     /// Nothing usable is cached.
     Absent,
-    /// The last attempt failed a moment ago, and its error is told again until then.
+    /// The last attempt failed a moment ago, and its error is repeated until then.
     Fails(Failure, Timestamp),
-    /// It never rests in the cache.
-    NotKept,
+    /// It is never cached.
+    NotCached,
 }
 
 impl Prediction {
@@ -64,21 +65,21 @@ impl Prediction {
 }
 
 impl Broker {
-    /// What would happen if this were wanted now, by a consumer that must get `least_life`.
+    /// How a request with a minimum lifetime would be served now.
     pub fn forecast<O: Request>(&self, request: &O, minimum_lifetime: Duration) -> Forecast {
-        let (key, parts) = request.identify(Key::told(O::KIND)).build_told();
+        let (key, inputs) = request.identify(Key::with_inputs(O::KIND)).build_with_inputs();
         let prediction = if request.is_cacheable() {
-            self.prediction(&key, minimum_lifetime, self.settings_of(request))
+            self.prediction(&key, minimum_lifetime, self.fingerprint(request))
         } else {
-            Prediction::NotKept
+            Prediction::NotCached
         };
         let (what, about) = (request.what(), request.about());
-        Forecast { what, about, key, parts, prediction }
+        Forecast { what, about, key, inputs, prediction }
     }
 
     fn prediction(&self, key: &Key, minimum_lifetime: Duration, settings: Digest) -> Prediction {
-        let now = self.clock.now();
-        let prediction = self.cache.lifetime(key).map_or(Prediction::Absent, |lifetime| {
+        let now = self.options.clock.now();
+        let prediction = self.options.cache.lifetime(key).map_or(Prediction::Absent, |lifetime| {
             let expires_at = lifetime.expires_at_here();
             let soft_at = expires_at.minus(lifetime.whole() / 2);
             match Freshness::judge(&lifetime, minimum_lifetime, now) {
@@ -90,11 +91,11 @@ impl Broker {
         if prediction.is_hit() {
             return prediction;
         }
-        let negative_cache = negative_cache::recall(&self.cache, key, settings);
-        match negative_cache.filter(|negative_cache| negative_cache.holds_at(now.at)) {
-            Some(negative_cache) => {
-                let until = negative_cache.until;
-                Prediction::Fails(negative_cache.into(), until)
+        let failure = negative_cache::recall(&self.options.cache, key, settings);
+        match failure.filter(|failure| failure.holds_at(now.at)) {
+            Some(failure) => {
+                let until = failure.until;
+                Prediction::Fails(failure.into(), until)
             }
             None => prediction,
         }

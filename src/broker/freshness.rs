@@ -1,8 +1,8 @@
-//! Whether a cached credential is handed out: the two points of its life.
+//! Whether a cached credential is returned: the two points of its lifetime.
 //!
-//! Before the *soft* point, half of the life, it is as good as new. Between the soft and the *hard*
-//! point it is handed out too, and is due for a refresh. Past the hard point it no longer has the
-//! least life that its consumer must get, and a new one is obtained before answering.
+//! Before the *soft* point, half of the lifetime, it is fresh. Between the soft and the *hard* point it is
+//! returned, and refreshed in the background. Past the hard point it no longer has the minimum lifetime of its
+//! consumer, and is refreshed before answering.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ pub(super) enum Freshness {
 }
 
 impl Freshness {
-    /// Judges a life at a moment, for a consumer that must get `least_life`.
+    /// Judges a lifetime at a moment, for a consumer that needs a minimum lifetime.
     pub(super) fn judge(lifetime: &Lifetime, minimum_lifetime: Duration, now: Moment) -> Self {
         let half = lifetime.whole() / 2;
-        // A server that issues shorter lives than a consumer wants must not be asked at every run.
+        // Not every run may fetch from a server whose lifetimes are shorter than the minimum.
         let hard = minimum_lifetime.min(half);
         let left = lifetime.left(now);
         if left.is_zero() || left < hard {

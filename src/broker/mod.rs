@@ -1,48 +1,54 @@
-//! How any credential is obtained: from the cache while it is fresh, else by one flight over all
-//! processes, whose result, credential or failure, the others share.
+//! How any credential is obtained: from the cache while it is fresh, else by a single flight over all
+//! processes, which share its result, a credential or a failure.
 //!
-//! The rules hold for every credential alike; what differs, the key, the least life and the fetch,
-//! comes in by [`Obtain`]. A hit takes no lock, starts no thread and no runtime.
+//! The rules are the same for every credential. What differs (the key, the minimum lifetime, the fetch) is
+//! in its [`Request`]. A cache hit takes no lock, and starts no thread and no runtime.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | when a cached credential is used | `freshness` |
+//! | what another process has obtained, or failed to | `attempt` |
+//! | the lock, and what waits for it | `single_flight` |
+//! | failures that are remembered | `negative_cache` |
+//! | the process that refreshes in the background | `background_refresh` |
+//! | one credential for another | `exchange` |
+//! | what `status` shows | `forecast`, `overview` |
+//! | a program that runs this program for the same credential | `within` |
 
 mod attempt;
+mod background_refresh;
 mod exchange;
 mod forecast;
 mod freshness;
-mod interruption;
 mod negative_cache;
 mod overview;
-mod refresh;
-mod runtime;
 mod single_flight;
-mod waiting;
 mod within;
 
 use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::cache::{Cache, Digest, EntryMetadata, Key, KeyBuilder};
+use crate::cache::{Cache, EntryMetadata, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::{Cacheable, Credential};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::runtime;
 use crate::spinner::Spinner;
 use attempt::Attempt;
+pub use background_refresh::{REFRESH, Rerun, begin_session};
 pub use forecast::{Forecast, Prediction};
 use freshness::Freshness;
-#[cfg(unix)]
-pub use interruption::is_ignored;
+use negative_cache::RememberedFailure;
 pub use overview::{CachedCredential, Failure, Row, State, overview};
-pub use refresh::{REFRESH, Rerun, begin_session};
-pub(crate) use runtime::block_on;
 use single_flight::{Pause, SingleFlight};
-use waiting::{as_one_type, wait_for};
-pub use waiting::{finish, wait_beside};
 pub use within::UnderWay;
 use within::Within;
 
-/// Something that the broker can obtain.
+/// A credential that the broker can obtain.
 pub trait Request {
     /// What is obtained.
     type Secret: Cacheable + PartialEq;
@@ -50,46 +56,45 @@ pub trait Request {
     /// Its kind, by which its name in the cache begins.
     const KIND: &'static str;
 
-    /// Adds to its name in the cache everything that changes the answer.
+    /// Adds everything that changes the answer to its cache key.
     fn identify(&self, key: KeyBuilder) -> KeyBuilder;
 
-    /// Its name in the cache.
+    /// Its cache key.
     fn key(&self) -> Key {
         self.identify(Key::of(Self::KIND)).build()
     }
 
-    /// What `status` can say of it.
+    /// What `status` shows of it.
     fn about(&self) -> EntryMetadata;
 
     /// What it is, in a sentence: "an ID token for audience `k8s`".
     fn what(&self) -> Message;
 
-    /// Whether it may rest in the cache, and be shared with other processes there.
+    /// Whether it can be cached, and so shared with other processes.
     fn is_cacheable(&self) -> bool {
         true
     }
 
-    /// Whether this one, now that it is known, may rest there after all. A credential for so many uses
-    /// is its first user's.
+    /// Whether this credential can be cached. One with a use limit must not be shared.
     fn should_store(&self, _: &Credential<Self::Secret>) -> bool {
         true
     }
 
-    /// Settings of its own that decide how it is obtained, and not what it is: whoever corrects one of them
-    /// wants to see whether it helped, and not a failure of before.
+    /// Its own settings that decide how it is obtained, and not what it is. A change of one invalidates a
+    /// remembered failure.
     fn connection_fingerprint(&self) -> String {
         String::new()
     }
 
-    /// Obtains it from its server. It has been checked: it is what was asked for, and alive.
+    /// Fetches it from its server, and checks that it is what was requested and has not expired.
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
 
 /// What a run is for.
 #[derive(Clone, Debug)]
 pub enum Purpose {
-    /// To hand out a credential. One that is past its soft point is refreshed by running this again, if
-    /// it can be.
+    /// To return a credential. One past its soft point is refreshed by this command line, if it can be run
+    /// again.
     Answer(Option<Rerun>),
     /// To refresh one, in the background.
     Refresh,
@@ -98,24 +103,46 @@ pub enum Purpose {
 /// The broker of one run.
 #[derive(Debug)]
 pub struct Broker {
-    clock: Clock,
-    cache: Cache,
-    deadline: Deadline,
-    purpose: Purpose,
-    force_refresh: bool,
-    /// Over all settings that decide *how* a credential is obtained. A failure is remembered for
-    /// these settings only: whoever changes one wants to see whether it helped.
-    settings: Fingerprint,
+    options: BrokerOptions,
     started: Timestamp,
-    /// Who asks: the command, and the profile.
-    asker: (Option<&'static str>, Option<String>),
-    /// What people see while they wait.
-    spinner: Spinner,
-    /// What is being done, here and by the runs that this one is part of.
+    /// What is being obtained, here and by the runs that started this one.
     within: Within,
 }
 
-/// A digest that takes longer to make than a hit has time for, and is made when it is needed.
+/// What a broker is made of.
+#[derive(Debug)]
+pub struct BrokerOptions {
+    /// The clock.
+    pub clock: Clock,
+    /// Where credentials are cached.
+    pub cache: Cache,
+    /// When the run must be done.
+    pub deadline: Deadline,
+    /// What the run is for.
+    pub purpose: Purpose,
+    /// Whether to get a new credential even if one is cached.
+    pub force_refresh: bool,
+    /// Over all settings that decide *how* a credential is obtained. A failure is remembered for these
+    /// settings only, so that a retry after a fix does not see the old error.
+    pub settings: Fingerprint,
+    /// What asks.
+    pub asker: Asker,
+    /// What people see while they wait.
+    pub spinner: Spinner,
+    /// The [`mark`](Broker::mark) of the run that started this one; empty if none did.
+    pub outer_runs: String,
+}
+
+/// What asks for credentials, for `status`.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// The command of a consumer.
+    pub command: Option<&'static str>,
+    /// The profile.
+    pub profile: Option<String>,
+}
+
+/// A digest that is only made when it is needed, as it takes longer than a cache hit may.
 pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
 
 impl std::fmt::Debug for Fingerprint {
@@ -127,73 +154,35 @@ impl std::fmt::Debug for Fingerprint {
 impl Broker {
     /// The broker of a run that begins now.
     #[must_use]
-    pub fn new(
-        clock: Clock,
-        cache: Cache,
-        deadline: Deadline,
-        purpose: Purpose,
-        force_refresh: bool,
-        settings: Fingerprint,
-    ) -> Self {
-        let started = clock.now().at;
-        let (asker, spinner, within) = ((None, None), Spinner::none(), Within::default());
-        Self {
-            clock,
-            cache,
-            deadline,
-            purpose,
-            force_refresh,
-            settings,
-            started,
-            asker,
-            spinner,
-            within,
-        }
+    pub fn new(options: BrokerOptions) -> Self {
+        let (started, within) = (options.clock.now().at, Within::of(&options.outer_runs));
+        Self { options, started, within }
     }
 
-    /// The same, within other runs, which are obtaining what this mark says.
-    #[must_use]
-    pub fn within(self, mark: &str) -> Self {
-        Self { within: Within::of(mark), ..self }
-    }
-
-    /// What is being done, for the environment of a program that is to help with it.
+    /// What is being obtained, for the environment of a program that helps with it.
     #[must_use]
     pub fn mark(&self) -> String {
         self.within.mark()
     }
 
-    /// Begins something, called `name`, for which programs may be run that must not begin the same.
+    /// Begins to obtain something, called `name`. The programs that help with it must not begin the same.
     pub fn begin(&self, name: &str, what: &Message) -> Result<UnderWay<'_>> {
         self.within.begin(name, what)
     }
 
-    /// The same, with somebody who sees what is waited for.
-    #[must_use]
-    pub fn watched(self, spinner: Spinner) -> Self {
-        Self { spinner, ..self }
-    }
-
-    /// The same, asked by the command of a consumer, with a profile.
-    #[must_use]
-    pub fn asked_by(mut self, consumer: Option<&'static str>, profile: Option<String>) -> Self {
-        self.asker = (consumer, profile);
-        self
-    }
-
-    /// Where credentials rest.
+    /// Where credentials are cached.
     #[must_use]
     pub const fn cache(&self) -> &Cache {
-        &self.cache
+        &self.options.cache
     }
 
     /// The clock of this run.
     #[must_use]
     pub const fn clock(&self) -> Clock {
-        self.clock
+        self.options.clock
     }
 
-    /// Obtains a credential that lives for `least_life` yet. On a hit, nothing else is touched.
+    /// Obtains a credential with a minimum lifetime. On a cache hit, nothing else is touched.
     pub fn obtain<O: Request>(
         &self,
         request: &O,
@@ -205,20 +194,20 @@ impl Broker {
             self.refresh_soon(request, freshness);
             return Ok(hit);
         }
-        // What was asked for by name and cannot be had is found out before anyone else is asked. Where a human
-        // has to unlock it, this is also where the run can still be interrupted at once.
-        self.cache.open()?;
-        self.wait(&request.what(), self.miss(request, minimum_lifetime, None))
+        // A cache that is required and cannot be used fails the run before any request. If a person has to
+        // unlock it, the run can still be interrupted here.
+        self.options.cache.open()?;
+        self.wait(&request.what(), self.fetch_shared(request, minimum_lifetime, None))
     }
 
-    /// Waits for what goes over the network, unless this run is to end. `what` is what it is getting.
+    /// Waits for work over the network, unless this run has to end. `what` names it in the error.
     pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let watches_parent = matches!(self.purpose, Purpose::Answer(_));
+        let watches_parent = matches!(self.options.purpose, Purpose::Answer(_));
         let doing = message!("getting {what}", what);
-        as_one_type(work, |work| wait_for(work, what, watches_parent, &self.spinner, &doing))
+        runtime::wait(&self.options.spinner, &doing, what, watches_parent, work)
     }
 
-    /// The credential that rests in the cache, if it is good enough.
+    /// The cached credential, if it has the minimum lifetime.
     pub fn cached<O: Request>(
         &self,
         request: &O,
@@ -234,36 +223,42 @@ impl Broker {
         request: &O,
         minimum_lifetime: Duration,
     ) -> Result<Option<(Credential<O::Secret>, Freshness)>> {
-        if self.force_refresh || !request.is_cacheable() {
+        if self.options.force_refresh || !request.is_cacheable() {
             return Ok(None);
         }
         let key = request.key();
-        let Some(credential) = self.cache.get::<O::Secret>(&key)? else { return Ok(None) };
-        let freshness = Freshness::judge(&credential.lifetime, minimum_lifetime, self.clock.now());
+        let Some(credential) = self.options.cache.get::<O::Secret>(&key)? else { return Ok(None) };
+        let freshness =
+            Freshness::judge(&credential.lifetime, minimum_lifetime, self.options.clock.now());
         debug!(key = key.name(), ?freshness, "found in the cache");
         Ok(Some((credential, freshness)))
     }
 
-    /// Whether this is good enough for what this run is for.
+    /// Whether this is enough for the purpose of this run.
     const fn is_sufficient(&self, freshness: Freshness) -> bool {
-        match self.purpose {
+        match self.options.purpose {
             Purpose::Answer(_) => freshness.is_good_enough(),
             Purpose::Refresh => matches!(freshness, Freshness::Fresh),
         }
     }
 
-    /// Past the soft point, has another process obtain the next credential.
+    /// Past the soft point, starts a process that obtains the next credential.
     fn refresh_soon<O: Request>(&self, request: &O, freshness: Freshness) {
-        if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) = (&self.purpose, freshness)
-            && single_flight::try_claim_refresh(&self.cache, &request.key(), self.clock.now().at)
+        if let (Purpose::Answer(Some(rerun)), Freshness::Ageing) =
+            (&self.options.purpose, freshness)
+            && single_flight::try_claim_refresh(
+                &self.options.cache,
+                &request.key(),
+                self.options.clock.now().at,
+            )
         {
             rerun.start();
         }
     }
 
-    /// Obtains a credential on the way to another one, within its flight. A credential equal to
-    /// `refused` does not count as cached: a server has just turned it down.
-    pub async fn miss<O: Request>(
+    /// Obtains a credential that is not cached, in a single flight with other processes. A cached one equal
+    /// to `refused`, which a server has just rejected, does not count.
+    pub async fn fetch_shared<O: Request>(
         &self,
         request: &O,
         minimum_lifetime: Duration,
@@ -274,15 +269,15 @@ impl Broker {
         if !request.is_cacheable() {
             return request.fetch(self).await;
         }
-        let settings = self.settings_of(request);
+        let settings = self.fingerprint(request);
         let attempt = Attempt { broker: self, key: &key, settings, minimum_lifetime, refused };
-        let mut flight = SingleFlight::to(&self.cache, &key);
+        let mut flight = SingleFlight::new(&self.options.cache, &key);
         let mut pause = Pause::new();
         loop {
             if let Some(result) = attempt.check_cache() {
                 return result;
             }
-            let now = self.clock.now().at;
+            let now = self.options.clock.now().at;
             if flight.try_lock(now) {
                 break;
             }
@@ -290,19 +285,19 @@ impl Broker {
                 debug!(key = key.name(), "its result cannot be shared; not waiting for a turn");
                 break;
             }
-            let left = self.deadline.left();
+            let left = self.options.deadline.left();
             if left.is_zero() {
                 let (holder, lock) = flight.holder();
                 return attempt.fall_back(Error::LockTimeout {
                     what: request.what(),
                     holder,
                     lock,
-                    budget: self.deadline.budget(),
+                    budget: self.options.deadline.budget(),
                 });
             }
             tokio::time::sleep(pause.next().min(left)).await;
         }
-        // The flight before ours may have landed between our last look and the lock.
+        // Another process may have stored the result between the last look and the lock.
         if let Some(result) = attempt.check_cache() {
             return result;
         }
@@ -310,24 +305,19 @@ impl Broker {
         match request.fetch(self).await {
             Ok(credential) => {
                 let is_shared = self.store(request, &key, &credential);
-                let now = self.clock.now().at;
-                flight.lands(is_shared, now);
-                negative_cache::forget(&self.cache, &key);
-                self.cache.sweep(now);
+                let now = self.options.clock.now().at;
+                flight.finish(is_shared, now);
+                negative_cache::forget(&self.options.cache, &key);
+                self.options.cache.sweep(now);
                 Ok(credential)
             }
             Err(error) => {
-                let (about, now) = (self.about(request), self.clock.now().at);
-                let is_shared = negative_cache::remember(
-                    &self.cache,
-                    &key,
-                    &error,
-                    settings,
-                    now,
-                    about,
-                    &self.purpose,
-                );
-                flight.lands(is_shared, now);
+                let now = self.options.clock.now().at;
+                let is_background = self.is_unattended();
+                let about = self.about(request);
+                let failure = RememberedFailure::new(&error, settings, now, is_background, about);
+                let is_shared = failure.is_some_and(|it| it.store(&self.options.cache, &key));
+                flight.finish(is_shared, now);
                 attempt.fall_back(error)
             }
         }
@@ -344,43 +334,45 @@ impl Broker {
             debug!(key = key.name(), "it has a use limit, and is not cached");
             return false;
         }
-        let stored = self.cache.put(key, credential, &self.about(request));
+        let stored = self.options.cache.put(key, credential, &self.about(request));
         if let Err(error) = &stored {
             debug!(key = key.name(), %error, "cannot store it in the cache");
         }
         stored.is_ok()
     }
 
-    /// Over all that decides how this is obtained.
-    fn settings_of<O: Request>(&self, request: &O) -> Digest {
+    /// The fingerprint of everything that decides how this is obtained.
+    fn fingerprint<O: Request>(&self, request: &O) -> Digest {
         match request.connection_fingerprint() {
-            connection_fingerprint if connection_fingerprint.is_empty() => self.settings.0(),
-            connection_fingerprint => {
-                Digest::of((self.settings.0().to_hex() + &connection_fingerprint).as_bytes())
+            connection_fingerprint if connection_fingerprint.is_empty() => {
+                (self.options.settings.0)()
             }
+            connection_fingerprint => Digest::of(
+                ((self.options.settings.0)().to_hex() + &connection_fingerprint).as_bytes(),
+            ),
         }
     }
 
     fn about<O: Request>(&self, request: &O) -> EntryMetadata {
-        let (consumer, profile) = self.asker.clone();
+        let Asker { command, profile } = self.options.asker.clone();
         EntryMetadata {
-            consumer: consumer.map(ForeignText::from),
+            consumer: command.map(ForeignText::from),
             profile: profile.map(ForeignText::from),
             ..request.about()
         }
     }
 
-    /// Whether this runs in the background, where nobody could answer a question.
+    /// Whether this runs in the background, where a question would have no answer.
     #[must_use]
     pub const fn is_unattended(&self) -> bool {
-        matches!(self.purpose, Purpose::Refresh)
+        matches!(self.options.purpose, Purpose::Refresh)
     }
 
-    /// Whether something that happened at `at` happened in this run, or in one that ran beside it. What
-    /// is still to come by this clock happened before the clock jumped back.
+    /// Whether something that happened at `at` happened during this run. A time in the future is from before
+    /// the clock jumped back.
     #[must_use]
     pub fn happened_during_run(&self, at: Timestamp) -> bool {
-        at >= self.started && at <= self.clock.now().at
+        at >= self.started && at <= self.options.clock.now().at
     }
 }
 

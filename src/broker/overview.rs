@@ -1,4 +1,4 @@
-//! What is cached, and what became of the last attempts to refresh it: for people.
+//! The list of cached credentials and of remembered failures, for `status`.
 
 use std::time::Duration;
 
@@ -13,41 +13,41 @@ use crate::foreign_text::Message;
 /// A credential, or the failure to obtain one. Times are on the local clock.
 #[derive(Debug)]
 pub struct Row {
-    /// Its name in the cache.
+    /// Its cache key.
     pub key: Key,
     /// What it is.
     pub about: EntryMetadata,
-    /// In which state it is.
+    /// Its state.
     pub state: State,
-    /// Where it rests, since when and until when. `None` where it could not be obtained.
+    /// Where it is cached, since when and until when. `None` if it could not be obtained.
     pub cached: Option<CachedCredential>,
-    /// Why the last attempt to obtain it failed, if it has since.
+    /// Why the last attempt to obtain it failed, if it did.
     pub failure: Option<Failure>,
 }
 
-/// Where a credential rests, and its life.
+/// Where a credential is cached, and its lifetime.
 #[derive(Clone, Copy, Debug)]
 pub struct CachedCredential {
-    /// Where it rests.
+    /// Where it is cached.
     pub place: Place,
     /// When it was obtained.
     pub obtained_at: Timestamp,
-    /// From when it is refreshed in the background.
+    /// When it will be refreshed in the background.
     pub soft_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// In which state a credential is.
+/// The state of a credential.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum State {
-    /// As good as new.
+    /// Before its soft point.
     Fresh,
-    /// Handed out, and due for a refresh.
+    /// Still returned, and due for a refresh.
     Ageing,
-    /// Of no use any more.
+    /// No longer returned.
     Expired,
-    /// Not there, as it could not be obtained.
+    /// Not cached, as it could not be obtained.
     Failed,
 }
 
@@ -56,9 +56,9 @@ pub enum State {
 pub struct Failure {
     /// When, on the local clock.
     pub at: Timestamp,
-    /// In a form that does not change.
+    /// Its code, which never changes.
     pub code: Code,
-    /// In words.
+    /// Its text.
     pub message: Message,
 }
 
@@ -71,7 +71,7 @@ impl Row {
 }
 
 impl State {
-    /// As it is called.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl CachedCredential {
     }
 }
 
-/// All that is cached, what lives longest first.
+/// Everything that is cached, ordered by expiry, the latest first.
 #[must_use]
 pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
     let mut failures = negative_cache::all(files);
@@ -118,12 +118,12 @@ pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
             }
         })
         .collect();
-    rows.extend(failures.into_iter().map(|(key, negative_cache)| Row {
+    rows.extend(failures.into_iter().map(|(key, failure)| Row {
         key,
-        about: negative_cache.about.clone(),
+        about: failure.about.clone(),
         state: State::Failed,
         cached: None,
-        failure: Some(negative_cache.into()),
+        failure: Some(failure.into()),
     }));
     let end = |row: &Row| row.cached.map(|rest| std::cmp::Reverse(rest.expires_at));
     rows.sort_by(|a, b| {
@@ -133,8 +133,8 @@ pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
 }
 
 impl From<negative_cache::RememberedFailure> for Failure {
-    fn from(negative_cache: negative_cache::RememberedFailure) -> Self {
-        let negative_cache::RememberedFailure { at, code, message, .. } = negative_cache;
+    fn from(failure: negative_cache::RememberedFailure) -> Self {
+        let negative_cache::RememberedFailure { at, code, message, .. } = failure;
         Self { at, code, message }
     }
 }

@@ -1,8 +1,8 @@
-//! One flight per key over all processes: an OS lock on a file beside the entry.
+//! Single flight: of all processes that need the same credential, one fetches it. It holds an OS lock on a
+//! file beside the cache entry.
 //!
-//! The lock goes with the process that holds it, however that ends, so nothing is ever stale. It is
-//! tried without blocking and waited for by looking again: a blocked `flock` could not be given up
-//! at the deadline.
+//! The system releases the lock when the process ends in any way, so no lock is ever stale. It is polled: a
+//! blocked `flock` could not be given up at the deadline.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -17,22 +17,21 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 
-/// How long the processes that want the same credential do not wait for each other, after one has got
-/// a result that it could not share.
-const UNSHARED: Duration = Duration::from_secs(20);
+/// How long processes do not wait for each other after a result that could not be shared.
+const UNSHARED_TTL: Duration = Duration::from_secs(20);
 
-/// How often a server is asked for a credential that is still good.
+/// The shortest time between two refreshes in the background.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The flight for a key: ours once we have taken off, until this is dropped.
+/// The lock of a key. Once it is taken, it is held until this is dropped.
 pub(super) struct SingleFlight {
-    /// `None` where there is nothing to lock, or a lock could hang: then everyone flies alone.
+    /// `None` where nothing can be locked, or a lock could hang: each process then fetches by itself.
     lock: Option<(File, PathBuf)>,
 }
 
 impl SingleFlight {
-    /// The flight for a key, not yet taken.
-    pub(super) fn to(cache: &Cache, key: &Key) -> Self {
+    /// The lock of a key, not yet taken.
+    pub(super) fn new(cache: &Cache, key: &Key) -> Self {
         let Some(files) = cache.files() else {
             return Self { lock: None };
         };
@@ -49,7 +48,7 @@ impl SingleFlight {
         Self { lock }
     }
 
-    /// Takes off, unless another process is in flight.
+    /// Takes the lock, unless another process holds it. Returns whether this process may fetch.
     pub(super) fn try_lock(&mut self, now: Timestamp) -> bool {
         let Some((file, path)) = &mut self.lock else {
             return true;
@@ -59,35 +58,34 @@ impl SingleFlight {
             Ok(()) => write_pid(file),
             Err(TryLockError::WouldBlock) => return false,
             Err(TryLockError::Error(error)) => {
-                debug!(path = %path.display(), %error, "no locks here; flying alone");
+                debug!(path = %path.display(), %error, "no locks here; not waiting for other processes");
             }
         }
         true
     }
 
-    /// Tells the processes that wait for this flight whether they can have its result. A lock is for
-    /// sharing a result. Where that is not possible (the cache cannot be written, the credential is for
-    /// one user only), they would fetch one after the other, and run out of time.
+    /// Marks for the waiting processes whether they can use the result. If they cannot (the cache cannot be
+    /// written, the credential has a use limit), they would fetch one after the other, and run out of time.
     ///
-    /// The mark is the time of the lock file, set to a moment ahead: that works on a full disk, needs
-    /// no cleaning up after a crash, and wears off by itself.
-    pub(super) fn lands(&self, is_shared: bool, now: Timestamp) {
+    /// The mark is the lock file's time, set to a moment ahead. That works on a full disk, needs no cleanup
+    /// after a crash, and expires by itself.
+    pub(super) fn finish(&self, is_shared: bool, now: Timestamp) {
         let Some((file, _)) = &self.lock else { return };
         if is_shared && !is_marked(file, now) {
             return;
         }
-        let time = if is_shared { now } else { now.plus(UNSHARED) };
+        let time = if is_shared { now } else { now.plus(UNSHARED_TTL) };
         if let Err(error) = file.set_modified(time.into()) {
             debug!(%error, "the lock file cannot be marked; others wait for their turn");
         }
     }
 
-    /// Whether the last flight could not share its result, so that nothing is to be waited for.
+    /// Whether the last process could not share its result, so that waiting is useless.
     pub(super) fn is_unshared(&self, now: Timestamp) -> bool {
         self.lock.as_ref().is_some_and(|(file, _)| is_marked(file, now))
     }
 
-    /// Who is in flight, and the lock file, for the message when we have waited too long.
+    /// The process that holds the lock, and the lock file, for the error of a run that waited too long.
     pub(super) fn holder(&self) -> (Message, PathBuf) {
         let Some((mut file, path)) = self.lock.as_ref().map(|(file, path)| (file, path)) else {
             return ("unknown".into(), PathBuf::new());
@@ -102,15 +100,15 @@ impl SingleFlight {
     }
 }
 
-/// Claims a refresh in the background for this process: at most one in half a minute is granted, to
-/// one process, and none while another one is in flight.
+/// Claims a refresh in the background for this process. At most one is granted in [`REFRESH_INTERVAL`], and
+/// none while another process holds the lock.
 ///
-/// A flight begins with writing into the lock file, so the time of that writing is when the last one
-/// began. A file system without locks grants no refresh: there each run is on its own.
+/// A process that takes the lock writes into its file, so the file's time is when the last fetch began. A
+/// file system without locks grants no refresh.
 pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> bool {
     let Some(files) = cache.files() else { return false };
     let Some(path) = files.lock_path(key) else { return false };
-    // An empty one has just been made.
+    // An empty file has just been created.
     let is_due = |metadata: &Metadata| {
         let is_old = |at| now.distance(Timestamp::of(at)) >= REFRESH_INTERVAL;
         metadata.len() == 0 || metadata.modified().is_ok_and(is_old)
@@ -118,14 +116,14 @@ pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> boo
     if std::fs::metadata(&path).is_ok_and(|metadata| !is_due(&metadata)) {
         return false;
     }
-    // The lock ends with this function: the process that we start takes it again.
+    // The lock ends with this function: the process that refreshes takes it again.
     private_file::open_lock(&path).is_ok_and(|mut file| {
-        let is_ours =
+        let is_claimed =
             file.try_lock().is_ok() && file.metadata().is_ok_and(|metadata| is_due(&metadata));
-        if is_ours {
+        if is_claimed {
             write_pid(&mut file);
         }
-        is_ours
+        is_claimed
     })
 }
 
@@ -135,7 +133,7 @@ fn is_marked(file: &File, now: Timestamp) -> bool {
     modified.is_ok_and(|at| Timestamp::of(at) > now.plus(Duration::from_secs(1)))
 }
 
-/// Writes who we are into the lock file. It is only for the message; that it fails is no matter.
+/// Writes the process ID into the lock file. It only serves a message, so errors are ignored.
 fn write_pid(file: &mut File) {
     let _ = file
         .set_len(0)
@@ -143,14 +141,14 @@ fn write_pid(file: &mut File) {
         .and_then(|()| write!(file, "{}", std::process::id()));
 }
 
-/// How long to wait before looking again: a little at first, as most flights are short, and not the
-/// same in each process, so that two hundred of them do not look at once.
+/// The pauses between two looks at the lock: short at first, as most fetches are, and different in each
+/// process, so that two hundred of them do not look at once.
 pub(super) struct Pause {
     next: Duration,
 }
 
 impl Pause {
-    const LONGEST: Duration = Duration::from_millis(25);
+    const MAX: Duration = Duration::from_millis(25);
 
     pub(super) fn new() -> Self {
         Self { next: Duration::from_micros(2_000 + u64::from(std::process::id() % 16) * 250) }
@@ -158,7 +156,7 @@ impl Pause {
 
     pub(super) fn next(&mut self) -> Duration {
         let pause = self.next;
-        self.next = (pause * 3 / 2).min(Self::LONGEST);
+        self.next = (pause * 3 / 2).min(Self::MAX);
         pause
     }
 }

@@ -53,6 +53,21 @@ impl Request for &Server {
     }
 }
 
+fn broker(clock: Clock, cache: Cache, purpose: Purpose, force: bool, settings: &str) -> Broker {
+    let settings = Digest::of(settings.as_bytes());
+    Broker::new(BrokerOptions {
+        clock,
+        cache,
+        deadline: Deadline::within(MINUTE),
+        purpose,
+        force_refresh: force,
+        settings: Fingerprint(Box::new(move || settings)),
+        asker: Asker::default(),
+        spinner: Spinner::none(),
+        outer_runs: String::new(),
+    })
+}
+
 struct World {
     folder: tempfile::TempDir,
     server: Server,
@@ -82,9 +97,7 @@ impl World {
     ) -> std::result::Result<String, (Code, u32)> {
         let clock = Clock::Fixed(BEGIN.plus(Duration::from_secs(seconds)).into());
         let cache = Cache::File(FileCache::new(self.folder.path().join("cache"), None));
-        let settings = Digest::of(settings.as_bytes());
-        let settings = Fingerprint(Box::new(move || settings));
-        let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, force, settings);
+        let broker = broker(clock, cache, purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
             Err(error) => Err((error.code(), self.server.asked.get())),
@@ -223,14 +236,14 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
     assert_eq!(world.at(0), token(1));
     let clock = Clock::Fixed(BEGIN.plus(MINUTE).into());
     let cache = Cache::File(FileCache::new(world.folder.path().join("cache"), None));
-    let (purpose, settings) =
-        (Purpose::Answer(None), Fingerprint(Box::new(|| Digest::of(b"usual"))));
-    let broker = Broker::new(clock, cache, Deadline::within(MINUTE), purpose, false, settings);
+    let broker = broker(clock, cache, Purpose::Answer(None), false, "usual");
     let refused = IdToken(Secret::new("token-1".into()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let next = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
+    let next =
+        runtime.block_on(broker.fetch_shared(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(next.secret.0.expose(), "token-2");
-    let again = runtime.block_on(broker.miss(&&world.server, MINUTE, Some(&refused))).unwrap();
+    let again =
+        runtime.block_on(broker.fetch_shared(&&world.server, MINUTE, Some(&refused))).unwrap();
     assert_eq!(again.secret.0.expose(), "token-2", "what another process got instead is good");
 }
 
@@ -240,11 +253,8 @@ fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after()
     let run = |keyring, force| {
         let files = FileCache::new(world.folder.path().join("cache"), None);
         let cache = Cache::Keyring(KeyringCache::new(files, keyring));
-        let settings = Digest::of(b"usual");
-        let deadline = Deadline::within(MINUTE);
         let clock = Clock::Fixed(BEGIN.into());
-        let settings = Fingerprint(Box::new(move || settings));
-        let broker = Broker::new(clock, cache, deadline, Purpose::Answer(None), force, settings);
+        let broker = broker(clock, cache, Purpose::Answer(None), force, "usual");
         let obtained = broker.obtain(&&world.server, MINUTE);
         obtained.map(|credential| credential.secret.0.expose().to_owned()).map_err(|it| it.code())
     };

@@ -1,5 +1,5 @@
-//! Runs within runs: a program that gets a token for this one can run this program again, with the same
-//! variables, and so for the same token. A mark in its environment says what is under way.
+//! Nested runs: a program that gets a token for this run can run this program again, with the same variables
+//! and so for the same token. A mark in its environment lists what is being obtained, to stop the recursion.
 
 use std::cell::RefCell;
 
@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What is under way.
+/// What is being obtained.
 #[derive(Debug, Default)]
 pub(super) struct Within {
-    /// In the runs that this one is part of.
+    /// By the runs that started this one.
     outer: Vec<String>,
-    /// In this one.
+    /// By this one.
     own: RefCell<Vec<String>>,
 }
 
-/// Something that is under way until this is dropped.
+/// Something that is being obtained, until this is dropped.
 #[derive(Debug)]
 pub struct UnderWay<'a> {
     within: &'a Within,

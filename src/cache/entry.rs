@@ -1,13 +1,13 @@
-//! The form of a cache entry: a line that identifies it, then one JSON object.
+//! The format of a cache entry: a line that identifies it, then one JSON object.
 //!
 //! ```text
 //! yc-id-token 1 <SHA-256 of what follows, hexadecimal>
 //! {"key":"id-token-…","secret":"eyJ…","lifetime":{…},"about":{…}}
 //! ```
 //!
-//! The digest is not a seal against an attacker, who could write a right one; it is there because a
-//! disk that flips a bit in a token would otherwise have us hand out a credential that is dead in a
-//! way nobody understands. The key inside tells an entry that was copied over another one.
+//! The digest does not protect against an attacker, who could compute it. It detects a disk that flips a bit
+//! in a token, which would make the credential invalid for no visible reason. The key inside detects an entry
+//! that was copied over another one.
 
 use std::io;
 use std::path::Path;
@@ -17,14 +17,18 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::file::ENTRY_LIMIT;
-use super::key::{Digest, Key};
+use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
+use crate::digest::Digest;
 use crate::private_file;
 
-/// The form is part of the file's name too, so that two versions of the program keep entries of their
-/// own instead of throwing out each other's. Its number goes up when the form changes.
+/// The version of the format is part of the file's name, so that two versions of the program do not remove
+/// each other's entries. It goes up when the format changes.
 pub(super) const EXTENSION: &str = "v1";
+
+/// The extension of the file that marks an entry that is in the keyring.
+pub(super) const MARKER: &str = "keyring";
 
 const MAGIC: &str = "yc-id-token 1 ";
 
@@ -33,7 +37,7 @@ struct Dated {
     lifetime: Lifetime,
 }
 
-/// As much of it as a hit needs.
+/// What a cache hit needs of an entry.
 #[derive(Deserialize)]
 struct Stored<K, T> {
     key: K,
@@ -49,12 +53,12 @@ struct Written<'a, T> {
     about: &'a EntryMetadata,
 }
 
-/// All but the secret.
+/// Everything but the secret.
 #[derive(Deserialize)]
 pub(super) struct Described {
     pub(super) key: String,
     pub(super) lifetime: Lifetime,
-    /// Not in entries of before there was this.
+    /// Missing in older entries.
     #[serde(default)]
     pub(super) about: EntryMetadata,
 }
@@ -102,7 +106,7 @@ pub(super) fn lifetime(entry: &[u8]) -> Option<Lifetime> {
     serde_json::from_slice::<Dated>(body(entry)?).ok().map(|dated| dated.lifetime)
 }
 
-/// What an entry says of itself.
+/// The description of an entry.
 pub(super) fn described(entry: &[u8]) -> Option<Described> {
     serde_json::from_slice(body(entry)?).ok()
 }

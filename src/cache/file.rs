@@ -1,5 +1,5 @@
 //! The file cache: a folder of mode 0700, a file of mode 0600 for each credential, and beside it the
-//! lock and the memo of its last failure.
+//! lock and its last failure.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,15 +9,15 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::entry;
+use super::entry::MARKER;
 use super::key::Key;
-use super::keyring::MARKER;
 use crate::private_file::{self, Unread};
 
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
 pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 
 /// A folder with more names than this is listed in part.
-const NAMES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 
 /// The cache folder.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl FileCache {
 
     /// The files whose names end so, each with the key that comes before.
     pub(super) fn named(&self, end: &str) -> Vec<(Key, PathBuf)> {
-        let paths = private_file::list(&self.folder, NAMES).into_iter();
+        let paths = private_file::list(&self.folder, MAX_ENTRIES).into_iter();
         let key = |path: &Path| Key::read(path.file_name()?.to_str()?.strip_suffix(end)?);
         let mut found: Vec<(Key, PathBuf)> =
             paths.filter_map(|path| Some((key(&path)?, path))).collect();
@@ -81,12 +81,12 @@ impl FileCache {
         found
     }
 
-    /// The file that says of an entry that it is in the keyring.
+    /// The file that marks an entry that is in the keyring.
     pub(super) fn marker_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
     }
 
-    /// Removes all entries and memos, and what a killed writer has left. Locks stay: a process may
+    /// Removes all entries and remembered failures, and what a killed writer has left. Locks stay: a process may
     /// be holding one. What does not have the form of this program's files stays too, and a folder
     /// that is a link, or another user's, is not touched.
     pub(super) fn clear(&self) -> io::Result<Cleared> {
@@ -147,7 +147,7 @@ impl FileCache {
                 "it is too large for the cache",
             ));
         }
-        // A folder of someone else's is not for our secrets, even where we could write to it.
+        // A folder of another user must not hold secrets, even if it can be written to.
         self.prepare()?;
         let path = self.entry_path(key);
         private_file::write(&path, content).or_else(|error| {

@@ -1,50 +1,12 @@
 //! The cache key: a SHA-256 over everything that changes the answer.
 //!
-//! Two requests have the same key exactly when the same credential answers both. Each part goes in
-//! with its name and both lengths, so that no two lists of parts run together into the same bytes.
+//! Two requests have the same key exactly when the same credential answers both. Each input goes in
+//! with its name and both lengths, so that no two lists of inputs run together into the same bytes.
 
 use std::fmt::{self, Write as _};
 
-use ring::digest::{Context, SHA256};
-
+use crate::digest::Hasher;
 use crate::foreign_text::Printable;
-
-/// A SHA-256 digest.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of some bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(bytes);
-        Self::finish(context)
-    }
-
-    fn finish(context: Context) -> Self {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        Self(digest)
-    }
-
-    /// The digest in hexadecimal.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| char::from(DIGITS[usize::from(digit)]))
-            .collect()
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_hex())
-    }
-}
 
 /// The name of a credential in the cache.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -57,17 +19,17 @@ impl Key {
         Self::begin(kind, None)
     }
 
-    /// The same, for whoever wants to be told the parts of the key.
+    /// The same, for [`KeyBuilder::build_with_inputs`].
     #[must_use]
-    pub fn told(kind: &'static str) -> KeyBuilder {
+    pub fn with_inputs(kind: &'static str) -> KeyBuilder {
         Self::begin(kind, Some(Vec::new()))
     }
 
-    fn begin(kind: &'static str, parts: Option<Parts>) -> KeyBuilder {
-        KeyBuilder { kind, context: Context::new(&SHA256), parts }.with("kind", kind)
+    fn begin(kind: &'static str, inputs: Option<KeyInputs>) -> KeyBuilder {
+        KeyBuilder { kind, hasher: Hasher::new(), inputs }.with("kind", kind)
     }
 
-    /// Reads the name of a key, such as that of a file.
+    /// Reads the name of a key, such as from a file's name.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (kind, digest) = text.rsplit_once('-')?;
@@ -78,7 +40,7 @@ impl Key {
         is_name.then(|| Self(text.to_owned()))
     }
 
-    /// What kind of credential it is of, such as `id-token`.
+    /// The kind of its credential, such as `id-token`.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.0.rsplit_once('-').map_or(&self.0, |(kind, _)| kind)
@@ -100,44 +62,44 @@ impl fmt::Display for Key {
 /// A word of the program's own and a digest hold nothing from outside.
 impl Printable for Key {}
 
-/// Names and values of what makes a key.
-pub type Parts = Vec<(String, String)>;
+/// The names and values that a key is made of.
+pub type KeyInputs = Vec<(String, String)>;
 
 /// A key in the making.
 #[derive(Clone)]
 pub struct KeyBuilder {
     kind: &'static str,
-    context: Context,
-    /// Kept only for whoever wants to be told.
-    parts: Option<Parts>,
+    hasher: Hasher,
+    /// Only if they are to be shown.
+    inputs: Option<KeyInputs>,
 }
 
 impl KeyBuilder {
-    /// Adds a part that changes the answer. A secret goes in as its digest: people can be told the parts.
+    /// Adds an input that changes the answer. A secret goes in as its digest, as `status` shows the inputs.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         for part in [name, value] {
-            self.context.update(&(part.len() as u64).to_le_bytes());
-            self.context.update(part.as_bytes());
+            self.hasher.update(&(part.len() as u64).to_le_bytes());
+            self.hasher.update(part.as_bytes());
         }
-        if let Some(parts) = &mut self.parts {
-            parts.push((name.into(), value.into()));
+        if let Some(inputs) = &mut self.inputs {
+            inputs.push((name.into(), value.into()));
         }
         self
     }
 
-    /// The finished key, and its parts if they are to be told.
+    /// The finished key and its inputs, if it was begun by [`Key::with_inputs`].
     #[must_use]
-    pub fn build_told(mut self) -> (Key, Parts) {
-        let parts = self.parts.take().unwrap_or_default();
-        (self.build(), parts)
+    pub fn build_with_inputs(mut self) -> (Key, KeyInputs) {
+        let inputs = self.inputs.take().unwrap_or_default();
+        (self.build(), inputs)
     }
 
     /// The finished key.
     #[must_use]
     pub fn build(self) -> Key {
         let mut name = self.kind.to_owned();
-        let _ = write!(name, "-{}", Digest::finish(self.context).to_hex());
+        let _ = write!(name, "-{}", self.hasher.finish().to_hex());
         Key(name)
     }
 }
@@ -164,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_told_the_parts_is_told_them_of_the_same_key() {
-        let (key, parts) = Key::told("id-token").with("audience", "k8s").build_told();
+    fn a_key_is_the_same_with_its_inputs() {
+        let (key, parts) = Key::with_inputs("id-token").with("audience", "k8s").build_with_inputs();
         assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
         let parts: Vec<_> = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(parts, [("kind", "id-token"), ("audience", "k8s")]);
@@ -176,11 +138,6 @@ mod tests {
         let key = Key::of("id-token").with("audience", "k8s").build();
         assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
         assert_eq!(key.name().len(), "id-token-".len() + 64);
-        assert_eq!(
-            Digest::of(b"abc").to_hex(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            "FIPS 180-4, example"
-        );
     }
 
     /// Parts that are likely to run together.

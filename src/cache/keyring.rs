@@ -15,13 +15,10 @@ use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Lifetime;
-use crate::error::{Code, Error, Result, plain, shown};
+use crate::error::{Cause, Code, Error, Result, shown};
 use crate::keyring::{Keyring, Problem};
 use crate::message;
 use crate::private_file;
-
-/// How the file that says of an entry that it is in the keyring ends.
-pub(super) const MARKER: &str = "keyring";
 
 const LIMIT: u64 = 8 * 1024;
 
@@ -82,7 +79,7 @@ impl KeyringCache {
             self.files.prepare()?;
             private_file::write(&path, &text)
         });
-        marked.map_err(|error| Error::Cache(plain(&error)))?;
+        marked.map_err(|error| Error::Cache(error.into()))?;
         let written = self.keyring.set(&item, entry);
         written.map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
@@ -137,7 +134,7 @@ fn remove(
     })?;
     match std::fs::remove_file(marker) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Cache(message!("`{}`: {}", shown(marker), plain(&error))))
+            Err(Error::Cache(Cause::from(error).context(message!("`{}`", shown(marker)))))
         }
         _ => Ok(removed),
     }

@@ -1,11 +1,11 @@
-//! What rests in a cache, without what is secret of it.
+//! The list of what is cached, without secrets.
 
 use super::file::{ENTRY_LIMIT, FileCache};
 use super::{Cache, EntryMetadata, Key, entry, keyring};
 use crate::credential::Lifetime;
 use crate::private_file;
 
-/// Where something rests.
+/// Where a credential is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
     /// In a file.
@@ -14,7 +14,7 @@ pub enum Place {
     Keyring,
 }
 
-/// A credential that rests in a cache.
+/// A cached credential.
 #[derive(Debug)]
 pub struct ListedEntry {
     /// Its name.
@@ -28,7 +28,7 @@ pub struct ListedEntry {
 }
 
 impl Cache {
-    /// The life of what rests under a key, for people: a keyring is not asked.
+    /// The lifetime of what is stored under a key, for `status`: the keyring is not read.
     #[must_use]
     pub fn lifetime(&self, key: &Key) -> Option<Lifetime> {
         match self {
@@ -44,7 +44,7 @@ impl Cache {
     }
 }
 
-/// What rests in files, and in the keyring by what the files say of it: that is not asked. What cannot be used
+/// The entries in files, and those in the keyring by their markers: the keyring is not read. What cannot be used
 /// is not there.
 #[must_use]
 pub fn list(files: &FileCache) -> Vec<ListedEntry> {
@@ -59,7 +59,7 @@ pub fn list(files: &FileCache) -> Vec<ListedEntry> {
             about,
         })
     });
-    let markers = files.named(&format!(".{}.{}", entry::EXTENSION, keyring::MARKER)).into_iter();
+    let markers = files.named(&format!(".{}.{}", entry::EXTENSION, entry::MARKER)).into_iter();
     let in_keyring = markers.filter_map(|(key, path)| {
         let keyring::Marker { lifetime, about } = keyring::read_marker(&path)?;
         Some(ListedEntry { key, place: Place::Keyring, lifetime, about })

@@ -1,4 +1,4 @@
-//! What a cache entry says of itself, for `status`: nothing that is secret, and nothing that a hit looks at.
+//! The metadata of a cache entry, for `status`: no secret, and nothing that a cache hit reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct EntryMetadata {
 }
 
 impl EntryMetadata {
-    /// Something that is had from `from`.
+    /// The metadata of a credential that comes from `from`.
     #[must_use]
     pub fn from(from: &str) -> Self {
         Self { from: from.into(), ..Self::default() }

@@ -1,8 +1,8 @@
-//! Where credentials rest between runs.
+//! The cache: where credentials are stored between runs, in files or in the keyring.
 //!
-//! A cache is a convenience: whatever is wrong with it, the credential is obtained anew and handed
-//! out. Only a keyring that was asked for by name and cannot be used is an error. What is corrupt, someone else's or open to others is never used, and is replaced by the next
-//! credential.
+//! A cache is optional: if it cannot be used, the credential is fetched and returned all the same. Only a
+//! keyring that is configured and cannot be used is an error. An entry that is corrupt, foreign or open to
+//! others is never used, and the next credential replaces it.
 
 mod entry;
 mod file;
@@ -21,16 +21,16 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Cacheable, Credential};
-use crate::error::{Error, Result, plain, shown};
+use crate::error::{Cause, Error, Result, shown};
 use crate::message;
 
 pub use file::FileCache;
-pub use key::{Digest, Key, KeyBuilder, Parts};
+pub use key::{Key, KeyBuilder, KeyInputs};
 pub use keyring::KeyringCache;
 pub use list::{ListedEntry, Place, list};
 pub use metadata::EntryMetadata;
 
-/// A place where credentials rest.
+/// A place where credentials are stored.
 #[derive(Debug)]
 pub enum Cache {
     /// Files that only this user can read.
@@ -42,7 +42,7 @@ pub enum Cache {
 }
 
 impl Cache {
-    /// What of it is in files: all, or the locks and the memos.
+    /// Its part in files: everything, or the locks and the remembered failures.
     #[must_use]
     pub const fn files(&self) -> Option<&FileCache> {
         match self {
@@ -52,7 +52,7 @@ impl Cache {
         }
     }
 
-    /// Finds out whether it can be used, if that has to be known before something is obtained.
+    /// Checks that it can be used, if a run must fail otherwise.
     pub fn open(&self) -> Result<()> {
         match self {
             Self::Keyring(keyring) => keyring.open(),
@@ -60,8 +60,8 @@ impl Cache {
         }
     }
 
-    /// The credential that rests under a key. What is there and cannot be used is the same as none, but
-    /// for a word in the log; a keyring that cannot be used is an error.
+    /// The credential that is stored under a key. An entry that cannot be used counts as none, and is logged;
+    /// a keyring that cannot be used is an error.
     pub fn get<T: Cacheable>(&self, key: &Key) -> Result<Option<Credential<T>>> {
         let parse = |entry: &[u8]| entry::parse(entry, key);
         Ok(match self {
@@ -71,7 +71,7 @@ impl Cache {
         })
     }
 
-    /// Removes some of what nobody will use again.
+    /// Removes some entries that are no longer of use.
     pub fn sweep(&self, now: Timestamp) {
         let Some(files) = self.files() else { return };
         let in_keyring = sweep::sweep(files.folder(), now);
@@ -80,16 +80,16 @@ impl Cache {
         }
     }
 
-    /// Lets a credential rest under a key, with what `status` can say of it.
+    /// Stores a credential under a key, with what `status` shows of it.
     pub fn put<T: Cacheable>(
         &self,
         key: &Key,
         credential: &Credential<T>,
         about: &EntryMetadata,
     ) -> Result<()> {
-        let render = || entry::render(key, credential, about).map_err(|error| unusable(&error));
+        let render = || entry::render(key, credential, about).map_err(unusable);
         match self {
-            Self::File(files) => files.write(key, &render()?).map_err(|error| unusable(&error)),
+            Self::File(files) => files.write(key, &render()?).map_err(unusable),
             Self::Keyring(keyring) => {
                 let entry = Zeroizing::new(String::from_utf8_lossy(&render()?).into_owned());
                 keyring.write(key, credential.lifetime, about, entry)
@@ -98,34 +98,35 @@ impl Cache {
         }
     }
 
-    /// Removes what rests under a key, if anything does.
+    /// Removes what is stored under a key, if anything is.
     pub fn remove(&self, key: &Key) -> Result<()> {
         match self {
-            Self::File(files) => files.remove(key).map_err(|error| unusable(&error)),
+            Self::File(files) => files.remove(key).map_err(unusable),
             Self::Keyring(keyring) => keyring.remove(key),
             Self::None => Ok(()),
         }
     }
 }
 
-/// What clearing the cache came to.
+/// The result of clearing the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Cleared {
     /// How many credentials were removed.
     pub removed: usize,
-    /// How many files of the folder are not this program's, or could not be removed.
+    /// How many files of the folder belong to other programs, or could not be removed.
     pub left: usize,
 }
 
 /// Removes every credential, from the files of a cache and, if any are there, within `limit` from the keyring.
 pub fn clear(files: &FileCache, limit: Duration) -> Result<Cleared> {
-    let in_folder =
-        |folder: &Path, error| Error::Cache(message!("`{}`: {}", shown(folder), plain(&error)));
+    let in_folder = |folder: &Path, error| {
+        Error::Cache(Cause::from(error).context(message!("`{}`", shown(folder))))
+    };
     let cleared = files.clear().map_err(|error| in_folder(files.folder(), error))?;
     let removed = cleared.removed + keyring::clear(cleared.markers, limit)?;
     Ok(Cleared { removed, left: cleared.left })
 }
 
-fn unusable(error: &std::io::Error) -> Error {
-    Error::Cache(plain(error))
+fn unusable(error: std::io::Error) -> Error {
+    Error::Cache(error.into())
 }

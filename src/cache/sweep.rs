@@ -1,4 +1,4 @@
-//! Sweeping: whoever misses removes some of what nobody will use again. It is bounded, however large
+//! The sweep: a run that has to fetch removes some entries that are no longer of use. It is bounded, however large
 //! the folder has become: a look at every name, and into a few of the files.
 
 use std::ffi::OsStr;
@@ -8,16 +8,17 @@ use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 use super::entry;
+use super::entry::MARKER;
 use super::file::{ENTRY_LIMIT, Form};
-use super::keyring::{self, MARKER};
+use super::keyring;
 use crate::clock::Timestamp;
 use crate::private_file;
 
 /// A folder with more names than this is looked at in part.
-const NAMES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 
 /// Files that are looked into.
-const LOOKS: usize = 64;
+const MAX_CHECKS: usize = 64;
 
 /// What has rested for so long is either of use or a remnant.
 const REST: Duration = Duration::from_secs(24 * 3600);
@@ -35,10 +36,10 @@ pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
     if private_file::look_at_folder(folder).is_err() {
         return Vec::new();
     }
-    let paths = private_file::list(folder, NAMES);
+    let paths = private_file::list(folder, MAX_ENTRIES);
     // Not always at the beginning, so that every file has its turn.
-    let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(LOOKS);
-    let turn = (0..paths.len().min(LOOKS)).map(|step| begin.wrapping_add(step) % paths.len());
+    let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(MAX_CHECKS);
+    let turn = (0..paths.len().min(MAX_CHECKS)).map(|step| begin.wrapping_add(step) % paths.len());
     let mut in_keyring = Vec::new();
     for path in turn.map(|at| &paths[at]) {
         if path.extension() == Some(OsStr::new(MARKER)) {
@@ -76,8 +77,8 @@ fn has_expired(path: &Path, now: Timestamp) -> bool {
     lifetime.is_none_or(|lifetime| lifetime.expires_at_here() < now)
 }
 
-/// A lock is not taken away from anyone who holds it. If someone opens it just now to wait for it, two
-/// will be in flight at once, which is a request too many and no more.
+/// A lock that is held is not removed. If another process opens it at this moment, two processes fetch at
+/// once, which only costs a request.
 fn is_abandoned(path: &Path) -> bool {
     let has = |extension: &str| path.with_extension(extension).exists();
     let has_entry = has(entry::EXTENSION) || has(&format!("{}.{MARKER}", entry::EXTENSION));
@@ -181,7 +182,7 @@ mod tests {
         while count() > 0 {
             let before = count();
             sweep(folder.0.path(), now().plus(Duration::from_secs(seconds)));
-            assert!(before - count() <= LOOKS, "{before}");
+            assert!(before - count() <= MAX_CHECKS, "{before}");
             seconds += 1;
             assert!(seconds < 20, "{} are left", count());
         }

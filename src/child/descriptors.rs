@@ -1,5 +1,5 @@
 //! The descriptors that this process was started with, besides the three standard ones: a script's lock,
-//! the pipe of a program that waits for its end. A helper of ours that outlives us must not hold them.
+//! the pipe of a program that waits for its end. A child that outlives this process must not hold them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

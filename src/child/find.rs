@@ -20,8 +20,8 @@ pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
     look(env, Path::new(name)).ok()
 }
 
-/// Security: a folder that depends on where one stands (`.`, or nothing between two colons) is passed
-/// over. kubectl runs its helpers wherever a person has gone to, and that can be somebody else's folder.
+/// Security: a folder that depends on the current one (`.`, or nothing between two colons) is passed
+/// over. kubectl runs its plugins in the current folder, which can belong to another user.
 fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "there is no such program on PATH");
     let mut file = name.as_os_str().to_owned();

@@ -1,8 +1,9 @@
-//! Other programs that this one runs: found, started, listened to within the deadline, and ended with us.
+//! Runs other programs: finds and starts them, reads their output within a deadline and a limit, and kills them with
+//! this process.
 //!
-//! A program of a helper's kind has a process group of its own, which is killed as a whole, and no
-//! descriptor but the three standard ones. A mark in its environment lets this program notice that it is
-//! run by itself. The commands that `exec` runs for a person have none of this.
+//! Each program has a process group of its own, which is killed as a whole, no descriptor but the three standard
+//! ones, and no core file. A mark in its environment lets this program notice that it runs itself. The commands that
+//! `exec` runs for a person have none of this.
 
 mod descriptors;
 mod find;
@@ -26,11 +27,12 @@ use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
 pub use find::{is_program, on_path};
 
-/// A token has some kilobytes; what else a program prints is a notice or a page of help.
+/// How many bytes of output are read, unless the caller sets another limit: a token has some kilobytes, and so has a
+/// notice or a page of help.
 const LIMIT: usize = 256 * 1024;
 
-/// A program that logs all it does may say this much more beside the token.
-const TALK: u64 = 16 * 1024 * 1024;
+/// How many bytes of a log on standard error are read and dropped beyond the limit.
+const LOG: u64 = 16 * 1024 * 1024;
 
 /// How long a program that is killed may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -38,47 +40,52 @@ const END: Duration = Duration::from_secs(1);
 /// How long the output of a program that has ended is read, if another process still holds it open.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// What a run has left.
+/// The result of a program that has ended.
 pub struct Outcome {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: Zeroizing<Vec<u8>>,
-    /// What it said.
+    /// The beginning of its standard error.
     pub stderr: Zeroizing<Vec<u8>>,
 }
 
-/// Why a run has left nothing.
+/// Why a program has no result. It was killed.
 pub enum Silence {
-    /// It printed more than any token has, or said more than any program has to say.
+    /// It printed more than the limit.
     TooMuch,
-    /// It could not be heard, for this reason.
+    /// Its output could not be read, for this reason.
     Unheard(Message),
-    /// It was not done in time.
+    /// It was still running at the deadline.
     Late {
-        /// The time, in seconds.
+        /// The time limit, in seconds.
         budget: f32,
-        /// What it had said until then.
+        /// The beginning of its standard error.
         stderr: Zeroizing<Vec<u8>>,
     },
 }
 
-/// What is killed when a program is.
+/// Which processes are killed, and when.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kill {
-    /// The program, and all that it has started.
+    /// When the program is killed, all processes of its group are. When it ends by itself, the processes that it
+    /// leaves behind live on.
     Group,
-    /// The program alone. What it has started may be the browser that a person uses.
+    /// All processes of its group, also when it ends by itself.
+    Remains,
+    /// The program alone. It may have started the browser that a person uses.
     Alone,
 }
 
 /// A program that runs, and is killed when this is dropped.
 pub struct Running {
     child: Child,
+    kill: Kill,
     group: Option<Group>,
+    limit: usize,
 }
 
-/// Starts a program without a shell. `mark` says what is being obtained: see [`crate::env::WITHIN`].
+/// Starts a program without a shell. `mark` is what is being obtained, or empty: see [`crate::env::WITHIN`].
 pub fn start(
     program: &Path,
     mark: &str,
@@ -96,13 +103,19 @@ pub fn start(
     descriptors::close_on_exec();
     harden::children();
     let child = command.spawn()?;
-    let group = if kill == Kill::Group { Group::of(&child) } else { None };
-    Ok(Running { child, group })
+    let group = if kill == Kill::Alone { None } else { Group::of(&child) };
+    Ok(Running { child, kill, group, limit: LIMIT })
 }
 
 impl Running {
-    /// Waits for the program to end; one that takes too long is killed. `input` is for its standard input,
-    /// if that is a pipe.
+    /// Reads more output, or less, than a token needs.
+    #[must_use]
+    pub fn with_limit(self, bytes: usize) -> Self {
+        Self { limit: bytes, ..self }
+    }
+
+    /// Waits for the program to end, and kills it at the deadline. `input` is written to its standard input, if that
+    /// is a pipe.
     pub async fn finish(mut self, input: &[u8], deadline: Deadline) -> Result<Outcome, Silence> {
         let [mut out, mut err] = [room(), room()];
         let silence = match timeout(deadline.left(), self.hear(input, &mut out, &mut err)).await {
@@ -112,14 +125,14 @@ impl Running {
             Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
         };
         drop(self.group.take());
-        // Dropping it would kill it too, but leave it to be waited for. One that waits for a broken disk does
-        // not even end then.
+        // Dropping it kills it too, but leaves a zombie. A program that waits for a broken disk does not even end
+        // when it is killed.
         let _ = timeout(END, self.child.kill()).await;
         Err(silence)
     }
 
-    /// Reads until both outputs are closed, and tells how the program ended. Where it has ended, and a
-    /// process that it left behind holds them open, what it printed is there already.
+    /// Reads until both outputs are closed, and returns how the program ended. Where a process that it left behind
+    /// holds them open, what the program printed can be read already.
     async fn hear(
         &mut self,
         input: &[u8],
@@ -128,9 +141,13 @@ impl Running {
     ) -> io::Result<ExitStatus> {
         let (stdin, stdout, stderr) =
             (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
+        let limit = self.limit;
         let talk = async {
-            let ((), out, err) =
-                tokio::join!(write(stdin, input), read(stdout, out), read_begin(stderr, err));
+            let ((), out, err) = tokio::join!(
+                write(stdin, input),
+                read(stdout, out, limit),
+                read_begin(stderr, err, limit)
+            );
             out.and(err)
         };
         let mut talk = pin!(talk);
@@ -143,6 +160,9 @@ impl Running {
             }
             status = self.child.wait() => status?,
         };
+        if self.kill == Kill::Remains {
+            drop(self.group.take());
+        }
         if let Ok(talked) = timeout(GRACE, talk).await {
             talked?;
             self.leave();
@@ -150,21 +170,22 @@ impl Running {
         Ok(status)
     }
 
-    /// Lets what the program has left behind live. It holds nothing of ours.
+    /// Lets the processes that the program has left behind live, unless they are to be killed. They hold neither
+    /// output nor descriptors of this process.
     fn leave(&mut self) {
-        if let Some(group) = self.group.take() {
-            std::mem::forget(group);
+        if self.kill == Kill::Group {
+            std::mem::forget(self.group.take());
         }
     }
 }
 
 /// A process group that is killed when this is dropped.
 ///
-/// The system does not use its number again as long as a process is in it, and not at once after that.
+/// The system does not use its number again while a process is in it, and not at once after that.
 pub struct Group(#[cfg(unix)] rustix::process::Pid);
 
 impl Group {
-    /// The group that a program was started as the first process of.
+    /// The group whose first process this is.
     #[cfg(unix)]
     #[must_use]
     pub fn of(child: &Child) -> Option<Self> {
@@ -181,43 +202,50 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // There may be none of it any more.
+        // All its processes may have ended.
         #[cfg(unix)]
         let _ = rustix::process::kill_process_group(self.0, rustix::process::Signal::KILL);
     }
 }
 
-/// Security: as much as a token needs from the start, so that growing leaves no copy of it behind.
+/// Security: a buffer that holds a token without growing, because growing leaves a copy behind.
 fn room() -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(16 * 1024))
 }
 
-/// What has been read when this is dropped stays in `bytes`.
-async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Reads to the end. What has been read when this is dropped stays in `bytes`.
+async fn read(
+    pipe: Option<impl AsyncRead + Unpin>,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     while pipe.read_buf(bytes).await? > 0 {
-        if bytes.len() > LIMIT {
+        if bytes.len() > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
     }
     Ok(())
 }
 
-/// What a program says beyond the limit is read, so that it can go on, and dropped; one that never stops is
-/// not waited for.
-async fn read_begin(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Keeps the beginning. The rest is read, so that the program can go on, and dropped.
+async fn read_begin(
+    pipe: Option<impl AsyncRead + Unpin>,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     while pipe.read_buf(bytes).await? > 0 {
-        bytes.truncate(LIMIT);
-        if bytes.len() == LIMIT {
-            let rest = tokio::io::copy(&mut pipe.take(TALK), &mut tokio::io::sink()).await?;
-            return if rest < TALK { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) };
+        bytes.truncate(limit);
+        if bytes.len() == limit {
+            let rest = tokio::io::copy(&mut pipe.take(LOG), &mut tokio::io::sink()).await?;
+            return if rest < LOG { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) };
         }
     }
     Ok(())
 }
 
-/// A program that reads nothing and ends well has its reasons.
+/// Ignores failures: a program may succeed without reading its input.
 async fn write(pipe: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut pipe) = pipe {
         let _ = pipe.write_all(input).await;

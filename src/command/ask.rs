@@ -1,22 +1,20 @@
-//! Questions to external programs: what they print, within a time and a length, and nothing of them left behind.
+//! Runs other programs for `doctor` and `setup`: kubectl and the like, for what they print. Nothing that they start
+//! outlives them.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
-use zeroize::Zeroizing;
 
-use crate::child::Group;
+pub(super) use crate::child::Outcome as Answer;
+use crate::child::{self, Kill};
+use crate::clock::Deadline;
 use crate::error::plain;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// A question with less time than this is not worth a process.
+/// With less time than this, a program is not started.
 const LEAST: Duration = Duration::from_millis(50);
 
 /// The kubeconfig of a thousand clusters has some megabytes.
@@ -25,28 +23,20 @@ const LIMIT: usize = 32 * 1024 * 1024;
 /// At how many braces the JSON of an answer may begin.
 const BEGINNINGS: usize = 64;
 
-/// What a program answered.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: Zeroizing<Vec<u8>>,
-    pub(super) stderr: Zeroizing<Vec<u8>>,
-}
-
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(super) enum Silence {
-    /// The time limit was over before the question.
+    /// The time limit was over before the program was started.
     NoTime,
-    /// The program was still running when its time was over, and was killed.
+    /// The program was still running at the end of this time, and was killed.
     Late(Duration),
-    /// It printed more than any answer has, and was killed.
+    /// It printed more than [`LIMIT`], and was killed.
     TooMuch,
-    /// It could not be run or read.
+    /// It could not be run, or its output not be read.
     Failed(Message),
 }
 
-/// Runs a program without a terminal. When its time is over, it is killed with all that it has started.
+/// Runs a program without a terminal. At the end of `limit`, it is killed with all processes that it has started.
 pub(super) async fn ask(
     program: &Path,
     arguments: &[impl AsRef<OsStr>],
@@ -55,45 +45,19 @@ pub(super) async fn ask(
     if limit < LEAST {
         return Err(Silence::NoTime);
     }
-    let failed = |error: io::Error| Silence::Failed(plain(&error));
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
-    let mut child = command.spawn().map_err(failed)?;
-    let group = Group::of(&child);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let answered = async {
-        let ended = async {
-            let status = child.wait().await;
-            // What it has started would otherwise hold its output open.
-            drop(group);
-            status
-        };
-        tokio::try_join!(ended, read(stdout), read(stderr))
-    };
-    match tokio::time::timeout(limit, answered).await {
-        Ok(Ok((status, stdout, stderr))) => Ok(Answer { status, stdout, stderr }),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Err(Silence::TooMuch),
-        Ok(Err(error)) => Err(failed(error)),
-        Err(_) => Err(Silence::Late(limit)),
-    }
-}
-
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let Some(mut pipe) = pipe else { return Ok(bytes) };
-    while pipe.read_buf(&mut *bytes).await? > 0 {
-        if bytes.len() > LIMIT {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-    }
-    Ok(bytes)
+    let prepare = |command: &mut tokio::process::Command| _ = command.args(arguments);
+    let running = child::start(program, "", Kill::Remains, prepare)
+        .map_err(|error| Silence::Failed(plain(&error)))?;
+    let outcome = running.with_limit(LIMIT).finish(&[], Deadline::within(limit)).await;
+    outcome.map_err(|silence| match silence {
+        child::Silence::TooMuch => Silence::TooMuch,
+        child::Silence::Unheard(cause) => Silence::Failed(cause),
+        child::Silence::Late { .. } => Silence::Late(limit),
+    })
 }
 
 impl Answer {
-    /// The JSON document on stdout that `is_it`, whatever a wrapper prints before and after it.
+    /// The JSON document on stdout for which `is_it` holds, whatever a wrapper prints before and after it.
     pub(super) fn json<T: DeserializeOwned>(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
         let begins = memchr::memchr_iter(b'{', &self.stdout).take(BEGINNINGS);
         let read = |at: usize| {
@@ -120,12 +84,14 @@ impl Silence {
 #[cfg(all(test, unix))]
 mod tests {
     use serde_json::Value;
+    use zeroize::Zeroizing;
 
     use super::*;
 
     #[test]
     fn json_is_found_among_the_words_of_a_wrapper() {
         use std::os::unix::process::ExitStatusExt as _;
+        use std::process::ExitStatus;
         let read = |stdout: &str| {
             let answer = Answer {
                 status: ExitStatus::from_raw(0),

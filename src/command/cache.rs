@@ -10,7 +10,7 @@ use crate::error::{Error, Result, shown};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Locations, Settings};
+use crate::settings::Settings;
 
 /// Show where credentials are stored, or remove them
 #[derive(clap::Args, Debug)]
@@ -38,7 +38,7 @@ enum Action {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let locations = Locations::of_system();
+        let locations = context.locations.clone();
         let folder = locations
             .cache_folder
             .ok_or_else(|| Error::Cache("there is no home folder for it".into()))?;
@@ -64,9 +64,8 @@ impl Args {
 
 /// How long the keyring may take. The cache can be cleared although the configuration file is broken.
 fn limit(context: Context<'_>) -> Result<Duration> {
-    let Context { flags, env, consumers, .. } = context;
-    let locations = Locations::of_system();
-    let settings = Settings::load(flags, env, &locations, consumers, &[])
-        .or_else(|_| Settings::without_file(flags, env, &locations, consumers))?;
+    let Context { flags, env, locations, consumers, .. } = context;
+    let settings = Settings::load(flags, env, locations, consumers, &[])
+        .or_else(|_| Settings::without_file(flags, env, locations, consumers))?;
     Ok(patience_of(&settings))
 }

@@ -1,15 +1,14 @@
-//! `demo`: the whole main job against the emulator, with no cloud account.
+//! `demo`: gets an ID token from the emulator, twice, and verifies it. It needs no cloud account.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use yc_id_token_emulator::{Emulator, KeySize, Route};
 
 use super::emulator::not_started;
-use crate::broker;
 use crate::clock::{Clock, Deadline};
-use crate::emulator::{Emulator, KeySize, Options, Route};
 use crate::error::{Cause, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
@@ -17,6 +16,7 @@ use crate::jwt;
 use crate::message;
 use crate::output::Output;
 use crate::private_file;
+use crate::runtime;
 use crate::source::Issuer;
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -33,7 +33,7 @@ impl Args {
         reason = "every command is run by its arguments, and this one has none"
     )]
     pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
-        let emulator = Emulator::start(Options::default()).map_err(|error| not_started(&error))?;
+        let emulator = Emulator::start().map_err(|error| not_started(&error))?;
         let account = emulator.add_service_account("robot", "b1gemulated");
         output.say(&message!(
             "1. An emulated Yandex Cloud runs at {}, with service account {}.",
@@ -107,7 +107,7 @@ fn requests(emulator: &Emulator) -> usize {
     emulator.count(Route::IamToken) + emulator.count(Route::TokenExchange)
 }
 
-/// Checks the token of an `ExecCredential` as an API server does, and tells the key it is signed with.
+/// Checks the token of an `ExecCredential` as an API server does, and returns the ID of its key.
 fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
     let answer: Value = serde_json::from_str(exec_credential)
         .map_err(|error| failed(message!("the answer is not JSON: {}", Cause::new(error))))?;
@@ -115,7 +115,7 @@ fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
         answer["status"]["token"].as_str().ok_or_else(|| failed("the answer holds no token"))?;
     let deadline = Deadline::within(Duration::from_secs(5));
     let http = Http::new(Clock::System, deadline, None, None);
-    let issuer = broker::finish(Issuer::fetch(emulator.issuer(), &http))?;
+    let issuer = runtime::finish(Issuer::fetch(emulator.issuer(), &http))?;
     jwt::verify(token, &issuer.keys).map_err(failed)
 }
 
@@ -124,5 +124,5 @@ fn millis(duration: Duration) -> Message {
 }
 
 fn failed(why: impl Into<Message>) -> Error {
-    Error::Internal(message!("the demo failed: {}", why.into()))
+    Error::Internal(message!("the demo failed: {}", why.into()).into())
 }

@@ -18,7 +18,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::secret_file;
-use crate::settings::{Locations, Origin, Settings};
+use crate::settings::{Origin, Settings};
 use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE_LIMIT};
 
 const STDIN: &str = "-";
@@ -94,7 +94,7 @@ struct Remove {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let keys = || ImportedKeys::of(Locations::of_system().data_folder);
+        let keys = || ImportedKeys::of(context.locations.data_folder.clone());
         match &self.action {
             Action::Import(import) => output.say(&import.run(&keys()?, patience(context)?)?),
             Action::List(list) => list.run(&keys()?, output),
@@ -105,8 +105,8 @@ impl Args {
 }
 
 fn patience(context: Context<'_>) -> Result<Duration> {
-    let Context { flags, env, consumers, .. } = context;
-    Settings::load(flags, env, &Locations::of_system(), consumers, &[]).map(|it| patience_of(&it))
+    let Context { flags, env, locations, consumers, .. } = context;
+    Settings::load(flags, env, locations, consumers, &[]).map(|it| patience_of(&it))
 }
 
 /// How long the keyring may wait for a person: the time limit of a run, which at a terminal has to be set.

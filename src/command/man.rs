@@ -57,7 +57,7 @@ fn page(command: &clap::Command) -> Result<Vec<u8>> {
     let man = Man::new(command.clone()).title(name(command).to_owned()).manual(PROGRAM);
     // Without a day in it, a page is the same whenever it is made.
     let man = man.date(" ").source(concat!("yc-id-token ", env!("CARGO_PKG_VERSION")));
-    man.render(&mut page).map_err(|error| Error::Internal(plain(&error)))?;
+    man.render(&mut page).map_err(|error| Error::Internal(error.into()))?;
     // What stands behind the help are examples, but for the program's, which has other things to say too.
     let heading = if command.get_name() == PROGRAM { ".SH NOTES" } else { ".SH EXAMPLES" };
     Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA", heading).into_bytes())

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::foreign_text::{ForeignText, Message, Printable};
+use crate::message;
 
 /// The error behind an [`Error`](super::Error). `Display` gives its innermost text, filtered and without
 /// the operating system's number; `source` gives the error itself, for the log.
@@ -20,6 +21,12 @@ impl Cause {
     #[must_use]
     pub fn new(error: impl StdError + Send + Sync + 'static) -> Self {
         Self { text: innermost(&error), source: Some(Arc::new(error)) }
+    }
+
+    /// The same cause, with what failed before its text.
+    #[must_use]
+    pub fn context(self, what: impl Into<Message>) -> Self {
+        Self { text: message!("{}: {}", what.into(), self.text), source: self.source }
     }
 
     /// What people read.
@@ -37,7 +44,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> Message {
     cause.downcast_ref().map_or_else(|| ForeignText::sentence(&cause.to_string()).into(), plain)
 }
 
-/// What an I/O error says, as part of a sentence and without the operating system's number.
+/// The text of an I/O error, as part of a sentence and without the operating system's number.
 #[must_use]
 pub fn plain(cause: &io::Error) -> Message {
     let text = cause.to_string();

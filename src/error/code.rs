@@ -22,7 +22,7 @@ pub enum Exit {
     Consumer = 5,
     /// The network, a server's bad moment, or a time limit: trying again may help.
     Temporary = 6,
-    /// A cache that was asked for by name cannot be used.
+    /// The configured cache cannot be used.
     Cache = 7,
     /// Interrupted: 128 and the number of the signal, here `SIGINT`.
     Interrupted = 130,
@@ -120,7 +120,7 @@ codes! {
     Unavailable = "E_UNAVAILABLE" => Temporary;
     /// Another process holds the lock and does not finish.
     Lock = "E_LOCK" => Temporary;
-    /// The cache that was asked for by name cannot be used.
+    /// The configured cache cannot be used.
     Cache = "E_CACHE" => Cache;
     /// A signal, or the end of the program that waited, ended the run.
     Interrupted = "E_INTERRUPTED" => Interrupted;

@@ -1,4 +1,4 @@
-//! Every error a user can meet: what it says, its code, its exit status, and what to do about it.
+//! Every error that a user can meet: its text, its code, its exit status, and a hint.
 //!
 //! The messages are lower case and have no final period, as they follow the program's name. None of
 //! them holds a token, a key or a response body that could hold one.
@@ -18,7 +18,7 @@ pub use cause::{Cause, plain};
 pub use code::{Code, Exit};
 pub use report::{ErrorFormat, Report};
 
-/// `Result` with our [`Error`].
+/// `Result` with this program's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error a user can meet.
@@ -26,7 +26,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Something that cannot happen, or that the system should not have refused.
     #[error("internal error: {0}")]
-    Internal(Message),
+    Internal(#[source] Cause),
 
     /// The system denies what every run needs.
     #[error("{problem}")]
@@ -103,7 +103,7 @@ pub enum Error {
         problem: Message,
     },
 
-    /// A value cannot be what it stands for, whatever it came from.
+    /// A value is invalid.
     #[error("{problem}")]
     Invalid {
         /// The value, and what it cannot be.
@@ -112,12 +112,12 @@ pub enum Error {
         hint: Message,
     },
 
-    /// A profile or identity was asked for that the configuration does not have.
+    /// A profile or identity that is not in the configuration.
     #[error("there is no {what} `{name}` in {place}")]
     NoSuch {
         /// `profile` or `identity`.
         what: &'static str,
-        /// The name that was asked for.
+        /// The name.
         name: ForeignText,
         /// Where it was looked for.
         place: Message,
@@ -143,10 +143,10 @@ pub enum Error {
         hint: Message,
     },
 
-    /// Nothing says who we are.
+    /// No identity is configured, and none is available.
     #[error("no identity for Yandex Cloud was found: {tried}")]
     NoIdentity {
-        /// Every source that was tried and why it does not apply.
+        /// Each identity that was tried, and why it was skipped.
         tried: Message,
     },
 
@@ -189,7 +189,7 @@ pub enum Error {
         hint: Message,
     },
 
-    /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.
+    /// `KUBERNETES_EXEC_INFO` requests something that is not supported.
     #[error("KUBERNETES_EXEC_INFO {problem}")]
     ExecInfo {
         /// What is wrong with it.
@@ -201,7 +201,7 @@ pub enum Error {
     /// A server refused.
     #[error("cannot get {what}: {reason}{}", request_note(request_id.as_ref()))]
     Refused {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which kind of refusal.
         code: Code,
@@ -216,7 +216,7 @@ pub enum Error {
     /// A server is busy or broken.
     #[error("cannot get {what}: {host} answered {status} {reason}{}", request_note(request_id.as_ref()))]
     Unavailable {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which server.
         host: Message,
@@ -226,14 +226,14 @@ pub enum Error {
         reason: Message,
         /// The server's identifier of the request.
         request_id: Option<ForeignText>,
-        /// When to ask again, if the server said.
+        /// When to retry, if the server set that.
         retry_after: Option<Duration>,
     },
 
     /// A server could not be reached, or what answered does not speak the protocol.
     #[error("cannot get {what}: {problem}")]
     Unreached {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Which kind of failure.
         code: Code,
@@ -243,10 +243,10 @@ pub enum Error {
         hint: Message,
     },
 
-    /// What came back is not what was asked for.
+    /// A token is not the one that was requested.
     #[error("cannot use {what}: {problem}")]
     WrongToken {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// Whose token it is.
         code: Code,
@@ -271,37 +271,37 @@ pub enum Error {
     /// Another process holds the lock and does not finish.
     #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
     LockTimeout {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// The other process.
         holder: Message,
         /// The lock file.
         lock: PathBuf,
-        /// How long we waited.
+        /// How long the run waited.
         budget: Duration,
     },
 
-    /// A signal, or the end of the program that waits for us, ended the run.
+    /// A signal, or the end of the parent, ended the run.
     #[error("interrupted while getting {what}")]
     Interrupted {
-        /// What was wanted.
+        /// What was requested.
         what: Message,
         /// The signal; `SIGHUP` if the program that waited has ended.
         signal: i32,
     },
 
-    /// The cache that was asked for by name cannot be used.
+    /// The configured cache cannot be used.
     #[error("cannot use the cache: {0}")]
-    Cache(Message),
+    Cache(#[source] Cause),
 
-    /// A failure of a moment ago, remembered so that the same is not asked over and over.
+    /// A recent failure, remembered so that the request is not repeated at once.
     #[error("{message}")]
     Remembered {
         /// Its code.
         code: Code,
-        /// What it said.
+        /// Its text.
         message: Message,
-        /// What it advised.
+        /// Its hint.
         hint: Option<Message>,
     },
 }
@@ -323,24 +323,22 @@ impl Error {
         Self::OutputFile { path: path.into(), cause: plain(error).into() }
     }
 
-    /// A library refused something that it should not, because of `cause`.
+    /// A library failed where it should not, because of `cause`.
     #[must_use]
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Internal(Cause::new(cause).text().clone())
+        Self::Internal(Cause::new(cause))
     }
 
-    /// The same, if it is about the cache, with what it means in there.
+    /// The same error. One about the cache begins with its consequence.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {
         match self {
-            Self::Cache(cause) => {
-                Self::Cache(message!("{consequence}: {cause}", consequence, cause))
-            }
+            Self::Cache(cause) => Self::Cache(cause.context(consequence)),
             other => other,
         }
     }
 
-    /// When the server asked to be tried again, if it did.
+    /// How long the server asked to wait before a retry.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

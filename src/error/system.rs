@@ -9,9 +9,9 @@ use crate::message;
 impl Error {
     /// A file that the settings name could not be read, because the system refused.
     #[must_use]
-    pub fn unread(what: &'static str, path: &Path, cause: &std::io::Error) -> Self {
-        if out_of_descriptors(cause).is_some() {
-            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), cause);
+    pub fn unread(what: &'static str, path: &Path, cause: std::io::Error) -> Self {
+        if out_of_descriptors(&cause).is_some() {
+            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), &cause);
         }
         Self::unreadable(what, path, cause)
     }
@@ -48,12 +48,8 @@ impl Error {
         let text = ForeignText::sentence(text);
         let place = panic.location().map(|at| (within_its_crate(at.file()), at.line()));
         let (file, line) = place.unwrap_or_default();
-        Self::Internal(message!(
-            "{text} ({file}:{line})",
-            text,
-            line,
-            file = ForeignText::new(file)
-        ))
+        let file = ForeignText::new(file);
+        Self::Internal(message!("{text} ({file}:{line})", text, line, file).into())
     }
 }
 

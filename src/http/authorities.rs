@@ -108,7 +108,7 @@ pub(super) fn read(authorities: &Authorities) -> Result<Vec<CertificateDer<'stat
 /// Reads a PEM file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let pem = private_file::read_plain(path, BUNDLE_LIMIT)
-        .map_err(|error| Error::unreadable(FILE, path, &error))?;
+        .map_err(|error| Error::unreadable(FILE, path, error))?;
     let bundle = Bundle::parse(&pem);
     if let Some(problem) = bundle.problem() {
         return Err(Error::IdentityFile {
@@ -127,7 +127,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// Reads all files of a folder. What is no certificate may be there too, and a pipe is not waited for.
 fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let entries =
-        std::fs::read_dir(path).map_err(|error| Error::unreadable(FOLDER, path, &error))?;
+        std::fs::read_dir(path).map_err(|error| Error::unreadable(FOLDER, path, error))?;
     let files = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|file| file.is_file())

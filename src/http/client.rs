@@ -27,8 +27,8 @@ use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 
-/// No token, key set or error has a size like this.
-const BODY_LIMIT: usize = 1024 * 1024;
+/// More than any token, key set or error has.
+const MAX_BODY: usize = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tries {
@@ -59,10 +59,10 @@ pub(super) struct Passage {
     pub(super) ca_file: Option<PathBuf>,
 }
 
-/// A request. All requests of this program can be repeated without harm.
+/// A request. All requests of this program can be repeated safely.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {
-    /// What is wanted, for messages: "an IAM token for …".
+    /// What is requested, for messages: "an IAM token for …".
     pub what: &'a Message,
     /// The path below the endpoint.
     pub path: &'a str,
@@ -72,22 +72,21 @@ pub struct HttpRequest<'a> {
     pub body: Body<'a>,
     /// Headers besides those of the body.
     pub headers: &'a [(&'static str, &'a str)],
-    /// Whether a refusal, by the protocol's own words, is one that passes: it is tried again, as a
-    /// server in trouble is.
-    pub passes: fn(&Reply) -> bool,
+    /// Whether an answer is a temporary refusal of the protocol, which is retried like a server error.
+    pub is_temporary: fn(&Reply) -> bool,
 }
 
 impl<'a> HttpRequest<'a> {
     /// A GET.
     #[must_use]
     pub const fn get(what: &'a Message, path: &'a str) -> Self {
-        Self { what, path, query: &[], body: Body::None, headers: &[], passes: |_| false }
+        Self { what, path, query: &[], body: Body::None, headers: &[], is_temporary: |_| false }
     }
 
     /// A POST.
     #[must_use]
     pub const fn post(what: &'a Message, path: &'a str, body: Body<'a>) -> Self {
-        Self { what, path, query: &[], body, headers: &[], passes: |_| false }
+        Self { what, path, query: &[], body, headers: &[], is_temporary: |_| false }
     }
 }
 
@@ -124,7 +123,7 @@ pub struct Reply {
     pub host: Message,
     /// The server's identifier of the request.
     pub request_id: Option<ForeignText>,
-    /// When the server wants to be asked again.
+    /// How long to wait before a retry, if the server sets that.
     pub retry_after: Option<Duration>,
     /// When it came.
     pub received: Moment,
@@ -134,7 +133,7 @@ pub struct Reply {
 
 #[cfg(any(test, feature = "fuzzing"))]
 impl Reply {
-    /// An answer that nobody gave, received at 1970-01-01T00:00:00Z.
+    /// An answer for tests, received at 1970-01-01T00:00:00Z.
     pub(crate) fn made_up(status: u16, body: &str) -> Self {
         Self {
             status,
@@ -148,7 +147,7 @@ impl Reply {
     }
 }
 
-/// What one try came to, when it was no answer to be content with.
+/// A failed try that may be repeated.
 enum Retryable {
     Busy(Reply),
     Failed(Failure),
@@ -172,8 +171,7 @@ impl Client {
         Ok(Self { inner, ahead, names, endpoint, clock, deadline, tries, passage })
     }
 
-    /// Opens the connection that the next request will use. Whatever goes wrong will go wrong again
-    /// with that request, and be reported then.
+    /// Opens the connection that the next request will use. Errors are ignored: that request meets them again.
     pub async fn connect_ahead(&self) {
         self.ahead.request();
         let _ = self.inner.get(self.endpoint.join("/")).timeout(self.deadline.left()).send().await;
@@ -191,12 +189,12 @@ impl Client {
             .with_max_times(retries);
         let outcome = (|| self.try_once(request))
             .retry(schedule)
-            .when(|unlucky| match unlucky {
+            .when(|failed| match failed {
                 Retryable::Busy(_) => true,
                 Retryable::Failed(failure) => failure.is_passing(),
             })
-            .adjust(|unlucky, delay| {
-                let asked = match unlucky {
+            .adjust(|failed, delay| {
+                let asked = match failed {
                     Retryable::Busy(reply) => reply.retry_after,
                     Retryable::Failed(_) => None,
                 };
@@ -210,7 +208,7 @@ impl Client {
         }
     }
 
-    /// The error of a failure, with what only a second question to the proxy tells.
+    /// The error of a failure. Some failures of a proxy need a second request to it to be explained.
     async fn explained(&self, failure: Failure, what: &Message) -> Error {
         let waited = self.deadline.budget().saturating_sub(self.deadline.left());
         let Passage { advice, proxy, has_authorities, ca_file } = &self.passage;
@@ -251,7 +249,7 @@ impl Client {
             request_id = reply.request_id.as_ref().map(ForeignText::as_str),
             "answered"
         );
-        if matches!(reply.status, 429 | 500 | 502 | 503 | 504) || (request.passes)(&reply) {
+        if matches!(reply.status, 429 | 500 | 502 | 503 | 504) || (request.is_temporary)(&reply) {
             Err(Retryable::Busy(reply))
         } else {
             Ok(reply)
@@ -263,7 +261,7 @@ impl Client {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(request.query);
         }
-        trace!(%url, "asking");
+        trace!(%url, "requesting");
         let builder = match &request.body {
             Body::None => self.inner.get(url),
             Body::Empty => self.inner.post(url).body(""),
@@ -291,7 +289,7 @@ impl Client {
         if status.is_redirection() {
             let to =
                 header(response.headers(), "location").and_then(|to| response.url().join(&to).ok());
-            // The query of a portal's address can hold what was asked of it.
+            // The query of a login page's address can hold the original request.
             let to = to.map_or_else(
                 || "an unknown place".to_owned(),
                 |to| {
@@ -327,8 +325,8 @@ impl Client {
     }
 }
 
-/// Reads the body. A server that ends it by closing the connection without TLS's own goodbye has said all
-/// if what it said is a whole JSON object, which cannot be cut short unnoticed.
+/// Reads the body. If a server closes the connection without ending TLS, a complete JSON object is accepted:
+/// a truncated one would not parse.
 async fn read_body(
     response: &mut reqwest::Response,
 ) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
@@ -339,7 +337,7 @@ async fn read_body(
     loop {
         match response.chunk().await {
             Ok(None) => break,
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
                 return Err(Failure::TooLarge);
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
@@ -360,7 +358,7 @@ fn is_whole_object(body: &[u8]) -> bool {
 /// A random UUID (RFC 9562 section 5.4), by which the server's support finds the request.
 fn random_uuid() -> String {
     let mut bytes = [0_u8; 16];
-    // Without randomness the identifier is useless, and so is TLS: the request will say so.
+    // Without randomness, TLS fails too, and the request reports it.
     let _ = SystemRandom::new().fill(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

@@ -1,5 +1,4 @@
-//! What can go wrong on the way to a server, in words: the one place that knows the HTTP client's
-//! errors.
+//! Failures on the way to a server, and their error messages. Only this module knows the HTTP client's errors.
 
 use std::error::Error as StdError;
 use std::io;
@@ -20,15 +19,15 @@ pub(super) enum Failure {
     Client(reqwest::Error),
     /// The answer is larger than any answer can be.
     TooLarge,
-    /// The server sends us elsewhere.
+    /// A redirect.
     Redirect(ForeignText),
-    /// The answer is in a coding (RFC 9110 section 8.4) that was not asked for.
+    /// The answer has a content coding (RFC 9110 section 8.4) that was not accepted.
     Encoded(ForeignText),
 }
 
 impl Failure {
-    /// Whether the same request may well succeed in a moment. All our requests can be repeated: at
-    /// worst a token is issued that nobody uses.
+    /// Whether the same request may succeed in a moment. Every request can be repeated: at worst, an unused
+    /// token is issued.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Client(error) => {
@@ -90,7 +89,7 @@ pub(super) struct Way<'a> {
     pub(super) name: Option<ForeignText>,
     /// The proxy.
     pub(super) proxy: Option<&'a ProxyAddress>,
-    /// Why the proxy is not reached, asked again.
+    /// Why the proxy is not reached, by a second connection.
     pub(super) proxy_cause: Option<Message>,
     /// The ways to sign in that the proxy offers.
     pub(super) offered: Vec<ForeignText>,
@@ -136,7 +135,7 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
     }
     let cause = root_cause(error);
     if let Some(proxy) = proxy {
-        let (problem, hint) = proxy.told(host, &cause, way);
+        let (problem, hint) = proxy.explained(host, &cause, way);
         return (Code::Network, problem, hint);
     }
     let is_name = cause.contains("lookup address") || cause.contains("dns error");

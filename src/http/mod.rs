@@ -79,22 +79,21 @@ impl Http {
         }
     }
 
-    /// The same, with the whole time budget before it: for what is done after a command of the user's
-    /// has run.
+    /// The same, with a new time budget: for requests after a command of the user has run.
     #[must_use]
     pub fn anew(&self) -> Self {
         let deadline = Deadline::within(self.deadline.budget());
         Self::new(self.clock, deadline, self.ca_file.clone(), self.proxy.clone())
     }
 
-    /// When this run must be done.
+    /// The deadline of this run.
     #[must_use]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// The client of one server; the same for all that is asked of it, so that its connection is too.
-    /// `what` is wanted from it, for messages.
+    /// The client of one server. All requests share it, and so its connection. `what` is requested, for
+    /// messages.
     pub fn client(&self, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let made = self.clients.borrow().iter().find(|(of, _)| of == endpoint).cloned();
         if let Some((_, client)) = made {
@@ -112,7 +111,7 @@ impl Http {
         Ok(client)
     }
 
-    /// The client of a server that has settings of its own for how it is reached.
+    /// The client of a server that has its own connection options.
     pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let tls = || tls::client_config_by(reach, self.ca_file.as_deref(), what);
         self.build(endpoint, tls, reach.proxy.as_ref(), reach.authorities.as_ref(), reach.advice)
@@ -183,5 +182,5 @@ fn builder() -> ClientBuilder {
 
 fn internal(what: &'static str, cause: reqwest::Error) -> Error {
     let cause = Cause::new(cause.without_url());
-    Error::Internal(message!("the HTTP client cannot use {what}: {cause}", what, cause))
+    Error::Internal(cause.context(message!("the HTTP client cannot use {what}", what)))
 }

@@ -1,7 +1,6 @@
-//! What a proxy did instead of connecting us.
+//! Failures of a proxy, recognized by the text of the HTTP client's errors.
 //!
-//! The HTTP client has no public types for this, so they are known by what they say. The tests against
-//! real proxies notice when they say something else.
+//! The HTTP client has no public types for them. Tests against real proxies notice when a text changes.
 
 use super::failure::Way;
 use crate::foreign_text::{ForeignText, Message};
@@ -15,14 +14,14 @@ pub(super) enum ProxyFailure {
     Unreached,
     /// It wants a user and a password, or others than it was given.
     Credentials,
-    /// It answered, and would or could not connect us: why, if it says so.
+    /// It answered and did not connect: why, if it gives a reason.
     Refused(Option<ForeignText>),
     /// It broke off, or does not speak the protocol of a proxy.
     BrokeOff,
 }
 
 impl ProxyFailure {
-    /// What one cause of an error says of a proxy.
+    /// The failure of a proxy that one cause of an error describes.
     pub(super) fn read(cause: &(dyn StdError + 'static)) -> Option<Self> {
         let text = cause.to_string();
         if let Some(problem) = text.strip_prefix("tunnel error: ") {
@@ -51,8 +50,8 @@ impl ProxyFailure {
         matches!(self, Self::Unreached | Self::BrokeOff)
     }
 
-    /// What happened on the way to `host`, and what to do. `cause` is what the system said.
-    pub(super) fn told(
+    /// What happened on the way to `host`, and a hint. `cause` is the error of the system.
+    pub(super) fn explained(
         &self,
         host: &Message,
         cause: &Message,

@@ -11,14 +11,15 @@ use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
 
 /// A proxy that has just failed is not waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PROXY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// No header of an answer is longer.
-const LIMIT: usize = 16 * 1024;
+const MAX_ANSWER: usize = 16 * 1024;
 
 /// Why a connection to the proxy is not made, if that is still so.
 pub(super) async fn why_unreached(proxy: &ProxyAddress) -> Option<Message> {
-    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(proxy.host_and_port())).await;
+    let connected =
+        tokio::time::timeout(PROXY_TIMEOUT, TcpStream::connect(proxy.host_and_port())).await;
     connected.ok()?.err().map(|error| plain(&error))
 }
 
@@ -28,7 +29,7 @@ pub(super) async fn offered_schemes(proxy: &ProxyAddress, host: &str) -> Vec<For
     if !proxy.is_plain_http() {
         return Vec::new();
     }
-    let asked = tokio::time::timeout(PATIENCE, ask(proxy, host)).await;
+    let asked = tokio::time::timeout(PROXY_TIMEOUT, ask(proxy, host)).await;
     let head = asked.ok().and_then(Result::ok).unwrap_or_default();
     schemes(&head)
 }
@@ -39,7 +40,7 @@ async fn ask(proxy: &ProxyAddress, host: &str) -> std::io::Result<String> {
     stream.write_all(question.as_bytes()).await?;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
-    while head.len() < LIMIT && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+    while head.len() < MAX_ANSWER && !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let read = stream.read(&mut buffer).await?;
         if read == 0 {
             break;

@@ -1,27 +1,25 @@
-//! How one server is reached that has settings of its own for that.
+//! Connection options of one server, where it has its own: authorities, client certificate, proxy.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::ProxyAddress;
 
-/// How one server is reached: whom to trust there, who we are to it in TLS, through which proxy, and
-/// what to advise when it does not work. The default is what holds for every server.
+/// Connection options of one server. The default is what every server has.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// The authorities to trust. Where some are named, no others are trusted.
+    /// The authorities to trust, instead of all others.
     pub authorities: Option<Authorities>,
-    /// The certificate that we show.
+    /// The client certificate.
     pub certificate: Option<ClientCertificate>,
-    /// The name that the server's certificate must be for, instead of the one in its address. The
-    /// address's name is still the one that the handshake asks for: the HTTP client has no call for
-    /// another one.
+    /// The name that the server's certificate must be for, instead of the one in its address. The handshake
+    /// still requests the address's name: the HTTP client cannot change that.
     pub server_name: Option<String>,
-    /// Security: whoever stands between can then read and change everything.
+    /// Whether to accept any certificate. Security: a man in the middle can then read and change everything.
     pub skip_verify: bool,
     /// The proxy, instead of the run's.
     pub proxy: Option<ProxyAddress>,
-    /// What to do about failures.
+    /// The hints of its errors.
     pub advice: Advice,
 }
 
@@ -36,12 +34,12 @@ pub enum Authorities {
     Text {
         /// The text.
         pem: String,
-        /// The setting that it stands in.
+        /// The setting that holds it.
         origin: String,
     },
 }
 
-/// A certificate by which a client is known, and its private key.
+/// A client certificate and its private key.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
     /// The PEM file of the certificate, and of those between it and the authority.
@@ -50,16 +48,16 @@ pub struct ClientCertificate {
     pub key: PathBuf,
 }
 
-/// What to do about failures on the way to a server.
+/// Hints for failures on the way to a server.
 #[derive(Clone, Copy)]
 pub struct Advice {
-    /// The server sends us elsewhere.
+    /// For a redirect.
     pub redirect: &'static str,
-    /// The authority of the server's certificate is not trusted, and no others were given.
+    /// For a certificate of an unknown authority, if no authorities are set.
     pub authority: &'static str,
-    /// The settings that give authorities.
+    /// The settings that set authorities.
     pub authority_settings: &'static str,
-    /// The server's certificate is for another name.
+    /// For a certificate of another name.
     pub name: &'static str,
 }
 

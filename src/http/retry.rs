@@ -6,11 +6,11 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::clock::Timestamp;
 
-/// No run waits for longer than this, whatever a server asks for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The longest time that a server can ask to wait.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// How long to wait before the next try: what the server asked for, but not less than the usual delay, and
-/// as much again at most, by chance. A fleet that was refused at once does not come back at once.
+/// The delay before the next try: what the server asked for, but at least the usual delay, plus a random part
+/// of the same size. So clients that were refused together do not come back together.
 pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
     let asked = asked.unwrap_or_default();
     usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
@@ -28,11 +28,11 @@ pub(super) fn random() -> f64 {
 pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let asked = if is_number {
-        Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs))
+        Some(text.parse().map_or(MAX_WAIT, Duration::from_secs))
     } else {
         Timestamp::parse_http_date(text).map(|at| at.since(server_now))
     };
-    asked.map(|asked| asked.min(LONGEST_WAIT))
+    asked.map(|asked| asked.min(MAX_WAIT))
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn with_certificate(
         hint: hint.into(),
     };
     let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)
-        .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, &error))?;
+        .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, error))?;
     let chain = Bundle::parse(&pem);
     if let Some(problem) = chain.problem() {
         return Err(unfit(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES));
@@ -179,5 +179,5 @@ fn with_certificate(
 fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Internal(message!("TLS cannot be set up: {}", Cause::new(error))))
+        .map_err(|error| Error::Internal(Cause::new(error).context("TLS cannot be set up")))
 }

@@ -2,19 +2,18 @@
 //! macOS, the Credential Manager of Windows.
 //!
 //! It is opened when a value is needed and not before. Every call runs in a thread of its own, with a deadline:
-//! a keyring that hangs must not hang the run.
+//! a keyring that hangs must not hang the run. `system` makes the calls, by the crates of the `keyring` family.
 //!
 //! Waiting for a person is another thing than waiting for a keyring. One that has shown a prompt (a password, or
 //! `KeePassXC`'s question for each item) gets the time of the run, and its own error; one that is silent gets 3 s.
 //! While a prompt is open, a terminal shows that. A process in the background opens no prompt.
 //!
-//! Values are text, as KWallet keeps nothing else. What is larger than a keyring takes is split: see `parts`.
+//! Values are text, as KWallet keeps nothing else. Windows takes no large ones, and gets them in several items: see
+//! `parts`.
 
 mod parts;
 mod problem;
 mod prompts;
-#[cfg_attr(all(unix, not(target_os = "macos")), path = "secret_service/mod.rs")]
-#[cfg_attr(not(all(unix, not(target_os = "macos"))), path = "native.rs")]
 mod system;
 
 use std::io::IsTerminal;
@@ -44,11 +43,8 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// What a system's keyring can do.
 trait Items {
-    /// How many bytes an item can hold. With the first line of [`parts`], the default is less than the 2,560
-    /// bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`) of Windows.
-    fn capacity(&self) -> usize {
-        2_400
-    }
+    /// How many bytes an item can hold, besides the first line of [`parts`].
+    fn capacity(&self) -> usize;
 
     /// The text under a name.
     fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem>;
@@ -248,6 +244,10 @@ pub(crate) mod fake {
     }
 
     impl Items for Fake {
+        fn capacity(&self) -> usize {
+            2_400
+        }
+
         fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
             Ok(self.items.get(name).map(|text| text.clone().into()))
         }

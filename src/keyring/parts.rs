@@ -22,7 +22,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::{Items, Problem};
-use crate::cache::Digest;
+use crate::digest::Digest;
 use crate::message;
 
 const MAGIC: &str = "yc-id-token 1 ";

@@ -33,6 +33,8 @@ pub enum Problem {
 
 impl Printable for Problem {}
 
+impl std::error::Error for Problem {}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

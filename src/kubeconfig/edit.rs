@@ -1,13 +1,13 @@
 //! Edits of a kubeconfig in its text: what has to change is replaced or inserted, and every other byte stays.
 //!
-//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. A form
-//! that the editor does not master is refused with its line.
+//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. An
+//! edit that would change more is refused with its line.
 
 use serde_json::{Map, Value};
 
 use super::block::{Block, is_long, scalar};
-use super::place::{NOT_MASTERED, Step, at, at_value};
-use super::tree::{self, Fault, Form, Node, Pair};
+use super::place::{NOT_EDITABLE, Step, at, at_value};
+use crate::yaml::{self, Fault, Form, Mark, Node, Pair};
 
 /// A kubeconfig's text, and what it means.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub(crate) struct Document {
 impl Document {
     /// Reads a text that has LF as its line ends and no byte order mark.
     pub(crate) fn parse(text: String) -> Result<Self, Fault> {
-        let root = tree::parse(&text)?;
+        let root = yaml::parse_whole(&text)?;
         let value = root.as_ref().map_or(Ok(Value::Null), Node::value)?;
         if !matches!(value, Value::Null | Value::Object(_)) {
-            return Err(Fault { line: 1, problem: "is not a mapping" });
+            return Err(Mark::START.fault("is not a mapping"));
         }
         Ok(Self { text, root, value })
     }
@@ -44,14 +44,14 @@ impl Document {
         value: &Value,
     ) -> Result<(), Fault> {
         let mut wanted = self.value.clone();
-        let Some(map) = at_value(&mut wanted, place) else { return Err(not_mastered(1)) };
+        let Some(map) = at_value(&mut wanted, place) else { return Err(not_editable(Mark::START)) };
         if map.get(key) == Some(value) {
             return Ok(());
         }
         if map.is_null() {
             *map = Value::Object(Map::new());
         }
-        let Some(map) = map.as_object_mut() else { return Err(not_mastered(1)) };
+        let Some(map) = map.as_object_mut() else { return Err(not_editable(Mark::START)) };
         map.insert(key.to_owned(), value.clone());
         let edit = match &self.root {
             None => self.edit_of_nothing(key, value),
@@ -69,17 +69,17 @@ impl Document {
         }
         let mut wanted = self.value.clone();
         let Some(items) = wanted.get_mut(list).and_then(Value::as_array_mut) else {
-            return Err(not_mastered(1));
+            return Err(not_editable(Mark::START));
         };
         items.push(item.clone());
-        let root = self.root.as_ref().ok_or_else(|| not_mastered(1))?;
+        let root = self.root.as_ref().ok_or_else(|| not_editable(Mark::START))?;
         let edit = self.edit_of_list(at(root, &[Step::Key(list)])?, item)?;
         self.make(&edit, &wanted)
     }
 
     fn make(&mut self, edit: &Edit, wanted: &Value) -> Result<(), Fault> {
         let text = [&self.text[..edit.start], &edit.new, &self.text[edit.end..]].concat();
-        let refusal = || not_mastered(edit.line);
+        let refusal = || not_editable(edit.mark);
         let edited = Self::parse(text).map_err(|_broken| refusal())?;
         if edited.value != *wanted {
             return Err(refusal());
@@ -93,18 +93,16 @@ impl Document {
         let end = self.text.len();
         let gap = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
         let new = format!("{gap}{}\n", Block { lists: 0 }.pair(key, value, 0));
-        Edit { start: end, end, new, line: 1 }
+        Edit { start: end, end, new, mark: Mark::START }
     }
 
     fn edit_of_map(&self, map: &Node, key: &str, value: &Value) -> Result<Edit, Fault> {
         let Form::Map { is_flow, pairs } = &map.form else {
-            return Err(not_mastered(map.line));
+            return Err(not_editable(map.mark));
         };
         let mut same = pairs.iter().filter(|pair| pair.name == key);
         match (same.next(), same.next()) {
-            (_, Some(second)) => {
-                Err(Fault { line: second.line, problem: "has the same key twice" })
-            }
+            (_, Some(second)) => Err(second.mark.fault("has the same key twice")),
             (Some(pair), None) => self.replacement(pair, *is_flow, value),
             (None, None) if *is_flow => {
                 let new = format!("{}: {}", Value::from(key), self.flow(map.start, value));
@@ -115,7 +113,7 @@ impl Document {
                 ))
             }
             (None, None) => {
-                let first = pairs.first().ok_or_else(|| not_mastered(map.line))?;
+                let first = pairs.first().ok_or_else(|| not_editable(map.mark))?;
                 let column = self.column(first.key_start);
                 let new = self.block().pair(key, value, column);
                 Ok(self.insertion_behind_line(map, &format!("{}{new}", " ".repeat(column))))
@@ -125,8 +123,8 @@ impl Document {
 
     /// Replaces the value of a key.
     fn replacement(&self, pair: &Pair, is_flow: bool, value: &Value) -> Result<Edit, Fault> {
-        let line = pair.line;
-        let behind = pair.behind_colon.ok_or_else(|| not_mastered(line))?;
+        let mark = pair.mark;
+        let behind = pair.behind_colon.ok_or_else(|| not_editable(mark))?;
         let old = &pair.value;
         if is_flow || !is_long(value) {
             let new = if is_flow { self.flow(behind, value) } else { scalar(value) };
@@ -134,7 +132,7 @@ impl Document {
             let is_beside = old.end > behind && !self.text[behind..old.start].contains('\n');
             let start = if is_beside { old.start } else { behind };
             let gap = if is_beside { "" } else { " " };
-            return Ok(Edit { start, end: old.end, new: format!("{gap}{new}"), line });
+            return Ok(Edit { start, end: old.end, new: format!("{gap}{new}"), mark });
         }
         // A comment behind the old value stays, on the line of the key.
         let end = self.end_of_line(old.end);
@@ -142,14 +140,14 @@ impl Document {
         let block = self.block();
         let column = self.column(pair.key_start);
         let new = format!("{comment}{}", block.below(value, column));
-        Ok(Edit { start: behind, end, new, line })
+        Ok(Edit { start: behind, end, new, mark })
     }
 
     fn edit_of_list(&self, list: &Node, item: &Value) -> Result<Edit, Fault> {
         let Form::List { is_flow, items } = &list.form else {
-            return Err(not_mastered(list.line));
+            return Err(not_editable(list.mark));
         };
-        let neighbour = items.last().ok_or_else(|| not_mastered(list.line))?;
+        let neighbour = items.last().ok_or_else(|| not_editable(list.mark))?;
         if *is_flow {
             let place = (neighbour.start, neighbour.end);
             let new = self.flow(neighbour.start, item);
@@ -165,26 +163,26 @@ impl Document {
     fn dash(&self, item: &Node) -> Result<usize, Fault> {
         let before = self.text[..item.start].trim_end();
         let dash = before.len().checked_sub(1).filter(|_| before.ends_with('-'));
-        dash.ok_or_else(|| not_mastered(item.line))
+        dash.ok_or_else(|| not_editable(item.mark))
     }
 
     fn insertion_behind_line(&self, node: &Node, new: &str) -> Edit {
         let end = self.end_of_line(node.end);
         let new = if end == self.text.len() { format!("\n{new}\n") } else { format!("\n{new}") };
-        Edit { start: end, end, new, line: node.line }
+        Edit { start: end, end, new, mark: node.mark }
     }
 
     /// Inserts behind the last of a list's or map's parts, on a line of its own if that has one.
     fn insertion_in_flow(&self, node: &Node, last: Option<(usize, usize)>, new: &str) -> Edit {
-        let line = node.line;
+        let mark = node.mark;
         let Some((start, end)) = last else {
-            return Edit { start: node.end - 1, end: node.end - 1, new: new.to_owned(), line };
+            return Edit { start: node.end - 1, end: node.end - 1, new: new.to_owned(), mark };
         };
         let column = self.column(start);
         let begin = self.start_of_line(start);
         let has_own_line = begin > 0 && self.text[begin..start].trim().is_empty();
         let gap = if has_own_line { format!("\n{}", " ".repeat(column)) } else { " ".into() };
-        Edit { start: end, end, new: format!(",{gap}{new}"), line }
+        Edit { start: end, end, new: format!(",{gap}{new}"), mark }
     }
 
     /// A value in flow style: on several lines where the file is JSON as programs indent it.
@@ -228,8 +226,8 @@ impl Document {
     }
 }
 
-const fn not_mastered(line: usize) -> Fault {
-    Fault { line, problem: NOT_MASTERED }
+const fn not_editable(mark: Mark) -> Fault {
+    mark.fault(NOT_EDITABLE)
 }
 
 /// New text for a part of the old.
@@ -237,7 +235,7 @@ struct Edit {
     start: usize,
     end: usize,
     new: String,
-    line: usize,
+    mark: Mark,
 }
 
 #[cfg(test)]
@@ -368,7 +366,7 @@ mod tests {
             let mut document = document(text);
             let fault = document.append("users", &user()).unwrap_err();
             assert_eq!(document.text(), text);
-            fault.line
+            fault.mark.line
         };
         assert_eq!(refused("a: &u [x]\nusers: *u\n"), 2, "an alias");
         assert_eq!(refused("a: b\nusers: &u\n- name: x\nb: *u\n"), 2, "both would change");
@@ -376,7 +374,7 @@ mod tests {
         assert_eq!(refused("a: b\nusers: text\n"), 1);
         let twice = "users:\n- name: a\n- name: a\n";
         let fault = document(twice).set(&[Step::Key("users"), Step::Named("a")], "x", &json!(1));
-        assert_eq!(fault.unwrap_err().line, 3);
+        assert_eq!(fault.unwrap_err().mark.line, 3);
         assert!(Document::parse("- a\n".to_owned()).is_err());
     }
 

@@ -4,9 +4,7 @@ mod block;
 mod edit;
 mod merged;
 mod place;
-mod tree;
 
 pub(crate) use edit::Document;
 pub(crate) use merged::{File, Merged};
 pub(crate) use place::Step;
-pub(crate) use tree::Fault;

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::tree::{Fault, Form, Node};
+use crate::yaml::{self, Fault, Form, Node};
 
-/// What a refusal says; comparing the meaning before and after found it.
-pub(super) const NOT_MASTERED: &str = "is written in a form that cannot be edited in place";
+/// Why an edit is refused: the text would mean something else afterwards.
+pub(super) const NOT_EDITABLE: &str = "is written in a form that cannot be edited in place";
 
 /// One step down from the root.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub(crate) enum Step<'a> {
 pub(super) fn at<'a>(root: &'a Node, place: &[Step<'_>]) -> Result<&'a Node, Fault> {
     let mut node = root;
     for step in place {
-        let refusal = |problem| Fault { line: node.line, problem };
+        let refusal = |problem| node.mark.fault(problem);
         let mut found: Box<dyn Iterator<Item = &Node>> = match (&node.form, step) {
             (Form::Alias(_), _) => return Err(refusal("is an alias, and would change its anchor")),
             (Form::Map { pairs, .. }, Step::Key(key)) => {
@@ -27,20 +27,29 @@ pub(super) fn at<'a>(root: &'a Node, place: &[Step<'_>]) -> Result<&'a Node, Fau
                 Box::new(same.map(|pair| &pair.value))
             }
             (Form::List { items, .. }, Step::Named(name)) => {
-                Box::new(items.iter().filter(move |item| item.name() == Some(*name)))
+                Box::new(items.iter().filter(move |item| name_of(item) == Some(*name)))
             }
-            _ => return Err(refusal(NOT_MASTERED)),
+            _ => return Err(refusal(NOT_EDITABLE)),
         };
-        let first = found.next().ok_or_else(|| refusal(NOT_MASTERED))?;
+        let first = found.next().ok_or_else(|| refusal(NOT_EDITABLE))?;
         if let Some(second) = found.next() {
-            return Err(Fault { line: second.line, problem: "has the same name or key twice" });
+            return Err(second.mark.fault("has the same name or key twice"));
         }
         node = first;
     }
     if matches!(node.form, Form::Alias(_)) {
-        return Err(Fault { line: node.line, problem: "is an alias, and would change its anchor" });
+        return Err(node.mark.fault("is an alias, and would change its anchor"));
     }
     Ok(node)
+}
+
+/// The text under the key `name` of a map.
+fn name_of(node: &Node) -> Option<&str> {
+    let Form::Map { pairs, .. } = &node.form else { return None };
+    match &yaml::get(pairs, "name")?.form {
+        Form::Scalar { text, .. } => Some(text),
+        Form::Null | Form::List { .. } | Form::Map { .. } | Form::Alias(_) => None,
+    }
 }
 
 /// The value at the same place.

@@ -1,4 +1,4 @@
-//! What Unix says of files: owners, modes, links, and the kinds of file systems.
+//! Private files on Unix: owners, modes, links, and the kinds of file systems.
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, Permissions};
@@ -48,7 +48,7 @@ pub(super) fn options_without_waiting() -> OpenOptions {
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
     let without_waiting = flags(OFlags::NONBLOCK | OFlags::NOCTTY);
     match options().read(true).custom_flags(without_waiting).open(path) {
-        // A regular file on which another system has a lease, which it gives up when it is asked to.
+        // A regular file on which another system has a lease, which it gives up when the file is opened.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => File::open(path),
         opened => opened,
     }

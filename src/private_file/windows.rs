@@ -1,4 +1,4 @@
-//! What Windows says of files. Its profile folders are closed to others, so there is little to look at.
+//! Private files on Windows. Its profile folders are closed to others, so there is little to check.
 
 use super::{File, Metadata, OpenOptions, Path, PathBuf, io};
 

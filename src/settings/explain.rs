@@ -1,6 +1,6 @@
 //! The settings as people are told them: each with its value and where that came from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::foreign_text::{ForeignText, Message};
@@ -9,8 +9,7 @@ use crate::message;
 use super::resolve::Row;
 use super::schema::COMMON;
 use super::{
-    ExternalTokenSetting, FederatedSetting, IdentitySetting, Installation, KeySource, Kind, Origin,
-    Setting, Settings, parse_duration, parse_switch,
+    IdentitySetting, Installation, Kind, Origin, Setting, Settings, parse_duration, parse_switch,
 };
 use crate::http::ProxyAddress;
 
@@ -30,7 +29,7 @@ impl Settings {
     #[must_use]
     pub fn explained(&self) -> Vec<Explained> {
         let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
-        all.extend(told("identity", self.identity.as_ref(), identity));
+        all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));
         let unset = COMMON.settings.iter().filter(|field| self.own(field).is_none());
         all.extend(unset.filter_map(|field| {
             let (name, value) = (field.key.into(), field.built_in?.into());
@@ -99,40 +98,6 @@ fn time(duration: &Duration) -> Message {
     message!("{duration:?}", duration)
 }
 
-/// An identity by its kind, and what stands behind the colon.
-fn key(source: Option<&KeySource>) -> Option<Message> {
-    Some(match source? {
-        KeySource::File(path) => file(path),
-        KeySource::Stdin => "-".into(),
-        KeySource::Text(_) => "(its content)".into(),
-    })
-}
-
-fn identity(setting: &IdentitySetting) -> Message {
-    let with = |kind: &'static str, more: Option<Message>| {
-        more.map_or_else(|| kind.into(), |more| message!("{kind}:{more}", kind, more))
-    };
-    let name = |name: &Option<String>| name.as_deref().map(shown);
-    let path = |path: &Option<PathBuf>| path.as_deref().map(file);
-    match setting {
-        IdentitySetting::AuthorizedKey(file) => with("authorized-key", key(file.as_ref())),
-        IdentitySetting::Keyring(name) => with("keyring", Some(shown(name))),
-        IdentitySetting::IamToken(file) => with("iam-token", path(file)),
-        IdentitySetting::OauthToken(file) => with("oauth-token", path(file)),
-        IdentitySetting::Metadata => "metadata".into(),
-        IdentitySetting::YcProfile(profile) => with("yc-profile", name(profile)),
-        IdentitySetting::YcCli(profile) => with("yc-cli", name(profile)),
-        IdentitySetting::Federated(FederatedSetting { token, .. }) => match token {
-            ExternalTokenSetting::File(path) => with("token-file", Some(file(path))),
-            ExternalTokenSetting::GithubActions(audience) => with("github-actions", name(audience)),
-            // Its words may hold what they should not.
-            ExternalTokenSetting::Command(words) => {
-                with("token-command", words.first().map(|word| shown(word)))
-            }
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,10 +115,5 @@ mod tests {
         for plain in ["https://k8s.example", "aje0123456789abcdefg", "s.example", "me@host"] {
             assert_eq!(shown(plain), plain);
         }
-        let key = PathBuf::from("{\"private_key\": 1}");
-        assert_eq!(
-            identity(&IdentitySetting::AuthorizedKey(Some(KeySource::File(key)))),
-            "authorized-key:[redacted]"
-        );
     }
 }

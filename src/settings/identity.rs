@@ -1,5 +1,8 @@
-//! Who we are towards Yandex Cloud, as the settings say it: a kind of identity, with or without what
-//! it needs (`keyring:NAME`), or the name of an `[identity.NAME]` of the configuration file.
+//! The `identity` setting: a kind of identity, with or without its argument (`keyring:NAME`), or the name
+//! of an `[identity.NAME]` table of the configuration file.
+//!
+//! Each kind is one row below. Reading, `status`, completion and `setup` follow that row; what a kind does
+//! is in its file of `source::identity`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,101 +17,244 @@ use crate::message;
 
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum IdentitySetting {
-    /// An authorized key from this place, or else in what Yandex's own variable holds.
-    AuthorizedKey(Option<KeySource>),
-    /// An authorized key that was imported into the keyring under this name.
-    Keyring(String),
-    /// An IAM token in this file, or else in the environment.
-    IamToken(Option<PathBuf>),
-    /// An OAuth token in this file, or else in the environment.
-    OauthToken(Option<PathBuf>),
-    /// The service account of this machine.
-    Metadata,
-    /// What this profile of the `yc` CLI's configuration has, or else its current one.
-    YcProfile(Option<String>),
-    /// Whoever the `yc` CLI is, with this profile or else its current one.
-    YcCli(Option<String>),
-    /// A workload of elsewhere that a service account trusts.
-    Federated(FederatedSetting),
-}
-
-/// A workload identity federation, as the settings name it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FederatedSetting {
-    /// Where the external token is.
-    pub token: ExternalTokenSetting,
-    /// The ID of the service account to act as; `None` is the one whose ID token is wanted.
+pub struct IdentitySetting {
+    /// Its kind.
+    pub kind: IdentityKind,
+    /// What follows the colon, or the value of the kind's own key in a table.
+    pub argument: Option<IdentityArgument>,
+    /// Of a federation: the ID of the service account to act as, if a table sets it.
     pub service_account: Option<String>,
 }
 
-/// Where an external token is.
+/// The argument of an identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ExternalTokenSetting {
-    /// In a file that someone keeps fresh.
+pub enum IdentityArgument {
+    /// Where an authorized key is.
+    Key(KeySource),
+    /// A file that holds a token.
     File(PathBuf),
-    /// GitHub gives it to a job of Actions, for this audience or else the owner's URL.
-    GithubActions(Option<String>),
-    /// A command prints it.
+    /// A name or an audience.
+    Text(String),
+    /// A command and its arguments.
     Command(Vec<String>),
 }
 
-/// Where a pod finds a projected token, unless it is said.
-const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/yandex.cloud/token";
-
-/// A kind of identity: its name, the key of its table that can stand behind a colon, its other keys.
-struct Kind {
+/// What a kind of identity is called, and what it takes.
+#[derive(Clone, Copy)]
+struct Row {
     name: &'static str,
-    argument: Option<&'static str>,
-    others: &'static [&'static str],
+    /// What its argument is, and its key in a table.
+    argument: Option<(ArgumentForm, &'static str)>,
+    /// What the argument is, for the error where it is required and missing.
+    required: Option<&'static str>,
+    /// Whether a table can set the service account to act as.
+    is_federation: bool,
 }
 
-const fn kind(
-    name: &'static str,
-    argument: Option<&'static str>,
-    others: &'static [&'static str],
-) -> Kind {
-    Kind { name, argument, others }
+/// What the argument of a kind is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum ArgumentForm {
+    /// The file of an authorized key. Outside of a table, a variable can hold the key instead.
+    Key,
+    File,
+    Text,
+    /// A list of words, which needs a table.
+    Command,
 }
 
-const KINDS: &[Kind] = &[
-    kind("authorized-key", Some("key_file"), &[]),
-    kind("keyring", Some("key"), &[]),
-    kind("iam-token", Some("iam_token_file"), &[]),
-    kind("oauth-token", Some("oauth_token_file"), &[]),
-    kind("metadata", None, &[]),
-    kind("yc-profile", Some("yc_profile"), &[]),
-    kind("yc-cli", Some("yc_profile"), &[]),
-    kind("token-file", Some("token_file"), &["service_account"]),
-    kind("kubernetes", Some("token_file"), &["service_account"]),
-    kind("github-actions", Some("token_audience"), &["service_account"]),
-    kind("token-command", None, &["token_command", "service_account"]),
-];
+impl Row {
+    const fn of(name: &'static str) -> Self {
+        Self { name, argument: None, required: None, is_federation: false }
+    }
 
-/// The names of all kinds.
-#[must_use]
-pub fn identity_kinds() -> Vec<&'static str> {
-    KINDS.iter().map(|kind| kind.name).collect()
+    const fn takes(self, form: ArgumentForm, key: &'static str) -> Self {
+        Self { argument: Some((form, key)), ..self }
+    }
+
+    const fn requires(self, what: &'static str) -> Self {
+        Self { required: Some(what), ..self }
+    }
+
+    const fn federation(self) -> Self {
+        Self { is_federation: true, ..self }
+    }
 }
 
-/// Whether a text names a kind of identity, with or without what it needs.
-#[must_use]
-pub fn is_identity_kind(text: &str) -> bool {
-    let name = text.split_once(':').map_or(text, |(name, _)| name);
-    KINDS.iter().any(|kind| kind.name == name)
+macro_rules! identity_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $row:expr,)+) => {
+        /// A kind of identity.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum IdentityKind {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl IdentityKind {
+            /// All kinds.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$kind => $row,)+
+                }
+            }
+        }
+    };
 }
 
-/// What is said of an identity besides its kind.
+identity_kinds! {
+    /// An authorized key in a file, on standard input or in a variable.
+    AuthorizedKey = Row::of("authorized-key")
+        .takes(ArgumentForm::Key, "key_file")
+        .requires("the file of the authorized key"),
+    /// An authorized key that was imported into the keyring.
+    Keyring = Row::of("keyring")
+        .takes(ArgumentForm::Text, "key")
+        .requires("the name of an imported key"),
+    /// An IAM token in a file or a variable.
+    IamToken = Row::of("iam-token").takes(ArgumentForm::File, "iam_token_file"),
+    /// An OAuth token in a file or a variable.
+    OauthToken = Row::of("oauth-token").takes(ArgumentForm::File, "oauth_token_file"),
+    /// The service account of this machine.
+    Metadata = Row::of("metadata"),
+    /// The credentials of a profile of the `yc` CLI, or of its current one.
+    YcProfile = Row::of("yc-profile").takes(ArgumentForm::Text, "yc_profile"),
+    /// The `yc` CLI itself, with a profile or its current one.
+    YcCli = Row::of("yc-cli").takes(ArgumentForm::Text, "yc_profile"),
+    /// A federation: the external OIDC token is in a file.
+    TokenFile = Row::of("token-file")
+        .takes(ArgumentForm::File, "token_file")
+        .requires("the file of the external token")
+        .federation(),
+    /// A federation: the external OIDC token is the projected one of a pod.
+    Kubernetes = Row::of("kubernetes").takes(ArgumentForm::File, "token_file").federation(),
+    /// A federation: GitHub gives the external OIDC token to a job of Actions, for an audience.
+    GithubActions = Row::of("github-actions")
+        .takes(ArgumentForm::Text, "token_audience")
+        .federation(),
+    /// A federation: a command prints the external OIDC token.
+    TokenCommand = Row::of("token-command")
+        .takes(ArgumentForm::Command, "token_command")
+        .requires("the command that prints the token")
+        .federation(),
+}
+
+impl IdentityKind {
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Reads `kind` or `kind:argument`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<(Self, Option<&str>)> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument).filter(|text| !text.is_empty())),
+            None => (text, None),
+        };
+        Self::named(name).map(|kind| (kind, argument))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The names of all kinds.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.name()).collect()
+    }
+
+    /// Whether its argument is the path of a file.
+    #[must_use]
+    pub const fn takes_file(self) -> bool {
+        matches!(self.row().argument, Some((ArgumentForm::Key | ArgumentForm::File, _)))
+    }
+}
+
+impl IdentitySetting {
+    /// An identity that needs no more than its argument.
+    #[must_use]
+    pub const fn new(kind: IdentityKind, argument: Option<IdentityArgument>) -> Self {
+        Self { kind, argument, service_account: None }
+    }
+
+    const fn key(key: KeySource) -> Self {
+        Self::new(IdentityKind::AuthorizedKey, Some(IdentityArgument::Key(key)))
+    }
+
+    const fn iam_token_file(file: PathBuf) -> Self {
+        Self::new(IdentityKind::IamToken, Some(IdentityArgument::File(file)))
+    }
+
+    /// The file that it reads, if it reads one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.argument {
+            Some(IdentityArgument::Key(KeySource::File(file)) | IdentityArgument::File(file)) => {
+                Some(file)
+            }
+            Some(
+                IdentityArgument::Key(KeySource::Stdin | KeySource::Text(_))
+                | IdentityArgument::Text(_)
+                | IdentityArgument::Command(_),
+            )
+            | None => None,
+        }
+    }
+
+    /// The file that it reads a secret of its own from, which only this user may read.
+    #[must_use]
+    pub fn secret_file(&self) -> Option<&Path> {
+        self.file().filter(|_| !self.kind.row().is_federation)
+    }
+
+    /// Its argument, where that is a text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.argument {
+            Some(IdentityArgument::Text(text)) => Some(text),
+            Some(
+                IdentityArgument::Key(_) | IdentityArgument::File(_) | IdentityArgument::Command(_),
+            )
+            | None => None,
+        }
+    }
+
+    /// `kind:argument`, as `status` shows it.
+    #[must_use]
+    pub fn shown(&self) -> Message {
+        let kind = self.kind.name();
+        let argument = match &self.argument {
+            None => return kind.into(),
+            Some(IdentityArgument::Key(KeySource::Stdin)) => "-".into(),
+            Some(IdentityArgument::Key(KeySource::Text(_))) => "(its content)".into(),
+            Some(IdentityArgument::Key(KeySource::File(file)) | IdentityArgument::File(file)) => {
+                ForeignText::path(file)
+            }
+            Some(IdentityArgument::Text(text)) => ForeignText::new(text),
+            // Its arguments may hold a secret.
+            Some(IdentityArgument::Command(words)) => {
+                ForeignText::new(words.first().map_or("", String::as_str))
+            }
+        };
+        message!("{kind}:{argument}", kind, argument)
+    }
+}
+
+/// Where the argument and the other keys of an identity are.
 enum Details<'a> {
-    /// Behind the colon.
+    /// After the colon.
     Argument { text: Option<&'a str>, origin: &'a Origin },
     /// In its table.
     Table(Layer<'a>),
 }
 
 impl Resolver<'_> {
-    /// `identity`, `key_file` and `iam_token_file` say the same thing in three ways. The strongest
-    /// origin that has one of them decides; within one origin, a file is more exact than a name.
+    /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin that has one
+    /// of them decides; within one origin, a file wins over a name.
     pub(super) fn identity(
         &self,
         named: Option<Setting<String>>,
@@ -134,63 +280,51 @@ impl Resolver<'_> {
                     &message!("an IAM token file ({})", token.origin),
                 )),
                 (key, token) => Ok(key
-                    .map(|key| key.map(|key| IdentitySetting::AuthorizedKey(Some(key))))
-                    .or_else(|| {
-                        token.map(|token| token.map(|file| IdentitySetting::IamToken(Some(file))))
-                    })),
+                    .map(|key| key.map(IdentitySetting::key))
+                    .or_else(|| token.map(|token| token.map(IdentitySetting::iam_token_file)))),
             };
         };
-        // A bare kind says what a file is for, wherever that file is named.
-        match named.value.as_str() {
-            "authorized-key" => {
-                if let Some(key) = key_file {
-                    return Ok(Some(key.map(|key| IdentitySetting::AuthorizedKey(Some(key)))));
-                }
+        // A bare kind decides what a file is for, even one that a weaker origin names.
+        let kind = IdentityKind::named(&named.value);
+        if kind == Some(IdentityKind::AuthorizedKey) {
+            if let Some(key) = key_file {
+                return Ok(Some(key.map(IdentitySetting::key)));
             }
-            "iam-token" => {
-                if let Some(token) = token_file {
-                    return Ok(Some(token.map(|file| IdentitySetting::IamToken(Some(file)))));
-                }
+        } else if kind == Some(IdentityKind::IamToken) {
+            if let Some(token) = token_file {
+                return Ok(Some(token.map(IdentitySetting::iam_token_file)));
             }
-            name => {
-                if let Some(key) = key_file.filter(|_| key_decides) {
-                    let name = ForeignText::new(name);
-                    return Err(at_once(
-                        &message!("the identity `{name}` ({})", named.origin, name),
-                        &message!("a key file ({})", key.origin),
-                    ));
-                }
-            }
+        } else if let Some(key) = key_file.filter(|_| key_decides) {
+            return Err(at_once(
+                &message!("the identity `{}` ({})", ForeignText::new(&named.value), named.origin),
+                &message!("a key file ({})", key.origin),
+            ));
         }
         self.named_identity(named).map(Some)
     }
 
     fn named_identity(&self, named: Setting<String>) -> Result<Setting<IdentitySetting>> {
         let Setting { value: name, origin } = named;
-        let (kind_name, argument) = match name.split_once(':') {
-            Some((kind, argument)) => (kind, Some(argument).filter(|text| !text.is_empty())),
-            None => (name.as_str(), None),
-        };
-        if let Some(kind) = KINDS.iter().find(|kind| kind.name == kind_name) {
-            if argument.is_some() && kind.argument.is_none() {
+        if let Some((kind, argument)) = IdentityKind::read(&name) {
+            if argument.is_some() && !kind.takes_argument() {
                 return Err(super::unfit(
                     origin,
-                    message!("the identity `{}` has nothing behind a colon", kind.name),
+                    message!("the identity `{}` has nothing behind a colon", kind.name()),
                 ));
             }
             let details = Details::Argument { text: argument, origin: &origin };
-            let value = kind.read(&details, self.home)?;
+            let value = kind.setting(&details, self.home)?;
             return Ok(Setting { value, origin });
         }
         let found = self.file.map(|file| file.identity(&name)).transpose()?.flatten();
         let Some(layer) = found else {
-            let mut known = identity_kinds();
+            let mut known = IdentityKind::names();
             known.extend(self.file.map(File::identities).unwrap_or_default());
             let hint = names::nearest(&name, &known).map_or_else(
                 || message!("choose {}", names::list(&known)),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
-            // Security: somebody may have given a key or a token here, which a log must not repeat.
+            // Security: a key or a token given here by mistake must not be repeated in a log.
             return Err(Error::NoSuch {
                 what: "identity",
                 name: ForeignText::path(Path::new(&name)),
@@ -199,13 +333,12 @@ impl Resolver<'_> {
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
-            return Err(
-                layer.lacks("type", message!("it is one of {}", names::list(&identity_kinds())))
-            );
+            return Err(layer
+                .lacks("type", message!("it is one of {}", names::list(&IdentityKind::names()))));
         };
-        let Some(kind) = KINDS.iter().find(|kind| kind.name == type_name) else {
-            let hint = names::nearest(&type_name, &identity_kinds()).map_or_else(
-                || names::list(&identity_kinds()),
+        let Some(kind) = IdentityKind::named(&type_name) else {
+            let hint = names::nearest(&type_name, &IdentityKind::names()).map_or_else(
+                || names::list(&IdentityKind::names()),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
             return Err(layer.wrong(
@@ -218,81 +351,54 @@ impl Resolver<'_> {
             ));
         };
         layer.check_identity(&kind.keys())?;
-        let value = kind.read(&Details::Table(layer), self.home)?;
+        let value = kind.setting(&Details::Table(layer), self.home)?;
         Ok(Setting { value, origin })
     }
 }
 
-impl Kind {
-    /// What can stand in a table of this kind.
-    fn keys(&self) -> Vec<&'static str> {
+impl IdentityKind {
+    /// Whether an argument can follow a colon.
+    const fn takes_argument(self) -> bool {
+        matches!(
+            self.row().argument,
+            Some((ArgumentForm::Key | ArgumentForm::File | ArgumentForm::Text, _))
+        )
+    }
+
+    /// The keys of a table of this kind.
+    fn keys(self) -> Vec<&'static str> {
         let mut keys = vec!["type"];
-        keys.extend(self.argument);
-        keys.extend(self.others);
+        keys.extend(self.row().argument.map(|(_, key)| key));
+        keys.extend(self.row().is_federation.then_some("service_account"));
         keys
     }
 
-    fn read(&self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
-        let text = |key: &str| self.text(details, key);
-        let path = |key: &str| Ok(text(key)?.map(|text| details.path(&text, home)));
-        let needed = |key: &'static str, what: &'static str| {
-            text(key)?.ok_or_else(|| self.lacks(details, key, what))
+    /// The identity of this kind that the details describe.
+    fn setting(self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
+        let row = self.row();
+        let argument = match row.argument {
+            Some((form, key)) => details.argument(form, key, home)?,
+            None => None,
         };
-        let federated = |token| {
-            Ok(IdentitySetting::Federated(FederatedSetting {
-                token,
-                service_account: text("service_account")?,
-            }))
+        if argument.is_none()
+            && let (Some((form, key)), Some(what)) = (row.argument, row.required)
+            && (form != ArgumentForm::Key || matches!(details, Details::Table(_)))
+        {
+            return Err(self.lacks(details, key, what));
+        }
+        let service_account = match details {
+            Details::Table(layer) => layer.value("service_account", ValueKind::Text)?,
+            Details::Argument { .. } => None,
         };
-        Ok(match self.name {
-            "authorized-key" => {
-                let file = path("key_file")?;
-                if file.is_none() && matches!(details, Details::Table(_)) {
-                    return Err(self.lacks(details, "key_file", "the file of the authorized key"));
-                }
-                IdentitySetting::AuthorizedKey(file.map(KeySource::File))
-            }
-            "keyring" => IdentitySetting::Keyring(needed("key", "the name of an imported key")?),
-            "iam-token" => IdentitySetting::IamToken(path("iam_token_file")?),
-            "oauth-token" => IdentitySetting::OauthToken(path("oauth_token_file")?),
-            "yc-profile" => IdentitySetting::YcProfile(text("yc_profile")?),
-            "yc-cli" => IdentitySetting::YcCli(text("yc_profile")?),
-            "token-file" => {
-                let file = needed("token_file", "the file of the external token")?;
-                federated(ExternalTokenSetting::File(details.path(&file, home)))?
-            }
-            "kubernetes" => federated(ExternalTokenSetting::File(
-                path("token_file")?.unwrap_or_else(|| KUBERNETES_TOKEN_FILE.into()),
-            ))?,
-            "github-actions" => {
-                federated(ExternalTokenSetting::GithubActions(text("token_audience")?))?
-            }
-            "token-command" => {
-                let words = match details {
-                    Details::Table(layer) => layer.words("token_command")?,
-                    Details::Argument { .. } => Vec::new(),
-                };
-                if words.is_empty() {
-                    let what = "the command that prints the token";
-                    return Err(self.lacks(details, "token_command", what));
-                }
-                federated(ExternalTokenSetting::Command(details.command(words, home)))?
-            }
-            _ => IdentitySetting::Metadata,
+        Ok(IdentitySetting {
+            kind: self,
+            argument,
+            service_account: service_account.map(|(text, _)| text),
         })
     }
 
-    fn text(&self, details: &Details<'_>, key: &str) -> Result<Option<String>> {
-        match details {
-            Details::Argument { text, .. } => {
-                Ok(text.filter(|_| self.argument == Some(key)).map(str::to_owned))
-            }
-            Details::Table(layer) => Ok(layer.value(key, ValueKind::Text)?.map(|(text, _)| text)),
-        }
-    }
-
-    fn lacks(&self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
-        let name = self.name;
+    fn lacks(self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
+        let name = self.name();
         match details {
             Details::Table(layer) => layer.lacks(key, message!("give {what}", what)),
             Details::Argument { origin, .. } => Error::Missing {
@@ -302,13 +408,14 @@ impl Kind {
                     origin,
                     what
                 ),
-                hint: match self.argument {
-                    Some(_) => message!("write it as `{name}:…`", name),
-                    None => message!(
+                hint: if self.takes_argument() {
+                    message!("write it as `{name}:…`", name)
+                } else {
+                    message!(
                         "make a table `[identity.NAME]` of type `{name}` with `{key}`",
                         name,
                         key
-                    ),
+                    )
                 },
             },
         }
@@ -316,8 +423,35 @@ impl Kind {
 }
 
 impl Details<'_> {
-    /// A path. In the file, `~/` is the home folder, and a relative one starts where the file is.
-    /// The words of a command, the first of which can be a path. A mere name is looked for on the `PATH`.
+    fn argument(
+        &self,
+        form: ArgumentForm,
+        key: &'static str,
+        home: Option<&Path>,
+    ) -> Result<Option<IdentityArgument>> {
+        let text = || match self {
+            Self::Argument { text, .. } => Ok(text.map(str::to_owned)),
+            Self::Table(layer) => Ok(layer.value(key, ValueKind::Text)?.map(|(text, _)| text)),
+        };
+        Ok(match form {
+            ArgumentForm::Key => {
+                text()?.map(|text| IdentityArgument::Key(KeySource::File(self.path(&text, home))))
+            }
+            ArgumentForm::File => {
+                text()?.map(|text| IdentityArgument::File(self.path(&text, home)))
+            }
+            ArgumentForm::Text => text()?.map(IdentityArgument::Text),
+            ArgumentForm::Command => {
+                let words = match self {
+                    Self::Table(layer) => layer.words(key)?,
+                    Self::Argument { .. } => Vec::new(),
+                };
+                (!words.is_empty()).then(|| IdentityArgument::Command(self.command(words, home)))
+            }
+        })
+    }
+
+    /// The words of a command. The first can be a path; a mere name is looked up in `PATH`.
     fn command(&self, mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
         if let Some(program) = words.first_mut()
             && program.contains(std::path::is_separator)
@@ -327,6 +461,7 @@ impl Details<'_> {
         words
     }
 
+    /// A path. In the file, `~/` is the home folder, and a relative one starts in the file's folder.
     fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
         match self {
             Self::Argument { origin, .. } => match origin.folder() {
@@ -342,5 +477,29 @@ fn at_once(one: &Message, other: &Message) -> Error {
     Error::Usage {
         problem: message!("{one} and {other} are given at once", one, other),
         hint: "give one of them".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_shows_an_identity_without_secrets() {
+        for (argument, shown) in [
+            (None, "authorized-key"),
+            (Some(IdentityArgument::Key(KeySource::Stdin)), "authorized-key:-"),
+            (
+                Some(IdentityArgument::Key(KeySource::File("{\"private_key\": 1}".into()))),
+                "authorized-key:[redacted]",
+            ),
+            (
+                Some(IdentityArgument::Command(vec!["print".into(), "--password=x".into()])),
+                "authorized-key:print",
+            ),
+        ] {
+            let setting = IdentitySetting::new(IdentityKind::AuthorizedKey, argument);
+            assert_eq!(setting.shown(), shown);
+        }
     }
 }

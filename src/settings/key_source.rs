@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::resolve::checked_path;
 use super::{Origin, Setting};
-use crate::cache::Digest;
 use crate::credential::Secret;
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::foreign_text::from_base64;
 

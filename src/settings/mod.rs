@@ -22,7 +22,8 @@ mod value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cache::{Digest, Key};
+use crate::cache::Key;
+use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
@@ -34,9 +35,7 @@ pub use explain::Explained;
 pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
-pub use identity::{
-    ExternalTokenSetting, FederatedSetting, IdentitySetting, identity_kinds, is_identity_kind,
-};
+pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
 pub use installation::Installation;
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
@@ -65,7 +64,7 @@ pub struct Settings {
     pub cloud_id: Option<Setting<String>>,
     /// The audience.
     pub audience: Option<Setting<String>>,
-    /// Who we are towards Yandex Cloud.
+    /// The identity to authenticate with.
     pub identity: Option<Setting<IdentitySetting>>,
     /// The ID of the service account that the identity acts as.
     pub impersonate: Option<Setting<String>>,

@@ -4,7 +4,7 @@
 //! it decides. A consumer's own settings are such rows in the consumer's file.
 
 use super::field::{Decides, Field, Kind, Offer, Table};
-use super::identity::identity_kinds;
+use super::identity::IdentityKind;
 use super::{CacheSetting, IdTokenRoute, names_of};
 use crate::env;
 use crate::error::ErrorFormat;
@@ -54,7 +54,7 @@ pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
         .help("IDENTITY", "Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
         .decides(Decides::How)
-        .offers(Offer::Words(identity_kinds));
+        .offers(Offer::Words(IdentityKind::names));
 
 /// Authorized key.
 pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_ID_TOKEN_KEY_FILE")

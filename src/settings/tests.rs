@@ -61,7 +61,14 @@ fn every_value_keeps_its_origin() {
 
 #[test]
 fn the_strongest_origin_says_who_we_are() {
-    let key = |file: &str| IdentitySetting::AuthorizedKey(Some(KeySource::File(file.into())));
+    let key = |file: &str| {
+        let file = IdentityArgument::Key(KeySource::File(file.into()));
+        IdentitySetting::new(IdentityKind::AuthorizedKey, Some(file))
+    };
+    let iam_token = |file: Option<&str>| {
+        let file = file.map(|file| IdentityArgument::File(file.into()));
+        IdentitySetting::new(IdentityKind::IamToken, file)
+    };
     let decided = |text: &str, variables: &[(&'static str, &str)], flags: &Flags| {
         load(text, variables, flags).unwrap().identity.map(|setting| setting.value)
     };
@@ -69,17 +76,17 @@ fn the_strongest_origin_says_who_we_are() {
     let prod = Flags::default().with(&schema::PROFILE, "prod");
     let metadata =
         "[defaults]\nidentity = \"metadata\"\n[profiles.prod]\nkey_file = \"~/prod.json\"\n";
-    assert_eq!(decided(metadata, &[], &none), Some(IdentitySetting::Metadata));
+    assert_eq!(
+        decided(metadata, &[], &none),
+        Some(IdentitySetting::new(IdentityKind::Metadata, None))
+    );
     assert_eq!(decided(metadata, &[], &prod), Some(key("/home/me/prod.json")));
     assert_eq!(
         decided(metadata, &[("YC_ID_TOKEN_IAM_TOKEN_FILE", "t")], &prod),
-        Some(IdentitySetting::IamToken(Some("t".into())))
+        Some(iam_token(Some("t")))
     );
     let flag = prod.clone().with(&schema::IDENTITY, "iam-token");
-    assert_eq!(
-        decided(metadata, &[("YC_ID_TOKEN_KEY_FILE", "k")], &flag),
-        Some(IdentitySetting::IamToken(None))
-    );
+    assert_eq!(decided(metadata, &[("YC_ID_TOKEN_KEY_FILE", "k")], &flag), Some(iam_token(None)));
     let kind = "[defaults]\nidentity = \"authorized-key\"\nkey_file = \"/k.json\"\n";
     assert_eq!(decided(kind, &[], &none), Some(key("/k.json")));
     assert_eq!(decided("", &[], &none), None);
@@ -94,59 +101,50 @@ fn the_strongest_origin_says_who_we_are() {
 
 #[test]
 fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
-    let federated = |token, account: Option<&str>| {
-        let service_account = account.map(str::to_owned);
-        IdentitySetting::Federated(FederatedSetting { token, service_account })
-    };
-    let file = |path: &str| ExternalTokenSetting::File(path.into());
-    let words = vec!["print".to_owned(), "it".to_owned()];
+    let key = IdentityArgument::Key(KeySource::File("/k".into()));
+    let file = |path: &str| Some(IdentityArgument::File(path.into()));
+    let text = |text: &str| Some(IdentityArgument::Text(text.into()));
+    let command = IdentityArgument::Command(vec!["print".to_owned(), "it".to_owned()]);
     let table = [
-        (
-            "authorized-key:/k",
-            "key_file = \"/k\"",
-            IdentitySetting::AuthorizedKey(Some(KeySource::File("/k".into()))),
-        ),
-        ("keyring:robot", "key = \"robot\"", IdentitySetting::Keyring("robot".into())),
-        ("iam-token", "", IdentitySetting::IamToken(None)),
-        ("iam-token:/t", "iam_token_file = \"/t\"", IdentitySetting::IamToken(Some("/t".into()))),
-        ("oauth-token", "", IdentitySetting::OauthToken(None)),
-        (
-            "oauth-token:/o",
-            "oauth_token_file = \"/o\"",
-            IdentitySetting::OauthToken(Some("/o".into())),
-        ),
-        ("metadata", "", IdentitySetting::Metadata),
-        ("yc-profile", "", IdentitySetting::YcProfile(None)),
-        ("yc-profile:p", "yc_profile = \"p\"", IdentitySetting::YcProfile(Some("p".into()))),
-        ("yc-cli", "", IdentitySetting::YcCli(None)),
-        ("yc-cli:p", "yc_profile = \"p\"", IdentitySetting::YcCli(Some("p".into()))),
-        ("token-file:/j", "token_file = \"/j\"", federated(file("/j"), None)),
-        ("kubernetes", "", federated(file("/var/run/secrets/yandex.cloud/token"), None)),
-        ("kubernetes:/j", "token_file = \"/j\"", federated(file("/j"), None)),
-        ("github-actions", "", federated(ExternalTokenSetting::GithubActions(None), None)),
-        (
-            "github-actions:https://aud",
-            "token_audience = \"https://aud\"",
-            federated(ExternalTokenSetting::GithubActions(Some("https://aud".into())), None),
-        ),
-        (
-            "",
-            "token_command = [\"print\", \"it\"]\nservice_account = \"aje1\"",
-            federated(ExternalTokenSetting::Command(words), Some("aje1")),
-        ),
+        ("authorized-key:/k", "key_file = \"/k\"", Some(key)),
+        ("keyring:robot", "key = \"robot\"", text("robot")),
+        ("iam-token", "", None),
+        ("iam-token:/t", "iam_token_file = \"/t\"", file("/t")),
+        ("oauth-token", "", None),
+        ("oauth-token:/o", "oauth_token_file = \"/o\"", file("/o")),
+        ("metadata", "", None),
+        ("yc-profile", "", None),
+        ("yc-profile:p", "yc_profile = \"p\"", text("p")),
+        ("yc-cli", "", None),
+        ("yc-cli:p", "yc_profile = \"p\"", text("p")),
+        ("token-file:/j", "token_file = \"/j\"", file("/j")),
+        ("kubernetes", "", None),
+        ("kubernetes:/j", "token_file = \"/j\"", file("/j")),
+        ("github-actions", "", None),
+        ("github-actions:https://aud", "token_audience = \"https://aud\"", text("https://aud")),
+        ("token-command", "token_command = [\"print\", \"it\"]", Some(command)),
     ];
+    let kinds: Vec<_> = table.iter().filter_map(|row| IdentityKind::read(row.0)).collect();
+    for kind in IdentityKind::ALL {
+        assert!(kinds.iter().any(|(tested, _)| tested == kind), "{kind:?} is not tested");
+    }
     for (word, keys, expected) in table {
-        let kind = if word.is_empty() { "token-command" } else { word.split(':').next().unwrap() };
-        if !word.is_empty() {
+        let kind = IdentityKind::read(word).unwrap().0;
+        let expected = IdentitySetting::new(kind, expected);
+        if kind != IdentityKind::TokenCommand {
             let flags = Flags::default().with(&schema::IDENTITY, word);
             let said = load("", &[], &flags).unwrap().identity.unwrap();
             assert_eq!(said.value, expected, "{word}");
         }
+        let kind = kind.name();
         let text =
             format!("[identity.me]\ntype = \"{kind}\"\n{keys}\n[defaults]\nidentity = \"me\"\n");
         let said = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
         assert_eq!(said.value, expected, "{text}");
     }
+    let text = "[identity.me]\ntype = \"kubernetes\"\nservice_account = \"aje1\"\n[defaults]\nidentity = \"me\"\n";
+    let said = load(text, &[], &Flags::default()).unwrap().identity.unwrap().value;
+    assert_eq!(said.service_account.as_deref(), Some("aje1"));
 }
 
 #[test]
@@ -169,13 +167,7 @@ fn what_an_identity_lacks_or_cannot_have_is_told() {
     assert_eq!(error.hint().unwrap(), "an identity of this type can have `type`");
     let relative = "[defaults]\nidentity = \"token-file:jwt\"\n";
     let found = load(relative, &[], &Flags::default()).unwrap().identity.unwrap().value;
-    let IdentitySetting::Federated(FederatedSetting {
-        token: ExternalTokenSetting::File(path),
-        ..
-    }) = found
-    else {
-        panic!("{found:?}")
-    };
+    let path = found.file().unwrap();
     assert!(path.is_absolute(), "it starts where the file is: {}", path.display());
 }
 

@@ -1,4 +1,4 @@
-//! Where Yandex Cloud is: the addresses of IAM, of the OAuth server and of the resource manager.
+//! The addresses of Yandex Cloud of IAM, of the OAuth server and of the resource manager.
 
 use serde::Deserialize;
 
@@ -14,34 +14,33 @@ use crate::settings::{Installation, Setting, Settings};
 pub struct Endpoints {
     /// IAM.
     pub iam: ServiceEndpoint,
-    /// The OAuth server, which exchanges tokens; or why it is not known, which is no matter to whoever does
-    /// not need it.
+    /// The OAuth server, which exchanges tokens; or the error for a run that needs it, if it is not known.
     oauth: Result<Endpoint>,
-    /// The API endpoint, if it is known. Few runs need it, and so none reads it before.
+    /// The API endpoint, if it is known. Few runs need it, so it is parsed later.
     api: Option<String>,
-    /// The resource manager, which knows folders by name, if it is known without the API endpoint; as that, it
-    /// is not read before it is needed.
+    /// The resource manager, which knows folders by name, if it is known without the API endpoint. It is parsed
+    /// later, too.
     resource_manager: Option<String>,
 }
 
-/// A service's address: known, or to be asked for.
+/// The address of a service: known, or to be looked up.
 #[derive(Clone, Debug)]
 pub enum ServiceEndpoint {
-    /// Given, or the installation's.
+    /// Set, or that of the installation.
     Known(Endpoint),
     /// To be found in the list that this API endpoint publishes, under this name.
     PublishedBy(Endpoint, &'static str),
 }
 
-/// Addresses that stand in the place of an installation's own.
+/// Addresses that replace those of the installation.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'a> {
+struct Overrides<'a> {
     /// The API endpoint.
-    pub api: Option<&'a str>,
+    api: Option<&'a str>,
     /// IAM.
-    pub iam: Option<&'a str>,
+    iam: Option<&'a str>,
     /// The OAuth server.
-    pub oauth: Option<&'a str>,
+    oauth: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -56,27 +55,26 @@ struct Listed {
 }
 
 impl Endpoints {
-    /// The addresses that the settings say. `of_yc` is what yc's profile says, for the identity that is from
-    /// there, if nothing else is said.
-    pub fn told(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
+    /// The addresses that are set. `of_yc` is the API endpoint of yc's profile, which an identity from there
+    /// falls back on.
+    pub fn from_settings(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
         fn text(setting: Option<&Setting<String>>) -> Option<&str> {
             setting.map(|setting| setting.value.as_str())
         }
         let iam = text(settings.iam_endpoint.as_ref());
         let api = text(settings.endpoint.as_ref()).or_else(|| of_yc.filter(|_| iam.is_none()));
         let oauth = text(settings.oauth_endpoint.as_ref());
-        Self::new(&settings.installation, Given { api, iam, oauth })
+        Self::new(&settings.installation, Overrides { api, iam, oauth })
     }
 
     /// The addresses that were given, completed by the installation's.
     ///
-    /// Security: an IAM token of one installation must not be sent to the OAuth server of another,
-    /// and the published list does not name that server. So whoever leaves the installation's IAM says
-    /// which OAuth server goes with it.
-    pub fn new(installation: &Installation, given: Given<'_>) -> Result<Self> {
+    /// Security: an IAM token of one installation must not be sent to the OAuth server of another, and the
+    /// published list does not name that server. So a setting of another IAM needs one of its OAuth server.
+    fn new(installation: &Installation, given: Overrides<'_>) -> Result<Self> {
         let given_api = given.api.map(api).transpose()?;
         let given_iam = given.iam.map(iam).transpose()?;
-        // To read an address takes a while, so only those are read that are needed.
+        // Parsing an address takes a while, so only the needed ones are parsed.
         let own_api = || installation.endpoint.as_deref().map(api).transpose();
         let own_iam = || installation.iam_endpoint.as_deref().map(iam).transpose();
         let is_own = (given_iam.is_none() || given_iam == own_iam()?)
@@ -119,13 +117,13 @@ impl Endpoints {
         self.oauth.as_ref().map_err(Clone::clone)
     }
 
-    /// The part that the OAuth server plays in cache keys.
+    /// The OAuth server in cache keys.
     #[must_use]
     pub fn oauth_name(&self) -> &str {
         self.oauth.as_ref().map_or("", Endpoint::as_str)
     }
 
-    /// The resource manager, if it is said where it is or who knows.
+    /// The resource manager, if its address or the API endpoint is known.
     pub(super) fn resource_manager(&self) -> Result<Option<ServiceEndpoint>> {
         if let Some(address) = &self.resource_manager {
             let known = Endpoint::parse("resource manager endpoint", address)?;
@@ -135,12 +133,12 @@ impl Endpoints {
         Ok(api.map(|api| ServiceEndpoint::PublishedBy(api, "resource-manager")))
     }
 
-    /// The part that the resource manager, or who knows where it is, plays in cache keys.
+    /// The resource manager, or else the API endpoint, in cache keys.
     pub(super) fn resource_manager_name(&self) -> &str {
         self.resource_manager.as_ref().or(self.api.as_ref()).map_or("", String::as_str)
     }
 
-    /// The API endpoint as `host:port`, which is how the vendor's own programs are told of it.
+    /// The API endpoint as `host:port`, as the vendor's own programs take it.
     pub fn api_address(&self) -> Result<String> {
         let known = self.api.as_deref().map(api).transpose()?;
         known.map(|api| api.address()).ok_or_else(|| Error::Missing {
@@ -161,7 +159,7 @@ fn iam(text: &str) -> Result<Endpoint> {
 }
 
 impl ServiceEndpoint {
-    /// The part that it plays in cache keys.
+    /// Its text in cache keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -169,7 +167,7 @@ impl ServiceEndpoint {
         }
     }
 
-    /// The address, asked for if need be (`GET /endpoints`, vendor's "API endpoints").
+    /// The address, looked up if necessary (`GET /endpoints`, vendor's "API endpoints").
     pub(super) async fn resolve(&self, http: &Http) -> Result<Endpoint> {
         let (api, service) = match self {
             Self::Known(endpoint) => return Ok(endpoint.clone()),
@@ -201,7 +199,7 @@ mod tests {
     #[test]
     fn a_token_never_goes_to_another_installation() {
         let russia = Installation::built_in();
-        let new = |api, iam, oauth| Endpoints::new(&russia, Given { api, iam, oauth });
+        let new = |api, iam, oauth| Endpoints::new(&russia, Overrides { api, iam, oauth });
         assert!(new(None, None, None).is_ok());
         assert!(new(Some("api.cloud.yandex.net:443"), None, None).is_ok());
         assert!(new(None, Some("https://iam.api.cloud.yandex.net/"), None).is_ok());
@@ -225,11 +223,12 @@ mod tests {
             oauth_endpoint: known("https://auth.cloud.example"),
             ..Installation::default()
         };
-        let there = Endpoints::new(&private, Given::default()).unwrap();
+        let there = Endpoints::new(&private, Overrides::default()).unwrap();
         assert!(matches!(&there.iam, ServiceEndpoint::PublishedBy(_, "iam")));
         assert_eq!(there.oauth_name(), "https://auth.cloud.example");
         assert_eq!(there.api_address().unwrap(), "api.cloud.example:443");
-        let elsewhere = Given { iam: Some("https://iam.api.cloud.yandex.net"), ..Given::default() };
+        let elsewhere =
+            Overrides { iam: Some("https://iam.api.cloud.yandex.net"), ..Overrides::default() };
         let elsewhere = Endpoints::new(&private, elsewhere).unwrap();
         assert!(elsewhere.oauth().is_err() && elsewhere.api_address().is_err());
     }

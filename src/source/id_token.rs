@@ -1,18 +1,17 @@
 //! The ID token: RFC 8693 token exchange at `/oauth/token`.
 //!
-//! The vendor documents only the command `yc iam create-id-token`, which is the other route; the request
-//! below is what public code sends. Which field of the answer holds the token is not documented either, so both that are
-//! known are read. What is not negotiable is the token itself: it is accepted only if it is a JWT
-//! for the service account and audience that were asked for, and alive.
+//! The vendor documents only the command `yc iam create-id-token`, which is the other route; the request below
+//! is what public code sends. Which field of the answer holds the token is not documented either, so both
+//! known ones are read. A token is accepted only if it is an unexpired JWT for the requested service account
+//! and audience.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::refusal::{self, Refusal};
-use super::{
-    ACCESS_TOKEN_TYPE, Actor, GRANT_TYPE, ID_TOKEN_TYPE, Identity, Manner, Route, Source, YcCli,
-};
+use super::yc_cli::{YcActor, YcCli, YcOptions};
+use super::{ACCESS_TOKEN_TYPE, GRANT_TYPE, ID_TOKEN_TYPE, Route, Source};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::clock::{Moment, Offset, Timestamp};
@@ -23,16 +22,16 @@ use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::jwt::Claims;
 use crate::message;
 
-/// How the vendor's servers call a service account's ID. Another installation may call it otherwise.
+/// The token type of a service account's ID at the vendor's servers. Another installation may have another.
 const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
 
-/// The vendor's tokens live for an hour. A later expiry is a mistake somewhere, and is not relied on.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// The vendor's tokens expire after an hour. A later expiry is a mistake, and is not relied on.
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The wish for an ID token.
+/// The request for an ID token.
 #[derive(Clone, Copy, Debug)]
 pub struct IdTokenRequest<'a> {
     /// Where it comes from.
@@ -58,7 +57,7 @@ impl Request for IdTokenRequest<'_> {
         let endpoints = &self.source.endpoints;
         let key = key.with("iam", endpoints.iam.as_str()).with("oauth", endpoints.oauth_name());
         self.source
-            .contribute(key)
+            .cache_key(key)
             .with("service account", self.service_account)
             .with("audience", self.audience)
     }
@@ -86,7 +85,8 @@ impl Request for IdTokenRequest<'_> {
                     self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
                 let send = async |actor: &IamToken| self.exchange(&client, actor).await;
                 let is_refused = |reply: &Reply| reply.status == 401;
-                let reply = self.source.act(broker, Some(&client), send, is_refused).await?;
+                let reply =
+                    self.source.with_iam_token(broker, Some(&client), send, is_refused).await?;
                 self.accept(&reply)
             }
             Route::YcCli(yc) => self.run_yc(yc, broker).await,
@@ -95,25 +95,26 @@ impl Request for IdTokenRequest<'_> {
 }
 
 impl IdTokenRequest<'_> {
-    /// By the vendor's own command, as whoever acts, or as whoever `yc` is.
+    /// Runs the vendor's own command, as the acting account or as the account of `yc`.
     async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
         let (is_unattended, mark) = (broker.is_unattended(), broker.mark());
-        let run = async |actor: Option<Actor<'_>>| {
-            let manner = Manner { actor, is_unattended, mark: &mark };
-            yc.id_token(&what, service_account, audience, manner, deadline).await
+        let run = async |actor: Option<YcActor<'_>>| {
+            let options = YcOptions { actor, is_unattended, mark: &mark };
+            yc.id_token(&what, service_account, audience, options, deadline).await
         };
-        let token = match (&source.identity, &source.impersonated) {
-            (Identity::YcCli { .. }, None) => run(None).await?,
-            _ => {
+        let token = match (source.identity.yc(), &source.impersonated) {
+            (Some(_), None) => run(None).await?,
+            (None, _) | (_, Some(_)) => {
                 let api = source.endpoints.api_address()?;
-                let send = async |token: &IamToken| Ok(run(Some(Actor { token, api: &api })).await);
+                let send =
+                    async |token: &IamToken| Ok(run(Some(YcActor { token, api: &api })).await);
                 let is_refused = |outcome: &Result<Secret>| {
                     outcome.as_ref().is_err_and(|error| error.code() == Code::SourceAuth)
                 };
-                source.act(broker, None, send, is_refused).await??
+                source.with_iam_token(broker, None, send, is_refused).await??
             }
         };
         let lifetime = self.check(token.expose(), broker.clock().now(), None);
@@ -138,7 +139,7 @@ impl IdTokenRequest<'_> {
             ),
             ("actor_token", actor.0.expose()),
             ("actor_token_type", ACCESS_TOKEN_TYPE),
-            // The vendor's CLI says what an absent audience means, but not who fills it in.
+            // What an absent audience means is documented, but not whether the CLI or the server adds it.
             ("audience", self.audience),
         ];
         client.send(&HttpRequest::post(&what, "/oauth/token", Body::Form(&fields))).await
@@ -166,7 +167,7 @@ impl IdTokenRequest<'_> {
         Ok(Credential { secret: IdToken(token), lifetime })
     }
 
-    /// Whether this is the token that was asked for, and alive by the server's clock, if that is known.
+    /// Checks that this is the requested token, and that it has not expired by the server's clock if known.
     fn check(
         &self,
         token: &str,
@@ -223,7 +224,7 @@ impl IdTokenRequest<'_> {
                 server_now
             ));
         }
-        Ok(Lifetime::new(received, expires_at.min(server_now.plus(LONGEST_LIFE)), offset))
+        Ok(Lifetime::new(received, expires_at.min(server_now.plus(MAX_LIFETIME)), offset))
     }
 
     fn hint(&self, refusal: &Refusal) -> Message {
@@ -239,14 +240,7 @@ impl IdTokenRequest<'_> {
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {}",
                     source.identity.describe(), account = ForeignText::new(account)),
             },
-            (_, Code::SourceAuth) => match &source.identity {
-                Identity::GivenToken(given) => message!(
-                    "the IAM token of {} has expired or is revoked; set a new one",
-                    given.origin()),
-                _ => {
-                    message!("{} is no longer accepted; check that it is active", source.describe())
-                }
-            },
+            (_, Code::SourceAuth) => source.identity.rejected_hint(source.describe()),
             (_, Code::SourceNotFound) => message!(
                 "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
             _ => "check the service account's ID and the OAuth endpoint; if they are right, let the `yc` command get the token, with `--id-token-route yc-cli`".into(),
@@ -254,28 +248,28 @@ impl IdTokenRequest<'_> {
     }
 }
 
-/// How far the server's clock is ahead. A `Date` is not believed if the token that came with it would
-/// then live for longer than any: a gateway with a wrong clock would have a dead token cached for years. Nor
-/// if the token would be dead, and was issued just now by this machine's clock.
+/// How far the server's clock is ahead. A `Date` is not trusted if the token's lifetime would then exceed the
+/// maximum: a gateway with a wrong clock would get an expired token cached for years. Nor is it if the token
+/// would have expired, but was issued just now by this machine's clock.
 fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Offset {
-    let Some(date) = date else { return dated_by(claims, here) };
-    if is_dead_on_arrival(claims, here.shifted(date)) && is_issued_just_now(claims, here) {
+    let Some(date) = date else { return offset_by_token(claims, here) };
+    if has_expired(claims, here.shifted(date)) && is_issued_just_now(claims, here) {
         return Offset::default();
     }
-    let lives_long =
-        |at: Timestamp| claims.expires_at().is_some_and(|end| end.since(at) > LONGEST_LIFE);
-    if !lives_long(here.shifted(date)) {
+    let is_too_long =
+        |at: Timestamp| claims.expires_at().is_some_and(|end| end.since(at) > MAX_LIFETIME);
+    if !is_too_long(here.shifted(date)) {
         return date;
     }
     match claims.issued_at() {
-        // That long a life is what the issuer means.
-        Some(issued_at) if lives_long(issued_at) => date,
-        Some(_) => dated_by(claims, here),
+        // The issuer does mean so long a lifetime.
+        Some(issued_at) if is_too_long(issued_at) => date,
+        Some(_) => offset_by_token(claims, here),
         None => Offset::default(),
     }
 }
 
-fn is_dead_on_arrival(claims: &Claims, now: Timestamp) -> bool {
+fn has_expired(claims: &Claims, now: Timestamp) -> bool {
     claims.expires_at().is_some_and(|end| end <= now)
 }
 
@@ -283,10 +277,10 @@ fn is_issued_just_now(claims: &Claims, now: Timestamp) -> bool {
     claims.issued_at().is_some_and(|at| at.distance(now) <= LEEWAY)
 }
 
-/// How far the server's clock is ahead, by what it brings where it does not tell the time: a token that
-/// was issued just now is issued neither in the future nor long enough ago to have expired. If it seems so,
-/// the local clock is wrong. Short of that, an issuer may well date its tokens back a little.
-fn dated_by(claims: &Claims, here: Timestamp) -> Offset {
+/// How far the server's clock is ahead, by the token, where the answer has no `Date`. A token that was issued
+/// just now is issued neither in the future nor long enough ago to have expired: if it seems so, the local
+/// clock is wrong. Otherwise the issuer may date its tokens back a little.
+fn offset_by_token(claims: &Claims, here: Timestamp) -> Offset {
     match claims.issued_at() {
         Some(issued_at)
             if issued_at > here
@@ -350,7 +344,7 @@ mod tests {
                 nbf: None,
             };
             let here = seconds(local);
-            here.shifted(dated_by(&claims, here)).unix_seconds()
+            here.shifted(offset_by_token(&claims, here)).unix_seconds()
         };
         assert_eq!(server_now(2_000), 10_000, "slow by hours");
         assert_eq!(server_now(20_000), 10_000, "fast by hours");

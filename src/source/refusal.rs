@@ -1,4 +1,4 @@
-//! What Yandex Cloud says when it refuses, in either of its two shapes: `google.rpc.Status` as JSON
+//! Refusals of Yandex Cloud, in either of their two formats: `google.rpc.Status` as JSON
 //! (vendor's "Error handling") and the OAuth error of RFC 6749 section 5.2.
 
 use serde::Deserialize;
@@ -23,7 +23,7 @@ struct Detail {
     request_id: Option<ForeignText>,
 }
 
-/// A refusal, read.
+/// A refusal.
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: Code,
@@ -32,8 +32,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads an answer whose status is not 200. What is no refusal of Yandex Cloud but a server in
-    /// trouble, or not Yandex Cloud at all, is an error at once.
+    /// Reads an answer whose status is not 200. An answer of a server in trouble, or of another server than
+    /// Yandex Cloud's, is an error at once.
     pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self, Error> {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
@@ -64,7 +64,7 @@ impl Refusal {
         Ok(Self { status: reply.status, code, reason, request_id })
     }
 
-    /// The error a user meets.
+    /// The error for the user.
     pub(super) fn into_error(self, what: impl Into<Message>, hint: impl Into<Message>) -> Error {
         Error::Refused {
             what: what.into(),
@@ -76,7 +76,7 @@ impl Refusal {
     }
 }
 
-/// An answer that is not Yandex Cloud's.
+/// The error for an answer that is not from Yandex Cloud.
 pub(super) fn foreign(what: &Message, reply: &Reply) -> Error {
     reply.foreign(what, "JSON")
 }

@@ -1,7 +1,7 @@
 //! Service accounts are found by their names, acted as, and listed; and a person's token will do.
 
 use serde_json::Value;
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use crate::sandbox::{Sandbox, claims};
 

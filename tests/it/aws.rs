@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use yc_id_token::clock::Timestamp;
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use crate::fake_sts::{Answer, FakeSts};
 use crate::sandbox::{Outcome, Sandbox, eventually};

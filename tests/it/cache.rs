@@ -197,7 +197,7 @@ fn whatever_changes_the_answer_changes_the_key() {
     let other_account = sandbox.cloud.add_service_account("other", "b1gfolder");
     sandbox.cloud.grant_token_creator(&other_account, &sandbox.account);
     let second_key =
-        sandbox.cloud.add_authorized_key(&sandbox.account, yc_id_token::emulator::KeySize::Rsa2048);
+        sandbox.cloud.add_authorized_key(&sandbox.account, yc_id_token_emulator::KeySize::Rsa2048);
     sandbox.write_secret("second.json", &second_key.to_json());
     let other_oauth = sandbox.cloud.url().replace("127.0.0.1", "localhost");
     let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -250,7 +250,7 @@ fn a_key_file_that_was_exchanged_is_another_identity() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "a"]).ok();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
-    let key = sandbox.cloud.add_authorized_key(&other, yc_id_token::emulator::KeySize::Rsa2048);
+    let key = sandbox.cloud.add_authorized_key(&other, yc_id_token_emulator::KeySize::Rsa2048);
     sandbox.write_secret("key.json", &key.to_json());
     assert_eq!(
         claims(sandbox.run(&["token", "--audience", "a"]).ok().trim())["sub"],

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use yc_id_token::emulator::{Fault, Options, Route};
+use yc_id_token_emulator::{Fault, Options, Route};
 
 use crate::fake_sts::FakeSts;
 use crate::sandbox::{Sandbox, claims, eventually};

@@ -100,8 +100,8 @@ fn a_server_that_repeats_what_it_was_sent_in_any_form_is_not_repeated() {
 fn a_file_of_the_cache_with_a_forged_name_is_not_shown() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(
-        yc_id_token::emulator::Route::IamToken,
-        Some(yc_id_token::emulator::Fault::Status(503)),
+        yc_id_token_emulator::Route::IamToken,
+        Some(yc_id_token_emulator::Fault::Status(503)),
     );
     sandbox.run(&["token", "--audience=k8s"]);
     let folder = fs::read_dir(sandbox.cache_folder()).unwrap().map(|entry| entry.unwrap().path());

@@ -1,6 +1,9 @@
 //! A session bus whose one service is a Secret Service that locks each item for each connection, and shows a prompt
 //! for every change, as `KeePassXC` does. A test decides how the prompts are answered.
 
+mod session;
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -8,21 +11,18 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 
 use crate::sandbox::Sandbox;
-use session::{Offer, Sealed, Shared};
-use wire::{Message, Reader};
+use session::Shared;
+use wire::{Body, Message, Reader};
 
-#[path = "../../src/keyring/secret_service/session.rs"]
-#[allow(unused, reason = "the client's side is not used here")]
-mod session;
-#[path = "../../src/keyring/secret_service/wire.rs"]
-#[allow(unused, reason = "the client's side is not used here")]
-mod wire;
-
-const ITEM: &str = "/org/freedesktop/secrets/collection/passwords/";
+const ITEM: &str = "/org/freedesktop/secrets/collection/passwords/i";
 const PROMPT: &str = "/org/freedesktop/secrets/prompt/";
 const COLLECTION: &str = "/org/freedesktop/secrets/collection/passwords";
 const LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
+const BUS: &str = "org.freedesktop.DBus";
 const OWNER_CHANGED: &str = "NameOwnerChanged";
+/// The service, as the bus names it in what comes from it.
+const OWNER: &str = ":1.0";
+const INVALID: &str = "org.freedesktop.DBus.Error.InvalidArgs";
 const UNKNOWN: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 
 /// What a prompt is about.
@@ -44,6 +44,15 @@ pub enum Answer {
     Die,
 }
 
+/// What `KWallet` does in one of 256 sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// It does not accept the public key.
+    Refused,
+    /// It derives another key.
+    OtherKey,
+}
+
 /// The bus and its service; they serve until the test ends.
 pub struct FakeSecretService(Arc<Mutex<State>>);
 
@@ -54,6 +63,8 @@ struct State {
     answers: BTreeMap<Prompt, Answer>,
     prompts: Vec<Prompt>,
     dismissed: usize,
+    /// What is wrong with the next sessions.
+    faults: Vec<Fault>,
     /// What an item is to every connection but the one that stored it.
     damage: Option<Damage>,
 }
@@ -93,6 +104,11 @@ impl FakeSecretService {
     /// Lets every connection but the one that stored an item read something else.
     pub fn damage(&self, damage: impl Fn(&str) -> String + Send + 'static) {
         self.0.lock().unwrap().damage = Some(Box::new(damage));
+    }
+
+    /// Lets the next sessions go wrong, the last of these first.
+    pub fn fail_sessions(&self, faults: &[Fault]) {
+        self.0.lock().unwrap().faults = faults.to_vec();
     }
 
     /// The prompts that were shown since the last call.
@@ -155,18 +171,18 @@ impl Connection {
     fn serve(mut self) -> Option<()> {
         assert!(self.line()?.starts_with("\0AUTH EXTERNAL "));
         self.stream.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").ok()?;
+        assert_eq!(self.line()?, "NEGOTIATE_UNIX_FD\r\n");
+        self.stream.write_all(b"ERROR\r\n").ok()?;
         assert_eq!(self.line()?, "BEGIN\r\n");
         loop {
             let mut bytes = vec![0; 16];
             self.stream.read_exact(&mut bytes).ok()?;
-            let rest = Message::rest(bytes[..].try_into().unwrap()).unwrap();
-            bytes.resize(16 + rest, 0);
+            bytes.resize(16 + Message::rest(&bytes), 0);
             self.stream.read_exact(&mut bytes[16..]).ok()?;
-            let serial = u32::from_le_bytes(bytes[8..12].try_into().unwrap());
-            let call = Message::parse(&bytes).unwrap();
+            let call = Message::parse(&bytes);
             let reply = self.reply(&call);
             let shown = call.member == "Prompt" && reply.is_ok();
-            self.send(serial, reply)?;
+            self.send(call.serial, reply)?;
             if shown {
                 self.complete(&call.path)?;
             }
@@ -187,23 +203,29 @@ impl Connection {
         let body = Body::default();
         match call.member.as_str() {
             "Hello" => Ok(("s", body.text(":1.1"))),
+            "GetNameOwner" => Ok(("s", body.text(OWNER))),
             "AddMatch" => {
-                self.watches_owner |=
-                    call.body("s").unwrap().text().unwrap().contains(OWNER_CHANGED);
+                self.watches_owner |= call.body("s").text().contains(OWNER_CHANGED);
                 Ok(("", body))
             }
-            "Prompt" => Ok(("", body)),
+            "RemoveMatch" | "Prompt" => Ok(("", body)),
             "Dismiss" => {
                 self.state.lock().unwrap().dismissed += 1;
                 Ok(("", body))
             }
             "OpenSession" => {
-                let mut asked = call.body("sv").unwrap();
-                assert_eq!(asked.text().unwrap(), session::ALGORITHM);
-                assert_eq!(asked.signature().unwrap(), "ay");
-                let offer = Offer::new().unwrap();
-                self.shared = offer.accept(asked.bytes().unwrap());
-                Ok(("vo", body.signature("ay").bytes(&offer.public).text("/session")))
+                let mut asked = call.body("sv");
+                assert_eq!(asked.text(), session::ALGORITHM);
+                assert_eq!(asked.signature(), "ay");
+                let fault = self.state.lock().unwrap().faults.pop();
+                let theirs = match fault {
+                    Some(Fault::Refused) => return Err(INVALID),
+                    Some(Fault::OtherKey) => &[7],
+                    None => asked.bytes(),
+                };
+                let (shared, public) = Shared::agree(theirs);
+                self.shared = Some(shared);
+                Ok(("vo", body.signature("ay").bytes(&public).text("/session")))
             }
             "ReadAlias" => Ok(("o", body.text(COLLECTION))),
             "Get" => {
@@ -211,27 +233,26 @@ impl Connection {
                 Ok(("v", body.signature("b").u32(is_locked.into())))
             }
             "SearchItems" => {
-                let name = attributes(&mut call.body("a{ss}").unwrap());
+                let name = attributes(&mut call.body("a{ss}"));
                 let state = self.state.lock().unwrap();
                 let found = state.items.iter().filter(|(_, item)| item.name == name);
                 let found: Vec<String> = found.map(|(id, _)| format!("{ITEM}{id}")).collect();
                 Ok(("ao", body.texts(&found)))
             }
             "Unlock" => {
-                let mut asked = call.body("ao").unwrap();
-                let items = asked.texts().unwrap().into_iter().map(|path| item(path).unwrap());
-                let prompt = self.prompt(Change::Unlock(items.collect()));
+                let items = call.body("ao").array(4, |path| item(path.text()).unwrap());
+                let prompt = self.prompt(Change::Unlock(items));
                 Ok(("aoo", body.texts(&[]).text(&prompt)))
             }
             "GetSecret" => {
                 let item = self.unlocked_item(&call.path)?;
                 let secret = self.secret(item);
-                let Sealed { iv, bytes } = self.shared.as_ref().unwrap().seal(&secret).unwrap();
+                let (iv, bytes) = self.shared.as_ref().unwrap().seal(&secret);
                 let body = body.text("/session").bytes(&iv).bytes(&bytes);
                 Ok(("(oayays)", body.text("text/plain")))
             }
             "CreateItem" => {
-                let new = self.new_item(&mut call.body("a{sv}(oayays)b").unwrap());
+                let new = self.new_item(&mut call.body("a{sv}(oayays)b"))?;
                 if self.same(&new).is_some_and(|item| !self.unlocked.contains(&item)) {
                     return Err(LOCKED);
                 }
@@ -259,24 +280,27 @@ impl Connection {
         }
     }
 
-    fn new_item(&self, body: &mut Reader<'_>) -> Item {
-        // The length of the properties, which are always these two.
-        body.bool().unwrap();
-        body.align(8).unwrap();
-        assert_eq!(body.text().unwrap(), "org.freedesktop.Secret.Item.Label");
-        assert_eq!(body.signature().unwrap(), "s");
-        body.text().unwrap();
-        body.align(8).unwrap();
-        assert_eq!(body.text().unwrap(), "org.freedesktop.Secret.Item.Attributes");
-        assert_eq!(body.signature().unwrap(), "a{ss}");
-        let name = attributes(body);
-        body.align(8).unwrap();
-        assert_eq!(body.text().unwrap(), "/session");
-        let (iv, bytes) = (body.bytes().unwrap(), body.bytes().unwrap());
-        let secret = self.shared.as_ref().unwrap().open(iv, bytes).unwrap().to_vec();
-        assert_eq!(body.text().unwrap(), "text/plain");
-        assert!(body.bool().unwrap(), "it replaces what has the same attributes");
-        Item { name, secret }
+    fn new_item(&self, body: &mut Reader<'_>) -> Result<Item, &'static str> {
+        let properties = body.array(8, |property| match property.text() {
+            "org.freedesktop.Secret.Item.Label" => {
+                assert_eq!((property.signature(), property.text().is_empty()), ("s", false));
+                None
+            }
+            "org.freedesktop.Secret.Item.Attributes" => {
+                assert_eq!(property.signature(), "a{ss}");
+                Some(attributes(property))
+            }
+            other => panic!("{other}"),
+        });
+        assert_eq!(properties.len(), 2);
+        let name = properties.into_iter().flatten().next().unwrap();
+        body.align(8);
+        assert_eq!(body.text(), "/session");
+        let (iv, bytes) = (body.bytes(), body.bytes());
+        let secret = self.shared.as_ref().unwrap().open(iv, bytes).ok_or(INVALID)?;
+        assert_eq!(body.text(), "text/plain");
+        assert_eq!(body.u32(), 1, "it replaces what has the same attributes");
+        Ok(Item { name, secret })
     }
 
     fn same(&self, new: &Item) -> Option<u32> {
@@ -301,14 +325,8 @@ impl Connection {
         };
         match answer {
             Answer::Die if self.watches_owner => {
-                let body = Body::default().text("org.freedesktop.secrets").text(":1.0").text("");
-                return self.signal(
-                    "/org/freedesktop/DBus",
-                    "org.freedesktop.DBus",
-                    OWNER_CHANGED,
-                    "sss",
-                    &body,
-                );
+                let body = Body::default().text("org.freedesktop.secrets").text(OWNER).text("");
+                return self.signal(BUS, "/org/freedesktop/DBus", BUS, OWNER_CHANGED, "sss", &body);
             }
             // The prompt stays open.
             Answer::None | Answer::Die => return Some(()),
@@ -317,19 +335,27 @@ impl Connection {
         }
         // Declined, an unlocking is completed with no object unlocked, and everything else is dismissed.
         let is_dismissed = answer == Answer::Decline && prompt != Prompt::Unlock;
-        let body = Body::default().u32(is_dismissed.into()).signature("ao").texts(&[]);
-        self.signal(path, "org.freedesktop.Secret.Prompt", "Completed", "bv", &body)
+        let body = Body::default().u32(is_dismissed.into());
+        let body = match prompt {
+            Prompt::Unlock => body.signature("ao").texts(&[]),
+            Prompt::Create => {
+                body.signature("o").text(&format!("{ITEM}{}", self.state.lock().unwrap().next))
+            }
+            Prompt::Delete => body.signature("s").text(""),
+        };
+        self.signal(OWNER, path, "org.freedesktop.Secret.Prompt", "Completed", "bv", &body)
     }
 
     fn signal(
         &mut self,
+        sender: &str,
         path: &str,
         interface: &str,
         member: &str,
         signature: &str,
         body: &Body,
     ) -> Option<()> {
-        let fields = [(1, "o", path), (2, "s", interface), (3, "s", member)];
+        let fields = [(1, "o", path), (2, "s", interface), (3, "s", member), (7, "s", sender)];
         self.write(4, None, &fields, signature, body)
     }
 
@@ -387,60 +413,9 @@ fn item(path: &str) -> Option<u32> {
 
 /// The name in the attributes of an item.
 fn attributes(body: &mut Reader<'_>) -> String {
-    // The length of the attributes, which are always these two.
-    body.bool().unwrap();
-    let mut attribute = |name: &str| {
-        body.align(8).unwrap();
-        assert_eq!(body.text().unwrap(), name);
-        body.text().unwrap().to_owned()
-    };
-    assert_eq!(attribute("service"), "yc-id-token");
-    attribute("username")
-}
-
-/// Values in a row, as D-Bus has them.
-#[derive(Default)]
-struct Body(Vec<u8>);
-
-impl Body {
-    fn aligned(mut self, to: usize) -> Self {
-        self.0.resize(self.0.len().next_multiple_of(to), 0);
-        self
-    }
-
-    fn u8(mut self, value: u8) -> Self {
-        self.0.push(value);
-        self
-    }
-
-    fn u32(self, value: u32) -> Self {
-        let mut aligned = self.aligned(4);
-        aligned.0.extend(value.to_le_bytes());
-        aligned
-    }
-
-    fn bytes(self, bytes: &[u8]) -> Self {
-        let mut with_length = self.u32(u32::try_from(bytes.len()).unwrap());
-        with_length.0.extend(bytes);
-        with_length
-    }
-
-    fn text(self, text: &str) -> Self {
-        self.bytes(text.as_bytes()).u8(0)
-    }
-
-    fn signature(mut self, signature: &str) -> Self {
-        self.0.push(u8::try_from(signature.len()).unwrap());
-        self.0.extend(signature.as_bytes());
-        self.u8(0)
-    }
-
-    fn texts(self, texts: &[String]) -> Self {
-        let aligned = self.aligned(4);
-        let elements = texts.iter().fold(Self::default(), |all, text| {
-            // Each begins at a multiple of four, as the array does.
-            all.aligned(4).text(text)
-        });
-        aligned.bytes(&elements.0)
-    }
+    let attributes: BTreeMap<&str, &str> =
+        body.array(8, |entry| (entry.text(), entry.text())).into_iter().collect();
+    assert_eq!(attributes.keys().copied().collect::<Vec<_>>(), ["service", "username"]);
+    assert_eq!(attributes["service"], "yc-id-token");
+    attributes["username"].to_owned()
 }

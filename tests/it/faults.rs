@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use yc_id_token::cache::{Cache, EntryMetadata, FileCache, Key};
 use yc_id_token::clock::{Clock, Offset};
 use yc_id_token::credential::{Credential, IdToken, Lifetime, Secret};
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims, eventually};
 

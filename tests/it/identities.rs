@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::{Fault, KeySize, Route};
+use yc_id_token_emulator::{Fault, KeySize, Route};
 
 use crate::sandbox::{Sandbox, claims};
 

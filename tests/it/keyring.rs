@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
-use crate::fake_secret_service::{Answer, FakeSecretService, Prompt};
+use crate::fake_secret_service::{Answer, FakeSecretService, Fault, Prompt};
 use crate::refresh::refreshing;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims, eventually};
 
@@ -135,7 +135,7 @@ fn a_key_whose_item_is_locked_for_every_process_is_used() {
     assert_eq!(service.prompts(), [Prompt::Unlock]);
     // The other process that an import runs prints what only a hash tells.
     let found = sandbox.run(&["key", "read-back", "robot", "1000"]).ok();
-    let digest = yc_id_token::cache::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
+    let digest = yc_id_token::digest::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
     assert_eq!(found, format!(r#"{{"Ok":"{digest}"}}"#));
     assert!(!sandbox.run(&["key", "--help"]).ok().contains("read-back"));
     // Another import overwrites it.
@@ -145,6 +145,24 @@ fn a_key_whose_item_is_locked_for_every_process_is_used() {
     sign(&sandbox).ok();
     sandbox.run(&["key", "remove", "robot"]).ok();
     assert_eq!(service.names(), [""; 0]);
+}
+
+#[test]
+fn a_session_with_a_key_that_both_sides_do_not_have_is_begun_again() {
+    let (sandbox, service) = with_items_locked();
+    let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
+    for (count, fault) in [(1, Fault::Refused), (2, Fault::OtherKey)] {
+        // The run that stores two credentials, and the one that reads one of them.
+        for _ in 0..2 {
+            service.fail_sessions(&[fault, fault]);
+            sandbox.run(&token).ok();
+        }
+        assert_eq!(sandbox.token_requests(), (count, count), "{fault:?}");
+        sandbox.run(&["cache", "clear"]).ok();
+    }
+    service.fail_sessions(&[Fault::Refused; 9]);
+    let (message, _) = sandbox.run(&token).fails(7, "E_CACHE");
+    assert!(message.ends_with("org.freedesktop.DBus.Error.InvalidArgs"), "{message}");
 }
 
 #[test]

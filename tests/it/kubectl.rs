@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use yc_id_token::clock::Timestamp;
-use yc_id_token::emulator::{IdTokenVariant, Options};
+use yc_id_token_emulator::{IdTokenVariant, Options};
 
 use crate::sandbox::{Sandbox, claims};
 

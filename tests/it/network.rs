@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use yc_id_token::emulator::{Emulator, Fault, Options, Route};
+use yc_id_token_emulator::{Emulator, Fault, Options, Route};
 
 use crate::sandbox::{Sandbox, claims};
 
@@ -195,7 +195,7 @@ fn a_certificate_for_another_name_and_a_server_without_tls_are_told_apart() {
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     let elsewhere = sandbox.cloud.url().replace("127.0.0.1", "127.0.0.2");
     // A server on all of loopback, whose certificate is not for this address.
-    let wide = Emulator::start(Options {
+    let wide = Emulator::start_with(Options {
         tls: true,
         address: "0.0.0.0:0".parse().unwrap(),
         ..Options::default()
@@ -209,7 +209,7 @@ fn a_certificate_for_another_name_and_a_server_without_tls_are_told_apart() {
     assert!(message.contains("its certificate is for another name"), "{message}");
     drop(elsewhere);
 
-    let plain = Emulator::start(Options::default()).unwrap();
+    let plain = Emulator::start().unwrap();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", plain.url().replace("http://", "https://"));
     let (_, hint) = sandbox.run(TOKEN).fails(6, "E_TLS");
     assert!(hint.contains("check that the endpoint speaks TLS"), "{hint}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::sandbox::{PROGRAM, Sandbox};
 

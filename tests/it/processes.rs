@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::leaks;
 use crate::sandbox::{PROGRAM, Sandbox, eventually};

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::fake_sts::FakeSts;
 use crate::sandbox::{Sandbox, eventually};

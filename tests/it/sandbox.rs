@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use yc_id_token::cache::Digest;
-use yc_id_token::emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
+use yc_id_token::digest::Digest;
+use yc_id_token_emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
 use crate::leaks;
 
@@ -33,7 +33,7 @@ static HEARING: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = runtime.unwrap();
     let entered = runtime.enter();
     for number in [1, 2, 3, 15] {
-        if yc_id_token::broker::is_ignored(number) {
+        if yc_id_token::runtime::is_ignored(number) {
             drop(signal(SignalKind::from_raw(number)).unwrap());
         }
     }
@@ -69,7 +69,7 @@ impl Sandbox {
 
     pub fn with_options(options: Options) -> Self {
         LazyLock::force(&HEARING);
-        let cloud = Emulator::start(options).unwrap();
+        let cloud = Emulator::start_with(options).unwrap();
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         let home = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, IdTokenVariant, KeySize, Route, TokenForm};
+use yc_id_token_emulator::{Fault, IdTokenVariant, KeySize, Route, TokenForm};
 
 use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::{self, FakeVault};

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, eventually};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 

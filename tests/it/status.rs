@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
-use yc_id_token::emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, Route};
 
 use crate::sandbox::Sandbox;
 
@@ -115,7 +115,7 @@ fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
         let (head, body) = entry.split_once('\n').unwrap();
         let mut stored: Value = serde_json::from_str(body).unwrap();
         assert!(stored.as_object_mut().unwrap().remove("about").is_some());
-        let digest = yc_id_token::cache::Digest::of(stored.to_string().as_bytes()).to_hex();
+        let digest = yc_id_token::digest::Digest::of(stored.to_string().as_bytes()).to_hex();
         let magic = head.rsplit_once(' ').unwrap().0;
         fs::write(&path, format!("{magic} {digest}\n{stored}")).unwrap();
     }

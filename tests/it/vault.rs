@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use crate::fake_vault::{Answer, FakeVault, token};
 use crate::sandbox::{Sandbox, claims, eventually};

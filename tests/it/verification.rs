@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use yc_id_token::clock::{Clock, Timestamp};
-use yc_id_token::emulator::{
+use yc_id_token_emulator::{
     AudienceClaim, ErrorShape, ExpiryClaim, Fault, IdTokenVariant, Route, TokenField, TokenForm,
 };
 

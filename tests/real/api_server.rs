@@ -27,7 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use yc_id_token::emulator::Emulator;
+use yc_id_token_emulator::Emulator;
 
 /// The one leeway that the OIDC verifier of kube-apiserver gives.
 const NOT_BEFORE_LEEWAY: f64 = 300.0;

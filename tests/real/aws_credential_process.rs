@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use yc_id_token::emulator::IdTokenVariant;
+use yc_id_token_emulator::IdTokenVariant;
 
 use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
 use super::moto::Moto;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use super::aws::{Client, put_get, set_up};
 use super::documents::{Readme, filled_in};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use super::peer;
 use crate::sandbox::{PROGRAM, Sandbox, claims};

@@ -139,7 +139,7 @@ fn another_identity_than_the_tokens_is_an_error() {
         Trust { username_prefix: "fixed:".into(), ..Trust::in_cloud(&sandbox.cloud, "k8s") };
     drop(server);
     let account = sandbox.cloud.add_service_account("other", "b1gfolder");
-    let key = sandbox.cloud.add_authorized_key(&account, yc_id_token::emulator::KeySize::Rsa2048);
+    let key = sandbox.cloud.add_authorized_key(&account, yc_id_token_emulator::KeySize::Rsa2048);
     let key = sandbox.write_secret("other.json", &key.to_json());
     let server = ApiServer::start(other, &sandbox.cloud);
     // A wrapper that ignores the arguments of the entry, and runs the plugin as another account.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::Route;
+use yc_id_token_emulator::Route;
 
 use super::api_server::{ApiServer, Trust};
 use super::documents::{Readme, filled_in, with_request_id_of_readme};

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
 use super::Killed;
 use super::display::{Display, Person, close, is_shown};

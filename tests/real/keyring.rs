@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
 use super::gnome_keyring::{Bus, GnomeKeyring, items, looked_up, markers};
 use crate::fake_sts::{Answer, FakeSts};

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::{Options, Route};
+use yc_id_token_emulator::{Options, Route};
 
 use super::api_server::{ApiServer, Trust};
 use super::kubeconfig::{V1, V1BETA1, counted_plugin, kubectl, plugin, runs, set_up, whoami};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use super::api_server::{ApiServer, Trust};
 use super::documents::{Readme, filled_in};

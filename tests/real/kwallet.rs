@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::process::Stdio;
 
 use ring::pbkdf2::{self, PBKDF2_HMAC_SHA512};
-use yc_id_token::emulator::KeySize;
+use yc_id_token_emulator::KeySize;
 
 use super::Killed;
 use super::display::{Display, Person, close};

@@ -11,7 +11,7 @@ use rcgen::{
     KeyPair,
 };
 use serde_json::{Value, json};
-use yc_id_token::emulator::Emulator;
+use yc_id_token_emulator::Emulator;
 
 use super::{Killed, free_port, http_with, peer};
 use crate::sandbox::{Sandbox, eventually};

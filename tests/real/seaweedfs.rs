@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::Emulator;
+use yc_id_token_emulator::Emulator;
 
 use super::{Killed, free_port, http, peer};
 use crate::sandbox::{Sandbox, eventually};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use super::api_server::{ApiServer, Trust};
 use super::aws;

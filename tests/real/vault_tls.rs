@@ -1,7 +1,7 @@
 //! Whom we trust to be the server, and who we are to it.
 
 use serde_json::json;
-use yc_id_token::emulator::Options;
+use yc_id_token_emulator::Options;
 
 use super::openbao::{ANSWER, OTHER_NAME, OpenBao, read_secret, sign_in, token};
 use crate::sandbox::Sandbox;

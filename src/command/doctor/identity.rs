@@ -9,8 +9,7 @@ use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::run::Run;
-use crate::settings::{CacheSetting, IdentitySetting, KeySource};
-use crate::source::Identity;
+use crate::settings::{CacheSetting, IdentityKind};
 
 use super::Patient;
 use super::report::Group;
@@ -25,15 +24,14 @@ pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Run>> {
     settings.timeout.value = patient.part();
     settings.force_refresh = true;
     let context = patient.context.for_people();
-    Some(Run::of(settings, context, patient.locations.clone(), Some("doctor")))
+    Some(Run::of(settings, context, Some("doctor")))
 }
 
 /// Checks the identity, and returns a run of it.
 pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run> {
     let settings = patient.settings.as_ref()?;
     let setting = settings.identity.clone();
-    let in_keyring =
-        matches!(&setting, Some(setting) if matches!(setting.value, IdentitySetting::Keyring(_)));
+    let in_keyring = setting.as_ref().is_some_and(|it| it.value.kind == IdentityKind::Keyring);
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
         time_keyring(patient, group);
     }
@@ -45,34 +43,21 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run>
         }
     };
     let identity = &run.source().identity;
-    match (&setting, identity) {
-        (None, Identity::Metadata(metadata)) if !metadata.is_chosen() => group.doubt(
-            message!(
-                "no identity is configured; the service account of the machine is looked up at {}",
-                ForeignText::new(metadata.address())
-            ),
-            "give `--key-file`, or set `identity` in the profile",
-        ),
-        (None, _) => group.good(message!(
+    match &setting {
+        None if identity.is_last_resort() => {}
+        None => group.good(message!(
             "{}, the first that was found, as nothing names one",
             identity.describe()
         )),
-        (Some(setting), _) => {
+        Some(setting) => {
             group.good(message!("{}, from {}", identity.describe(), setting.origin));
         }
     }
-    if let Some(
-        IdentitySetting::AuthorizedKey(Some(KeySource::File(file)))
-        | IdentitySetting::IamToken(Some(file)),
-    ) = setting.map(|setting| setting.value)
-    {
-        tell_mode(&file, group);
+    if let Some(file) = setting.as_ref().and_then(|setting| setting.value.secret_file()) {
+        tell_mode(file, group);
     }
-    if let Identity::OauthToken(_) = identity {
-        group.doubt(
-            "it is an OAuth token, and Yandex retires OAuth tokens at the end of 2026",
-            "use an authorized key of a service account, or workload identity federation",
-        );
+    if let Some((problem, hint)) = identity.warning() {
+        group.doubt(problem, hint);
     }
     if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(

@@ -23,7 +23,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::broker;
 use crate::clock::Deadline;
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::env::Env;
@@ -31,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
 use crate::run::{Context, Run};
+use crate::runtime;
 use crate::settings::schema::PROFILE;
 use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
@@ -68,7 +68,7 @@ pub struct Args {
 struct Patient<'a> {
     context: Context<'a>,
     env: &'a Env,
-    locations: Locations,
+    locations: &'a Locations,
     /// What has been told. Without the configuration file, if that is broken; none if the rest is too.
     settings: Option<Settings>,
     /// Who we are, if that is known.
@@ -120,8 +120,8 @@ impl Args {
 
 /// Whether the configuration has a profile of this name.
 fn has_profile(context: Context<'_>, name: &str) -> bool {
-    let Context { flags, env, .. } = context;
-    let path = flags.config_file(env, &Locations::of_system());
+    let Context { flags, env, locations, .. } = context;
+    let path = flags.config_file(env, locations);
     path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
 }
 
@@ -145,9 +145,9 @@ fn examine(
     report: &mut Report,
 ) -> Result<()> {
     let env = context.env;
-    let locations = Locations::of_system();
+    let locations = context.locations;
     let (settings, is_whole) =
-        configuration::check(context, &locations, &mut report.group("configuration"));
+        configuration::check(context, locations, &mut report.group("configuration"));
     let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
     let deadline = Deadline::within(budget);
     let mut patient = Patient {
@@ -219,7 +219,7 @@ impl Patient<'_> {
         if self.interrupted.get().is_some() {
             return None;
         }
-        let waited = broker::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
+        let waited = runtime::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
     }
 

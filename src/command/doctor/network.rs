@@ -47,7 +47,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
     // Where Yandex Cloud is does not need to be known from who we are.
     let endpoints = match &patient.run {
         Some(session) => Some(session.source().endpoints.clone()),
-        None => match Endpoints::told(settings, None) {
+        None => match Endpoints::from_settings(settings, None) {
             Ok(endpoints) => Some(endpoints),
             Err(error) => {
                 group.error(&error);

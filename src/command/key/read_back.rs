@@ -6,7 +6,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::cache::Digest;
+use crate::digest::Digest;
 use crate::error::{Error, Result, plain};
 use crate::foreign_text::Message;
 use crate::keyring::{Keyring, Problem};

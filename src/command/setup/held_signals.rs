@@ -13,7 +13,7 @@ mod unix {
 
     use rustix::process::Signal;
 
-    use crate::broker::is_ignored;
+    use crate::runtime::is_ignored;
 
     const SIGNALS: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 

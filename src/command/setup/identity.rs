@@ -3,7 +3,7 @@
 use super::paths::{absolute, identity_from_everywhere};
 use super::{Setup, told_error};
 use crate::error::{Error, Result};
-use crate::settings::is_identity_kind;
+use crate::settings::IdentityKind;
 use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
 
 impl Setup<'_> {
@@ -72,7 +72,7 @@ impl Setup<'_> {
             let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
-            } else if is_identity_kind(&answer) {
+            } else if IdentityKind::read(&answer).is_some() {
                 let identity = identity_from_everywhere("the answer", &answer)?;
                 self.configuration.set("identity", &identity);
             } else {

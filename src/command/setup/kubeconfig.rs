@@ -16,9 +16,10 @@ use crate::command::on_path::on_path;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
-use crate::kubeconfig::{Document, Fault, File, Merged, Step};
+use crate::kubeconfig::{Document, File, Merged, Step};
 use crate::message;
 use crate::settings::Locations;
+use crate::yaml::Fault;
 
 const WHAT: &str = "the kubeconfig";
 
@@ -131,7 +132,7 @@ fn unfit(path: &Path, fault: &Fault) -> Error {
 fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
     Error::Config {
         path: path.to_owned(),
-        line: fault.line,
+        line: fault.mark.line,
         problem: message!("the kubeconfig {}", fault.problem),
         hint: Some(hint.into()),
     }

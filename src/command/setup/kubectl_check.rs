@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::broker::block_on;
 use crate::command::ask::ask;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::runtime::block_on;
 
 /// kubectl takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,9 +9,10 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
-use crate::kubeconfig::{Document, Fault};
+use crate::kubeconfig::Document;
 use crate::message;
 use crate::settings::Locations;
+use crate::yaml::Fault;
 
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
@@ -84,7 +85,7 @@ fn read(path: &Path, text: &str) -> Result<Document> {
 fn unfit(path: &Path, fault: &Fault) -> Error {
     Error::Config {
         path: path.to_owned(),
-        line: fault.line,
+        line: fault.mark.line,
         problem: message!("the file of kubectl's preferences {}", fault.problem),
         hint: None,
     }

@@ -41,7 +41,7 @@ use crate::settings::schema::{
     AUDIENCE, CA_FILE, CLOUD_ID, ENDPOINT, FOLDER_ID, FOLDER_NAME, IAM_ENDPOINT, ID_TOKEN_ROUTE,
     IMPERSONATE_SERVICE_ACCOUNT, INSTALLATION, OAUTH_ENDPOINT, PROFILE, YC_PATH,
 };
-use crate::settings::{Field, Flags, Locations, Origin, Settings, Table};
+use crate::settings::{Field, Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
 use paths::{absolute, config_path};
@@ -164,8 +164,8 @@ impl<'a> Setup<'a> {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let Context { env, consumers, .. } = self.context;
-        Settings::load(&self.flags(), env, &Locations::of_system(), consumers, &[self.consumer])
+        let Context { env, locations, consumers, .. } = self.context;
+        Settings::load(&self.flags(), env, locations, consumers, &[self.consumer])
     }
 
     fn run(&self) -> Result<Run> {
@@ -273,7 +273,7 @@ impl<'a> Setup<'a> {
 
     /// The flag by which a run finds the configuration, if it is not in its usual place.
     fn config_flag(&self) -> Result<Option<String>> {
-        let asked_for = self.context.flags.config_asked_for(self.env(), &Locations::of_system());
+        let asked_for = self.context.flags.config_asked_for(self.env(), self.context.locations);
         asked_for
             .is_some()
             .then(|| {

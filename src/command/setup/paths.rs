@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::run::Context;
-use crate::settings::Locations;
+use crate::settings::IdentityKind;
 use crate::settings::schema::CONFIG;
 
 /// The configuration file that a run writes.
 pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
-    let path = context.flags.config_file(context.env, &Locations::of_system());
+    let path = context.flags.config_file(context.env, context.locations);
     let path = path.ok_or_else(|| Error::Missing {
         problem: "there is no home folder for the configuration".into(),
         hint: "give `--config`".into(),
@@ -24,12 +24,11 @@ pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
 
 /// An identity whose file, if it has one, means the same in every folder.
 pub(super) fn identity_from_everywhere(origin: &'static str, identity: &str) -> Result<String> {
-    match identity.split_once(':') {
-        Some((
-            kind @ ("authorized-key" | "iam-token" | "oauth-token" | "token-file" | "kubernetes"),
-            file,
-        )) if !file.is_empty() => Ok(format!("{kind}:{}", absolute(origin, file)?)),
-        _ => Ok(identity.to_owned()),
+    match IdentityKind::read(identity) {
+        Some((kind, Some(file))) if kind.takes_file() => {
+            Ok(format!("{}:{}", kind.name(), absolute(origin, file)?))
+        }
+        Some(_) | None => Ok(identity.to_owned()),
     }
 }
 

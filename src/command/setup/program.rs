@@ -40,6 +40,6 @@ fn on_path(env: &Env) -> Option<PathBuf> {
 
 fn ourselves() -> Result<PathBuf> {
     std::env::current_exe().map_err(|error| {
-        Error::Internal(message!("cannot find this program's file: {}", Cause::from(error)))
+        Error::Internal(Cause::from(error).context("cannot find this program's file"))
     })
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::run::{Context, Run};
-use crate::settings::{Explained, Locations, Settings};
+use crate::settings::{Explained, Settings};
 
 /// A profile explained.
 pub(super) struct Explanation {
@@ -24,9 +24,8 @@ pub(super) struct Explanation {
 }
 
 pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
-    let locations = Locations::of_system();
-    let Context { flags, env, consumers, .. } = context;
-    let settings = Settings::load(flags, env, &locations, consumers, consumers)?;
+    let Context { flags, env, locations, consumers, .. } = context;
+    let settings = Settings::load(flags, env, locations, consumers, consumers)?;
     if settings.force_refresh {
         return Err(Error::Usage {
             problem: "what would happen is looked at, and nothing is made to happen".into(),
@@ -35,7 +34,7 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     }
     let explained = settings.explained();
     let background_refresh = settings.background_refresh.value;
-    let run = Run::of(settings, context, locations, None);
+    let run = Run::of(settings, context, None);
     let identity = run.map(|run| run.source().identity.describe());
     let forecast =
         |name: &ConsumerName| Some((name.table().name, name.forecast(context).transpose()?));
@@ -85,7 +84,7 @@ impl Explanation {
 
     fn told<'a>(&self, forecast: &'a Forecast, keys: &mut Vec<&'a Key>) -> Vec<Message> {
         let now = message!("  {}\n    now   {}", forecast.what, self.verdict(forecast));
-        if matches!(forecast.prediction, Prediction::NotKept) {
+        if matches!(forecast.prediction, Prediction::NotCached) {
             return vec![now];
         }
         if keys.contains(&&forecast.key) {
@@ -96,7 +95,7 @@ impl Explanation {
         let part = |(name, value): &(String, String)| {
             message!("          {} = {}", ForeignText::new(name), ForeignText::new(value))
         };
-        [now, key].into_iter().chain(forecast.parts.iter().map(part)).collect()
+        [now, key].into_iter().chain(forecast.inputs.iter().map(part)).collect()
     }
 
     /// What would happen now, and why.
@@ -134,7 +133,7 @@ impl Explanation {
                 failure.code,
                 until
             ),
-            Prediction::NotKept => "it is used as it is given, and not cached".into(),
+            Prediction::NotCached => "it is used as it is given, and not cached".into(),
         }
     }
 
@@ -174,9 +173,9 @@ impl Explanation {
             Prediction::Short { .. } => "short",
             Prediction::Absent => "absent",
             Prediction::Fails(..) => "fails",
-            Prediction::NotKept => "not-kept",
+            Prediction::NotCached => "not-kept",
         };
-        let parts = forecast.parts.iter();
+        let parts = forecast.inputs.iter();
         let parts = parts.map(|(name, value)| {
             json!({ "name": ForeignText::new(name), "value": ForeignText::new(value) })
         });

@@ -25,7 +25,7 @@ const HEADS: [&str; 7] =
     ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "EXPIRES", "REFRESH AFTER"];
 
 pub(super) fn rows(context: Context<'_>) -> Result<CachedRow> {
-    let Locations { cache_folder, runtime_folder, .. } = Locations::of_system();
+    let Locations { cache_folder, runtime_folder, .. } = context.locations.clone();
     let folder = cache_folder.ok_or_else(|| {
         Error::Cache("there is no home folder that it could be in, so nothing is cached".into())
     })?;

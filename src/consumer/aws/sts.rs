@@ -93,7 +93,10 @@ impl Exchange for AssumeRole<'_> {
         }
         fields.extend(numbered.iter().map(|(field, arn)| (field.as_str(), *arn)));
         let passes = |reply: &Reply| Refusal::read(reply).is_some_and(|refusal| refusal.passes());
-        let request = HttpRequest { passes, ..HttpRequest::post(what, "/", Body::Form(&fields)) };
+        let request = HttpRequest {
+            is_temporary: passes,
+            ..HttpRequest::post(what, "/", Body::Form(&fields))
+        };
         client.send(&request).await
     }
 

@@ -31,7 +31,7 @@ impl VaultRun {
             Ok(None) => {
                 info!("the token in the cache is no longer known to the server");
                 let (login, refused) = (self.request()?, Some(&credential.secret));
-                let new = broker.miss(&login, self.consumer.minimum_lifetime, refused);
+                let new = broker.fetch_shared(&login, self.consumer.minimum_lifetime, refused);
                 Ok((broker.wait(&login.what(), new)?, None))
             }
             Err(error) => Ok((credential, Some(error))),

@@ -133,8 +133,14 @@ impl Server {
         let mut headers = vec![("x-vault-request", "true")];
         headers.extend(self.namespace.as_deref().map(|name| ("x-vault-namespace", name)));
         headers.extend(header);
-        let passes = refusal::passes;
-        let request = HttpRequest { what, path, query: &[], body, headers: &headers, passes };
+        let request = HttpRequest {
+            what,
+            path,
+            query: &[],
+            body,
+            headers: &headers,
+            is_temporary: refusal::passes,
+        };
         client.send(&request).await
     }
 

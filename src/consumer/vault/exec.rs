@@ -8,12 +8,12 @@ use std::process::{Command, ExitCode};
 
 use tracing::info;
 
-use crate::broker;
 use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
 use crate::output::Output;
 use crate::run::Context;
+use crate::runtime;
 
 use super::super::delivery::{Delivery, not_run};
 use super::super::exec::command;
@@ -64,7 +64,7 @@ fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     put_into_environment(vault, token, &mut command);
     let ended = system::run(command);
     let http = vault.run.http().anew();
-    match (ended, broker::finish(vault.consumer.server.revoke(token, &http))) {
+    match (ended, runtime::finish(vault.consumer.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
         // The command's own error comes first.
         (ended, revoked) => {
@@ -84,14 +84,14 @@ mod system {
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::{Command, Result, broker, not_run};
+    use super::{Command, Result, not_run, runtime};
     use crate::error::{Cause, Error};
-    use crate::{harden, message};
+    use crate::harden;
 
     /// Runs a command and returns its exit status. Signals that end a process are passed to the command. After it has
     /// ended they are ignored, so that the token is revoked.
     pub(super) fn run(command: Command) -> Result<u8> {
-        broker::finish(async {
+        runtime::finish(async {
             let shown = Command::new(command.get_program());
             let mut streams = Vec::new();
             for (kind, number, by_terminal) in [
@@ -100,12 +100,12 @@ mod system {
                 (SignalKind::hangup(), Signal::HUP, true),
                 (SignalKind::terminate(), Signal::TERM, false),
             ] {
-                if broker::is_ignored(number.as_raw()) {
+                if runtime::is_ignored(number.as_raw()) {
                     continue;
                 }
                 let stream = signal(kind);
                 let stream = stream.map_err(|error| {
-                    Error::Internal(message!("cannot wait for signals: {}", Cause::from(error)))
+                    Error::Internal(Cause::from(error).context("cannot wait for signals"))
                 })?;
                 streams.push((stream, number, by_terminal));
             }

@@ -188,7 +188,7 @@ fn helper_line(helper: &Path) -> ForeignText {
 
 fn make_link(link: &Path) -> Result<Message> {
     let program = std::env::current_exe().map_err(|error| {
-        Error::Internal(message!("cannot find this program's file: {}", Cause::from(error)))
+        Error::Internal(Cause::from(error).context("cannot find this program's file"))
     })?;
     if std::fs::symlink_metadata(link).is_ok() {
         if system::leads_to(link, &program) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::broker;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Secret};
 use crate::env::{self, Var};
@@ -11,6 +10,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
+use crate::runtime;
 
 use super::answer::VaultToken;
 use super::{Args, VaultRun, token_store};
@@ -92,7 +92,7 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     vault.check_revocable(&credential, instead)?;
     let (server, token) = (&vault.consumer.server, &credential.secret.token);
     // It is not interrupted: half a revocation would not say whether the token is revoked.
-    let was_known = broker::finish(server.revoke(token, vault.run.http()))?;
+    let was_known = runtime::finish(server.revoke(token, vault.run.http()))?;
     vault.forget()?;
     // The CLI would go on using it.
     let stored = token_store::stored_override(&vault, &server.address_of_cli(context.env))?;

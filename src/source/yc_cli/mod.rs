@@ -1,13 +1,11 @@
-//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the one way to an ID
-//! token that the vendor documents, and `yc iam create-token` gives an IAM token to whoever is logged
-//! in, also by a browser.
+//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the only documented way to an ID
+//! token, and `yc iam create-token` prints an IAM token of the account that is logged in, also by a browser.
 //!
 //! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
 //! also over one that is named here.
 //!
-//! yc ends with us: when the time is up or a signal comes, it is killed. If we are killed ourselves,
-//! nobody can: what would tell it has to be set up between fork and exec, by unsafe code. It then comes
-//! to its own end, with nobody to hear it.
+//! At the deadline or on a signal, yc is killed. If this process is killed by SIGKILL, yc keeps running to its
+//! end: `PR_SET_PDEATHSIG` needs unsafe code.
 
 mod words;
 
@@ -18,11 +16,13 @@ use tokio::process::Command;
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::YcProfile;
-use crate::cache::{Digest, Key};
+use super::IdentityInputs;
+use super::yc_config::YcProfile;
+use crate::cache::Key;
 use crate::child::{self, Kill, Running, Silence};
 use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
+use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message};
@@ -31,33 +31,33 @@ use crate::private_file;
 use words::Said;
 
 /// More than any configuration of yc has.
-const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
+const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
 /// How yc is run.
 #[derive(Clone, Debug)]
 pub struct YcCli {
     /// Where it may be, in the order in which it is tried.
     programs: Vec<PathBuf>,
-    /// Whether the user said where it is.
+    /// Whether the user has set its path.
     is_given: bool,
     profile: Option<String>,
     config_file: Option<PathBuf>,
 }
 
-/// How one run is to go.
+/// Options of one run of yc.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manner<'a> {
-    /// Who it acts as, if that is not its profile.
-    pub actor: Option<Actor<'a>>,
-    /// Whether nobody is there who could log in with a browser.
+pub struct YcOptions<'a> {
+    /// The account that it acts as, instead of its profile.
+    pub actor: Option<YcActor<'a>>,
+    /// Whether no person is there to log in with a browser.
     pub is_unattended: bool,
     /// What is being obtained, for the environment of yc.
     pub mark: &'a str,
 }
 
-/// An identity of ours, as yc is told of it.
+/// An account that yc acts as.
 #[derive(Clone, Copy, Debug)]
-pub struct Actor<'a> {
+pub struct YcActor<'a> {
     /// Its IAM token.
     pub token: &'a IamToken,
     /// The API endpoint of its installation, `host:port`.
@@ -67,15 +67,22 @@ pub struct Actor<'a> {
 /// One run of it.
 struct Call<'a> {
     yc: &'a YcCli,
-    /// What is wanted, for messages.
+    /// What is requested, for messages.
     what: &'a Message,
     /// The service account that it is for.
     service_account: Option<&'a str>,
-    /// Whether it acts as an identity of ours, and not as its profile.
+    /// Whether it acts as another account than its profile's.
     has_actor: bool,
 }
 
 impl YcCli {
+    /// yc as the settings of this run name it, with this profile of yc's own, or else its current one.
+    #[must_use]
+    pub fn of(inputs: IdentityInputs<'_>, profile: Option<&str>) -> Self {
+        let program = inputs.settings.yc_path.as_ref().map(|path| path.value.clone());
+        Self::new(program, profile.map(str::to_owned), inputs.locations.home.as_deref())
+    }
+
     /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
     /// of yc's own, or else its current one.
     #[must_use]
@@ -103,11 +110,11 @@ impl YcCli {
         }
     }
 
-    /// What identifies it in cache keys, found without running it: the program, the profile, what yc's
-    /// own variables say, and all of its configuration, as any change of that may be another identity.
+    /// What identifies it in cache keys, found without running it: the program, the profile, yc's own variables
+    /// and all of its configuration, as any change of these may make it another identity.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
-        let read = |path: &PathBuf| private_file::read_plain(path, CONFIG_LIMIT).ok();
+        let read = |path: &PathBuf| private_file::read_plain(path, MAX_CONFIG_SIZE).ok();
         let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
         let programs = self.programs.iter().map(|program| program.to_string_lossy());
         let key = programs.fold(Key::of("yc"), |key, program| key.with("program", &program));
@@ -119,45 +126,45 @@ impl YcCli {
         Digest::of(key.name().as_bytes())
     }
 
-    /// Runs `yc iam create-id-token` and gives the ID token as it is printed; whose it is and how long
-    /// it lives is not looked at. `what` is wanted, for messages.
+    /// Runs `yc iam create-id-token` and returns the ID token as printed, unchecked. `what` is requested, for
+    /// messages.
     pub async fn id_token(
         &self,
         what: &Message,
         service_account: &str,
         audience: &str,
-        manner: Manner<'_>,
+        options: YcOptions<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
         let arguments =
             ["iam", "create-id-token", "--subject-id", service_account, "--audience", audience];
         let service_account = Some(service_account);
-        let call = Call { yc: self, what, service_account, has_actor: manner.actor.is_some() };
-        let running = self.start(what, &arguments, manner)?;
+        let call = Call { yc: self, what, service_account, has_actor: options.actor.is_some() };
+        let running = self.start(what, &arguments, options)?;
         call.finish(running, words::is_jwt, deadline).await
     }
 
-    /// Runs `yc iam create-token` and gives the IAM token. How long it lives is not said, and yc may
-    /// well have kept it for hours: it should be used at once.
+    /// Runs `yc iam create-token` and returns the IAM token. Its expiry is not printed, and yc may have cached
+    /// it for hours: it should be used at once.
     pub async fn iam_token(
         &self,
         what: &Message,
-        manner: Manner<'_>,
+        options: YcOptions<'_>,
         deadline: Deadline,
     ) -> Result<Secret> {
         let call =
-            Call { yc: self, what, service_account: None, has_actor: manner.actor.is_some() };
-        let running = self.start(what, &["iam", "create-token"], manner)?;
+            Call { yc: self, what, service_account: None, has_actor: options.actor.is_some() };
+        let running = self.start(what, &["iam", "create-token"], options)?;
         call.finish(running, words::is_iam_token, deadline).await
     }
 
-    fn start(&self, what: &Message, arguments: &[&str], manner: Manner<'_>) -> Result<Running> {
+    fn start(&self, what: &Message, arguments: &[&str], options: YcOptions<'_>) -> Result<Running> {
         let mut refused = None;
         // A browser that it opens for a person is not to be closed with it.
-        let kill = if manner.is_unattended { Kill::Group } else { Kill::Alone };
+        let kill = if options.is_unattended { Kill::Group } else { Kill::Alone };
         for program in &self.programs {
-            let prepare = |command: &mut Command| self.prepare(command, arguments, manner);
-            let error = match child::start(program, manner.mark, kill, prepare) {
+            let prepare = |command: &mut Command| self.prepare(command, arguments, options);
+            let error = match child::start(program, options.mark, kill, prepare) {
                 Ok(running) => {
                     debug!(program = %program.display(), "running yc for {what}");
                     return Ok(running);
@@ -165,7 +172,7 @@ impl YcCli {
                 Err(error) => error,
             };
             if error.kind() != io::ErrorKind::NotFound || self.is_given {
-                // A folder on PATH that may not be entered says the same as a file that may not be run.
+                // The error of a folder on PATH that cannot be entered is the same.
                 refused.get_or_insert((program, error));
             }
         }
@@ -187,17 +194,17 @@ impl YcCli {
         })
     }
 
-    /// The format is said because a profile of yc can have another as its default. `--no-user-output`
-    /// is not given: it would keep from us what yc says to people, and that is what errors are made of.
-    fn prepare(&self, command: &mut Command, arguments: &[&str], manner: Manner<'_>) {
+    /// The format is set because a profile of yc can have another default. `--no-user-output` is not: it would
+    /// suppress the messages that errors are made of.
+    fn prepare(&self, command: &mut Command, arguments: &[&str], options: YcOptions<'_>) {
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {
             command.args(["--profile", profile]);
         }
-        if manner.is_unattended {
+        if options.is_unattended {
             command.arg("--no-browser");
         }
-        if let Some(Actor { token: IamToken(token), api }) = manner.actor {
+        if let Some(YcActor { token: IamToken(token), api }) = options.actor {
             // Security: yc's profile may be of another installation, where this token must not go.
             command.args(["--endpoint", api]);
             // Which of the two wins is not documented.

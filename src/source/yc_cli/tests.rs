@@ -53,9 +53,9 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 fn id_token(yc: &YcCli, actor: Option<&str>, millis: u64) -> Result<String> {
     let actor = actor.map(|token| IamToken(Secret::new(token.into())));
     let deadline = || Deadline::within(Duration::from_millis(millis));
-    let actor = actor.as_ref().map(|token| Actor { token, api: "api.example:443" });
-    let manner = Manner { actor, ..Manner::default() };
-    let work = async { yc.id_token(&"a token".into(), "ajes", "k8s", manner, deadline()).await };
+    let actor = actor.as_ref().map(|token| YcActor { token, api: "api.example:443" });
+    let options = YcOptions { actor, ..YcOptions::default() };
+    let work = async { yc.id_token(&"a token".into(), "ajes", "k8s", options, deadline()).await };
     run(work).map(|token| token.expose().to_owned())
 }
 
@@ -71,7 +71,7 @@ fn yc_is_asked_as_documented_and_its_token_taken() {
     fake.profile = Some("robot".into());
     let deadline = Deadline::within(Duration::from_secs(60));
     let token =
-        run(async { fake.yc().iam_token(&"a token".into(), Manner::default(), deadline).await })
+        run(async { fake.yc().iam_token(&"a token".into(), YcOptions::default(), deadline).await })
             .unwrap();
     assert_eq!(token.expose(), "t1.abc.def");
 }
@@ -81,8 +81,8 @@ fn in_the_background_yc_opens_no_browser() {
     let fake =
         Fake::new("[ \"$*\" = 'iam create-token --format text --no-browser' ] && echo t1.abc.def");
     let deadline = Deadline::within(Duration::from_secs(60));
-    let manner = Manner { is_unattended: true, ..Manner::default() };
-    run(async { fake.yc().iam_token(&"a token".into(), manner, deadline).await }).unwrap();
+    let options = YcOptions { is_unattended: true, ..YcOptions::default() };
+    run(async { fake.yc().iam_token(&"a token".into(), options, deadline).await }).unwrap();
 }
 
 #[test]

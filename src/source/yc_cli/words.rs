@@ -1,4 +1,4 @@
-//! What yc says, told in our words.
+//! The messages of yc, read for errors.
 //!
 //! Its errors end its stderr: `ERROR:`, the gRPC code and description, then the request's identifiers
 //! and advice for the vendor's support, a paragraph each.
@@ -12,7 +12,7 @@ use crate::jwt::all_claims;
 use crate::message;
 use crate::source;
 
-/// What yc has said on stderr.
+/// What yc printed on stderr.
 pub(super) struct Said {
     /// The paragraph of the error, or all there is.
     error: String,
@@ -75,7 +75,7 @@ impl Said {
         }
     }
 
-    /// What was said, to be added to a message; nothing if nothing was.
+    /// An addition to a message: what yc printed, if it printed anything.
     pub(super) fn addition(&self) -> Message {
         self.reason()
             .map(|reason| message!("; on standard error: {reason}", reason))
@@ -91,7 +91,7 @@ impl Said {
 
     fn meaning(&self, call: &Call<'_>) -> (Code, Message) {
         let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
-        // Of a file, Go says the same words after a colon.
+        // Go has the same words after a colon for a file.
         let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
             || (has(&["permission denied"]) && !has(&[": permission denied"]));
         let try_it = call.yc.try_it();
@@ -140,7 +140,7 @@ impl Said {
     }
 }
 
-/// Whether this is a JWT, signed or said to be.
+/// Whether this is a JWT. Its signature is not checked.
 pub(super) fn is_jwt(text: &str) -> bool {
     all_claims(text).is_ok()
 }

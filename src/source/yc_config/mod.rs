@@ -1,10 +1,9 @@
-//! A profile of the vendor's CLI, `yc`: who it is, from `~/.config/yandex-cloud/config.yaml`.
+//! A profile of Yandex Cloud's CLI, `yc`, and its credentials, from `~/.config/yandex-cloud/config.yaml`.
 //!
 //! The file is yc's, and only read here. Its form is not documented as a whole: the keys that are read
 //! are those of the vendor's "CLI profile properties" and of its plugin for the Serverless Framework,
 //! and all others are passed over.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -16,7 +15,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::secret_file;
 use crate::settings::{list, nearest};
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Fault, Form, Mark, Node, Pair, get};
 
 const WHAT: &str = "the configuration of yc";
 
@@ -30,7 +29,7 @@ pub struct YcProfile {
     pub name: String,
     /// The file that it is in.
     pub path: PathBuf,
-    /// Who it is.
+    /// What it authenticates with.
     pub credentials: YcCredentials,
     /// The folder that it works in.
     pub folder_id: Option<String>,
@@ -40,23 +39,23 @@ pub struct YcProfile {
     pub endpoint: Option<String>,
 }
 
-/// Who a profile of yc is.
+/// What a profile of yc authenticates with.
 #[derive(Debug)]
 pub enum YcCredentials {
     /// A service account, by its authorized key.
     AuthorizedKey(AuthorizedKey),
-    /// Whoever this IAM token is of. yc does not renew it.
+    /// An IAM token. yc does not renew it.
     IamToken(IamToken),
     /// A person, by an OAuth token.
     OAuthToken(Secret),
     /// The service account of the machine, as the metadata service knows it.
     InstanceServiceAccount,
-    /// A person, who logs in to a federation with a browser. yc keeps what comes of it to itself.
+    /// A person, who logs in to a federation with a browser. Only yc can use the result.
     Federation {
         /// The federation's ID.
         id: String,
     },
-    /// The profile does not say. In a virtual machine, yc then takes the machine's service account.
+    /// Nothing. In a virtual machine, yc then uses the service account of the machine.
     None,
 }
 
@@ -86,15 +85,15 @@ impl YcProfile {
         let text = std::str::from_utf8(content).map_err(|error| {
             wrong(path, message!("is not UTF-8 text: {}", Cause::new(error)), REPAIR)
         })?;
-        let root = yaml::parse(text).map_err(|fault| {
-            let yaml::Fault { line, column, problem } = fault;
+        let root = yaml::parse_simple(text).map_err(|fault| {
+            let Fault { mark: Mark { line, column }, problem } = fault;
             wrong(
                 path,
                 message!("{problem} (line {line}, column {column})", problem, line, column),
                 REPAIR,
             )
         })?;
-        let Node::Map(root) = root else {
+        let Some(Node { form: Form::Map { pairs: root, .. }, .. }) = root else {
             return Err(wrong(path, "has no profiles", "make one with `yc init`"));
         };
         let name = match name {
@@ -106,16 +105,15 @@ impl YcProfile {
                     wrong(path, "has no `current` profile", hint)
                 })?,
         };
-        let empty = BTreeMap::new();
-        let profiles = match root.get("profiles") {
-            Some(Node::Map(profiles)) => profiles,
-            None | Some(Node::Null) => &empty,
+        let profiles = match form(&root, "profiles") {
+            Some(Form::Map { pairs, .. }) => pairs.as_slice(),
+            None | Some(Form::Null) => &[],
             Some(_) => return Err(wrong(path, "has `profiles` that are not a mapping", REPAIR)),
         };
-        let settings = match profiles.get(name) {
-            Some(Node::Map(settings)) => settings,
+        let settings = match form(profiles, name) {
+            Some(Form::Map { pairs, .. }) => pairs.as_slice(),
             // As `yc config profile create` leaves it.
-            Some(Node::Null) => &empty,
+            Some(Form::Null) => &[],
             Some(_) => {
                 let problem =
                     message!("has a profile `{}` that is not a mapping", ForeignText::new(name));
@@ -134,7 +132,7 @@ impl YcProfile {
         })
     }
 
-    fn of(settings: &BTreeMap<String, Node>, path: &Path, name: &str) -> Result<Self, Message> {
+    fn of(settings: &[Pair], path: &Path, name: &str) -> Result<Self, Message> {
         let setting = |key| Ok::<_, Message>(string(settings, key)?.map(ToOwned::to_owned));
         Ok(Self {
             name: name.to_owned(),
@@ -157,7 +155,7 @@ impl YcProfile {
         wrong(&self.path, problem, hint)
     }
 
-    /// The error for a profile that does not say who it is.
+    /// The error for a profile without credentials.
     #[must_use]
     pub fn has_no_credentials(&self) -> Error {
         let name = ForeignText::new(&self.name);
@@ -170,13 +168,9 @@ impl YcProfile {
 }
 
 /// `yc config set` of one of `token` and `service-account-key` takes the other away.
-fn credentials(
-    settings: &BTreeMap<String, Node>,
-    path: &Path,
-    name: &str,
-) -> Result<YcCredentials, Message> {
+fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentials, Message> {
     let token = string(settings, "token")?;
-    let key = authorized_key(settings.get("service-account-key"), path, name)?;
+    let key = authorized_key(get(settings, "service-account-key"), path, name)?;
     let is_machine = truth(settings, "instance-service-account")?;
     let federation = string(settings, "federation-id")?;
     Ok(match (key, token) {
@@ -205,17 +199,19 @@ fn credentials(
     })
 }
 
-/// The key stands there whole, as a mapping; as JSON, it is what `yc iam key create` writes.
+/// The key is a mapping. As JSON, it is the file that `yc iam key create` writes.
 fn authorized_key(
     node: Option<&Node>,
     path: &Path,
     name: &str,
 ) -> Result<Option<AuthorizedKey>, Message> {
-    let content = match node {
-        None | Some(Node::Null) => return Ok(None),
-        Some(Node::Text(json)) => Zeroizing::new(json.as_bytes().to_vec()),
-        Some(Node::Map(fields)) => json(fields)?,
-        Some(Node::List(_)) => return Err(not_text("service-account-key")),
+    let Some(node) = node else { return Ok(None) };
+    let not_text = || not_text("service-account-key");
+    let content = match &node.form {
+        Form::Null => return Ok(None),
+        Form::Scalar { text, .. } => Zeroizing::new(text.as_bytes().to_vec()),
+        Form::Map { .. } => node.json().map_err(|_fault| not_text())?,
+        Form::List { .. } | Form::Alias(_) => return Err(not_text()),
     };
     let origin = message!("{} (profile {})", shown(path), ForeignText::new(name));
     match AuthorizedKey::parse(&content, Path::new(origin.as_str())) {
@@ -227,43 +223,20 @@ fn authorized_key(
     }
 }
 
-/// Security: room for any key from the start, so that growing leaves no copy behind that nobody wipes.
-fn json(fields: &BTreeMap<String, Node>) -> Result<Zeroizing<Vec<u8>>, Message> {
-    let mut object = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    for (key, value) in fields {
-        let value = match value {
-            Node::Text(text) => quoted(text)?,
-            // The nested form of the REST API.
-            Node::Map(fields) => json(fields)?,
-            Node::Null | Node::List(_) => continue,
-        };
-        let before = if object.is_empty() { b'{' } else { b',' };
-        object.push(before);
-        object.extend_from_slice(&quoted(key)?);
-        object.push(b':');
-        object.extend_from_slice(&value);
-    }
-    if object.is_empty() {
-        object.push(b'{');
-    }
-    object.push(b'}');
-    Ok(object)
-}
-
-fn quoted(text: &str) -> Result<Zeroizing<Vec<u8>>, Message> {
-    serde_json::to_vec(text).map(Zeroizing::new).ok().ok_or_else(|| not_text("service-account-key"))
-}
-
 /// A setting that is text; `None` if it is not there, or empty.
-fn string<'a>(settings: &'a BTreeMap<String, Node>, key: &str) -> Result<Option<&'a str>, Message> {
-    match settings.get(key) {
-        None | Some(Node::Null) => Ok(None),
-        Some(Node::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(Node::List(_) | Node::Map(_)) => Err(not_text(key)),
+fn string<'a>(settings: &'a [Pair], key: &str) -> Result<Option<&'a str>, Message> {
+    match form(settings, key) {
+        None | Some(Form::Null) => Ok(None),
+        Some(Form::Scalar { text, .. }) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Form::List { .. } | Form::Map { .. } | Form::Alias(_)) => Err(not_text(key)),
     }
 }
 
-fn truth(settings: &BTreeMap<String, Node>, key: &str) -> Result<bool, Message> {
+fn form<'a>(settings: &'a [Pair], key: &str) -> Option<&'a Form> {
+    get(settings, key).map(|node| &node.form)
+}
+
+fn truth(settings: &[Pair], key: &str) -> Result<bool, Message> {
     let text = string(settings, key)?.unwrap_or("false").to_ascii_lowercase();
     match text.as_str() {
         "true" => Ok(true),
@@ -279,8 +252,9 @@ fn not_text(key: &str) -> Message {
 }
 
 /// Security: a name is repeated as a mistake of indentation makes anything a name.
-fn no_such(path: &Path, name: &str, profiles: &BTreeMap<String, Node>) -> Error {
-    let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
+    let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    names.sort_unstable();
     let has = if names.is_empty() { "none; make one with `yc init`".into() } else { list(&names) };
     let hint = match nearest(name, &names) {
         Some(near) => message!("did you mean `{}`? it has {has}", ForeignText::new(near), has),

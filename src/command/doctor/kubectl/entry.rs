@@ -256,11 +256,11 @@ impl Entry<'_> {
         let env = self.environment();
         let consumers = patient.context.consumers;
         let tables = [KubectlPlugin::TABLE];
-        let mut settings = Settings::load(flags, &env, &patient.locations, consumers, &tables)?;
+        let mut settings = Settings::load(flags, &env, patient.locations, consumers, &tables)?;
         let does = KubectlPlugin::of(&settings)?;
         settings.timeout.value = patient.part();
         let context = Context { flags, env: &env, ..patient.context.for_people() };
-        let run = Run::of(settings, context, patient.locations.clone(), Some("kubectl"))?;
+        let run = Run::of(settings, context, Some("kubectl"))?;
         Ok(Plugin { does, run })
     }
 

@@ -16,7 +16,7 @@ use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
-use crate::yaml;
+use crate::yaml::{self, Fault, Mark};
 
 use super::scalar::{Said, Scalar};
 
@@ -190,17 +190,13 @@ impl Kubeconfig {
 
     /// The content of a file; none of one that is empty.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Message> {
-        let node = yaml::parse_as_kubectl(&String::from_utf8_lossy(bytes)).map_err(
-            |yaml::Fault { line, column, problem }| {
-                message!("line {line}, column {column}: {problem}", line, column, problem)
-            },
-        )?;
-        if matches!(node, yaml::Node::Null) {
+        let wrong = |Fault { mark: Mark { line, column }, problem }: Fault| {
+            message!("line {line}, column {column}: {problem}", line, column, problem)
+        };
+        let Some(node) = yaml::parse(&String::from_utf8_lossy(bytes)).map_err(wrong)? else {
             return Ok(None);
-        }
-        let mut json = Zeroizing::new(Vec::with_capacity(2 * bytes.len()));
-        serde_json::to_writer(&mut *json, &node)
-            .map_err(|error| plain(&std::io::Error::from(error)))?;
+        };
+        let json = node.json().map_err(wrong)?;
         // What serde says of it could quote a secret.
         let read: Option<Self> = serde_json::from_slice(&json).ok();
         read.map(Some).ok_or_else(|| "does not have the form of a kubeconfig".into())

@@ -1,0 +1,195 @@
+//! The program: a cloud with one service account, the variables that point a client at it, and the end by Ctrl-C.
+//!
+//! `yc-id-token-emulator` and `yc-id-token emulator` are both made of this. They differ in how they print.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::{Emulator, KeySize, Options, StartError};
+
+/// Run Yandex Cloud IAM, its OIDC issuer and the metadata service on loopback
+///
+/// It makes a service account with an authorized key, prints how to point yc-id-token and its
+/// consumers at it, and runs until it is interrupted.
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+pub struct Args {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Serve https, with a certificate authority of its own
+    #[arg(long)]
+    tls: bool,
+    /// Issuer (`iss`) of the ID tokens [default: its own address]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Folder for the key and the certificate authority [default: a new one for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+}
+
+/// Why the program ends with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The emulator could not be started.
+    #[error("the emulator does not start")]
+    Start(#[source] StartError),
+    /// The key, the certificate authority, or the folder for them could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system reports.
+        source: io::Error,
+    },
+    /// The signals that end the program cannot be waited for.
+    #[error("cannot wait for Ctrl-C")]
+    Wait(#[source] io::Error),
+}
+
+/// An emulator that runs for a person at a terminal.
+pub struct Running {
+    emulator: Emulator,
+    account: String,
+    key: PathBuf,
+    ca: Option<PathBuf>,
+    /// Deletes the folder with the key when dropped.
+    _temporary: Option<TempDir>,
+}
+
+impl Args {
+    /// Starts the emulator and writes its files. They are readable for this user only.
+    pub fn start(&self) -> Result<Running, Error> {
+        let options = Options {
+            address: self.listen,
+            tls: self.tls,
+            issuer: self.issuer.clone(),
+            ..Options::default()
+        };
+        let emulator = Emulator::start_with(options).map_err(Error::Start)?;
+        let account = emulator.add_service_account("robot", "b1gemulated");
+        emulator.attach_to_instance(Some(&account));
+
+        let (folder, temporary) = match &self.directory {
+            Some(folder) => {
+                make_folder(folder).map_err(|source| unwritten(folder, source))?;
+                (folder.clone(), None)
+            }
+            None => {
+                let temporary =
+                    TempDir::new().map_err(|source| unwritten(&std::env::temp_dir(), source))?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let key = folder.join("key.json");
+        write(&key, &emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json())?;
+        let ca = emulator.ca_pem().map(|pem| (folder.join("ca.pem"), pem));
+        let ca = ca.map(|(path, pem)| write(&path, pem).map(|()| path)).transpose()?;
+        Ok(Running { emulator, account, key, ca, _temporary: temporary })
+    }
+}
+
+impl Running {
+    /// The lines to print: where the emulator is, and the variables to export.
+    #[must_use]
+    pub fn instructions(&self) -> Vec<String> {
+        let url = self.emulator.url();
+        let mut lines = vec![
+            format!("Yandex Cloud's identity side runs at {url} until you press Ctrl-C."),
+            String::new(),
+            format!("Issuer           {}", self.emulator.issuer()),
+            format!("Key set (JWKS)   {}", self.emulator.jwks_url()),
+            format!("Service account  {}", self.account),
+            String::new(),
+            "Point yc-id-token at it with:".into(),
+            format!("  export YC_ID_TOKEN_IAM_ENDPOINT={url}"),
+            format!("  export YC_ID_TOKEN_OAUTH_ENDPOINT={url}"),
+            format!("  export YC_ID_TOKEN_KEY_FILE={}", quoted(&self.key)),
+        ];
+        lines.push(match &self.ca {
+            Some(ca) => format!("  export YC_ID_TOKEN_CA_FILE={}", quoted(ca)),
+            None => {
+                let address = url.trim_start_matches("http://");
+                format!("or, as a machine with a service account, without the key: export YC_METADATA_ADDR={address}")
+            }
+        });
+        lines.push("Then try:".into());
+        lines.push("  yc-id-token token --audience https://k8s.example --decode".into());
+        lines
+    }
+
+    /// Runs until Ctrl-C or SIGTERM, then stops the emulator and deletes the temporary folder.
+    pub fn wait(self) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.and_then(|runtime| runtime.block_on(interrupted())).map_err(Error::Wait)
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// Creates the folder, closed to other users, unless it exists.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Writes a file of mode 0600, whole or not at all.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.persist(path).map_err(|error| error.error)
+        })
+        .map(drop)
+        .map_err(|source| unwritten(path, source))
+}
+
+fn unwritten(path: &Path, source: io::Error) -> Error {
+    Error::Write { path: path.into(), source }
+}
+
+/// A path as one word of a POSIX shell.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
+    if path.chars().all(plain) {
+        path.into_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_one_word_of_a_shell() {
+        assert_eq!(quoted(Path::new("/home/me/key.json")), "/home/me/key.json");
+        assert_eq!(quoted(Path::new("/home/a b/it's.json")), r"'/home/a b/it'\''s.json'");
+    }
+}

@@ -1,0 +1,89 @@
+//! The keyring of the system, by `keyring_core`: the one place that knows which store each system has.
+
+#[cfg(all(unix, not(target_os = "macos")))]
+mod secret_service;
+
+use std::sync::Arc;
+
+use keyring_core::{CredentialStore, Entry, Error};
+use zeroize::Zeroizing;
+
+use super::{Items, Problem, Prompts, SERVICE};
+use crate::foreign_text::ForeignText;
+
+#[cfg(target_os = "macos")]
+fn store(_: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
+    Ok(apple_native_keyring_store::keychain::Store::new()?)
+}
+
+#[cfg(windows)]
+fn store(_: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
+    Ok(windows_native_keyring_store::Store::new()?)
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn store(prompts: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
+    Ok(secret_service::Store::open(prompts)?)
+}
+
+struct System(Arc<CredentialStore>);
+
+pub(super) fn open(prompts: &Prompts) -> Result<Box<dyn Items>, Problem> {
+    Ok(Box::new(System(store(prompts).map_err(problem)?)))
+}
+
+impl System {
+    fn entry(&self, name: &str) -> Result<Entry, Problem> {
+        self.0.build(SERVICE, name, None).map_err(problem)
+    }
+}
+
+impl Items for System {
+    fn capacity(&self) -> usize {
+        if cfg!(windows) {
+            // With the first line of a value, less than the 2,560 bytes of `CRED_MAX_CREDENTIAL_BLOB_SIZE`.
+            2_400
+        } else {
+            // The others have no limit of their own. One item for each value is one prompt for each value.
+            96_000
+        }
+    }
+
+    fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+        match self.entry(name)?.get_secret() {
+            Ok(secret) => {
+                let secret = Zeroizing::new(secret);
+                // An item that is not text is not ours.
+                Ok(std::str::from_utf8(&secret).ok().map(|text| Zeroizing::new(text.to_owned())))
+            }
+            Err(Error::NoEntry) => Ok(None),
+            Err(error) => Err(problem(error)),
+        }
+    }
+
+    fn set(&mut self, name: &str, text: &str) -> Result<(), Problem> {
+        self.entry(name)?.set_secret(text.as_bytes()).map_err(problem)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.entry(name)?.delete_credential() {
+            Ok(()) => Ok(true),
+            Err(Error::NoEntry) => Ok(false),
+            Err(error) => Err(problem(error)),
+        }
+    }
+}
+
+/// Security: some of these errors hold what was in the item, so none is printed whole.
+fn problem(error: Error) -> Problem {
+    match error {
+        Error::NoStorageAccess(_) => Problem::Locked,
+        Error::PlatformFailure(cause) => match cause.downcast::<Problem>() {
+            Ok(problem) => *problem,
+            Err(cause) => Problem::Failed(ForeignText::sentence(&cause.to_string()).into()),
+        },
+        Error::TooLong(..) => Problem::Failed("a value is too large for it".into()),
+        Error::Ambiguous(_) => Problem::Failed("it has several items of one name".into()),
+        _ => Problem::Failed("an item is not of the expected form".into()),
+    }
+}

@@ -1,0 +1,84 @@
+//! What ends a run that waits: a signal, or the end of its parent.
+//!
+//! kubectl and Terraform, when they are killed, leave their helper running. Its answer has no reader any more,
+//! so it ends too, and stops everything that it has started.
+
+use crate::error::Error;
+
+/// Completes when this run has to end, with the error for it. `what` is what it was getting.
+#[cfg(unix)]
+pub(super) async fn interruption(
+    what: &crate::foreign_text::Message,
+    watches_parent: bool,
+) -> Error {
+    unix::interruption(what, watches_parent).await
+}
+
+/// On Windows a console ends its programs by itself.
+#[cfg(windows)]
+pub(super) async fn interruption(_: &str, _: bool) -> Error {
+    std::future::pending().await
+}
+
+#[cfg(unix)]
+pub use unix::is_ignored;
+
+#[cfg(unix)]
+mod unix {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getppid};
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::mpsc;
+    use tokio::time::{MissedTickBehavior, interval};
+
+    use super::Error;
+
+    /// How often the parent is checked.
+    const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+    const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
+
+    pub(super) async fn interruption(
+        what: &crate::foreign_text::Message,
+        watches_parent: bool,
+    ) -> Error {
+        let (sender, mut caught) = mpsc::channel(1);
+        for number in SIGNALS.map(Signal::as_raw) {
+            if is_ignored(number) {
+                continue;
+            }
+            let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                stream.recv().await;
+                let _ = sender.send(number).await;
+            });
+        }
+        let parent = getppid();
+        let mut checks = interval(PARENT_CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(signal) = caught.recv() => {
+                    return Error::Interrupted { what: what.into(), signal };
+                }
+                _ = checks.tick(), if watches_parent => {
+                    if getppid() != parent {
+                        return Error::Interrupted { what: what.into(), signal: Signal::HUP.as_raw() };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether this process was started to ignore a signal (proc(5), `SigIgn`), as by `nohup` or by a shell
+    /// that runs it in the background.
+    #[must_use]
+    pub fn is_ignored(number: i32) -> bool {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        mask & (1 << (number - 1)) != 0
+    }
+}

@@ -1,0 +1,228 @@
+//! The OIDC token of a workload outside Yandex Cloud: in a file that another program refreshes, from GitHub
+//! Actions, or printed by a command.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::token_command;
+use crate::broker::Broker;
+use crate::cache::KeyBuilder;
+use crate::credential::Secret;
+use crate::digest::Digest;
+use crate::env::{self, Env};
+use crate::error::{Code, Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::{Endpoint, Http, HttpRequest};
+use crate::jwt::Claims;
+use crate::message;
+use crate::secret_file;
+use crate::settings::{IdentityArgument, IdentitySetting};
+
+const FILE: &str = "the file of the external token";
+
+/// A JWT with a hundred groups in its claims is smaller.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// Where a pod finds a projected token, unless the setting names another file.
+const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/yandex.cloud/token";
+
+/// What GitHub requires in a job's definition.
+const PERMISSION: &str = "give the job `permissions: { id-token: write }`";
+
+/// Where an external token comes from in this run.
+#[derive(Debug)]
+pub(super) enum ExternalToken {
+    /// A file, read when the identity was opened.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was in it.
+        token: Secret,
+    },
+    /// Given by GitHub to a job of Actions.
+    GithubActions(GithubActions),
+    /// Printed by this command.
+    Command(Vec<String>),
+}
+
+/// What a job of GitHub Actions requests its token with.
+#[derive(Debug)]
+pub(super) struct GithubActions {
+    endpoint: Endpoint,
+    query: Vec<(String, String)>,
+    request_token: Secret,
+    audience: String,
+}
+
+#[derive(Deserialize)]
+struct GithubAnswer {
+    value: Secret,
+}
+
+pub(super) fn open_file(setting: &IdentitySetting, _: &Env) -> Result<ExternalToken> {
+    ExternalToken::read(setting.file().unwrap_or(Path::new(KUBERNETES_TOKEN_FILE)))
+}
+
+pub(super) fn open_github_actions(setting: &IdentitySetting, env: &Env) -> Result<ExternalToken> {
+    let job = GithubActions::of_job(setting.text(), env)?.ok_or_else(|| Error::Missing {
+        problem: "the identity `github-actions` needs ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, and they are not set".into(),
+        hint: message!("this identity works in jobs of GitHub Actions only; there, {PERMISSION}", PERMISSION),
+    })?;
+    Ok(ExternalToken::GithubActions(job))
+}
+
+pub(super) fn open_command(setting: &IdentitySetting, _: &Env) -> Result<ExternalToken> {
+    match &setting.argument {
+        Some(IdentityArgument::Command(words)) => Ok(ExternalToken::Command(words.clone())),
+        Some(_) | None => Err(Error::Internal("`token-command` without a command".into())),
+    }
+}
+
+impl ExternalToken {
+    fn read(path: &Path) -> Result<Self> {
+        let content = secret_file::read_of_others(FILE, path, MAX_SIZE)?;
+        let text = std::str::from_utf8(&content).unwrap_or_default().trim();
+        if let Err(problem) = Claims::read(text) {
+            return Err(invalid(message!("{FILE} `{}`", shown(path), FILE), problem));
+        }
+        Ok(Self::File { path: path.into(), token: Secret::new(text.to_owned()) })
+    }
+
+    /// What it is, for messages.
+    pub(super) fn describe(&self) -> Message {
+        match self {
+            Self::File { path, .. } => message!("the external token in `{}`", shown(path)),
+            Self::GithubActions(_) => "the external token of this job of GitHub Actions".into(),
+            Self::Command(words) => {
+                message!(
+                    "the external token of `{}`",
+                    ForeignText::new(words.first().map_or("", String::as_str))
+                )
+            }
+        }
+    }
+
+    /// Adds it to a cache key. A file keeps its name when it gets another workload's token, so its issuer
+    /// and subject count; a job of Actions is identified by its request token.
+    pub(super) fn cache_key(&self, key: KeyBuilder) -> KeyBuilder {
+        match self {
+            Self::File { token, .. } => {
+                let claims = Claims::read(token.expose()).ok();
+                let claim = |of: fn(&Claims) -> &Option<String>| {
+                    claims.as_ref().and_then(|claims| of(claims).clone()).unwrap_or_default()
+                };
+                key.with("issuer", &claim(|claims| &claims.iss))
+                    .with("subject", &claim(|claims| &claims.sub))
+            }
+            Self::GithubActions(job) => {
+                let shown = Digest::of(job.request_token.expose().as_bytes());
+                key.with("job", &shown.to_hex()).with("job's audience", &job.audience)
+            }
+            // Hashed: the command may contain a secret, and `status` shows the inputs of a key.
+            Self::Command(words) => {
+                key.with("command", &Digest::of(words.join("\0").as_bytes()).to_hex())
+            }
+        }
+    }
+
+    /// The token, as it is now: a JWT that has not expired.
+    pub(super) async fn obtain(&self, http: &Http, broker: &Broker) -> Result<Secret> {
+        let now = broker.clock().now().at;
+        let token = match self {
+            Self::File { token, .. } => token.clone(),
+            Self::GithubActions(job) => job.obtain(http).await?,
+            Self::Command(words) => {
+                token_command::output(words, &broker.mark(), http.deadline()).await?
+            }
+        };
+        let claims =
+            Claims::read(token.expose()).map_err(|problem| invalid(self.describe(), problem))?;
+        match claims.expires_at() {
+            Some(expires_at) if expires_at <= now => Err(Error::WrongToken {
+                what: self.describe(),
+                code: Code::Expired,
+                problem: message!(
+                    "it has expired at {expires_at}, and it is {now}",
+                    expires_at,
+                    now
+                ),
+                hint:
+                    "see that the program that renews it is running, and check this machine's date"
+                        .into(),
+            }),
+            _ => Ok(token),
+        }
+    }
+}
+
+impl GithubActions {
+    /// What this job has, if it is one that can request tokens.
+    pub(super) fn of_job(audience: Option<&str>, env: &Env) -> Result<Option<Self>> {
+        let variables = (
+            env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL),
+            env.get(env::ACTIONS_ID_TOKEN_REQUEST_TOKEN),
+        );
+        let (Some(url), Some(token)) = variables else { return Ok(None) };
+        let (endpoint, query) = Endpoint::parse_with_query("ACTIONS_ID_TOKEN_REQUEST_URL", &url)?;
+        // As the vendor's own action has it.
+        let owners = || {
+            env.get(env::GITHUB_REPOSITORY_OWNER).map(|owner| format!("https://github.com/{owner}"))
+        };
+        let audience = audience.map(str::to_owned).or_else(owners).ok_or_else(|| Error::Missing {
+            problem: "the audience of the job's own token is not set, and cannot be taken from GITHUB_REPOSITORY_OWNER".into(),
+            hint: "write the identity as `github-actions:AUDIENCE`, with an audience of the federation".into(),
+        })?;
+        Ok(Some(Self { endpoint, query, request_token: Secret::new(token), audience }))
+    }
+
+    async fn obtain(&self, http: &Http) -> Result<Secret> {
+        let what = &Message::from("this job's token from GitHub Actions");
+        let bearer = Zeroizing::new(format!("Bearer {}", self.request_token.expose()));
+        let mut query: Vec<(&str, &str)> =
+            self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        query.push(("audience", &self.audience));
+        let headers = &[("authorization", bearer.as_str()), ("accept", "application/json")];
+        let request = HttpRequest { query: &query, headers, ..HttpRequest::get(what, "") };
+        let reply = http.client(&self.endpoint, what)?.send(&request).await?;
+        if reply.is_trouble() {
+            return Err(reply.unavailable(what, reply.phrase(), reply.request_id.clone()));
+        }
+        if reply.status != 200 {
+            return Err(Error::Refused {
+                what: what.into(),
+                code: Code::SourceAuth,
+                reason: message!("{} answered {} {}", reply.host, reply.status, reply.phrase()),
+                request_id: reply.request_id.clone(),
+                hint: PERMISSION.into(),
+            });
+        }
+        let answer: GithubAnswer = reply.json(what)?;
+        Ok(answer.value)
+    }
+}
+
+/// The claims of a token that a federation checks, for messages.
+pub(super) fn claims_of(token: &Secret) -> Message {
+    let Ok(claims) = Claims::read(token.expose()) else { return "nothing".into() };
+    let or_none = |claim: Option<String>| {
+        claim.map_or_else(|| "none".into(), |claim| message!("`{}`", ForeignText::new(&claim)))
+    };
+    message!(
+        "iss {}, sub {}, aud {}",
+        or_none(claims.iss),
+        or_none(claims.sub),
+        ForeignText::new(&claims.aud.to_string())
+    )
+}
+
+fn invalid(what: impl Into<Message>, problem: impl Into<Message>) -> Error {
+    Error::WrongToken {
+        what: what.into(),
+        code: Code::Identity,
+        problem: problem.into(),
+        hint: "it must be a valid OIDC token; check that the program that writes it is running"
+            .into(),
+    }
+}

@@ -1,0 +1,315 @@
+//! The identity of an authorized key that `key import` has stored in the keyring, and the list of these keys.
+//!
+//! A cache hit must not wait for a keyring, and needs only the IDs of the key and of its service account. A
+//! file for each key has these, without a secret; the keyring is only read when the key has to sign.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::authorized_key::{self, AuthorizedKey};
+use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
+use crate::broker::Broker;
+use crate::cache::KeyBuilder;
+use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
+use crate::keyring::Keyring;
+use crate::message;
+use crate::private_file::{self, Unread};
+use crate::settings::IdentitySetting;
+use crate::source::{Endpoints, Source};
+
+const MAX_SIZE: u64 = 16 * 1024;
+
+const MAX_KEYS: usize = 10_000;
+
+const MAX_NAME_LENGTH: usize = 64;
+
+/// The hint for a run that cannot get its key.
+const OTHERWISE: &str = "give the key in a file, with `--key-file`";
+
+/// What is known of a key in the keyring.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ImportedKey {
+    /// The name that it was given here.
+    pub name: String,
+    /// The key's own ID.
+    pub key_id: String,
+    /// The service account that it belongs to.
+    pub service_account_id: String,
+    /// When it was made, if its file says so.
+    pub created_at: Option<String>,
+    /// When it was put into the keyring.
+    pub imported_at: String,
+}
+
+pub(super) fn open(
+    setting: &IdentitySetting,
+    inputs: IdentityInputs<'_>,
+) -> Result<ResolvedIdentity> {
+    let keys = ImportedKeys::of(inputs.locations.data_folder.clone())?;
+    Ok(keys.find(setting.text().unwrap_or_default())?.into())
+}
+
+impl Identity for ImportedKey {
+    fn describe(&self) -> Message {
+        authorized_key::describe(&self.key_id, &self.service_account_id)
+    }
+
+    fn cache_key(&self, key: KeyBuilder, _: &Endpoints) -> KeyBuilder {
+        authorized_key::cache_key(key, &self.key_id, &self.service_account_id)
+    }
+
+    fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a> {
+        Box::pin(async {
+            let (key, deadline) = (self.clone(), source.http.deadline());
+            // On a thread of its own, so that a run that waits for a password can still be interrupted.
+            let read = move || key.read(&Keyring::of_system(Some(deadline)));
+            let key = tokio::task::spawn_blocking(read).await;
+            let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
+            key.map_err(ended)??.exchange(source, broker).await
+        })
+    }
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+
+    fn service_account(&self) -> Option<&str> {
+        Some(&self.service_account_id)
+    }
+}
+
+/// The list of the keys in the keyring: a folder with a file for each.
+#[derive(Debug)]
+pub struct ImportedKeys {
+    folder: PathBuf,
+}
+
+impl ImportedKeys {
+    /// The list in the data folder of the user.
+    pub fn of(data_folder: Option<PathBuf>) -> Result<Self> {
+        let folder = data_folder.ok_or_else(|| Error::Missing {
+            problem: "there is no home folder that keys of the keyring could be listed in".into(),
+            hint: message!("set HOME or XDG_DATA_HOME; or {OTHERWISE}", OTHERWISE),
+        })?;
+        Ok(Self { folder: folder.join("keys") })
+    }
+
+    /// What is known of a key.
+    pub fn find(&self, name: &str) -> Result<ImportedKey> {
+        let path = self.path(name)?;
+        let wrong = |problem: &'static str| Error::IdentityFile {
+            what: WHAT,
+            path: path.clone(),
+            problem: problem.into(),
+            hint: message!(
+                "import the key again, with `yc-id-token key import FILE --name {name}`",
+                name = ForeignText::new(name)
+            ),
+        };
+        let text = match private_file::read_own(&path, MAX_SIZE) {
+            Ok(text) => text,
+            Err(Unread::Absent) => return Err(self.unknown(name)),
+            Err(Unread::Unfit(problem)) => return Err(wrong(problem)),
+            Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, error)),
+        };
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(|key: &ImportedKey| key.name == name)
+            .ok_or_else(|| wrong("is not what was written"))
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Result<Vec<ImportedKey>> {
+        let paths = private_file::list(&self.folder, MAX_KEYS);
+        let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
+        names.sort_unstable();
+        names.into_iter().map(|name| self.find(name)).collect()
+    }
+
+    /// Lists a key, instead of the one of its name.
+    pub fn add(&self, key: &ImportedKey) -> Result<()> {
+        let path = self.path(&key.name)?;
+        let text = serde_json::to_vec(key).map_err(std::io::Error::from);
+        text.and_then(|text| {
+            private_file::make_own_folder(&self.folder)?;
+            private_file::write(&path, &text)
+        })
+        .map_err(|error| Error::OutputFile { path, cause: error.into() })
+    }
+
+    /// Takes a key off the list, and tells whether it was on it.
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        let path = self.path(name)?;
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::OutputFile { path, cause: error.into() }),
+        }
+    }
+
+    /// The error for a name that no key has.
+    #[must_use]
+    pub fn unknown(&self, name: &str) -> Error {
+        let paths = private_file::list(&self.folder, 20);
+        let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
+        names.sort_unstable();
+        Error::NoSuch {
+            what: "key",
+            name: name.into(),
+            place: "the keyring".into(),
+            hint: if names.is_empty() {
+                "put one there with `yc-id-token key import FILE`".into()
+            } else {
+                message!("there are `{}`", ForeignText::new(&names.join("`, `")))
+            },
+        }
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        if is_name(name) {
+            return Ok(self.folder.join(format!("{name}.json")));
+        }
+        Err(Error::Usage {
+            problem: "that is not the name of a key".into(),
+            hint: message!(
+                "a name has up to {MAX_NAME_LENGTH} letters, digits, `-`, `_` and `.`, and does not begin with `.`",
+                MAX_NAME_LENGTH
+            ),
+        })
+    }
+}
+
+const WHAT: &str = "the list entry of a key in the keyring";
+
+/// Whether it can be the name of a key, and so of a file.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(".json").filter(|name| is_name(name))
+}
+
+impl ImportedKey {
+    /// Its name in the keyring.
+    #[must_use]
+    pub fn item(name: &str) -> String {
+        format!("key/{name}")
+    }
+
+    /// Reads the key from a keyring.
+    fn read(&self, keyring: &Keyring) -> Result<AuthorizedKey> {
+        let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
+        let again = || {
+            message!(
+                "import it again, with `yc-id-token key import FILE --name {}`",
+                ForeignText::new(&self.name)
+            )
+        };
+        let wrong = |problem: &'static str| Error::Keyring {
+            what: what(),
+            code: Code::Keyring,
+            problem: problem.into(),
+            hint: again(),
+        };
+        let found = keyring.get(&Self::item(&self.name));
+        let found =
+            found.map_err(|problem| problem.into_error(what(), Code::Keyring, OTHERWISE))?;
+        let text = found.ok_or_else(|| wrong("it is not there, or not whole"))?;
+        let origin = format!("keyring:{}", self.name);
+        let key = AuthorizedKey::parse(text.as_bytes(), Path::new(&origin))?;
+        if key.id != self.key_id || key.service_account_id != self.service_account_id {
+            return Err(wrong("it has been replaced by another key since it was imported"));
+        }
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> (tempfile::TempDir, ImportedKeys) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ImportedKeys::of(Some(folder.path().join("data"))).unwrap();
+        (folder, keys)
+    }
+
+    fn key(name: &str) -> ImportedKey {
+        ImportedKey {
+            name: name.into(),
+            key_id: "ajek".into(),
+            service_account_id: "ajes".into(),
+            created_at: None,
+            imported_at: "2026-11-25T20:00:00Z".into(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_listed_until_it_is_removed() {
+        let (_folder, keys) = keys();
+        assert_eq!(keys.all().unwrap(), []);
+        for name in ["b", "a.b-c_D9"] {
+            keys.add(&key(name)).unwrap();
+        }
+        assert_eq!(keys.all().unwrap(), [key("a.b-c_D9"), key("b")]);
+        assert_eq!(keys.find("b").unwrap(), key("b"));
+        let error = keys.find("c").unwrap_err();
+        assert_eq!(error.to_string(), "there is no key `c` in the keyring");
+        assert_eq!(error.hint().unwrap(), "there are `a.b-c_D9`, `b`");
+        assert!(keys.remove("b").unwrap());
+        assert!(!keys.remove("b").unwrap());
+    }
+
+    #[test]
+    fn no_name_leaves_the_folder() {
+        let (_folder, keys) = keys();
+        for name in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", &"x".repeat(65)]
+        {
+            assert_eq!(keys.find(name).unwrap_err().code(), Code::Usage, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_under_another_name_or_of_another_form_is_not_used() {
+        let (_folder, keys) = keys();
+        keys.add(&key("a")).unwrap();
+        std::fs::rename(keys.path("a").unwrap(), keys.path("b").unwrap()).unwrap();
+        assert_eq!(keys.find("b").unwrap_err().code(), Code::Identity);
+        private_file::write(&keys.path("b").unwrap(), b"{}").unwrap();
+        assert_eq!(keys.find("b").unwrap_err().code(), Code::Identity);
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_one_of_the_list_is_not_used() {
+        let keyring = Keyring::fake();
+        let told = |text: &str| {
+            keyring.set(&ImportedKey::item("a"), text.to_owned().into()).unwrap();
+            let fetched = key("a").read(&keyring);
+            fetched.map(|key| key.id).map_err(|error| (error.code(), error.to_string()))
+        };
+        assert_eq!(
+            key("a").read(&keyring).unwrap_err().to_string(),
+            "cannot read the key `a` from the keyring: it is not there, or not whole"
+        );
+        let right = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
+        assert_eq!(told(right), Ok("ajek".to_owned()));
+        let replaced = (Code::Keyring, "cannot read the key `a` from the keyring: it has been replaced by another key since it was imported".to_owned());
+        for other in [
+            r#"{"id":"other","service_account_id":"ajes","private_key":"k"}"#,
+            r#"{"id":"ajek","service_account_id":"other","private_key":"k"}"#,
+        ] {
+            assert_eq!(told(other), Err(replaced.clone()));
+        }
+        assert_eq!(
+            told("nonsense").unwrap_err().1,
+            "the authorized key file `keyring:a` is not the JSON of an authorized key (line 1, column 2)"
+        );
+        let error = key("a").read(&Keyring::absent()).unwrap_err();
+        assert_eq!(error.code(), Code::Keyring);
+        assert!(error.hint().unwrap().ends_with("; or give the key in a file, with `--key-file`"));
+    }
+}

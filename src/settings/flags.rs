@@ -105,8 +105,8 @@ pub trait Arguments: clap::Args {
     const TABLES: &'static [&'static Table] = &[];
 }
 
-impl<A: Arguments> Arguments for Box<A> {
-    const TABLES: &'static [&'static Table] = A::TABLES;
+impl<T: Arguments> Arguments for Box<T> {
+    const TABLES: &'static [&'static Table] = T::TABLES;
 }
 
 /// A command of the program, which is described when it is named.

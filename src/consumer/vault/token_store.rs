@@ -101,7 +101,7 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
     let _under_way = broker.begin(name.name(), &what)?;
     let run = async {
         let started = child::start(helper, &broker.mark(), Kill::Group, prepare);
-        let running = started.map_err(|error| failed(plain(&error).into()))?;
+        let running = started.map_err(|error| failed(plain(&error)))?;
         let ended = running.finish(token.expose().as_bytes(), deadline).await;
         ended.map_err(|silence| unheard(what.clone(), silence))
     };

@@ -294,7 +294,7 @@ impl Cli {
         // What the profile says of it is not known before the file is read.
         let timeout = self.text(env, &TIMEOUT);
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
-            pipe::wait_until(Deadline::within(timeout));
+            pipe::set_deadline(Deadline::within(timeout));
         }
         let verbosity = match env.get(VERBOSE.var()) {
             Some(level) if self.flags.verbosity() == 0 => {

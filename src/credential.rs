@@ -1,4 +1,4 @@
-//! What is handed around: secrets that cannot be printed by accident, and how long they live.
+//! Credentials: secrets that cannot be printed by accident, and their lifetimes.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,23 +9,21 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Moment, Offset, Timestamp, Uptime};
 
-/// Secret text. `Debug` prints `[redacted]`, there is no `Display`, and the memory is wiped when it
-/// is dropped.
+/// Secret text. `Debug` prints `[redacted]`, there is no `Display`, and the memory is wiped on drop.
 ///
-/// Security: wiping is best effort. JSON parsers, TLS and the standard output buffer make copies
-/// that nobody wipes; that is why the process is not dumpable either.
+/// Security: wiping is best effort. JSON parsers, TLS and the buffer of standard output make copies that are
+/// not wiped; that is one reason why the process is not dumpable.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Each use marks a place where a secret leaves this type: a request body, a
-    /// cache entry, a rendered document.
+    /// The text itself. Each call marks a place where a secret leaves this type: a request body, a cache
+    /// entry, a rendered document.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -44,13 +42,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Writes a secret into a cache entry; `Secret` itself is not `Serialize`, so that every place that
-/// writes one says so.
+/// Serialises a secret into a cache entry. `Secret` itself is not `Serialize`, so that each field must opt
+/// in.
 pub fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
-/// An IAM token (`t1.…`): opaque, proves an identity to Yandex Cloud.
+/// An IAM token (`t1.…`): opaque, authenticates to Yandex Cloud.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct IamToken(#[serde(serialize_with = "exposed")] pub Secret);
@@ -60,7 +58,7 @@ pub struct IamToken(#[serde(serialize_with = "exposed")] pub Secret);
 #[serde(transparent)]
 pub struct IdToken(#[serde(serialize_with = "exposed")] pub Secret);
 
-/// What a cache entry can hold.
+/// A secret that can be stored in the cache.
 pub trait Cacheable: DeserializeOwned + Serialize {}
 impl Cacheable for IamToken {}
 impl Cacheable for IdToken {}
@@ -68,28 +66,25 @@ impl Cacheable for IdToken {}
 /// A secret and its lifetime.
 #[derive(Clone, Debug)]
 pub struct Credential<T> {
-    /// The token or the keys.
     pub secret: T,
-    /// From when until when they are good.
     pub lifetime: Lifetime,
 }
 
-/// From when until when a credential is good, and how to tell from a clock that may be wrong.
+/// When a credential was obtained and when it expires, and what is needed to judge that with a wrong local
+/// clock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Lifetime {
-    /// When it was obtained, on the local clock.
+    /// By the local clock.
     pub obtained_at: Timestamp,
-    /// The same by the machine's uptime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obtained_uptime: Option<Uptime>,
-    /// When it stops being good, on the server's clock.
+    /// By the server's clock.
     pub expires_at: Timestamp,
-    /// How far the server's clock was ahead of the local one when it was obtained.
+    /// The offset when the credential was obtained.
     pub clock_offset: Offset,
 }
 
 impl Lifetime {
-    /// The life of what was obtained at a moment, from a server whose clock was ahead by `clock_offset`.
     #[must_use]
     pub const fn new(obtained: Moment, expires_at: Timestamp, clock_offset: Offset) -> Self {
         Self {
@@ -100,24 +95,22 @@ impl Lifetime {
         }
     }
 
-    /// The whole life, from obtaining it to its end.
+    /// The whole lifetime, from obtaining the credential to its expiry.
     #[must_use]
     pub fn whole(&self) -> Duration {
         self.expires_at.since(self.obtained_at.shifted(self.clock_offset))
     }
 
-    /// When it stops being good by the local clock, which is the one that programs on this machine
-    /// judge by.
+    /// The expiry by the local clock, for programs on this machine.
     #[must_use]
     pub fn expires_at_here(&self) -> Timestamp {
         self.expires_at.shifted(self.clock_offset.reversed())
     }
 
-    /// What is left of it; zero once it has expired.
+    /// The remaining lifetime; zero after expiry.
     ///
-    /// A clock that reads less than when the credential was obtained has jumped back, and then says
-    /// nothing about the time that has passed: nothing is left. One that has jumped back by less is
-    /// found out by the machine's uptime.
+    /// If the clock is now before `obtained_at`, it was set back and the elapsed time is unknown: the result
+    /// is zero. If it was set back by less, the uptime shows the elapsed time.
     #[must_use]
     pub fn left(&self, now: Moment) -> Duration {
         if now.at < self.obtained_at {
@@ -143,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn life_is_measured_on_the_servers_clock() {
+    fn the_lifetime_is_measured_by_the_servers_clock() {
         let seconds = Timestamp::from_unix_seconds;
         // The local clock is ten minutes slow: the server said 1600 when it read 1000.
         let lifetime = Lifetime::new(
@@ -155,15 +148,11 @@ mod tests {
         assert_eq!(lifetime.left(seconds(1_000).into()), Duration::from_secs(3_600));
         assert_eq!(lifetime.left(seconds(4_600).into()), Duration::ZERO);
         assert_eq!(lifetime.expires_at_here(), seconds(4_600));
-        assert_eq!(
-            lifetime.left(seconds(999).into()),
-            Duration::ZERO,
-            "a clock that jumped back proves nothing"
-        );
+        assert_eq!(lifetime.left(seconds(999).into()), Duration::ZERO, "a clock that was set back");
     }
 
     #[test]
-    fn of_clock_and_uptime_the_one_counts_by_which_more_time_has_passed() {
+    fn the_larger_elapsed_time_of_clock_and_uptime_counts() {
         let moment = |at, uptime: u64| Moment {
             at: Timestamp::from_unix_seconds(at),
             uptime: Some(Uptime::from_millis(uptime * 1000)),
@@ -179,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_before_uptimes_is_still_read() {
+    fn an_entry_without_uptime_is_still_read() {
         let text = r#"{"obtained_at":1000,"expires_at":5000,"clock_offset":0}"#;
         let lifetime: Lifetime = serde_json::from_str(text).unwrap();
         assert_eq!(lifetime.obtained_uptime, None);

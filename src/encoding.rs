@@ -1,19 +1,18 @@
-//! Text files as editors and shells write them.
+//! Decodes text files in the encodings that editors and shells write.
 //!
-//! PowerShell's `>` writes UTF-16 with a byte order mark, and several editors of Windows put a mark
-//! before UTF-8. Keys, tokens and the configuration file are read through here, so that all three
-//! accept the same.
+//! PowerShell's `>` writes UTF-16 with a byte order mark, and several Windows editors put a mark before
+//! UTF-8. Keys, tokens and the configuration file all use this module, so they accept the same encodings.
 
 use std::fmt;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::foreign_text::Printable;
 
-/// Why bytes are no text. As part of a sentence: "is UTF-16 without …".
+/// Why bytes are not text, as the end of a sentence: "is UTF-16 without …".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotText {
-    /// Every other byte is zero, and there is no mark that tells the byte order.
+    /// Every other byte is zero, and there is no byte order mark.
     Utf16WithoutMark,
     /// Neither UTF-8 nor UTF-16.
     NotUtf8,
@@ -30,37 +29,28 @@ impl fmt::Display for NotText {
 
 impl Printable for NotText {}
 
-/// Decodes UTF-8 with or without a byte order mark, and UTF-16 with one. The bytes are wiped unless
-/// they become the text.
+/// Decodes UTF-8 with or without a byte order mark, and UTF-16 with one. The bytes are wiped unless they are
+/// reused for the text.
 pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
+    let is_utf16_without_mark = matches!(bytes.as_slice(), [0, _, 0, _, ..] | [_, 0, _, 0, ..]);
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) if !is_utf16_without_mark && !text.starts_with('\u{feff}') => return Ok(text),
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let bytes = Zeroizing::new(bytes);
     match bytes.as_slice() {
         [0xef, 0xbb, 0xbf, rest @ ..] => {
-            let text = std::str::from_utf8(rest).map(str::to_owned);
-            wipe(bytes);
-            text.ok().ok_or(NotText::NotUtf8)
+            std::str::from_utf8(rest).map(str::to_owned).map_err(|_| NotText::NotUtf8)
         }
-        [0xff, 0xfe, rest @ ..] => {
-            let text = from_utf16(rest, u16::from_le_bytes);
-            wipe(bytes);
-            text
-        }
-        [0xfe, 0xff, rest @ ..] => {
-            let text = from_utf16(rest, u16::from_be_bytes);
-            wipe(bytes);
-            text
-        }
-        [0, _, 0, _, ..] | [_, 0, _, 0, ..] => {
-            wipe(bytes);
-            Err(NotText::Utf16WithoutMark)
-        }
-        _ => String::from_utf8(bytes).map_err(|error| {
-            wipe(error.into_bytes());
-            NotText::NotUtf8
-        }),
+        [0xff, 0xfe, rest @ ..] => from_utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => from_utf16(rest, u16::from_be_bytes),
+        _ if is_utf16_without_mark => Err(NotText::Utf16WithoutMark),
+        _ => Err(NotText::NotUtf8),
     }
 }
 
-/// The same for a secret.
+/// Decodes a copy of the bytes, which the caller wipes.
 pub fn decode_secret(bytes: &[u8]) -> Result<Zeroizing<String>, NotText> {
     decode(bytes.to_vec()).map(Zeroizing::new)
 }
@@ -72,16 +62,12 @@ fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, NotText>
     if odd.is_empty() { Ok(text) } else { Err(NotText::NotUtf8) }
 }
 
-fn wipe(mut bytes: Vec<u8>) {
-    bytes.zeroize();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_shells_and_editors_write_is_read() {
+    fn utf_8_and_utf_16_with_a_mark_are_decoded() {
         let text = "{\"id\": \"ключ\"}\r\n";
         let utf16 =
             |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();

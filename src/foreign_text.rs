@@ -1,12 +1,12 @@
-//! Text that came from outside, and messages that can hold it safely.
+//! Text from outside the program, and messages that can safely contain it.
 //!
-//! [`ForeignText`] is one value that a server, a child process, a file or a variable supplied. It is
-//! filtered when it is made: secrets become `[redacted]`, characters that steer a terminal or hide
-//! text become visible, and the length is capped. [`Message`] is text for people. It is built from
-//! literals, numbers and foreign text by [`message!`](crate::message), and from nothing else: a plain
-//! `String` does not implement [`Printable`], so the compiler rejects a value that skipped the filter.
+//! [`ForeignText`] is one value from a server, a child process, a file or a variable. It is filtered when it
+//! is created: secrets become `[redacted]`, control characters and invisible characters become visible, and
+//! the length is capped. [`Message`] is text for humans. It is built by [`message!`](crate::message) from
+//! literals, numbers and foreign text only: a plain `String` does not implement [`Printable`], so the
+//! compiler rejects unfiltered values.
 //!
-//! Errors, `status`, `doctor`, the log and the remembered failures take messages only.
+//! Errors, `status`, `doctor`, the log and the negative cache accept only messages.
 
 mod message;
 mod secrets;
@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 #[doc(hidden)]
 pub use message::printable;
@@ -26,54 +26,54 @@ use secrets::redact;
 
 use crate::shell::quoted;
 
-/// The longest value that is repeated, in characters. More of a server's text helps nobody.
+/// The longest value that is printed, in characters.
 pub const VALUE_LIMIT: usize = 300;
 
-/// The longest line of a log, and message that is read back from a file, in characters.
+/// The longest line of the log, and the longest message that is read from a file, in characters.
 const MESSAGE_LIMIT: usize = 4_000;
 
-/// What replaces a secret.
+/// The replacement for a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// One value from outside the program, fit to be printed anywhere.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// One filtered value from outside the program. It can be printed anywhere.
+#[derive(Clone, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(from = "Cow<'_, str>")]
 pub struct ForeignText(String);
 
 impl ForeignText {
     /// Filters one value: a request ID, a role, a claim, a name.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(capped(&redact(&visible(text)), VALUE_LIMIT))
+        Self(truncated(&redact(&visible(text)), VALUE_LIMIT))
     }
 
-    /// Filters a sentence, such as a server's reason. The final period goes, as the sentence becomes
-    /// part of a longer one.
+    /// Filters a sentence, such as a server's reason, and removes the final period.
     #[must_use]
     pub fn sentence(text: &str) -> Self {
         Self::new(text.trim().trim_end_matches('.'))
     }
 
-    /// Filters what a child process wrote.
+    /// Filters the output of a child process.
     #[must_use]
     pub fn output(bytes: &[u8]) -> Self {
         Self::sentence(&String::from_utf8_lossy(bytes))
     }
 
-    /// Filters a line of the log, which holds several values.
+    /// Filters a longer text with several values, such as a line of the log.
     #[must_use]
     pub fn line(text: &str) -> Self {
-        Self(capped(&redact(&visible(text)), MESSAGE_LIMIT))
+        Self(truncated(&redact(&visible(text)), MESSAGE_LIMIT))
     }
 
-    /// Filters the name of a file. A name that no file can have, or that is itself a key or a token,
-    /// is not quoted at all: somebody put the secret where its file's name belongs.
+    /// Filters a path. A path that no file can have, or that is itself a key or a token, becomes
+    /// `[redacted]`: the user passed the secret instead of the name of its file.
     #[must_use]
     pub fn path(path: &Path) -> Self {
         let text = path.to_string_lossy();
         if is_no_path(&text) || (secrets::is_secret_path(&text) && !path.exists()) {
             return Self(REDACTED.into());
         }
-        Self(capped(&secrets::without_secrets_of_addresses(&visible(&text)), libc_path_max()))
+        Self(truncated(&secrets::without_url_secrets(&visible(&text)), PATH_MAX))
     }
 
     /// The text as one word of a POSIX shell.
@@ -82,36 +82,33 @@ impl ForeignText {
         Self(quoted(&self.0))
     }
 
-    /// The filtered text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The longest path of a file, in bytes, on the systems that have such a limit (`PATH_MAX`).
-const fn libc_path_max() -> usize {
-    4096
-}
+/// The longest path, in bytes, on Linux.
+const PATH_MAX: usize = 4096;
 
-/// The longest name of a file within its folder, in bytes (`NAME_MAX`).
+/// The longest name of a file within its folder, in bytes, on Linux.
 const NAME_MAX: usize = 255;
 
 fn is_no_path(text: &str) -> bool {
-    text.len() > libc_path_max() || text.split(['/', '\\']).any(|name| name.len() > NAME_MAX)
+    text.len() > PATH_MAX || text.split(['/', '\\']).any(|name| name.len() > NAME_MAX)
 }
 
-/// Whether this is a secret, or cannot be the name of a file, although it stands where one belongs.
+/// Whether a value that should be a path is a secret, or cannot be a path.
 #[must_use]
 pub fn is_misplaced_secret(path: &Path) -> bool {
     let text = path.to_string_lossy();
     is_no_path(&text) || secrets::is_secret_path(&text)
 }
 
-/// Makes the characters visible that steer a terminal, reorder text or have no width.
+/// Replaces control characters and invisible characters.
 ///
-/// Security: an escape sequence could rewrite what the terminal shows, a line break forge a second
-/// message, and a bidirectional control character show a name that is not the real one.
+/// Security: an escape sequence could rewrite the terminal's content, a line break could forge a second
+/// message, and a bidirectional control character could disguise a name.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let shown = |c: char| match c {
@@ -122,8 +119,8 @@ pub fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Characters without a width, or that change the direction of others (Unicode's `Default_Ignorable`
-/// and `Bidi_Control` properties), line and paragraph separators, and private use.
+/// Whether a character has no width or changes the direction of others (Unicode's `Default_Ignorable` and
+/// `Bidi_Control` properties), is a line or paragraph separator, or is for private use.
 #[must_use]
 pub const fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -134,7 +131,7 @@ pub const fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
 }
 
-fn capped(text: &str, limit: usize) -> String {
+fn truncated(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -179,15 +176,9 @@ impl From<String> for ForeignText {
     }
 }
 
-impl<'de> Deserialize<'de> for ForeignText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer).map(|text| Self::new(&text))
-    }
-}
-
-impl Serialize for ForeignText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+impl From<Cow<'_, str>> for ForeignText {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::new(&text)
     }
 }
 
@@ -198,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_or_hides_text_is_printed() {
+    fn control_and_invisible_characters_are_replaced() {
         for hidden in [
             "\u{1b}[2J",
             "\u{9b}31m",
@@ -222,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
+    fn a_token_in_a_servers_answer_is_redacted() {
         assert_eq!(
             sentence("bad actor_token: t1.9eu.abc, jwt=eyJh.eyJz.c2ln"),
             "bad actor_token: [redacted], jwt=[redacted]"
@@ -239,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_an_address_and_an_escaped_one_are_not_printed() {
+    fn secrets_in_urls_are_redacted_also_percent_encoded() {
         assert_eq!(
             text("https://x.example/a?id=1&access_token=hunter2&n=2#f, https://y.example/?sig=abc"),
             "https://x.example/a?id=1&access_token=[redacted]&n=2#f, https://y.example/?sig=[redacted]"
@@ -253,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_pieces_is_not_printed_and_a_sentence_is() {
+    fn a_wrapped_secret_is_redacted_and_a_sentence_is_not() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhamV4In0.Qm9Kd8sQ1mWv7LpX2aRt9Bc4Ue6Gf0HzhY8Kd8sQ1mWv7L";
         for length in [8, 10, 30, 40] {
             let pieces: Vec<String> = token
@@ -281,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_capped() {
+    fn long_values_are_truncated() {
         let keys = "-----BEGIN PRIVATE KEY-----x-----END PRIVATE KEY-----".repeat(20_000);
         assert_eq!(text(&keys).len(), VALUE_LIMIT + '…'.len_utf8());
         let long = "word ".repeat(1_000);
@@ -290,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_quoted_unless_it_is_a_secret_in_the_place_of_a_path() {
+    fn a_path_is_printed_unless_it_is_a_secret() {
         let path = |text: &str| ForeignText::path(Path::new(text)).to_string();
         for name in [
             "/home/me/key.json",
@@ -327,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_filtered_stays_as_it_is_when_filtered_again(text in "\\PC{0,400}") {
+        fn filtering_twice_changes_nothing_more(text in "\\PC{0,400}") {
             let once = ForeignText::new(&text);
             if once.as_str().chars().count() <= VALUE_LIMIT {
                 prop_assert_eq!(ForeignText::new(once.as_str()), once);

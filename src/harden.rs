@@ -1,29 +1,29 @@
-//! What keeps the secrets of this process in this process.
+//! Protects the memory of this process: no core files, and no reading by other processes of the user.
 
-/// Nothing of the memory reaches a core file, and no other process of the user may read it.
-///
-/// What the system refuses is no reason not to run: the user is no worse off than before.
+/// Disables core files, and access to the memory by other processes of the user. Errors are ignored: without
+/// the protection, the program is as safe as programs that have none.
 pub fn process() {
     system::process();
 }
 
-/// A limit on the size of files is then told as what it is, and not by a signal that ends the process.
-pub fn against_limits() {
+/// Makes a write beyond the file size limit fail with an error, instead of terminating the process by
+/// SIGXFSZ.
+pub fn report_file_size_limit() {
     #[cfg(unix)]
-    system::against_limits();
+    system::report_file_size_limit();
 }
 
-/// Programs that are started from now on, which may be given a token, write no core file either. What a process
-/// may not be dumped for is not inherited; its limits are.
+/// Disables core files of programs that are started from now on, as they may receive a token. A child
+/// inherits the limit, but not the dumpable flag.
 pub fn children() {
     #[cfg(unix)]
     system::limit_core_files();
 }
 
-/// Starts a command of the user's by `start`, under the limits that this process was started with.
+/// Starts a command of the user by `start`, with the core file limit that this process was started with.
 #[cfg(unix)]
-pub fn as_before<T>(start: impl FnOnce() -> T) -> T {
-    system::as_before(start)
+pub fn with_original_limits<T>(start: impl FnOnce() -> T) -> T {
+    system::with_original_limits(start)
 }
 
 #[cfg(unix)]
@@ -35,46 +35,46 @@ mod system {
 
     use crate::runtime::is_ignored;
 
-    /// The limit of core files before it was lowered, if it was.
-    static CORE: OnceLock<Rlimit> = OnceLock::new();
+    /// The core file limit before it was lowered.
+    static ORIGINAL_LIMIT: OnceLock<Rlimit> = OnceLock::new();
 
-    /// Linux writes no core file of a process that cannot be dumped, whatever its limits say. Where a filter
-    /// of system calls denies that, and on other systems, the limit does it.
+    /// Linux writes no core file of a process that is not dumpable. If a seccomp filter denies that, and on
+    /// other systems, the limit is lowered instead.
     pub(super) fn process() {
-        if !cannot_be_dumped() {
+        if !set_not_dumpable() {
             limit_core_files();
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn cannot_be_dumped() -> bool {
+    fn set_not_dumpable() -> bool {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok()
     }
 
     #[cfg(not(target_os = "linux"))]
-    const fn cannot_be_dumped() -> bool {
+    const fn set_not_dumpable() -> bool {
         false
     }
 
-    /// The hard limit stays: nobody but root could raise it again for a command of the user's.
+    /// Keeps the hard limit: only root could raise it again for a command of the user.
     pub(super) fn limit_core_files() {
-        let before = CORE.get_or_init(|| getrlimit(Resource::Core));
+        let before = ORIGINAL_LIMIT.get_or_init(|| getrlimit(Resource::Core));
         if before.current != Some(0) {
             let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
         }
     }
 
-    /// A signal that is caught lets the writing fail. A command that is run has it as it was.
-    pub(super) fn against_limits() {
+    /// A caught signal makes the write fail. Commands that are executed get the default action back.
+    pub(super) fn report_file_size_limit() {
         let signal = Signal::XFSZ.as_raw();
         if getrlimit(Resource::Fsize).current.is_some() && !is_ignored(signal) {
             let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
         }
     }
 
-    pub(super) fn as_before<T>(start: impl FnOnce() -> T) -> T {
-        let Some(before) = CORE.get() else { return start() };
+    pub(super) fn with_original_limits<T>(start: impl FnOnce() -> T) -> T {
+        let Some(before) = ORIGINAL_LIMIT.get() else { return start() };
         let _ = setrlimit(Resource::Core, *before);
         let started = start();
         limit_core_files();
@@ -84,7 +84,7 @@ mod system {
 
 #[cfg(windows)]
 mod system {
-    /// Windows writes no core file unless the administrator asks for it, and its default access
-    /// list already keeps other users out.
+    /// Does nothing: Windows writes no core files unless configured to, and its default access list already
+    /// excludes other users.
     pub(super) fn process() {}
 }

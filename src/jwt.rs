@@ -1,5 +1,5 @@
-//! JSON Web Tokens (RFC 7515, 7519): reading the claims of an ID token, and signing the assertion
-//! that an authorized key is exchanged with.
+//! JSON Web Tokens (RFC 7515, 7519): reads the claims of ID tokens, verifies them, and signs the assertion
+//! that is exchanged for an IAM token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,21 +19,17 @@ use crate::error::Cause;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// The claims of an ID token that we look at (RFC 7519 section 4.1).
+/// The registered claims of an ID token (RFC 7519 section 4.1).
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
-    /// Issuer.
     pub iss: Option<String>,
-    /// Subject: the service account's ID.
+    /// The service account's ID.
     pub sub: Option<String>,
-    /// Audience.
     #[serde(default)]
     pub aud: Audience,
-    /// Expiration time, `NumericDate`.
+    /// `NumericDate`, as `iat` and `nbf`: seconds since the epoch.
     pub exp: Option<f64>,
-    /// Issued at, `NumericDate`.
     pub iat: Option<f64>,
-    /// Not before, `NumericDate`.
     pub nbf: Option<f64>,
 }
 
@@ -41,17 +37,13 @@ pub struct Claims {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
-    /// Absent.
     #[default]
     None,
-    /// One.
     One(String),
-    /// Several.
     Many(Vec<String>),
 }
 
 impl Audience {
-    /// Whether it names this audience.
     #[must_use]
     pub fn contains(&self, audience: &str) -> bool {
         match self {
@@ -60,10 +52,8 @@ impl Audience {
             Self::Many(many) => many.iter().any(|one| one == audience),
         }
     }
-}
 
-impl Audience {
-    /// The one, or the first of several.
+    /// The only one, or the first of several.
     #[must_use]
     pub fn first(&self) -> Option<&str> {
         match self {
@@ -85,47 +75,44 @@ impl std::fmt::Display for Audience {
 }
 
 impl Claims {
-    /// Reads the claims without checking the signature: the token came from its issuer over TLS
-    /// (OpenID Connect Core 1.0 section 3.1.3.7, item 6), and its consumer checks it anyway.
+    /// Reads the claims without checking the signature: the token came from its issuer over TLS (OpenID
+    /// Connect Core 1.0 section 3.1.3.7, item 6), and the consumer's server checks it.
     pub fn read(token: &str) -> Result<Self, &'static str> {
         let payload = payload(token)?;
         serde_json::from_slice(&payload)
             .map_err(|error| unread(&error, "it is a JWT, but its claims are not of an ID token"))
     }
 
-    /// The expiration time.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.exp.and_then(timestamp)
     }
 
-    /// The time before which it is not valid.
     #[must_use]
     pub fn not_before(&self) -> Option<Timestamp> {
         self.nbf.and_then(timestamp)
     }
 
-    /// The time of issue.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.iat.and_then(timestamp)
     }
 }
 
-/// All claims of a token, for people to read.
+/// All claims of a token, for display.
 pub fn all_claims(token: &str) -> Result<Map<String, Value>, &'static str> {
     serde_json::from_slice(&payload(token)?)
         .map_err(|error| unread(&error, "its claims are not a JSON object"))
 }
 
-/// Logs why a part of a token cannot be read: for users it is enough which part it is.
+/// Logs the details of a parse error; the user gets only `problem`.
 fn unread(error: &serde_json::Error, problem: &'static str) -> &'static str {
     debug!(%error, "{problem}");
     problem
 }
 
-/// Checks the signature of a token against the issuer's published keys (RFC 7517), as a consumer's server does,
-/// and tells the ID of the key that made it. Tokens of Yandex Cloud are signed with RS256.
+/// Verifies the signature of a token with the issuer's published keys (RFC 7517), as a consumer's server
+/// does, and returns the ID of the signing key. Yandex Cloud signs with RS256.
 pub fn verify(token: &str, keys: &Value) -> Result<String, &'static str> {
     let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
     let header: Value = decoded(token.split('.').next().unwrap_or_default())
@@ -170,18 +157,18 @@ fn payload(token: &str) -> Result<Vec<u8>, &'static str> {
 }
 
 fn timestamp(seconds: f64) -> Option<Timestamp> {
-    // Beyond this a date has more than four digits of year, and f64 starts to skip seconds later.
-    let sane = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
+    // The year 10000; at larger values an f64 loses whole seconds.
+    let is_in_range = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
-    sane.then(|| Timestamp::from_unix_seconds(seconds.floor() as i64))
+    is_in_range.then(|| Timestamp::from_unix_seconds(seconds.floor() as i64))
 }
 
 /// An RSA key that signs assertions.
 pub struct SigningKey(RsaKeyPair);
 
 impl SigningKey {
-    /// Reads a PEM private key, PKCS#8 or PKCS#1, of 2048 to 4096 bits. Text around the PEM block,
-    /// such as the vendor's first line, is skipped (RFC 7468 section 2).
+    /// Reads a private key of 2048 to 4096 bits in PEM, PKCS#8 or PKCS#1. Text around the PEM block, such as
+    /// the first line of Yandex Cloud's keys, is ignored (RFC 7468 section 2).
     pub fn from_pem(pem: &str) -> Result<Self, Message> {
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| match error {
             pem::Error::NoItemsFound => {
@@ -202,7 +189,7 @@ impl SigningKey {
         })
     }
 
-    /// A JWT signed with PS256 (RFC 7518 section 3.5).
+    /// Returns a JWT signed with PS256 (RFC 7518 section 3.5).
     pub fn sign(&self, key_id: &str, claims: &Value) -> Result<Secret, &'static str> {
         let header = json!({ "typ": "JWT", "alg": "PS256", "kid": key_id });
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
@@ -232,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_read_with_either_form_of_audience() {
+    fn an_audience_is_a_string_or_a_list() {
         let one = Claims::read(&token(
             r#"{"alg":"RS256"}"#,
             r#"{"sub":"aje1","aud":"k8s","exp":1795464938,"iat":1795461338.5}"#,
@@ -248,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_signed_jwt_is_told_apart() {
+    fn only_signed_jwts_are_accepted() {
         let rs256 = r#"{"alg":"RS256"}"#;
         let unsigned =
             format!("{}.{}.", URL_SAFE_NO_PAD.encode(rs256), URL_SAFE_NO_PAD.encode("{}"));
@@ -268,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_told_in_words() {
+    fn a_missing_or_damaged_key_is_named_in_the_error() {
         assert!(
             SigningKey::from_pem("not a key")
                 .is_err_and(|problem| problem.contains("no PEM private key"))

@@ -22,11 +22,11 @@
 //! | --- | --- |
 //! | what a consumer gets | [`consumer`], one file a consumer |
 //! | the other commands | [`command`], one file a command |
-//! | what is asked of Yandex Cloud, and how | [`source`], one file an identity or token |
+//! | what is requested from Yandex Cloud, and how | [`source`], one file an identity or token |
 //! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
 //! | how it is stored on disk | [`cache`], [`private_file`], [`secret_file`] |
 //! | how a pipe is read that stands in the place of a file | [`pipe`] |
-//! | how it rests in the system's keyring, as do keys | [`keyring`] |
+//! | how secrets are stored in the system's keyring | [`keyring`] |
 //! | what the configuration file can say, and what wins | [`settings`] |
 //! | how a file of the user's is edited | [`files`] |
 //! | which variables are read | [`mod@env`] |

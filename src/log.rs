@@ -1,8 +1,8 @@
-//! The log, for those who ask for it: `-v` says what is done and why, `-vv` every step.
+//! The log: `-v` shows what is done and why, `-vv` every step.
 //!
-//! Security: no level shows a secret, and every line passes the filter of [`ForeignText`] once it is
-//! whole, whatever its parts were made of. Events of libraries are left out: at their lowest level they
-//! would print headers and bodies.
+//! Security: no level shows a secret, and every complete line is filtered as [`ForeignText`]. Events of
+//! libraries are not logged: at trace level, which a release build does not contain, they print headers and
+//! bodies.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,20 +17,19 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::private_file;
 
-/// Sets the log up, if it is asked for: `verbosity` is the number of `-v`.
+/// Starts the log if it is requested. `verbosity` is the number of `-v`.
 pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     let level = match (verbosity, file) {
         (0, None) => return Ok(()),
         (1, _) => LevelFilter::INFO,
-        // Whoever gives a file wants something in it.
-        (0 | 2, _) => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        // A log file without `-v` would be empty.
+        _ => LevelFilter::DEBUG,
     };
     let format =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);
-    // A log that cannot be written is no reason to say anything: stderr is empty on success.
+    // Write errors are not reported: stderr is empty on success.
     let format = format.log_internal_errors(false);
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    let own_events = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let writer: Box<dyn Write + Send> = match file {
         None => Box::new(io::stderr()),
         Some(path) => {
@@ -40,17 +39,17 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
         }
     };
     let format = format.with_writer(Mutex::new(Filtered(writer)));
-    format.finish().with(ours).try_init().map_err(Error::internal)
+    format.finish().with(own_events).try_init().map_err(Error::internal)
 }
 
-/// Writes events, each of which comes in one piece, as filtered lines.
+/// Writes each event as a filtered line. An event is a single call of `write`.
 struct Filtered<W>(W);
 
 impl<W: Write> Write for Filtered<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let line = format!("{}\n", ForeignText::line(text.trim_end()));
-        // In one piece, as other processes may write to the same file.
+        // In a single write: other processes may write to the same file.
         self.0.write_all(line.as_bytes())?;
         Ok(event.len())
     }
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_becomes_one_line_without_secrets_and_control_characters() {
+    fn an_event_becomes_one_filtered_line() {
         let mut written = Vec::new();
         let event = b"INFO path=/x\n/y key=t1.9euelZqUzpSQkMjGx8mMlM2Lns2Zx8ftx1 \x1b[2J\xff\n";
         Filtered(&mut written).write_all(event).unwrap();

@@ -1,4 +1,5 @@
-//! Hardens the process, parses, runs, reports; nothing else. The map is in the library.
+//! The entry point: hardens the process, parses the command line, runs the command, and prints the error. The
+//! map of the modules is in the library.
 
 use std::io::{stderr, stdout};
 use std::process::ExitCode;
@@ -9,15 +10,15 @@ use yc_id_token::error::{Error, Report};
 use yc_id_token::harden;
 use yc_id_token::output::Output;
 
-/// musl's own allocator maps and unmaps memory for every larger block, which is half of the system
-/// calls of a cache hit.
+/// musl's own allocator maps and unmaps memory for every larger block, which is half of the system calls of a
+/// cache hit.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     harden::process();
-    harden::against_limits();
+    harden::report_file_size_limit();
     let env = Env::Real;
     let arguments: Vec<_> = std::env::args_os().collect();
     let error_format = cli::error_format(&arguments, &env);

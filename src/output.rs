@@ -1,30 +1,30 @@
 //! Standard output: one document, written once, after success.
 //!
-//! What a program reads is a document of bytes. What a person reads is a [`Message`], which holds no text
-//! that skipped the filter.
+//! Documents for programs are bytes. Text for humans is a [`Message`], which contains only filtered text.
 //!
-//! One that is closed (`>&-`) is `/dev/null` by the time `main` begins: Rust's runtime opens that in its
-//! place, so that no file takes its number. What it was cannot be told afterwards: Python and Node hand
-//! `/dev/null` over opened in the same way. To look before the runtime does takes unsafe code.
+//! A closed standard output (`>&-`) is not detected: Rust's runtime opens `/dev/null` in its place before
+//! `main`, and Python and Node pass `/dev/null` to their children in the same way. Looking earlier would need
+//! `unsafe`.
 
 use std::io::Write;
+
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 
-/// Standard output, or what stands for it.
+/// Standard output, or a replacement for it in tests.
 pub struct Output<'a> {
     out: Box<dyn Write + 'a>,
 }
 
 impl<'a> Output<'a> {
-    /// Writes go to `out`.
     pub fn new(out: impl Write + 'a) -> Self {
         Self { out: Box::new(out) }
     }
 
-    /// Writes a whole document for a program: a credential, JSON, a script. A reader that went away is an
-    /// error: whoever waits for the document must not take half of it for success.
+    /// Writes a whole document for a program. A closed pipe is an error, so that the reader does not take a
+    /// part of the document for success.
     pub fn document(&mut self, document: &[u8]) -> Result<()> {
         self.out
             .write_all(document)
@@ -32,7 +32,13 @@ impl<'a> Output<'a> {
             .map_err(|error| Error::Stdout(error.into()))
     }
 
-    /// Writes lines for a person. The last one ends, whether the message says so or not.
+    /// Writes a value as indented JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(Error::internal)?;
+        self.document((text + "\n").as_bytes())
+    }
+
+    /// Writes text for humans, ending with a newline.
     pub fn say(&mut self, message: &Message) -> Result<()> {
         let end = if message.ends_with('\n') { "" } else { "\n" };
         self.document([message, end].concat().as_bytes())

@@ -1,8 +1,7 @@
-//! Reading from pipes and terminals that stand in the place of files: within the time limit of the run.
+//! Reads pipes and terminals that are given instead of files, within the time limit of the run.
 //!
-//! A file is opened without waiting (`O_NONBLOCK`), which changes nothing for a regular one. A pipe is then
-//! waited for until somebody writes into it and closes it, as with `<(…)` of a shell, or until time is up.
-//! Windows has no such names.
+//! Files are opened with `O_NONBLOCK`, which has no effect on regular files. A read from a pipe, such as a
+//! shell's `<(…)`, waits until its writer closes it or the time limit ends. On Windows, reads just block.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,27 +9,27 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Deadline;
 
-/// As long as a run may take that has not been told otherwise.
+/// The time limit of a read before the settings are known.
 #[cfg(unix)]
-const USUAL: std::time::Duration = std::time::Duration::from_secs(20);
+const DEFAULT_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
 
-static LIMIT: Mutex<Option<Deadline>> = Mutex::new(None);
+static DEADLINE: Mutex<Option<Deadline>> = Mutex::new(None);
 
-/// Sets the end of all waiting in this run. Before, it is as far off as usual.
-pub fn wait_until(deadline: Deadline) {
-    *LIMIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+/// Sets the deadline of all reads in this run.
+pub fn set_deadline(deadline: Deadline) {
+    *DEADLINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
 }
 
 #[cfg(unix)]
 fn deadline() -> Deadline {
-    let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
-    *limit.get_or_insert_with(|| Deadline::within(USUAL))
+    let mut deadline = DEADLINE.lock().unwrap_or_else(PoisonError::into_inner);
+    *deadline.get_or_insert_with(|| Deadline::within(DEFAULT_LIMIT))
 }
 
-/// A file that is read as soon as there is something to read in it.
-pub(crate) struct Patient(pub(crate) File);
+/// A nonblocking file whose reads wait for data.
+pub(crate) struct WaitingReader(pub(crate) File);
 
-impl Read for Patient {
+impl Read for WaitingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             #[cfg(unix)]
@@ -43,13 +42,13 @@ impl Read for Patient {
     }
 }
 
-/// Standard input, of a program that writes into it and is not to keep this one waiting.
+/// Standard input, read within the time limit.
 #[cfg_attr(windows, expect(clippy::unnecessary_wraps, reason = "on Unix it can fail"))]
 pub(crate) fn stdin() -> io::Result<impl Read> {
     #[cfg(unix)]
     {
         use std::os::fd::AsFd as _;
-        Ok(Patient(io::stdin().as_fd().try_clone_to_owned()?.into()))
+        Ok(WaitingReader(io::stdin().as_fd().try_clone_to_owned()?.into()))
     }
     #[cfg(windows)]
     Ok(io::stdin())

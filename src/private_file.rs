@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::current_folder;
-use crate::pipe::Patient;
+use crate::pipe::WaitingReader;
 #[cfg(unix)]
 use unix as system;
 #[cfg(windows)]
@@ -44,7 +44,7 @@ pub enum Unread {
 ///
 /// Security: a link, a pipe or a file that others could have written is not even waited for.
 pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
-    let file = match system::open_own(&current_folder::from(path)) {
+    let file = match system::open_own(&current_folder::resolve(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unread::Absent),
         Err(error) if system::is_link_error(&error) => {
@@ -83,10 +83,10 @@ impl From<io::Error> for UnreadSecret {
 /// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed and pipes
 /// are read (`<(…)` keeps a key off the disk), but a file that other users can read is refused.
 ///
-/// The group may read a file that belongs to someone else: so Kubernetes mounts a secret for a container
+/// The group may read a file of another user: so Kubernetes mounts a secret for a container
 /// that does not run as root.
 pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, UnreadSecret> {
-    let file = system::open_following(&current_folder::from(path))?;
+    let file = system::open_following(&current_folder::resolve(path))?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory");
@@ -100,14 +100,14 @@ pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, 
 
 /// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = system::open_following(&current_folder::from(path))?;
+    let file = system::open_following(&current_folder::resolve(path))?;
     let metadata = file.metadata()?;
     read_whole(file, &metadata, limit)
 }
 
 /// Reads a file that names programs to run: only this user and root may be able to write it.
 pub fn read_settings(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
-    let file = system::open_following(&current_folder::from(path)).map_err(Unread::Io)?;
+    let file = system::open_following(&current_folder::resolve(path)).map_err(Unread::Io)?;
     let metadata = file.metadata().map_err(Unread::Io)?;
     if let Some(problem) = system::writable_by_others(&metadata) {
         return Err(Unread::Unfit(problem));
@@ -130,7 +130,7 @@ fn read_up_to(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizi
     if metadata.is_file() {
         file.take(limit).read_to_end(&mut bytes)?;
     } else {
-        Patient(file).take(limit).read_to_end(&mut bytes)?;
+        WaitingReader(file).take(limit).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
@@ -164,7 +164,7 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Opens a file for appending, 0600, making it if need be. A link is not followed, and the reader of a
 /// pipe is not waited for.
 pub fn append(path: &Path) -> io::Result<File> {
-    system::options_without_waiting().append(true).create(true).open(current_folder::from(path))
+    system::options_without_waiting().append(true).create(true).open(current_folder::resolve(path))
 }
 
 /// Opens a lock file, 0600, making it if need be. A link is not followed.

@@ -87,7 +87,7 @@ impl Run {
         let Context { env, locations, clock, purpose, .. } = context;
         let settings = Rc::new(settings);
         let deadline = Deadline::within(settings.timeout.value);
-        pipe::wait_until(deadline);
+        pipe::set_deadline(deadline);
         let http = Http::new(
             clock,
             deadline,

@@ -1,5 +1,4 @@
-//! Files that the user keeps secrets or settings in: how they are read, and the errors and hints where they are
-//! not private or cannot be read.
+//! Reads files that contain secrets or name programs, and explains how to correct their permissions.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -11,40 +10,41 @@ use crate::foreign_text::{Message, is_misplaced_secret};
 use crate::message;
 use crate::private_file::{self, Unread, UnreadSecret};
 
-const ELSEWHERE: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
+const NO_PERMISSIONS_HINT: &str = "move it to a file system with permissions, such as that of your home folder; `chmod` has no effect where it is";
 
-/// Reads a file of at most `limit` bytes; `what` names it in errors.
+/// Reads a secret file of at most `limit` bytes, which others must not be able to read. `what` names it in
+/// errors.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     private_file::read_users_secret(path, limit).map_err(|problem| match problem {
         UnreadSecret::TooOpen(mode) => Error::IdentityFile {
             what,
             path: path.into(),
             problem: message!("can be read by others (mode {mode:04o})", mode),
-            hint: closing(path),
+            hint: permissions_hint(path),
         },
         UnreadSecret::Io(error) => unread(what, path, error),
     })
 }
 
-/// How to close a file that others can read.
-fn closing(path: &Path) -> Message {
+/// How to make a file unreadable for others.
+fn permissions_hint(path: &Path) -> Message {
     if is_mounted_by_kubelet(path) {
-        // The volume is read-only, and the kubelet sets the modes anew.
+        // `chmod` fails: the volume is read-only, and the kubelet sets the modes.
         return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
     }
     if private_file::has_no_permissions(path) {
-        return ELSEWHERE.into();
+        return NO_PERMISSIONS_HINT.into();
     }
     message!("run `chmod 600 {}`", shown(path).quoted())
 }
 
-/// Whether the kubelet has laid this file out: behind a link `..data` to a folder that it replaces as
-/// a whole.
+/// Whether the file is in a volume of the kubelet: it has a link `..data` to a folder that is replaced as a
+/// whole.
 fn is_mounted_by_kubelet(path: &Path) -> bool {
     path.parent().is_some_and(|folder| folder.join("..data").is_symlink())
 }
 
-/// The error for a file that says which programs are run, and was not read; `what` names it.
+/// The error for an unreadable file that names programs to run. `what` names the file.
 #[must_use]
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
@@ -54,7 +54,7 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
     };
     let shown_path = shown(path).quoted();
     let hint = if private_file::has_no_permissions(path) {
-        ELSEWHERE.into()
+        NO_PERMISSIONS_HINT.into()
     } else if problem == private_file::OPEN {
         message!("check its content, then run `chmod o-w {shown_path}`", shown_path)
     } else {
@@ -67,7 +67,8 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
 
 /// Reads at most `limit` bytes of standard input; `what` names them in errors.
 pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
-    let mut content = Zeroizing::new(Vec::new());
+    // Large enough for a key: growing would leave copies of the secret in freed memory.
+    let mut content = Zeroizing::new(Vec::with_capacity(8 * 1024));
     std::io::stdin()
         .take(limit)
         .read_to_end(&mut content)
@@ -75,15 +76,15 @@ pub fn read_stdin(what: &'static str, limit: u64) -> Result<Zeroizing<Vec<u8>>> 
     Ok(content)
 }
 
-/// Reads a file of at most `limit` bytes that another program writes, which decides who may read it: the
-/// kubelet opens its tokens to everyone in a container.
-pub fn read_of_others(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+/// Reads a file of at most `limit` bytes that another program writes. Its permissions are not checked: the
+/// kubelet makes its tokens readable for everyone in a container.
+pub fn read_external(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     let content = private_file::read_plain(path, limit).map(Zeroizing::new);
     content.map_err(|error| unread(what, path, error))
 }
 
 fn unread(what: &'static str, path: &Path, error: std::io::Error) -> Error {
-    // Security: the secret itself may have been given instead of the file's name.
+    // Security: if the user passed the secret instead of a file name, it must not appear in a log.
     if is_misplaced_secret(path) {
         return Error::IdentityFile {
             what,

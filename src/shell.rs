@@ -1,6 +1,6 @@
-//! Words for a POSIX shell, in commands that the user is told to type.
+//! Quotes words for a POSIX shell, in commands that are shown to the user.
 
-/// A word as a shell takes it for itself, quoted only where it must be.
+/// One word of a shell command, quoted only if necessary.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_stays_one_word() {
+    fn words_are_quoted_only_if_necessary() {
         assert_eq!(quoted("/home/me/key.json"), "/home/me/key.json");
         assert_eq!(quoted("/home/a b/it's.json"), r"'/home/a b/it'\''s.json'");
         assert_eq!(quoted(""), "''");

@@ -1,8 +1,7 @@
-//! The spinner: what people at a terminal see while they wait, on standard error.
+//! The spinner that is shown on a terminal's standard error during long waits.
 //!
-//! It is drawn by the wait itself, so there is no thread, and nothing at all before there is something to
-//! wait for. It needs no escape sequences: a carriage return and spaces do, which is why `NO_COLOR` and the like
-//! have nothing to switch off. A terminal that cannot go back, `TERM=dumb`, gets none.
+//! It is drawn by the waiting task, so it needs no thread, and costs nothing before a wait. It uses carriage
+//! returns and spaces instead of escape sequences, so `NO_COLOR` has no effect. `TERM=dumb` disables it.
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
@@ -15,51 +14,50 @@ use crate::foreign_text::Message;
 use crate::settings::schema::{LOG_FILE, VERBOSE};
 
 /// No spinner for waits shorter than this.
-const PATIENCE: Duration = Duration::from_millis(300);
+const DELAY: Duration = Duration::from_millis(300);
 
-const TURN: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const ASCII_FRAMES: [&str; 4] = ["|", "/", "-", "\\"];
 
-/// Where nobody tells the width of the terminal.
-const WIDTH: usize = 80;
+/// The width if the terminal does not report it.
+const DEFAULT_WIDTH: usize = 80;
 
-/// A spinner, or none. Whether there is somebody to see it is found out when there is something to see.
+/// A spinner, or none. Whether standard error is a terminal is checked only when a wait begins.
 #[derive(Clone, Debug)]
-pub struct Spinner(Option<Watch>);
+pub struct Spinner(Option<Conditions>);
 
 #[derive(Clone, Debug)]
-struct Watch {
+struct Conditions {
     logs: bool,
     has_log_file: bool,
     env: Env,
 }
 
-/// What is drawn; it is gone when this is.
+/// The drawn text, by its length; it is erased on drop.
 struct Drawn(usize);
 
 impl Spinner {
-    /// None.
     #[must_use]
     pub const fn none() -> Self {
         Self(None)
     }
 
-    /// The spinner of a run that people wait for. Whether that logs, and to a file, can also be said by
-    /// variables.
+    /// The spinner of an interactive run. `logs` and `has_log_file` are from flags; variables are checked
+    /// later.
     #[must_use]
     pub fn at_terminal(logs: bool, has_log_file: bool, env: &Env) -> Self {
-        Self(Some(Watch { logs, has_log_file, env: env.clone() }))
+        Self(Some(Conditions { logs, has_log_file, env: env.clone() }))
     }
 
-    /// Turns until this is dropped. `doing` is what is being done.
+    /// Draws until dropped. `doing` describes the wait.
     pub async fn turn(&self, doing: &Message) -> Infallible {
-        let Some(watch) = &self.0 else { return std::future::pending().await };
-        let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, TURN);
+        let Some(conditions) = &self.0 else { return std::future::pending().await };
+        let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + DELAY, INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.tick().await;
-        let Some(frames) = watch.frames() else { return std::future::pending().await };
+        let Some(frames) = conditions.frames() else { return std::future::pending().await };
         let mut drawn = Drawn(0);
         for frame in frames.iter().cycle() {
             drawn.draw(frame, doing);
@@ -69,16 +67,15 @@ impl Spinner {
     }
 }
 
-impl Watch {
-    /// What is drawn, if there is somebody to see it, and nothing that it would come in the way of: the log
-    /// goes to the same place.
+impl Conditions {
+    /// The frames to draw; `None` without a terminal, or if the log goes to standard error too.
     fn frames(&self) -> Option<&'static [&'static str]> {
         let env = &self.env;
         let logs = self.logs || env.get(VERBOSE.var()).is_some_and(|level| level != "0");
         let has_log_file = self.has_log_file || env.get_os(LOG_FILE.var()).is_some();
         let is_dumb = env.get(env::TERM).is_none_or(|kind| kind == "dumb") && cfg!(unix);
-        let is_seen = std::io::stderr().is_terminal() && !is_dumb && (!logs || has_log_file);
-        is_seen.then_some(if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES })
+        let is_shown = std::io::stderr().is_terminal() && !is_dumb && (!logs || has_log_file);
+        is_shown.then_some(if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES })
     }
 }
 
@@ -101,7 +98,7 @@ impl Drop for Drawn {
     }
 }
 
-/// Prints a line at the terminal that standard error may be, over what a spinner has drawn.
+/// Prints a line over the spinner, if standard error is a terminal.
 pub fn show_line(text: &str) {
     if std::io::stderr().is_terminal() {
         let width = width().saturating_sub(1);
@@ -109,7 +106,7 @@ pub fn show_line(text: &str) {
     }
 }
 
-/// Errors are ignored: what is drawn is for people who look.
+/// Errors are ignored: the spinner is cosmetic.
 fn write(text: &str) {
     let mut stderr = std::io::stderr();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
@@ -118,10 +115,13 @@ fn write(text: &str) {
 #[cfg(unix)]
 fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.map_or(WIDTH, |size| if size.ws_col == 0 { WIDTH } else { size.ws_col.into() })
+    size.map_or(
+        DEFAULT_WIDTH,
+        |size| if size.ws_col == 0 { DEFAULT_WIDTH } else { size.ws_col.into() },
+    )
 }
 
 #[cfg(windows)]
 fn width() -> usize {
-    WIDTH
+    DEFAULT_WIDTH
 }

@@ -8,9 +8,11 @@ use crate::counts::{instructions, system_calls};
 use crate::place::Place;
 use crate::table::thousands;
 
-/// Instructions of a hit of each consumer, a little above what they are. To raise one, say why: one parser of
-/// the command line for all commands, whose description is taken apart again, cost 4 % of `kubectl` and `token`.
-const INSTRUCTIONS: [u64; CONSUMERS.len()] = [478_000, 470_000, 544_000, 566_000];
+/// Instructions of a hit of each consumer, a little above what they are. To raise them, give the reason: the
+/// checks of every value cost 4 %. The code of zbus costs 3.4 %, as each start relocates its vtables and
+/// constants, although no hit runs it. One parser of the command line, whose description is taken apart again,
+/// costs 4 % of `kubectl` and `token`.
+const INSTRUCTIONS: [u64; CONSUMERS.len()] = [493_500, 485_500, 558_000, 582_000];
 
 /// What a crowd may add: fifty more profiles are parsed.
 const FOR_A_CROWD: u64 = 440_000;
@@ -30,8 +32,7 @@ pub(crate) fn check(program: &Path) -> ExitCode {
         println!("{what}: {} of {}, {verdict}", thousands(figure), thousands(limit));
     };
     let bytes = std::fs::metadata(&place.program).unwrap().len();
-    // The readers and editors of the files of kubectl, AWS and Vault came to 0.5 MB, of the 8 that there may be.
-    judge("bytes of the binary".into(), bytes, 6_600_000);
+    judge("bytes of the binary (D-Bus by zbus takes 1.4 MB)".into(), bytes, 8_000_000);
     for consumer in CONSUMERS {
         place.fill_cache(consumer);
     }

@@ -35,5 +35,6 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let running = args.start()?;
     writeln!(stdout(), "{}", running.instructions().join("\n"))?;
-    Ok(running.wait()?)
+    running.wait();
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::{Emulator, KeySize, Options, StartError};
 
@@ -57,6 +58,8 @@ pub struct Running {
     account: String,
     key: PathBuf,
     ca: Option<PathBuf>,
+    runtime: Runtime,
+    signals: Signals,
     /// Deletes the folder with the key when dropped.
     _temporary: Option<TempDir>,
 }
@@ -64,6 +67,8 @@ pub struct Running {
 impl Args {
     /// Starts the emulator and writes its files. They are readable for this user only.
     pub fn start(&self) -> Result<Running, Error> {
+        // First, so that no signal ends the program with its files left behind.
+        let (runtime, signals) = listen().map_err(Error::Wait)?;
         let options = Options {
             address: self.listen,
             tls: self.tls,
@@ -89,7 +94,7 @@ impl Args {
         write(&key, &emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json())?;
         let ca = emulator.ca_pem().map(|pem| (folder.join("ca.pem"), pem));
         let ca = ca.map(|(path, pem)| write(&path, pem).map(|()| path)).transpose()?;
-        Ok(Running { emulator, account, key, ca, _temporary: temporary })
+        Ok(Running { emulator, account, key, ca, runtime, signals, _temporary: temporary })
     }
 }
 
@@ -123,28 +128,54 @@ impl Running {
     }
 
     /// Runs until Ctrl-C or SIGTERM, then stops the emulator and deletes the temporary folder.
-    pub fn wait(self) -> Result<(), Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.and_then(|runtime| runtime.block_on(interrupted())).map_err(Error::Wait)
+    pub fn wait(mut self) {
+        self.runtime.block_on(self.signals.received());
     }
+}
+
+/// Begins to listen for the signals that end the program.
+fn listen() -> io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    Ok((runtime, signals))
 }
 
 #[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
-#[cfg(not(unix))]
-async fn interrupted() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn received(&mut self) {
+        self.0.recv().await;
+    }
 }
 
 /// Creates the folder, closed to other users, unless it exists.

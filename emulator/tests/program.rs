@@ -13,8 +13,10 @@ fn the_program_runs_until_sigterm_and_deletes_its_key() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let lines: Vec<String> = lines.take_while(|line| !line.starts_with("Then try:")).collect();
+    // It stays open: a program whose output is closed fails.
+    let mut output = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<String> =
+        output.by_ref().take_while(|line| !line.starts_with("Then try:")).collect();
     let exported = |name: &str| {
         let export = format!("  export {name}=");
         lines.iter().find_map(|line| line.strip_prefix(&export)).unwrap()

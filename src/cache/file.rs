@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::entry;
-use super::entry::MARKER;
+use super::entry::{self, MARKER};
 use super::key::Key;
 use crate::private_file::{self, Unread};
 
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
 pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 
-/// A folder with more names than this is listed in part.
+/// The most names of a folder that are listed.
 const MAX_ENTRIES: usize = 20_000;
 
 /// The cache folder.

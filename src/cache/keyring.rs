@@ -1,7 +1,6 @@
-//! The cache in the keyring: a credential rests there, and beside its lock a marker that says so, without a
-//! secret.
+//! The cache in the keyring. For each credential there, a marker file without secrets lies beside its lock.
 //!
-//! Without the marker, the keyring is not asked: neither for what is not there, nor by whoever clears or sweeps.
+//! Without a marker, the keyring is not called: not for a miss, and not to clear or sweep the cache.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::private_file;
 
 const LIMIT: u64 = 8 * 1024;
 
-/// What a sweep removes at most: it is somebody's run that waits for it.
+/// The most that a sweep removes, because a run waits for it.
 const SWEPT: usize = 4;
 
 #[derive(Deserialize, Serialize)]
@@ -32,7 +31,7 @@ pub(super) struct Marker {
     pub(super) about: EntryMetadata,
 }
 
-/// The keyring, and the folder of the locks, the memos and the markers.
+/// The keyring, and the folder of the locks, the remembered failures and the markers.
 #[derive(Debug)]
 pub struct KeyringCache {
     files: FileCache,
@@ -46,12 +45,12 @@ impl KeyringCache {
         Self { files, keyring }
     }
 
-    /// What of it is in files.
+    /// The folder of its markers, locks and remembered failures.
     pub(super) const fn files(&self) -> &FileCache {
         &self.files
     }
 
-    /// Finds out whether the keyring can be used, before something is obtained that is to rest there.
+    /// Checks that the keyring can be used, before a credential is fetched that has to be stored there.
     pub(super) fn open(&self) -> Result<()> {
         self.keyring.open().map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
@@ -63,7 +62,7 @@ impl KeyringCache {
         read.map_err(|problem| unusable(problem, "read the cache in the keyring"))
     }
 
-    /// The marker comes first: an item without one would be found by nobody who clears.
+    /// Writes the marker first: `cache clear` does not find an item without one.
     pub(super) fn write(
         &self,
         key: &Key,
@@ -88,9 +87,9 @@ impl KeyringCache {
         remove(&self.files.marker_path(key), |item| self.keyring.remove(item)).map(|_| ())
     }
 
-    /// Removes some of what has expired a while ago.
+    /// Removes some credentials that expired a while ago.
     pub(super) fn sweep(&self, remnants: Vec<PathBuf>) {
-        // No run opens a prompt for credentials that it does not use.
+        // A run opens no prompt for credentials that it does not use.
         let remove_item = |item: &str| self.keyring.remove_without_prompt(item);
         for path in remnants.into_iter().take(SWEPT) {
             if let Err(error) = remove(&path, remove_item) {
@@ -103,7 +102,7 @@ impl KeyringCache {
 
 /// Removes the items of these markers from the keyring within `limit`, and returns how many there were.
 pub(super) fn clear(markers: Vec<PathBuf>, limit: Duration) -> Result<usize> {
-    // It is not opened if there is nothing to remove.
+    // It is opened only if there is something to remove.
     let keyring = Keyring::of_system(Some(Deadline::within(limit)));
     let mut removed = 0;
     for path in markers {
@@ -112,7 +111,7 @@ pub(super) fn clear(markers: Vec<PathBuf>, limit: Duration) -> Result<usize> {
     Ok(removed)
 }
 
-/// Whether what is in the keyring by this marker is of no use any more. A marker that cannot be read is of none.
+/// Whether the credential of this marker has expired. A marker that cannot be read counts as expired.
 pub(super) fn has_expired(marker: &Path, now: Timestamp) -> bool {
     read_marker(marker).is_none_or(|marker| marker.lifetime.expires_at_here() < now)
 }
@@ -121,7 +120,7 @@ pub(super) fn read_marker(path: &Path) -> Option<Marker> {
     serde_json::from_slice(&private_file::read_own(path, LIMIT).ok()?).ok()
 }
 
-/// The marker goes last, for the same reason as it came first.
+/// Removes the marker last, for the same reason as it is written first.
 fn remove(
     marker: &Path,
     remove_item: impl Fn(&str) -> std::result::Result<bool, Problem>,
@@ -140,7 +139,7 @@ fn remove(
     }
 }
 
-/// The name in the keyring of what a marker is for.
+/// The name of a marker's item in the keyring.
 fn item(marker: &Path) -> Option<String> {
     Some(format!("cache/{}", marker.file_stem()?.to_str()?))
 }
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_rests_in_the_keyring_and_no_file_has_it() {
+    fn a_credential_is_in_the_keyring_and_in_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
         for length in [10, 10_000] {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyring_that_cannot_be_used_is_an_error_but_not_for_what_is_not_there() {
+    fn an_unusable_keyring_is_an_error_except_on_a_miss() {
         let folder = tempfile::tempdir().unwrap();
         let usable = cache(&folder, Keyring::fake());
         usable.put(&key("a"), &credential(10), &EntryMetadata::default()).unwrap();
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_a_day_ago_is_swept_from_the_keyring() {
+    fn credentials_expired_a_day_ago_are_swept_from_the_keyring() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
         cache.put(&key("a"), &credential(10), &EntryMetadata::default()).unwrap();

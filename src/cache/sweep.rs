@@ -7,30 +7,29 @@ use std::time::{Duration, SystemTime};
 
 use tracing::debug;
 
-use super::entry;
-use super::entry::MARKER;
+use super::entry::{self, MARKER};
 use super::file::{ENTRY_LIMIT, Form};
 use super::keyring;
 use crate::clock::Timestamp;
 use crate::private_file;
 
-/// A folder with more names than this is looked at in part.
+/// The most names of a folder that are read.
 const MAX_ENTRIES: usize = 20_000;
 
-/// Files that are looked into.
+/// The most files that are checked.
 const MAX_CHECKS: usize = 64;
 
-/// What has rested for so long is either of use or a remnant.
-const REST: Duration = Duration::from_secs(24 * 3600);
+/// Files older than this are checked for removal.
+const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// What another version of the program has left may be of use to it for longer.
-const REST_OF_OTHERS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The same for files of another version of the program, which it may still use.
+const MIN_AGE_OF_OTHER_VERSIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A temporary file is renamed in a moment, or never.
-const REST_OF_UNFINISHED: Duration = Duration::from_secs(3600);
+/// The same for temporary files, which are renamed at once or never.
+const MIN_AGE_OF_TEMPORARY: Duration = Duration::from_secs(3600);
 
-/// Sweeps a folder, and returns the markers of what can go from the keyring. Whoever has the keyring
-/// open removes that.
+/// Sweeps a folder. Returns the markers of entries that can be removed from the keyring, by a run that has it
+/// open.
 pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
     // Nothing is removed through a link, or from the folder of another user.
     if private_file::look_at_folder(folder).is_err() {
@@ -53,19 +52,19 @@ pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
 
 fn is_remnant(path: &Path, now: Timestamp) -> bool {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
-    let rests = |rest: Duration| {
+    let is_older = |than: Duration| {
         let age = |at: SystemTime| now.since(Timestamp::of(at));
-        metadata.modified().is_ok_and(|at| age(at) > rest)
+        metadata.modified().is_ok_and(|at| age(at) > than)
     };
     match Form::of(path) {
-        Form::Unfinished => rests(REST_OF_UNFINISHED),
-        Form::RememberedFailure => rests(REST),
-        Form::Marker => rests(REST) && keyring::has_expired(path, now),
-        Form::Lock => rests(REST) && is_abandoned(path),
+        Form::Unfinished => is_older(MIN_AGE_OF_TEMPORARY),
+        Form::RememberedFailure => is_older(MIN_AGE),
+        Form::Marker => is_older(MIN_AGE) && keyring::has_expired(path, now),
+        Form::Lock => is_older(MIN_AGE) && is_abandoned(path),
         Form::Entry if path.extension() == Some(OsStr::new(entry::EXTENSION)) => {
-            rests(REST) && has_expired(path, now)
+            is_older(MIN_AGE) && has_expired(path, now)
         }
-        Form::Entry => rests(REST_OF_OTHERS),
+        Form::Entry => is_older(MIN_AGE_OF_OTHER_VERSIONS),
         Form::Other => false,
     }
 }

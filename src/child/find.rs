@@ -11,7 +11,7 @@ use crate::env::{self, Env};
 /// The file of a program that a setting names: a path, or a name that is looked for on the `PATH`.
 pub(super) fn program(named: &Path) -> io::Result<PathBuf> {
     let is_name = named.components().count() == 1 && named.file_name() == Some(named.as_os_str());
-    if is_name { look(&Env::Real, named) } else { Ok(current_folder::from(named).into_owned()) }
+    if is_name { look(&Env::Real, named) } else { Ok(current_folder::resolve(named).into_owned()) }
 }
 
 /// Where a program is that is called by its name, if there is one.

@@ -1,10 +1,10 @@
-//! `cache`: where credentials are stored, and how to remove them.
+//! `cache`: prints the cache folder, or removes all cached credentials.
 
 use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::key::patience_of;
+use super::key::keyring_timeout_of;
 use crate::cache::{self, Cleared, FileCache};
 use crate::error::{Error, Result, shown};
 use crate::message;
@@ -46,7 +46,7 @@ impl Args {
             Action::Path => shown(&folder).into(),
             Action::Clear => {
                 let files = FileCache::new(folder.clone(), locations.runtime_folder);
-                let Cleared { removed, left } = cache::clear(&files, limit(context)?)?;
+                let Cleared { removed, left } = cache::clear(&files, keyring_timeout(context)?)?;
                 let credentials = if removed == 1 { "credential" } else { "credentials" };
                 let stay = (left > 0).then(|| message!("; {left} other files stay", left));
                 message!(
@@ -62,10 +62,11 @@ impl Args {
     }
 }
 
-/// How long the keyring may take. The cache can be cleared although the configuration file is broken.
-fn limit(context: Context<'_>) -> Result<Duration> {
+/// How long the keyring may take. A broken configuration file is ignored, so that the cache can still be
+/// cleared.
+fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
     let Context { flags, env, locations, consumers, .. } = context;
     let settings = Settings::load(flags, env, locations, consumers, &[])
         .or_else(|_| Settings::without_file(flags, env, locations, consumers))?;
-    Ok(patience_of(&settings))
+    Ok(keyring_timeout_of(&settings))
 }

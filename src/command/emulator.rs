@@ -24,7 +24,8 @@ impl Args {
     pub(super) fn run(&self, output: &mut Output<'_>) -> Result<()> {
         let running = self.program.start().map_err(failed)?;
         output.say(&instructions(&running))?;
-        running.wait().map_err(failed)
+        running.wait();
+        Ok(())
     }
 }
 

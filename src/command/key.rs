@@ -1,15 +1,15 @@
-//! `key`: authorized keys in the system's keyring, where they lie encrypted and not in a file.
+//! `key`: imports authorized keys into the system's keyring, which encrypts them, and lists and removes them.
 
 mod read_back;
 
-use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::table;
+use super::table::{self, Format};
+use super::terminal::Terminal;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -74,13 +74,6 @@ struct List {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
-}
-
 /// Remove a key from the keyring
 ///
 /// It goes on being valid for the cloud: `yc iam key delete` revokes it.
@@ -96,21 +89,22 @@ impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let keys = || ImportedKeys::of(context.locations.data_folder.clone());
         match &self.action {
-            Action::Import(import) => output.say(&import.run(&keys()?, patience(context)?)?),
+            Action::Import(import) => output.say(&import.run(&keys()?, keyring_timeout(context)?)?),
             Action::List(list) => list.run(&keys()?, output),
-            Action::Remove(remove) => output.say(&remove.run(&keys()?, patience(context)?)?),
+            Action::Remove(remove) => output.say(&remove.run(&keys()?, keyring_timeout(context)?)?),
             Action::ReadBack(read_back) => output.document(read_back.run()?.as_bytes()),
         }
     }
 }
 
-fn patience(context: Context<'_>) -> Result<Duration> {
+fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
     let Context { flags, env, locations, consumers, .. } = context;
-    Settings::load(flags, env, locations, consumers, &[]).map(|it| patience_of(&it))
+    Settings::load(flags, env, locations, consumers, &[]).map(|it| keyring_timeout_of(&it))
 }
 
-/// How long the keyring may wait for a person: the time limit of a run, which at a terminal has to be set.
-pub(super) fn patience_of(settings: &Settings) -> Duration {
+/// How long the user may take to unlock the keyring: the configured time limit; at a terminal, the default
+/// limit is too short for that.
+pub(super) fn keyring_timeout_of(settings: &Settings) -> Duration {
     let is_default = settings.timeout.origin == Origin::BuiltIn;
     if is_default && keyring::is_at_terminal() {
         keyring::PATIENCE_WITH_PEOPLE
@@ -120,9 +114,9 @@ pub(super) fn patience_of(settings: &Settings) -> Duration {
 }
 
 impl Import {
-    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<Message> {
+    fn run(&self, keys: &ImportedKeys, timeout: Duration) -> Result<Message> {
         let file = Path::new(&self.file);
-        // Nothing else can be deleted: not standard input, and a link would leave what it points to.
+        // Standard input cannot be deleted, and deleting a link would leave its target.
         let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
         if self.delete_file && self.file == STDIN {
             return Err(Error::Usage {
@@ -146,19 +140,19 @@ impl Import {
             created_at: created_at(&content).map(|at| at.to_string()),
             imported_at: Clock::System.now().at.to_string(),
         };
-        let replaced = put(keys, &imported, &content, patience)?;
-        let of_key = |key: &ImportedKey| ForeignText::new(&key.key_id);
+        let replaced = store(keys, &imported, &content, timeout)?;
+        let id = |key: &ImportedKey| ForeignText::new(&key.key_id);
         let name = ForeignText::new(&imported.name);
         let mut lines = vec![message!(
             "the authorized key `{}` of service account `{}` is in the keyring as `{name}`",
-            of_key(&imported),
+            id(&imported),
             ForeignText::new(&imported.service_account_id),
             name
         )];
         lines.extend(replaced.filter(|old| old.key_id != imported.key_id).map(|old| {
             message!(
                 "it replaces the key `{0}`, which is valid until `yc iam key delete {0}`",
-                of_key(&old)
+                id(&old)
             )
         }));
         lines.push(message!("use it with `--identity keyring:{name}`, or `identity = \"keyring:{name}\"` in a profile", name));
@@ -175,68 +169,66 @@ impl Import {
         Ok(Message::join(&lines, "\n"))
     }
 
-    /// Deletes the file, if the key that is in the keyring is still what it holds.
+    /// Deletes the file, unless its content differs from the imported key.
     fn delete(&self, imported: &Zeroizing<Vec<u8>>) -> Result<()> {
-        let undeleted = |problem: Message| Error::IdentityFile {
+        let not_deleted = |problem: Message| Error::IdentityFile {
             what: KEY_FILE,
             path: self.file.clone().into(),
             problem,
             hint: "the key is in the keyring; check the file, and delete it by hand".into(),
         };
         if self.read()? != *imported {
-            return Err(undeleted("has changed since it was read, and is not deleted".into()));
+            return Err(not_deleted("has changed since it was read, and is not deleted".into()));
         }
         let deleted = std::fs::remove_file(&self.file);
-        deleted.map_err(|error| undeleted(message!("cannot be deleted: {}", plain(&error))))
+        deleted.map_err(|error| not_deleted(message!("cannot be deleted: {}", plain(&error))))
     }
 
     fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
-        if self.file != STDIN {
-            return secret_file::read(KEY_FILE, Path::new(&self.file), KEY_FILE_LIMIT);
+        if self.file == STDIN {
+            secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)
+        } else {
+            secret_file::read(KEY_FILE, Path::new(&self.file), KEY_FILE_LIMIT)
         }
-        // Its full size from the beginning, so that none of it stays behind where it grew out of.
-        let mut content = Zeroizing::new(Vec::with_capacity(8 * 1024));
-        let read = std::io::stdin().take(KEY_FILE_LIMIT).read_to_end(&mut content);
-        read.map_err(|error| Error::unreadable(KEY_FILE, "-", &error))?;
-        Ok(content)
     }
 }
 
-/// Puts a key into the keyring and on the list, and tells which one was there under its name.
-fn put(
+/// Stores a key in the keyring and in the list, and returns the key that it replaces. If a step fails, the
+/// old key is put back.
+fn store(
     keys: &ImportedKeys,
     imported: &ImportedKey,
     content: &Zeroizing<Vec<u8>>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Option<ImportedKey>> {
-    let keyring = Keyring::for_changes(patience);
+    let keyring = Keyring::for_changes(timeout);
     let item = ImportedKey::item(&imported.name);
     let replaced = match keys.find(&imported.name) {
-        // Whatever is wrong with it, it is replaced now.
+        // An unreadable list entry is no obstacle: it is replaced.
         Err(error) if error.code() == Code::Usage => return Err(error),
         found => found.ok(),
     };
     let what = || message!("put the key `{}` into the keyring", ForeignText::new(&imported.name));
     let failed =
         |problem: Problem| problem.into_error(what(), Code::Keyring, "keep the key in its file");
-    // It has been parsed, so it is text.
+    // Parsing has shown that it is UTF-8.
     let text = String::from_utf8_lossy(content).into_owned().into();
-    // Until the new one is safe, the old one is not given up: its file may be long gone.
+    // Kept until the new key is safe: the old one may have no file any more.
     let old = keyring.get(&item).map_err(failed)?;
-    let give_back = || match &old {
+    let restore = || match &old {
         Some(old) => drop(keyring.set(&item, old.clone())),
         None => drop(keyring.remove(&item)),
     };
-    keyring.set(&item, text).inspect_err(|_| give_back()).map_err(failed)?;
-    // Its file may be about to be deleted.
-    let checked = read_back::check(&imported.name, content, patience);
-    checked.inspect_err(|_| give_back()).map_err(failed)?;
-    // What is not on the list would be forgotten there.
-    keys.add(imported).inspect_err(|_| give_back())?;
+    keyring.set(&item, text).inspect_err(|_| restore()).map_err(failed)?;
+    // The user may delete the file next, so another process must be able to read the key.
+    let checked = read_back::check(&imported.name, content, timeout);
+    checked.inspect_err(|_| restore()).map_err(failed)?;
+    // A key that is not in the list could not be found again.
+    keys.add(imported).inspect_err(|_| restore())?;
     Ok(replaced)
 }
 
-/// When the key was made, which its file need not say.
+/// When the key was created, if its file has that.
 fn created_at(content: &[u8]) -> Option<Timestamp> {
     #[derive(serde::Deserialize)]
     struct Dated<'a> {
@@ -255,17 +247,9 @@ fn created_at(content: &[u8]) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(text)
 }
 
-/// Asks, where there is somebody to ask.
 fn agrees_to_deletion(file: &Path) -> bool {
-    let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
-    if !stdin.is_terminal() || !stderr.is_terminal() {
-        return false;
-    }
-    let question = message!("The key is in the keyring. Delete `{}`? [y/N] ", shown(file));
-    let mut answer = String::new();
-    let asked = stderr.write_all(question.as_bytes());
-    let read = asked.and_then(|()| stderr.flush()).and_then(|()| stdin.read_line(&mut answer));
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    let question = message!("The key is in the keyring. Delete `{}`?", shown(file));
+    Terminal::find().is_some_and(|terminal| terminal.confirms(&question))
 }
 
 impl List {
@@ -273,15 +257,12 @@ impl List {
         let keys: Vec<Listed> = keys.all()?.iter().map(Listed::of).collect();
         match self.format {
             Format::Table => output.say(&table(&keys)),
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&keys).map_err(Error::internal)?;
-                output.document((text + "\n").as_bytes())
-            }
+            Format::Json => output.json(&keys),
         }
     }
 }
 
-/// A key as people are told of it.
+/// A key in the output of `key list`.
 #[derive(serde::Serialize)]
 struct Listed {
     name: ForeignText,
@@ -304,11 +285,14 @@ impl Listed {
     }
 
     fn cells(&self) -> [Message; 5] {
-        let Self { name, key_id, service_account_id, created_at, imported_at } = self;
-        let created_at = created_at.clone().map_or_else(|| "-".into(), Message::from);
-        let [name, key_id, service_account_id, imported_at] =
-            [name, key_id, service_account_id, imported_at].map(|text| Message::from(text.clone()));
-        [name, key_id, service_account_id, created_at, imported_at]
+        let text = |text: &ForeignText| Message::from(text.clone());
+        [
+            text(&self.name),
+            text(&self.key_id),
+            text(&self.service_account_id),
+            self.created_at.as_ref().map_or_else(|| "-".into(), text),
+            text(&self.imported_at),
+        ]
     }
 }
 
@@ -319,14 +303,14 @@ fn table(keys: &[Listed]) -> Message {
 }
 
 impl Remove {
-    fn run(&self, keys: &ImportedKeys, patience: Duration) -> Result<Message> {
-        let keyring = Keyring::for_changes(patience);
+    fn run(&self, keys: &ImportedKeys, timeout: Duration) -> Result<Message> {
+        let keyring = Keyring::for_changes(timeout);
         let name = &self.name;
         let known = match keys.find(name) {
             Err(error) if error.code() == Code::Usage => return Err(error),
             found => found.ok(),
         };
-        // One that is not on the list may have been left there by an import that was killed.
+        // Also without a list entry: a killed import may have left the key in the keyring.
         let removed = keyring.remove(&ImportedKey::item(name)).map_err(|problem| {
             let what = message!("remove the key `{}` from the keyring", ForeignText::new(name));
             problem.into_error(

@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made from the same description as the help.
+//! `man`: the manual pages, generated from the description of the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ impl Args {
         };
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
         let mut written = Vec::new();
-        for command in with_commands(&program) {
+        for command in with_subcommands(&program) {
             let path = folder.join(format!("{}.1", name(command)));
             let page = String::from_utf8_lossy(&page(command)?).into_owned();
             EditedFile::open("the manual page", &path)?.replace(&page, |_| Ok(()))?;
@@ -41,10 +41,10 @@ impl Args {
     }
 }
 
-/// A command, and all below it.
-fn with_commands(command: &clap::Command) -> Vec<&clap::Command> {
-    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
-    std::iter::once(command).chain(below.flat_map(with_commands)).collect()
+/// A command and its visible subcommands, recursively.
+fn with_subcommands(command: &clap::Command) -> Vec<&clap::Command> {
+    let subcommands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    std::iter::once(command).chain(subcommands.flat_map(with_subcommands)).collect()
 }
 
 /// `yc-id-token-vault-login`.
@@ -55,10 +55,10 @@ fn name(command: &clap::Command) -> &str {
 fn page(command: &clap::Command) -> Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = Man::new(command.clone()).title(name(command).to_owned()).manual(PROGRAM);
-    // Without a day in it, a page is the same whenever it is made.
+    // Without a date, the page is reproducible.
     let man = man.date(" ").source(concat!("yc-id-token ", env!("CARGO_PKG_VERSION")));
     man.render(&mut page).map_err(|error| Error::Internal(error.into()))?;
-    // What stands behind the help are examples, but for the program's, which has other things to say too.
+    // The text after the help consists of examples, except on the program's own page.
     let heading = if command.get_name() == PROGRAM { ".SH NOTES" } else { ".SH EXAMPLES" };
     Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA", heading).into_bytes())
 }

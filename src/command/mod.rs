@@ -1,4 +1,5 @@
-//! The housekeeping commands.
+//! The commands that are not consumers: setting up, inspecting and removing what the consumers use. One
+//! module per command; `table`, `terminal`, `signals` and `ask` are shared by several.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,14 +25,16 @@ mod key;
 mod man;
 mod service_accounts;
 mod setup;
+mod signals;
 mod status;
 mod table;
+mod terminal;
 
 pub use completions::complete;
 #[cfg(feature = "fuzzing")]
 pub(crate) use doctor::fuzz_kubeconfig;
 
-/// Adds the options of the command line, and these words, to the commands in a hint.
+/// Adds the options of the command line, and these arguments, to the commands in a hint.
 pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
 macro_rules! housekeeping {
@@ -67,7 +70,7 @@ housekeeping! {
 }
 
 impl Housekeeping {
-    /// Runs the command, and returns the exit status of a run that did not fail. `program` describes the whole
+    /// Runs the command and returns the exit status of a successful run. `program` describes the whole
     /// command line, and `complete` adds its options to the commands in a hint.
     pub fn run(
         &self,

@@ -1,6 +1,6 @@
-//! `service-accounts`: those of a folder, as the vendor's CLI lists them.
+//! `service-accounts`: lists the service accounts of a folder, as `yc iam service-account list` does.
 
-use super::table;
+use super::table::{self, Format};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -19,12 +19,6 @@ pub struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 const HEADS: [&str; 5] = ["ID", "NAME", "LABELS", "CREATED AT", "LAST AUTHENTICATED AT"];
 
 impl Args {
@@ -40,10 +34,7 @@ impl Args {
                 let rows: Vec<[Message; 5]> = accounts.iter().map(row).collect();
                 output.say(&table::framed(HEADS, &rows))
             }
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&accounts);
-                output.document((text.map_err(Error::internal)? + "\n").as_bytes())
-            }
+            Format::Json => output.json(&accounts),
         }
     }
 }
@@ -58,13 +49,13 @@ fn row(account: &ServiceAccount) -> [Message; 5] {
         account.id.clone().into(),
         account.name.clone().into(),
         Message::join(&labels, ","),
-        moment(&account.created_at),
-        account.last_authenticated_at.as_ref().map(moment).unwrap_or_default(),
+        time(&account.created_at),
+        account.last_authenticated_at.as_ref().map(time).unwrap_or_default(),
     ]
 }
 
-/// A time to the second, as people read it; it is in UTC.
-fn moment(rfc3339: &ForeignText) -> Message {
+/// `2026-01-02 03:04:05`, in UTC.
+fn time(rfc3339: &ForeignText) -> Message {
     ForeignText::from(rfc3339.get(..19).unwrap_or(rfc3339).replacen('T', " ", 1)).into()
 }
 
@@ -73,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_told_as_the_vendors_cli_does() {
+    fn a_row_has_the_same_cells_as_in_yc() {
         let account: ServiceAccount = serde_json::from_str(
             r#"{"id":"ajeboa0du6edu6m43c3t","name":"robot","labels":{"x":"y","z":""},"createdAt":"2026-01-02T03:04:05.678Z"}"#,
         )

@@ -1,9 +1,17 @@
-//! Tables for people.
+//! Tables in the output of commands, and the `--format` flag of commands that print a list.
 
 use crate::foreign_text::Message;
 use crate::message;
 
-/// The lines of a table: heads above columns that are as wide as what is in them, and no wider.
+/// The output formats of commands that print a list.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// The lines of a table. Each column is as wide as its longest cell.
 pub(super) fn lines<const N: usize>(
     heads: [&'static str; N],
     rows: &[[Message; N]],
@@ -19,7 +27,7 @@ pub(super) fn lines<const N: usize>(
     rows.iter().map(line).collect()
 }
 
-/// The same in a frame, as the vendor's CLI draws it.
+/// A table in a frame, as `yc` prints it.
 pub(super) fn framed<const N: usize>(heads: [&'static str; N], rows: &[[Message; N]]) -> Message {
     let heads = heads.map(Message::from);
     let widths = widths(&[std::slice::from_ref(&heads), rows].concat());
@@ -50,7 +58,7 @@ mod tests {
     use crate::foreign_text::ForeignText;
 
     #[test]
-    fn a_table_is_as_wide_as_what_is_in_it_and_stays_a_table() {
+    fn columns_are_as_wide_as_their_longest_filtered_cell() {
         let cell = |text: &str| Message::from(ForeignText::new(text));
         let rows = [[cell("a\u{1b}[2J"), cell("Ключ")]];
         assert_eq!(lines(["NAME", "X"], &rows), ["NAME   X", "a\u{fffd}[2J  Ключ"]);

@@ -61,7 +61,7 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
 #[cfg(unix)]
 fn exec(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let error = harden::as_before(|| command.exec());
+    let error = harden::with_original_limits(|| command.exec());
     Err(not_run(&command, &error))
 }
 

@@ -7,11 +7,10 @@ use serde_json::json;
 use crate::credential::{Credential, IdToken};
 use crate::env::Env;
 use crate::error::Result;
-use crate::run::Run;
 use crate::settings::{Settings, Table};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, id_token_request};
+use super::{Consumer, Delivery};
 
 pub(super) const TABLE: Table = Table { name: "example", heading: "", settings: &[] };
 
@@ -49,8 +48,8 @@ impl Consumer for Example {
         self.audience.as_deref()
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-        id_token_request(self, run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
     }
 
     fn minimum_lifetime(&self) -> Duration {

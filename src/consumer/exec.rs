@@ -12,8 +12,9 @@ use crate::credential::Credential;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::settings::{Decides, Field, Kind, Settings, Table};
+use crate::source::IdTokenRequest;
 
 use super::aws::{AssumeRole, Aws, SessionKeys};
 use super::{Consumer, ConsumerRun, Delivery};
@@ -74,8 +75,8 @@ impl Consumer for Exec {
         self.aws.audience()
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
-        self.aws.request(run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> AssumeRole<'a> {
+        self.aws.request(id_token)
     }
 
     fn minimum_lifetime(&self) -> Duration {

@@ -4,7 +4,7 @@ use crate::broker::{Forecast, Request as _};
 use crate::error::Result;
 use crate::run::{Context, Run};
 
-use super::run::minimum_share;
+use super::run::{ConsumerRun, minimum_share};
 use super::{Consumer, ConsumerRequest as _, Server, Warning};
 
 /// What a run of a consumer would do now.
@@ -27,6 +27,7 @@ pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<Consu
         return Ok(None);
     }
     let consumer = C::open(&C::Args::default(), &run.settings, context.env)?;
+    let (server, warnings) = (consumer.server(), consumer.warnings());
     let mut audience = consumer.audience().map(str::to_owned);
     let credentials = match run.lookup()? {
         Some(lookup) => vec![lookup],
@@ -34,18 +35,17 @@ pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<Consu
             if audience.is_none() {
                 audience = Some(run.service_account()?.to_owned());
             }
-            credentials(&consumer, &run)?
+            credentials(&ConsumerRun { run, consumer })?
         }
     };
-    let (server, warnings) = (consumer.server(), consumer.warnings());
     Ok(Some(ConsumerForecast { audience, server, credentials, warnings }))
 }
 
-fn credentials<C: Consumer>(consumer: &C, run: &Run) -> Result<Vec<Forecast>> {
-    let request = consumer.request(run)?;
+fn credentials<C: Consumer>(opened: &ConsumerRun<C>) -> Result<Vec<Forecast>> {
+    let (request, run) = (opened.request()?, &opened.run);
     let cached = run.broker().cache().lifetime(&request.key());
     let share = cached.map(|lifetime| minimum_share::<C>(lifetime.whole())).unwrap_or_default();
-    let minimum_lifetime = consumer.minimum_lifetime().max(share);
+    let minimum_lifetime = opened.consumer.minimum_lifetime().max(share);
     let mut forecasts = vec![run.broker().forecast(&request, minimum_lifetime)];
     let is_hit = |forecasts: &[Forecast]| {
         forecasts.last().is_some_and(|forecast| forecast.prediction.is_hit())

@@ -14,11 +14,10 @@ use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
-use crate::run::Run;
 use crate::settings::{Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, id_token_request};
+use super::{Consumer, Delivery};
 
 const API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
@@ -139,8 +138,8 @@ impl Consumer for Kubectl {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-        id_token_request(self, run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
     }
 
     fn minimum_lifetime(&self) -> Duration {

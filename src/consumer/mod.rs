@@ -1,6 +1,6 @@
 //! The consumers: the programs that receive a credential, each in its own format. One file or folder each.
 //!
-//! [`Consumer`] is what a consumer says of itself: what it requests, how much lifetime must be left of it, and
+//! `Consumer` is what a consumer says of itself: what it requests, how much lifetime must be left of it, and
 //! how it is rendered. `run` obtains and renders it, `forecast` says for `status` and `doctor` what a run would
 //! do. Both ask the same functions, so a forecast cannot differ from what a run does.
 //!
@@ -26,9 +26,9 @@ use crate::credential::{Cacheable, Credential};
 use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
-use crate::http::{Endpoint, Reach};
+use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::settings::{Arguments, Field, NamedCommand, Origin, Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -71,8 +71,8 @@ pub(crate) trait Consumer: Sized {
     /// The audience of its ID tokens. `None` is the ID of the service account.
     fn audience(&self) -> Option<&str>;
 
-    /// What it requests. The service account may be looked up by its name for that.
-    fn request<'a>(&'a self, run: &'a Run) -> Result<Self::Request<'a>>;
+    /// What it requests: this ID token, or what it is exchanged for.
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> Self::Request<'a>;
 
     /// What must be left of the lifetime of a credential that is rendered.
     fn minimum_lifetime(&self) -> Duration;
@@ -108,15 +108,6 @@ impl ConsumerRequest for IdTokenRequest<'_> {
     }
 }
 
-/// The request of a consumer for its ID token.
-fn id_token_request<'a, C: Consumer>(consumer: &'a C, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-    let audience = match consumer.audience() {
-        Some(audience) => audience,
-        None => run.service_account()?,
-    };
-    run.id_token_request(audience)
-}
-
 /// The server of a consumer.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -125,7 +116,7 @@ pub(crate) struct Server {
     /// Its address.
     pub(crate) endpoint: Endpoint,
     /// How it is reached.
-    pub(crate) reach: Reach,
+    pub(crate) options: ServerOptions,
     /// What it answers without credentials.
     pub(crate) public: PublicPath,
 }
@@ -208,20 +199,20 @@ macro_rules! consumers {
     };
 }
 
-/// What a program by the name of a command is to run, if its first argument is this one.
+/// The words that a link named after a command stands for, before this first argument.
 pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
     let mut words = vec![command.into()];
-    // The `vault` CLI can be told the path of its token helper and nothing else.
+    // The `vault` CLI runs its token helper by its path alone.
     if command == vault::settings::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
         words.push("token-helper".into());
     }
     words
 }
 
-/// What `setup` and `doctor` have to know of the files of others.
+/// For `setup` and `doctor`: the formats of other programs' files.
 pub(crate) use {
     aws::{
-        AwsFiles, Ini, Item, Kind, Section, aws_file, role_problem as aws_role_problem,
+        AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
         settings as aws_settings,
     },
     kubectl::{

@@ -28,7 +28,11 @@ impl<C: Consumer> ConsumerRun<C> {
 
     /// What the consumer requests.
     pub(crate) fn request(&self) -> Result<C::Request<'_>> {
-        self.consumer.request(&self.run)
+        let audience = match self.consumer.audience() {
+            Some(audience) => audience,
+            None => self.run.service_account()?,
+        };
+        Ok(self.consumer.request(self.run.id_token_request(audience)?))
     }
 
     /// The credential, from the cache or a new one.
@@ -38,7 +42,8 @@ impl<C: Consumer> ConsumerRun<C> {
         let credential = self.run.obtain(&request, minimum)?;
         // Only now is it known how long its whole lifetime is.
         let share = minimum_share::<C>(credential.lifetime.whole());
-        if credential.lifetime.left(self.run.broker().clock().now()) < share {
+        let is_short = || credential.lifetime.left(self.run.broker().clock().now()) < share;
+        if !share.is_zero() && is_short() {
             return self.run.obtain(&request, minimum.max(share));
         }
         Ok(credential)

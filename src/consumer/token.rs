@@ -13,13 +13,12 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::jwt::{self, Claims};
 use crate::message;
-use crate::run::Run;
 use crate::settings::{
     Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
 };
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, id_token_request};
+use super::{Consumer, Delivery};
 
 const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
     .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
@@ -119,8 +118,8 @@ impl Consumer for Token {
         self.audience.as_deref()
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<IdTokenRequest<'a>> {
-        id_token_request(self, run)
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
     }
 
     fn minimum_lifetime(&self) -> Duration {

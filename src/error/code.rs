@@ -88,11 +88,11 @@ codes! {
     Keyring = "E_KEYRING" => Configuration;
     /// An endpoint may not be used.
     Endpoint = "E_ENDPOINT" => Configuration;
-    /// `KUBERNETES_EXEC_INFO` asks for what we cannot give.
+    /// `KUBERNETES_EXEC_INFO` requests something that is not supported.
     ExecInfo = "E_EXEC_INFO" => Configuration;
-    /// Yandex Cloud does not accept who we are (401).
+    /// Yandex Cloud rejects the identity (401).
     SourceAuth = "E_SOURCE_AUTH" => Source;
-    /// Yandex Cloud does not let us do this (403).
+    /// Yandex Cloud denies permission (403).
     SourceDenied = "E_SOURCE_DENIED" => Source;
     /// Yandex Cloud does not know the service account (404).
     SourceNotFound = "E_SOURCE_NOT_FOUND" => Source;
@@ -102,11 +102,11 @@ codes! {
     SourceToken = "E_SOURCE_TOKEN" => Source;
     /// The consumer's server does not accept the ID token.
     ConsumerAuth = "E_CONSUMER_AUTH" => Consumer;
-    /// The consumer's server does not let us do this.
+    /// The consumer's server denies permission.
     ConsumerDenied = "E_CONSUMER_DENIED" => Consumer;
     /// The consumer's server refused in another way.
     ConsumerRefused = "E_CONSUMER_REFUSED" => Consumer;
-    /// The consumer's server is sealed or not set up yet: it answers nobody.
+    /// The consumer's server is sealed or not initialized.
     ConsumerSealed = "E_CONSUMER_SEALED" => Temporary;
     /// What answered does not speak the protocol: a captive portal, a proxy's page, a wrong address.
     Foreign = "E_FOREIGN_ANSWER" => Temporary;

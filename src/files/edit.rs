@@ -1,11 +1,11 @@
-//! Editing a file that belongs to the user: `~/.kube/config`, `~/.aws/config`, `~/.vault`, `config.toml`.
+//! Edits a file of the user: `~/.kube/config`, `~/.aws/config`, `~/.vault`, `config.toml`.
 //!
-//! A file is edited, not rewritten: line ends, byte order mark, owner, permissions, symbolic and hard links
-//! stay. The new text is parsed before it is written. A file that changed in the meantime is left alone.
+//! Line ends, byte order mark, owner, permissions, symbolic and hard links are kept. The new text is parsed
+//! before it is written. A file that has changed since it was read is not written.
 //!
-//! Readers see the old content or the new one, because a new file is renamed over the old one. Where that is
-//! impossible, the content of the file itself is replaced: a file that is a mount point of its own (a
-//! container's bind mount), one whose owner cannot be kept, one with further hard links or an access list.
+//! Usually a new file is renamed over the old one, so that readers see the old content or the new one. If a
+//! rename is impossible or would lose something, the content is overwritten in place: for mount points (a
+//! container's bind mount), owners that cannot be kept, additional hard links, and access lists.
 
 use std::fmt;
 use std::fs::File;
@@ -22,21 +22,21 @@ use super::{line_ends, system};
 use crate::error::{Cause, Error, Result, shown};
 use crate::message;
 
-/// A change takes some milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// Another run holds the lock for a few milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads a new text as the programs do that the file is for, and fails if they could not.
+/// Parses a new text as the file's own program does, and fails if that would fail.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
 
-/// A file that can be edited. It need not exist.
+/// A file to edit or to create.
 pub struct EditedFile {
     what: &'static str,
     path: PathBuf,
-    /// Where the symbolic links lead.
+    /// The target of symbolic links.
     target: PathBuf,
-    /// `None` if there is no such file.
+    /// `None` if the file does not exist.
     ///
-    /// Security: files of other programs hold secrets.
+    /// Security: files of other programs contain secrets.
     content: Option<Zeroizing<String>>,
     text: Zeroizing<String>,
 }
@@ -52,7 +52,7 @@ impl EditedFile {
     /// Reads a file. `what` names it in errors, such as `the kubeconfig`.
     pub fn open(what: &'static str, path: &Path) -> Result<Self> {
         let unreadable = |cause: io::Error| Error::unreadable(what, path, cause);
-        // Also what no path leads to: the end of a pipe by its number.
+        // Before links are resolved: `/dev/fd/N` of a pipe has no target path.
         check_kind(path).map_err(unreadable)?;
         let target = final_target(path);
         let content = read(&target).map_err(unreadable)?;
@@ -60,31 +60,29 @@ impl EditedFile {
         Ok(Self { what, path: path.to_owned(), target, content, text: Zeroizing::new(text) })
     }
 
-    /// The path, as it was given.
+    /// The path before links are resolved.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether there is such a file.
     #[must_use]
     pub const fn exists(&self) -> bool {
         self.content.is_some()
     }
 
-    /// Whether it begins with a byte order mark, which some programs reject.
     #[must_use]
     pub fn has_byte_order_mark(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
     }
 
-    /// The text with LF as its line ends and without a byte order mark; empty if there is no file.
+    /// The text with LF line ends and without a byte order mark; empty if the file does not exist.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Fails if the file cannot be written. To be called for all files before the first is written.
+    /// Fails if the file cannot be written. Call this for all files before writing the first.
     pub fn check_writable(&self) -> Result<()> {
         let checked = if self.exists() {
             system::check_file_writable(&self.target)
@@ -94,13 +92,13 @@ impl EditedFile {
         checked.map_err(|cause| self.unwritten(cause))
     }
 
-    /// Copies the file as it is to a new file beside it, with the same owner and mode 0600. `None` if the
-    /// folder is closed to this user; a file that is mounted by itself can be in such a folder.
+    /// Copies the file to a new file beside it, with the same owner and mode 0600. `None` if the folder is
+    /// not writable, which is common for a file that is a mount point.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
         let name = self.path.with_file_name(name);
         let content = self.content.as_ref().map_or("", |content| content.as_str());
         let copied = temporary_in(folder_of(&name), content.as_bytes()).and_then(|mut file| {
-            // A copy that belongs to another user is still a copy.
+            // Ignored: a backup with another owner is still a backup.
             let _ = std::fs::metadata(&self.target)
                 .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
             persist_as_free_name(file, &name)
@@ -112,7 +110,7 @@ impl EditedFile {
         }
     }
 
-    /// Writes a new text. `verify` gets the text as a reader of the file will see it.
+    /// Writes a new text. `verify` gets the text as readers of the file will see it.
     pub fn replace(&self, new_text: &str, verify: impl Fn(&str) -> Result<()>) -> Result<()> {
         let old = self.content.as_ref().map_or("", |content| content.as_str());
         let content = Zeroizing::new(line_ends::restored(old, new_text));
@@ -120,7 +118,7 @@ impl EditedFile {
         let _lock = self.lock();
         self.check_unchanged()?;
         self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
-            // Another program has made the file just now.
+            // Another program has created the file meanwhile.
             ErrorKind::AlreadyExists => self.changed(),
             _ => self.unwritten(cause),
         })?;
@@ -131,7 +129,7 @@ impl EditedFile {
         }
     }
 
-    /// Undoes `replace`: puts back what was read, unless another program has written since.
+    /// Undoes `replace`: restores the old content, unless another program has written the file since.
     pub fn restore(&self, new_text: &str) -> Result<()> {
         let _lock = self.lock();
         let now = Self::open(self.what, &self.path)?;
@@ -154,13 +152,13 @@ impl EditedFile {
         Err(self.changed())
     }
 
-    /// Keeps other runs of this program from writing into the folder, until it is dropped: between a look at
-    /// the file and the change of it.
+    /// Locks the folder against other runs of this program, until the result is dropped, so that the file
+    /// cannot change between the check and the write.
     fn lock(&self) -> Option<File> {
         let folder = folder_of(&self.target);
-        // One that cannot be made is an error of the change.
+        // Ignored: the write reports the error.
         let _ = system::make_folders(folder);
-        system::lock_folder(folder, LOCK_PATIENCE)
+        system::lock_folder(folder, LOCK_TIMEOUT)
     }
 
     fn changed(&self) -> Error {
@@ -177,7 +175,7 @@ impl EditedFile {
             Err(error) => return Err(error),
         };
         let Some(old) = old else { return self.create(content) };
-        if system::has_more_than_a_rename_keeps(&self.target, &old) {
+        if system::has_links_or_attributes(&self.target, &old) {
             return self.write_in_place(content);
         }
         let mut file = match self.temporary(content) {
@@ -200,7 +198,8 @@ impl EditedFile {
         }
     }
 
-    /// A new file belongs to the owner of its folder: a user's file that `sudo` makes is the user's.
+    /// Creates the file with the owner of its folder, so that `sudo` does not create root's files in a user's
+    /// home.
     fn create(&self, content: &[u8]) -> io::Result<()> {
         let folder = folder_of(&self.target);
         system::make_folders(folder)?;
@@ -211,7 +210,7 @@ impl EditedFile {
         Ok(())
     }
 
-    /// Replaces the content of the file itself. Until that is done, a copy of the old content is kept.
+    /// Overwrites the content of the file. A copy of the old content is kept until that has succeeded.
     fn write_in_place(&self, content: &[u8]) -> io::Result<()> {
         let mut file = system::open_to_write(&self.target)?;
         let old = self.content.as_ref().map_or("", |content| content.as_str());
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_created_where_its_link_leads() {
+    fn a_missing_file_is_created_at_the_target_of_its_link() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         symlink("a/b/config", &link).unwrap();
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn root_leaves_the_owner_of_a_file_and_of_its_folder_in_place() {
+    fn root_keeps_the_owner_of_file_and_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         written(&path, "a\n");
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_in_the_meantime_is_left_alone() {
+    fn a_file_that_changed_meanwhile_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         for before in [None, Some("a\n")] {
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_file_is_refused_at_once() {
+    fn only_regular_text_files_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, text) = (folder.path().join("pipe"), folder.path().join("latin-1"));
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -383,13 +382,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_found_before_anything_is_written() {
+    fn an_unwritable_place_is_detected_before_writing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         written(&file, "a\n");
         let below = EditedFile::open("the file", &file.join("b")).and_then(|b| b.check_writable());
         assert!(below.is_err());
-        // Root may write everywhere, so this is for all other users.
+        // Root may write everywhere.
         fs::set_permissions(&file, Permissions::from_mode(0o400)).unwrap();
         let is_root = system::open_to_write(&file).is_ok();
         let read_only = EditedFile::open("the file", &file).unwrap().check_writable();

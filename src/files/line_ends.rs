@@ -1,14 +1,14 @@
-//! What an editor must keep of a text file beside its text: the byte order mark and the line ends.
+//! Keeps the byte order mark and the line ends of an edited text file.
 
 const BOM: &str = "\u{feff}";
 
-/// The text of a file as readers of its format see it: without the byte order mark, and with LF only.
+/// The text of a file as parsers see it: without a byte order mark, and with LF line ends.
 pub(super) fn plain(content: &str) -> String {
     content.strip_prefix(BOM).unwrap_or(content).replace("\r\n", "\n")
 }
 
 /// A new text with the byte order mark and the line ends of the old content. Lines before and after the
-/// change keep their own ends, and new lines get the end that most lines have.
+/// change keep their own ends; new lines get the most common one.
 pub(super) fn restored(content: &str, new_text: &str) -> String {
     let (bom, old) = content.strip_prefix(BOM).map_or(("", content), |old| (BOM, old));
     let old: Vec<&str> = old.split_inclusive('\n').collect();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_and_the_byte_order_mark_stay() {
+    fn line_ends_and_the_byte_order_mark_are_kept() {
         for (content, new_text, expected) in [
             ("a\r\nb\r\n", "a\nx\nb\n", "a\r\nx\r\nb\r\n"),
             ("\u{feff}a\r\nb", "a\nb\nc\n", "\u{feff}a\r\nb\r\nc\r\n"),
@@ -62,7 +62,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn readers_see_exactly_the_new_text(
+        fn parsers_see_exactly_the_new_text(
             content in "\u{feff}?([ab]?(\n|\r\n)){0,6}[ab]?",
             new_text in "([abc]?\n){0,6}[abc]?",
         ) {

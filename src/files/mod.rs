@@ -1,4 +1,4 @@
-//! Files that belong to the user and to other programs: how they are edited.
+//! Edits files of the user and of other programs, and keeps everything in them that is not changed.
 
 pub mod edit;
 mod line_ends;

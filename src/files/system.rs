@@ -1,4 +1,5 @@
-//! What editing a file takes of each operating system: owners, access lists, and who may write.
+//! The parts of file editing that differ between operating systems: owners, access lists, and write
+//! permissions.
 
 #[cfg(unix)]
 pub(super) use unix::*;
@@ -15,7 +16,9 @@ mod unix {
 
     use rustix::fs::{Access, OFlags};
 
-    /// A pipe that took the place of the file would be waited for, but for `NONBLOCK`.
+    use crate::files::target::folder_of;
+
+    /// `NONBLOCK`: a pipe that has replaced the file must not block.
     pub(in crate::files) fn open_to_read(path: &Path) -> io::Result<File> {
         options().read(true).open(path)
     }
@@ -24,14 +27,14 @@ mod unix {
         options().write(true).open(path)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "files of the user's are opened here alone")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that opens files of the user")]
     fn options() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
         options
     }
 
-    /// Opened, as permissions do not show that a file is immutable or can only be appended to.
+    /// Opens the file: permissions do not show whether it is immutable or append-only.
     pub(in crate::files) fn check_file_writable(path: &Path) -> io::Result<()> {
         open_to_write(path).map(drop)
     }
@@ -40,8 +43,9 @@ mod unix {
         Ok(rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
-    /// Further hard links, or an access list and other attributes: those of a new file would be others.
-    pub(in crate::files) fn has_more_than_a_rename_keeps(path: &Path, file: &Metadata) -> bool {
+    /// Whether the file has additional hard links, an access list or other attributes, which a new file would
+    /// not have.
+    pub(in crate::files) fn has_links_or_attributes(path: &Path, file: &Metadata) -> bool {
         if file.nlink() > 1 {
             return true;
         }
@@ -51,7 +55,7 @@ mod unix {
         names.any(|name| name.starts_with(b"user.") || name == b"system.posix_acl_access")
     }
 
-    /// Gives a new file the owner and the group of an old one.
+    /// Sets the owner and the group of a new file to those of the old one.
     pub(in crate::files) fn give_owner(file: &mut File, old: &Metadata) -> io::Result<()> {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
@@ -69,28 +73,27 @@ mod unix {
         fchown(file, Some(folder.uid()), Some(folder.gid()))
     }
 
-    /// Makes a folder and those above it, of mode 0700, each with the owner of the one above.
+    /// Creates a folder and its parents with mode 0700, each with the owner of its parent.
     pub(in crate::files) fn make_folders(folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());
         }
-        if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
-            make_folders(above)?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            make_folders(parent)?;
         }
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             made => made?,
         }
-        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-        // Not through a link that took the folder's place.
+        // `NOFOLLOW`: a link may have replaced the folder.
         let mut made = options().read(true).open(folder)?;
-        take_owner_of_folder(&mut made, above.unwrap_or(Path::new(".")))
+        take_owner_of_folder(&mut made, folder_of(folder))
     }
 
-    /// Locks a folder, if it can be. A change is checked without the lock too.
-    pub(in crate::files) fn lock_folder(folder: &Path, patience: Duration) -> Option<File> {
+    /// Locks a folder if possible. The lock is optional: changes of the file are detected without it too.
+    pub(in crate::files) fn lock_folder(folder: &Path, timeout: Duration) -> Option<File> {
         let folder = File::open(folder).ok()?;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
             match folder.try_lock() {
                 Ok(()) => return Some(folder),
@@ -102,11 +105,10 @@ mod unix {
         }
     }
 
-    /// A rename is on the disk when its folder is.
+    /// Syncs the folder of a file, so that a rename is on the disk. Errors are ignored: some file systems
+    /// cannot sync a folder, and some folders are writable but not readable.
     pub(in crate::files) fn sync_folder(path: &Path) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        // Some file systems cannot sync a folder, and some folders can be written but not read.
-        let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     }
 }
 
@@ -121,7 +123,7 @@ mod windows {
         File::open(path)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "files of the user's are opened here alone")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that opens files of the user")]
     pub(in crate::files) fn open_to_write(path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).open(path)
     }
@@ -130,13 +132,13 @@ mod windows {
         open_to_write(path).map(drop)
     }
 
-    /// Access lists are beyond the standard library: writing will show.
+    /// Does nothing: the standard library cannot read access lists, so only the write shows the error.
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(in crate::files) fn check_folder_writable(_: &Path) -> io::Result<()> {
         Ok(())
     }
 
-    pub(in crate::files) fn has_more_than_a_rename_keeps(_: &Path, _: &Metadata) -> bool {
+    pub(in crate::files) fn has_links_or_attributes(_: &Path, _: &Metadata) -> bool {
         false
     }
 
@@ -154,7 +156,7 @@ mod windows {
         std::fs::create_dir_all(folder)
     }
 
-    /// A folder cannot be opened there by the standard library.
+    /// Does nothing: the standard library cannot open a folder on Windows.
     pub(in crate::files) const fn lock_folder(_: &Path, _: Duration) -> Option<File> {
         None
     }

@@ -1,4 +1,4 @@
-//! The file that a path leads to: where it is, what kind it is, and its text.
+//! The file that a path refers to: the target of its links, its type, and its text.
 
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use zeroize::Zeroizing;
 
 use super::system;
 
-/// Larger than any configuration that people look after.
+/// No configuration that is edited by hand is larger.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
-/// Where the symbolic links of a path lead, even if no file is there.
+/// Resolves the symbolic links of a path, even if the target does not exist.
 pub(super) fn final_target(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
-    // More links than systems follow have failed in `check_kind`.
+    // `check_kind` has rejected longer chains.
     for _ in 0..40 {
-        let Ok(leads_to) = std::fs::read_link(&target) else { break };
-        target = folder_of(&target).join(leads_to);
+        let Ok(link) = std::fs::read_link(&target) else { break };
+        target = folder_of(&target).join(link);
     }
-    // The folders above can be links too.
+    // Parent folders can be links too.
     target.canonicalize().unwrap_or(target)
 }
 
-/// Reads a regular file of UTF-8. Nothing else is opened: a pipe would wait for its writer.
+/// Reads a regular file in UTF-8. Other types are not opened: a pipe would wait for its writer.
 pub(super) fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
     if !check_kind(target)? {
         return Ok(None);
@@ -48,12 +48,12 @@ pub(super) fn read(target: &Path) -> io::Result<Option<Zeroizing<String>>> {
     }
 }
 
-/// Whether there is a file. Refuses what is not a regular one.
+/// Whether the file exists. Fails if it is not a regular file.
 pub(super) fn check_kind(path: &Path) -> io::Result<bool> {
-    let refused = |problem| Err(io::Error::new(ErrorKind::InvalidData, problem));
+    let rejected = |problem| Err(io::Error::new(ErrorKind::InvalidData, problem));
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => refused("it is a folder"),
-        Ok(metadata) if !metadata.is_file() => refused("it is not a regular file"),
+        Ok(metadata) if metadata.is_dir() => rejected("it is a folder"),
+        Ok(metadata) if !metadata.is_file() => rejected("it is not a regular file"),
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -62,15 +62,16 @@ pub(super) fn check_kind(path: &Path) -> io::Result<bool> {
 
 pub(super) fn check_creatable(target: &Path) -> io::Result<()> {
     let mut folders = target.ancestors().skip(1);
-    let there = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
-    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !there.is_dir() {
+    let existing = folders.find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let existing =
+        existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !existing.is_dir() {
         return Err(io::Error::new(
             ErrorKind::NotADirectory,
-            format!("`{}` is not a folder", there.display()),
+            format!("`{}` is not a folder", existing.display()),
         ));
     }
-    system::check_folder_writable(there)
+    system::check_folder_writable(existing)
 }
 
 pub(super) fn folder_of(path: &Path) -> &Path {

@@ -1,4 +1,4 @@
-//! New files, which get their name when their content is on the disk.
+//! New files that get their final name only after their content is on the disk.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use crate::private_file::TEMPORARY;
 
-/// Gives a new file the name, or the name with the first number that is not taken.
+/// Renames a new file to `path`, or to `path-N` with the first free number.
 pub(super) fn persist_as_free_name(mut file: NamedTempFile, path: &Path) -> io::Result<PathBuf> {
     let mut free = path.to_owned();
     for number in 1.. {
@@ -23,7 +23,7 @@ pub(super) fn persist_as_free_name(mut file: NamedTempFile, path: &Path) -> io::
     Ok(free)
 }
 
-/// A new file of mode 0600 whose content is on the disk.
+/// Creates a file of mode 0600 and syncs its content to the disk.
 pub(super) fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(content)?;

@@ -1,57 +1,54 @@
-//! Messages for people, which hold nothing that skipped the filter.
+//! Messages for humans, which contain no unfiltered text.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ForeignText;
 
-/// Text for people that holds nothing unfiltered: made of literals, numbers and [`ForeignText`].
-#[derive(Clone, Default, Eq, PartialEq)]
+/// Text for humans, built only from literals, numbers and [`ForeignText`].
+#[derive(Clone, Default, Eq, PartialEq, Serialize)]
 pub struct Message(Cow<'static, str>);
 
 impl Message {
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Joins messages with `separator`.
     #[must_use]
     pub fn join(parts: &[Self], separator: &'static str) -> Self {
         let parts: Vec<&str> = parts.iter().map(Self::as_str).collect();
         Self(parts.join(separator).into())
     }
 
-    /// The text, followed by blanks up to this many characters.
+    /// Pads the text at its end to this many characters.
     #[must_use]
     pub fn padded(&self, width: usize) -> Self {
         Self(format!("{self:<width$}").into())
     }
 
-    /// The text in the middle of this many characters.
+    /// Pads the text on both sides to this many characters.
     #[must_use]
     pub fn centred(&self, width: usize) -> Self {
         Self(format!("{self:^width$}").into())
     }
 
-    /// As many of a character.
     #[must_use]
     pub fn repeated(character: char, times: usize) -> Self {
         Self(std::iter::repeat_n(character, times).collect::<String>().into())
     }
 
-    /// The text with another in it, at the place of a byte that begins a character.
+    /// Inserts a text at a byte offset, which must be a character boundary.
     #[must_use]
     pub fn with_inserted(&self, at: usize, inserted: &Self) -> Self {
         let (before, after) = self.0.split_at(at);
         Self([before, &inserted.0, after].concat().into())
     }
 
-    /// The text as a sentence begins.
+    /// Makes the first letter upper case.
     #[must_use]
     pub fn capitalised(&self) -> Self {
         let mut letters = self.0.chars();
@@ -59,19 +56,19 @@ impl Message {
         Self((first.unwrap_or_default() + letters.as_str()).into())
     }
 
-    /// The text without blanks at its end.
+    /// Removes blanks at the end.
     #[must_use]
     pub fn trimmed(&self) -> Self {
         Self(self.0.trim_end().to_owned().into())
     }
 
-    /// The text with another in the place of each `pattern`: a template that is filled in.
+    /// Replaces each `pattern`, to fill in a template.
     #[must_use]
     pub fn replaced(&self, pattern: &'static str, by: &Self) -> Self {
         Self(self.0.replace(pattern, &by.0).into())
     }
 
-    /// For [`message!`](crate::message) alone, whose arguments are all [`Printable`].
+    /// Only for [`message!`](crate::message), which checks that all arguments are [`Printable`].
     #[doc(hidden)]
     #[must_use]
     pub fn from_printable(arguments: fmt::Arguments<'_>) -> Self {
@@ -82,12 +79,12 @@ impl Message {
     }
 }
 
-/// Builds a [`Message`] as `format!` builds a `String`. Every argument has to be [`Printable`], and has
-/// to be named after the literal: `message!("cannot read {path}: {}", cause.text(), path)`.
+/// Builds a [`Message`] as `format!` builds a `String`. Every argument must be [`Printable`] and must be
+/// passed after the literal: `message!("cannot read {path}: {}", cause.text(), path)`.
 #[macro_export]
 macro_rules! message {
     (@ $text:literal [$($at:expr,)*] [$($name:ident = $value:expr,)*]) => {
-        // `concat!` keeps the literal from capturing variables, which would skip the check.
+        // `concat!` prevents the literal from capturing variables, which would bypass the check.
         $crate::foreign_text::Message::from_printable(::std::format_args!(
             ::std::concat!($text)
             $(, $crate::foreign_text::printable(&$at))*
@@ -108,14 +105,14 @@ macro_rules! message {
     };
 }
 
-/// What a message may hold: nothing that a stranger could have chosen freely.
+/// Types whose values a message may contain: no text that came unfiltered from outside.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may hold unfiltered text from outside",
     note = "wrap a value that came from outside in `ForeignText`, a path in `ForeignText::path`"
 )]
 pub trait Printable {}
 
-/// The same value, if a message may hold it.
+/// The same value; restricts its type.
 #[doc(hidden)]
 #[must_use]
 pub const fn printable<T: Printable + ?Sized>(value: &T) -> &T {
@@ -196,25 +193,13 @@ impl Deref for Message {
     }
 }
 
-impl PartialEq<str> for Message {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
 impl PartialEq<&str> for Message {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
     }
 }
 
-impl Serialize for Message {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-/// A message that was written to a file is foreign when it comes back: somebody may have changed it.
+/// A message from a file is filtered again: the file may have been changed.
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
@@ -227,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_takes_filtered_arguments_by_place_and_by_name() {
+    fn arguments_are_positional_or_named() {
         let (name, count) = (ForeignText::new("a\u{1b}b"), 3);
         let cause = || ForeignText::new("why");
         assert_eq!(

@@ -1,8 +1,8 @@
-//! How a secret is recognised in text that may hold one.
+//! Recognises secrets in text.
 //!
-//! A list of known beginnings is not enough: a server can repeat a part of a token, and a variable can
-//! hold a key in base64. So a long word also counts as a secret when its characters are as mixed as
-//! those of random bytes in base64. Names, paths, hexadecimal digests and UUIDs are not.
+//! Known token prefixes are not enough: a server can repeat a part of a token, and a variable can contain a
+//! key in base64. So a long word also counts as a secret if its characters are as mixed as those of random
+//! bytes in base64. Names, paths, hexadecimal digests and UUIDs are less mixed.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::REDACTED;
 
-/// How tokens begin: those of Yandex Cloud, a JWT, those of Vault and of GitHub; the last ones are tokens, a
-/// JSON object and a PEM block in base64.
-const BEGINNINGS: &[&str] = &[
+/// Prefixes of tokens: Yandex Cloud, JWT, Vault, GitHub; the last ones are tokens, a JSON object and a PEM
+/// block in base64.
+const PREFIXES: &[&str] = &[
     "t1.",
     "eyJ",
     "y0_",
@@ -42,21 +42,21 @@ const BEGINNINGS: &[&str] = &[
     "LS0tLS1CRUdJTi",
 ];
 
-/// The tokens of OpenBao and of older Vaults, and Yandex Cloud's static keys. A name could begin like one,
-/// so length decides too.
-const SHORT_BEGINNINGS: &[&str] = &["s.", "b.", "r.", "YCM", "YCN", "YCO", "YCP"];
+/// Prefixes of tokens of OpenBao and older Vaults, and of Yandex Cloud's static keys. Names can have them
+/// too, so they count only for words of at least [`MIN_TOKEN`] characters.
+const SHORT_PREFIXES: &[&str] = &["s.", "b.", "r.", "YCM", "YCN", "YCO", "YCP"];
 
-/// A beginning counts only if this much follows: `t1.txt` is a file.
-const SHORTEST_TOKEN: usize = 24;
+/// The minimum length of a token; `t1.txt` is a file.
+const MIN_TOKEN: usize = 24;
 
-/// From this length on, a word can be a part of a secret that is wrapped.
-const SHORTEST_PIECE: usize = 8;
+/// The minimum length of a word that can be a part of a wrapped secret.
+const MIN_PIECE: usize = 8;
 
-/// From this length on, a word of mixed characters is a secret.
-const SHORTEST_RANDOM: usize = 36;
+/// The minimum length of a secret that is recognised by its mixed characters.
+const MIN_RANDOM: usize = 36;
 
-/// From this length on, a word without any structure is a secret.
-const LONGEST_WORD: usize = 64;
+/// A longer word is always a secret.
+const MAX_WORD: usize = 64;
 
 /// Replaces each secret of a text.
 pub(super) fn redact(text: &str) -> String {
@@ -72,8 +72,8 @@ pub(super) fn redact(text: &str) -> String {
     out
 }
 
-/// The words of token characters, each with what stands before it. The last one is empty if the text does
-/// not end in a word.
+/// The words of token characters, each with the text before it. The last word is empty if the text does not
+/// end in a word.
 fn words(text: &str) -> Vec<(&str, &str)> {
     let mut words = Vec::new();
     let mut rest = text;
@@ -87,27 +87,27 @@ fn words(text: &str) -> Vec<(&str, &str)> {
     words
 }
 
-/// Of each word, whether it is a part of a secret that is in several lines or pieces: with blanks alone
-/// between them, and each too long and too mixed for a word of a sentence.
+/// For each word, whether it is a part of a secret that is wrapped over several lines: the parts are
+/// separated by blanks only, and each is too long and too mixed for a word of a sentence.
 fn wrapped(words: &[(&str, &str)]) -> Vec<bool> {
     let is_piece = |word: &str| {
-        let is_sentence = |c: char| c.is_ascii_lowercase();
-        word.len() >= SHORTEST_PIECE && !word.chars().skip(1).all(is_sentence)
+        let is_plain_word = word.chars().skip(1).all(|c| c.is_ascii_lowercase());
+        word.len() >= MIN_PIECE && !is_plain_word
     };
     let mut found = vec![false; words.len()];
     let mut start = 0;
     while start < words.len() {
-        let goes_on = |(between, word): &&(&str, &str)| {
+        let continues = |(between, word): &&(&str, &str)| {
             between.chars().all(char::is_whitespace) && is_piece(word)
         };
         let length = if is_piece(words[start].1) {
-            1 + words[start + 1..].iter().take_while(goes_on).count()
+            1 + words[start + 1..].iter().take_while(continues).count()
         } else {
             1
         };
         let end = start + length;
         let whole: String = words[start..end].iter().map(|(_, word)| *word).collect();
-        if length > 1 && (is_random(&whole) || begins_like_a_token(&whole, SHORTEST_TOKEN)) {
+        if length > 1 && (is_random(&whole) || has_token_prefix(&whole, MIN_TOKEN)) {
             found[start..end].fill(true);
         }
         start = end;
@@ -119,14 +119,14 @@ const fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/' | '~' | '%')
 }
 
-/// Whether a word of token characters is a secret, also behind the escapes of an address.
+/// Whether a word of token characters is a secret, plain or percent-encoded.
 fn is_secret(word: &str) -> bool {
-    let is_plainly = |word: &str| {
-        begins_like_a_token(word, 0)
+    let is_plain_secret = |word: &str| {
+        has_token_prefix(word, 0)
             || is_random(word)
-            || word.split('/').any(|segment| segment.len() > LONGEST_WORD)
+            || word.split('/').any(|segment| segment.len() > MAX_WORD)
     };
-    is_plainly(word) || unescaped(word).is_some_and(|plain| is_plainly(&plain))
+    is_plain_secret(word) || unescaped(word).is_some_and(|plain| is_plain_secret(&plain))
 }
 
 /// A word without percent-encoding, if it has any.
@@ -145,25 +145,24 @@ fn unescaped(word: &str) -> Option<String> {
     has_escapes.then(|| String::from_utf8_lossy(&plain).into_owned())
 }
 
-/// Whether a token begins anywhere in a word, after a character that could end what stands before it,
-/// and is of this length at least.
-fn begins_like_a_token(word: &str, shortest: usize) -> bool {
-    let begins = |here: &str| {
-        let with = |beginnings: &[&str], shortest: usize| {
-            here.len() >= shortest && beginnings.iter().any(|start| here.starts_with(start))
+/// Whether a token of at least this length begins in a word, at its start or after a separator.
+fn has_token_prefix(word: &str, minimum: usize) -> bool {
+    let is_token = |rest: &str| {
+        let has_prefix = |prefixes: &[&str], minimum: usize| {
+            rest.len() >= minimum && prefixes.iter().any(|prefix| rest.starts_with(prefix))
         };
-        with(BEGINNINGS, shortest) || with(SHORT_BEGINNINGS, SHORTEST_TOKEN.max(shortest))
+        has_prefix(PREFIXES, minimum) || has_prefix(SHORT_PREFIXES, MIN_TOKEN.max(minimum))
     };
-    let separates = |at: usize| at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
-    (0..word.len()).any(|at| separates(at) && word.get(at..).is_some_and(begins))
+    let is_start = |at: usize| at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
+    (0..word.len()).any(|at| is_start(at) && word.get(at..).is_some_and(is_token))
 }
 
-/// Whether a long word is like random bytes in base64.
+/// Whether a word looks like random bytes in base64.
 fn is_random(word: &str) -> bool {
-    word.bytes().filter(u8::is_ascii_alphanumeric).count() >= SHORTEST_RANDOM && is_mixed(word)
+    word.bytes().filter(u8::is_ascii_alphanumeric).count() >= MIN_RANDOM && is_mixed(word)
 }
 
-/// Whether upper case, lower case and digits follow each other without order. In a name they make words.
+/// Whether upper case, lower case and digits alternate without order. In a name they form words.
 fn is_mixed(text: &str) -> bool {
     let has = |wanted: fn(&u8) -> bool| text.as_bytes().iter().any(wanted);
     let class = |c: u8| (c.is_ascii_uppercase(), c.is_ascii_digit());
@@ -176,14 +175,14 @@ fn is_mixed(text: &str) -> bool {
     let (changes, capitalised) = (pairs.clone().count(), pairs.filter(is_capitalised).count());
     // A capital letter and what follows it in lower case are one word.
     let words = changes - capitalised;
-    let least_words = if has(u8::is_ascii_digit) { 22 } else { 35 };
+    let min_words = if has(u8::is_ascii_digit) { 22 } else { 35 };
     has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
         && changes * 100 > length * 30
-        && words * 100 > length * least_words
+        && words * 100 > length * min_words
 }
 
-/// Cuts a private key out, which a PEM block holds in lines that are too short to stand out.
+/// Replaces private keys in PEM: their lines are too short to be recognised one by one.
 fn without_pem(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -199,13 +198,13 @@ fn without_pem(text: &str) -> String {
     out + rest
 }
 
-/// Cuts user and password out of addresses, also out of one that was taken for a path: that has lost a slash.
+/// Replaces user and password in URLs, also in those that were parsed as a path and lost a slash.
 fn without_passwords(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(":/") {
         let has_both = rest[at..].starts_with("://");
-        // A drive of Windows has one letter.
+        // One letter is a Windows drive.
         let is_scheme =
             rest[..at].bytes().rev().take(2).filter(u8::is_ascii_alphabetic).count() == 2;
         let (before, after) = rest.split_at(at + if has_both { 3 } else { 2 });
@@ -217,7 +216,7 @@ fn without_passwords(text: &str) -> String {
         let authority = after.find(|c: char| c.is_whitespace() || "/?#`\"'<>".contains(c));
         let authority = &after[..authority.unwrap_or(after.len())];
         match authority.rfind('@') {
-            // As hints write it.
+            // The placeholder in hints.
             Some(end) if &authority[..end] != "user:password" => {
                 out.push_str(REDACTED);
                 rest = &after[end..];
@@ -228,11 +227,11 @@ fn without_passwords(text: &str) -> String {
     out + rest
 }
 
-/// The parameters of an address that hold a secret, by the ends of their names.
+/// Query parameters that contain a secret, by the end of their names.
 const SECRET_PARAMETERS: &[&str] =
     &["token", "secret", "password", "passwd", "signature", "sig", "key", "jwt", "assertion"];
 
-/// Cuts the values of such parameters out of addresses.
+/// Replaces the values of [`SECRET_PARAMETERS`] in URLs.
 fn without_secret_parameters(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -255,8 +254,8 @@ fn without_secret_parameters(text: &str) -> String {
     out + rest
 }
 
-/// Cuts out what an address that stands in the place of a file's name has of secrets.
-pub(super) fn without_secrets_of_addresses(text: &str) -> String {
+/// Replaces the secrets in a path that may be a URL.
+pub(super) fn without_url_secrets(text: &str) -> String {
     if text.contains(":/") {
         without_secret_parameters(&without_passwords(text))
     } else {
@@ -264,29 +263,29 @@ pub(super) fn without_secrets_of_addresses(text: &str) -> String {
     }
 }
 
-/// Whether this, in the place of a file's name, is a key or a token.
+/// Whether a value that should be a path is a key or a token.
 pub(super) fn is_secret_path(text: &str) -> bool {
     let is_secret_name = |name: &str| {
-        let is_token = begins_like_a_token(name, SHORTEST_TOKEN);
-        is_token && (name.len() > SHORTEST_RANDOM || !has_extension(name))
+        let is_token = has_token_prefix(name, MIN_TOKEN);
+        is_token && (name.len() > MIN_RANDOM || !has_extension(name))
             || is_random(name)
-            || name.len() > LONGEST_WORD && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            || name.len() > MAX_WORD && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    let is_plainly = |text: &str| text.split(['/', '\\']).any(is_secret_name);
+    let is_plain_secret = |text: &str| text.split(['/', '\\']).any(is_secret_name);
     text.contains("PRIVATE KEY")
         || text.contains(['{', '\n'])
         || holds_a_key(text)
-        || is_plainly(text)
-        || unescaped(text).is_some_and(|plain| is_plainly(&plain))
+        || is_plain_secret(text)
+        || unescaped(text).is_some_and(|plain| is_plain_secret(&plain))
         || is_random(outside_folders(text)) && !text.contains(['\\', ':'])
 }
 
-/// Whether a name ends as that of a file does, such as in `.json`.
+/// Whether a name has a file extension, such as `.json`.
 fn has_extension(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, end)| (1..=5).contains(&end.len()))
 }
 
-/// What a path has behind the last folder that exists. Base64 has slashes too.
+/// The part of a path after its last existing folder. Base64 contains slashes too.
 fn outside_folders(text: &str) -> &str {
     if text.starts_with(['.', '~']) {
         return "";
@@ -296,7 +295,7 @@ fn outside_folders(text: &str) -> &str {
     folder.map_or(text, |at| &text[at + 1..])
 }
 
-/// Whether a text is a key in base64: JSON or PEM when decoded.
+/// Whether a text is base64 of a JSON or PEM key.
 pub(super) fn holds_a_key(text: &str) -> bool {
     from_base64(text.as_bytes()).is_some_and(|bytes| {
         let start = bytes.trim_ascii_start();

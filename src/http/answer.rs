@@ -1,5 +1,5 @@
-//! What an answer means, whatever the protocol: a server in trouble, something that does not speak
-//! the protocol, and words that may be repeated.
+//! Answers of a server, whatever the protocol: a server in trouble, an answer of another protocol, the lifetime
+//! of what came, and text that can be shown.
 
 use std::time::Duration;
 

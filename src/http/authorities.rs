@@ -1,5 +1,5 @@
-//! Certificate authorities that users give: PEM files, folders and text, read as leniently as their
-//! other readers do. A block that is malformed is left out and named, the others are used.
+//! Certificate authorities from settings: PEM files, folders and text, read as leniently as other programs do. A
+//! malformed block is logged and left out; the others are used.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tracing::debug;
 
-use super::reach::Authorities;
+use super::server_options::Authorities;
 use crate::env::{self, Env};
 use crate::error::{Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};

@@ -10,7 +10,7 @@ use reqwest::ClientBuilder;
 use reqwest::header::HeaderMap;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::IgnoredAny;
-use tracing::{debug, trace};
+use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::connect_ahead::ConnectAhead;
@@ -21,8 +21,8 @@ use super::names::Names;
 use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::proxy_question;
-use super::reach::Advice;
 use super::retry::{random, read_retry_after, spread};
+use super::server_options::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -261,7 +261,7 @@ impl Client {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(request.query);
         }
-        trace!(%url, "requesting");
+        debug!(%url, "requesting");
         let builder = match &request.body {
             Body::None => self.inner.get(url),
             Body::Empty => self.inner.post(url).body(""),

@@ -1,10 +1,9 @@
 //! A connection that is opened before the request that will use it is known.
 //!
 //! With nothing cached, the ID token's request needs the IAM token, but its connection does not: the
-//! name lookup and the TCP and TLS handshakes of the second server go on while the first is asked.
-//! The HTTP client has no call for that, so this layer around its connector makes one: a connection
-//! asked for ahead is kept aside and its request, which never goes out, is failed; the next request
-//! gets that connection instead of a new one.
+//! name lookup and the TCP and TLS handshakes of the second server run while the first answers.
+//! The HTTP client has no call for that, so this layer wraps its connector. It keeps a connection that is opened
+//! ahead, and fails the request for it, which is never sent. The next request gets that connection.
 
 use std::any::Any;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Addresses that may be talked to.
+//! Addresses of servers: parsed, and refused if a secret would be sent in plain text.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
-use super::reach::Advice;
+use super::server_options::Advice;
 use super::tls_words;
 use crate::error::{Code, Error, plain};
 use crate::foreign_text::{ForeignText, Message};

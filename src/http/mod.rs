@@ -1,7 +1,7 @@
-//! The one HTTP layer: TLS, proxy, deadline, retry, size cap, and what an error means.
+//! The HTTP layer: TLS, proxies, deadlines, retries, size limits, and error messages.
 //!
-//! Nothing above sees a type of the HTTP client. Every request is bounded by the run's deadline, and
-//! is tried up to three times where that is useful: on connection failures, 429, 500, 502, 503 and
+//! No other module sees a type of the HTTP client. Every request is bounded by the run's deadline, and
+//! is tried up to three times where that is useful: after connection failures, 429, 500, 502, 503 and
 //! 504. Redirects are not followed.
 
 mod answer;
@@ -16,9 +16,9 @@ mod probe;
 mod proxy;
 mod proxy_failure;
 mod proxy_question;
-mod reach;
 mod retry;
 mod route;
+mod server_options;
 mod tls;
 mod tls_words;
 mod verifier;
@@ -41,8 +41,8 @@ use client::{Passage, Tries};
 pub use endpoint::Endpoint;
 pub use probe::Steps;
 pub use proxy::ProxyAddress;
-pub use reach::{Advice, Authorities, ClientCertificate, Reach};
 pub use route::Route;
+pub use server_options::{Advice, Authorities, ClientCertificate, ServerOptions};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -112,9 +112,20 @@ impl Http {
     }
 
     /// The client of a server that has its own connection options.
-    pub fn client_by(&self, reach: &Reach, endpoint: &Endpoint, what: &Message) -> Result<Client> {
-        let tls = || tls::client_config_by(reach, self.ca_file.as_deref(), what);
-        self.build(endpoint, tls, reach.proxy.as_ref(), reach.authorities.as_ref(), reach.advice)
+    pub fn client_by(
+        &self,
+        options: &ServerOptions,
+        endpoint: &Endpoint,
+        what: &Message,
+    ) -> Result<Client> {
+        let tls = || tls::client_config_by(options, self.ca_file.as_deref(), what);
+        self.build(
+            endpoint,
+            tls,
+            options.proxy.as_ref(),
+            options.authorities.as_ref(),
+            options.advice,
+        )
     }
 
     fn build(

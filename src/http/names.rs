@@ -1,6 +1,6 @@
-//! The look-up of names, and how far the way to a server has come.
+//! The lookup of names, and which one is still waited for.
 //!
-//! `localhost` is this machine (RFC 6761 section 6.3): it is never asked of a name server, which could
+//! `localhost` is this machine (RFC 6761 section 6.3): it is never looked up at a name server, which could
 //! answer with any address, and plain http would go there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! How long each step to a server takes: for people who look for what is wrong.
+//! How long each step of a connection takes, for `doctor`.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-use super::{Endpoint, Http, Reach, authorities, names, tls};
+use super::{Endpoint, Http, ServerOptions, authorities, names, tls};
 use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
 
-/// How long each step took, as far as it came. What is wrong is told by a request.
+/// How long each step took, up to the first that failed. The error itself comes from a request.
 #[derive(Debug, Default)]
 pub struct Steps {
     /// Looking the name up.
@@ -35,13 +35,13 @@ impl Http {
     pub async fn steps(
         &self,
         endpoint: &Endpoint,
-        reach: &Reach,
+        options: &ServerOptions,
         limit: Duration,
     ) -> Result<Steps> {
         let ca_file = self.ca_file.as_deref();
         let config = endpoint
             .is_tls()
-            .then(|| tls::client_config_by(reach, ca_file, &endpoint.host()))
+            .then(|| tls::client_config_by(options, ca_file, &endpoint.host()))
             .transpose()?;
         let (host, port) = endpoint.host_and_port();
         // The system's resolver cannot be broken off, so it has a thread to hang in.

@@ -1,4 +1,4 @@
-//! The address of a proxy, as people write it.
+//! The address of a proxy, as users write it.
 
 use std::fmt;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! A second question to a proxy that has failed, for what the HTTP client keeps to itself: why it is not
-//! reached, and which ways to sign in it offers.
+//! A second request to a proxy that has failed, for what the HTTP client does not report: why it is not reached,
+//! and which authentication schemes it offers.
 
 use std::time::Duration;
 

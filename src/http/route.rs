@@ -1,5 +1,5 @@
-//! Which way requests to a server go: straight, or through a proxy. The client and `doctor` decide it
-//! here, so that they cannot disagree.
+//! The route of requests to a server: direct or through a proxy. The client and `doctor` both use it, so they
+//! agree.
 
 use super::no_proxy;
 use super::{Endpoint, ProxyAddress};

@@ -1,5 +1,5 @@
-//! Whom to trust: the system's certificate authorities, and those of `--ca-file`; or what the settings
-//! of one server say.
+//! The TLS configuration: the certificate authorities of the system and of `--ca-file`, or the options of one
+//! server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 use tracing::debug;
 
 use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
-use super::reach::{Authorities, ClientCertificate, Reach};
+use super::server_options::{Authorities, ClientCertificate, ServerOptions};
 use super::verifier::{Adapted, NotVerified};
 use crate::env::Env;
 
@@ -25,7 +25,7 @@ use crate::message;
 use crate::private_file;
 use crate::secret_file;
 
-/// The TLS configuration of a client that speaks plain http: it trusts nobody, and reads no file to
+/// The TLS configuration of a client for plain http: it trusts no authority, and reads no file to
 /// know that. A container without certificate authorities can use it.
 pub(super) fn unused_config() -> Result<ClientConfig> {
     Ok(builder(Arc::new(default_provider()))?
@@ -47,23 +47,23 @@ pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<Cl
 
 /// The TLS configuration for a server that has settings of its own.
 pub(super) fn client_config_by(
-    reach: &Reach,
+    options: &ServerOptions,
     ca_file: Option<&Path>,
     what: &Message,
 ) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if reach.skip_verify {
+    let verifier: Arc<dyn ServerCertVerifier> = if options.skip_verify {
         Arc::new(NotVerified::new(&provider))
     } else {
-        let (usual, given) = match &reach.authorities {
+        let (usual, given) = match &options.authorities {
             Some(authorities) => verifier_of(authorities, &provider)?,
             None => system_verifier(ca_file, &provider, what)?,
         };
-        let name = reach.server_name.as_deref().map(server_name).transpose()?;
+        let name = options.server_name.as_deref().map(server_name).transpose()?;
         Adapted::around(usual, name, given)
     };
     let builder = builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
-    match &reach.certificate {
+    match &options.certificate {
         Some(certificate) => {
             with_certificate(certificate, |chain, key| builder.with_client_auth_cert(chain, key))
         }

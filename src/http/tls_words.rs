@@ -1,6 +1,6 @@
-//! What a failed TLS handshake means, in words, and what to do.
+//! Failed TLS handshakes: their messages and hints.
 //!
-//! The libraries below describe their errors for programmers; none of their texts reaches a user.
+//! The texts of the TLS library are for programmers, and are not shown to users.
 
 use rustls::{AlertDescription, CertificateError, Error};
 

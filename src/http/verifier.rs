@@ -1,4 +1,4 @@
-//! Verifiers of server certificates that differ from the usual ones.
+//! Verifiers of server certificates for the options of one server: another name, other authorities, or none.
 
 use std::sync::Arc;
 

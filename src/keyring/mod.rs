@@ -1,15 +1,14 @@
 //! The system's keyring: the Secret Service of a desktop (GNOME Keyring, KWallet, KeePassXC), the Keychain of
 //! macOS, the Credential Manager of Windows.
 //!
-//! It is opened when a value is needed and not before. Every call runs in a thread of its own, with a deadline:
-//! a keyring that hangs must not hang the run. `system` makes the calls, by the crates of the `keyring` family.
+//! It is opened on first use. Calls run on a thread of their own, with a deadline, so that a keyring that hangs
+//! does not hang the run. `system` makes them, with the crates of the `keyring` family.
 //!
-//! Waiting for a person is another thing than waiting for a keyring. One that has shown a prompt (a password, or
-//! `KeePassXC`'s question for each item) gets the time of the run, and its own error; one that is silent gets 3 s.
-//! While a prompt is open, a terminal shows that. A process in the background opens no prompt.
+//! While a prompt is open (a password, or `KeePassXC`'s confirmation for each item), a call may take as long as
+//! the run, and a notice is shown on a terminal. Without a prompt, the keyring has to answer within 3 s. Each has
+//! an error of its own. Background processes open no prompt.
 //!
-//! Values are text, as KWallet keeps nothing else. Windows takes no large ones, and gets them in several items: see
-//! `parts`.
+//! Values are text, because `KWallet` stores nothing else. `parts` splits those that are too large for Windows.
 
 mod parts;
 mod problem;
@@ -28,17 +27,17 @@ pub use problem::Problem;
 use prompts::Prompts;
 pub use prompts::forbid_prompts;
 
-/// The service that all our items are under.
+/// The service attribute of all items.
 const SERVICE: &str = "yc-id-token";
 
 /// How long a keyring may be silent: a healthy one answers within a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long to wait for a person, who may have to find and type a password. At a terminal a silent keyring gets
-/// as much, as some show a window without a prompt on the bus.
+/// How long a person may take to answer a prompt. On a terminal, a silent keyring gets as much, because some show a
+/// window without a prompt on the bus.
 pub const PATIENCE_WITH_PEOPLE: Duration = Duration::from_secs(60);
 
-/// How often a wait looks whether a person is being asked.
+/// How often a wait checks whether a prompt is open.
 const TICK: Duration = Duration::from_millis(50);
 
 /// What a system's keyring can do.
@@ -49,10 +48,10 @@ trait Items {
     /// The text under a name.
     fn get(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem>;
 
-    /// Keeps a text under a name, instead of what was there.
+    /// Stores a text under a name, and replaces any old one.
     fn set(&mut self, name: &str, text: &str) -> Result<(), Problem>;
 
-    /// Removes what is under a name, and tells whether there was something.
+    /// Removes the text under a name, and returns whether there was one.
     fn remove(&mut self, name: &str) -> Result<bool, Problem>;
 }
 
@@ -75,19 +74,19 @@ pub struct Keyring {
 struct Worker {
     jobs: mpsc::Sender<Job>,
     prompts: Prompts,
-    /// What it was given up for. It has not come back since, and is not waited for again.
+    /// Why the worker was abandoned. It is not waited for again.
     given_up: OnceLock<Problem>,
 }
 
 impl Keyring {
-    /// The keyring of this user. No call waits longer than until the deadline.
+    /// The keyring of the user. No call waits beyond the deadline.
     #[must_use]
     pub const fn of_system(deadline: Option<Deadline>) -> Self {
         Self::opened_by(system::open, deadline, PATIENCE_WITH_PEOPLE)
     }
 
-    /// The keyring of this user, for a command that is about the keyring itself. Each call waits this long for a
-    /// person, and not the whole run, so that a failed change can still be undone.
+    /// The keyring of the user, for commands that change it. The time for prompts is for each call, not for the
+    /// whole run, so that a failed change can still be undone.
     #[must_use]
     pub const fn for_changes(people: Duration) -> Self {
         Self::opened_by(system::open, None, people)
@@ -97,31 +96,30 @@ impl Keyring {
         Self { opener, deadline, people, worker: OnceLock::new() }
     }
 
-    /// Opens it, and has it unlocked if it is locked.
+    /// Opens it, and unlocks it if it is locked.
     pub fn open(&self) -> Result<(), Problem> {
         self.call(|_| Ok(()))
     }
 
-    /// The value under a name. What is not whole is not there.
+    /// The value under a name; `None` also if it is incomplete.
     pub fn get(&self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
         let name = name.to_owned();
         self.call(move |items| parts::get(items, &name))
     }
 
-    /// Keeps a value under a name, instead of what was there. Whoever reads meanwhile gets the old one or the
-    /// new one.
+    /// Stores a value under a name, and replaces any old one. Other processes read either the old or the new value.
     pub fn set(&self, name: &str, value: Zeroizing<String>) -> Result<(), Problem> {
         let name = name.to_owned();
         self.call(move |items| parts::set(items, &name, &value))
     }
 
-    /// Removes the value under a name, and tells whether there was one.
+    /// Removes the value under a name, and returns whether there was one.
     pub fn remove(&self, name: &str) -> Result<bool, Problem> {
         let name = name.to_owned();
         self.call(move |items| parts::remove(items, &name))
     }
 
-    /// The same, unless the keyring wants to show a prompt for it.
+    /// The same, but fails if it takes a prompt.
     pub fn remove_without_prompt(&self, name: &str) -> Result<bool, Problem> {
         let prompts = self.worker().prompts.clone();
         let name = name.to_owned();
@@ -145,22 +143,22 @@ impl Keyring {
         }
         let (reply, result) = mpsc::channel();
         let job: Job = Box::new(move |items| {
-            // Nobody may be waiting any more.
+            // The caller may have given up.
             let _ = reply.send(items.and_then(work));
         });
-        // A thread that is gone drops the job, and with it the other end of `result`.
+        // If the thread has ended, `wait` sees that the other end of `result` is dropped.
         let _ = worker.jobs.send(job);
         self.wait(&result, &worker.prompts)
             .unwrap_or_else(|problem| Err(worker.given_up.get_or_init(|| problem).clone()))
     }
 
-    /// Waits for the end of a job. The error is why the keyring is given up.
+    /// Waits for the end of a job. On an error, the keyring is abandoned.
     fn wait<T>(&self, result: &mpsc::Receiver<T>, prompts: &Prompts) -> Result<T, Problem> {
         let begin = Instant::now();
         let mut quiet_since = begin;
         let (patience, people) = match (is_at_terminal(), self.deadline) {
             (true, _) => (self.people, self.people),
-            // Without a terminal, the time limit of the run is for all that it waits for.
+            // Without a terminal, a prompt may take the time limit of the run.
             (false, Some(deadline)) => (PATIENCE, deadline.budget()),
             (false, None) => (self.people.min(PATIENCE), self.people),
         };
@@ -191,7 +189,7 @@ impl Keyring {
     }
 }
 
-/// Whether a person can see that this waits.
+/// Whether a person can see that the run waits.
 #[must_use]
 pub fn is_at_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
@@ -202,8 +200,7 @@ impl Worker {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let prompts = Prompts::default();
         let its = prompts.clone();
-        // It ends with the keyring that it is for, or with the process. That it cannot be started is found out
-        // by its first job.
+        // It ends when the `Keyring` is dropped. If it cannot be started, its first job fails.
         let _ = std::thread::Builder::new().name("keyring".into()).spawn(move || {
             let mut items = open(&its);
             for job in waiting {
@@ -225,7 +222,7 @@ pub(crate) mod fake {
 
     use super::*;
 
-    /// What is kept, and after how many changes it breaks.
+    /// Its items, and after how many changes it fails.
     #[derive(Default)]
     pub(super) struct Fake {
         pub(super) items: BTreeMap<String, String>,
@@ -271,7 +268,7 @@ pub(crate) mod fake {
             Self::opened_by(|_| Ok(Box::new(Fake::default())), None, PATIENCE_WITH_PEOPLE)
         }
 
-        /// One that keeps nothing.
+        /// One that stores nothing.
         pub(crate) const fn full() -> Self {
             Self::opened_by(
                 |_| Ok(Box::new(Fake { breaks_after: Some(0), ..Fake::default() })),
@@ -302,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_back_until_it_is_removed() {
+    fn a_stored_value_is_read_until_it_is_removed() {
         let keyring = Keyring::fake();
         assert_eq!(keyring.get("a").unwrap(), None);
         keyring.set("a", "secret".to_owned().into()).unwrap();
@@ -313,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyring_that_hangs_and_a_person_who_does_not_answer_are_two_errors() {
+    fn a_silent_keyring_and_an_unanswered_prompt_are_different_errors() {
         let soon = |opener: Opener| {
             let deadline = Deadline::within(Duration::from_millis(20));
             Keyring::opened_by(opener, Some(deadline), PATIENCE_WITH_PEOPLE)
@@ -336,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_may_take_longer_than_a_keyring() {
+    fn a_prompt_may_take_longer_than_a_silent_keyring() {
         let answered: Opener = |prompts| {
             prompts.set_open(true);
             std::thread::sleep(PATIENCE + 2 * TICK);
@@ -347,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_opened_says_why_each_time() {
+    fn a_keyring_that_cannot_be_opened_fails_each_call() {
         let keyring = Keyring::opened_by(|_| Err(Problem::Empty), None, PATIENCE_WITH_PEOPLE);
         assert!(matches!(keyring.open(), Err(Problem::Empty)));
         assert!(matches!(keyring.get("a"), Err(Problem::Empty)));

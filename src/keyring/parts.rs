@@ -1,4 +1,4 @@
-//! A value in the keyring: one item if it is small, else an item that says what it is made of, and its parts.
+//! The items of a value in the keyring: one if it is small, else one that refers to the parts, and the parts.
 //!
 //! ```text
 //! NAME      yc-id-token 1 <SHA-256 of the value, hexadecimal> 0
@@ -11,12 +11,13 @@
 //! NAME/a2   the rest
 //! ```
 //!
-//! The parts of the next value go where those of the last one are not, `a` or `b`; then the item changes over
-//! to them, and then the old ones are removed. So a reader, and whoever is killed, meets one value or the
-//! other. What is mixed for any other reason does not have that SHA-256, and counts as not there.
+//! Only Windows needs parts; elsewhere every value fits into one item. Two sets of names, `a` and `b`, are used in
+//! turn. The new parts are written first, then the item refers to them, then the old parts are removed. So a
+//! reader gets the old or the new value, even if a writer was killed. If parts do not belong together, the SHA-256
+//! does not match, and there is no value.
 //!
-//! Parts are written from the first and removed from the last on. So those that are there follow each other,
-//! whatever was interrupted, and are all found by looking for the next.
+//! Parts are written from the first and removed from the last on. So an interrupted run leaves no gap, and all of
+//! them are found by looking for the next one.
 
 use tracing::debug;
 use zeroize::Zeroizing;
@@ -27,10 +28,10 @@ use crate::message;
 
 const MAGIC: &str = "yc-id-token 1 ";
 
-/// More parts than any key or credential has.
+/// The limit on the number of parts; no key or credential needs as many.
 const MOST: usize = 40;
 
-/// Where the parts of a value are.
+/// The set of names of the parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place {
     A,
@@ -57,7 +58,7 @@ impl Place {
     }
 }
 
-/// What an item says of its value.
+/// The first line of an item, and what follows.
 struct Head<'a> {
     digest: &'a str,
     parts: usize,
@@ -88,7 +89,7 @@ pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<
     let mut value = Zeroizing::new(String::with_capacity(items.capacity() * head.parts.max(1)));
     value.push_str(if head.parts == 0 { head.value } else { "" });
     for number in 1..=head.parts {
-        // One that is missing shows in the digest.
+        // If it is missing, the digest does not match.
         let part = items.get(&head.place.part(name, number))?;
         value.push_str(part.as_deref().map_or("", String::as_str));
     }
@@ -132,7 +133,7 @@ pub(super) fn remove(items: &mut dyn Items, name: &str) -> Result<bool, Problem>
     Ok(was_there)
 }
 
-/// Removes the parts in a place: those that are `known`, and whatever follows.
+/// Removes the parts in a place: those that are `known`, and any that follow.
 fn remove_parts(
     items: &mut dyn Items,
     name: &str,
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_value_is_one_item_and_a_large_one_as_many_as_it_takes() {
+    fn only_a_large_value_is_split() {
         let mut fake = Fake::default();
         for (length, items) in [(0, 1), (LIMIT, 1), (LIMIT + 1, 3), (3 * LIMIT, 4), (10, 1)] {
             set(&mut fake, "n", &"x".repeat(length)).unwrap();
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_missing_stale_or_mixed_is_never_a_wrong_value() {
+    fn missing_and_mixed_parts_are_never_a_wrong_value() {
         let large = |letter: &str| letter.repeat(2 * LIMIT);
         let mut whole = Fake::default();
         set(&mut whole, "n", &large("x")).unwrap();
@@ -212,14 +213,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_kept_comes_back(value in "[a-zé\u{1F511}\n]{0,3000}") {
+        fn a_stored_value_is_read_back(value in "[a-zé\u{1F511}\n]{0,3000}") {
             let mut fake = Fake::default();
             set(&mut fake, "n", &value).unwrap();
             prop_assert_eq!(read(&mut fake), Some(value));
         }
 
         #[test]
-        fn whoever_is_killed_leaves_a_value_that_was_kept_and_nothing_that_is_not_removed(
+        fn an_interrupted_change_leaves_the_old_or_the_new_value(
             steps in proptest::collection::vec((0..4_usize, 0..8_usize), 1..6),
         ) {
             let mut fake = Fake::default();
@@ -243,7 +244,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_in_an_item_is_a_value_that_was_not_kept(text in "(yc-id-token 1 )?\\PC{0,80}\n?\\PC{0,20}") {
+        fn an_item_of_another_form_has_no_value(text in "(yc-id-token 1 )?\\PC{0,80}\n?\\PC{0,20}") {
             let mut fake = Fake::default();
             fake.items.insert("n".into(), text);
             prop_assert_eq!(read(&mut fake), None);

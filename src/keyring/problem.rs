@@ -1,7 +1,6 @@
 //! Why a keyring cannot be used, and what to do about it.
 //!
-//! Security: the errors of the libraries below can hold what was in an item. None of them gets further than to
-//! where it is told which of these it is.
+//! Security: the errors of the libraries can hold secrets, so they are converted to a [`Problem`] where they occur.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,11 +18,11 @@ pub enum Problem {
     Absent(Message),
     /// It is locked, and no prompt was shown or the prompt did not unlock it.
     Locked,
-    /// It shows a prompt, and no one has answered within this time.
+    /// Its prompt was not answered within this time.
     Unanswered(Duration),
     /// The user has declined its prompt.
     Declined,
-    /// It has no collection that something could be kept in.
+    /// It has no default collection.
     Empty,
     /// It has not answered within this time.
     Slow(Duration),
@@ -86,7 +85,7 @@ impl Problem {
         matches!(self, Self::Locked | Self::Unanswered(_) | Self::Declined)
     }
 
-    /// The error of a run that needed the keyring to do something, and what it could do without.
+    /// The error of a run: `what` it cannot do, and how it could do `otherwise`, without the keyring.
     #[must_use]
     pub fn into_error(
         self,

@@ -8,13 +8,12 @@ use crate::spinner;
 /// Whether this process may open prompts.
 static FORBIDDEN: AtomicBool = AtomicBool::new(false);
 
-/// Lets no keyring of this process open a prompt any more: nobody knows what a prompt of a process in the
-/// background is for.
+/// Forbids prompts in this process: the user cannot know what a prompt of a background process is for.
 pub fn forbid_prompts() {
     FORBIDDEN.store(true, Ordering::Relaxed);
 }
 
-/// The state of one keyring's prompts, for the thread that calls it and the thread that waits.
+/// The state of one keyring's prompts, shared by the thread that calls it and the thread that waits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Prompts(Arc<State>);
 
@@ -49,7 +48,7 @@ impl Prompts {
         Silent(self.clone())
     }
 
-    /// Shows at a terminal, once, that the run waits for a person: the prompt may be behind other windows.
+    /// Shows on a terminal, once, that the run waits: the prompt may be behind other windows.
     pub(super) fn show_notice(&self) {
         if !self.0.noticed.swap(true, Ordering::Relaxed) {
             spinner::show_line("waiting for the keyring to be unlocked…");

@@ -1,4 +1,4 @@
-//! The keyring of the system, by `keyring_core`: the one place that knows which store each system has.
+//! The keyring of the system, through `keyring_core`. `store` chooses the store of each system.
 
 #[cfg(all(unix, not(target_os = "macos")))]
 mod secret_service;
@@ -41,10 +41,10 @@ impl System {
 impl Items for System {
     fn capacity(&self) -> usize {
         if cfg!(windows) {
-            // With the first line of a value, less than the 2,560 bytes of `CRED_MAX_CREDENTIAL_BLOB_SIZE`.
+            // With the first line of `parts`, less than `CRED_MAX_CREDENTIAL_BLOB_SIZE`, 2,560 bytes.
             2_400
         } else {
-            // The others have no limit of their own. One item for each value is one prompt for each value.
+            // The others have no limit. One item for each value means one prompt for each value.
             96_000
         }
     }
@@ -74,7 +74,7 @@ impl Items for System {
     }
 }
 
-/// Security: some of these errors hold what was in the item, so none is printed whole.
+/// Security: some of these errors hold the secret, so none is printed whole.
 fn problem(error: Error) -> Problem {
     match error {
         Error::NoStorageAccess(_) => Problem::Locked,

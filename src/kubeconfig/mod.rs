@@ -3,8 +3,10 @@
 mod block;
 mod edit;
 mod merged;
+mod paths;
 mod place;
 
 pub(crate) use edit::Document;
 pub(crate) use merged::{File, Merged};
+pub(crate) use paths::{kubeconfig_paths, kuberc_path};
 pub(crate) use place::Step;

@@ -1,5 +1,5 @@
-//! The issuer of ID tokens, as those who check them find it: its discovery document (OpenID Connect Discovery 1.0,
-//! section 4) and its keys.
+//! The issuer of ID tokens, as verifiers see it: its discovery document (OpenID Connect Discovery 1.0, section 4)
+//! and its keys.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// An issuer, by what it publishes.
 #[derive(Debug)]
 pub struct Issuer {
-    /// What it calls itself. Whoever checks its tokens wants `iss` to be equal to this.
+    /// Its name, which `iss` of its tokens must be equal to.
     pub name: String,
     /// Its keys: a JSON Web Key Set.
     pub keys: Value,
@@ -28,7 +28,7 @@ struct Discovery {
 }
 
 impl Issuer {
-    /// Asks the issuer that a token names, `iss`.
+    /// Fetches them from the issuer that a token names, `iss`.
     pub async fn fetch(iss: &str, http: &Http) -> Result<Self> {
         let what = message!("the discovery document of `{iss}`", iss = ForeignText::new(iss));
         let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;

@@ -1,4 +1,4 @@
-//! The Yandex side: identities, the tokens that they get, and what Yandex Cloud is asked with these.
+//! The Yandex side: identities, the tokens that they get, and requests to Yandex Cloud.
 //!
 //! | to find | look in |
 //! | --- | --- |
@@ -34,6 +34,7 @@ pub use identity::{
 };
 pub use issuer::{DISCOVERY, Issuer};
 use yc_cli::YcCli;
+#[cfg(feature = "fuzzing")]
 pub(crate) use yc_config::YcProfile;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -259,6 +259,13 @@ impl Connection {
                 let prompt = self.prompt(Change::Create(new));
                 Ok(("oo", body.text("/").text(&prompt)))
             }
+            "SetSecret" => {
+                let item = self.unlocked_item(&call.path)?;
+                let secret = self.opened(&mut call.body("(oayays)"))?;
+                self.state.lock().unwrap().items.get_mut(&item).unwrap().secret = secret;
+                self.stored.insert(item);
+                Ok(("", body))
+            }
             "Delete" => {
                 let item = self.unlocked_item(&call.path)?;
                 Ok(("o", body.text(&self.prompt(Change::Delete(item)))))
@@ -294,13 +301,18 @@ impl Connection {
         });
         assert_eq!(properties.len(), 2);
         let name = properties.into_iter().flatten().next().unwrap();
+        let secret = self.opened(body)?;
+        assert_eq!(body.u32(), 1, "it replaces what has the same attributes");
+        Ok(Item { name, secret })
+    }
+
+    /// The secret in a body.
+    fn opened(&self, body: &mut Reader<'_>) -> Result<Vec<u8>, &'static str> {
         body.align(8);
         assert_eq!(body.text(), "/session");
         let (iv, bytes) = (body.bytes(), body.bytes());
-        let secret = self.shared.as_ref().unwrap().open(iv, bytes).ok_or(INVALID)?;
         assert_eq!(body.text(), "text/plain");
-        assert_eq!(body.u32(), 1, "it replaces what has the same attributes");
-        Ok(Item { name, secret })
+        self.shared.as_ref().unwrap().open(iv, bytes).ok_or(INVALID)
     }
 
     fn same(&self, new: &Item) -> Option<u32> {

@@ -163,10 +163,16 @@ fn what_is_missing_is_named_by_its_flag() {
     missing(&sandbox, &["aws", ROLE], "--key-file");
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
     setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
-    for wrong in [&["aws", "--role-arn=robot"][..], &["aws", ROLE, "--name=a b"]] {
+    // What `aws` rejects, `setup aws` rejects too.
+    let with_blank = "--role-arn=arn:aws:iam::123456789012:role/ro bot";
+    for wrong in
+        [&["aws", "--role-arn=robot"][..], &["aws", with_blank], &["aws", ROLE, "--name=a b"]]
+    {
         let arguments = [wrong, &["--key-file=key.json"]].concat();
         setup(&sandbox, &arguments).fails(2, "E_USAGE");
     }
+    sandbox.set("YC_ID_TOKEN_AWS_ROLE_ARN", "robot");
+    setup(&sandbox, &["aws", "--key-file=key.json"]).fails(2, "E_USAGE");
     assert!(!sandbox.home().join(".config").exists());
 }
 

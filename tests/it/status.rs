@@ -151,17 +151,20 @@ fn a_profile_is_explained_setting_by_setting() {
     assert!(told["identity"].as_str().unwrap().contains(&sandbox.key.id), "{told}");
 }
 
+/// What is predicted for the credentials of a consumer, and the first of them.
+fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
+    let told = json(sandbox, &["prod"]);
+    let consumers = told["consumers"].as_array().unwrap().clone();
+    let forecast = consumers.into_iter().find(|it| it["consumer"] == consumer).unwrap();
+    let credentials = forecast["credentials"].as_array().unwrap().clone();
+    let outlooks = credentials.iter().map(|it| it["outlook"].as_str().unwrap().to_owned());
+    (outlooks.collect::<Vec<_>>().join(" "), credentials[0].clone())
+}
+
 #[test]
 fn what_would_happen_is_what_then_happens() {
     let sandbox = configured();
-    let outlook = |consumer: &str| {
-        let told = json(&sandbox, &["prod"]);
-        let consumers = told["consumers"].as_array().unwrap().clone();
-        let plan = consumers.into_iter().find(|plan| plan["consumer"] == consumer).unwrap();
-        let credentials = plan["credentials"].as_array().unwrap().clone();
-        let outlooks = credentials.iter().map(|it| it["outlook"].as_str().unwrap().to_owned());
-        (outlooks.collect::<Vec<_>>().join(" "), credentials[0].clone())
-    };
+    let outlook = |consumer: &str| outlook(&sandbox, consumer);
     assert_eq!(outlook("kubectl").0, "absent absent", "the ID token, by way of the IAM token");
     assert_eq!(sandbox.cloud.requests().len(), 0, "nobody is asked");
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
@@ -184,6 +187,23 @@ fn what_would_happen_is_what_then_happens() {
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     sandbox.run(&["token", "--profile=prod", "--force-refresh"]).fails(4, "E_SOURCE_DENIED");
     assert_eq!(outlook("token").0, "fails hit", "the failure is remembered");
+}
+
+#[test]
+fn a_forecast_wants_the_lifetime_that_the_run_wants() {
+    let sandbox = configured();
+    let config =
+        fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
+    sandbox.run(&["kubectl", "--profile=prod"]).ok();
+    sandbox.age("id-token", Duration::from_secs(52 * 60));
+    assert_eq!(outlook(&sandbox, "token").0, "ageing");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token.jwt");
+    sandbox.configure(&format!("{config}[profiles.prod.token]\noutput = {file:?}\n"));
+    assert_eq!(outlook(&sandbox, "token").0, "short hit", "a file needs ten minutes");
+    sandbox.run(&["token", "--profile=prod"]).ok();
+    assert_eq!(sandbox.token_requests(), (1, 2), "and so does the run");
+    assert_eq!(outlook(&sandbox, "token").0, "hit");
 }
 
 #[test]

@@ -141,6 +141,26 @@ fn a_key_in_the_keyring_that_is_not_the_one_of_the_list_is_not_used() {
 }
 
 #[test]
+fn a_second_item_of_the_same_name_is_replaced_and_removed_too() {
+    let (sandbox, _bus) = start();
+    let _keyring = GnomeKeyring::unlocked(&sandbox);
+    for more in [&[][..], &["xdg:schema", "other"]] {
+        import(&sandbox).ok();
+        // Items are found by the attributes that they have, whatever else they have.
+        let mut tool = sandbox.other_command("secret-tool");
+        tool.args(["store", "--label=other", "service", "yc-id-token", "username", "key/robot"]);
+        let tool = tool.args(["more", "other"]).args(more);
+        let file = sandbox.write_secret("stdin", "other");
+        assert!(tool.stdin(Stdio::from(fs::File::open(file).unwrap())).status().unwrap().success());
+        assert_eq!(items(&sandbox), 2);
+        import(&sandbox).ok();
+        run(&sandbox, &[TOKEN, &["--identity", "keyring:robot", "--cache", "none"]]).ok();
+        sandbox.run(&["key", "remove", "robot"]).ok();
+        assert_eq!(items(&sandbox), 0);
+    }
+}
+
+#[test]
 fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);

@@ -66,11 +66,11 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "listen", Offer::Text),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
-    ("", "patience", Offer::Text),
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
     ("", "sts_endpoint", Offer::Text),
+    ("", "unlock_timeout", Offer::Text),
 ];
 
 #[cfg(test)]

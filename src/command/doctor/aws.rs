@@ -8,13 +8,13 @@ use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
 
-use super::Patient;
+use super::Checks;
 use super::programs::{Programs, is_ours};
 use super::report::Group;
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
-    let files = AwsFiles::read(patient.env, patient.locations.home.as_deref());
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+    let files = AwsFiles::read(checks.env, checks.locations.home.as_deref());
     let ours: Vec<_> = files.processes.iter().filter(|(_, command)| mentions_us(command)).collect();
     for (process, command) in &ours {
         let place = message!(
@@ -23,13 +23,13 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             shown(&process.path),
             process.line
         );
-        let is_on_path = |name: &str| on_path(patient.env, name).is_some();
+        let is_on_path = |name: &str| on_path(checks.env, name).is_some();
         match command_problem(command, is_on_path) {
             Some(Problem { is_bad: true, text, fix }) => {
                 group.bad(Exit::Configuration, message!("{place}: {text}", place, text), fix);
             }
             Some(Problem { text, fix, .. }) => {
-                group.doubt(message!("{place}: {text}", place, text), fix);
+                group.warning(message!("{place}: {text}", place, text), fix);
             }
             None => group.good(message!("{place} runs yc-id-token", place)),
         }
@@ -53,15 +53,15 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
     }
     if ours.is_empty() {
         group.good("no profile of AWS runs yc-id-token; `yc-id-token setup aws` makes one");
-    } else if patient.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
-        group.doubt(
+    } else if checks.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
+        group.warning(
             "AWS_ACCESS_KEY_ID is set, and takes precedence over every profile",
             "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         );
     }
     match &programs.aws {
         Some(aws) => aws.report(group),
-        None if !ours.is_empty() || patient.consumer.is_some() => {
+        None if !ours.is_empty() || checks.consumer.is_some() => {
             group.good("the AWS CLI is not on the PATH; the SDKs do not need it");
         }
         None => {}

@@ -7,7 +7,7 @@ use crate::error::{Exit, plain, shown};
 use crate::private_file::{self, CHECKS_PERMISSIONS};
 use crate::settings::CacheSetting;
 
-use super::Patient;
+use super::Checks;
 use super::report::Group;
 use crate::foreign_text::Message;
 use crate::message;
@@ -15,17 +15,17 @@ use crate::message;
 /// All that is stored there takes less than this.
 const SPACE: u64 = 1024 * 1024;
 
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
-    let setting = patient.settings.as_ref().map(|settings| &settings.cache);
+pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
+    let setting = checks.settings.as_ref().map(|settings| &settings.cache);
     if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
-        group.doubt(
+        group.warning(
             message!("nothing is cached ({})", setting.origin),
             "every run calls the servers; set `cache = \"file\"` to cache credentials",
         );
         return;
     }
-    let Some(folder) = patient.locations.cache_folder.clone() else {
-        group.doubt(
+    let Some(folder) = checks.locations.cache_folder.clone() else {
+        group.warning(
             "there is no home folder to store credentials in: every run calls the servers",
             "set HOME, or XDG_CACHE_HOME",
         );
@@ -51,8 +51,8 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
         }
     }
     if private_file::locks_can_hang(&folder) {
-        let locks = patient.locations.runtime_folder.clone();
-        group.doubt(
+        let locks = checks.locations.runtime_folder.clone();
+        group.warning(
             message!(
                 "{} is on a network: {}",
                 shown(&folder),
@@ -66,7 +66,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
         );
     }
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
-        group.doubt(
+        group.warning(
             message!("there are {left} bytes left for {}", shown(&folder), left),
             "make room: what cannot be stored is obtained again by every run",
         );
@@ -98,7 +98,7 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
             true
         }
         Ok(open) => {
-            group.doubt(
+            group.warning(
                 message!(
                     "{name} is open to others (mode {open:04o}), until the next run writes there",
                     name,

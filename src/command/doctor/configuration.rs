@@ -39,7 +39,7 @@ pub(super) fn check(
             "there is no configuration file ({}), and there need not be one",
             shown(&path)
         )),
-        None => group.doubt(
+        None => group.warning(
             "there is no home folder to look for the configuration in",
             "set HOME, or give `--config`",
         ),
@@ -69,7 +69,7 @@ fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_
             other.name == name && other.value != value && is_in_file
         });
         if let Some(beaten) = beaten {
-            group.doubt(
+            group.warning(
                 message!(
                     "`{name}` is `{value}` by {variable}, and not `{}` ({})",
                     beaten.value,

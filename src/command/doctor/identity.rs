@@ -11,7 +11,7 @@ use crate::message;
 use crate::run::Run;
 use crate::settings::{CacheSetting, IdentityKind};
 
-use super::Patient;
+use super::Checks;
 use super::report::Group;
 use crate::foreign_text::ForeignText;
 
@@ -19,23 +19,23 @@ use crate::foreign_text::ForeignText;
 const SLOW: Duration = Duration::from_millis(500);
 
 /// A run of the identity, with its part of the time before it.
-pub(super) fn run(patient: &Patient<'_>) -> Option<Result<Run>> {
-    let mut settings = patient.settings.clone()?;
-    settings.timeout.value = patient.part();
+pub(super) fn run(checks: &Checks<'_>) -> Option<Result<Run>> {
+    let mut settings = checks.settings.clone()?;
+    settings.timeout.value = checks.part();
     settings.force_refresh = true;
-    let context = patient.context.for_people();
+    let context = checks.context.for_people();
     Some(Run::of(settings, context, Some("doctor")))
 }
 
 /// Checks the identity, and returns a run of it.
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run> {
-    let settings = patient.settings.as_ref()?;
+pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Option<Run> {
+    let settings = checks.settings.as_ref()?;
     let setting = settings.identity.clone();
     let in_keyring = setting.as_ref().is_some_and(|it| it.value.kind == IdentityKind::Keyring);
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
-        time_keyring(patient, group);
+        time_keyring(checks, group);
     }
-    let run = match run(patient)? {
+    let run = match run(checks)? {
         Ok(run) => run,
         Err(error) => {
             group.error(&error);
@@ -57,7 +57,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run>
         tell_mode(file, group);
     }
     if let Some((problem, hint)) = identity.warning() {
-        group.doubt(problem, hint);
+        group.warning(problem, hint);
     }
     if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(
@@ -69,17 +69,17 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) -> Option<Run>
 }
 
 /// Opens the keyring, with its prompt if it is locked.
-fn time_keyring(patient: &Patient<'_>, group: &mut Group<'_>) {
+fn time_keyring(checks: &Checks<'_>, group: &mut Group<'_>) {
     let began = Instant::now();
-    match Keyring::of_system(Some(Deadline::within(patient.part()))).open() {
+    match Keyring::of_system(Some(Deadline::within(checks.part()))).open() {
         Ok(()) if began.elapsed() < SLOW => {
             group.good(message!("the keyring answers in {} ms", began.elapsed().as_millis()));
         }
-        Ok(()) => group.doubt(
+        Ok(()) => group.warning(
             message!("the keyring takes {} ms to answer", began.elapsed().as_millis()),
             "unlock it at login, or set `cache = \"file\"`",
         ),
-        Err(problem) => group.doubt(message!("{problem}", problem), problem.hint()),
+        Err(problem) => group.warning(message!("{problem}", problem), problem.hint()),
     }
 }
 

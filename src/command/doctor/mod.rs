@@ -1,8 +1,7 @@
-//! `doctor`: what is wrong, and how to mend it.
+//! `doctor`: what is wrong, and how to fix it.
 //!
-//! One file a group of checks. A check never keeps the others from being made: what is broken is a finding, and
-//! what cannot be looked at because of it is left out. All is done within the time limit, of which each group that
-//! needs the network has its part.
+//! One file for each group of checks. A check that fails is a finding, and the others go on; what depends on it is left
+//! out. All checks share the time limit: a group that needs the network gets a part of it.
 
 mod aws;
 mod cache;
@@ -40,7 +39,7 @@ use super::status::{document, with_profile};
 use programs::Programs;
 use report::{Group, Report};
 
-/// When the settings do not tell.
+/// If there are no settings.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Check everything that a token depends on, and say how to mend what is wrong
@@ -64,24 +63,24 @@ pub struct Args {
     json: bool,
 }
 
-/// What the checks look at.
-struct Patient<'a> {
+/// What all checks use.
+struct Checks<'a> {
     context: Context<'a>,
     env: &'a Env,
     locations: &'a Locations,
-    /// What has been told. Without the configuration file, if that is broken; none if the rest is too.
+    /// The settings. Without the configuration file, if that is broken; `None` if flags or variables are broken too.
     settings: Option<Settings>,
-    /// Who we are, if that is known.
+    /// A run with the identity, if there is one.
     run: Option<Run>,
-    /// What the consumers would do.
+    /// What runs of the consumers would do.
     forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)>,
-    /// The one consumer that it is about.
+    /// The only consumer to check, if one is named.
     consumer: Option<ConsumerName>,
-    /// Our own command line.
+    /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
     spinner: Spinner,
-    /// What has ended the examination, if something has: nothing is waited for any more.
+    /// What has ended the checks: a signal. Nothing is waited for any more.
     interrupted: OnceCell<Error>,
 }
 
@@ -105,7 +104,7 @@ impl Args {
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
-        examine(context, consumer, program, &mut report)?;
+        run_checks(context, consumer, program, &mut report)?;
         let profile: Vec<OsString> =
             profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
         report.complete(|text| complete(text, &profile));
@@ -126,7 +125,7 @@ fn has_profile(context: Context<'_>, name: &str) -> bool {
 }
 
 /// Checks a consumer's own configuration.
-type ClientCheck = fn(&Patient<'_>, &Programs, &mut Group<'_>);
+type ClientCheck = fn(&Checks<'_>, &Programs, &mut Group<'_>);
 
 /// The check of a consumer's own configuration; `None` if it has none that this program knows.
 const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
@@ -138,7 +137,7 @@ const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
     }
 }
 
-fn examine(
+fn run_checks(
     context: Context<'_>,
     consumer: Option<ConsumerName>,
     program: fn() -> clap::Command,
@@ -150,7 +149,7 @@ fn examine(
         configuration::check(context, locations, &mut report.group("configuration"));
     let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
     let deadline = Deadline::within(budget);
-    let mut patient = Patient {
+    let mut checks = Checks {
         context,
         env,
         locations,
@@ -163,38 +162,38 @@ fn examine(
         spinner: context.for_people().spinner(),
         interrupted: OnceCell::new(),
     };
-    patient.run = identity::check(&patient, &mut report.group("identity"));
-    // Otherwise each would tell again what is wrong in the file.
-    if is_whole && patient.run.is_some() {
-        let consumers = ConsumerName::ALL.iter().filter(|name| patient.is_about(**name));
-        patient.forecasts = consumers
+    checks.run = identity::check(&checks, &mut report.group("identity"));
+    // Otherwise each would report again what is wrong in the file.
+    if is_whole && checks.run.is_some() {
+        let consumers = ConsumerName::ALL.iter().filter(|name| checks.is_about(**name));
+        checks.forecasts = consumers
             .filter_map(|name| Some((*name, name.forecast(context).transpose()?)))
             .collect();
     }
-    cache::check(&patient, &mut report.group("cache"));
-    network::check(&patient, &mut report.group("network"));
-    token::check(&patient, &mut report.group("token"));
-    let programs = Programs::look(&patient);
-    for name in ConsumerName::ALL.iter().copied().filter(|name| patient.is_about(*name)) {
+    cache::check(&checks, &mut report.group("cache"));
+    network::check(&checks, &mut report.group("network"));
+    token::check(&checks, &mut report.group("token"));
+    let programs = Programs::look(&checks);
+    for name in ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name)) {
         let Some(check) = client_check(name) else { continue };
         let mut group = report.group(name.table().name);
-        for (_, forecast) in patient.forecasts.iter().filter(|(of, _)| *of == name) {
+        for (_, forecast) in checks.forecasts.iter().filter(|(of, _)| *of == name) {
             match forecast {
                 Ok(forecast) => {
                     for Warning { problem, hint } in &forecast.warnings {
-                        group.doubt(problem.clone(), hint.clone());
+                        group.warning(problem.clone(), hint.clone());
                     }
                 }
                 Err(error) => group.error(error),
             }
         }
-        check(&patient, &programs, &mut group);
+        check(&checks, &programs, &mut group);
     }
-    patient.interrupted.into_inner().map_or(Ok(()), Err)
+    checks.interrupted.into_inner().map_or(Ok(()), Err)
 }
 
-impl Patient<'_> {
-    /// Whether a consumer is to be looked at.
+impl Checks<'_> {
+    /// Whether a consumer is checked.
     fn is_about(&self, name: ConsumerName) -> bool {
         self.consumer.is_none_or(|consumer| consumer == name)
     }
@@ -223,7 +222,7 @@ impl Patient<'_> {
         waited.inspect_err(|error| self.end(error)).ok()
     }
 
-    /// Ends the examination.
+    /// Ends the checks.
     fn end(&self, error: &Error) {
         self.interrupted.get_or_init(|| error.clone());
     }

@@ -1,4 +1,4 @@
-//! The network: whom to trust, which way requests go, how long each step takes, and what o'clock it is there.
+//! The network: trusted authorities, the route to each server, how long each step takes, and the servers' clocks.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,25 +8,25 @@ use std::time::Duration;
 use crate::clock::Offset;
 use crate::env;
 use crate::error::{Exit, Result, shown};
-use crate::http::{Endpoint, Http, HttpRequest, Reach, Route, Steps};
+use crate::http::{Endpoint, Http, HttpRequest, Route, ServerOptions, Steps};
 use crate::message;
 use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
-use super::Patient;
+use super::Checks;
 use super::report::Group;
 use crate::foreign_text::{ForeignText, Message};
 
-/// A clock that is further off than this is not kept right.
+/// A clock that is further off than this, in seconds, is not synchronised.
 const WRONG: u64 = 5;
 
-/// Where whoever checks a token calls it expired, or not valid yet.
+/// With such a clock, servers reject tokens as expired or not yet valid.
 const FAR_OFF: u64 = 60;
 
 /// A server, and what can be asked of it by anybody.
 struct Server<'a> {
     name: &'static str,
     endpoint: &'a Endpoint,
-    reach: &'a Reach,
+    options: &'a ServerOptions,
     path: &'static str,
     query: &'a [(&'static str, &'static str)],
 }
@@ -39,13 +39,13 @@ struct Found {
     offset: Result<Option<Offset>>,
 }
 
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
-    let Some(settings) = &patient.settings else { return };
-    let (http, limit) = (patient.http(settings), patient.part());
-    tell_trust(patient, &http, group);
-    let usual = Reach::default();
+pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
+    let Some(settings) = &checks.settings else { return };
+    let (http, limit) = (checks.http(settings), checks.part());
+    tell_trust(checks, &http, group);
+    let usual = ServerOptions::default();
     // Where Yandex Cloud is does not need to be known from who we are.
-    let endpoints = match &patient.run {
+    let endpoints = match &checks.run {
         Some(session) => Some(session.source().endpoints.clone()),
         None => match Endpoints::from_settings(settings, None) {
             Ok(endpoints) => Some(endpoints),
@@ -55,15 +55,15 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
             }
         },
     };
-    let servers = servers(patient, endpoints.as_ref(), &usual);
+    let servers = servers(checks, endpoints.as_ref(), &usual);
     let work = async {
         let looks = servers.iter().map(|server| {
-            let route = http.route(server.endpoint, server.reach.proxy.as_ref(), patient.env);
+            let route = http.route(server.endpoint, server.options.proxy.as_ref(), checks.env);
             look(server, route, &http, limit)
         });
         all(looks.collect()).await
     };
-    let Some(found) = patient.wait("looking at the network", work) else { return };
+    let Some(found) = checks.wait("looking at the network", work) else { return };
     let mut clocks = Vec::new();
     for (server, found) in servers.iter().zip(found) {
         let offset = tell(server, &found, group);
@@ -73,14 +73,14 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 }
 
 fn servers<'a>(
-    patient: &'a Patient<'_>,
+    checks: &'a Checks<'_>,
     endpoints: Option<&'a Endpoints>,
-    usual: &'a Reach,
+    usual: &'a ServerOptions,
 ) -> Vec<Server<'a>> {
     let mut servers = Vec::new();
     if let Some(endpoints) = endpoints {
         let mut add = |name, endpoint, path| {
-            servers.push(Server { name, endpoint, reach: usual, path, query: &[] });
+            servers.push(Server { name, endpoint, options: usual, path, query: &[] });
         };
         match &endpoints.iam {
             ServiceEndpoint::Known(iam) => add("IAM", iam, "/iam/v1/tokens"),
@@ -90,12 +90,12 @@ fn servers<'a>(
             add("OAuth", oauth, DISCOVERY);
         }
     }
-    let forecasts = patient.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
+    let forecasts = checks.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
     servers.extend(forecasts.filter_map(|forecast| forecast.server.as_ref()).map(|server| {
         Server {
             name: server.name,
             endpoint: &server.endpoint,
-            reach: &server.reach,
+            options: &server.options,
             path: server.public.path,
             query: server.public.query,
         }
@@ -105,12 +105,14 @@ fn servers<'a>(
 
 async fn look(server: &Server<'_>, route: Result<Route>, http: &Http, limit: Duration) -> Found {
     let steps = match route {
-        Ok(Route::Direct { .. }) => http.steps(server.endpoint, server.reach, limit / 2).await.ok(),
+        Ok(Route::Direct { .. }) => {
+            http.steps(server.endpoint, server.options, limit / 2).await.ok()
+        }
         Ok(Route::Proxy { .. }) | Err(_) => None,
     };
     let ask = async {
         let what = message!("an answer from {}", server.name);
-        let client = http.client_by(server.reach, server.endpoint, &what)?;
+        let client = http.client_by(server.options, server.endpoint, &what)?;
         let request = HttpRequest { query: server.query, ..HttpRequest::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
     };
@@ -144,7 +146,7 @@ fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Off
         Err(error) => {
             group.error(error);
             if let Route::Proxy { .. } = route {
-                group.doubt(
+                group.warning(
                     message!("{} is called {way}", server.name, way),
                     "check whether the proxy lets it through",
                 );
@@ -165,9 +167,9 @@ fn times(steps: &Steps) -> Message {
     if told.is_empty() { Message::default() } else { message!(" ({})", Message::join(&told, ", ")) }
 }
 
-fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
-    let doubts = match http.trust(patient.env) {
-        Ok(doubts) => doubts,
+fn tell_trust(checks: &Checks<'_>, http: &Http, group: &mut Group<'_>) {
+    let warnings = match http.trust(checks.env) {
+        Ok(warnings) => warnings,
         Err(error) => {
             group.error(&error);
             return;
@@ -175,25 +177,25 @@ fn tell_trust(patient: &Patient<'_>, http: &Http, group: &mut Group<'_>) {
     };
     let mut trusted = Vec::new();
     let mut replaced = [env::SSL_CERT_FILE, env::SSL_CERT_DIR].into_iter();
-    let replaced = replaced.find_map(|var| Some((var.name, patient.env.get(var)?)));
+    let replaced = replaced.find_map(|var| Some((var.name, checks.env.get(var)?)));
     trusted.push(match replaced {
         Some((variable, place)) => {
             message!("those of {place} ({variable})", place = ForeignText::new(&place), variable)
         }
         None => "the system's".into(),
     });
-    let extra = patient.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
+    let extra = checks.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
     trusted.extend(extra.map(|file| message!("those of {} ({})", shown(&file.value), file.origin)));
     group.good(message!("trusted certificate authorities: {}", Message::join(&trusted, " and ")));
-    for doubt in doubts {
-        group.doubt(doubt, "replace the file by one whose certificates are whole");
+    for warning in warnings {
+        group.warning(warning, "replace the file by one whose certificates are whole");
     }
 }
 
 fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
     let farthest = clocks.iter().max_by_key(|(_, offset)| offset.seconds().unsigned_abs());
     let Some((server, offset)) = farthest else {
-        group.doubt("the clock cannot be compared: no server sent the time", "see above");
+        group.warning("the clock cannot be compared: no server sent the time", "see above");
         return;
     };
     let (seconds, off) = (offset.seconds().unsigned_abs(), offset.seconds());
@@ -208,7 +210,7 @@ fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
     match seconds {
         0..=WRONG => group.good(message!("the clock is right, by {server}", server)),
         _ if seconds > FAR_OFF => group.bad(Exit::Configuration, text, fix),
-        _ => group.doubt(text, fix),
+        _ => group.warning(text, fix),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Patient;
+use super::Checks;
 use super::report::Group;
 use crate::command::ask::{Answer, Silence, ask};
 use crate::command::on_path::on_path;
@@ -41,11 +41,11 @@ pub(super) struct Program {
 
 impl Programs {
     /// Looks for those that this is about, and runs them all at once.
-    pub(super) fn look(patient: &Patient<'_>) -> Self {
+    pub(super) fn look(checks: &Checks<'_>) -> Self {
         let find = |consumer: ConsumerName, name: &str| {
-            if patient.is_about(consumer) { on_path(patient.env, name) } else { None }
+            if checks.is_about(consumer) { on_path(checks.env, name) } else { None }
         };
-        let limit = PATIENCE.min(patient.deadline.left());
+        let limit = PATIENCE.min(checks.deadline.left());
         let asked = async {
             tokio::join!(
                 look(find(ConsumerName::Kubectl, "kubectl"), KUBECTL, limit, kubectl_version),
@@ -55,7 +55,7 @@ impl Programs {
             )
         };
         let Some((kubectl, aws, vault, bao)) =
-            patient.wait("getting the versions of programs", asked)
+            checks.wait("getting the versions of programs", asked)
         else {
             return Self::default();
         };
@@ -75,11 +75,11 @@ impl Program {
                     path
                 ));
             }
-            Ok(None) => group.doubt(
+            Ok(None) => group.warning(
                 message!("{path} does not print its version", path),
                 "run it in a terminal: it is broken, or another program of that name",
             ),
-            Err(silence @ Silence::NoTime) => group.doubt(
+            Err(silence @ Silence::NoTime) => group.warning(
                 message!("{path} {}", silence.describe(), path),
                 "give more time with `--timeout`",
             ),

@@ -28,7 +28,7 @@ struct Finding {
 enum Grade {
     Good,
     /// It works, and not well or not for long.
-    Doubt,
+    Warning,
     /// It does not work: this is how a run that meets it ends.
     Bad(Exit),
 }
@@ -37,7 +37,7 @@ impl Grade {
     const fn name(self) -> &'static str {
         match self {
             Self::Good => "ok",
-            Self::Doubt => "warning",
+            Self::Warning => "warning",
             Self::Bad(_) => "error",
         }
     }
@@ -48,8 +48,8 @@ impl Grade {
             (Self::Bad(_), true) => "✗",
             (Self::Good, false) => "ok",
             (Self::Bad(_), false) => "x ",
-            (Self::Doubt, true) => "!",
-            (Self::Doubt, false) => "! ",
+            (Self::Warning, true) => "!",
+            (Self::Warning, false) => "! ",
         }
     }
 }
@@ -78,7 +78,7 @@ impl Report {
     pub(super) fn exit_status(&self) -> u8 {
         let bad = self.findings.iter().find_map(|finding| match finding.grade {
             Grade::Bad(exit) => Some(exit as u8),
-            Grade::Good | Grade::Doubt => None,
+            Grade::Good | Grade::Warning => None,
         });
         bad.unwrap_or(0)
     }
@@ -105,8 +105,8 @@ impl Report {
             }
         }
         let bad = self.count(|grade| matches!(grade, Grade::Bad(_)));
-        let doubts = self.count(|grade| grade == Grade::Doubt);
-        lines.push(message!("\n{}", verdict(bad, doubts)));
+        let warnings = self.count(|grade| grade == Grade::Warning);
+        lines.push(message!("\n{}", verdict(bad, warnings)));
         Message::join(&lines, "\n")
     }
 
@@ -129,17 +129,17 @@ impl Report {
     }
 }
 
-fn verdict(bad: usize, doubts: usize) -> Message {
+fn verdict(bad: usize, warnings: usize) -> Message {
     let counted = |count: usize, what: &'static str| match count {
         1 => message!("1 {what}", what),
         count => message!("{count} {what}s", count, what),
     };
-    match (bad, doubts) {
+    match (bad, warnings) {
         (0, 0) => "no problems".into(),
-        (0, doubts) => counted(doubts, "warning"),
+        (0, warnings) => counted(warnings, "warning"),
         (bad, 0) => counted(bad, "problem"),
-        (bad, doubts) => {
-            message!("{}, {}", counted(bad, "problem"), counted(doubts, "warning"))
+        (bad, warnings) => {
+            message!("{}, {}", counted(bad, "problem"), counted(warnings, "warning"))
         }
     }
 }
@@ -151,8 +151,8 @@ impl Group<'_> {
     }
 
     /// It works, and not well or not for long; the fix says what to do.
-    pub(super) fn doubt(&mut self, text: impl Into<Message>, fix: impl Into<Message>) {
-        self.add(Grade::Doubt, text.into(), Some(fix.into()), None);
+    pub(super) fn warning(&mut self, text: impl Into<Message>, fix: impl Into<Message>) {
+        self.add(Grade::Warning, text.into(), Some(fix.into()), None);
     }
 
     /// It does not work; the fix says what to do.
@@ -195,7 +195,7 @@ mod tests {
     fn text_and_json_say_the_same_and_nothing_rewrites_the_terminal() {
         let mut report = Report::default();
         report.group("cache").good(ForeignText::new("a\u{1b}[2Jb"));
-        report.group("cache").doubt("open", "close it");
+        report.group("cache").warning("open", "close it");
         assert_eq!(report.exit_status(), 0);
         report.group("network").bad(Exit::Temporary, "down", "wait");
         report.group("network").bad(Exit::Configuration, "wrong", "mend it");

@@ -1,4 +1,4 @@
-//! An ID token, really fetched, and looked at as whoever is shown it does.
+//! A new ID token, checked as a server would.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use crate::run::Run;
 use crate::source::Issuer;
 
 use super::report::Group;
-use super::{Patient, identity};
+use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
+pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
     // Anew, as its time has not begun when the others' did.
-    let Some(Ok(run)) = patient.run.as_ref().and_then(|_| identity::run(patient)) else {
+    let Some(Ok(run)) = checks.run.as_ref().and_then(|_| identity::run(checks)) else {
         return;
     };
     let run = &run;
-    let token = audience(patient, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
+    let token = audience(checks, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
     let credential = match token {
         Ok(credential) => credential,
         Err(error) => {
             if error.code() == Code::Interrupted {
-                patient.end(&error);
+                checks.end(&error);
             }
             group.error(&error);
             return;
@@ -54,7 +54,7 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
         at(claims.expires_at())
     ));
     match &claims.iss {
-        Some(iss) => check_signature(patient, run, iss, token, group),
+        Some(iss) => check_signature(checks, run, iss, token, group),
         None => group.bad(
             Exit::Source,
             "the ID token names no issuer, so no server can check it",
@@ -64,11 +64,11 @@ pub(super) fn check(patient: &Patient<'_>, group: &mut Group<'_>) {
 }
 
 /// That of the consumer that it is about, or of the profile, or of the first consumer.
-fn audience(patient: &Patient<'_>, run: &Run) -> Result<String> {
-    let mut forecasts = patient.forecasts.iter();
+fn audience(checks: &Checks<'_>, run: &Run) -> Result<String> {
+    let mut forecasts = checks.forecasts.iter();
     let audience = forecasts.find_map(|(name, forecast)| {
         let audience = forecast.as_ref().ok()?.audience.clone()?;
-        (patient.consumer == Some(*name)).then_some(audience)
+        (checks.consumer == Some(*name)).then_some(audience)
     });
     if let Some(audience) = audience {
         return Ok(audience);
@@ -79,15 +79,9 @@ fn audience(patient: &Patient<'_>, run: &Run) -> Result<String> {
     }
 }
 
-fn check_signature(
-    patient: &Patient<'_>,
-    run: &Run,
-    iss: &str,
-    token: &str,
-    group: &mut Group<'_>,
-) {
-    let http = patient.http(&run.settings);
-    let Some(fetched) = patient.wait("getting the issuer's keys", Issuer::fetch(iss, &http)) else {
+fn check_signature(checks: &Checks<'_>, run: &Run, iss: &str, token: &str, group: &mut Group<'_>) {
+    let http = checks.http(&run.settings);
+    let Some(fetched) = checks.wait("getting the issuer's keys", Issuer::fetch(iss, &http)) else {
         return;
     };
     let issuer = match fetched {

@@ -8,15 +8,15 @@ use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
 
-use super::Patient;
+use super::Checks;
 use super::programs::Programs;
 use super::report::Group;
 use crate::foreign_text::Message;
 
-pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
     let mut helpers = Vec::new();
     let mut has_fault = false;
-    for helper in VaultHelper::all(patient.env) {
+    for helper in VaultHelper::all(checks.env) {
         match helper {
             Ok(helper) => helpers.push(helper),
             Err(error) => {
@@ -41,15 +41,15 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
         }
     }
     if mentioned
-        && let Some((var, _)) = patient.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
+        && let Some((var, _)) = checks.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
-        group.doubt(
+        group.warning(
             message!("{} is set: the CLI uses that token, and never runs the helper", var.name),
             message!("unset {}", var.name),
         );
     }
     // Neither CLI reads the other's file.
-    let [vault, bao] = VaultHelper::places(patient.env);
+    let [vault, bao] = VaultHelper::places(checks.env);
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
@@ -57,7 +57,7 @@ pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Grou
             continue;
         };
         if helpers.iter().all(|helper| helper.config != place) {
-            group.doubt(
+            group.warning(
                 message!(
                     "{} names no token helper, so the CLI of {name} does not use yc-id-token",
                     shown(&place),

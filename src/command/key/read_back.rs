@@ -1,7 +1,7 @@
-//! Reads an imported key back, in another process.
+//! Reads an imported key back in another process.
 //!
-//! A keyring can hold an item for the connection that stored it and lock it for every other one, as `KeePassXC`
-//! does. Only another process shows that later runs can read the key, and that its file can be deleted.
+//! A keyring can lock a new item for every connection but the one that stored it, as `KeePassXC` does. Only
+//! another process can show that later runs can read the key, so that its file may be deleted.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::keyring::{Keyring, Problem};
 use crate::message;
 use crate::source::ImportedKey;
 
-/// What the other process found: the SHA-256 of the value, or none, or why it cannot be read.
+/// The result of the other process: the SHA-256 digest of the value, if there is one.
 type Found = std::result::Result<Option<String>, Problem>;
 
 /// Print what another process finds in the keyring under the name of a key
@@ -25,13 +25,13 @@ type Found = std::result::Result<Option<String>, Problem>;
 pub(super) struct ReadBack {
     /// Name of the key
     name: String,
-    /// How long to wait for a person, in milliseconds
-    patience: u64,
+    /// How long to wait for the user, in milliseconds
+    unlock_timeout: u64,
 }
 
 impl ReadBack {
     pub(super) fn run(&self) -> Result<String> {
-        let keyring = Keyring::for_changes(Duration::from_millis(self.patience));
+        let keyring = Keyring::for_changes(Duration::from_millis(self.unlock_timeout));
         let value = keyring.get(&ImportedKey::item(&self.name));
         let found: Found =
             value.map(|value| value.map(|value| Digest::of(value.as_bytes()).to_hex()));
@@ -39,21 +39,21 @@ impl ReadBack {
     }
 }
 
-/// Checks that another process reads this content under the name of a key. `patience` is how long it waits for a
-/// person.
+/// Checks that another process reads this content under the name of a key. `timeout` is how long it waits for
+/// the user.
 pub(super) fn check(
     name: &str,
     content: &[u8],
-    patience: Duration,
+    timeout: Duration,
 ) -> std::result::Result<(), Problem> {
     let failed = |why: Message| {
         Problem::Failed(message!("another process cannot read the key back: {why}", why))
     };
     let program = std::env::current_exe().map_err(|error| failed(plain(&error)))?;
     let mut command = Command::new(program);
-    let patience = patience.as_millis().to_string();
-    command.args(["key", "read-back", "--", name, &patience]);
-    // It shares standard error, by which it knows whether a person is at a terminal.
+    let timeout = timeout.as_millis().to_string();
+    command.args(["key", "read-back", "--", name, &timeout]);
+    // Standard error is inherited: it shows the other process whether it runs at a terminal.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = command.output().map_err(|error| failed(plain(&error)))?;
     let Ok(found) = serde_json::from_slice::<Found>(&output.stdout) else {

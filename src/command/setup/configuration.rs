@@ -1,75 +1,69 @@
-//! Our own configuration file, as `setup` changes it: one profile. Comments, order and spaces of
-//! everything else stay as the user has made them.
+//! Edits one profile of this program's configuration file. Comments, order and spacing of everything else are
+//! kept.
 
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
-use super::change::Change;
+use super::changes::FileChange;
+use super::difference;
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// The file, with the changes that are to be made to a profile.
+/// The configuration file, with pending changes of one profile.
 #[derive(Debug)]
 pub(super) struct Configuration {
     pub(super) path: PathBuf,
     pub(super) profile: String,
     file: EditedFile,
-    before: DocumentMut,
+    original: DocumentMut,
     document: DocumentMut,
 }
 
 impl Configuration {
-    /// Reads the file, if there is one.
+    /// Reads the file if it exists, and adds the profile if it is missing.
     pub(super) fn read(path: PathBuf, profile: String) -> Result<Self> {
         let file = EditedFile::open("the configuration file", &path)?;
-        let before = parse(&path, file.text())?;
-        let document = before.clone();
-        let mut configuration = Self { path, profile, file, before, document };
+        let original = parse(&path, file.text())?;
+        let document = original.clone();
+        let mut configuration = Self { path, profile, file, original, document };
         configuration.add_profile()?;
         Ok(configuration)
     }
 
-    /// What is to stand in the file.
+    /// The new text of the file.
     pub(super) fn text(&self) -> String {
         let text = self.document.to_string();
-        // A new table has an empty line before it, which the first of all does not need.
+        // A new table begins with an empty line, which the first table of a file does not need.
         if self.file.text().is_empty() { text.trim_start().to_owned() } else { text }
     }
 
-    pub(super) fn change(self) -> Change {
-        let (after, path) = (self.text(), self.path);
-        Change::new(self.file, after, move |text| parse(&path, text).map(drop))
+    pub(super) fn change(self) -> FileChange {
+        let (new_text, path) = (self.text(), self.path);
+        FileChange::new(self.file, new_text, move |text| parse(&path, text).map(drop))
     }
 
-    /// Whether the file has the profile.
-    pub(super) fn was_there(&self) -> bool {
-        self.profile_before().is_some()
+    /// Whether the file on disk has the profile.
+    pub(super) fn profile_exists(&self) -> bool {
+        profile_in(&self.original, &self.profile).is_some()
     }
 
-    /// The text of a key of the profile, as the file has it.
-    pub(super) fn text_before(&self, key: &str) -> Option<String> {
-        self.profile_before()?.get(key)?.as_str().map(str::to_owned)
+    /// The value of a key in the profile on disk.
+    pub(super) fn original_value(&self, key: &str) -> Option<&str> {
+        profile_in(&self.original, &self.profile)?.get(key)?.as_str()
     }
 
-    fn profile_before(&self) -> Option<&dyn TableLike> {
-        self.before.get("profiles")?.get(&self.profile)?.as_table_like()
-    }
-
-    /// What the profile of the file says and the new one does not, such as "`audience` is `a`, not `b`".
+    /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added
+    /// service account beside a key, which changes whose tokens are issued. Other added values do not conflict.
     pub(super) fn differences(&self) -> Vec<Message> {
-        let profile = |document: &DocumentMut| {
-            let item = document.get("profiles")?.get(&self.profile)?.clone();
-            item.into_table().ok()
-        };
-        let (old, new) = (profile(&self.before), profile(&self.document));
         let mut differences = Vec::new();
-        if let Some(old) = old {
-            compare("", &old, new.as_ref().map(|new| new as &dyn TableLike), &mut differences);
-            let added = new.as_ref().and_then(|new| new.get("service_account")?.as_str());
-            if let Some(account) = added.filter(|_| names_its_account(&old)) {
+        if let Some(old) = profile_in(&self.original, &self.profile) {
+            let new = profile_in(&self.document, &self.profile);
+            compare("", old, new, &mut differences);
+            let account = new.and_then(|new| new.get("service_account")?.as_str());
+            if let Some(account) = account.filter(|_| uses_account_of_key(old)) {
                 differences.push(message!(
                     "it is of the account of its key, not of `{}`",
                     ForeignText::new(account)
@@ -80,33 +74,33 @@ impl Configuration {
     }
 
     /// Whether the profile itself, not one that it extends, has one of these keys.
-    pub(super) fn has_any(&mut self, keys: &[&str]) -> bool {
-        self.profile().is_some_and(|profile| keys.iter().any(|key| profile.contains_key(key)))
+    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
+        let profile = profile_in(&self.document, &self.profile);
+        profile.is_some_and(|profile| keys.iter().any(|key| profile.contains_key(key)))
     }
 
-    /// The text of a key of a consumer's table in the profile itself.
-    pub(super) fn text_of(&mut self, consumer: &str, key: &str) -> Option<String> {
-        let table = self.profile()?.get(consumer)?.as_table_like()?;
+    /// The value of a key in a consumer's table of the profile itself.
+    pub(super) fn text_of(&self, consumer: &str, key: &str) -> Option<String> {
+        let profile = profile_in(&self.document, &self.profile)?;
+        let table = profile.get(consumer)?.as_table_like()?;
         table.get(key)?.as_str().map(str::to_owned)
     }
 
-    /// Sets a key of the profile.
     pub(super) fn set(&mut self, key: &str, text: &str) {
-        if let Some(profile) = self.profile() {
+        if let Some(profile) = self.profile_mut() {
             set(profile, key, text);
         }
     }
 
-    /// Takes a key out of the profile.
     pub(super) fn remove(&mut self, key: &str) {
-        if let Some(profile) = self.profile() {
+        if let Some(profile) = self.profile_mut() {
             profile.remove(key);
         }
     }
 
-    /// Sets a key of a consumer's table in the profile.
+    /// Sets a key in a consumer's table of the profile.
     pub(super) fn set_of(&mut self, consumer: &str, key: &str, text: &str) {
-        let Some(profile) = self.profile() else { return };
+        let Some(profile) = self.profile_mut() else { return };
         if !profile.contains_key(consumer) {
             profile.insert(consumer, Item::Table(new_table()));
         }
@@ -134,14 +128,18 @@ impl Configuration {
         })
     }
 
-    fn profile(&mut self) -> Option<&mut dyn TableLike> {
+    fn profile_mut(&mut self) -> Option<&mut dyn TableLike> {
         let profiles = self.document.get_mut("profiles")?.as_table_like_mut()?;
         profiles.get_mut(&self.profile)?.as_table_like_mut()
     }
 }
 
-/// Whether a profile has a key, which is of one account, and names no other account.
-fn names_its_account(profile: &Table) -> bool {
+fn profile_in<'a>(document: &'a DocumentMut, profile: &str) -> Option<&'a dyn TableLike> {
+    document.get("profiles")?.get(profile)?.as_table_like()
+}
+
+/// Whether a profile has a key and gets tokens of that key's own service account.
+fn uses_account_of_key(profile: &dyn TableLike) -> bool {
     let identity = profile.get("identity").and_then(Item::as_str).unwrap_or_default();
     let has_key = profile.contains_key("key_file")
         || ["authorized-key", "keyring"].iter().any(|kind| identity.starts_with(kind));
@@ -162,7 +160,7 @@ fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     })
 }
 
-/// Collects the keys of an old table whose values are not those of the new one.
+/// Collects the keys of the old table that are missing or different in the new one.
 fn compare(
     prefix: &str,
     old: &dyn TableLike,
@@ -171,7 +169,7 @@ fn compare(
 ) {
     let value =
         |item: &Item| item.as_value().map(|value| value.clone().decorated("", "").to_string());
-    let shown = |text: String| ForeignText::new(text.trim_matches(['"', '\'']));
+    let unquoted = |text: &str| text.trim_matches(['"', '\'']).to_owned();
     for (key, item) in old.iter() {
         let name = format!("{prefix}{key}");
         let now = new.and_then(|new| new.get(key));
@@ -185,22 +183,24 @@ fn compare(
         if same_text || before == after {
             continue;
         }
-        let (name, before) = (ForeignText::new(&name), shown(before.unwrap_or_default()));
+        let before = unquoted(&before.unwrap_or_default());
         differences.push(match after {
-            Some(after) => message!("`{name}` is `{before}`, not `{}`", shown(after), name, before),
-            None => message!("it has `{name}` (`{before}`)", name, before),
+            Some(after) => difference(&name, &before, &unquoted(&after)),
+            None => {
+                message!("it has `{}` (`{}`)", ForeignText::new(&name), ForeignText::new(&before))
+            }
         });
     }
 }
 
-/// A table with an empty line before it.
+/// A table that is preceded by an empty line.
 fn new_table() -> Table {
     let mut table = Table::new();
     table.decor_mut().set_prefix("\n");
     table
 }
 
-/// A value that is replaced keeps what stands around it: a comment at the end of its line.
+/// Sets a value. A replaced one keeps the comment at the end of its line.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) if old.as_str() == Some(text) => {}
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_added_and_nothing_else_touched() {
+    fn a_profile_is_added_and_nothing_else_changes() {
         let text = "# mine\n[defaults]\ntimeout   =   5 # seconds\n\n[profiles.a]\naudience='x'\n[identity.r]\ntype = \"metadata\"\n";
         let with = edited(text, "b", |file| {
             file.set("key_file", "/k.json");
@@ -242,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_profile_loses_is_named_and_what_it_gains_is_not() {
+    fn only_lost_and_replaced_values_are_differences() {
         let text = "[profiles.b]\naudience = 'a'\ntimeout = 5\nkey_file = \"k\" # here\naws = { region = 'eu', role_arn = 'r' }\n[profiles.c]\naudience = 'c'\n";
         let differences = |edit: &dyn Fn(&mut Configuration)| {
-            let mut said = String::new();
+            let mut found = String::new();
             edited(text, "b", |file| {
                 edit(file);
-                said = Message::join(&file.differences(), "; ").to_string();
+                found = Message::join(&file.differences(), "; ").to_string();
             });
-            said
+            found
         };
         let gains = |file: &mut Configuration| {
             file.set("audience", "a");
@@ -260,8 +260,8 @@ mod tests {
         };
         assert_eq!(differences(&gains), "");
         let becomes_another = |file: &mut Configuration| file.set("service_account", "x");
-        let said = differences(&becomes_another);
-        assert_eq!(said, "it is of the account of its key, not of `x`");
+        let found = differences(&becomes_another);
+        assert_eq!(found, "it is of the account of its key, not of `x`");
         let loses = |file: &mut Configuration| {
             file.set("audience", "b");
             file.remove("key_file");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_there_keeps_its_comments_and_its_form() {
+    fn an_existing_profile_keeps_its_comments_and_its_style() {
         let text = "[profiles]\na = { audience = 'x' } # inline\n[profiles.b]\n# who\nkey_file = 'old' # here\niam_token_file = 't'\n";
         let with = edited(text, "b", |file| {
             file.set("key_file", "new");

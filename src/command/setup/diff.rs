@@ -1,4 +1,4 @@
-//! A unified diff for a person, as `diff -u` prints it.
+//! Unified diffs in the format of `diff -u`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// After this time, the rest is shown as replaced, even where lines are the same.
-const PATIENCE: Duration = Duration::from_millis(500);
+const DIFF_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The difference between two texts, without the header that names files; empty if there is none.
 pub(super) fn unified(before: &str, after: &str) -> Message {
@@ -17,7 +17,7 @@ pub(super) fn unified(before: &str, after: &str) -> Message {
         [before, after].map(|text| text.split_inclusive('\n').collect());
     let diff = TextDiff::configure()
         .newline_terminated(true)
-        .timeout(PATIENCE)
+        .timeout(DIFF_TIMEOUT)
         .diff_slices(&before, &after);
     let mut lines = Vec::new();
     for hunk in diff.unified_diff().iter_hunks() {

@@ -1,18 +1,42 @@
-//! The identity to authenticate with: from flags, from variables, or from a person at the terminal.
+//! The identity to authenticate with: from flags, from variables, or from a prompt.
 
-use super::paths::{absolute, identity_from_everywhere};
-use super::{Setup, told_error};
+use super::paths::{absolute_identity, absolute_path};
+use super::{Setup, error_lines};
 use crate::error::{Error, Result};
-use crate::settings::IdentityKind;
 use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
+use crate::settings::{Field, Flags, IdentityKind};
+
+/// The settings of a profile that configure the identity.
+const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
+
+/// The identity settings that flags give, with absolute paths.
+pub(super) fn identity_flags(flags: &Flags) -> Result<Vec<(&'static str, String)>> {
+    let given = |field: &Field| flags.get(field).map(str::to_owned);
+    with_absolute_paths(given, |field| field.flag)
+}
+
+/// The identity settings that `given` gives. `origin` names the flag or variable that a value comes from.
+fn with_absolute_paths(
+    given: impl Fn(&Field) -> Option<String>,
+    origin: impl Fn(&Field) -> &'static str,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut settings = Vec::new();
+    for field in &FIELDS {
+        let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
+        if let Some(value) = given(field) {
+            settings.push((field.key, absolute(origin(field), &value)?));
+        }
+    }
+    Ok(settings)
+}
 
 impl Setup<'_> {
-    /// Settles who we are towards Yandex Cloud, whose token is wanted, and how the cloud is reached.
-    pub(super) fn settle_identity(&mut self) -> Result<()> {
-        self.take_over_connection()?;
-        // Before the identity: a workload of elsewhere acts as the account whose token is wanted.
-        self.take_over(&SERVICE_ACCOUNT);
-        self.take_over_identity()?;
+    /// Resolves the identity, the service account and the connection to Yandex Cloud.
+    pub(super) fn resolve_identity(&mut self) -> Result<()> {
+        self.set_connection()?;
+        // Before the identity: some identities obtain their tokens as this service account.
+        self.set_from_flag_or_variable(&SERVICE_ACCOUNT);
+        self.set_identity()?;
         if self.settings()?.identity.is_some() {
             self.run()?;
         } else {
@@ -29,30 +53,21 @@ impl Setup<'_> {
         }
     }
 
-    /// What flags say of who we are takes the place of all that the profile says; what variables say, only
-    /// where that says nothing.
-    fn take_over_identity(&mut self) -> Result<()> {
-        let fields = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
-        let (flags, env) = (self.context.flags, self.env());
-        let mut given = fields.map(|field| flags.get(&field).map(str::to_owned));
-        let mut origins = fields.map(|field| field.flag);
-        if given.iter().all(Option::is_none) {
-            if self.configuration.has_any(&fields.map(|field| field.key)) {
-                return Ok(());
-            }
-            given = fields.map(|field| env.get(field.var()));
-            origins = fields.map(|field| field.variable);
+    /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.
+    fn set_identity(&mut self) -> Result<()> {
+        let mut settings = identity_flags(self.context.flags)?;
+        let keys = FIELDS.map(|field| field.key);
+        if settings.is_empty() && !self.configuration.has_any(&keys) {
+            let given = |field: &Field| self.env().get(field.var());
+            settings = with_absolute_paths(given, |field| field.variable)?;
         }
-        if given.iter().all(Option::is_none) {
+        if settings.is_empty() {
             return Ok(());
         }
-        for ((field, value), origin) in fields.iter().zip(given).zip(origins) {
-            match value {
-                Some(name) if field.key == IDENTITY.key => {
-                    self.configuration.set(field.key, &identity_from_everywhere(origin, &name)?);
-                }
-                Some(file) => self.configuration.set(field.key, &absolute(origin, &file)?),
-                None => self.configuration.remove(field.key),
+        for key in keys {
+            match settings.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => self.configuration.set(key, value),
+                None => self.configuration.remove(key),
             }
         }
         Ok(())
@@ -73,20 +88,20 @@ impl Setup<'_> {
             if answer.is_empty() {
                 self.configuration.set("identity", "metadata");
             } else if IdentityKind::read(&answer).is_some() {
-                let identity = identity_from_everywhere("the answer", &answer)?;
+                let identity = absolute_identity("the answer", &answer)?;
                 self.configuration.set("identity", &identity);
             } else {
-                // Our configuration knows the home folder by this sign too.
+                // The configuration file supports `~/` too.
                 let file = if answer.starts_with("~/") {
                     answer
                 } else {
-                    absolute("the answer", &answer)?
+                    absolute_path("the answer", &answer)?
                 };
                 self.configuration.set("key_file", &file);
             }
             match self.run() {
                 Ok(_) => return Ok(()),
-                Err(error) => terminal.say(&told_error(&error)),
+                Err(error) => terminal.say(&error_lines(&error)),
             }
             self.configuration.remove("key_file");
             self.configuration.remove("identity");

@@ -1,12 +1,11 @@
-//! Takes the secrets out of a configuration of another program, of whose text a diff shows a part.
+//! Masks the secrets in another program's configuration, because diffs show a part of it.
 //!
-//! A value can go on in the lines below its key: as a block, in quotes, in flow style. So the whole text is
-//! read from its beginning, and not only the lines that are shown. Where the form is not clear, too much is
-//! taken out.
+//! A value can continue on the lines below its key: as a block, in quotes, in flow style. So the whole text
+//! is masked from its beginning, not only the lines of the diff. In doubt, too much is masked.
 
-/// Keys whose values are secrets, by the ends of their names. In a kubeconfig, `value` is that of a variable
-/// of some plugin's.
-const SECRETS: &[&str] = &[
+/// Keys whose values are secrets, by the ends of their names. In a kubeconfig, `value` is an environment
+/// variable of an exec plugin.
+const SECRET_KEYS: &[&str] = &[
     "key-data",
     "password",
     "passwd",
@@ -32,28 +31,28 @@ const SECRETS: &[&str] = &[
 
 const REDACTED: &str = "[redacted]";
 
-/// A text with its secrets taken out, line for line.
+/// The text with its secrets masked; it has the same number of lines.
 pub(super) fn masked(text: &str) -> String {
     let mut mask = Mask::default();
     text.split_inclusive('\n').map(|line| mask.line(line)).collect()
 }
 
-/// What is known of the lines so far.
+/// The state after the lines so far.
 #[derive(Default)]
 struct Mask {
-    /// What ends the value of a secret that has begun.
+    /// The end of a secret value that continues on the next line.
     until: Option<End>,
-    /// How many brackets of flow style are open.
+    /// The number of open brackets in flow style.
     depth: usize,
 }
 
 #[derive(Clone, Copy)]
 enum End {
-    /// A line that is not further in than this.
+    /// The first line that is not indented more than this.
     Indent(usize),
-    /// The line that holds this.
+    /// The line that contains this.
     Mark(&'static str),
-    /// The next argument of a command, or value of flow style, whatever its place is.
+    /// The next line that is not empty, whatever its indentation.
     NextLine,
 }
 
@@ -77,7 +76,7 @@ impl Mask {
         self.key_values(text, is_flow) + end
     }
 
-    /// Whether a line belongs to the value of a secret that began above.
+    /// Whether a line belongs to a secret value that began above.
     fn is_within(&mut self, text: &str) -> bool {
         let is_within = match self.until {
             None => false,
@@ -103,7 +102,7 @@ impl Mask {
 
     fn key_values(&mut self, text: &str, is_flow: bool) -> String {
         let (mut shown, mut rest) = (String::new(), text);
-        // In flow style and in JSON, one line has many keys.
+        // In flow style and JSON, one line can have many keys.
         while let Some(at) = rest.find([':', '=']) {
             let (key, value) = rest.split_at(at + 1);
             shown.push_str(&without_arguments(key));
@@ -111,10 +110,10 @@ impl Mask {
             if is_secret(&key[..at]) {
                 let shown_value = if value.trim().is_empty() { "" } else { " [redacted]" };
                 shown.push_str(shown_value);
-                rest = self.behind_value(text, value, is_flow);
+                rest = self.after_value(text, value, is_flow);
             }
         }
-        // `? token` and, in the next line, `: value`; a flag, and its value as the next item.
+        // The value is on the next line after `? token`, and after a flag in a list of arguments.
         let last = rest.trim_end().trim_end_matches(['"', '\'', ',']);
         let last_word = last.rsplit([' ', '[', '"', '\'']).next().unwrap_or_default();
         if is_secret(last_word)
@@ -125,8 +124,8 @@ impl Mask {
         shown + &without_arguments(rest)
     }
 
-    /// What follows the value of a secret in its line. Notes where the value ends if it goes on below.
-    fn behind_value<'a>(&mut self, text: &str, value: &'a str, is_flow: bool) -> &'a str {
+    /// The rest of a line after a secret value. Sets `until` if the value continues below.
+    fn after_value<'a>(&mut self, text: &str, value: &'a str, is_flow: bool) -> &'a str {
         let long = ["\"\"\"", "'''"].into_iter().find(|mark| value.matches(mark).count() == 1);
         if let Some(mark) = long {
             self.until = Some(End::Mark(mark));
@@ -136,20 +135,20 @@ impl Mask {
             self.until = Some(End::Indent(indent_of(text)));
             return "";
         }
-        let behind = behind_flow_value(value);
-        if behind.is_empty() {
+        let rest = after_flow_value(value);
+        if rest.is_empty() {
             self.until = Some(End::NextLine);
         }
-        behind
+        rest
     }
 }
 
-/// How far in a line begins, behind the dashes of lists.
+/// The column at which a line begins, after the dashes of lists.
 fn indent_of(text: &str) -> usize {
     text.len() - text.trim_start_matches([' ', '\t', '-', '?']).len()
 }
 
-/// How many brackets are open after a line.
+/// The number of open brackets after a line.
 fn depth(before: usize, text: &str) -> usize {
     text.chars().fold(before, |depth, c| match c {
         '{' | '[' => depth + 1,
@@ -158,14 +157,14 @@ fn depth(before: usize, text: &str) -> usize {
     })
 }
 
-/// Whether a text ends with the key of a secret. The path of a file is no secret.
+/// Whether a text ends with the key of a secret.
 fn is_secret(text: &str) -> bool {
     let name = text.trim().trim_matches(['"', '\'']).to_lowercase();
-    !name.ends_with("yc-id-token") && SECRETS.iter().any(|secret| name.ends_with(secret))
+    !name.ends_with("yc-id-token") && SECRET_KEYS.iter().any(|secret| name.ends_with(secret))
 }
 
-/// What follows a value of flow style: nothing, if it goes on in the next line.
-fn behind_flow_value(text: &str) -> &str {
+/// The text after a value in flow style; empty if the value continues on the next line.
+fn after_flow_value(text: &str) -> &str {
     let value = text.trim_start();
     let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
         return value.find([',', '}', ']']).map_or("", |end| &value[end..]);
@@ -182,8 +181,8 @@ fn behind_flow_value(text: &str) -> &str {
     ""
 }
 
-/// A text without what stands behind a word for a secret, such as `--password` or one of a comment, and
-/// without a token.
+/// Masks tokens, and the word after a secret flag such as `--password`, or after the name of a secret in a
+/// comment.
 fn without_arguments(text: &str) -> String {
     let is_key = |c: char| c.is_ascii_alphanumeric() || "+=_-.".contains(c);
     let mut shown = String::new();
@@ -191,8 +190,8 @@ fn without_arguments(text: &str) -> String {
     let mut is_argument = false;
     for part in text.split_inclusive(|c| !is_key(c)) {
         let word = part.trim_end_matches(|c| !is_key(c));
-        let begins = ["t1.", "eyJ", "hvs.", "AKIA"].iter().any(|start| word.starts_with(start));
-        let is_token = word.len() >= 60 || (begins && word.len() > 15);
+        let has_prefix = ["t1.", "eyJ", "hvs.", "AKIA"].iter().any(|start| word.starts_with(start));
+        let is_token = word.len() >= 60 || (has_prefix && word.len() > 15);
         let is_hidden = is_token || is_argument;
         shown.push_str(if is_hidden && !word.is_empty() { REDACTED } else { word });
         shown.push_str(&part[word.len()..]);
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_values_of_secrets_are_taken_out_in_every_form() {
+    fn secret_values_are_masked_in_every_style() {
         let hidden =
             masked("      - name: X\n        value: hunter2\n    - --token=hvs.CAESIJlU4dmb\n");
         assert!(!hidden.contains("hunter2") && !hidden.contains("CAES"), "{hidden}");
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_program_writes_is_shown() {
+    fn what_this_program_writes_is_not_masked() {
         for text in [
             "credential_process = /usr/bin/yc-id-token aws --profile=aws\n",
             "      command: yc-id-token\n      args: [kubectl, --profile=kubernetes]\n",
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_goes_on_in_the_next_lines_is_taken_out_with_them() {
+    fn values_that_continue_on_the_next_lines_are_masked() {
         for text in [
             "    token: |\n      hunter2\n\n      hunter2\n    a: b\n",
             "    token:\n      hunter2\n    a: b\n",

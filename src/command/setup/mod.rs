@@ -1,35 +1,29 @@
-//! `setup`: connects a consumer, in its own configuration and in ours, and says what its server must be told.
+//! `setup`: writes the profile and the consumer's own configuration, and prints what its server must be
+//! configured with.
 //!
-//! One file a consumer. Each asks for what nobody has said, tries the settings, and makes a [`Plan`]; what
-//! becomes of that is the same for all: it is shown, and carried out only when somebody says so.
+//! One module per consumer ([`aws`], [`kubectl`], [`vault`]). Each collects its settings from flags, the
+//! profile, the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet).
+//! Showing and applying that is the same for all.
 
 mod aws;
-mod aws_config;
-mod aws_process;
-mod change;
+mod changes;
 mod configuration;
 mod diff;
-mod held_signals;
 mod identity;
-mod kube_lock;
-mod kube_user;
-mod kubeconfig;
 mod kubectl;
-mod kubectl_check;
-mod kuberc;
 mod mask;
 mod paths;
-mod plan;
-mod profile_choice;
 mod program;
 mod question;
-mod terminal;
 mod trust;
 mod vault;
 
-use clap::Subcommand;
-pub(super) use kubeconfig::kubeconfig_names;
+use std::path::Path;
 
+use clap::Subcommand;
+pub(super) use kubectl::kubeconfig_names;
+
+use crate::command::terminal::Terminal;
 use crate::consumer::ConsumerName;
 use crate::env::Env;
 use crate::error::{Error, Result, shown};
@@ -44,9 +38,8 @@ use crate::settings::schema::{
 use crate::settings::{Field, Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
-use paths::{absolute, config_path};
+use paths::{absolute_path, config_path};
 use question::Question;
-use terminal::Terminal;
 
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]
@@ -70,7 +63,7 @@ enum Consumer {
     Vault(vault::Args),
 }
 
-/// What is said of every consumer.
+/// Flags of every consumer.
 #[derive(clap::Args, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Common {
@@ -101,27 +94,27 @@ impl Args {
     }
 }
 
-/// One run: the profile, as far as it is known.
+/// One run of `setup`, with the profile as collected so far.
 struct Setup<'a> {
     context: Context<'a>,
     common: &'a Common,
     consumer: &'static Table,
     terminal: Option<Terminal>,
     configuration: Configuration,
-    /// Whether the profile does not serve this consumer yet.
+    /// Whether the profile has no settings of this consumer yet.
     is_new: bool,
 }
 
 impl<'a> Setup<'a> {
-    /// Begins with what the configuration says. `profile` is how the profile is called if nobody says so.
+    /// Reads the configuration file. `default_profile` is used if no flag names a profile.
     fn begin(
         context: Context<'a>,
         common: &'a Common,
         consumer: ConsumerName,
-        profile: &str,
+        default_profile: &str,
     ) -> Result<Self> {
         let named = common.name.as_deref().or(context.flags.get(&PROFILE));
-        let name = named.unwrap_or(profile).to_owned();
+        let name = named.unwrap_or(default_profile).to_owned();
         if !is_simple(&name) {
             return Err(Error::Usage {
                 problem: message!(
@@ -135,13 +128,13 @@ impl<'a> Setup<'a> {
         }
         let path = config_path(context)?;
         let consumer = consumer.table();
-        let mut configuration = Configuration::read(path, name)?;
+        let configuration = Configuration::read(path, name)?;
         Ok(Self {
             context,
             common,
             consumer,
             is_new: !configuration.has_any(&[consumer.name]),
-            // With `--print` and `--apply` too: questions are about what is missing.
+            // Also with `--print` and `--apply`: missing settings are still prompted for.
             terminal: Terminal::find(),
             configuration,
         })
@@ -151,11 +144,19 @@ impl<'a> Setup<'a> {
         &self.configuration.profile
     }
 
+    /// The name for a consumer's own entry: `usual`, or `usual-PROFILE` for another profile than the default.
+    fn entry_name(&self, default_profile: &str, usual: &str) -> String {
+        match self.profile() {
+            profile if profile == default_profile => usual.to_owned(),
+            profile => format!("{usual}-{profile}"),
+        }
+    }
+
     fn env(&self) -> &'a Env {
         self.context.env
     }
 
-    /// The flags of a run with the profile as it will be.
+    /// The flags of a run that uses the profile as collected so far.
     fn flags(&self) -> Flags {
         let Configuration { path, profile, .. } = &self.configuration;
         let mut flags = self.context.flags.clone().with(&PROFILE, profile);
@@ -173,22 +174,18 @@ impl<'a> Setup<'a> {
         Run::open(context.for_people(), &[self.consumer])
     }
 
-    /// A setting that a flag gives, or, where the profile has none, a variable.
-    fn take_over(&mut self, field: &Field) {
-        match self.context.flags.get(field) {
-            Some(text) => self.configuration.set(field.key, text),
-            None if self.configuration.has_any(&[field.key]) => {}
-            None => {
-                if let Some(text) = self.env().get(field.var()) {
-                    self.configuration.set(field.key, &text);
-                }
-            }
+    /// Sets a key of the profile from its flag or, if the profile has no value, from its variable.
+    fn set_from_flag_or_variable(&mut self, field: &Field) {
+        let is_set = self.configuration.has_any(&[field.key]);
+        let variable = if is_set { None } else { self.env().get(field.var()) };
+        if let Some(text) = self.context.flags.get(field).map(str::to_owned).or(variable) {
+            self.configuration.set(field.key, &text);
         }
     }
 
-    /// Of the settings of how a token is got, those that this command line has: a variable may be meant for
-    /// more.
-    fn take_over_connection(&mut self) -> Result<()> {
+    /// Copies connection flags into the profile. Variables are not copied: they may apply to more than this
+    /// profile.
+    fn set_connection(&mut self) -> Result<()> {
         let flags = self.context.flags;
         for field in [
             ENDPOINT,
@@ -200,7 +197,7 @@ impl<'a> Setup<'a> {
             CLOUD_ID,
             IMPERSONATE_SERVICE_ACCOUNT,
             ID_TOKEN_ROUTE,
-            // Not the proxy: its address may hold a password, which belongs where the user puts it.
+            // Without the proxy: its URL may contain a password.
         ] {
             if let Some(text) = flags.get(&field) {
                 self.configuration.set(field.key, text);
@@ -208,24 +205,21 @@ impl<'a> Setup<'a> {
         }
         for field in [CA_FILE, YC_PATH] {
             if let Some(file) = flags.get(&field) {
-                self.configuration.set(field.key, &absolute(field.flag, file)?);
+                self.configuration.set(field.key, &absolute_path(field.flag, file)?);
             }
         }
         Ok(())
     }
 
-    /// A setting of the consumer's own: its flag, or else what the profile or then a variable says, or else
-    /// what is answered. All but what the file says already goes into the profile.
-    fn own(
+    /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it, and checks it.
+    fn resolve_or_ask(
         &mut self,
         field: &Field,
         flag: Option<&String>,
         question: &Question,
     ) -> Result<Option<String>> {
-        if let Some(text) = flag {
-            question.check(text)?;
-        }
-        if let Some(text) = self.given(field, flag)? {
+        if let Some(text) = self.resolve(field, flag)? {
+            question.check(&text)?;
             return Ok(Some(text));
         }
         let answer = question.answer(self.terminal)?;
@@ -235,8 +229,9 @@ impl<'a> Setup<'a> {
         Ok(answer)
     }
 
-    /// The same for one that is not asked for.
-    fn given(&mut self, field: &Field, flag: Option<&String>) -> Result<Option<String>> {
+    /// Resolves a setting of the consumer: flag, then profile, then variable. A value from a flag or variable
+    /// is written to the profile; one from the rest of the configuration file is not.
+    fn resolve(&mut self, field: &Field, flag: Option<&String>) -> Result<Option<String>> {
         let consumer = self.consumer.name;
         if let Some(text) = flag {
             self.configuration.set_of(consumer, field.key, text);
@@ -254,37 +249,34 @@ impl<'a> Setup<'a> {
         Ok(setting.map(|setting| setting.value))
     }
 
-    /// The audience of a consumer whose table has one of its own, which leaves the profile's to others. Of
-    /// a profile that did not serve this consumer yet, the general one is another's.
-    fn own_audience(&mut self, field: &Field, usual: &str) -> Result<String> {
+    /// Resolves the audience for a consumer that has its own `audience` key. The profile's general audience
+    /// is used only if the profile served this consumer before; otherwise it belongs to another one.
+    fn resolve_audience(&mut self, field: &Field, default: &str) -> Result<String> {
         let flag = self.context.flags.get(&AUDIENCE).map(str::to_owned);
-        if let Some(audience) = self.given(field, flag.as_ref())? {
+        if let Some(audience) = self.resolve(field, flag.as_ref())? {
             return Ok(audience);
         }
-        let Some(general) = self.settings()?.audience else { return Ok(usual.to_owned()) };
+        let Some(general) = self.settings()?.audience else { return Ok(default.to_owned()) };
         let audience = match general.origin {
             Origin::Variable(_) => general.value,
-            _ if self.is_new => usual.to_owned(),
+            _ if self.is_new => default.to_owned(),
             _ => return Ok(general.value),
         };
         self.configuration.set_of(self.consumer.name, field.key, &audience);
         Ok(audience)
     }
 
-    /// The flag by which a run finds the configuration, if it is not in its usual place.
+    /// The `--config` flag that a later run needs, if the configuration file is not the default one.
     fn config_flag(&self) -> Result<Option<String>> {
-        let asked_for = self.context.flags.config_asked_for(self.env(), self.context.locations);
-        asked_for
-            .is_some()
-            .then(|| {
-                let path = self.configuration.path.to_string_lossy();
-                Ok(format!("--config={}", absolute("--config", &path)?))
-            })
-            .transpose()
+        let requested = self.context.flags.config_asked_for(self.env(), self.context.locations);
+        if requested.is_none() {
+            return Ok(None);
+        }
+        let path = self.configuration.path.to_string_lossy();
+        Ok(Some(format!("--config={}", absolute_path("--config", &path)?)))
     }
 
-    /// Checks what is to be written: a run must be able to read it, and no value of a profile that was
-    /// there may be lost without `--force`.
+    /// Fails if the new profile cannot be read, or would lose values without `--force`.
     fn check_profile(&self) -> Result<()> {
         self.settings()?;
         let differences = self.configuration.differences();
@@ -292,18 +284,13 @@ impl<'a> Setup<'a> {
             return Ok(());
         }
         Err(Error::Conflict {
-            problem: message!(
-                "the profile `{}` of `{}` differs: {}",
-                ForeignText::new(self.profile()),
-                shown(&self.configuration.path),
-                Message::join(&differences, "; ")
-            ),
+            problem: profile_differs(self.profile(), &self.configuration.path, &differences),
             hint: "write another profile with `--name NAME`, or replace these values with `--force`; nothing has been changed".into(),
         })
     }
 
-    /// Refuses to go over what is there, unless it is asked for.
-    fn in_the_way(&self, problem: Message) -> Result<()> {
+    /// Fails with this problem unless `--force` is given.
+    fn overwrite_conflict(&self, problem: Message) -> Result<()> {
         if self.common.force {
             return Ok(());
         }
@@ -315,31 +302,43 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// Whether a name can stand in commands and files of every kind as it is.
+/// Whether a name needs no quoting in any command or file format.
 fn is_simple(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-/// A word of a command that the user is told to type.
-fn word(text: &str) -> ForeignText {
+/// One word of a shell command that is shown to the user.
+fn shell_word(text: &str) -> ForeignText {
     ForeignText::line(text).quoted()
 }
 
-/// The end of a run that has changed nothing, because no token could be had.
-fn unchanged(error: &Error) -> Error {
+/// How one value of an existing entry differs from the new one.
+fn difference(key: &str, old: &str, new: &str) -> Message {
+    let [key, old, new] = [key, old, new].map(ForeignText::new);
+    message!("`{key}` is `{old}`, not `{new}`", key, old, new)
+}
+
+fn profile_differs(profile: &str, file: &Path, differences: &[Message]) -> Message {
+    message!(
+        "the profile `{}` of `{}` differs: {}",
+        ForeignText::new(profile),
+        shown(file),
+        Message::join(differences, "; ")
+    )
+}
+
+/// The error with `addition` appended to its hint.
+fn with_hint(error: &Error, addition: &Message) -> Error {
     let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
     Error::Remembered {
         code: error.code(),
         message: message!("{error}", error),
-        hint: Some(message!(
-            "{hint}nothing has been changed; `--offline` sets up without a token",
-            hint
-        )),
+        hint: Some(message!("{hint}{addition}", hint, addition)),
     }
 }
 
-/// An error in the course of a conversation.
-fn told_error(error: &Error) -> Message {
+/// An error and its hint, as shown in a dialog.
+fn error_lines(error: &Error) -> Message {
     let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();
     message!("! {error}{hint}", error, hint)
 }

@@ -1,5 +1,5 @@
-//! Paths that go into a profile or another configuration: they have to mean the same later, and from every
-//! folder. A shell's `<(…)` is gone when the command ends.
+//! Paths that are written to a profile or another configuration. They are absolute, so that they work from
+//! every folder, and are no pipes: a shell's `<(…)` is gone when the command ends.
 
 use std::path::{Path, PathBuf};
 
@@ -22,25 +22,25 @@ pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// An identity whose file, if it has one, means the same in every folder.
-pub(super) fn identity_from_everywhere(origin: &'static str, identity: &str) -> Result<String> {
+/// An identity with an absolute path, if it has a file.
+pub(super) fn absolute_identity(origin: &'static str, identity: &str) -> Result<String> {
     match IdentityKind::read(identity) {
         Some((kind, Some(file))) if kind.takes_file() => {
-            Ok(format!("{}:{}", kind.name(), absolute(origin, file)?))
+            Ok(format!("{}:{}", kind.name(), absolute_path(origin, file)?))
         }
         Some(_) | None => Ok(identity.to_owned()),
     }
 }
 
-/// A path that means the same in every folder, and later. `origin` is the flag or variable that gives it.
-pub(super) fn absolute(origin: &'static str, path: &str) -> Result<String> {
+/// An absolute path. `origin` is the flag or variable that it comes from.
+pub(super) fn absolute_path(origin: &'static str, path: &str) -> Result<String> {
     refuse_pipe(origin, Path::new(path))?;
     let absolute = std::path::absolute(Path::new(path));
     let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
     Ok(absolute.to_string_lossy().into_owned())
 }
 
-/// Fails if a path is a pipe. `origin` is the flag or variable that gives it.
+/// Fails if a path is a pipe. `origin` is the flag or variable that it comes from.
 pub(super) fn refuse_pipe(origin: impl Into<Message>, path: &Path) -> Result<()> {
     if !is_pipe(path) {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) fn refuse_pipe(origin: impl Into<Message>, path: &Path) -> Result<()>
     })
 }
 
-/// By its kind, or by its name where the number is already closed.
+/// By its type, or by its name if the descriptor is already closed.
 fn is_pipe(path: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))
         || system::is_pipe(path)

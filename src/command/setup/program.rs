@@ -1,4 +1,4 @@
-//! By which name other programs find this one.
+//! The command or path that configurations of other programs run this program by.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,16 @@ use crate::message;
 
 const NAME: &str = "yc-id-token";
 
-/// The name by which a shell finds this program, if it does; else its path.
+/// The bare name if this program is on the `PATH`, else its path.
 pub(super) fn command(env: &Env) -> Result<String> {
     if on_path(env).is_some() { Ok(NAME.into()) } else { path(env) }
 }
 
-/// The path of this program: the one on the `PATH`, which outlives an update where that is a link.
+/// The path of this program. The one on the `PATH` is preferred: if it is a link, it survives an update.
 pub(super) fn path(env: &Env) -> Result<String> {
     let path = match on_path(env) {
         Some(path) => path,
-        None => ourselves()?,
+        None => current_exe()?,
     };
     path.to_str().map(str::to_owned).ok_or_else(|| Error::Usage {
         problem: message!("the path of this program, `{}`, is not UTF-8", shown(&path)),
@@ -26,19 +26,18 @@ pub(super) fn path(env: &Env) -> Result<String> {
     })
 }
 
-/// Whether there is a program of this name on the `PATH`.
 pub(super) fn is_on_path(env: &Env, name: &str) -> bool {
     find(env, name).is_some()
 }
 
-/// This program's place on the `PATH`, if what a shell finds there is this one.
+/// The path of this program on the `PATH`, if the first program of its name there is this one.
 fn on_path(env: &Env) -> Option<PathBuf> {
     let found = find(env, NAME)?;
-    let same = found.canonicalize().ok()? == ourselves().ok()?.canonicalize().ok()?;
+    let same = found.canonicalize().ok()? == current_exe().ok()?.canonicalize().ok()?;
     same.then_some(found)
 }
 
-fn ourselves() -> Result<PathBuf> {
+fn current_exe() -> Result<PathBuf> {
     std::env::current_exe().map_err(|error| {
         Error::Internal(Cause::from(error).context("cannot find this program's file"))
     })

@@ -1,54 +1,49 @@
-//! What one setting is asked for, and how an answer is judged.
+//! The prompt for one setting, and the check of its answer.
 
-use super::terminal::Terminal;
+use crate::command::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// A question about a setting that has a flag.
+/// The prompt for a setting that also has a flag.
 pub(super) struct Question {
-    /// The flag that answers it.
-    pub(super) flag: &'static str,
-    /// What is asked for, as part of a sentence: `role to assume`.
+    flag: &'static str,
+    /// The setting as part of a sentence: `role to assume`.
     what: &'static str,
-    /// What else whoever is asked should know.
+    /// An example or explanation, shown in brackets.
     note: &'static str,
-    /// What an empty answer stands for, and what holds if nobody can be asked.
+    /// The value for an empty answer, and without a terminal.
     default: Option<String>,
     required: bool,
-    /// What is wrong with an answer, if anything is.
-    problem: fn(&str) -> Option<Message>,
+    /// Returns what is wrong with an answer.
+    validate: fn(&str) -> Option<Message>,
 }
 
 impl Question {
-    /// One that must be answered, with anything.
+    /// A prompt that requires an answer and accepts any.
     pub(super) fn new(flag: &'static str, what: &'static str) -> Self {
-        Self { flag, what, note: "", default: None, required: true, problem: |_| None }
+        Self { flag, what, note: "", default: None, required: true, validate: |_| None }
     }
 
-    /// What else whoever is asked should know.
-    pub(super) fn noted(self, note: &'static str) -> Self {
+    pub(super) fn with_note(self, note: &'static str) -> Self {
         Self { note, ..self }
     }
 
-    /// What an empty answer stands for.
-    pub(super) fn or(self, default: Option<String>) -> Self {
+    pub(super) fn with_default(self, default: Option<String>) -> Self {
         Self { default, ..self }
     }
 
-    /// One that need not be answered.
     pub(super) fn optional(self) -> Self {
         Self { required: false, ..self }
     }
 
-    /// One whose answers can be wrong.
-    pub(super) fn judged(self, problem: fn(&str) -> Option<Message>) -> Self {
-        Self { problem, ..self }
+    pub(super) fn validated_by(self, validate: fn(&str) -> Option<Message>) -> Self {
+        Self { validate, ..self }
     }
 
-    /// Judges what a flag says.
+    /// Fails if the value of the flag is not valid.
     pub(super) fn check(&self, text: &str) -> Result<()> {
-        match (self.problem)(text) {
+        match (self.validate)(text) {
             None => Ok(()),
             Some(problem) => Err(Error::Usage {
                 problem: message!("`{}`: {problem}", self.flag, problem),
@@ -57,7 +52,19 @@ impl Question {
         }
     }
 
-    /// The answer of whoever sits at the terminal, or the default.
+    /// The value of the flag, or else the answer.
+    pub(super) fn flag_or_answer(
+        &self,
+        flag: Option<&String>,
+        terminal: Option<Terminal>,
+    ) -> Result<Option<String>> {
+        match flag {
+            Some(text) => self.check(text).map(|()| Some(text.clone())),
+            None => self.answer(terminal),
+        }
+    }
+
+    /// The answer at the terminal; without a terminal, the default.
     pub(super) fn answer(&self, terminal: Option<Terminal>) -> Result<Option<String>> {
         let Some(terminal) = terminal else {
             let default = self.default.clone().filter(|default| !default.is_empty());
@@ -68,7 +75,7 @@ impl Question {
             return Ok(default);
         };
         loop {
-            let answer = terminal.ask(&self.put(), self.default.as_deref());
+            let answer = terminal.ask(&self.prompt(), self.default.as_deref());
             let answer = answer.ok_or_else(|| self.missing())?;
             if answer.is_empty() {
                 if !self.required {
@@ -76,26 +83,26 @@ impl Question {
                 }
                 continue;
             }
-            match (self.problem)(&answer) {
+            match (self.validate)(&answer) {
                 None => return Ok(Some(answer)),
                 Some(problem) => terminal.say(&message!("! {problem}", problem)),
             }
         }
     }
 
-    /// How it is put: `Role to assume (such as …)`.
-    fn put(&self) -> Message {
-        let note =
-            if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) };
-        message!("{}{note}", Message::from(self.what).capitalised(), note)
+    /// `Role to assume (such as …)`.
+    fn prompt(&self) -> Message {
+        message!("{}{}", Message::from(self.what).capitalised(), self.note_in_brackets())
     }
 
     fn missing(&self) -> Error {
-        let note =
-            if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) };
         Error::Missing {
             problem: message!("the {} is not said", self.what),
-            hint: message!("give `{}`{note}", self.flag, note),
+            hint: message!("give `{}`{}", self.flag, self.note_in_brackets()),
         }
+    }
+
+    fn note_in_brackets(&self) -> Message {
+        if self.note.is_empty() { Message::default() } else { message!(" ({})", self.note) }
     }
 }

@@ -1,39 +1,39 @@
-//! What the consumer's server is to trust: what a token says of itself.
+//! What the consumer's server must trust: issuer, subject and audience of the tokens, read from a test token.
 
 use std::time::Duration;
 
-use super::{Setup, told_error, unchanged, word};
+use super::{Setup, error_lines, shell_word, with_hint};
 use crate::error::{Error, Result};
-use crate::foreign_text::Message;
+use crate::foreign_text::{ForeignText, Message};
 use crate::jwt;
 use crate::message;
 
-/// It is only looked at.
+/// The test token is only read, so any remaining lifetime is enough.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Issuer, subject and audience of the tokens.
 pub(super) struct Trust {
-    pub(super) issuer: String,
-    pub(super) subject: String,
-    pub(super) audience: String,
-    /// Where these come from, in a sentence or two.
+    pub(super) issuer: ForeignText,
+    pub(super) subject: ForeignText,
+    pub(super) audience: ForeignText,
+    /// Where these values come from, in a sentence or two.
     pub(super) note: Message,
 }
 
 impl Trust {
-    /// Gets a token with the settings as they will be, and reads it. Where there is none, the issuer is what
-    /// it most likely is; but nothing is applied unseen on such a footing.
+    /// Gets a token with the new settings and reads it. Without a token, the issuer is a guess; `--apply`
+    /// fails then, because the user would not see that.
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
         let run = setup.run()?;
-        let subject = fit(run.service_account()?);
+        let subject = sanitized(run.service_account()?);
         let guess = |why: &Message| Self {
-            issuer: run.issuer_by_guess().to_owned(),
+            issuer: ForeignText::line(run.issuer_by_guess()),
             subject: subject.clone(),
-            audience: audience.to_owned(),
+            audience: ForeignText::line(audience),
             note: message!(
                 "{why}\nThe issuer below is a guess: it must be `iss` of a real token, `yc-id-token token --profile={} --audience={} --decode`.",
-                word(setup.profile()),
-                word(audience),
+                shell_word(setup.profile()),
+                shell_word(audience),
                 why
             ),
         };
@@ -42,27 +42,36 @@ impl Trust {
         }
         let token = match run.id_token(audience, MINIMUM_LIFETIME) {
             Ok(token) => token,
-            Err(error) if setup.common.apply => return Err(unchanged(&error)),
+            Err(error) if setup.common.apply => {
+                let addition = "nothing has been changed; `--offline` sets up without a token";
+                return Err(with_hint(&error, &addition.into()));
+            }
             Err(error) => {
                 return Ok(guess(&message!(
                     "No token could be had with these settings:\n{}",
-                    told_error(&error)
+                    error_lines(&error)
                 )));
             }
         };
         let claims = jwt::all_claims(token.secret.0.expose())
             .map_err(|problem| Error::Internal(problem.into()))?;
-        let claim = |name: &str| claims.get(name).and_then(|claim| claim.as_str()).map(fit);
+        let claim = |name: &str| claims.get(name).and_then(|claim| claim.as_str()).map(sanitized);
         Ok(Self {
             issuer: claim("iss").unwrap_or_default(),
             subject: claim("sub").unwrap_or_default(),
-            audience: audience.to_owned(),
+            audience: ForeignText::line(audience),
             note: "Issuer, subject and audience below are those of a token that was got with these settings.".into(),
         })
     }
+
+    /// A section for the server's administrator: the heading, where the values come from, and `body`.
+    pub(super) fn section(&self, heading: &'static str, body: &Message) -> Message {
+        message!("# {heading}\n{}\n{body}", self.note, heading, body)
+    }
 }
 
-/// Security: what a token says becomes part of commands and files.
-fn fit(claim: &str) -> String {
-    claim.chars().filter(|c| c.is_ascii_graphic() && !"'\"\\`$".contains(*c)).collect()
+/// Security: claims become part of commands and files.
+fn sanitized(claim: &str) -> ForeignText {
+    let is_safe = |c: &char| c.is_ascii_graphic() && !"'\"\\`$".contains(*c);
+    ForeignText::line(&claim.chars().filter(is_safe).collect::<String>())
 }

@@ -1,12 +1,12 @@
-//! `setup vault`: the token helper of the `vault` and `bao` CLIs, and the server's side.
+//! `setup vault`: the token helper of the `vault` and `bao` CLIs, and the commands that prepare the server.
 
 use std::path::PathBuf;
 
-use super::change::Change;
-use super::plan::{Act, Plan};
+use super::changes::{Action, ChangeSet, FileChange};
+use super::paths::absolute_path;
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, absolute, program, word};
+use super::{Common, Setup, program, shell_word};
 use crate::consumer::vault_settings as rows;
 use crate::consumer::{ConsumerName, HelperInstallation};
 use crate::env;
@@ -55,7 +55,7 @@ pub(super) struct Args {
     link: Option<PathBuf>,
 }
 
-/// What the profile says of the server.
+/// The server's settings in the profile.
 struct Server {
     address: String,
     role: String,
@@ -72,55 +72,51 @@ impl Args {
         } else {
             Some(HelperInstallation::plan(self.link.as_ref(), setup.env())?)
         };
-        setup.settle_identity()?;
+        setup.resolve_identity()?;
         let server = self.server(&mut setup)?;
-        let usual = Endpoint::parse("address of Vault", &server.address)?.as_str().to_owned();
-        let audience = setup.own_audience(&rows::OWN_AUDIENCE, &usual)?;
+        let default = Endpoint::parse("address of Vault", &server.address)?.as_str().to_owned();
+        let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, &default)?;
         let trust = Trust::find(&setup, &audience)?;
 
-        let mut plan = Plan {
-            changes: Vec::new(),
-            acts: Vec::new(),
-            advice: vec![server_side(&trust, &server)],
-            next: next(&setup, &server, !self.no_helper)?,
+        let mut changes = ChangeSet {
+            files: Vec::new(),
+            actions: Vec::new(),
+            advice: vec![server_instructions(&trust, &server)],
+            next: next_steps(&setup, &server, !self.no_helper)?,
         };
         if let Some(helper) = helper {
-            plan.changes.extend(
-                helper
-                    .changes(setup.env())?
-                    .into_iter()
-                    .map(|(file, after, verify)| Change::new(file, after, verify)),
-            );
-            if let Some(shown) = helper.wanted_link() {
-                let make = Box::new(move || helper.make_link());
-                plan.acts.push(Act { shown, make });
+            let edits = helper.changes(setup.env())?.into_iter();
+            changes
+                .files
+                .extend(edits.map(|(file, text, verify)| FileChange::new(file, text, verify)));
+            if let Some(description) = helper.wanted_link() {
+                let run = Box::new(move || helper.make_link());
+                changes.actions.push(Action { description, run });
             }
         }
-        setup.finish(plan, output)
+        setup.finish(changes, output)
     }
 
     fn server(&self, setup: &mut Setup<'_>) -> Result<Server> {
-        let by_variable =
-            setup.env().first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).map(|(_, address)| address);
+        let variable = setup.env().first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]);
         let address = Question::new("--address", "address of the server")
-            .noted("such as https://vault.example:8200");
-        let address = address.or(by_variable).judged(|text| {
-            Endpoint::parse("address of Vault", text).err().map(|error| message!("{error}", error))
-        });
-        let address =
-            setup.own(&rows::ADDRESS, self.address.as_ref(), &address)?.unwrap_or_default();
-        let role = setup.own(
-            &rows::ROLE,
-            self.role.as_ref(),
-            &Question::new("--role", "role to log in with").judged(not_a_role),
-        )?;
-        // These have a usual value, or none: whoever has another knows it.
-        let mount = setup.given(&rows::MOUNT, self.mount.as_ref())?;
-        let namespace = setup.given(&rows::NAMESPACE, self.namespace.as_ref())?;
-        let ca_cert = self.ca_cert.as_ref().map(|file| absolute("--ca-cert", file)).transpose()?;
-        let ca_cert = setup.given(&rows::CA_CERT, ca_cert.as_ref())?;
+            .with_note("such as https://vault.example:8200")
+            .with_default(variable.map(|(_, address)| address))
+            .validated_by(|text| {
+                let error = Endpoint::parse("address of Vault", text).err();
+                error.map(|error| message!("{error}", error))
+            });
+        let address = setup.resolve_or_ask(&rows::ADDRESS, self.address.as_ref(), &address)?;
+        let role = Question::new("--role", "role to log in with").validated_by(role_problem);
+        let role = setup.resolve_or_ask(&rows::ROLE, self.role.as_ref(), &role)?;
+        // Not prompted for: they have defaults that suit most servers.
+        let mount = setup.resolve(&rows::MOUNT, self.mount.as_ref())?;
+        let namespace = setup.resolve(&rows::NAMESPACE, self.namespace.as_ref())?;
+        let ca_cert =
+            self.ca_cert.as_ref().map(|file| absolute_path("--ca-cert", file)).transpose()?;
+        let ca_cert = setup.resolve(&rows::CA_CERT, ca_cert.as_ref())?;
         Ok(Server {
-            address,
+            address: address.unwrap_or_default(),
             role: role.unwrap_or_default(),
             mount: mount.unwrap_or_else(|| "jwt".into()),
             namespace,
@@ -129,23 +125,24 @@ impl Args {
     }
 }
 
-/// The name of the CLI that is there; `bao` does what `vault` does.
+/// The name of the installed CLI; both accept the same commands.
 fn cli(setup: &Setup<'_>) -> &'static str {
     let has = |name| program::is_on_path(setup.env(), name);
     if has("bao") && !has("vault") { "bao" } else { "vault" }
 }
 
-/// What the server must be told.
-fn server_side(trust: &Trust, server: &Server) -> Message {
-    let Trust { issuer, subject, audience, note } = trust;
+/// The commands that configure the auth method and the role.
+fn server_instructions(trust: &Trust, server: &Server) -> Message {
     let Server { role, mount, .. } = server;
     let mount = mount.trim_matches('/');
-    let namespace =
-        server.namespace.as_ref().map(|name| message!("export VAULT_NAMESPACE={}\n", word(name)));
-    message!(
-        "# The server's side
-{note}
-
+    let namespace = server
+        .namespace
+        .as_ref()
+        .map(|name| message!("export VAULT_NAMESPACE={}\n", shell_word(name)));
+    trust.section(
+        "The server's side",
+        &message!(
+            "
 {}vault auth enable -path={} jwt
 vault write {} oidc_discovery_url={}
 vault write {} role_type=jwt user_claim=sub \\
@@ -154,19 +151,19 @@ vault write {} role_type=jwt user_claim=sub \\
 
 Then write the policy that the role is to have.
 ",
-        namespace.unwrap_or_default(),
-        word(mount),
-        word(&format!("auth/{mount}/config")),
-        word(issuer),
-        word(&format!("auth/{mount}/role/{role}")),
-        word(audience),
-        word(subject),
-        word(role),
-        note
+            namespace.unwrap_or_default(),
+            shell_word(mount),
+            shell_word(&format!("auth/{mount}/config")),
+            trust.issuer.quoted(),
+            shell_word(&format!("auth/{mount}/role/{role}")),
+            trust.audience.quoted(),
+            trust.subject.quoted(),
+            shell_word(role)
+        ),
     )
 }
 
-fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
+fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
     let cli = cli(setup);
     let mut exports = vec![("VAULT_ADDR", server.address.clone())];
     exports.extend(server.namespace.clone().map(|name| ("VAULT_NAMESPACE", name)));
@@ -181,18 +178,22 @@ fn next(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message>
         let config = config.and_then(|flag| flag.strip_prefix("--config=").map(str::to_owned));
         exports.extend(config.map(|file| ("YC_ID_TOKEN_CONFIG", file)));
     } else {
-        let config = config.map(|flag| message!(" {}", word(&flag))).unwrap_or_default();
-        login = message!("  yc-id-token vault login --profile={}{config}\n", word(profile), config);
+        let config = config.map(|flag| message!(" {}", shell_word(&flag))).unwrap_or_default();
+        login = message!(
+            "  yc-id-token vault login --profile={}{config}\n",
+            shell_word(profile),
+            config
+        );
     }
     let export = |(name, value): &(&'static str, String)| {
-        message!("  export {name}={}\n", word(value), name)
+        message!("  export {name}={}\n", shell_word(value), name)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
     Ok(message!("{why}Try it:\n{exports}{login}  {cli} token lookup\n", why, exports, login, cli))
 }
 
-/// What Vault takes for the name of a role: word characters, with dots and hyphens between them.
-fn not_a_role(text: &str) -> Option<Message> {
+/// Vault accepts word characters in a role name, with dots and hyphens between them.
+fn role_problem(text: &str) -> Option<Message> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_role = text.chars().all(|c| is_word(c) || ".-".contains(c))
         && text.starts_with(is_word)

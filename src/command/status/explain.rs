@@ -1,5 +1,4 @@
-//! A profile explained: each setting and where it came from, who we are, the cache keys, and what would
-//! happen now.
+//! A profile explained: each setting and its origin, the identity, the cache keys, and what runs would do now.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::settings::{Explained, Settings};
 pub(super) struct Explanation {
     settings: Vec<Explained>,
     background_refresh: bool,
-    /// Who we are, or why that is not known.
+    /// The identity, or why there is none.
     identity: Result<Message>,
     consumers: Vec<(&'static str, Result<ConsumerForecast>)>,
 }
@@ -61,7 +60,7 @@ impl Explanation {
         lines.push("\nidentity".into());
         match &self.identity {
             Ok(identity) => lines.push(message!("  {identity}", identity)),
-            Err(error) => lines.extend(told_error(error)),
+            Err(error) => lines.extend(error_lines(error)),
         }
         let mut keys = Vec::new();
         for (consumer, forecast) in &self.consumers {
@@ -69,20 +68,20 @@ impl Explanation {
             match forecast {
                 Ok(forecast) => {
                     for credential in &forecast.credentials {
-                        lines.extend(self.told(credential, &mut keys));
+                        lines.extend(self.lines(credential, &mut keys));
                     }
                     let warning = |Warning { problem, hint }: &Warning| {
                         message!("  but {problem}: {hint}", problem, hint)
                     };
                     lines.extend(forecast.warnings.iter().map(warning));
                 }
-                Err(error) => lines.extend(told_error(error)),
+                Err(error) => lines.extend(error_lines(error)),
             }
         }
         Message::join(&lines, "\n")
     }
 
-    fn told<'a>(&self, forecast: &'a Forecast, keys: &mut Vec<&'a Key>) -> Vec<Message> {
+    fn lines<'a>(&self, forecast: &'a Forecast, keys: &mut Vec<&'a Key>) -> Vec<Message> {
         let now = message!("  {}\n    now   {}", forecast.what, self.verdict(forecast));
         if matches!(forecast.prediction, Prediction::NotCached) {
             return vec![now];
@@ -190,7 +189,7 @@ impl Explanation {
     }
 }
 
-fn told_error(error: &Error) -> Vec<Message> {
+fn error_lines(error: &Error) -> Vec<Message> {
     let hint = error.hint().map(|hint| message!("  hint: {hint}", hint));
     std::iter::once(message!("  {error} [{}]", error.code(), error)).chain(hint).collect()
 }

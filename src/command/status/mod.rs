@@ -1,6 +1,6 @@
-//! `status`: what is cached; and of a profile, what is set, and what would happen now and why.
+//! `status`: what is cached; for a profile, its settings, and what runs would do now and why.
 //!
-//! Nobody is asked for anything, and nothing that is shown is secret.
+//! It works offline and shows no secrets.
 
 mod explain;
 mod table;

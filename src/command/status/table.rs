@@ -15,7 +15,7 @@ use crate::run::Context;
 use crate::settings::Locations;
 
 /// What is cached, and where.
-pub(super) struct CachedRow {
+pub(super) struct CacheTable {
     folder: PathBuf,
     now: Timestamp,
     rows: Vec<Row>,
@@ -24,33 +24,33 @@ pub(super) struct CachedRow {
 const HEADS: [&str; 7] =
     ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "EXPIRES", "REFRESH AFTER"];
 
-pub(super) fn rows(context: Context<'_>) -> Result<CachedRow> {
+pub(super) fn rows(context: Context<'_>) -> Result<CacheTable> {
     let Locations { cache_folder, runtime_folder, .. } = context.locations.clone();
     let folder = cache_folder.ok_or_else(|| {
         Error::Cache("there is no home folder that it could be in, so nothing is cached".into())
     })?;
     let now = Clock::now(context.clock);
     let files = FileCache::new(folder.clone(), runtime_folder);
-    Ok(CachedRow { folder, now: now.at, rows: overview(&files, now) })
+    Ok(CacheTable { folder, now: now.at, rows: overview(&files, now) })
 }
 
-pub(super) fn text(cached: &CachedRow) -> Message {
-    let folder = shown(&cached.folder);
-    if cached.rows.is_empty() {
+pub(super) fn text(cache: &CacheTable) -> Message {
+    let folder = shown(&cache.folder);
+    if cache.rows.is_empty() {
         return message!("nothing is cached in {folder}\n", folder);
     }
-    let rows: Vec<[Message; 7]> = cached.rows.iter().map(cells).collect();
+    let rows: Vec<[Message; 7]> = cache.rows.iter().map(cells).collect();
     let mut table = table::lines(HEADS, &rows).into_iter();
     let mut lines: Vec<Message> = table.next().into_iter().collect();
-    for (row, line) in cached.rows.iter().zip(table) {
+    for (row, line) in cache.rows.iter().zip(table) {
         lines.push(line);
-        if let Some(rest) = row.cached {
-            let place = match rest.place {
+        if let Some(cached) = row.cached {
+            let place = match cached.place {
                 Place::File => "",
                 Place::Keyring => ", in the keyring",
             };
             let from = origin(&row.about.from);
-            lines.push(message!("  obtained {}{from}{place}", rest.obtained_at, from, place));
+            lines.push(message!("  obtained {}{from}{place}", cached.obtained_at, from, place));
         }
         if let Some(failure) = &row.failure {
             lines.push(message!(
@@ -61,7 +61,7 @@ pub(super) fn text(cached: &CachedRow) -> Message {
             ));
         }
     }
-    lines.push(message!("\nin {folder}; it is {} now\n", cached.now, folder));
+    lines.push(message!("\nin {folder}; it is {} now\n", cache.now, folder));
     Message::join(&lines, "\n")
 }
 
@@ -72,35 +72,36 @@ fn origin(from: &ForeignText) -> Message {
 fn cells(row: &Row) -> [Message; 7] {
     let about = &row.about;
     // An entry of an earlier version does not say.
-    let told = |text: &Option<ForeignText>| text.clone().map_or_else(|| "-".into(), Message::from);
-    let asker: Message = match (&about.consumer, &about.profile) {
+    let text_or_dash =
+        |text: &Option<ForeignText>| text.clone().map_or_else(|| "-".into(), Message::from);
+    let requester: Message = match (&about.consumer, &about.profile) {
         (Some(consumer), Some(profile)) => message!("{consumer} ({profile})", consumer, profile),
-        (consumer, _) => told(consumer),
+        (consumer, _) => text_or_dash(consumer),
     };
     let at = |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| message!("{at}", at));
     [
         ForeignText::new(row.kind()).into(),
-        asker,
-        told(&about.audience),
-        told(&about.service_account),
+        requester,
+        text_or_dash(&about.audience),
+        text_or_dash(&about.service_account),
         row.state.name().into(),
-        at(row.cached.map(|rest| rest.expires_at)),
+        at(row.cached.map(|cached| cached.expires_at)),
         // It says nothing about what has expired.
-        at(row.cached.filter(|_| row.state != State::Expired).map(|rest| rest.soft_at)),
+        at(row.cached.filter(|_| row.state != State::Expired).map(|cached| cached.soft_at)),
     ]
 }
 
 /// The same for programs. This shape does not change; keys may come.
-pub(super) fn json(cached: &CachedRow) -> Value {
-    let rows: Vec<Value> = cached.rows.iter().map(object).collect();
-    json!({ "folder": shown(&cached.folder), "now": cached.now.to_string(), "credentials": rows })
+pub(super) fn json(cache: &CacheTable) -> Value {
+    let rows: Vec<Value> = cache.rows.iter().map(object).collect();
+    json!({ "folder": shown(&cache.folder), "now": cache.now.to_string(), "credentials": rows })
 }
 
 fn object(row: &Row) -> Value {
     let at = |at: fn(&crate::broker::CachedCredential) -> Timestamp| {
-        row.cached.as_ref().map(|rest| at(rest).to_string())
+        row.cached.as_ref().map(|cached| at(cached).to_string())
     };
-    let place = row.cached.map(|rest| match rest.place {
+    let place = row.cached.map(|cached| match cached.place {
         Place::File => "file",
         Place::Keyring => "keyring",
     });
@@ -121,9 +122,9 @@ fn object(row: &Row) -> Value {
         "from": Some(&row.about.from).filter(|from| !from.is_empty()),
         "state": row.state.name(),
         "place": place,
-        "obtained_at": at(|rest| rest.obtained_at),
-        "refreshed_from": at(|rest| rest.soft_at),
-        "expires_at": at(|rest| rest.expires_at),
+        "obtained_at": at(|cached| cached.obtained_at),
+        "refreshed_from": at(|cached| cached.soft_at),
+        "expires_at": at(|cached| cached.expires_at),
         "failure": failure,
     })
 }

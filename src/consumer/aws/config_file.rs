@@ -108,14 +108,19 @@ impl ConfigFile {
     }
 }
 
-/// The path of one of AWS's own files: its variable's, in which `~` is the home folder, or its usual one.
-pub(crate) fn aws_file(env: &Env, var: Var, home: Option<&Path>, name: &str) -> Option<PathBuf> {
-    let Some(path) = env.get_os(var).map(PathBuf::from) else {
-        return Some(home?.join(".aws").join(name));
-    };
+/// The path of one of AWS's own files: its variable's, or its usual one.
+pub(super) fn aws_file(env: &Env, var: Var, home: Option<&Path>, name: &str) -> Option<PathBuf> {
+    match env.get_os(var) {
+        Some(path) => Some(expanded(path.into(), home)),
+        None => Some(home?.join(".aws").join(name)),
+    }
+}
+
+/// A path in which `~` is the home folder.
+pub(crate) fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
-        (Ok(rest), Some(home)) => Some(home.join(rest)),
-        _ => Some(path),
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
     }
 }
 

@@ -25,26 +25,26 @@ use serde::Serialize;
 use crate::credential::{Credential, Secret};
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::Reach;
-use crate::run::Run;
+use crate::http::ServerOptions;
 use crate::settings::{Settings, Table};
+use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, PublicPath, Server, Warning, id_token_request};
+use super::{Consumer, Delivery, PublicPath, Server, Warning};
 pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
-pub(crate) use role::role_problem;
+pub(crate) use role::role_arn_problem;
 use settings::{OWN_AUDIENCE, ROLE_ARN, STS_ENDPOINT, TABLE};
 pub(super) use sts::AssumeRole;
 
-pub(crate) use config_file::aws_file;
+pub(crate) use config_file::expanded;
 pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
 
 /// What AWS's own guides have a provider of web identities issue tokens for.
-const AUDIENCE: &str = "sts.amazonaws.com";
+pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// botocore looks for new keys when the old ones have less than this left, and runs the helper for
 /// every single request if it then gets no better ones.
@@ -124,10 +124,9 @@ impl Consumer for Aws {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<AssumeRole<'a>> {
-        let id_token = id_token_request(self, run)?;
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> AssumeRole<'a> {
         let session_name = self.role.session_name(id_token.service_account);
-        Ok(AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token })
+        AssumeRole { sts: &self.sts, role: &self.role, session_name, id_token }
     }
 
     fn minimum_lifetime(&self) -> Duration {
@@ -137,7 +136,7 @@ impl Consumer for Aws {
     fn server(&self) -> Option<Server> {
         let public = PublicPath { path: "/", query: PUBLIC };
         let endpoint = self.sts.endpoint.clone();
-        Some(Server { name: "STS", endpoint, reach: Reach::default(), public })
+        Some(Server { name: "STS", endpoint, options: ServerOptions::default(), public })
     }
 
     fn warnings(&self) -> Vec<Warning> {

@@ -42,8 +42,7 @@ impl RoleSession {
         sts: &Sts,
     ) -> Result<Self> {
         let role_arn = match role_arn {
-            Some(arn) if sts.is_aws => Some(checked(arn, role_problem)?),
-            Some(arn) => Some(checked(arn, foreign_role_problem)?),
+            Some(arn) => Some(checked(arn, |arn| role_arn_problem(arn, sts.is_aws))?),
             None if sts.is_aws => return Err(no_role()),
             None => None,
         };
@@ -92,8 +91,13 @@ fn checked(
     }
 }
 
+/// What is wrong with the ARN of a role, if anything. The rules are those of AWS, or of S3-compatible servers.
+pub(crate) fn role_arn_problem(arn: &str, is_aws: bool) -> Option<Message> {
+    if is_aws { role_problem(arn) } else { foreign_role_problem(arn) }
+}
+
 /// What is wrong with the ARN of a role of AWS.
-pub(crate) fn role_problem(arn: &str) -> Option<Message> {
+fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(
         parts[..],

@@ -11,7 +11,7 @@ use crate::env::{self, Env, Var};
 use crate::error::{Error, Result};
 use crate::http::{
     Advice, Authorities, Body, Client, ClientCertificate, Endpoint, Http, HttpRequest,
-    ProxyAddress, Reach, Reply,
+    ProxyAddress, Reply, ServerOptions,
 };
 use crate::message;
 use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
@@ -70,7 +70,7 @@ pub(super) struct Server {
     pub(super) namespace: Option<String>,
     /// Whether the address is a setting of this program, and not a variable of the official clients.
     pub(super) is_ours: bool,
-    pub(super) reach: Reach,
+    pub(super) options: ServerOptions,
 }
 
 impl Server {
@@ -92,9 +92,10 @@ impl Server {
         let namespace = settings.own(&rows::NAMESPACE).or_else(|| official(env, NAMESPACE));
         let namespace = namespace
             .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
-        let mut reach = reach(settings, env)?;
-        reach.skip_verify = skips_verification(settings, env, &endpoint)?;
-        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, reach })
+        let found = server_options(settings, env)?;
+        let skip_verify = skips_verification(settings, env, &endpoint)?;
+        let options = ServerOptions { skip_verify, ..found };
+        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, options })
     }
 
     /// The default audience of ID tokens for it: its address.
@@ -104,7 +105,7 @@ impl Server {
 
     /// All that decides how it is reached.
     pub(super) fn connection_fingerprint(&self) -> String {
-        format!("{:?}", self.reach)
+        format!("{:?}", self.options)
     }
 
     /// How it is called in messages.
@@ -118,7 +119,7 @@ impl Server {
     }
 
     pub(super) fn client(&self, http: &Http, what: &Message) -> Result<Client> {
-        http.client_by(&self.reach, &self.endpoint, what)
+        http.client_by(&self.options, &self.endpoint, what)
     }
 
     /// Sends a request as the official clients do: in the namespace, and with the header by which an agent
@@ -198,7 +199,7 @@ impl Server {
             ("AGENT_ADDR", None),
         ];
         let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
-        let authority = match &self.reach.authorities {
+        let authority = match &self.options.authorities {
             Some(Authorities::File(file)) => Some(("CACERT", path(file))),
             Some(Authorities::Folder(folder)) => Some(("CAPATH", path(folder))),
             Some(Authorities::Text { pem, .. }) => Some(("CACERT_BYTES", Some(pem.clone()))),
@@ -208,10 +209,10 @@ impl Server {
             variables.extend(["CACERT", "CACERT_BYTES", "CAPATH"].map(|name| (name, None)));
             variables.push(authority);
         }
-        if let Some(ClientCertificate { chain, key }) = &self.reach.certificate {
+        if let Some(ClientCertificate { chain, key }) = &self.options.certificate {
             variables.extend([("CLIENT_CERT", path(chain)), ("CLIENT_KEY", path(key))]);
         }
-        if let Some(name) = &self.reach.server_name {
+        if let Some(name) = &self.options.server_name {
             variables.push(("TLS_SERVER_NAME", Some(name.clone())));
         }
         variables
@@ -232,7 +233,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn reach(settings: &Settings, env: &Env) -> Result<Reach> {
+fn server_options(settings: &Settings, env: &Env) -> Result<ServerOptions> {
     let ca =
         [settings.own(&rows::CA_CERT), settings.own(&rows::CA_BYTES), settings.own(&rows::CA_PATH)];
     let official_ca = || [CA_CERT, CA_BYTES, CA_PATH].map(|vars| official(env, vars));
@@ -244,7 +245,7 @@ fn reach(settings: &Settings, env: &Env) -> Result<Reach> {
     let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
     let server_name = settings.own(&rows::TLS_SERVER_NAME).or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
-    Ok(Reach {
+    Ok(ServerOptions {
         authorities: authorities(ca),
         certificate: client_certificate(certificate)?,
         server_name: server_name.map(|name| name.value),

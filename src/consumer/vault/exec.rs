@@ -110,7 +110,7 @@ mod system {
                 streams.push((stream, number, by_terminal));
             }
             let mut command = tokio::process::Command::from(command);
-            let child = harden::as_before(|| command.spawn());
+            let child = harden::with_original_limits(|| command.spawn());
             let mut child = child.map_err(|error| not_run(&shown, &error))?;
             let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
             for (mut stream, number, by_terminal) in streams {

@@ -29,10 +29,11 @@ use crate::error::Result;
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::settings::{Setting, Settings, Table, unfit};
+use crate::source::IdTokenRequest;
 
-use super::{Consumer, ConsumerRun, Delivery, PublicPath, id_token_request};
+use super::{Consumer, ConsumerRun, Delivery, PublicPath};
 use answer::VaultToken;
 pub(crate) use cli_config::VaultHelper;
 use connection::{Server, checked_path};
@@ -159,10 +160,9 @@ impl Consumer for Vault {
         Some(&self.audience)
     }
 
-    fn request<'a>(&'a self, run: &'a Run) -> Result<Login<'a>> {
-        let id_token = id_token_request(self, run)?;
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> Login<'a> {
         let Self { server, mount, role, sharing, .. } = self;
-        Ok(Login { server, mount, role: role.as_deref(), id_token, sharing: *sharing })
+        Login { server, mount, role: role.as_deref(), id_token, sharing: *sharing }
     }
 
     fn minimum_lifetime(&self) -> Duration {
@@ -170,10 +170,10 @@ impl Consumer for Vault {
     }
 
     fn server(&self) -> Option<super::Server> {
-        let Server { endpoint, reach, .. } = &self.server;
+        let Server { endpoint, options, .. } = &self.server;
         let public = PublicPath { path: "/v1/sys/seal-status", query: &[] };
-        let (endpoint, reach) = (endpoint.clone(), reach.clone());
-        Some(super::Server { name: "Vault", endpoint, reach, public })
+        let (endpoint, options) = (endpoint.clone(), options.clone());
+        Some(super::Server { name: "Vault", endpoint, options, public })
     }
 
     fn render(&self, credential: &Credential<VaultToken>) -> Result<Delivery> {

@@ -1,16 +1,16 @@
-//! The Secret Service (freedesktop.org's "Secret Service API Draft") as a store of `keyring_core`: our items in the
-//! user's default collection, by D-Bus, encrypted on the way.
+//! A store of `keyring_core` for the Secret Service (freedesktop.org's "Secret Service API Draft"): the items of the
+//! user's default collection, over D-Bus, encrypted in transit.
 //!
-//! The crate `secret-service` speaks to it. This module knows when a prompt is open, opens none that is forbidden,
-//! and tries again where services disagree on a key.
+//! The crate `secret-service` makes the calls. This module adds what it lacks: it reports open prompts, stops
+//! forbidden ones, notices that the service has ended, and begins a new session if both sides have different keys.
 //!
 //! A service may lock the collection, as GNOME Keyring and `KWallet` do, or each item for each connection, as
 //! `KeePassXC` does. Both are unlocked before they are used, by the service's own prompt.
 
+mod bus;
+
 use std::any::Any;
 use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -21,31 +21,30 @@ use secret_service::{Collection, EncryptionType, Error, Item, SecretService};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::RwLock;
 use tracing::{debug, info};
-use zbus::address::transport::{Transport, Unix, UnixSocket};
 use zbus::message::Type;
 use zbus::zvariant::OwnedObjectPath;
-use zbus::{Address, Connection, Message, MessageStream, connection};
+use zbus::{Connection, Message, MessageStream};
 use zeroize::Zeroizing;
 
 use super::{Problem, Prompts};
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::plain;
-use crate::foreign_text::{ForeignText, Message as Text};
+use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// Its name on the bus.
+/// The service's name on the bus.
 const NAME: &str = "org.freedesktop.secrets";
 
-/// `KWallet` keeps nothing but text.
+/// `KWallet` stores nothing but text.
 const CONTENT_TYPE: &str = "text/plain";
 
-/// How many sessions are tried. `KWallet` refuses a public key that is sent without its leading zeros, and leaves
-/// those of the common secret out where the key is derived: each happens in one of 256 sessions.
+/// How many sessions are tried. `KWallet` refuses a public key without its leading zeros, which the library omits,
+/// and itself omits those of the shared secret when it derives the key. Each happens in one of 256 sessions.
 const SESSIONS: usize = 4;
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// The items of the default collection.
+/// The default collection.
 pub(super) struct Store(Arc<Service>);
 
 struct Service {
@@ -53,11 +52,11 @@ struct Service {
     collection: OwnedObjectPath,
     bus: Connection,
     prompts: Prompts,
-    /// It has no threads of its own: what it does, it does while a call waits for it.
+    /// It runs on the thread of the call, and only during a call.
     runtime: Runtime,
 }
 
-/// What has these attributes, whether there is any or not.
+/// The item with these attributes, which need not exist.
 struct Named {
     store: Arc<Service>,
     service: String,
@@ -127,7 +126,7 @@ impl CredentialApi for Named {
 }
 
 impl Named {
-    /// In the terms that the libraries of other languages use too.
+    /// The same attributes as in the keyring libraries of other languages.
     fn attributes(&self) -> HashMap<&str, &str> {
         HashMap::from([("service", self.service.as_str()), ("username", self.username.as_str())])
     }
@@ -138,7 +137,7 @@ impl Service {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Problem::Failed(plain(&error)))?;
         let (session, collection, bus) = runtime.block_on(async {
-            let bus = connect(&Env::Real).await?;
+            let bus = bus::connect(&Env::Real).await?;
             let session = begin_session(&bus).await?;
             let collection = session.get_default_collection().await.map_err(problem)?;
             let collection = collection.collection_path.clone();
@@ -154,7 +153,7 @@ impl Service {
         let collection = self.collection(&session).await?;
         if collection.is_locked().await.map_err(problem)? {
             match self.watched(collection.unlock()).await {
-                // A service completes a prompt in one way or the other if the user has declined it.
+                // Not every service reports that the user declined.
                 Ok(()) | Err(Problem::Declined) => {}
                 Err(problem) => return Err(problem),
             }
@@ -164,7 +163,7 @@ impl Service {
     }
 
     async fn renew_session(&self) -> Result<()> {
-        debug!("the session with the keyring is of no use, and another is begun");
+        debug!("beginning another session with the keyring: both sides have different keys");
         *self.session.write().await = begin_session(&self.bus).await?;
         Ok(())
     }
@@ -183,7 +182,7 @@ impl Service {
                 self.unlock_items(&session, &found).await?;
                 let Some(item) = found.first() else { return Ok(None) };
                 match item.get_secret().await {
-                    // It has another key.
+                    // The service has another key.
                     Err(Error::Crypto(_)) => {}
                     secret => return secret.map(|it| Some(Zeroizing::new(it))).map_err(problem),
                 }
@@ -196,12 +195,12 @@ impl Service {
     async fn set(&self, named: &Named, secret: &[u8]) -> Result<()> {
         let mut tried = self.try_set(named, secret).await;
         for _ in 1..SESSIONS {
-            // What it cannot decrypt, it refuses, or it stores something else.
+            // A service with another key refuses the secret, or stores something else.
             let Err(Problem::Failed(_)) = tried else { break };
             if self.renew_session().await.is_err() {
                 break;
             }
-            // The first error says more than those that follow from it.
+            // The first error is the one to report.
             tried = self.try_set(named, secret).await.or(tried);
         }
         tried
@@ -211,22 +210,29 @@ impl Service {
         {
             let session = self.session.read().await;
             let collection = self.collection(&session).await?;
-            let found = find(&collection, named).await?;
-            // It replaces what is there, which has to be unlocked for that.
+            let mut found = find(&collection, named).await?;
+            found.truncate(1);
             self.unlock_items(&session, &found).await?;
-            let label = format!("{}: {}", named.service, named.username);
-            let attributes = named.attributes();
-            let item = collection.create_item(&label, attributes, secret, true, CONTENT_TYPE);
-            self.watched(item).await?;
+            if let Some(item) = found.first() {
+                item.set_secret(secret, CONTENT_TYPE).await.map_err(problem)?;
+            } else {
+                let label = format!("{}: {}", named.service, named.username);
+                let attributes = named.attributes();
+                // Another process may have created it meanwhile.
+                let replace = true;
+                let item =
+                    collection.create_item(&label, attributes, secret, replace, CONTENT_TYPE);
+                self.watched(item).await?;
+            }
         }
         if self.get(named).await?.is_some_and(|stored| *stored == secret) {
             Ok(())
         } else {
-            Err(Problem::Failed("it has not kept what was stored".into()))
+            Err(Problem::Failed("it did not store the value".into()))
         }
     }
 
-    /// Returns whether there was something.
+    /// Returns whether there was an item.
     async fn remove(&self, named: &Named) -> Result<bool> {
         let session = self.session.read().await;
         let collection = self.collection(&session).await?;
@@ -241,7 +247,7 @@ impl Service {
         Ok(!found.is_empty())
     }
 
-    /// Unlocks what is locked of these items, with one prompt.
+    /// Unlocks these items where they are locked, with one prompt.
     async fn unlock_items(&self, session: &SecretService<'_>, items: &[Item<'_>]) -> Result<()> {
         let locked = locked(items).await;
         if locked.is_empty() {
@@ -252,7 +258,8 @@ impl Service {
         if self::locked(items).await.is_empty() { Ok(()) } else { Err(Problem::Declined) }
     }
 
-    /// Does what may take a prompt. The library shows it by itself, but each reply of the service is seen here first.
+    /// Runs `work`, which may show a prompt. The library shows it by itself, but this sees each reply first, because
+    /// `select` is biased and the runtime has one thread.
     async fn watched<T>(
         &self,
         work: impl Future<Output = std::result::Result<T, Error>>,
@@ -283,7 +290,7 @@ impl Service {
         result
     }
 
-    /// Lets the service forget a prompt. If it cannot, the prompt is still not shown.
+    /// Lets the service drop a prompt. If that fails, the prompt is still not shown.
     async fn dismiss(&self, prompt: OwnedObjectPath) {
         let interface = Some("org.freedesktop.Secret.Prompt");
         let _ = self.bus.call_method(Some(NAME), prompt, interface, "Dismiss", &()).await;
@@ -297,7 +304,7 @@ async fn begin_session(bus: &Connection) -> Result<SecretService<'static>> {
             Err(Error::Zbus(zbus::Error::MethodError(name, ..)))
                 if tried < SESSIONS && !is_unknown_service(&name) =>
             {
-                debug!(name = name.as_str(), "the keyring refuses a session, and is asked again");
+                debug!(name = name.as_str(), "the keyring refused a session; trying another");
                 tried += 1;
             }
             session => return session.map_err(problem),
@@ -320,8 +327,7 @@ async fn locked<'a>(items: &'a [Item<'a>]) -> Vec<&'a Item<'a>> {
     locked
 }
 
-/// The prompt that a reply of the service takes to become true: to the unlocking of something, and to the creation
-/// and the deletion of an item.
+/// The prompt in a reply to `Unlock`, `CreateItem` or `Delete`.
 fn prompt(message: &Message) -> Option<OwnedObjectPath> {
     if message.message_type() != Type::MethodReturn {
         return None;
@@ -331,52 +337,15 @@ fn prompt(message: &Message) -> Option<OwnedObjectPath> {
     let created = || body.deserialize::<(OwnedObjectPath, _)>().map(|(_, prompt)| prompt);
     let prompt: OwnedObjectPath =
         unlocked.or_else(|_| created()).or_else(|_| body.deserialize()).ok()?;
-    // That is "none".
+    // `/` is no prompt.
     (prompt.as_str() != "/").then_some(prompt)
 }
 
-/// Whether the service has ended, by the bus's signal that the library subscribes to for a prompt.
+/// Whether this is the bus's signal that the service has ended. The library subscribes to it for each prompt.
 fn is_end(message: &Message) -> bool {
     let is_signal = message.header().member().is_some_and(|name| *name == "NameOwnerChanged");
     let body = message.body();
     is_signal && body.deserialize().is_ok_and(|(name, _, _): (&str, &str, &str)| name == NAME)
-}
-
-/// Connects to the session bus.
-async fn connect(env: &Env) -> Result<Connection> {
-    let mut last = Problem::Absent("there is no D-Bus session bus".into());
-    for address in addresses(env) {
-        let refused = |why: Text| {
-            Problem::Absent(message!("the D-Bus session bus refuses the connection: {why}", why))
-        };
-        let bus = async { connection::Builder::address(address)?.build().await }.await;
-        last = match bus {
-            Ok(bus) => return Ok(bus),
-            Err(zbus::Error::Connection(error, _) | zbus::Error::InputOutput(error)) => {
-                match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => continue,
-                    _ => refused(plain(&error)),
-                }
-            }
-            Err(zbus::Error::Handshake(why)) => refused(ForeignText::sentence(&why).into()),
-            Err(_) => refused("it does not answer as one".into()),
-        };
-    }
-    Err(last)
-}
-
-/// Where the bus is, by the environment or else by custom. What is not on this machine, or has to be started
-/// first, is left out.
-fn addresses(env: &Env) -> Vec<Address> {
-    if let Some(text) = env.get(env::DBUS_SESSION_BUS_ADDRESS) {
-        let addresses = text.split(';').filter_map(|address| address.parse::<Address>().ok());
-        return addresses.filter(|it| matches!(it.transport(), Transport::Unix(_))).collect();
-    }
-    let runtime = env.get_os(env::XDG_RUNTIME_DIR).map(PathBuf::from);
-    let uid = rustix::process::geteuid().as_raw();
-    let runtime = runtime.unwrap_or_else(|| format!("/run/user/{uid}").into());
-    let socket = UnixSocket::File(runtime.join("bus"));
-    vec![Transport::Unix(Unix::new(socket)).into()]
 }
 
 fn is_unknown_service(error: &str) -> bool {
@@ -388,7 +357,7 @@ fn broken() -> Problem {
     Problem::Failed("the connection to it broke".into())
 }
 
-/// Security: of an error that an item may be in, no more than its name.
+/// Security: of an error that may hold a secret, only its name.
 fn problem(error: Error) -> Problem {
     match error {
         Error::Locked => Problem::Locked,
@@ -403,43 +372,11 @@ fn problem(error: Error) -> Problem {
             )),
             name => Problem::Failed(ForeignText::new(name).into()),
         },
-        // The enum can grow. All others are of the connection, or of a message that is not understood.
+        // The enum is open. The others are faults of the connection or of a message.
         _ => broken(),
     }
 }
 
 fn failure(problem: Problem) -> keyring_core::Error {
     keyring_core::Error::PlatformFailure(Box::new(problem))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    #[test]
-    fn the_bus_is_where_the_environment_says_or_where_it_always_is() {
-        let at = |variables: &[(&'static str, &str)]| {
-            let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
-            let found = addresses(&Env::Fake(variables.collect::<HashMap<_, _>>()));
-            found.iter().map(|address| address.transport().to_string()).collect::<Vec<_>>()
-        };
-        let address = |text| at(&[("DBUS_SESSION_BUS_ADDRESS", text), ("XDG_RUNTIME_DIR", "/r")]);
-        assert_eq!(
-            address("unix:path=/tmp/d,guid=0123456789abcdef0123456789abcdef"),
-            ["unix:path=/tmp/d"]
-        );
-        assert_eq!(address("unix:abstract=/tmp/x"), ["unix:abstract=/tmp/x"]);
-        assert_eq!(
-            address("tcp:host=h,port=1;unix:path=/a;unix:path=/b"),
-            ["unix:path=/a", "unix:path=/b"]
-        );
-        for none in ["autolaunch:", "ibus:", "unixexec:path=/bin/sh", "unix:", "nonsense"] {
-            assert_eq!(address(none), [""; 0], "{none}");
-        }
-        assert_eq!(at(&[("XDG_RUNTIME_DIR", "/r")]), ["unix:path=/r/bus"]);
-        let uid = rustix::process::geteuid().as_raw();
-        assert_eq!(at(&[]), [format!("unix:path=/run/user/{uid}/bus")]);
-    }
 }

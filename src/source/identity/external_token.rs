@@ -82,7 +82,7 @@ pub(super) fn open_command(setting: &IdentitySetting, _: &Env) -> Result<Externa
 
 impl ExternalToken {
     fn read(path: &Path) -> Result<Self> {
-        let content = secret_file::read_of_others(FILE, path, MAX_SIZE)?;
+        let content = secret_file::read_external(FILE, path, MAX_SIZE)?;
         let text = std::str::from_utf8(&content).unwrap_or_default().trim();
         if let Err(problem) = Claims::read(text) {
             return Err(invalid(message!("{FILE} `{}`", shown(path), FILE), problem));

@@ -139,7 +139,7 @@ impl ImportedKeys {
         .map_err(|error| Error::OutputFile { path, cause: error.into() })
     }
 
-    /// Takes a key off the list, and tells whether it was on it.
+    /// Removes a key from the list. Returns whether it was on it.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let path = self.path(name)?;
         match std::fs::remove_file(&path) {

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Runs a command, and gives what it prints. There is no shell between.
+/// Runs a command without a shell, and returns what it prints.
 pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> Result<Secret> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| Error::Internal("a command without a word".into()))?;
@@ -63,7 +63,7 @@ fn silent(program: &str, silence: Silence) -> Error {
     Error::Unreached { what: what(program), code, problem, hint }
 }
 
-/// The last line, which is where programs say why.
+/// The last line, where programs print the reason.
 fn said(stderr: &[u8]) -> Message {
     let stderr = String::from_utf8_lossy(stderr);
     let last = stderr.lines().rev().map(ForeignText::sentence).find(|line| !line.is_empty());

@@ -175,7 +175,7 @@ impl Problems {
                     message!("context `{first}` and {} more: {text}", more.len(), first, text)
                 }
             };
-            let list = if is_bad { &mut found.bad } else { &mut found.doubts };
+            let list = if is_bad { &mut found.bad } else { &mut found.warnings };
             list.push((text, fix.into()));
         }
     }
@@ -219,7 +219,7 @@ pub(super) fn check_users(config: &Kubeconfig, ours: &[&str], group: &mut Group<
         if is_alike || unused || config.is_current(context) {
             group.bad(Exit::Configuration, text, fix);
         } else {
-            group.doubt(text, fix);
+            group.warning(text, fix);
         }
     }
 }

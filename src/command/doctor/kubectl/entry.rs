@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::error::ErrorKind;
 
-use crate::command::doctor::Patient;
+use crate::command::doctor::Checks;
 use crate::command::on_path::{is_program, on_path};
 use crate::consumer::{EXEC_V1 as V1, EXEC_V1BETA1 as V1BETA1, KubectlPlugin};
 use crate::env::Env;
@@ -23,7 +23,7 @@ use super::launch::{Launch, Way};
 const ARGUMENTS: &str = "the shortest that works is `args: [kubectl, --profile=NAME]`";
 
 pub(super) struct Entry<'a> {
-    pub(super) patient: &'a Patient<'a>,
+    pub(super) checks: &'a Checks<'a>,
     pub(super) exec: &'a Exec,
     pub(super) launch: &'a Launch,
     pub(super) credentials: &'a Credentials,
@@ -63,7 +63,7 @@ impl Entry<'_> {
                 }
             },
             None => {
-                found.doubts.push((
+                found.warnings.push((
                     "a shell script runs yc-id-token, so its arguments cannot be checked".into(),
                     message!(
                         "run it without a shell: `command: yc-id-token`; {ARGUMENTS}",
@@ -85,7 +85,7 @@ impl Entry<'_> {
         if Path::new(command).components().count() > 1 {
             return std::path::absolute(self.folder.join(command)).ok().map(|path| cleaned(&path));
         }
-        on_path(self.patient.env, command)
+        on_path(self.checks.env, command)
     }
 
     /// Other credentials of the same user, for which kubectl never runs a plugin.
@@ -143,7 +143,7 @@ impl Entry<'_> {
         let path = Path::new(program);
         let name = ForeignText::new(program);
         if path.components().count() <= 1 && !program.contains('/') {
-            if on_path(self.patient.env, program).is_some() {
+            if on_path(self.checks.env, program).is_some() {
                 return None;
             }
             let beside = self.folder.join(path);
@@ -214,7 +214,7 @@ impl Entry<'_> {
         words.extend(command.map(OsString::from));
         words.extend(arguments.iter().map(OsString::from));
         let fix = || Message::from(ARGUMENTS);
-        let matches = match (self.patient.program)().try_get_matches_from(&words) {
+        let matches = match (self.checks.program)().try_get_matches_from(&words) {
             Ok(matches) => matches,
             Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 return Err(("`args` name no command".into(), fix()));
@@ -252,14 +252,14 @@ impl Entry<'_> {
     }
 
     fn resolve(&self, flags: &Flags) -> Result<Plugin, Error> {
-        let patient = self.patient;
+        let checks = self.checks;
         let env = self.environment();
-        let consumers = patient.context.consumers;
+        let consumers = checks.context.consumers;
         let tables = [KubectlPlugin::TABLE];
-        let mut settings = Settings::load(flags, &env, patient.locations, consumers, &tables)?;
+        let mut settings = Settings::load(flags, &env, checks.locations, consumers, &tables)?;
         let does = KubectlPlugin::of(&settings)?;
-        settings.timeout.value = patient.part();
-        let context = Context { flags, env: &env, ..patient.context.for_people() };
+        settings.timeout.value = checks.part();
+        let context = Context { flags, env: &env, ..checks.context.for_people() };
         let run = Run::of(settings, context, Some("kubectl"))?;
         Ok(Plugin { does, run })
     }
@@ -271,7 +271,7 @@ impl Entry<'_> {
             .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()))
             .collect();
         changes.extend(self.launch.variables.iter().cloned());
-        Env::Changed { changes, rest: Box::new(self.patient.env.clone()) }
+        Env::Changed { changes, rest: Box::new(self.checks.env.clone()) }
     }
 
     /// Whether its answer is of the version that kubectl expects.
@@ -286,7 +286,7 @@ impl Entry<'_> {
                 ),
                 message!("remove `--api-version`, or give `--api-version={}`", short(asked)),
             )),
-            (Some(V1BETA1), None) => found.doubts.push((
+            (Some(V1BETA1), None) => found.warnings.push((
                 "its `apiVersion` is v1beta1 without `--api-version=v1beta1` in `args`: a client that sets no KUBERNETES_EXEC_INFO gets v1".into(),
                 "add `--api-version=v1beta1` to `args`, or set `apiVersion: client.authentication.k8s.io/v1`".into(),
             )),

@@ -9,9 +9,7 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::command::ask::{Answer, Silence, ask};
-use crate::command::doctor::Patient;
 use crate::consumer::EXEC_EXTENSION as EXTENSION;
-use crate::env;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -137,15 +135,6 @@ pub(super) struct Unreadable {
     pub(super) problem: Message,
     /// Whether the file has this program in it.
     pub(super) mentions: bool,
-}
-
-/// The files that kubectl reads.
-pub(super) fn files(patient: &Patient<'_>) -> Vec<PathBuf> {
-    if let Some(list) = patient.env.get_os(env::KUBECONFIG) {
-        return std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
-    }
-    let home = patient.locations.home.as_ref();
-    home.map(|home| home.join(".kube").join("config")).into_iter().collect()
 }
 
 /// Whether a file has this program in it.

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Exit, shown};
 use crate::foreign_text::{ForeignText, Message};
+use crate::kubeconfig::kubeconfig_paths;
 use crate::message;
 
-use super::Patient;
+use super::Checks;
 use super::programs::{Program, Programs};
 use super::report::Group;
 use crate::command::ask::Silence;
@@ -28,27 +29,27 @@ use policy::Policy;
 
 const CORRECT: &str = "correct the file until `kubectl config view` prints it";
 
-pub(super) fn check(patient: &Patient<'_>, programs: &Programs, group: &mut Group<'_>) {
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
     let kubectl = programs.kubectl.as_ref();
     if let Some(kubectl) = kubectl {
         kubectl.report(group);
     }
-    let files = kubeconfig::files(patient);
-    let (mentioned, by_kubectl) = match read(patient, kubectl, &files, group) {
+    let files = kubeconfig_paths(checks.env, checks.locations.home.as_deref());
+    let (mentioned, by_kubectl) = match read(checks, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
-            let look = Look { patient, kubectl, files: &files, config: &config };
+            let look = Look { checks, kubectl, files: &files, config: &config };
             (look.check(group), by_kubectl)
         }
         // The report has the reason.
         Read::Nothing { mentioned } => (mentioned, true),
     };
     match kubectl {
-        None if mentioned || patient.consumer.is_some() => group.doubt(
+        None if mentioned || checks.consumer.is_some() => group.warning(
             "kubectl is not on the PATH, so the kubeconfig was read without it",
             "install it, unless other programs read the kubeconfig",
         ),
-        Some(_) if mentioned && !by_kubectl => group.doubt(
+        Some(_) if mentioned && !by_kubectl => group.warning(
             "the kubeconfig was read without kubectl, which does not work",
             "once `kubectl config view` works in a terminal, run this again",
         ),
@@ -73,7 +74,7 @@ enum Read {
 }
 
 fn read(
-    patient: &Patient<'_>,
+    checks: &Checks<'_>,
     kubectl: Option<&Program>,
     files: &[PathBuf],
     group: &mut Group<'_>,
@@ -81,8 +82,8 @@ fn read(
     // One that hangs or is broken is in the report already.
     let working = kubectl.filter(|kubectl| kubectl.version.is_ok());
     let asked = working.and_then(|kubectl| {
-        let question = Kubeconfig::by_kubectl(&kubectl.path, patient.part());
-        patient.wait("reading the kubeconfig", question)
+        let question = Kubeconfig::by_kubectl(&kubectl.path, checks.part());
+        checks.wait("reading the kubeconfig", question)
     });
     match asked {
         Some(Reading::Read(config)) => return Read::Config { config, by_kubectl: true },
@@ -90,17 +91,17 @@ fn read(
             let mentioned = files.iter().any(|file| kubeconfig::mentions(file));
             let text = message!("kubectl refuses its configuration: {said}", said);
             let fix = CORRECT;
-            if mentioned || patient.consumer.is_some() {
+            if mentioned || checks.consumer.is_some() {
                 group.bad(Exit::Configuration, text, fix);
             } else {
-                group.doubt(text, fix);
+                group.warning(text, fix);
             }
             return Read::Nothing { mentioned: true };
         }
         Some(Reading::Silent(silence)) => {
             let text = message!("`kubectl config view` {}", silence.describe());
             if let Silence::NoTime = silence {
-                group.doubt(text, "give more time with `--timeout`");
+                group.warning(text, "give more time with `--timeout`");
             } else {
                 let fix = "run `kubectl config view` in a terminal: kubectl hangs or cannot be run";
                 group.bad(Exit::Configuration, text, fix);
@@ -114,7 +115,7 @@ fn read(
             ),
             "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
         ),
-        Some(Reading::Garbled) => group.doubt(
+        Some(Reading::Garbled) => group.warning(
             "`kubectl config view --raw -o json` prints no kubeconfig",
             "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
         ),
@@ -140,7 +141,7 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
                     CORRECT,
                 );
             }
-            Err(Unreadable { problem, mentions: false }) => group.doubt(
+            Err(Unreadable { problem, mentions: false }) => group.warning(
                 message!("{}: {problem}", shown(file), problem),
                 "check whose the file is, and whether you may read it",
             ),
@@ -154,7 +155,7 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
 
 /// What the checks look at.
 struct Look<'a> {
-    patient: &'a Patient<'a>,
+    checks: &'a Checks<'a>,
     /// kubectl, if it answers.
     kubectl: Option<&'a Program>,
     files: &'a [PathBuf],
@@ -168,7 +169,7 @@ impl Look<'_> {
         if ours.is_empty() {
             return false;
         }
-        let policy = self.kubectl.and_then(|kubectl| Policy::read(self.patient, kubectl, group));
+        let policy = self.kubectl.and_then(|kubectl| Policy::read(self.checks, kubectl, group));
         let mut right = Vec::new();
         for (user, exec, launch, credentials) in &ours {
             let origin = self.file_of(user);
@@ -177,7 +178,7 @@ impl Look<'_> {
                 None => message!("user `{}`", ForeignText::new(user)),
             };
             let folder = origin.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-            let entry = Entry { patient: self.patient, exec, launch, credentials, folder };
+            let entry = Entry { checks: self.checks, exec, launch, credentials, folder };
             let mut findings = entry.findings();
             findings.bad.extend(policy.as_ref().and_then(|policy| policy.problem(&entry)));
             if let Some(plugin) = &findings.plugin {
@@ -188,8 +189,8 @@ impl Look<'_> {
             for (problem, fix) in bad.into_iter().chain(found.bad) {
                 group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
-            for (doubt, fix) in found.doubts {
-                group.doubt(message!("{place}: {doubt}", place, doubt), fix);
+            for (warning, fix) in found.warnings {
+                group.warning(message!("{place}: {warning}", place, warning), fix);
             }
             if is_right {
                 group.good(message!("{place} is right", place));
@@ -200,7 +201,7 @@ impl Look<'_> {
         context::check_users(self.config, &names, group);
         context::check_current(self.config, group);
         if let Some(kubectl) = self.kubectl {
-            whoami::check(self.patient, kubectl, self.config, &right, group);
+            whoami::check(self.checks, kubectl, self.config, &right, group);
         }
         true
     }
@@ -245,5 +246,5 @@ pub(crate) fn fuzz_kubeconfig(data: &[u8]) {
 #[derive(Default)]
 struct Found {
     bad: Vec<(Message, Message)>,
-    doubts: Vec<(Message, Message)>,
+    warnings: Vec<(Message, Message)>,
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::command::ask::ask;
-use crate::command::doctor::Patient;
+use crate::command::doctor::Checks;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;
 use crate::command::on_path::on_path;
-use crate::env;
 use crate::error::shown;
 use crate::foreign_text::{ForeignText, Message};
+use crate::kubeconfig::kuberc_path;
 use crate::message;
 
 use super::entry::Entry;
@@ -42,18 +42,19 @@ struct Allowed {
 impl Policy {
     /// Asks kubectl for its preferences, if there are any.
     pub(super) fn read(
-        patient: &Patient<'_>,
+        checks: &Checks<'_>,
         kubectl: &Program,
         group: &mut Group<'_>,
     ) -> Option<Self> {
         // Without a file, kubectl would offer to make one.
-        let path = place(patient).filter(|path| path.exists())?;
+        let path = kuberc_path(checks.env, checks.locations.home.as_deref())
+            .filter(|path| path.exists())?;
         if kubectl.minor().is_some_and(|minor| minor < FIRST) {
             return None;
         }
         let arguments = ["kuberc", "view", "--output=json"].map(OsStr::new);
-        let asking = ask(&kubectl.path, &arguments, patient.part());
-        let answer = patient.wait("reading kubectl's preferences", asking)?;
+        let asking = ask(&kubectl.path, &arguments, checks.part());
+        let answer = checks.wait("reading kubectl's preferences", asking)?;
         let problem = match answer {
             Ok(answer) if answer.status.success() => {
                 match answer.json(|policy: &Self| policy.kind == "Preference") {
@@ -64,7 +65,7 @@ impl Policy {
             Ok(answer) => ForeignText::output(&answer.stderr).into(),
             Err(silence) => message!("`kubectl kuberc view` {}", silence.describe()),
         };
-        group.doubt(
+        group.warning(
             message!(
                 "the preferences of kubectl, {}, cannot be read: {problem}",
                 shown(&path),
@@ -108,16 +109,8 @@ impl Policy {
             if Path::new(&command).components().count() > 1 {
                 return program.as_os_str() == command.as_str();
             }
-            on_path(entry.patient.env, &command).is_some_and(|path| path == program)
+            on_path(entry.checks.env, &command).is_some_and(|path| path == program)
         })
-    }
-}
-
-fn place(patient: &Patient<'_>) -> Option<PathBuf> {
-    match patient.env.get_os(env::KUBERC) {
-        Some(value) if value == "off" => None,
-        Some(path) => Some(path.into()),
-        None => patient.locations.home.as_ref().map(|home| home.join(".kube").join("kuberc")),
     }
 }
 

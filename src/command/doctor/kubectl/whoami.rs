@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::command::ask::{Answer, Silence, ask};
-use crate::command::doctor::Patient;
+use crate::command::doctor::Checks;
 use crate::command::doctor::network::all;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;
@@ -27,7 +27,7 @@ const HINT: &str = "hint: ";
 
 /// Calls the clusters of the users that are right, the current one first.
 pub(super) fn check(
-    patient: &Patient<'_>,
+    checks: &Checks<'_>,
     kubectl: &Program,
     config: &Kubeconfig,
     right: &[(&str, Option<Plugin>)],
@@ -47,9 +47,9 @@ pub(super) fn check(
         .collect();
     contexts.sort_by_key(|(context, _)| !config.is_current(context));
     contexts.truncate(MOST);
-    let limit = patient.part();
+    let limit = checks.part();
     let questions = contexts.iter().map(|(context, _)| question(kubectl, context, limit));
-    let Some(answers) = patient.wait("calling the API server", all(questions.collect())) else {
+    let Some(answers) = checks.wait("calling the API server", all(questions.collect())) else {
         return;
     };
     for ((context, plugin), answer) in contexts.iter().zip(answers) {
@@ -86,7 +86,7 @@ fn tell(
     let answer = match answer {
         Ok(answer) => answer,
         Err(Silence::NoTime) => {
-            group.doubt(
+            group.warning(
                 message!(
                     "{place}: the API server was not called, as the time limit is over",
                     place
@@ -136,7 +136,7 @@ fn tell(
                 .map_or_else(|| message!("run `{command}` in a terminal", command), Message::from),
         );
     } else if is_of_server(&text) {
-        group.doubt(
+        group.warning(
             message!("{place}: the API server cannot be called: {said}", place, said),
             message!("check whether the server can be reached: `{command}`", command),
         );

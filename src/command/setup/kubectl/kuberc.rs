@@ -1,15 +1,16 @@
-//! kubectl's own preferences, which can restrict the exec plugins that kubectl runs (1.35 and later).
+//! kubectl's preferences file (kuberc), which can restrict the exec plugins that kubectl runs (1.35 and
+//! later).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::change::Change;
-use crate::env::{self, Env};
+use crate::command::setup::changes::FileChange;
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
-use crate::kubeconfig::Document;
+use crate::kubeconfig::{Document, kuberc_path};
 use crate::message;
 use crate::settings::Locations;
 use crate::yaml::Fault;
@@ -17,15 +18,18 @@ use crate::yaml::Fault;
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
 
-/// The change that lets this plugin run, and what the user should know. `others` are the other plugins of
-/// the kubeconfig. Without a policy every plugin runs, and a list would end that: nothing is written then.
-pub(super) fn plan(
-    is_wanted: bool,
+/// Allows the plugin `command`: returns the change, if `edit_requested`, and advice for the user. `others`
+/// are the other plugins of the kubeconfig. Without a policy every plugin is allowed; nothing is written
+/// then, because a new list would block the others.
+pub(super) fn allow(
     command: &str,
+    edit_requested: bool,
     others: &[String],
     env: &Env,
-) -> Result<(Option<Change>, Option<Message>)> {
-    let Some(path) = path(env) else { return Ok((None, None)) };
+) -> Result<(Option<FileChange>, Option<Message>)> {
+    let Some(path) = kuberc_path(env, Locations::home().as_deref()) else {
+        return Ok((None, None));
+    };
     let file = EditedFile::open("kubectl's preferences", &path)?;
     let mut document = read(&path, file.text())?;
     let plugins = Plugins::of(document.value());
@@ -34,12 +38,12 @@ pub(super) fn plan(
             "`{}` restricts no exec plugins, so `--kuberc` has nothing to do.\n",
             shown(&path)
         );
-        return Ok((None, is_wanted.then_some(advice)));
+        return Ok((None, edit_requested.then_some(advice)));
     }
     if plugins.allow(command) {
         return Ok((None, None));
     }
-    if !is_wanted {
+    if !edit_requested {
         let advice = message!(
             "# Which exec plugins kubectl runs
 `{path}` does not allow `{command}` (kubectl 1.35 and later). `--kuberc` writes this there:
@@ -56,13 +60,13 @@ pub(super) fn plan(
         );
         return Ok((None, Some(advice)));
     }
-    let unfit = |fault: Fault| unfit(&path, &fault);
-    document.set(&[], POLICY, &json!("Allowlist")).map_err(unfit)?;
-    document.append(LIST, &json!({ plugins.key: command })).map_err(unfit)?;
+    let invalid = |fault: Fault| invalid(&path, &fault);
+    document.set(&[], POLICY, &json!("Allowlist")).map_err(invalid)?;
+    document.append(LIST, &json!({ plugins.key: command })).map_err(invalid)?;
     let advice = plugins.still_blocked(others, &path);
-    let (after, wanted) = (document.text().to_owned(), document.value().clone());
-    let change = Change::new(file, after, move |text| {
-        if *read(&path, text)?.value() == wanted {
+    let (new_text, expected) = (document.text().to_owned(), document.value().clone());
+    let change = FileChange::new(file, new_text, move |text| {
+        if *read(&path, text)?.value() == expected {
             return Ok(());
         }
         Err(Error::Internal("kubectl's preferences read back differently".into()))
@@ -70,19 +74,11 @@ pub(super) fn plan(
     Ok((Some(change), advice))
 }
 
-fn path(env: &Env) -> Option<PathBuf> {
-    match env.get_os(env::KUBERC) {
-        Some(value) if value == "off" => None,
-        Some(path) => Some(path.into()),
-        None => Locations::home().map(|home| home.join(".kube").join("kuberc")),
-    }
-}
-
 fn read(path: &Path, text: &str) -> Result<Document> {
-    Document::parse(text.to_owned()).map_err(|fault| unfit(path, &fault))
+    Document::parse(text.to_owned()).map_err(|fault| invalid(path, &fault))
 }
 
-fn unfit(path: &Path, fault: &Fault) -> Error {
+fn invalid(path: &Path, fault: &Fault) -> Error {
     Error::Config {
         path: path.to_owned(),
         line: fault.mark.line,
@@ -91,13 +87,13 @@ fn unfit(path: &Path, fault: &Fault) -> Error {
     }
 }
 
-/// What the file says of exec plugins.
+/// The file's settings on exec plugins.
 #[derive(Debug, Eq, PartialEq)]
 struct Plugins {
     policy: String,
     /// The commands of the list.
     listed: Vec<String>,
-    /// What a command is called in the list: kubectl 1.35 called it `name`.
+    /// The key of a command in the list: `name` in kubectl 1.35, later `command`.
     key: &'static str,
 }
 
@@ -116,7 +112,7 @@ impl Plugins {
         }
     }
 
-    /// Whether kubectl runs only some plugins, or none.
+    /// Whether kubectl runs only some plugins or none.
     fn are_restricted(&self) -> bool {
         !matches!(self.policy.as_str(), "" | "AllowAll")
     }
@@ -125,8 +121,8 @@ impl Plugins {
         self.policy == "Allowlist" && self.listed.iter().any(|listed| listed == command)
     }
 
-    /// Names the plugins of the kubeconfig that the new list does not hold. The user had blocked them
-    /// before, so only the user can allow them.
+    /// Advice on the other plugins that the list does not allow. They were blocked before, and only the user
+    /// can decide to allow them.
     fn still_blocked(&self, others: &[String], path: &Path) -> Option<Message> {
         let blocked = others.iter().filter(|other| !self.listed.contains(other));
         let blocked: Vec<Message> =
@@ -151,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_run_is_known_however_it_is_written() {
+    fn policy_and_list_are_read_in_every_yaml_style() {
         let text = "# credentialPluginAllowlist: none of these\ncredentialPluginAllowlist:\n- command: yc-id-token # ours\n\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
         let flow = "{credentialPluginPolicy: Allowlist, credentialPluginAllowlist: [{command: yc-id-token}, {name: /opt/other}]}";
         for text in [text, flow] {

@@ -1,7 +1,8 @@
-//! The lock by which kubectl keeps others from writing a kubeconfig: a file beside it that must not exist.
+//! The lock that kubectl uses to write a kubeconfig: a file `config.lock` beside it, which must not exist
+//! before.
 //!
-//! A lock of this program is marked, and locked itself while the program runs. So one that stayed when a run
-//! was killed is known, and removed. kubectl's have no mark, and stay.
+//! A lock of this program contains a mark and is itself locked while the program runs. So a lock that remains
+//! after SIGKILL can be recognised and removed. kubectl's own locks have no mark and are never removed.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -13,37 +14,37 @@ use crate::message;
 use crate::private_file;
 
 /// kubectl holds the lock for some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 const MARK: &[u8] = b"yc-id-token\n";
 
-/// The lock; dropping it removes the file.
+/// Dropping the lock removes the file.
 #[derive(Debug)]
-pub(super) struct KubeLock {
+pub(in crate::command::setup) struct KubeconfigLock {
     path: PathBuf,
     _file: File,
 }
 
-impl KubeLock {
-    /// Takes the lock of a kubeconfig. `None` where no lock can be made: the folder is missing, or closed to
-    /// this user. kubectl does not follow a link to find it.
-    pub(super) fn take(kubeconfig: &Path) -> Result<Option<Self>> {
-        Self::take_within(kubeconfig, PATIENCE)
+impl KubeconfigLock {
+    /// Acquires the lock of a kubeconfig. `None` if the folder is missing or not writable. As for kubectl,
+    /// the lock is beside the path itself, not beside the target of a symbolic link.
+    pub(in crate::command::setup) fn acquire(kubeconfig: &Path) -> Result<Option<Self>> {
+        Self::acquire_within(kubeconfig, LOCK_TIMEOUT)
     }
 
-    fn take_within(kubeconfig: &Path, patience: Duration) -> Result<Option<Self>> {
+    fn acquire_within(kubeconfig: &Path, timeout: Duration) -> Result<Option<Self>> {
         let mut name = kubeconfig.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
-            if let Some(_locked) = dead(&lock) {
-                // If it stays, it is named below.
+            if let Some(_locked) = stale(&lock) {
+                // If this fails, `create_new` reports the file.
                 let _ = std::fs::remove_file(&lock);
             }
             match private_file::create_new(&lock) {
                 Ok(mut file) => {
-                    // On a full disk, or where nothing can be locked, it has no mark.
+                    // The mark is optional: the disk can be full, or the file system without locks.
                     if file.try_lock().is_ok() {
                         let _ = file.write_all(MARK);
                     }
@@ -64,13 +65,13 @@ impl KubeLock {
     }
 }
 
-/// The lock of a run that was killed. While its file is open, no other process removes it, and with it the
-/// lock that took its place.
+/// The lock file of a killed run, locked: while the result exists, no other process removes the file or one
+/// that took its place.
 #[cfg(unix)]
-fn dead(lock: &Path) -> Option<File> {
+fn stale(lock: &Path) -> Option<File> {
     use std::os::unix::fs::MetadataExt as _;
 
-    // Nothing but a regular file is opened.
+    // Reads regular files only.
     let content = private_file::read_plain(lock, MARK.len() as u64).ok()?;
     let file = File::open(lock).ok().filter(|_| content == MARK)?;
     file.try_lock().ok()?;
@@ -78,9 +79,9 @@ fn dead(lock: &Path) -> Option<File> {
     ((here.dev(), here.ino()) == (there.dev(), there.ino())).then_some(file)
 }
 
-/// The standard library cannot tell there whether two files are one.
+/// Never: the Windows standard library cannot compare file identities.
 #[cfg(windows)]
-const fn dead(_: &Path) -> Option<File> {
+const fn stale(_: &Path) -> Option<File> {
     None
 }
 
@@ -97,9 +98,9 @@ fn held(lock: &Path) -> Error {
     }
 }
 
-impl Drop for KubeLock {
+impl Drop for KubeconfigLock {
     fn drop(&mut self) {
-        // One that stays is named by the next program that wants it.
+        // If this fails, the next program that needs the lock reports it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -109,35 +110,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_waited_for_and_a_stale_one_is_named() {
+    fn a_held_lock_is_waited_for_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (kubeconfig, lock) = (folder.path().join("config"), folder.path().join("config.lock"));
-        let held = KubeLock::take(&kubeconfig).unwrap().unwrap();
-        let error = KubeLock::take_within(&kubeconfig, Duration::from_millis(30)).unwrap_err();
+        let held = KubeconfigLock::acquire(&kubeconfig).unwrap().unwrap();
+        let error =
+            KubeconfigLock::acquire_within(&kubeconfig, Duration::from_millis(30)).unwrap_err();
         assert!(error.to_string().contains("config.lock") && lock.exists(), "{error}");
         let release = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(60));
             drop(held);
         });
-        drop(KubeLock::take(&kubeconfig).unwrap());
+        drop(KubeconfigLock::acquire(&kubeconfig).unwrap());
         release.join().unwrap();
         assert!(!lock.exists());
-        assert!(KubeLock::take(&folder.path().join("none/config")).unwrap().is_none());
+        assert!(KubeconfigLock::acquire(&folder.path().join("none/config")).unwrap().is_none());
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_of_a_run_that_was_killed_is_no_obstacle() {
+    fn the_lock_of_a_killed_run_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let (kubeconfig, lock) = (folder.path().join("config"), folder.path().join("config.lock"));
         private_file::write(&lock, MARK).unwrap();
-        let taken = KubeLock::take_within(&kubeconfig, Duration::ZERO).unwrap().unwrap();
-        assert!(KubeLock::take_within(&kubeconfig, Duration::ZERO).is_err(), "it is held");
-        drop(taken);
+        let lock_again =
+            KubeconfigLock::acquire_within(&kubeconfig, Duration::ZERO).unwrap().unwrap();
+        assert!(KubeconfigLock::acquire_within(&kubeconfig, Duration::ZERO).is_err(), "it is held");
+        drop(lock_again);
         assert!(!lock.exists());
         for other in [&b""[..], b"yc-id-token"] {
             private_file::write(&lock, other).unwrap();
-            assert!(KubeLock::take_within(&kubeconfig, Duration::ZERO).is_err());
+            assert!(KubeconfigLock::acquire_within(&kubeconfig, Duration::ZERO).is_err());
         }
     }
 }

@@ -1,19 +1,20 @@
-//! A profile in AWS's configuration file: other credentials in it, and an edit that leaves the rest of the
-//! file as it is, comments and indentation too.
+//! Edits one profile of AWS's configuration file. Everything else stays as it is, including comments and
+//! indentation.
 //!
-//! Which of several credentials of one profile counts differs between tools (botocore prefers keys in the
-//! credentials file to `credential_process`), so that there must be no other.
+//! A profile must have no second kind of credentials: tools differ in which one they use. botocore, for
+//! example, prefers keys in the credentials file to `credential_process`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::aws_process::arguments;
+use super::process::arguments;
+use crate::command::setup::difference;
 use crate::consumer::{Ini, Item, Kind, Section};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Settings of a profile that would be used instead of `credential_process`, or beside it.
+/// Settings that some tools use instead of `credential_process`, or together with it.
 const OTHER_CREDENTIALS: &[&str] = &[
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -31,7 +32,7 @@ const OTHER_CREDENTIALS: &[&str] = &[
 
 const PROCESS: &str = "credential_process";
 
-/// Such a file. botocore can read it.
+/// A configuration or credentials file that botocore can read.
 pub(super) struct AwsFile<'a> {
     path: PathBuf,
     lines: Vec<&'a str>,
@@ -39,7 +40,7 @@ pub(super) struct AwsFile<'a> {
 }
 
 impl<'a> AwsFile<'a> {
-    /// Reads a text. One that botocore rejects is not edited: which setting counts would be a guess.
+    /// Parses a text. Fails on what botocore rejects: which setting takes effect would be a guess.
     pub(super) fn read(path: &Path, text: &'a str) -> Result<Self> {
         let mut ini = Ini::parse(text);
         if ini.faults.is_empty() {
@@ -56,7 +57,7 @@ impl<'a> AwsFile<'a> {
         })
     }
 
-    /// The section of a profile, if there is one that all tools read alike.
+    /// The section of a profile. Fails if tools differ in how they read it.
     pub(super) fn profile(&self, name: &str) -> Result<Option<&Section<'a>>> {
         let mut sections = self.ini.named(Kind::Profile, name);
         let Some(section) = sections.next() else { return Ok(None) };
@@ -77,26 +78,25 @@ impl<'a> AwsFile<'a> {
         })
     }
 
-    /// A setting of a profile.
     pub(super) fn value(&self, profile: &str, key: &str) -> Result<Option<&'a str>> {
         let item = self.profile(profile)?.and_then(|section| section.item(key));
         Ok(item.map(Item::plain_value).filter(|value| !value.is_empty()))
     }
 
-    /// The keys of a profile that bring other credentials.
+    /// The keys of other credentials in a profile.
     pub(super) fn other_credentials(&self, profile: &str) -> Result<Vec<&'a str>> {
         let section = self.profile(profile)?.into_iter();
         Ok(self.credentials_in(section.flat_map(|section| &section.items)))
     }
 
-    /// The same for the credentials file, in which sections have bare names.
+    /// The keys of other credentials in the credentials file, whose sections have bare names.
     pub(super) fn credentials(&self, profile: &str) -> Vec<&'a str> {
         let is_it = |section: &&Section<'_>| section.header.trim().trim_matches('"') == profile;
         let sections = self.ini.sections.iter().filter(is_it);
         self.credentials_in(sections.flat_map(|section| &section.items))
     }
 
-    /// What a profile says and is not to say any longer: "`region` is `a`, not `b`".
+    /// How an existing profile differs from these settings.
     pub(super) fn differences(
         &self,
         profile: &str,
@@ -105,26 +105,23 @@ impl<'a> AwsFile<'a> {
         let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
         let differing = settings.iter().filter_map(|(key, value)| {
             let item = section.item(key)?;
-            // The same command of this program is kept, wherever the program is by now. Of any other value,
-            // botocore takes a comment behind it for a part.
+            // The path of this program may change. In other values, botocore takes a comment at the end of
+            // the line for a part of the value.
             let (old, is_same) = if *key == PROCESS {
                 let old = item.plain_value();
                 (old, arguments(old) == arguments(value))
             } else {
                 (item.value, item.value == value)
             };
-            let (key, old, value) =
-                (ForeignText::new(key), ForeignText::new(old), ForeignText::new(value));
-            (!is_same && !old.is_empty())
-                .then(|| message!("`{key}` is `{old}`, not `{value}`", key, old, value))
+            (!is_same && !old.is_empty()).then(|| difference(key, old, value))
         });
         Ok(differing.collect())
     }
 
-    /// The text with these settings in a profile, and without other credentials there.
+    /// The text with these settings in a profile, and without its other credentials.
     pub(super) fn with_profile(&self, name: &str, settings: &[(&str, String)]) -> Result<String> {
         let Some(section) = self.profile(name)? else { return Ok(self.with_new(name, settings)) };
-        // What becomes of a line; of a line that is not named here, nothing.
+        // New text for a line, or `None` to remove it. Other lines stay.
         let mut edits: BTreeMap<usize, Option<String>> = BTreeMap::new();
         let remove = |edits: &mut BTreeMap<_, _>, item: &Item<'_>| {
             let lines = [item.lines.start].into_iter().chain(item.more.iter().map(|(at, _)| *at));
@@ -138,7 +135,7 @@ impl<'a> AwsFile<'a> {
                 .for_each(|item| remove(&mut edits, item));
         }
         let last = section.items.last();
-        // A line must not be indented more than the key above it, or it would continue its value.
+        // A line that is indented more than the key above it would continue that key's value.
         let indent = last.map_or(section.indent, |item| item.indent);
         let mut added = Vec::new();
         for (key, value) in settings {
@@ -166,7 +163,7 @@ impl<'a> AwsFile<'a> {
             let gap = if before.ends_with(" =") { " " } else { "" };
             edits.insert(item.lines.start, Some(format!("{before}{gap}{value}")));
         }
-        // Behind the last setting: what follows may be a comment on the next section.
+        // After the last setting: a comment that follows may belong to the next section.
         let end = last.map_or(section.at + 1, |item| item.lines.end);
         let mut lines = Vec::new();
         for at in 0..=self.lines.len() {
@@ -193,13 +190,13 @@ impl<'a> AwsFile<'a> {
         lines.join("\n") + "\n"
     }
 
-    /// Fails unless a new text says the same as this one, but for these settings of a profile.
+    /// Fails if a new text changes more than these settings of a profile.
     pub(super) fn verify(&self, text: &str, name: &str, settings: &[(&str, String)]) -> Result<()> {
         let new = AwsFile::read(&self.path, text)?;
-        let is_untouched =
+        let is_other =
             |section: &&Section<'_>| section.name(Kind::Profile).as_deref() != Some(name);
         let rest = |file: &AwsFile<'_>| -> Vec<(String, Vec<Vec<String>>)> {
-            let sections = file.ini.sections.iter().filter(is_untouched);
+            let sections = file.ini.sections.iter().filter(is_other);
             sections.map(|section| (section.header.to_owned(), items(section, &[]))).collect()
         };
         let keys: Vec<&str> =
@@ -237,7 +234,7 @@ impl<'a> AwsFile<'a> {
     }
 }
 
-/// The items of a section but for some keys, each in its lines.
+/// The lines of each item of a section, without some keys.
 fn items(section: &Section<'_>, without: &[&str]) -> Vec<Vec<String>> {
     let items = section.items.iter().filter(|item| !without.iter().any(|key| item.is(key)));
     let text = |item: &Item<'_>| {
@@ -284,13 +281,13 @@ source_profile = default
     }
 
     #[test]
-    fn a_profile_is_changed_and_nothing_else_touched() {
+    fn a_profile_is_edited_and_nothing_else_changes() {
         let changed = edited(TEXT, "yandex", "eu-central-1");
-        let wanted = TEXT.replace("Region = eu-west-1", "Region = eu-central-1").replace(
+        let expected = TEXT.replace("Region = eu-west-1", "Region = eu-central-1").replace(
             "  addressing_style = path\n",
             "  addressing_style = path\ncredential_process = /x/yc-id-token aws\n",
         );
-        assert_eq!(changed, wanted);
+        assert_eq!(changed, expected);
         assert_eq!(edited(&changed, "yandex", "eu-central-1"), changed);
         let end = "\n[profile new]\nregion = eu\ncredential_process = /x/yc-id-token aws\n";
         assert_eq!(edited(TEXT, "new", "eu"), format!("{TEXT}{end}"));
@@ -298,7 +295,7 @@ source_profile = default
     }
 
     #[test]
-    fn an_edit_keeps_the_indentation_and_the_delimiters_of_the_file() {
+    fn an_edit_keeps_indentation_and_delimiters() {
         for (before, after) in [
             (
                 "[profile p]\n  region : us\n  output = json\n# end\n  [profile q]\n",
@@ -322,8 +319,8 @@ source_profile = default
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_line() {
-        let refused = |text: &str| match AwsFile::read(Path::new("config"), text) {
+    fn ambiguous_files_are_rejected_with_the_line() {
+        let rejected = |text: &str| match AwsFile::read(Path::new("config"), text) {
             Ok(file) => file.with_profile("p", &settings("eu")).unwrap_err().to_string(),
             Err(error) => error.to_string(),
         };
@@ -334,7 +331,7 @@ source_profile = default
             ("[profile p]\nregion = eu\n  output = x\n", "config:3: the line is indented"),
             ("\n[ profile p ]\n", "config:2: botocore reads no profile"),
         ] {
-            assert!(refused(text).starts_with(start), "{text:?}: {}", refused(text));
+            assert!(rejected(text).starts_with(start), "{text:?}: {}", rejected(text));
         }
         // The next header would continue the value of a new key.
         let text = "[profile p]\n  [profile q]\n";
@@ -343,7 +340,7 @@ source_profile = default
     }
 
     #[test]
-    fn other_credentials_are_found_and_taken_out() {
+    fn other_credentials_are_found_and_removed() {
         let others = |text, profile| file(text).other_credentials(profile).unwrap().join(" ");
         assert_eq!(others(TEXT, "other"), "role_arn source_profile");
         assert_eq!(others(TEXT, "yandex"), "");
@@ -363,7 +360,7 @@ source_profile = default
     }
 
     #[test]
-    fn a_profile_that_says_something_else_is_told_from_one_that_moved() {
+    fn only_a_moved_program_is_no_difference() {
         let text = "[profile p]\nregion = eu\ncredential_process = \"/old place/yc-id-token\" aws --profile=a\n";
         let differences = |region: &str, command: &str| {
             let settings = [("region", region.into()), ("credential_process", command.into())];
@@ -375,8 +372,9 @@ source_profile = default
             "`region` is `eu`, not `us`"
         );
         let commented = file("[profile p]\nregion = eu # home\n");
-        let differences_there = commented.differences("p", &[("region", "eu".into())]).unwrap();
-        assert_eq!(differences_there[0].to_string(), "`region` is `eu # home`, not `eu`");
+        let differences_of_comment =
+            commented.differences("p", &[("region", "eu".into())]).unwrap();
+        assert_eq!(differences_of_comment[0].to_string(), "`region` is `eu # home`, not `eu`");
         assert!(differences("eu", "/new/yc-id-token aws --profile=b").contains("--profile=b"));
     }
 }

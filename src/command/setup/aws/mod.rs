@@ -1,19 +1,19 @@
-//! `setup aws`: a profile of the AWS CLI and SDKs, and what the account must be told.
+//! `setup aws`: a profile for the AWS CLI and SDKs, and the commands that prepare the AWS account.
 
-use std::path::PathBuf;
+mod config_file;
+mod process;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::aws_config::AwsFile;
-use super::aws_process::process_word;
-use super::change::Change;
-use super::plan::Plan;
+use super::changes::{ChangeSet, FileChange};
 use super::question::Question;
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, program, word};
+use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
 use crate::consumer::aws_settings as rows;
-use crate::consumer::{ConsumerName, aws_file, aws_role_problem};
+use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
@@ -23,12 +23,14 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Locations;
 
+use config_file::AwsFile;
+use process::process_word;
+
 const PROFILE: &str = "aws";
 const AWS_PROFILE: &str = "yandex";
-const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// A file that the tests have an account take.
-const TRUST_POLICY: &str = include_str!("../../../integrations/aws/trust-policy.json");
+/// The tests check that an AWS account accepts this file.
+const TRUST_POLICY: &str = include_str!("../../../../integrations/aws/trust-policy.json");
 
 /// Connect the AWS CLI and SDKs: a profile that runs this program
 #[derive(clap::Args, Debug)]
@@ -60,19 +62,26 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
-        setup.settle_identity()?;
-        // It is not asked for: few have one, and they know it.
-        let sts = setup.given(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
+        setup.resolve_identity()?;
+        // Not prompted for: few users have one.
+        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
-            .noted("such as arn:aws:iam::123456789012:role/robot");
-        let role = if sts.is_some() { role.optional() } else { role.judged(aws_role_problem) };
-        let role = setup.own(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
+            .with_note("such as arn:aws:iam::123456789012:role/robot");
+        let role = match sts {
+            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
+            None => role.validated_by(|arn| role_arn_problem(arn, true)),
+        };
+        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
 
-        let name = self.name(&setup)?;
+        let name = Question::new("--aws-profile", "profile of AWS's configuration")
+            .with_default(Some(setup.entry_name(PROFILE, AWS_PROFILE)))
+            .validated_by(name_problem)
+            .flag_or_answer(self.aws_profile.as_ref(), setup.terminal)?
+            .unwrap_or_default();
         let path = file(setup.env(), env::AWS_CONFIG_FILE, "config")?;
         let config = EditedFile::open("AWS's configuration", &path)?;
         let text = Zeroizing::new(config.text().to_owned());
-        let there = AwsFile::read(&path, &text)?;
+        let aws_file = AwsFile::read(&path, &text)?;
         if config.has_byte_order_mark() {
             return Err(Error::Config {
                 path,
@@ -81,46 +90,32 @@ impl Args {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
-        let region = self.region(&mut setup, &there, &name)?;
-        let audience = setup.own_audience(&rows::OWN_AUDIENCE, AUDIENCE)?;
+        let region = self.region(&mut setup, &aws_file, &name)?;
+        let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, AWS_AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut settings: Vec<(&str, String)> =
             region.map(|region| ("region", region)).into_iter().collect();
-        settings.push(("credential_process", process(&setup)?));
-        check(&setup, &there, &path, &name, &settings)?;
-        let after = there.with_profile(&name, &settings)?;
-        there.verify(&after, &name, &settings)?;
+        settings.push(("credential_process", credential_process(&setup)?));
+        check_conflicts(&setup, &aws_file, &path, &name, &settings)?;
+        let new_text = aws_file.with_profile(&name, &settings)?;
+        aws_file.verify(&new_text, &name, &settings)?;
         let mut advice = vec![match (&role, &sts) {
-            (Some(arn), None) => account_side(&trust, arn),
-            _ => server_side(&trust),
+            (Some(arn), None) => account_instructions(&trust, arn),
+            _ => server_instructions(&trust),
         }];
-        advice.extend(environment(setup.env(), &name));
-        let next = message!("Try it:\n  aws sts get-caller-identity --profile {}\n", word(&name));
+        advice.extend(overriding_variables(setup.env(), &name));
+        let next =
+            message!("Try it:\n  aws sts get-caller-identity --profile {}\n", shell_word(&name));
         let verify = {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
         };
-        let changes = vec![Change::new(config, after, verify)];
-        setup.finish(Plan { changes, acts: Vec::new(), advice, next }, output)
+        let files = vec![FileChange::new(config, new_text, verify)];
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
     }
 
-    fn name(&self, setup: &Setup<'_>) -> Result<String> {
-        let usual = if setup.profile() == PROFILE {
-            AWS_PROFILE.into()
-        } else {
-            format!("{AWS_PROFILE}-{}", setup.profile())
-        };
-        let question = Question::new("--aws-profile", "profile of AWS's configuration")
-            .or(Some(usual))
-            .judged(name_problem);
-        match &self.aws_profile {
-            Some(name) => question.check(name).map(|()| name.clone()),
-            None => Ok(question.answer(setup.terminal)?.unwrap_or_default()),
-        }
-    }
-
-    /// The region that is said; or that of the profile that is there, or of the environment.
+    /// The region; the default is that of the existing AWS profile, or of the environment.
     fn region(
         &self,
         setup: &mut Setup<'_>,
@@ -128,18 +123,20 @@ impl Args {
         profile: &str,
     ) -> Result<Option<String>> {
         let env = setup.env();
-        let there = file.value(profile, "region")?.map(str::to_owned);
-        let by_variable =
-            || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
+        let existing = file.value(profile, "region")?.map(str::to_owned);
+        let variable = || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
         let question = Question::new("--region", "region")
-            .noted("none: the AWS CLI needs `--region` with every command");
-        let question = question.or(there.or_else(by_variable)).optional().judged(name_problem);
-        setup.own(&rows::REGION, self.region.as_ref(), &question)
+            .with_note("none: the AWS CLI needs `--region` with every command")
+            .with_default(existing.or_else(variable))
+            .optional()
+            .validated_by(name_problem);
+        setup.resolve_or_ask(&rows::REGION, self.region.as_ref(), &question)
     }
 }
 
-/// The command that AWS's tools run: with a full path, as there is no shell to look for it.
-fn process(setup: &Setup<'_>) -> Result<String> {
+/// The command line of the `credential_process`. Its program is a full path: AWS's tools run it without a
+/// shell.
+fn credential_process(setup: &Setup<'_>) -> Result<String> {
     let mut words =
         vec![program::path(setup.env())?, "aws".into(), format!("--profile={}", setup.profile())];
     words.extend(setup.config_flag()?);
@@ -155,31 +152,25 @@ fn process(setup: &Setup<'_>) -> Result<String> {
     Ok(words.iter().map(word).collect::<Result<Vec<_>>>()?.join(" "))
 }
 
-/// What is there by this name: other credentials, or other settings.
-fn check(
+/// Fails if the AWS profile has other settings, or credentials that would be used instead.
+fn check_conflicts(
     setup: &Setup<'_>,
     config: &AwsFile<'_>,
-    path: &std::path::Path,
+    path: &Path,
     name: &str,
     settings: &[(&str, String)],
 ) -> Result<()> {
     let others = config.other_credentials(name)?;
+    let differences = config.differences(name, settings)?;
     if !others.is_empty() {
-        setup.in_the_way(message!(
+        setup.overwrite_conflict(message!(
             "the profile `{}` of `{}` has other credentials ({})",
             ForeignText::new(name),
             shown(path),
             ForeignText::new(&others.join(", "))
         ))?;
-    }
-    let differences = config.differences(name, settings)?;
-    if others.is_empty() && !differences.is_empty() {
-        setup.in_the_way(message!(
-            "the profile `{}` of `{}` differs: {}",
-            ForeignText::new(name),
-            shown(path),
-            Message::join(&differences, "; ")
-        ))?;
+    } else if !differences.is_empty() {
+        setup.overwrite_conflict(profile_differs(name, path, &differences))?;
     }
     let credentials = file(setup.env(), env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
     let content = EditedFile::open("AWS's credentials", &credentials)?;
@@ -187,7 +178,7 @@ fn check(
     if others.is_empty() {
         return Ok(());
     }
-    // They are not ours to delete, and would win.
+    // Not even `--force` deletes keys from the credentials file.
     Err(Error::Conflict {
         problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
@@ -195,7 +186,10 @@ fn check(
 }
 
 fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    aws_file(env, var, Locations::home().as_deref(), name).ok_or_else(|| Error::Missing {
+    let home = Locations::home();
+    let configured = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
+    let default = || home.as_ref().map(|home| home.join(".aws").join(name));
+    configured.or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),
     })
@@ -207,30 +201,30 @@ fn name_problem(name: &str) -> Option<Message> {
     })
 }
 
-/// What the account must be told.
-fn account_side(trust: &Trust, arn: &str) -> Message {
-    let Trust { issuer, subject, audience, note } = trust;
+/// The commands that create the identity provider and the role.
+fn account_instructions(trust: &Trust, arn: &str) -> Message {
+    let Trust { issuer, subject, audience, .. } = trust;
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [partition, account, role] = [1, 4, 5].map(|at| parts.get(at).copied().unwrap_or_default());
     let (path, name) = role.trim_start_matches("role").rsplit_once('/').unwrap_or(("", role));
     let provider = issuer.trim_start_matches("https://");
     let text = |text: &str| Message::from(ForeignText::line(text));
-    let json_text = |raw: &str| text(json!(raw).to_string().trim_matches('"'));
+    let json_audience = json!(audience).to_string();
     let policy = Message::from(TRUST_POLICY)
         .replaced("arn:aws:", &message!("arn:{}:", text(partition)))
         .replaced("123456789012", &text(account))
-        .replaced("sts.amazonaws.com", &json_text(audience))
+        .replaced("sts.amazonaws.com", &text(json_audience.trim_matches('"')))
         .replaced("auth.yandex.cloud", &text(provider))
         .replaced("ajeexampleaccount000", &text(subject));
     let path = if path.is_empty() {
         Message::default()
     } else {
-        message!(" --path {}", word(&format!("{path}/")))
+        message!(" --path {}", shell_word(&format!("{path}/")))
     };
-    message!(
-        "# The account's side
-{note}
-
+    trust.section(
+        "The account's side",
+        &message!(
+            "
 aws iam create-open-id-connect-provider --url {} --client-id-list {}
 cat >trust-policy.json <<'EOF'
 {policy}EOF
@@ -238,24 +232,22 @@ aws iam create-role --role-name {}{path} --assume-role-policy-document file://tr
 
 Then give the role the rights that it is to have.
 ",
-        word(issuer),
-        word(audience),
-        word(name),
-        note,
-        policy,
-        path
+            issuer.quoted(),
+            audience.quoted(),
+            shell_word(name),
+            policy,
+            path
+        ),
     )
 }
 
-/// What a server that is compatible with S3 must be told, each in its own way.
-fn server_side(trust: &Trust) -> Message {
-    let Trust { issuer, subject, audience, note } = trust;
-    let [issuer, subject, audience] =
-        [issuer, subject, audience].map(|text| ForeignText::line(text));
-    message!(
-        "# The server's side
-{note}
-Let it trust, in its own way:
+/// What an S3-compatible server must trust. Its configuration depends on the product.
+fn server_instructions(trust: &Trust) -> Message {
+    let Trust { issuer, subject, audience, .. } = trust;
+    trust.section(
+        "The server's side",
+        &message!(
+            "Let it trust, in its own way:
 
 issuer    {issuer}
 audience  {audience}
@@ -263,15 +255,15 @@ subject   {subject}
 
 Add its address to the profile of AWS's configuration, as `endpoint_url`.
 ",
-        note,
-        issuer,
-        audience,
-        subject
+            issuer,
+            audience,
+            subject
+        ),
     )
 }
 
-/// What of the environment goes before the profile.
-fn environment(env: &Env, name: &str) -> Option<Message> {
+/// A note on the environment variables that take precedence over the AWS profile.
+fn overriding_variables(env: &Env, name: &str) -> Option<Message> {
     if env.get(env::AWS_ACCESS_KEY_ID).is_some() {
         return Some("Unset AWS_ACCESS_KEY_ID: as long as it is set, AWS's tools use it instead of any profile.\n".into());
     }
@@ -279,7 +271,7 @@ fn environment(env: &Env, name: &str) -> Option<Message> {
     Some(message!(
         "AWS_PROFILE is `{}`: give `--profile {}`, or set it to that.\n",
         ForeignText::new(&profile),
-        word(name)
+        shell_word(name)
     ))
 }
 
@@ -288,28 +280,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_is_told_from_what_is_none() {
-        assert_eq!(aws_role_problem("arn:aws:iam::123456789012:role/robot"), None);
-        assert_eq!(aws_role_problem("arn:aws-cn:iam::123456789012:role/team/robot"), None);
-        for bad in [
-            "robot",
-            "arn:aws:iam::123456789012:user/robot",
-            "arn:aws:iam::12:role/robot",
-            "arn:aws:iam::123456789012:role/",
-        ] {
-            assert!(aws_role_problem(bad).is_some(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_account_is_told_of_its_own_role() {
+    fn the_instructions_are_for_the_account_of_the_role() {
         let trust = Trust {
             issuer: "https://auth.example".into(),
             subject: "ajex".into(),
             audience: "aud".into(),
             note: Message::default(),
         };
-        let text = account_side(&trust, "arn:aws-cn:iam::210987654321:role/team/robot");
+        let text = account_instructions(&trust, "arn:aws-cn:iam::210987654321:role/team/robot");
         for part in [
             "\"arn:aws-cn:iam::210987654321:oidc-provider/auth.example\"",
             "\"auth.example:aud\": \"aud\"",

@@ -1,14 +1,15 @@
-//! The command line of a `credential_process`, which tools of AWS read in different ways.
+//! The command line of a `credential_process`. AWS's tools parse it in different ways, so it is limited to
+//! what all of them understand.
 
-/// The arguments of a command line of this program's.
+/// The arguments in a command line of this program.
 pub(super) fn arguments(command: &str) -> &str {
     command.split_once("yc-id-token").map_or(command, |(_, rest)| {
         rest.trim_start_matches(".exe").trim_start_matches('"').trim_start()
     })
 }
 
-/// A word of a `credential_process`, which botocore splits as a shell does, other SDKs have a shell run, and
-/// on Windows neither; `"…"` is what all understand. `None` for what cannot be said to all of them.
+/// One word of the command line, or `None` if it cannot be written for all tools. botocore splits the command
+/// line as a shell does, other SDKs pass it to a shell, and Windows has neither; all understand `"…"`.
 pub(super) fn process_word(word: &str) -> Option<String> {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c) || (cfg!(windows) && c == '\\')
@@ -24,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_one_word_to_every_sdk() {
+    fn a_word_is_one_word_for_every_sdk() {
         assert_eq!(process_word("/usr/bin/yc-id-token").as_deref(), Some("/usr/bin/yc-id-token"));
         assert_eq!(process_word("/a b/yc").as_deref(), Some("\"/a b/yc\""));
         for bad in ["", "~/yc", "$HOME/yc", "/a'b", "/a\"b", "/é"] {

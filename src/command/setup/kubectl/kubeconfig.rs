@@ -1,43 +1,42 @@
-//! The kubeconfig that `setup` writes: the files that kubectl reads together, and the one of them that gets
-//! new entries.
+//! The kubeconfig that `setup` edits: all files that kubectl merges, and the one that gets new entries.
 //!
-//! kubectl does not write it. It drops comments and unknown fields, and what answers to its name need not be
-//! kubectl. It only checks the new text, where there is one that can.
+//! The edit is not made by kubectl, which would drop comments and unknown fields. The installed kubectl only
+//! checks the new text.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::change::Change;
-use super::kubectl_check::Check;
-use super::paths::refuse_pipe;
+use super::check::Check;
 use crate::command::on_path::on_path;
+use crate::command::setup::changes::FileChange;
+use crate::command::setup::paths::refuse_pipe;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
-use crate::kubeconfig::{Document, File, Merged, Step};
+use crate::kubeconfig::{Document, File, Merged, Step, kubeconfig_paths};
 use crate::message;
 use crate::settings::Locations;
 use crate::yaml::Fault;
 
 const WHAT: &str = "the kubeconfig";
 
-/// The files, and one of them to write.
+/// The merged files, one of which is edited.
 pub(super) struct Kubeconfig {
     merged: Merged,
-    /// The place among them of the one to write.
-    own: usize,
+    /// The index of the file to edit.
+    target: usize,
     file: EditedFile,
-    program: Option<PathBuf>,
+    kubectl: Option<PathBuf>,
 }
 
 impl Kubeconfig {
-    /// Reads the file that is named, or else those of KUBECONFIG, or else the usual one.
+    /// Reads the file `named`, or those of KUBECONFIG, or the default one.
     pub(super) fn read(named: Option<&Path>, env: &Env) -> Result<Self> {
         let paths = match named {
             Some(path) => vec![path.to_owned()],
-            None => usual_paths(env)?,
+            None => default_paths(env)?,
         };
         let origin = if named.is_some() { "--kubeconfig" } else { env::KUBECONFIG.name };
         let mut opened = Vec::new();
@@ -46,18 +45,18 @@ impl Kubeconfig {
             opened.push(EditedFile::open(WHAT, path)?);
         }
         // kubectl writes new entries to the first file that exists, or to the last.
-        let own = opened.iter().position(EditedFile::exists).unwrap_or(opened.len() - 1);
+        let target = opened.iter().position(EditedFile::exists).unwrap_or(opened.len() - 1);
         let document = |file: &EditedFile| {
             let document = Document::parse(file.text().to_owned());
-            let document = document.map_err(|fault| broken(file.path(), &fault))?;
+            let document = document.map_err(|fault| unparsable(file.path(), &fault))?;
             Ok(File { path: file.path().to_owned(), document })
         };
         let files = opened.iter().map(document).collect::<Result<_>>()?;
-        let program = on_path(env, "kubectl");
-        Ok(Self { merged: Merged { files }, own, file: opened.swap_remove(own), program })
+        let kubectl = on_path(env, "kubectl");
+        Ok(Self { merged: Merged { files }, target, file: opened.swap_remove(target), kubectl })
     }
 
-    /// The file to write.
+    /// The path of the file to edit.
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }
@@ -66,10 +65,10 @@ impl Kubeconfig {
         &self.merged
     }
 
-    /// Sets a key of what is at a place of the file.
+    /// Sets a key of the map at `place` in the file.
     pub(super) fn set(&mut self, place: &[Step<'_>], key: &str, value: &Value) -> Result<()> {
         let edited = self.document().set(place, key, value);
-        edited.map_err(|fault| unfit(self.path(), &fault))
+        edited.map_err(|fault| not_editable(self.path(), &fault))
     }
 
     /// Appends an item to a list of the file.
@@ -81,50 +80,49 @@ impl Kubeconfig {
             }
         }
         let edited = self.document().append(list, item);
-        edited.map_err(|fault| unfit(self.path(), &fault))
+        edited.map_err(|fault| not_editable(self.path(), &fault))
     }
 
     fn document(&mut self) -> &mut Document {
-        &mut self.merged.files[self.own].document
+        &mut self.merged.files[self.target].document
     }
 
-    /// The change of the file. `user` is the one that must be in it.
-    pub(super) fn change(mut self, user: &str) -> Change {
+    /// The change of the file. `user` must be in the new text.
+    pub(super) fn change(mut self, user: &str) -> FileChange {
         let document = self.document();
-        let (wanted, text) = (document.value().clone(), document.text().to_owned());
+        let (expected, new_text) = (document.value().clone(), document.text().to_owned());
         let path = self.path().to_owned();
-        let before = self.file.text().to_owned();
-        let entry = self.merged.entry("users", "user", user);
-        let exec =
-            entry.filter(|entry| entry.file == path).map(|entry| entry.value["exec"].clone());
-        let check = self.program.zip(exec).map(|(program, exec)| Check {
+        let entry = self.merged.entry("users", "user", user).filter(|entry| entry.file == path);
+        let exec = entry.map(|entry| entry.value["exec"].clone());
+        let check = self.kubectl.zip(exec).map(|(program, exec)| Check {
             program,
             path: path.clone(),
-            before,
+            before: self.file.text().to_owned(),
             user: user.to_owned(),
             exec,
         });
-        // The text is verified before anything is written, and again then.
-        let was_asked = Cell::new(false);
-        Change::new(self.file, text, move |text| {
-            let read = Document::parse(text.to_owned()).map_err(|fault| broken(&path, &fault))?;
-            if *read.value() != wanted {
+        // The text is verified again when it is written; running kubectl once is enough.
+        let is_checked = Cell::new(false);
+        FileChange::new(self.file, new_text, move |text| {
+            let read =
+                Document::parse(text.to_owned()).map_err(|fault| unparsable(&path, &fault))?;
+            if *read.value() != expected {
                 return Err(Error::Internal("the kubeconfig reads back differently".into()));
             }
-            if was_asked.replace(true) {
+            if is_checked.replace(true) {
                 return Ok(());
             }
-            check.as_ref().map_or(Ok(()), |check| check.run(text, &wanted))
+            check.as_ref().map_or(Ok(()), |check| check.run(text, &expected))
         })
         .locked()
     }
 }
 
-fn broken(path: &Path, fault: &Fault) -> Error {
+fn unparsable(path: &Path, fault: &Fault) -> Error {
     fault_at(path, fault, "correct that line; nothing has been changed")
 }
 
-fn unfit(path: &Path, fault: &Fault) -> Error {
+fn not_editable(path: &Path, fault: &Fault) -> Error {
     let hint = "write that part as `kubectl config view --raw` prints it; nothing has been changed";
     fault_at(path, fault, hint)
 }
@@ -138,7 +136,7 @@ fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
     }
 }
 
-/// The names of clusters, users or contexts, for a shell to offer.
+/// The names of clusters, users or contexts, for shell completion.
 pub(in crate::command) fn kubeconfig_names(
     named: Option<&Path>,
     env: &Env,
@@ -148,26 +146,19 @@ pub(in crate::command) fn kubeconfig_names(
     Ok(kubeconfig.merged.names(list).into_iter().map(str::to_owned).collect())
 }
 
-fn usual_paths(env: &Env) -> Result<Vec<PathBuf>> {
-    let list = env.get_os(env::KUBECONFIG).unwrap_or_default();
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
-        if !paths.contains(&path) {
-            paths.push(path);
-        }
+fn default_paths(env: &Env) -> Result<Vec<PathBuf>> {
+    let paths = kubeconfig_paths(env, Locations::home().as_deref());
+    if !paths.is_empty() {
+        return Ok(paths);
     }
-    if paths.is_empty() && !list.is_empty() {
-        return Err(Error::Value {
+    Err(match env.get_os(env::KUBECONFIG) {
+        Some(_) => Error::Value {
             origin: env::KUBECONFIG.name.into(),
             problem: "it names no file, so that kubectl reads none; name one, or unset it".into(),
-        });
-    }
-    if paths.is_empty() {
-        let home = Locations::home().ok_or_else(|| Error::Missing {
+        },
+        None => Error::Missing {
             problem: "there is no home folder for the kubeconfig".into(),
             hint: "give `--kubeconfig`".into(),
-        })?;
-        paths.push(home.join(".kube").join("config"));
-    }
-    Ok(paths)
+        },
+    })
 }

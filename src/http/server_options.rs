@@ -7,7 +7,7 @@ use super::ProxyAddress;
 
 /// Connection options of one server. The default is what every server has.
 #[derive(Clone, Debug, Default)]
-pub struct Reach {
+pub struct ServerOptions {
     /// The authorities to trust, instead of all others.
     pub authorities: Option<Authorities>,
     /// The client certificate.

@@ -1,0 +1,233 @@
+//! The changes that `setup` proposes: they are shown first, applied if the user agrees, and undone if one of
+//! them fails. Each changed file is shown as a unified diff and backed up beside itself.
+
+use std::path::{Path, PathBuf};
+
+use super::kubectl::KubeconfigLock;
+use super::mask::masked;
+use super::{Setup, diff, with_hint};
+use crate::clock::Timestamp;
+use crate::command::signals::HeldSignals;
+use crate::command::terminal::Terminal;
+use crate::error::{Error, Result, shown};
+use crate::files::edit::{EditedFile, Verify};
+use crate::foreign_text::Message;
+use crate::message;
+use crate::output::Output;
+
+/// Everything that one run proposes.
+pub(super) struct ChangeSet {
+    /// Changes of the consumer's files. The configuration of this program is added before them.
+    pub(super) files: Vec<FileChange>,
+    /// Changes that are not edits of a file.
+    pub(super) actions: Vec<Action>,
+    /// Instructions for the server's administrator, and notes for the user.
+    pub(super) advice: Vec<Message>,
+    /// What to do after the changes.
+    pub(super) next: Message,
+}
+
+/// A change that is not an edit of a file, such as a new link.
+pub(super) struct Action {
+    pub(super) description: Message,
+    /// Returns what was done.
+    pub(super) run: Box<dyn FnOnce() -> Result<Message>>,
+}
+
+impl Setup<'_> {
+    /// Shows the changes, and applies them if the user or `--apply` says so.
+    pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
+        let ChangeSet { mut files, actions, advice, next } = changes;
+        self.check_profile()?;
+        files.insert(0, self.configuration.change());
+        files.retain(FileChange::is_needed);
+        if files.is_empty() && actions.is_empty() {
+            let done = "There is nothing to change: it is set up so already.\n".into();
+            let shown: Vec<Message> = [done].into_iter().chain(advice).chain([next]).collect();
+            return output.say(&Message::join(&shown, "\n"));
+        }
+        let mut shown: Vec<Message> = files.iter().map(FileChange::diff).collect();
+        shown.extend(actions.iter().map(|action| message!("{}\n", action.description)));
+        shown.extend(advice);
+        let asks = !self.common.print && !self.common.apply && Terminal::shows_output();
+        if asks || self.common.apply {
+            files.iter().try_for_each(FileChange::check)?;
+        }
+        if let Some(terminal) = self.terminal.filter(|_| asks) {
+            // The user must see the changes before the question.
+            shown.push(Message::default());
+            output.say(&Message::join(&shown, "\n"))?;
+            shown.clear();
+            if !terminal.confirms(&"Apply?".into()) {
+                return output.say(&"Nothing has been changed.".into());
+            }
+        } else if !self.common.apply {
+            shown.push("Nothing has been changed. To make these changes, give `--apply`.".into());
+            return output.say(&Message::join(&shown, "\n"));
+        }
+        let done = apply(actions, &files, &stamp(self.context.clock.now().at))?;
+        shown.push(message!("{done}\n", done));
+        shown.push(next);
+        output.say(&Message::join(&shown, "\n"))
+    }
+}
+
+/// Applies all changes. If one fails, the files that were changed before it are restored.
+fn apply(actions: Vec<Action>, files: &[FileChange], stamp: &str) -> Result<Message> {
+    // Dropped after the locks: a signal in between would leave them behind.
+    let _signals = HeldSignals::hold();
+    let _locks = files.iter().map(FileChange::lock).collect::<Result<Vec<_>>>()?;
+    // The files may have changed while the user read the diff.
+    files.iter().try_for_each(FileChange::check)?;
+    let mut done = Vec::new();
+    // Actions first: the files refer to what they create.
+    for action in actions {
+        done.push((action.run)()?);
+    }
+    for (at, file) in files.iter().enumerate() {
+        done.push(file.apply(stamp).map_err(|error| rolled_back(&files[..at], error))?);
+    }
+    Ok(Message::join(&done, "\n"))
+}
+
+/// Undoes the changes that were made before the error. The hint names files that cannot be restored.
+fn rolled_back(applied: &[FileChange], error: Error) -> Error {
+    let kept = applied.iter().rev().filter(|change| change.undo().is_err());
+    let kept: Vec<Message> = kept.map(|change| message!("`{}`", shown(change.path()))).collect();
+    if kept.is_empty() {
+        return error;
+    }
+    let addition =
+        message!("{} has been written, and cannot be undone", Message::join(&kept, ", "));
+    with_hint(&error, &addition)
+}
+
+/// A file and its new text.
+pub(super) struct FileChange {
+    file: EditedFile,
+    new_text: String,
+    /// Reads the new text as the file's own program does.
+    verify: Verify,
+    /// Whether the file is a kubeconfig, which kubectl locks.
+    is_kubeconfig: bool,
+}
+
+impl FileChange {
+    pub(super) fn new(
+        file: EditedFile,
+        new_text: String,
+        verify: impl Fn(&str) -> Result<()> + 'static,
+    ) -> Self {
+        Self { file, new_text, verify: Box::new(verify), is_kubeconfig: false }
+    }
+
+    /// The same, applied while holding the lock that kubectl uses.
+    pub(super) fn locked(self) -> Self {
+        Self { is_kubeconfig: true, ..self }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.file.text() != self.new_text
+    }
+
+    /// The change in the format of `diff -u`.
+    ///
+    /// Security: the context lines may hold secrets of other programs, so the texts are masked.
+    fn diff(&self) -> Message {
+        let name = shown(self.file.path());
+        let old: Message =
+            if self.file.exists() { name.clone().into() } else { "/dev/null".into() };
+        let lines = diff::unified(&masked(self.file.text()), &masked(&self.new_text));
+        message!("--- {old}\n+++ {name}\n{lines}", old, name, lines)
+    }
+
+    /// Fails if the change cannot be applied.
+    fn check(&self) -> Result<()> {
+        self.file.check_unchanged()?;
+        self.file.check_writable()?;
+        (self.verify)(&self.new_text)
+    }
+
+    /// Acquires the lock of a kubeconfig; other files have none.
+    fn lock(&self) -> Result<Option<KubeconfigLock>> {
+        if self.is_kubeconfig { KubeconfigLock::acquire(self.file.path()) } else { Ok(None) }
+    }
+
+    /// Writes the file and returns what was done. `stamp` is part of the backup's name.
+    fn apply(&self, stamp: &str) -> Result<Message> {
+        let path = self.file.path();
+        let backup =
+            if self.file.exists() { self.file.copy(&backup_name(path, stamp))? } else { None };
+        self.file.replace(&self.new_text, &self.verify)?;
+        let backup = backup.map(|copy| message!(" (as it was: {})", shown(&copy)));
+        Ok(message!("written    {}{}", shown(path), backup.unwrap_or_default()))
+    }
+
+    /// Restores the old content, unless another program has written the file since.
+    fn undo(&self) -> Result<()> {
+        self.file.restore(&self.new_text)
+    }
+
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+}
+
+/// A time in the format of backup names: `20261123-190000`.
+fn stamp(now: Timestamp) -> String {
+    let digits: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
+    let (date, time) = digits.split_at(digits.len().saturating_sub(6));
+    format!("{date}-{time}")
+}
+
+/// The preferred name of a file's backup.
+fn backup_name(path: &Path, stamp: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}.bak-{stamp}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(path: &Path, after: impl Into<String>) -> FileChange {
+        FileChange::new(EditedFile::open("the file", path).unwrap(), after.into(), |_| Ok(()))
+    }
+
+    #[test]
+    fn a_diff_shows_the_change_and_not_the_secrets_around_it() {
+        let key = "a".repeat(70);
+        let before = format!(
+            "users:\n- name: other\n  user:\n    token: abc\n    client-key-data: QUJD\n    tokenFile: /run/jwt\n    {key}\n"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        crate::private_file::write(&path, before.as_bytes()).unwrap();
+        let diff = change(&path, before.replace("users:\n", "users:\n- name: yandex\n")).diff();
+        let name = path.display();
+        assert!(diff.starts_with(&format!("--- {name}\n+++ {name}\n@@ ")), "{diff}");
+        assert!(diff.contains("\n+- name: yandex\n"), "{diff}");
+        let secret = "aws_secret_access_key = abc\n";
+        crate::private_file::write(&path, secret.as_bytes()).unwrap();
+        let config = change(&path, format!("{secret}region = eu\n")).diff();
+        for secret in ["abc", "QUJD", key.as_str()] {
+            assert!(!diff.contains(secret) && !config.contains(secret), "{diff}{config}");
+        }
+    }
+
+    #[test]
+    fn a_backup_never_replaces_an_existing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let stamp = stamp(Timestamp::parse_rfc3339("2026-11-23T19:00:00Z").unwrap());
+        for (text, backups) in [("first", 0), ("second", 1), ("third", 2)] {
+            change(&path, text).apply(&stamp).unwrap();
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1 + backups);
+        }
+        let backup = folder.path().join("config.bak-20261123-190000-1");
+        assert_eq!(std::fs::read_to_string(backup).unwrap(), "second");
+        let stale = change(&path, "fourth");
+        change(&path, "other").apply(&stamp).unwrap();
+        assert!(stale.check().unwrap_err().to_string().contains("has changed"));
+    }
+}

@@ -1,0 +1,240 @@
+//! `setup kubectl`: a user and a context in the kubeconfig, and the configuration of the API server.
+
+mod check;
+mod context;
+mod kubeconfig;
+mod kuberc;
+mod lock;
+mod profile_choice;
+mod user;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::changes::ChangeSet;
+use super::question::Question;
+use super::trust::Trust;
+use super::{Common, Setup, program, shell_word};
+use crate::consumer::ConsumerName;
+use crate::error::{Result, shown};
+use crate::foreign_text::{ForeignText, Message, is_invisible};
+use crate::message;
+use crate::output::Output;
+use crate::run::Context;
+use crate::settings::Origin;
+use crate::settings::schema::AUDIENCE;
+
+use kubeconfig::Kubeconfig;
+pub(in crate::command) use kubeconfig::kubeconfig_names;
+pub(super) use lock::KubeconfigLock;
+
+const PROFILE: &str = "kubernetes";
+const USER: &str = "yandex";
+/// The tests check that an API server accepts this file.
+const AUTHENTICATION: &str =
+    include_str!("../../../../integrations/kubectl/authentication-configuration.yaml");
+
+/// Connect kubectl: a user and a context of the kubeconfig
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "It prints what the API server must be set up with, too: an AuthenticationConfiguration, and the older flags.
+
+Examples:
+  yc-id-token setup kubectl
+  yc-id-token setup kubectl --apply --key-file ~/key.json --audience kubernetes-prod --cluster prod"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Cluster of the kubeconfig [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// User to write [default: yandex]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Context to write [default: USER@CLUSTER]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Make it the current context
+    #[arg(long)]
+    use_context: bool,
+    /// The kubeconfig [default: KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Name this program by its path, for programs with another PATH, such as Lens
+    #[arg(long)]
+    absolute: bool,
+    /// Add this exec plugin to kubectl's allowlist, if kubectl's preferences (kuberc) restrict exec plugins
+    #[arg(long)]
+    kuberc: bool,
+    /// Version of the exec protocol, for clients that know only one of them [default: that of the entry, or v1]
+    #[arg(long, value_name = "VERSION", value_parser = ["v1", "v1beta1"])]
+    api_version: Option<String>,
+}
+
+/// The user and the context that the kubeconfig must have.
+struct DesiredEntries {
+    cluster: String,
+    context: String,
+    user: String,
+    /// `v1` or `v1beta1`.
+    api_version: String,
+    /// Without the flag for the version.
+    args: Vec<String>,
+    command: String,
+    /// Whether the command must be a path.
+    is_absolute: bool,
+    /// Whether the helper must get the cluster's entry, because only that has the audience.
+    needs_cluster: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), context.env)?;
+        let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig)?;
+        let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
+        let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
+        setup.resolve_identity()?;
+        let cluster_audience = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
+        let own_audience = resolve_audience(&mut setup, cluster_audience.as_deref())?;
+        let desired = self.desired_entries(&setup, &kubeconfig, cluster, own_audience.is_none())?;
+        let user_state = user::check(&setup, &kubeconfig, &desired)?;
+        context::check(&setup, &kubeconfig, &desired)?;
+        setup.check_profile()?;
+        let audience = own_audience.or(cluster_audience).unwrap_or_default();
+        let trust = Trust::find(&setup, &audience)?;
+
+        let mut advice = vec![api_server_instructions(&trust)];
+        let current = kubeconfig.merged().current_context();
+        let is_current = self.use_context || current.is_none_or(|name| name == desired.context);
+        let next = next_steps(&desired, is_current, self.kubeconfig.as_deref());
+        let others = other_plugins(&kubeconfig, &desired.user);
+        let command = user::write(&mut kubeconfig, &desired, &user_state)?;
+        context::write(&mut kubeconfig, &desired, is_current)?;
+        let mut files = vec![kubeconfig.change(&desired.user)];
+        let (kuberc_change, kuberc_advice) =
+            kuberc::allow(&command, self.kuberc, &others, setup.env())?;
+        files.extend(kuberc_change);
+        advice.extend(kuberc_advice);
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+    }
+
+    fn desired_entries(
+        &self,
+        setup: &Setup<'_>,
+        kubeconfig: &Kubeconfig,
+        cluster: String,
+        needs_cluster: bool,
+    ) -> Result<DesiredEntries> {
+        let ask = |flag: &Option<String>, name, what, default| {
+            let question = Question::new(name, what).with_default(Some(default));
+            let question = question.validated_by(name_problem);
+            question.flag_or_answer(flag.as_ref(), setup.terminal).map(Option::unwrap_or_default)
+        };
+        let default = setup.entry_name(PROFILE, USER);
+        let user = ask(&self.user, "--user", "user of the kubeconfig", default)?;
+        let default = format!("{user}@{cluster}");
+        let context = ask(&self.context, "--context", "context of the kubeconfig", default)?;
+        let env = setup.env();
+        let command = if self.absolute { program::path(env)? } else { program::command(env)? };
+        let mut args = vec!["kubectl".to_owned(), format!("--profile={}", setup.profile())];
+        args.extend(setup.config_flag()?);
+        let existing = || user::api_version_of(kubeconfig, &user);
+        let api_version = self.api_version.clone().or_else(existing);
+        Ok(DesiredEntries {
+            cluster,
+            context,
+            api_version: api_version.unwrap_or_else(|| "v1".into()),
+            user,
+            args,
+            command,
+            is_absolute: self.absolute,
+            needs_cluster,
+        })
+    }
+}
+
+fn name_problem(name: &str) -> Option<Message> {
+    let is_valid =
+        !name.trim().is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c));
+    (!is_valid).then(|| "the name is empty, or has characters that cannot be seen".into())
+}
+
+/// The audience for the profile, or `None` if the cluster's entry has one. The cluster's entry takes precedence
+/// over the defaults of the configuration file.
+fn resolve_audience(
+    setup: &mut Setup<'_>,
+    cluster_audience: Option<&str>,
+) -> Result<Option<String>> {
+    setup.set_from_flag_or_variable(&AUDIENCE);
+    let known = setup.settings()?.audience;
+    let known = known.filter(|known| {
+        cluster_audience.is_none() || !matches!(known.origin, Origin::Defaults { .. })
+    });
+    if let Some(known) = known {
+        return Ok(Some(known.value));
+    }
+    if cluster_audience.is_some() {
+        return Ok(None);
+    }
+    let question = Question::new("--audience", "audience of the tokens")
+        .with_note("any name that the API server is configured with too, such as kubernetes-prod");
+    let audience = question.answer(setup.terminal)?.unwrap_or_default();
+    setup.configuration.set("audience", &audience);
+    Ok(Some(audience))
+}
+
+/// The commands of the other users' exec plugins.
+fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
+    let merged = kubeconfig.merged();
+    let others = merged.names("users").into_iter().filter(|name| *name != user);
+    let command = |name: &str| {
+        let entry = merged.entry("users", "user", name)?;
+        entry.value["exec"]["command"].as_str().map(str::to_owned)
+    };
+    let mut commands: Vec<String> = others.filter_map(command).collect();
+    commands.sort_unstable();
+    commands.dedup();
+    commands
+}
+
+/// The configuration of the API server, as a file and as flags.
+fn api_server_instructions(trust: &Trust) -> Message {
+    let Trust { issuer, subject, audience, .. } = trust;
+    let audiences = json!([audience]).to_string();
+    let file = Message::from(AUTHENTICATION)
+        .replaced("https://auth.yandex.cloud", &issuer.clone().into())
+        .replaced("[kubernetes-prod]", &ForeignText::line(&audiences).into())
+        .replaced("ajeexampleaccount000", &subject.clone().into());
+    let flags = [
+        format!("--oidc-issuer-url={issuer}"),
+        format!("--oidc-client-id={audience}"),
+        format!("--oidc-required-claim=sub={subject}"),
+        "--oidc-username-claim=sub".into(),
+        "--oidc-username-prefix=yandex:".into(),
+    ];
+    trust.section(
+        "The API server's side",
+        &message!(
+            "
+{file}
+or, where it is set up by flags, which can let one service account in:
+
+{}
+
+Then bind roles to the user `yandex:{subject}`.
+",
+            Message::join(&flags.map(|flag| shell_word(&flag).into()), "\n"),
+            file,
+            subject
+        ),
+    )
+}
+
+fn next_steps(desired: &DesiredEntries, is_current: bool, kubeconfig: Option<&Path>) -> Message {
+    let kubeconfig = kubeconfig.map(|path| message!(" --kubeconfig={}", shown(path).quoted()));
+    let context = (!is_current).then(|| message!(" --context={}", shell_word(&desired.context)));
+    let (kubeconfig, context) = (kubeconfig.unwrap_or_default(), context.unwrap_or_default());
+    message!("Try it:\n  kubectl{kubeconfig}{context} auth whoami\n", kubeconfig, context)
+}

@@ -161,8 +161,8 @@ pub fn with_flags(command: Command, table: &Table) -> Command {
     let fields = table.settings.iter().filter(|field| {
         !field.flag.is_empty() && (field.command.is_empty() || field.command == name)
     });
-    fields.fold(command, |command, field| {
+    command.args(fields.map(|field| {
         let has_heading = field.command.is_empty() && !table.heading.is_empty();
-        command.arg(field.arg().help_heading(has_heading.then_some(table.heading)))
-    })
+        field.arg().help_heading(has_heading.then_some(table.heading))
+    }))
 }

@@ -1,4 +1,4 @@
-//! The settings as people are told them: each with its value and where that came from.
+//! The settings as `status` and `doctor` show them: each with its value and where that came from.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::http::ProxyAddress;
 
-/// A setting as people are told it.
+/// A setting as it is shown.
 #[derive(Debug)]
 pub struct Explained {
     /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
@@ -44,7 +44,7 @@ impl Settings {
         profile.into_iter().chain(all).collect()
     }
 
-    /// Where Yandex Cloud is, as long as nothing else is said.
+    /// The endpoints of Yandex Cloud that are used where none is set.
     fn built_in_endpoints(&self) -> impl Iterator<Item = Explained> {
         let Installation { iam_endpoint, oauth_endpoint, .. } = &self.installation;
         let known = [

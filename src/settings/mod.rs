@@ -197,7 +197,7 @@ impl Settings {
             all.take(&schema::KEY_FILE).map(key_source),
             all.path(&schema::IAM_TOKEN_FILE),
         )?;
-        // It stands for the settings that say it.
+        // The identity stands for the settings that it is made of.
         all.take(&schema::IAM_TOKEN_FILE);
         all.take(&schema::IDENTITY);
         Ok(Self {
@@ -255,8 +255,8 @@ impl Settings {
         self.folder_id.is_some() || self.folder_name.is_some()
     }
 
-    /// A digest of all that decides how a credential is obtained, and of the variables that decide how
-    /// servers are reached. What a consumer's own settings decide is part of its requests.
+    /// A digest of all settings of the program that decide what is obtained and how, and of the variables that
+    /// decide how servers are reached. What a consumer's own settings decide is part of its requests.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let mut key = Key::of("settings");
@@ -266,7 +266,7 @@ impl Settings {
         if self.installation != Installation::built_in() {
             key = key.with("installation", &format!("{:?}", self.installation));
         }
-        // A run can have a part of the time only.
+        // `doctor` gives a run a part of the time only.
         key = key.with("timeout", &format!("{:?}", self.timeout.value));
         for Row { table, field, setting } in self.resolved.rows() {
             if table.is_empty() && field.decides != Decides::Nothing {

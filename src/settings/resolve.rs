@@ -175,7 +175,7 @@ impl Resolver<'_> {
     pub(super) fn rank(&self, origin: &Origin) -> usize {
         match origin {
             Origin::Flag(_) => 0,
-            Origin::Variable(name) if name.starts_with(OWN) => 1,
+            Origin::Variable(_) if !is_shared(origin) => 1,
             Origin::Profile { profile, .. } => {
                 2 + self
                     .layers
@@ -222,9 +222,14 @@ pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
 
 fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
     match text_problem(key, &setting.value) {
-        Some(problem) => Err(unfit(setting.origin, problem)),
-        None => Ok(setting),
+        Some(problem) if !is_shared(&setting.origin) => Err(unfit(setting.origin, problem)),
+        _ => Ok(setting),
     }
+}
+
+/// Whether it is another program's variable: what is wrong with that must not stop a run that can do without.
+fn is_shared(origin: &Origin) -> bool {
+    matches!(origin, Origin::Variable(name) if !name.starts_with(OWN))
 }
 
 pub(super) fn checked_path(

@@ -211,6 +211,7 @@ fn of_a_folders_id_and_name_the_stronger_origin_counts() {
     assert_eq!(folder("prod", None, &[("YC_FOLDER_ID", "b1gother")]), name("prod"));
     assert_eq!(folder("prod", Some("b1gflag"), &[]), id("b1gflag"));
     assert_eq!(folder("both", None, &[("YC_ID_TOKEN_FOLDER_NAME", "test")]), name("test"));
+    assert_eq!(folder("prod", None, &[("YC_FOLDER_ID", " b1g\n")]), name("prod"));
     assert_eq!(folder("both", None, &[]), id("b1gprod"), "an ID is more exact");
 }
 

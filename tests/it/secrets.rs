@@ -199,7 +199,7 @@ fn no_command_shows_a_secret_however_much_it_says() {
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
         become_someone(&mut sandbox, identity);
-        let speaks = if identity == "yc-cli" { "DEBUG running yc" } else { "DEBUG asking" };
+        let speaks = if identity == "yc-cli" { "DEBUG running yc" } else { "DEBUG requesting" };
         // Who we are does not change the form of an answer: the other identities need fewer lines.
         let lines = those_that_obtain().filter(|line| identity == "file" || line.is_first());
         for line in lines {

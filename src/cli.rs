@@ -1,12 +1,12 @@
 //! The command line: global options and the list of subcommands.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{FromArgMatches as _, Subcommand};
 
 use crate::broker::{Purpose, REFRESH, Rerun, begin_session};
 use crate::clock::{Clock, Deadline};
@@ -21,7 +21,10 @@ use crate::message;
 use crate::output::Output;
 use crate::pipe;
 use crate::run::Context;
-use crate::settings::{EMPTY, Flags, Locations, by_name, expand_home, parse_duration};
+use crate::settings::schema::{COMMON, ERROR_FORMAT, LOG_FILE, TIMEOUT, VERBOSE};
+use crate::settings::{
+    EMPTY, Field, Flags, Locations, NamedCommand, by_name, expand_home, parse_duration, with_flags,
+};
 
 mod again;
 mod words;
@@ -30,6 +33,8 @@ use words::check_values;
 pub use words::error_format;
 
 const NAME: &str = "yc-id-token";
+
+const ABOUT: &str = "Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC";
 
 const NOTES: &str = "Examples:
   yc-id-token setup kubectl
@@ -42,16 +47,12 @@ who we are.
 Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
 `exec` ends as its command does.";
 
-/// Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC
-#[derive(Debug, Parser)]
-#[command(name = NAME, version, after_help = NOTES, max_term_width = 100, disable_help_subcommand = true)]
+/// A command line that was understood.
+#[derive(Debug)]
 pub struct Cli {
-    #[command(subcommand)]
     command: Command,
-    #[command(flatten)]
     flags: Flags,
     /// The words that this was read from.
-    #[arg(skip)]
     arguments: Arc<[OsString]>,
 }
 
@@ -92,9 +93,8 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if refresh {
         arguments.remove(1);
     }
-    match parse_consumer(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
-        Ok(mut cli) => {
-            cli.arguments = arguments.drain(1..).collect();
+    match Cli::read(&arguments) {
+        Ok(cli) => {
             let cli = Box::new(cli);
             Ok(if refresh { Invocation::Refresh(cli) } else { Invocation::Run(cli) })
         }
@@ -103,33 +103,64 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
         {
             Ok(Invocation::Print(error.render().to_string()))
         }
-        Err(error) => Err(usage(&error)),
+        Err(error) => Err(usage(error)),
     }
 }
 
-/// Reads the command line of a consumer, knowing that consumer only: to describe all commands takes
-/// longer than to answer from the cache. What is understood so means the same to the whole program, but that
-/// a consumer's own options may stand before its name too; what is not, and help, is left to that.
-fn parse_consumer(arguments: &[OsString]) -> Option<Cli> {
-    let named = |word: &OsString| {
-        ConsumerCommand::read_alone(word.to_str()?, arguments, <Flags as Args>::augment_args)
+/// The description of the whole command line.
+#[must_use]
+pub fn program() -> clap::Command {
+    let mut program = described(&[]);
+    program.build();
+    program
+}
+
+/// The description of the command line, as far as these words need it. Where the first of them names a command,
+/// that one is meant: to describe the others takes longer than a cache hit.
+fn described(words: &[OsString]) -> clap::Command {
+    let program = clap::Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(NOTES)
+        .max_term_width(100)
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    if let [first, rest @ ..] = words
+        && let Some(named) = commands().find(|command| first == command.name)
+    {
+        return program.subcommand(named.followed_by(rest));
+    }
+    let program = program.subcommands(commands().map(NamedCommand::deferred));
+    let mut program = with_flags(program, &COMMON);
+    // The program's own help says what each command is for.
+    let may_ask_for_help = |word: &OsString| {
+        let word = word.as_encoded_bytes();
+        word.starts_with(b"-") && word.contains(&b'h')
     };
-    let (consumer, mut matches) = arguments.iter().skip(1).find_map(named)?;
-    let flags = Flags::from_arg_matches_mut(&mut matches).ok()?;
-    // To take them apart takes a tenth of a cache hit, and the process ends soon.
-    std::mem::forget(matches);
-    Some(Cli { command: Command::Consumer(consumer), flags, arguments: Arc::default() })
+    if words.iter().any(may_ask_for_help) {
+        program.build();
+    }
+    program
+}
+
+fn commands() -> impl Iterator<Item = &'static NamedCommand> {
+    consumer::COMMANDS.iter().chain(command::COMMANDS)
 }
 
 fn named_command(program: &OsString) -> Option<String> {
     let name = Path::new(program).file_stem()?.to_str()?;
     let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
-    <Command as Subcommand>::has_subcommand(command).then(|| command.to_owned())
+    commands().any(|known| known.name == command).then(|| command.to_owned())
 }
 
-fn usage(error: &clap::Error) -> Error {
-    let text = error.render().to_string();
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
+fn usage(mut error: clap::Error) -> Error {
+    let usage = match error.remove(ContextKind::Usage) {
+        Some(usage) => usage.to_string(),
+        // Help has no context; where it stands for an error, its usage is a line of it.
+        None => error.render().to_string(),
+    };
+    let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
     let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
     let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
     let help = || {
@@ -144,16 +175,36 @@ fn usage(error: &clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
-    let paragraphs: Vec<String> = text
-        .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    let beginning_with = |start| paragraphs.iter().find_map(|text| text.strip_prefix(start));
-    let tip = beginning_with("tip: ").map(|tip| ForeignText::new(tip).into());
-    Error::Usage {
-        problem: ForeignText::new(beginning_with("error: ").unwrap_or_default()).into(),
-        hint: tip.unwrap_or_else(help),
-    }
+    let hint = suggestion(&mut error).unwrap_or_else(help);
+    // Without usage and suggestions, clap's text is the problem, behind a label and before its own hint.
+    let text = error.render().to_string();
+    let problem = text.split("\n\n").next().unwrap_or_default();
+    let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    Error::Usage { problem: ForeignText::new(&problem).into(), hint }
+}
+
+/// What was probably meant, if clap can tell.
+fn suggestion(error: &mut clap::Error) -> Option<Message> {
+    let kinds = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    let similar = kinds.map(|(kind, noun)| match error.remove(kind)? {
+        ContextValue::Strings(names) if names.len() > 1 => {
+            let names = ForeignText::new(&names.join("', '"));
+            Some(message!("some similar {noun}s exist: '{names}'", noun, names))
+        }
+        name => {
+            let name = ForeignText::new(&name.to_string());
+            Some(message!("a similar {noun} exists: '{name}'", noun, name))
+        }
+    });
+    let other = match error.remove(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(texts)) => texts.first().map(ToString::to_string),
+        _ => None,
+    };
+    similar.into_iter().flatten().next().or_else(|| Some(ForeignText::new(&other?).into()))
 }
 
 /// What is printed of an error of this command line: its hint can be pasted.
@@ -170,13 +221,19 @@ fn completed(hint: &Message, arguments: &[OsString]) -> Message {
     if !again::has_command(hint) {
         return hint.clone();
     }
-    let mut program = Cli::command();
-    // So that options of the whole program are options of each command too.
-    program.build();
-    again::complete(hint, arguments, &program)
+    again::complete(hint, arguments, &program())
 }
 
 impl Cli {
+    fn read(arguments: &[OsString]) -> clap::error::Result<Self> {
+        let words = arguments.get(1..).unwrap_or_default();
+        let mut matches = described(words).try_get_matches_from(arguments)?;
+        let named = commands().find(|command| Some(command.name) == matches.subcommand_name());
+        let flags = Flags::read(&matches, named.map_or(&[], |command| command.tables));
+        let command = Command::from_arg_matches_mut(&mut matches)?;
+        Ok(Self { command, flags, arguments: words.into() })
+    }
+
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         self.begin(env)?;
@@ -192,7 +249,7 @@ impl Cli {
                     let words = [&[NAME.into()], more, &*self.arguments].concat();
                     completed(hint, &words)
                 };
-                command.run(context, Self::command, &complete, output)
+                command.run(context, program, &complete, output)
             }
         }
     }
@@ -211,7 +268,7 @@ impl Cli {
 
     /// Tells a shell how one of these words can go on.
     pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
-        command::complete(Self::command(), words, env, output).map(|()| ExitCode::SUCCESS)
+        command::complete(program(), words, env, output).map(|()| ExitCode::SUCCESS)
     }
 
     fn context<'a>(
@@ -235,28 +292,27 @@ impl Cli {
         check_variables(env)?;
         self.check_error_format(env)?;
         // What the profile says of it is not known before the file is read.
-        let timeout = self.flags.timeout.clone().or_else(|| env.get(env::TIMEOUT));
+        let timeout = self.text(env, &TIMEOUT);
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
             pipe::set_deadline(Deadline::within(timeout));
         }
-        let verbosity = match env.get(env::VERBOSE) {
-            Some(level) if self.flags.verbose == 0 => {
+        let verbosity = match env.get(VERBOSE.var()) {
+            Some(level) if self.flags.verbosity() == 0 => {
                 level.parse().ok().ok_or_else(|| Error::Value {
-                    origin: env::VERBOSE.name.into(),
+                    origin: VERBOSE.variable.into(),
                     problem: "must be a number from 0 to 3".into(),
                 })?
             }
-            _ => self.flags.verbose,
+            _ => self.flags.verbosity(),
         };
-        let log_file =
-            self.flags.log_file.clone().or_else(|| env.get_os(env::LOG_FILE).map(PathBuf::from));
+        let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
+        let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
         let log_file = log_file.map(|path| expand_home(&path, Locations::home().as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {
-        let given = self.flags.error_format.clone().or_else(|| env.get(env::ERROR_FORMAT));
-        match given {
+        match self.text(env, &ERROR_FORMAT) {
             Some(other) if by_name(&ErrorFormat::ALL, &other).is_none() => Err(Error::Usage {
                 problem: message!(
                     "`{other}` is not an error format",
@@ -267,21 +323,19 @@ impl Cli {
             _ => Ok(()),
         }
     }
+
+    /// What a flag or a variable sets, of a setting that counts before the configuration file is read.
+    fn text(&self, env: &Env, field: &Field) -> Option<String> {
+        self.flags.get(field).map(str::to_owned).or_else(|| env.get(field.var()))
+    }
 }
 
-/// Refuses an empty value of those variables that are no rows of the settings. Those are checked when they
-/// are read.
+/// Refuses an empty value of a variable that counts before the settings are resolved, which refuses the others.
 fn check_variables(env: &Env) -> Result<()> {
-    let variables = [
-        env::CONFIG,
-        env::LOG_FILE,
-        env::VERBOSE,
-        env::ERROR_FORMAT,
-        env::IAM_TOKEN,
-        env::OAUTH_TOKEN,
-    ];
+    let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
+    let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
     let is_blank = |value: OsString| value.to_str().is_some_and(|value| value.trim().is_empty());
-    match variables.into_iter().find(|var| env.given(*var).is_some_and(is_blank)) {
+    match variables.find(|var| env.given(*var).is_some_and(is_blank)) {
         Some(var) => Err(Error::Value { origin: var.name.into(), problem: EMPTY.into() }),
         None => Ok(()),
     }
@@ -290,6 +344,7 @@ fn check_variables(env: &Env) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::schema::{AUDIENCE, FORCE_REFRESH, PROFILE};
 
     fn parse_words(words: &[&str]) -> Result<Invocation> {
         parse(words.iter().map(OsString::from).collect())
@@ -297,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        described(&[]).debug_assert();
     }
 
     #[test]
@@ -311,7 +366,7 @@ mod tests {
                 look(command, &path);
             }
         }
-        look(&Cli::command(), "");
+        look(&program(), "");
     }
 
     #[test]
@@ -335,7 +390,7 @@ mod tests {
             panic!("not run");
         };
         assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
-        assert_eq!(cli.flags.profile.as_deref(), Some("prod"));
+        assert_eq!(cli.flags.get(&PROFILE), Some("prod"));
     }
 
     #[test]
@@ -346,7 +401,7 @@ mod tests {
             };
             assert!(text.starts_with("yc-id-token "), "{text}");
         }
-        for command in Cli::command().get_subcommands() {
+        for command in program().get_subcommands() {
             let name = OsString::from(format!("{NAME}-{}", command.get_name()));
             assert_eq!(named_command(&name).as_deref(), Some(command.get_name()));
         }
@@ -364,35 +419,41 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_alone_is_read_as_the_whole_program_would() {
-        for line in [
-            "token",
-            "token --audience a --format=json",
-            "--audience a token --format json -vv",
-            "kubectl --profile=prod --api-version v1",
-            "--profile kubectl kubectl",
-            "--profile aws token --identity vault",
-            "aws --role-arn r --policy-arn p --policy-arn q --sts-fips --force-refresh",
-            "exec --aws -- kubectl --profile x token",
-            "exec --aws --profile p -- env",
-            "vault token --wrap-ttl 60s --role r",
-            "vault --role r token --cache none",
-            "--timeout 5s vault exec --revoke -- vault token",
-            "vault token-helper get",
-            "vault login --service-account token",
+    fn every_command_that_is_described_is_read() {
+        let listed: Vec<&str> = commands().map(|command| command.name).collect();
+        let read = Command::augment_subcommands(clap::Command::new(NAME));
+        let read: Vec<&str> = read.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(listed, read);
+    }
+
+    #[test]
+    fn a_flag_stands_before_the_command_or_behind_it() {
+        let flags = |line: &str| {
+            let words: Vec<&str> = ["yc-id-token"].into_iter().chain(line.split(' ')).collect();
+            match parse_words(&words) {
+                Ok(Invocation::Run(cli)) => cli.flags,
+                other => panic!("{line}: {other:?}"),
+            }
+        };
+        for (line, profile) in [
+            ("token --profile a", Some("a")),
+            ("--profile a token", Some("a")),
+            ("--profile a token --profile b", Some("b")),
+            ("--profile kubectl kubectl", Some("kubectl")),
+            ("vault --profile a --role r token", Some("a")),
+            ("vault token --profile a", Some("a")),
+            ("--profile a vault --profile b token --profile c", Some("c")),
+            ("setup kubectl --profile a", Some("a")),
+            ("setup --profile a kubectl", Some("a")),
+            ("exec --aws -- kubectl --profile x token", None),
+            ("vault login --service-account token", None),
         ] {
-            let words: Vec<OsString> =
-                ["yc-id-token"].into_iter().chain(line.split(' ')).map(Into::into).collect();
-            let alone = parse_consumer(&words).map(|cli| format!("{cli:?}"));
-            let whole = Cli::try_parse_from(&words).map(|cli| format!("{cli:?}"));
-            assert_eq!(alone.as_deref(), whole.as_deref().ok(), "{line}");
+            assert_eq!(flags(line).get(&PROFILE), profile, "{line}");
         }
-        for wrong in ["vault", "vault nonsense", "token extra", "kubectl --help", "--profile token"]
-        {
-            let words: Vec<OsString> =
-                ["yc-id-token"].into_iter().chain(wrong.split(' ')).map(Into::into).collect();
-            assert!(parse_consumer(&words).is_none(), "{wrong}");
-        }
+        let both = flags("--force-refresh -v status --timeout 5s");
+        assert_eq!(both.get(&FORCE_REFRESH), Some("true"));
+        assert_eq!(both.get(&TIMEOUT), Some("5s"));
+        assert_eq!((both.verbosity(), flags("status -vv").verbosity()), (1, 2));
     }
 
     #[test]
@@ -400,8 +461,8 @@ mod tests {
         let words = ["yc-id-token", "--profile", "token", "kubectl", "--audience", "aws"];
         let Ok(Invocation::Run(cli)) = parse_words(&words) else { panic!("not run") };
         assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
-        assert_eq!(cli.flags.profile.as_deref(), Some("token"));
-        assert_eq!(cli.flags.audience.as_deref(), Some("aws"));
+        assert_eq!(cli.flags.get(&PROFILE), Some("token"));
+        assert_eq!(cli.flags.get(&AUDIENCE), Some("aws"));
     }
 
     #[test]

@@ -7,6 +7,9 @@ mod variables;
 
 pub use variables::*;
 
+/// What the names of this program's own variables begin with.
+pub const OWN: &str = "YC_ID_TOKEN_";
+
 /// An environment variable.
 #[derive(Clone, Copy, Debug)]
 pub struct Var {
@@ -103,10 +106,10 @@ mod tests {
     #[test]
     fn an_empty_variable_counts_as_not_set() {
         let env = Env::Fake(HashMap::from([
-            ("YC_ID_TOKEN_PROFILE", String::new()),
+            ("YC_IAM_TOKEN", String::new()),
             ("YC_TOKEN", "t1.x.y".into()),
         ]));
-        assert_eq!(env.get(PROFILE), None);
+        assert_eq!(env.get(YC_IAM_TOKEN), None);
         assert_eq!(env.get(YC_TOKEN).as_deref(), Some("t1.x.y"));
     }
 

@@ -16,6 +16,7 @@ use crate::http::Http;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::pipe;
+use crate::settings::schema::LOG_FILE;
 use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{Directory, IdTokenRequest, IdentityInputs, ServiceAccount, Source};
 use crate::spinner::Spinner;
@@ -34,7 +35,7 @@ pub struct Context<'a> {
     /// What the run is for.
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
-    pub consumers: &'a [&'a Table],
+    pub consumers: &'static [&'static Table],
     /// Whether a person waits for it, who may see a spinner.
     pub for_people: bool,
 }
@@ -51,7 +52,7 @@ impl Context<'_> {
     pub fn spinner(&self) -> Spinner {
         let Self { flags, env, for_people, .. } = self;
         if *for_people {
-            Spinner::at_terminal(flags.verbose > 0, flags.log_file.is_some(), env)
+            Spinner::at_terminal(flags.verbosity() > 0, flags.get_os(&LOG_FILE).is_some(), env)
         } else {
             Spinner::none()
         }
@@ -71,7 +72,7 @@ pub struct Run {
 
 impl Run {
     /// Opens a run of the consumers whose own settings are in `tables`.
-    pub fn open(context: Context<'_>, tables: &[&Table]) -> Result<Self> {
+    pub fn open(context: Context<'_>, tables: &[&'static Table]) -> Result<Self> {
         let Context { flags, env, locations, consumers, .. } = context;
         let settings = Settings::load(flags, env, locations, consumers, tables)?;
         Self::of(settings, context, tables.first().map(|table| table.name))

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::env::{self, Env};
 use crate::foreign_text::Message;
+use crate::settings::schema::{LOG_FILE, VERBOSE};
 
 /// No spinner for waits shorter than this.
 const DELAY: Duration = Duration::from_millis(300);
@@ -70,8 +71,8 @@ impl Conditions {
     /// The frames to draw; `None` without a terminal, or if the log goes to standard error too.
     fn frames(&self) -> Option<&'static [&'static str]> {
         let env = &self.env;
-        let logs = self.logs || env.get(env::VERBOSE).is_some_and(|level| level != "0");
-        let has_log_file = self.has_log_file || env.get_os(env::LOG_FILE).is_some();
+        let logs = self.logs || env.get(VERBOSE.var()).is_some_and(|level| level != "0");
+        let has_log_file = self.has_log_file || env.get_os(LOG_FILE.var()).is_some();
         let is_dumb = env.get(env::TERM).is_none_or(|kind| kind == "dumb") && cfg!(unix);
         let is_shown = std::io::stderr().is_terminal() && !is_dumb && (!logs || has_log_file);
         is_shown.then_some(if env.is_utf8() { &FRAMES } else { &ASCII_FRAMES })

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     place.crowd();
     for consumer in CONSUMERS {
         place.fill_cache(consumer);
-        counted(&place, consumer, "hit among 10,000 entries and 1,000 profiles", &mut table);
+        counted(&place, consumer, "hit among 10,000 entries and 50 profiles", &mut table);
     }
 
     println!("{}\n\n{table}", table::machine(RUNS));

@@ -99,11 +99,11 @@ address = "http://{server}"
         assert!(self.hit(consumer).status().unwrap().success());
     }
 
-    /// Makes it a place of ten thousand entries and a thousand profiles.
+    /// Makes it a place of ten thousand entries and fifty profiles.
     pub(crate) fn crowd(&self) {
         let config = self.home.path().join(".config/yc-id-token/config.toml");
         let mut text = fs::read_to_string(&config).unwrap();
-        for number in 0..1000 {
+        for number in 0..50 {
             let _ = write!(
                 text,
                 "\n[profiles.p{number}]\naudience = \"https://k8s-{number}.example\"\nidentity = \"robot\"\n"

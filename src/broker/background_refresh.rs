@@ -13,12 +13,11 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::env::{self, Env};
+use crate::settings::schema::PROXY;
 use crate::{child, current_folder};
 
 /// The first word of a command line that only refreshes.
 pub const REFRESH: &str = "refresh";
-
-const PROXY: &str = "--proxy";
 
 /// The arguments to run this command again. They are shared and not copied, as few runs start another.
 #[derive(Clone, Debug)]
@@ -52,10 +51,10 @@ impl Rerun {
         let mut rest = self.0.iter();
         while let Some(argument) = rest.next() {
             let joined = argument.to_str().and_then(|text| text.strip_prefix("--proxy="));
-            if argument == PROXY {
-                command.envs(rest.next().map(|proxy| (env::PROXY.name, proxy)));
+            if argument == PROXY.flag {
+                command.envs(rest.next().map(|proxy| (PROXY.variable, proxy)));
             } else if let Some(proxy) = joined {
-                command.env(env::PROXY.name, proxy);
+                command.env(PROXY.variable, proxy);
             } else {
                 command.arg(argument);
             }

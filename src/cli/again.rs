@@ -89,16 +89,12 @@ fn given(arguments: &[OsString], command: &Command) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
-    use super::super::Cli;
+    use super::super::program;
     use super::*;
 
     fn completed(hint: &'static str, line: &str) -> String {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let mut program = Cli::command();
-        program.build();
-        complete(&hint.into(), &words, &program).to_string()
+        complete(&hint.into(), &words, &program()).to_string()
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 
 use super::NAME;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, ErrorFormat, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
+use crate::settings::schema::ERROR_FORMAT;
 use crate::settings::{by_name, text_problem};
 
 /// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
@@ -34,15 +35,18 @@ pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
 /// The form of errors, read before anything can go wrong with the rest of the command line.
 #[must_use]
 pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
-    let mut asked_for = env.get(env::ERROR_FORMAT);
+    let mut asked_for = env.get(ERROR_FORMAT.var());
     let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
     while let Some(argument) = arguments.next() {
         if argument == "--" {
             break;
-        } else if argument == "--error-format" {
-            asked_for = arguments.next().map(str::to_owned);
-        } else if let Some(value) = argument.strip_prefix("--error-format=") {
-            asked_for = Some(value.to_owned());
+        }
+        match argument.strip_prefix(ERROR_FORMAT.flag) {
+            Some("") => asked_for = arguments.next().map(str::to_owned),
+            Some(rest) => {
+                asked_for = rest.strip_prefix('=').map(str::to_owned).or(asked_for);
+            }
+            None => {}
         }
     }
     asked_for.and_then(|name| by_name(&ErrorFormat::ALL, &name)).unwrap_or_default()

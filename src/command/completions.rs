@@ -18,6 +18,7 @@ use crate::consumer::TABLES;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
+use crate::settings::schema::CONFIG;
 use crate::settings::{Flags, Locations, profile_names};
 use crate::source::ImportedKeys;
 
@@ -282,8 +283,11 @@ impl Around<'_> {
 
     /// The profiles of the configuration that the line names, or else of the usual one.
     fn profiles(&self) -> Vec<String> {
-        let config = self.given("--config").map(PathBuf::from);
-        let flags = Flags { config, ..Flags::default() };
+        let flags = Flags::default();
+        let flags = match self.given(CONFIG.flag) {
+            Some(config) => flags.with(&CONFIG, config),
+            None => flags,
+        };
         flags.config_file(self.env, &Locations::of_system()).map(profile_names).unwrap_or_default()
     }
 

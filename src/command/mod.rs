@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::output::Output;
 use crate::run::Context;
+use crate::settings::{Arguments, NamedCommand};
 
 mod ask;
 mod cache;
@@ -36,20 +37,36 @@ pub(crate) use doctor::fuzz_kubeconfig;
 /// Adds the options of the command line, and these arguments, to the commands in a hint.
 pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
-#[derive(Debug, Subcommand)]
-pub enum Housekeeping {
-    Cache(cache::Args),
-    Setup(Box<setup::Args>),
-    Completions(completions::Args),
-    Man(man::Args),
+macro_rules! housekeeping {
+    ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty);)+) => {
+        /// A housekeeping command.
+        #[derive(Debug, Subcommand)]
+        #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
+        pub enum Housekeeping {
+            $($(#[$attribute])* #[command(name = $name)] $variant($arguments),)+
+        }
+
+        $($(#[$attribute])* impl Arguments for $arguments {})+
+
+        /// Their names, and how they are described.
+        pub const COMMANDS: &[NamedCommand] =
+            &[$($(#[$attribute])* NamedCommand::new::<$arguments>($name)),+];
+    };
+}
+
+housekeeping! {
+    "cache" => Cache(cache::Args);
+    "setup" => Setup(Box<setup::Args>);
+    "completions" => Completions(completions::Args);
+    "man" => Man(man::Args);
     #[cfg(feature = "emulator")]
-    Demo(demo::Args),
-    Doctor(doctor::Args),
+    "demo" => Demo(demo::Args);
+    "doctor" => Doctor(doctor::Args);
     #[cfg(feature = "emulator")]
-    Emulator(emulator::Args),
-    Key(key::Args),
-    ServiceAccounts(service_accounts::Args),
-    Status(status::Args),
+    "emulator" => Emulator(emulator::Args);
+    "key" => Key(key::Args);
+    "service-accounts" => ServiceAccounts(service_accounts::Args);
+    "status" => Status(status::Args);
 }
 
 impl Housekeeping {

@@ -12,7 +12,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery};
 
-pub(super) const TABLE: Table = Table { name: "example", settings: &[] };
+pub(super) const TABLE: Table = Table { name: "example", heading: "", settings: &[] };
 
 /// The tool keeps the token for up to five minutes.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);

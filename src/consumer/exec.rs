@@ -9,18 +9,21 @@ use std::time::Duration;
 
 use crate::child;
 use crate::credential::Credential;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Field, Form, Settings, Table, is_on};
+use crate::settings::{Decides, Field, Kind, Settings, Table};
 use crate::source::IdTokenRequest;
 
-use super::aws::{self, AssumeRole, Aws, SessionKeys};
+use super::aws::{AssumeRole, Aws, SessionKeys};
 use super::{Consumer, ConsumerRun, Delivery};
 
-pub(super) const TABLE: Table =
-    Table { name: "exec", settings: &[Field::new("aws", Form::Switch, env::EXEC_AWS)] };
+const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
+    .help("", "Keys of an AWS role")
+    .decides(Decides::Nothing);
+
+pub(super) const TABLE: Table = Table { name: "exec", heading: "", settings: &[AWS] };
 
 /// More than there can be: the broker asks for at most half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -33,14 +36,9 @@ const MINIMUM_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 The command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
 the region; and no AWS_PROFILE or other variable that would win over them.")]
 pub struct Args {
-    /// Keys of an AWS role
-    #[arg(long)]
-    aws: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-    #[command(flatten)]
-    aws_options: aws::Options,
 }
 
 /// A command, and the keys of an AWS role that it gets.
@@ -63,13 +61,13 @@ impl Consumer for Exec {
     }
 
     fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
-        if !is_on(settings, &TABLE, "aws", args.aws, "--aws")?.value {
+        if !settings.is_on(&AWS)?.value {
             return Err(Error::Missing {
                 problem: "which credentials the command is to have is not said".into(),
                 hint: "give `--aws` for the keys of an AWS role".into(),
             });
         }
-        let aws = Aws::new(&args.aws_options, settings, env)?;
+        let aws = Aws::new(settings, env)?;
         Ok(Self { aws, command: args.command.clone() })
     }
 

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use clap::ArgMatches;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,13 +14,21 @@ use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
-use crate::settings::{Field, Origin, Settings, Table, text_problem, unfit};
+use crate::settings::{Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery};
 
-pub(super) const TABLE: Table =
-    Table { name: "kubectl", settings: &[Field::text("api_version", env::KUBECTL_API_VERSION)] };
+const API_VERSION: Field =
+    Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
+        .help(
+            "VERSION",
+            "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]",
+        )
+        .decides(Decides::Nothing)
+        .offers(Offer::Words(versions));
+
+pub(super) const TABLE: Table = Table { name: "kubectl", heading: "", settings: &[API_VERSION] };
 
 /// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
 /// no leeway. So the token is reported to expire this much before it does.
@@ -39,7 +46,7 @@ pub(crate) const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 pub(crate) const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// The versions that it answers in, as `--api-version` takes them.
-pub(crate) fn versions() -> Vec<&'static str> {
+fn versions() -> Vec<&'static str> {
     [V1, V1BETA1].into_iter().filter_map(|version| version.strip_prefix(GROUP)).collect()
 }
 
@@ -54,11 +61,7 @@ pub(crate) fn versions() -> Vec<&'static str> {
         command: yc-id-token
         args: [kubectl, --profile=prod]
         interactiveMode: Never")]
-pub struct Args {
-    /// apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]
-    #[arg(long, value_name = "VERSION")]
-    api_version: Option<String>,
-}
+pub struct Args {}
 
 /// The parts of `KUBERNETES_EXEC_INFO` that are used.
 #[derive(Default, Deserialize)]
@@ -122,10 +125,10 @@ impl Consumer for Kubectl {
         settings.audience.is_some()
     }
 
-    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
         let info = ExecInfo::read(env)?;
         Ok(Self {
-            api_version: args.api_version(settings, &info)?,
+            api_version: api_version(settings, &info)?,
             audience: audience(settings, &info)?,
             interactive: info.spec.is_some_and(|spec| spec.interactive),
         })
@@ -159,26 +162,22 @@ impl Consumer for Kubectl {
     }
 }
 
-impl Args {
-    fn api_version(&self, settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
-        if let Some(version) = version_that_is_set(settings, self.api_version.as_ref())? {
-            return Ok(version);
-        }
-        match &info.api_version {
-            None => Ok(V1),
-            Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
-                problem: message!("requests apiVersion `{}`, which this program does not support", ForeignText::new(asked)),
-                hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
-            }),
-        }
+fn api_version(settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
+    if let Some(version) = version_that_is_set(settings)? {
+        return Ok(version);
+    }
+    match &info.api_version {
+        None => Ok(V1),
+        Some(asked) => known_version(asked).filter(|_| asked.starts_with(GROUP)).ok_or_else(|| Error::ExecInfo {
+            problem: message!("requests apiVersion `{}`, which this program does not support", ForeignText::new(asked)),
+            hint: "set `apiVersion: client.authentication.k8s.io/v1` in the user's `exec` of the kubeconfig".into(),
+        }),
     }
 }
 
 /// The apiVersion that a flag, a variable or the profile sets, whatever the client asks for.
-fn version_that_is_set(settings: &Settings, flag: Option<&String>) -> Result<Option<&'static str>> {
-    let Some(setting) = settings.consumer(&TABLE, "api_version", flag, "--api-version") else {
-        return Ok(None);
-    };
+fn version_that_is_set(settings: &Settings) -> Result<Option<&'static str>> {
+    let Some(setting) = settings.own(&API_VERSION) else { return Ok(None) };
     known_version(&setting.value).map(Some).ok_or_else(|| {
         unfit(
             setting.origin,
@@ -236,11 +235,10 @@ impl KubectlPlugin {
     /// The settings that may stand in its table of a profile.
     pub(crate) const TABLE: &Table = &TABLE;
 
-    /// Reads it from the settings, and from its own options.
-    pub(crate) fn of(settings: &Settings, options: &ArgMatches) -> Result<Self> {
-        let flag = options.get_one::<String>("api_version");
+    /// Reads it from the settings.
+    pub(crate) fn of(settings: &Settings) -> Result<Self> {
         Ok(Self {
-            api_version: version_that_is_set(settings, flag)?,
+            api_version: version_that_is_set(settings)?,
             audience: audience_that_is_set(settings).map(str::to_owned),
             default_audience: settings.audience.as_ref().map(|setting| setting.value.clone()),
         })

@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, FromArgMatches, Subcommand};
+use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
@@ -29,7 +29,7 @@ use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Origin, Settings, Table};
+use crate::settings::{Arguments, Field, NamedCommand, Origin, Settings, Table};
 use crate::source::IdTokenRequest;
 
 use delivery::Delivery;
@@ -173,24 +173,17 @@ macro_rules! consumers {
         /// The tables of consumers that may stand in a profile.
         pub const TABLES: &[&Table] = &[$(<$module::$variant as Consumer>::TABLE),+];
 
-        impl ConsumerCommand {
-            /// Reads the command line of the consumer of this name, with the options that `common` adds,
-            /// without describing the others, and as far as these arguments need it.
-            pub(crate) fn read_alone(
-                name: &str,
-                arguments: &[OsString],
-                common: fn(clap::Command) -> clap::Command,
-            ) -> Option<(Self, ArgMatches)> {
-                match name {
-                    $(stringify!($module) => {
-                        let mut matches = matches_alone::<$module::Args>(stringify!($module), arguments, common)?;
-                        let read = <$module::Args as FromArgMatches>::from_arg_matches_mut(&mut matches).ok()?;
-                        Some((Self::$variant(read), matches))
-                    })+
-                    _ => None,
-                }
+        $(
+            impl Arguments for $module::Args {
+                const TABLES: &'static [&'static Table] = <$module::$variant as Consumer>::TABLES;
             }
+        )+
 
+        /// Their commands.
+        pub const COMMANDS: &[NamedCommand] =
+            &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
+
+        impl ConsumerCommand {
             /// Obtains the credential again if it is past its soft point, and renders nothing.
             pub fn refresh(&self, context: Context<'_>) -> Result<()> {
                 match self {
@@ -210,54 +203,23 @@ macro_rules! consumers {
 pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
     let mut words = vec![command.into()];
     // The `vault` CLI runs its token helper by its path alone.
-    if command == vault::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
+    if command == vault::settings::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
         words.push("token-helper".into());
     }
     words
-}
-
-/// Where the name of the consumer stands in its command line.
-const NAME: &str = "name of the consumer";
-
-/// Takes apart the command line of one consumer. All options are those of one command, of which the
-/// consumer's name is the first word: to hand each common option down to a command below takes longer
-/// than the rest of a cache hit, as does describing ten commands where one is named.
-fn matches_alone<A: clap::Args>(
-    name: &'static str,
-    arguments: &[OsString],
-    common: fn(clap::Command) -> clap::Command,
-) -> Option<ArgMatches> {
-    let whole = A::augment_args(clap::Command::new(name));
-    let mut command = clap::Command::new(name)
-        .disable_help_flag(true)
-        .disable_help_subcommand(true)
-        .arg(Arg::new(NAME).required(true))
-        .args(whole.get_arguments().cloned());
-    if let Some(named) = arguments.iter().find_map(|word| whole.find_subcommand(word)) {
-        command = command.subcommand(named.clone()).subcommand_required(true);
-    } else if whole.has_subcommands() {
-        return None;
-    }
-    let mut command = common(command);
-    let mut matches = command.try_get_matches_from_mut(arguments).ok()?;
-    // To take them apart takes longer still, and the process ends soon.
-    std::mem::forget((whole, command));
-    // It may have been the value of an option.
-    let is_it = matches.remove_one::<String>(NAME).is_some_and(|word| word == name);
-    is_it.then_some(matches)
 }
 
 /// For `setup` and `doctor`: the formats of other programs' files.
 pub(crate) use {
     aws::{
         AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
+        settings as aws_settings,
     },
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
-        V1BETA1 as EXEC_V1BETA1, versions as exec_versions,
+        V1BETA1 as EXEC_V1BETA1,
     },
-    token::FORMATS,
-    vault::{HelperInstallation, VaultHelper},
+    vault::{HelperInstallation, VaultHelper, settings as vault_settings},
 };
 
 #[cfg(feature = "fuzzing")]
@@ -269,13 +231,10 @@ pub use {
 
 /// The audience of a consumer with a setting for it: the flag of this run, else the consumer's setting, else that of
 /// the profile, which may serve other consumers too.
-fn audience(settings: &Settings, table: &Table) -> Option<String> {
+fn audience(settings: &Settings, own: &Field) -> Option<String> {
     let general = settings.audience.clone();
     let by_flag = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
-    by_flag
-        .or_else(|| settings.consumer(table, "audience", None, "--audience"))
-        .or(general)
-        .map(|audience| audience.value)
+    by_flag.or_else(|| settings.own(own)).or(general).map(|audience| audience.value)
 }
 
 consumers! {

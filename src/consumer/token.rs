@@ -8,23 +8,31 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IdToken};
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::jwt::{self, Claims};
 use crate::message;
-use crate::settings::{Field, Form, Settings, Table, by_name, list, unfit};
+use crate::settings::{
+    Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
+};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery};
 
-pub(super) const TABLE: Table = Table {
-    name: "token",
-    settings: &[
-        Field::text("format", env::TOKEN_FORMAT),
-        Field::new("output", Form::Path, env::TOKEN_OUTPUT),
-    ],
-};
+const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
+    .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
+    .decides(Decides::Nothing)
+    .offers(Offer::Words(|| names_of(&FORMATS)));
+
+const OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
+    .help(
+        "FILE",
+        "Write to this file instead: whole or not at all, mode 0600, without a final newline",
+    )
+    .decides(Decides::Nothing);
+
+pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[FORMAT, OUTPUT] };
 
 /// A token that is printed is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -41,20 +49,15 @@ const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
   curl --config <(yc-id-token token --format curl) https://service.example
   yc-id-token token --output /run/user/1000/aws.jwt --audience sts.amazonaws.com")]
 pub struct Args {
-    /// Form of the output: raw, json, header, curl, env, terraform [default: raw]
-    #[arg(long, value_name = "FORM")]
-    format: Option<String>,
-    /// Write to this file instead: whole or not at all, mode 0600, without a final newline
-    #[arg(long, value_name = "FILE")]
-    output: Option<String>,
+    // It stands behind the settings in the help.
     /// Print the token's claims instead of the token
-    #[arg(long, conflicts_with_all = ["format", "output"])]
+    #[arg(long, conflicts_with_all = [FORMAT.flag, OUTPUT.flag], display_order = 3)]
     decode: bool,
 }
 
 /// In which form the token is printed.
 #[derive(Clone, Copy)]
-pub(crate) enum Format {
+enum Format {
     Raw,
     Json,
     Header,
@@ -64,7 +67,7 @@ pub(crate) enum Format {
 }
 
 /// All forms, with their names.
-pub(crate) const FORMATS: [(Format, &str); 6] = [
+const FORMATS: [(Format, &str); 6] = [
     (Format::Raw, "raw"),
     (Format::Json, "json"),
     (Format::Header, "header"),
@@ -100,8 +103,8 @@ impl Consumer for Token {
     }
 
     fn open(args: &Args, settings: &Settings, _: &Env) -> Result<Self> {
-        let format = args.format(settings)?;
-        let file = settings.consumer(&TABLE, "output", args.output.as_ref(), "--output");
+        let format = format(settings)?;
+        let file = settings.own(&OUTPUT);
         let rendering = match file {
             _ if args.decode => Rendering::Claims,
             Some(file) => Rendering::Write(format, file.value.into()),
@@ -138,21 +141,18 @@ impl Consumer for Token {
     }
 }
 
-impl Args {
-    fn format(&self, settings: &Settings) -> Result<Format> {
-        let Some(setting) = settings.consumer(&TABLE, "format", self.format.as_ref(), "--format")
-        else {
-            return Ok(Format::Raw);
-        };
-        by_name(&FORMATS, &setting.value).ok_or_else(|| {
-            let problem = message!(
-                "there is no format `{}`: it must be {}",
-                ForeignText::new(&setting.value),
-                list(&FORMATS.map(|(_, name)| name))
-            );
-            unfit(setting.origin, problem)
-        })
-    }
+fn format(settings: &Settings) -> Result<Format> {
+    let Some(setting) = settings.own(&FORMAT) else {
+        return Ok(Format::Raw);
+    };
+    by_name(&FORMATS, &setting.value).ok_or_else(|| {
+        let problem = message!(
+            "there is no format `{}`: it must be {}",
+            ForeignText::new(&setting.value),
+            list(&FORMATS.map(|(_, name)| name))
+        );
+        unfit(setting.origin, problem)
+    })
 }
 
 fn render(format: Format, credential: &Credential<IdToken>) -> Result<String> {

@@ -1,4 +1,5 @@
-//! The list of the variables, each with its meaning.
+//! The variables that set no setting: those of other programs, and the program's own secrets and marks. The
+//! variable of a setting is in its row, in [`crate::settings::schema`] or in the consumer's file.
 
 use super::Var;
 
@@ -12,114 +13,10 @@ macro_rules! variables {
 }
 
 variables! {
-    /// Profile of the configuration file to use
-    PROFILE = "YC_ID_TOKEN_PROFILE";
-    /// Configuration file
-    CONFIG = "YC_ID_TOKEN_CONFIG";
-    /// Service account whose ID token is wanted: its ID, or its name in a folder
-    SERVICE_ACCOUNT = "YC_ID_TOKEN_SERVICE_ACCOUNT";
-    /// Folder that the name of a service account is looked up in
-    FOLDER_ID = "YC_ID_TOKEN_FOLDER_ID";
-    /// The same, by its name in a cloud
-    FOLDER_NAME = "YC_ID_TOKEN_FOLDER_NAME";
-    /// Cloud that the name of a folder is looked up in
-    CLOUD_ID = "YC_ID_TOKEN_CLOUD_ID";
-    /// Audience (`aud`) of the ID token
-    AUDIENCE = "YC_ID_TOKEN_AUDIENCE";
-    /// Identity towards Yandex Cloud: a kind, such as `metadata` or `keyring:NAME`, or a name from the configuration file
-    IDENTITY = "YC_ID_TOKEN_IDENTITY";
-    /// File of an authorized key
-    KEY_FILE = "YC_ID_TOKEN_KEY_FILE";
     /// IAM token to act with
     IAM_TOKEN = "YC_ID_TOKEN_IAM_TOKEN";
-    /// File of an IAM token to act with
-    IAM_TOKEN_FILE = "YC_ID_TOKEN_IAM_TOKEN_FILE";
     /// OAuth token to act with
     OAUTH_TOKEN = "YC_ID_TOKEN_OAUTH_TOKEN";
-    /// Service account that the identity acts as
-    IMPERSONATE_SERVICE_ACCOUNT = "YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT";
-    /// How ID tokens are obtained: `exchange` or `yc-cli`
-    ID_TOKEN_ROUTE = "YC_ID_TOKEN_ID_TOKEN_ROUTE";
-    /// The `yc` program
-    YC_PATH = "YC_ID_TOKEN_YC_PATH";
-    /// `true`: do not answer from the cache
-    FORCE_REFRESH = "YC_ID_TOKEN_FORCE_REFRESH";
-    /// `false`: nothing is refreshed in the background
-    BACKGROUND_REFRESH = "YC_ID_TOKEN_BACKGROUND_REFRESH";
-    /// Where credentials rest: `file`, `keyring` or `none`
-    CACHE = "YC_ID_TOKEN_CACHE";
-    /// Time budget of a run, such as `20s`
-    TIMEOUT = "YC_ID_TOKEN_TIMEOUT";
-    /// PEM file of certificate authorities to trust besides the system's
-    CA_FILE = "YC_ID_TOKEN_CA_FILE";
-    /// Proxy for Yandex Cloud, instead of the system's
-    PROXY = "YC_ID_TOKEN_PROXY";
-    /// Installation of Yandex Cloud
-    INSTALLATION = "YC_ID_TOKEN_INSTALLATION";
-    /// API endpoint, asked for the address of IAM
-    ENDPOINT = "YC_ID_TOKEN_ENDPOINT";
-    /// IAM endpoint
-    IAM_ENDPOINT = "YC_ID_TOKEN_IAM_ENDPOINT";
-    /// OAuth endpoint
-    OAUTH_ENDPOINT = "YC_ID_TOKEN_OAUTH_ENDPOINT";
-    /// Level of the log on stderr: 0 to 3, as so many `-v`
-    VERBOSE = "YC_ID_TOKEN_VERBOSE";
-    /// File that gets the log instead of stderr
-    LOG_FILE = "YC_ID_TOKEN_LOG_FILE";
-    /// Form of errors on stderr: `text` or `json`
-    ERROR_FORMAT = "YC_ID_TOKEN_ERROR_FORMAT";
-    /// `token`: form of the output
-    TOKEN_FORMAT = "YC_ID_TOKEN_TOKEN_FORMAT";
-    /// `token`: file to write instead of standard output
-    TOKEN_OUTPUT = "YC_ID_TOKEN_TOKEN_OUTPUT";
-    /// `kubectl`: apiVersion of the answer
-    KUBECTL_API_VERSION = "YC_ID_TOKEN_KUBECTL_API_VERSION";
-    /// `aws`: audience of the ID token for STS
-    AWS_AUDIENCE = "YC_ID_TOKEN_AWS_AUDIENCE";
-    /// `aws`: role to assume
-    AWS_ROLE_ARN = "YC_ID_TOKEN_AWS_ROLE_ARN";
-    /// `aws`: name of the session
-    AWS_ROLE_SESSION_NAME = "YC_ID_TOKEN_AWS_ROLE_SESSION_NAME";
-    /// `aws`: life of the keys, such as `1h`
-    AWS_DURATION = "YC_ID_TOKEN_AWS_DURATION";
-    /// `aws`: policy that narrows the role down, as JSON
-    AWS_POLICY = "YC_ID_TOKEN_AWS_POLICY";
-    /// `aws`: managed policies that narrow the role down, with spaces between them
-    AWS_POLICY_ARN = "YC_ID_TOKEN_AWS_POLICY_ARN";
-    /// `aws`: region whose STS is asked
-    AWS_REGION = "YC_ID_TOKEN_AWS_REGION";
-    /// `aws`: address of another STS
-    AWS_STS_ENDPOINT = "YC_ID_TOKEN_AWS_STS_ENDPOINT";
-    /// `aws`: `true`: the region's dual-stack STS
-    AWS_STS_DUAL_STACK = "YC_ID_TOKEN_AWS_STS_DUAL_STACK";
-    /// `aws`: `true`: the region's FIPS STS
-    AWS_STS_FIPS = "YC_ID_TOKEN_AWS_STS_FIPS";
-    /// `vault`: audience of the ID token for Vault
-    VAULT_AUDIENCE = "YC_ID_TOKEN_VAULT_AUDIENCE";
-    /// `vault`: address of the server
-    VAULT_ADDRESS = "YC_ID_TOKEN_VAULT_ADDRESS";
-    /// `vault`: namespace
-    VAULT_NAMESPACE = "YC_ID_TOKEN_VAULT_NAMESPACE";
-    /// `vault`: path that the JWT auth method is mounted at
-    VAULT_MOUNT = "YC_ID_TOKEN_VAULT_MOUNT";
-    /// `vault`: role to log in with
-    VAULT_ROLE = "YC_ID_TOKEN_VAULT_ROLE";
-    /// `vault`: PEM file of the server's certificate authority
-    VAULT_CA_CERT = "YC_ID_TOKEN_VAULT_CA_CERT";
-    /// `vault`: the server's certificate authority itself, as PEM
-    VAULT_CA_BYTES = "YC_ID_TOKEN_VAULT_CA_BYTES";
-    /// `vault`: folder of PEM files of certificate authorities
-    VAULT_CA_PATH = "YC_ID_TOKEN_VAULT_CA_PATH";
-    /// `vault`: PEM file of the certificate that we show
-    VAULT_CLIENT_CERT = "YC_ID_TOKEN_VAULT_CLIENT_CERT";
-    /// `vault`: PEM file of that certificate's private key
-    VAULT_CLIENT_KEY = "YC_ID_TOKEN_VAULT_CLIENT_KEY";
-    /// `vault`: name that the server's certificate must be for
-    VAULT_TLS_SERVER_NAME = "YC_ID_TOKEN_VAULT_TLS_SERVER_NAME";
-    /// `vault token`: life of the wrapping token that stands for the Vault token
-    VAULT_WRAP_TTL = "YC_ID_TOKEN_VAULT_WRAP_TTL";
-    /// `exec`: `true`: the keys of an AWS role
-    EXEC_AWS = "YC_ID_TOKEN_EXEC_AWS";
     /// AWS's own: region
     AWS_OWN_REGION = "AWS_REGION";
     /// AWS's own: region, for older tools

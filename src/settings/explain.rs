@@ -1,4 +1,4 @@
-//! The settings as people are told them: each with its value and where that came from.
+//! The settings as `status` and `doctor` show them: each with its value and where that came from.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,11 +6,14 @@ use std::time::Duration;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
+use super::resolve::Row;
+use super::schema::COMMON;
 use super::{
-    CacheSetting, IdTokenRoute, IdentitySetting, Installation, Origin, Setting, Settings, name_of,
+    IdentitySetting, Installation, Kind, Origin, Setting, Settings, parse_duration, parse_switch,
 };
+use crate::http::ProxyAddress;
 
-/// A setting as people are told it.
+/// A setting as it is shown.
 #[derive(Debug)]
 pub struct Explained {
     /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
@@ -25,32 +28,15 @@ impl Settings {
     /// All that is set, in the order of their names but for the profile, which comes first.
     #[must_use]
     pub fn explained(&self) -> Vec<Explained> {
-        let mut all = Vec::new();
-        for (name, setting) in self.texts() {
-            all.extend(told(name, setting.as_ref(), |text| shown(text)));
-        }
+        let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
         all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));
-        let route = |route: &IdTokenRoute| name_of(&IdTokenRoute::ALL, *route).into();
-        all.extend(told("id_token_route", self.id_token_route.as_ref(), route));
-        all.extend(told("yc_path", self.yc_path.as_ref(), |path| file(path)));
-        all.extend(told("ca_file", self.ca_file.as_ref(), |path| file(path)));
-        // Without its password.
-        all.extend(told("proxy", self.proxy.as_ref(), |proxy| shown(&format!("{proxy:?}"))));
-        let switch = |on: &bool| message!("{on}", on);
-        all.extend(told("background_refresh", Some(&self.background_refresh), switch));
-        all.extend(told("cache", Some(&self.cache), |place| {
-            name_of(&CacheSetting::ALL, *place).into()
+        let unset = COMMON.settings.iter().filter(|field| self.own(field).is_none());
+        all.extend(unset.filter_map(|field| {
+            let (name, value) = (field.key.into(), field.built_in?.into());
+            Some(Explained { name, value, origin: Origin::BuiltIn })
         }));
-        all.extend(told("timeout", Some(&self.timeout), time));
         if self.installation == Installation::built_in() {
             all.extend(self.built_in_endpoints());
-        }
-        for (table, key, setting) in &self.consumer {
-            all.extend(told(
-                message!("{}.{}", ForeignText::new(table), ForeignText::new(key)),
-                Some(setting),
-                |text| shown(text),
-            ));
         }
         let by_table = |it: &Explained| (it.name.contains('.'), it.name.to_string());
         all.sort_by_key(by_table);
@@ -58,7 +44,7 @@ impl Settings {
         profile.into_iter().chain(all).collect()
     }
 
-    /// Where Yandex Cloud is, as long as nothing else is said.
+    /// The endpoints of Yandex Cloud that are used where none is set.
     fn built_in_endpoints(&self) -> impl Iterator<Item = Explained> {
         let Installation { iam_endpoint, oauth_endpoint, .. } = &self.installation;
         let known = [
@@ -70,6 +56,25 @@ impl Settings {
             Some(Explained { name: name.into(), value: shown(&value), origin: Origin::BuiltIn })
         })
     }
+}
+
+fn explained(Row { table, field, setting }: &Row) -> Explained {
+    let text = setting.value.to_string_lossy();
+    let value = match field.kind {
+        Kind::Path | Kind::File | Kind::Key => file(Path::new(&setting.value)),
+        Kind::Time => parse_duration(&text).as_ref().map_or_else(|| shown(&text), time),
+        Kind::Bool => parse_switch(&text).map_or_else(|| shown(&text), |on| message!("{on}", on)),
+        // Without its password.
+        Kind::Proxy => {
+            ProxyAddress::parse(&text).map(|proxy| shown(&format!("{proxy:?}"))).unwrap_or_default()
+        }
+        Kind::Text | Kind::Switch | Kind::Words | Kind::Count => shown(&text),
+    };
+    let name = match *table {
+        "" => field.key.into(),
+        table => message!("{}.{}", ForeignText::new(table), ForeignText::new(field.key)),
+    };
+    Explained { name, value, origin: setting.origin.clone() }
 }
 
 fn told<T>(

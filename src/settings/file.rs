@@ -21,7 +21,6 @@ use toml::de::{DeTable, DeValue};
 use super::layer::Layer;
 use super::names::{list, nearest, with_article};
 use super::origin::Origin;
-use super::prune::{self, Gap, Pruned};
 use super::{Table, installation};
 use crate::encoding;
 use crate::error::{Error, Result, shown};
@@ -36,7 +35,6 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 pub(super) struct Text {
     pub(super) path: PathBuf,
     content: String,
-    gaps: Vec<Gap>,
 }
 
 impl Text {
@@ -51,20 +49,12 @@ impl Text {
 
     /// A text that need not be in its file.
     pub(super) const fn of(path: PathBuf, content: String) -> Self {
-        Self { path, content, gaps: Vec::new() }
-    }
-
-    /// What of it a run needs, if that can be told before parsing.
-    pub(super) fn pruned(&self, profile: Option<&str>) -> Option<Self> {
-        let Pruned { text: content, gaps } = prune::pruned(&self.content, profile)?;
-        Some(Self { path: self.path.clone(), content, gaps })
+        Self { path, content }
     }
 
     pub(super) fn line(&self, at: usize) -> usize {
         let before = &self.content.as_bytes()[..at.min(self.content.len())];
-        let gaps = self.gaps.iter().filter(|gap| gap.at <= at);
-        let missing: usize = gaps.map(|gap| gap.lines).sum();
-        memchr::memchr_iter(b'\n', before).count() + missing + 1
+        memchr::memchr_iter(b'\n', before).count() + 1
     }
 
     pub(super) fn wrong(

@@ -1,106 +1,83 @@
-//! The flags that every command takes.
+//! The flags of settings: what a command line gives, and how clap is told of them.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
 
+use super::field::{Field, Kind, Table};
+use super::schema::{COMMON, CONFIG, VERBOSE};
 use super::{Locations, expand_home};
-use crate::env::{self, Env};
+use crate::env::Env;
 
-/// The flags that every command takes. Each has a variable of the same name: `--key-file` and
-/// `YC_ID_TOKEN_KEY_FILE`.
-#[derive(Args, Clone, Debug, Default)]
-#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "these lines are the help")]
-#[command(next_help_heading = "Common options")]
+/// What a command line sets.
+#[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// Profile of the configuration file
-    #[arg(long, global = true, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Configuration file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Service account whose ID token is wanted, or its name in a folder [default: the identity's own]
-    #[arg(long, global = true, value_name = "ID|NAME")]
-    pub service_account: Option<String>,
-    /// Folder that the name of a service account is looked up in
-    #[arg(long, global = true, value_name = "ID")]
-    pub folder_id: Option<String>,
-    /// The same, by its name in the cloud of `--cloud-id`
-    #[arg(long, global = true, value_name = "NAME")]
-    pub folder_name: Option<String>,
-    /// Cloud that the name of a folder is looked up in
-    #[arg(long, global = true, value_name = "ID")]
-    pub cloud_id: Option<String>,
-    /// Audience (`aud`) of the ID token
-    #[arg(long, global = true, value_name = "AUD")]
-    pub audience: Option<String>,
-    /// Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file
-    #[arg(long, global = true, value_name = "IDENTITY")]
-    pub identity: Option<String>,
-    /// Authorized key of a service account, as `yc iam key create` writes it
-    #[arg(long, global = true, value_name = "FILE")]
-    pub key_file: Option<String>,
-    /// File of an IAM token to act with
-    #[arg(long, global = true, value_name = "FILE")]
-    pub iam_token_file: Option<String>,
-    /// Service account that the identity acts as
-    #[arg(long, global = true, value_name = "ID")]
-    pub impersonate_service_account: Option<String>,
-    /// How ID tokens are obtained: exchange, or yc-cli for the vendor's own command [default: exchange]
-    #[arg(long, global = true, value_name = "ROUTE")]
-    pub id_token_route: Option<String>,
-    /// The `yc` program [default: yc]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub yc_path: Option<String>,
-    /// Get a new credential, whatever is cached
-    #[arg(long, global = true)]
-    pub force_refresh: bool,
-    /// Whether what is past half of its life is refreshed in the background: true or false [default: true]
-    #[arg(long, global = true, value_name = "BOOL")]
-    pub background_refresh: Option<String>,
-    /// Where credentials rest: file, keyring or none [default: file]
-    #[arg(long, global = true, value_name = "WHERE")]
-    pub cache: Option<String>,
-    /// Time budget of the whole run, such as 20s [default: 20s]
-    #[arg(long, global = true, value_name = "TIME")]
-    pub timeout: Option<String>,
-    /// PEM file of certificate authorities to trust besides the system's
-    #[arg(long, global = true, value_name = "FILE")]
-    pub ca_file: Option<String>,
-    /// Proxy for Yandex Cloud [default: HTTPS_PROXY and its kin]
-    #[arg(long, global = true, value_name = "URL")]
-    pub proxy: Option<String>,
-    /// Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub installation: Option<String>,
-    /// API endpoint of another installation, asked for the address of IAM
-    #[arg(long, global = true, value_name = "URL")]
-    pub endpoint: Option<String>,
-    /// IAM endpoint [default: https://iam.api.cloud.yandex.net]
-    #[arg(long, global = true, value_name = "URL")]
-    pub iam_endpoint: Option<String>,
-    /// OAuth endpoint [default: https://auth.yandex.cloud]
-    #[arg(long, global = true, value_name = "URL")]
-    pub oauth_endpoint: Option<String>,
-    /// Say on stderr what is done and why; more with -vv
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
-    /// Write the log to this file instead
-    #[arg(long, global = true, value_name = "FILE")]
-    pub log_file: Option<PathBuf>,
-    /// Form of errors on stderr: text or json [default: text]
-    #[arg(long, global = true, value_name = "FORM")]
-    pub error_format: Option<String>,
+    given: Vec<(&'static Field, OsString)>,
     /// A configuration that is not in its file yet: the file, and what is to stand in it. `setup` tries it so.
-    #[arg(skip)]
     pub unwritten: Option<(PathBuf, String)>,
 }
 
 impl Flags {
+    /// What the flags of these tables and of the program set, before and behind the name of a command. The one
+    /// behind it wins.
+    #[must_use]
+    pub fn read(matches: &ArgMatches, tables: &[&'static Table]) -> Self {
+        let mut flags = Self::default();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            for id in matches.ids() {
+                let id = id.as_str();
+                let tables = tables.iter().copied().chain([&COMMON]);
+                let field = tables.flat_map(|table| table.settings).find(|field| field.flag == id);
+                if let Some(field) = field
+                    && matches.value_source(id) == Some(ValueSource::CommandLine)
+                {
+                    flags.set(field, value(matches, field));
+                }
+            }
+            level = matches.subcommand().map(|(_, below)| below);
+        }
+        flags
+    }
+
+    /// The same with another value of a setting.
+    #[must_use]
+    pub fn with(mut self, field: &'static Field, value: impl Into<OsString>) -> Self {
+        self.set(field, value.into());
+        self
+    }
+
+    fn set(&mut self, field: &'static Field, value: OsString) {
+        self.given.retain(|(known, _)| !known.is(field));
+        self.given.push((field, value));
+    }
+
+    /// The text that sets a setting.
+    #[must_use]
+    pub fn get(&self, field: &Field) -> Option<&str> {
+        self.get_os(field)?.to_str()
+    }
+
+    /// The value that sets a setting, which need not be UTF-8.
+    #[must_use]
+    pub fn get_os(&self, field: &Field) -> Option<&OsStr> {
+        let given = self.given.iter().find(|(known, _)| known.is(field));
+        given.map(|(_, value)| value.as_os_str())
+    }
+
+    /// How often `--verbose` is given.
+    #[must_use]
+    pub fn verbosity(&self) -> u8 {
+        self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     /// The configuration file that is asked for by name, if one is.
     #[must_use]
     pub fn config_asked_for(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
-        let asked_for = self.config.clone().or_else(|| env.get_os(env::CONFIG).map(PathBuf::from));
+        let by_flag = self.get_os(&CONFIG).map(OsStr::to_owned);
+        let asked_for = by_flag.or_else(|| env.get_os(CONFIG.var())).map(PathBuf::from);
         asked_for.map(|path| expand_home(&path, locations.home.as_deref()))
     }
 
@@ -109,4 +86,83 @@ impl Flags {
     pub fn config_file(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
         self.config_asked_for(env, locations).or_else(|| locations.config_file.clone())
     }
+}
+
+fn value(matches: &ArgMatches, field: &Field) -> OsString {
+    match field.kind {
+        Kind::Switch => "true".into(),
+        Kind::Count => matches.get_count(field.flag).to_string().into(),
+        _ => {
+            let words: Vec<&OsStr> = matches.get_raw(field.flag).unwrap_or_default().collect();
+            words.join(OsStr::new("\n"))
+        }
+    }
+}
+
+/// The arguments of a command, and the settings that it has flags for besides those of the program.
+pub trait Arguments: clap::Args {
+    /// The tables of these settings.
+    const TABLES: &'static [&'static Table] = &[];
+}
+
+impl<T: Arguments> Arguments for Box<T> {
+    const TABLES: &'static [&'static Table] = T::TABLES;
+}
+
+/// A command of the program, which is described when it is named.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedCommand {
+    /// Its name.
+    pub name: &'static str,
+    /// The tables of its settings.
+    pub tables: &'static [&'static Table],
+    whole: fn(Command) -> Command,
+    above: fn(Command) -> Command,
+}
+
+impl NamedCommand {
+    /// A command that has these arguments.
+    #[must_use]
+    pub const fn new<A: Arguments>(name: &'static str) -> Self {
+        Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
+    }
+
+    /// The command, not described until it is found to be named.
+    #[must_use]
+    pub fn deferred(&self) -> Command {
+        Command::new(self.name).defer(self.whole)
+    }
+
+    /// The command, as far as the words behind its name need it: where they begin with the name of a command
+    /// below it, no flag stands before that.
+    #[must_use]
+    pub fn followed_by(&self, words: &[OsString]) -> Command {
+        let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+        let takes_flags = words.first().is_none_or(is_flag);
+        Command::new(self.name).defer(if takes_flags { self.whole } else { self.above })
+    }
+}
+
+/// Describes a command. Those below it are described when they are named.
+fn described<A: Arguments, const TAKES_FLAGS: bool>(command: Command) -> Command {
+    let command = A::augment_args(command);
+    let command = command.mut_subcommands(|below| below.defer(flags_of::<A>));
+    if TAKES_FLAGS || !command.has_subcommands() { flags_of::<A>(command) } else { command }
+}
+
+fn flags_of<A: Arguments>(command: Command) -> Command {
+    A::TABLES.iter().copied().chain([&COMMON]).fold(command, with_flags)
+}
+
+/// Adds the flags of a table to a command.
+#[must_use]
+pub fn with_flags(command: Command, table: &Table) -> Command {
+    let name = command.get_name().to_owned();
+    let fields = table.settings.iter().filter(|field| {
+        !field.flag.is_empty() && (field.command.is_empty() || field.command == name)
+    });
+    command.args(fields.map(|field| {
+        let has_heading = field.command.is_empty() && !table.heading.is_empty();
+        field.arg().help_heading(has_heading.then_some(table.heading))
+    }))
 }

@@ -10,8 +10,7 @@ use super::file::File;
 use super::layer::Layer;
 use super::names;
 use super::resolve::{Resolver, expand_home, resolve_path};
-use super::{Flags, Form, KeySource, Origin, Setting};
-use crate::env;
+use super::{KeySource, Kind as ValueKind, Origin, Setting};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -256,15 +255,12 @@ enum Details<'a> {
 impl Resolver<'_> {
     /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin that has one
     /// of them decides; within one origin, a file wins over a name.
-    pub(super) fn identity(&self, flags: &Flags) -> Result<Option<Setting<IdentitySetting>>> {
-        let named = self.text("identity", flags.identity.as_ref(), "--identity", env::IDENTITY)?;
-        let key_file = self.key(flags)?;
-        let token_file = self.path(
-            "iam_token_file",
-            flags.iam_token_file.as_ref(),
-            "--iam-token-file",
-            env::IAM_TOKEN_FILE,
-        )?;
+    pub(super) fn identity(
+        &self,
+        named: Option<Setting<String>>,
+        key_file: Option<Setting<KeySource>>,
+        token_file: Option<Setting<PathBuf>>,
+    ) -> Result<Option<Setting<IdentitySetting>>> {
         let origins = [
             named.as_ref().map(|setting| &setting.origin),
             key_file.as_ref().map(|setting| &setting.origin),
@@ -391,7 +387,7 @@ impl IdentityKind {
             return Err(self.lacks(details, key, what));
         }
         let service_account = match details {
-            Details::Table(layer) => layer.value("service_account", Form::Text)?,
+            Details::Table(layer) => layer.value("service_account", ValueKind::Text)?,
             Details::Argument { .. } => None,
         };
         Ok(IdentitySetting {
@@ -435,7 +431,7 @@ impl Details<'_> {
     ) -> Result<Option<IdentityArgument>> {
         let text = || match self {
             Self::Argument { text, .. } => Ok(text.map(str::to_owned)),
-            Self::Table(layer) => Ok(layer.value(key, Form::Text)?.map(|(text, _)| text)),
+            Self::Table(layer) => Ok(layer.value(key, ValueKind::Text)?.map(|(text, _)| text)),
         };
         Ok(match form {
             ArgumentForm::Key => {

@@ -1,11 +1,10 @@
 //! An installation of Yandex Cloud: where it is, and what it wants to be told. The Russian one is built
 //! in; another is a table `[installations.NAME]` of the configuration file.
 
-use super::Flags;
+use super::Setting;
 use super::file::File;
 use super::names;
 use super::resolve::Resolver;
-use crate::env;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -57,13 +56,7 @@ impl Installation {
 
 impl Resolver<'_> {
     /// The installation that is named, or the one that is built in.
-    pub(super) fn installation(&self, flags: &Flags) -> Result<Installation> {
-        let named = self.text(
-            "installation",
-            flags.installation.as_ref(),
-            "--installation",
-            env::INSTALLATION,
-        )?;
+    pub(super) fn installation(&self, named: Option<Setting<String>>) -> Result<Installation> {
         let Some(named) = named else { return Ok(Installation::built_in()) };
         let layer = self.file.map(|file| file.installation(&named.value)).transpose()?.flatten();
         let Some(layer) = layer else {

@@ -6,38 +6,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::field::{Field, Kind};
 use super::file::File;
 use super::names::with_article;
 use super::origin::Origin;
+use super::schema::COMMON;
 use super::value::text_problem;
-use super::{Field, Form};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-
-/// What may stand in `[defaults]` and in a profile.
-const SETTINGS: &[&str] = &[
-    "audience",
-    "background_refresh",
-    "ca_file",
-    "cache",
-    "cloud_id",
-    "endpoint",
-    "folder_id",
-    "folder_name",
-    "iam_endpoint",
-    "iam_token_file",
-    "id_token_route",
-    "identity",
-    "impersonate_service_account",
-    "installation",
-    "key_file",
-    "oauth_endpoint",
-    "proxy",
-    "service_account",
-    "timeout",
-    "yc_path",
-];
 
 /// One table of settings: `[defaults]` or a profile.
 #[derive(Clone, Copy)]
@@ -59,34 +36,31 @@ impl<'a> Layer<'a> {
 
     /// A text, and its place.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
-        let form = match key {
-            // `timeout = 20` is as clear as `timeout = "20s"`.
-            "timeout" => Form::Time,
-            "background_refresh" => Form::Switch,
-            _ => Form::Text,
-        };
-        self.value(key, form)
+        self.value(key, Kind::Text)
     }
 
-    /// A value of a consumer's own table, as text, and its place.
-    pub(super) fn consumer_value(
+    /// A setting of the program, or of a consumer's table of this name, as text, and its place.
+    pub(super) fn setting(
         &self,
         table: &str,
         field: &Field,
     ) -> Result<Option<(String, Range<usize>)>> {
+        if table.is_empty() {
+            return self.value(field.key, field.kind);
+        }
         let Some(value) = self.table.get(table) else {
             return Ok(None);
         };
         let table = self.file.table(value, table)?;
-        Layer { table, ..*self }.value(field.key, field.form)
+        Layer { table, ..*self }.value(field.key, field.kind)
     }
 
-    pub(super) fn value(&self, key: &str, form: Form) -> Result<Option<(String, Range<usize>)>> {
+    pub(super) fn value(&self, key: &str, kind: Kind) -> Result<Option<(String, Range<usize>)>> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
-        let text = form.read(value).map_err(|(span, found)| {
-            let (wanted, example) = form.described();
+        let text = kind.read(value).map_err(|(span, found)| {
+            let (wanted, example) = kind.described();
             let problem = message!(
                 "`{key}` must be {wanted}, not {}",
                 with_article(found),
@@ -103,7 +77,7 @@ impl<'a> Layer<'a> {
                 )),
             )
         })?;
-        if form != Form::Words
+        if kind != Kind::Words
             && let Some(problem) = text_problem(key, &text)
         {
             return Err(self.wrong(
@@ -119,8 +93,8 @@ impl<'a> Layer<'a> {
     pub(super) fn words(&self, key: &str) -> Result<Vec<String>> {
         let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
         let texts = match value.get_ref() {
-            DeValue::Array(words) => words.iter().map(|word| Form::Text.read(word)).collect(),
-            _ => Form::Text.read(value).map(|word| vec![word]),
+            DeValue::Array(words) => words.iter().map(|word| Kind::Text.read(word)).collect(),
+            _ => Kind::Text.read(value).map(|word| vec![word]),
         };
         texts.map_err(|(span, found)| {
             let problem = message!(
@@ -181,7 +155,8 @@ impl<'a> Layer<'a> {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let mut known: Vec<&str> = SETTINGS.to_vec();
+        let keys = COMMON.settings.iter().filter(|field| field.is_in_file).map(|field| field.key);
+        let mut known: Vec<&str> = keys.collect();
         known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
         if self.profile.is_some() {
             known.push("extends");

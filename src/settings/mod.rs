@@ -1,6 +1,9 @@
 //! Settings: flag > environment > profile > defaults > built-in, and who won.
 
+#[cfg(test)]
+mod completeness;
 mod explain;
+mod field;
 mod file;
 mod flags;
 #[cfg(feature = "fuzzing")]
@@ -12,15 +15,14 @@ mod layer;
 mod locations;
 mod names;
 mod origin;
-mod prune;
 mod resolve;
-mod table;
+pub mod schema;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cache::{Key, KeyBuilder};
+use crate::cache::Key;
 use crate::digest::Digest;
 use crate::env::{self, Env};
 use crate::error::{Error, Result, shown};
@@ -30,8 +32,9 @@ use crate::message;
 use crate::private_file::Unread;
 use crate::secret_file;
 pub use explain::Explained;
+pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
-pub use flags::Flags;
+pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
 pub use installation::Installation;
 pub use key_source::{KeySource, KeyText};
@@ -39,13 +42,10 @@ pub use locations::Locations;
 pub use names::{list, nearest};
 pub use origin::{Origin, Setting};
 pub use resolve::expand_home;
-use resolve::{Resolver, checked, flag, shared_variable, variable};
-pub use table::{Field, Form, Table};
-pub use value::{EMPTY, is_on, parse_duration, parse_switch, text_problem, unfit};
-use value::{is_set, parse_cache, parse_proxy, parse_route, parse_timeout, parsed};
-
-/// Machine formats are waited for by programs that set no limit of their own.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+use resolve::{Resolved, Resolver, Row, key_source, parsed};
+use schema::COMMON;
+pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
+use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
 
 const CONFIGURATION: &str = "the configuration file";
 
@@ -92,10 +92,8 @@ pub struct Settings {
     pub iam_endpoint: Option<Setting<String>>,
     /// The OAuth endpoint.
     pub oauth_endpoint: Option<Setting<String>>,
-    /// The consumers' own settings, but for their flags: table, key and value.
-    consumer: Vec<(&'static str, &'static str, Setting<String>)>,
-    /// What `~/` stands for.
-    home: Option<PathBuf>,
+    /// All that is set, as text.
+    resolved: Resolved,
 }
 
 /// How an ID token is obtained.
@@ -124,9 +122,9 @@ pub fn by_name<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
     all.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
 }
 
-/// The name of a value, in a list of all values with their names.
-fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
-    all.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
+/// The names in a list of all values with their names.
+pub(crate) fn names_of<T>(all: &[(T, &'static str)]) -> Vec<&'static str> {
+    all.iter().map(|(_, name)| *name).collect()
 }
 
 /// Where credentials rest.
@@ -140,172 +138,115 @@ pub enum CacheSetting {
     None,
 }
 
-/// What says what a run has been told, besides the text of the configuration file.
+/// Where settings are looked up, besides the configuration file.
 #[derive(Clone, Copy)]
-struct Told<'a> {
+struct Sources<'a> {
     profile: Option<&'a Setting<String>>,
     flags: &'a Flags,
     env: &'a Env,
     locations: &'a Locations,
-    consumers: &'a [&'a Table],
-    tables: &'a [&'a Table],
+    consumers: &'a [&'static Table],
+    tables: &'a [&'static Table],
 }
 
 impl Settings {
-    /// What this run has been told, with the consumers' own settings of `tables`. `consumers` are all
-    /// tables that may stand in a profile.
+    /// The settings of this run, with the consumers' own of `tables`. `consumers` are all tables that a profile
+    /// can have.
     pub fn load(
         flags: &Flags,
         env: &Env,
         locations: &Locations,
-        consumers: &[&Table],
-        tables: &[&Table],
+        consumers: &[&'static Table],
+        tables: &[&'static Table],
     ) -> Result<Self> {
-        let profile = match flag(flags.profile.as_ref(), "--profile") {
-            Some(profile) => Some(profile),
-            None => variable(env, env::PROFILE)?,
-        };
-        let profile = profile.map(|profile| checked("profile", profile)).transpose()?;
+        let home = locations.home.as_deref();
+        let profile =
+            Resolver { flags, env, home, file: None, layers: &[] }.text(&schema::PROFILE)?;
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let name = profile.as_ref().map(|profile| profile.value.as_str());
-        let pruned = text.as_ref().and_then(|text| text.pruned(name));
-        let told = Told { profile: profile.as_ref(), flags, env, locations, consumers, tables };
-        // What is not right without the rest of the file may be so with it, and else is told by it.
-        match pruned.and_then(|pruned| Self::resolve(Some(&pruned), told).ok()) {
-            Some(settings) => Ok(settings),
-            None => Self::resolve(text.as_ref(), told),
-        }
+        let profile = profile.as_ref();
+        Self::resolve(text.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
     }
 
-    /// The same without the configuration file, for whoever has found that it is broken.
+    /// The same without the configuration file, where that is broken.
     pub fn without_file(
         flags: &Flags,
         env: &Env,
         locations: &Locations,
-        consumers: &[&Table],
+        consumers: &[&'static Table],
     ) -> Result<Self> {
         let tables = consumers;
-        Self::resolve(None, Told { profile: None, flags, env, locations, consumers, tables })
+        Self::resolve(None, Sources { profile: None, flags, env, locations, consumers, tables })
     }
 
-    fn resolve(text: Option<&Text>, told: Told<'_>) -> Result<Self> {
-        let Told { profile, flags, env, locations, consumers, tables } = told;
+    fn resolve(text: Option<&Text>, sources: Sources<'_>) -> Result<Self> {
+        let Sources { profile, flags, env, locations, consumers, tables } = sources;
         let file = text.map(|text| File::parse(text, consumers)).transpose()?;
         let chosen = profile.map(|profile| (profile.value.as_str(), &profile.origin));
         let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
-        let resolver =
-            Resolver { env, home: locations.home.as_deref(), file: file.as_ref(), layers: &layers };
-        // A setting's key is the name of its flag's field.
-        macro_rules! text {
-            ($key:ident, $flag:literal, $variable:ident) => {
-                resolver.text(stringify!($key), flags.$key.as_ref(), $flag, env::$variable)?
-            };
+        let home = locations.home.as_deref();
+        let resolver = Resolver { flags, env, home, file: file.as_ref(), layers: &layers };
+        let mut all = Resolved::default();
+        for table in [&COMMON].into_iter().chain(tables.iter().copied()) {
+            resolver.resolve(table, &mut all)?;
         }
-        macro_rules! path {
-            ($key:ident, $flag:literal, $variable:ident) => {
-                resolver.path(stringify!($key), flags.$key.as_ref(), $flag, env::$variable)?
-            };
-        }
-        let (folder_id, folder_name) = resolver.stronger(
-            text!(folder_id, "--folder-id", FOLDER_ID),
-            text!(folder_name, "--folder-name", FOLDER_NAME),
-        );
-        let folder_id = match &folder_name {
-            Some(_) => folder_id,
-            None => folder_id.or_else(|| shared_variable(env, env::YC_FOLDER_ID)),
-        };
-        let background_refresh =
-            text!(background_refresh, "--background-refresh", BACKGROUND_REFRESH);
+        resolver.leave_stronger(&mut all, [&schema::FOLDER_ID, &schema::FOLDER_NAME]);
+        let force_refresh = resolver.text(&schema::FORCE_REFRESH)?;
+        let force_refresh = switch(&schema::FORCE_REFRESH, force_refresh)?.value;
+        let identity = resolver.identity(
+            all.text(&schema::IDENTITY),
+            all.take(&schema::KEY_FILE).map(key_source),
+            all.path(&schema::IAM_TOKEN_FILE),
+        )?;
+        // The identity stands for the settings that it is made of.
+        all.take(&schema::IAM_TOKEN_FILE);
+        all.take(&schema::IDENTITY);
         Ok(Self {
-            service_account: text!(service_account, "--service-account", SERVICE_ACCOUNT),
-            folder_id,
-            folder_name,
-            cloud_id: text!(cloud_id, "--cloud-id", CLOUD_ID)
-                .or_else(|| shared_variable(env, env::YC_CLOUD_ID)),
-            audience: text!(audience, "--audience", AUDIENCE),
-            identity: resolver.identity(flags)?,
-            impersonate: text!(
-                impersonate_service_account,
-                "--impersonate-service-account",
-                IMPERSONATE_SERVICE_ACCOUNT
-            ),
-            id_token_route: text!(id_token_route, "--id-token-route", ID_TOKEN_ROUTE)
-                .map(parse_route)
-                .transpose()?,
-            yc_path: path!(yc_path, "--yc-path", YC_PATH),
-            installation: resolver.installation(flags)?,
-            force_refresh: flags.force_refresh || is_set(env, env::FORCE_REFRESH)?,
-            background_refresh: parsed(
-                background_refresh,
-                true,
-                "a switch",
-                "`true` or `false`",
-                parse_switch,
+            profile: profile.cloned(),
+            service_account: all.text(&schema::SERVICE_ACCOUNT),
+            folder_id: all.text(&schema::FOLDER_ID),
+            folder_name: all.text(&schema::FOLDER_NAME),
+            cloud_id: all.text(&schema::CLOUD_ID),
+            audience: all.text(&schema::AUDIENCE),
+            identity,
+            impersonate: all.text(&schema::IMPERSONATE_SERVICE_ACCOUNT),
+            id_token_route: all.text(&schema::ID_TOKEN_ROUTE).map(parse_route).transpose()?,
+            yc_path: all.path(&schema::YC_PATH),
+            installation: resolver.installation(all.text(&schema::INSTALLATION))?,
+            force_refresh,
+            background_refresh: switch(
+                &schema::BACKGROUND_REFRESH,
+                all.text(&schema::BACKGROUND_REFRESH),
             )?,
-            cache: parsed(
-                text!(cache, "--cache", CACHE),
-                CacheSetting::File,
+            cache: all.parsed(
+                &schema::CACHE,
                 "a place to cache credentials in",
                 "`file`, `keyring` or `none`",
                 parse_cache,
             )?,
-            timeout: parsed(
-                text!(timeout, "--timeout", TIMEOUT),
-                DEFAULT_TIMEOUT,
+            timeout: all.parsed(
+                &schema::TIMEOUT,
                 "a time",
                 "a time of at most an hour, such as `20s`, `500ms` or `2m`",
                 parse_timeout,
             )?,
-            ca_file: path!(ca_file, "--ca-file", CA_FILE),
-            proxy: text!(proxy, "--proxy", PROXY).map(parse_proxy).transpose()?,
-            endpoint: text!(endpoint, "--endpoint", ENDPOINT),
-            iam_endpoint: text!(iam_endpoint, "--iam-endpoint", IAM_ENDPOINT),
-            oauth_endpoint: text!(oauth_endpoint, "--oauth-endpoint", OAUTH_ENDPOINT),
-            consumer: resolver.consumer(tables)?,
-            profile: profile.cloned(),
-            home: locations.home.clone(),
+            ca_file: all.path(&schema::CA_FILE),
+            proxy: all.text(&schema::PROXY).map(parse_proxy).transpose()?,
+            endpoint: all.text(&schema::ENDPOINT),
+            iam_endpoint: all.text(&schema::IAM_ENDPOINT),
+            oauth_endpoint: all.text(&schema::OAUTH_ENDPOINT),
+            resolved: all,
         })
     }
 
-    /// A setting of a consumer's own: its flag, or its variable, or its table.
+    /// The value of a setting of a consumer's own.
     #[must_use]
-    pub fn consumer(
-        &self,
-        table: &Table,
-        key: &'static str,
-        value: Option<&String>,
-        flag_name: &'static str,
-    ) -> Option<Setting<String>> {
-        let configured = || {
-            let is_it = |name: &str, its_key: &str| name == table.name && its_key == key;
-            self.consumer
-                .iter()
-                .find(|(name, its_key, _)| is_it(name, its_key))
-                .map(|(.., setting)| setting.clone())
-        };
-        let Some(given) = flag(value, flag_name) else { return configured() };
-        let is_path =
-            table.settings.iter().any(|field| field.key == key && field.form == Form::Path);
-        if !is_path {
-            return Some(given);
-        }
-        let path = expand_home(Path::new(&given.value), self.home.as_deref());
-        Some(Setting { value: path.to_string_lossy().into_owned(), origin: given.origin })
+    pub fn own(&self, field: &Field) -> Option<Setting<String>> {
+        self.resolved.text(field)
     }
 
-    /// The settings that are text, by their names.
-    fn texts(&self) -> [(&'static str, &Option<Setting<String>>); 9] {
-        [
-            ("audience", &self.audience),
-            ("cloud_id", &self.cloud_id),
-            ("endpoint", &self.endpoint),
-            ("folder_id", &self.folder_id),
-            ("folder_name", &self.folder_name),
-            ("iam_endpoint", &self.iam_endpoint),
-            ("impersonate_service_account", &self.impersonate),
-            ("oauth_endpoint", &self.oauth_endpoint),
-            ("service_account", &self.service_account),
-        ]
+    /// Whether a setting of a consumer's own is on.
+    pub fn is_on(&self, field: &Field) -> Result<Setting<bool>> {
+        switch(field, self.own(field))
     }
 
     /// Whether there is a folder that names of service accounts are looked up in.
@@ -314,33 +255,23 @@ impl Settings {
         self.folder_id.is_some() || self.folder_name.is_some()
     }
 
-    /// A digest of all that decides how a credential is obtained, and of the variables that decide how
-    /// servers are reached.
+    /// A digest of all settings of the program that decide what is obtained and how, and of the variables that
+    /// decide how servers are reached. What a consumer's own settings decide is part of its requests.
     #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
-        fn add<T>(
-            key: KeyBuilder,
-            name: &str,
-            setting: Option<&Setting<T>>,
-            text: impl Fn(&T) -> String,
-        ) -> KeyBuilder {
-            match setting {
-                Some(setting) => key.with(name, &text(&setting.value)),
-                None => key,
-            }
-        }
         let mut key = Key::of("settings");
-        key = add(key, "identity", self.identity.as_ref(), |identity| format!("{identity:?}"));
-        key = add(key, "route", self.id_token_route.as_ref(), |route| format!("{route:?}"));
-        key = add(key, "yc_path", self.yc_path.as_ref(), |path| path.display().to_string());
+        if let Some(identity) = &self.identity {
+            key = key.with("identity", &format!("{:?}", identity.value));
+        }
         if self.installation != Installation::built_in() {
             key = key.with("installation", &format!("{:?}", self.installation));
         }
-        key = add(key, "timeout", Some(&self.timeout), |timeout| format!("{timeout:?}"));
-        key = add(key, "ca_file", self.ca_file.as_ref(), |file| file.display().to_string());
-        key = add(key, "proxy", self.proxy.as_ref(), |proxy| proxy.expose().to_owned());
-        for (name, setting) in self.texts() {
-            key = add(key, name, setting.as_ref(), Clone::clone);
+        // `doctor` gives a run a part of the time only.
+        key = key.with("timeout", &format!("{:?}", self.timeout.value));
+        for Row { table, field, setting } in self.resolved.rows() {
+            if table.is_empty() && field.decides != Decides::Nothing {
+                key = key.with(field.key, &setting.value.to_string_lossy());
+            }
         }
         for variable in env::NETWORK {
             if let Some(value) = env.get_os(*variable) {
@@ -349,6 +280,10 @@ impl Settings {
         }
         Digest::of(key.build().name().as_bytes())
     }
+}
+
+fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<bool>> {
+    parsed(field, setting, "a switch", "`true` or `false`", parse_switch)
 }
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.

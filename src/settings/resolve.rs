@@ -1,135 +1,173 @@
-//! The look-up: flag, variable, profile and those it extends, defaults.
+//! The look-up of a setting, the same for all: flag, variable, profile and those it extends, defaults, another
+//! program's variable.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::field::{Field, Kind, Table};
 use super::file::File;
-use super::key_source::KeySource;
+use super::key_source::{KeySource, KeyText};
 use super::layer::Layer;
-use super::value::{EMPTY, MISPLACED_SECRET, text_problem, unfit};
-use super::{Flags, Form, Origin, Setting, Table};
-use crate::env::{self, Env, Var};
+use super::value::{EMPTY, MISPLACED_SECRET, not_of_form, text_problem, unfit};
+use super::{Flags, Origin, Setting};
+use crate::env::{Env, OWN, Var};
 use crate::error::Result;
 use crate::foreign_text::is_misplaced_secret;
 
 /// Looks settings up, the strongest origin first.
 pub(super) struct Resolver<'a> {
+    pub(super) flags: &'a Flags,
     pub(super) env: &'a Env,
     pub(super) home: Option<&'a Path>,
     pub(super) file: Option<&'a File<'a>>,
     pub(super) layers: &'a [Layer<'a>],
 }
 
-impl Resolver<'_> {
-    pub(super) fn text(
-        &self,
-        key: &str,
-        value: Option<&String>,
-        flag_name: &'static str,
-        var: Var,
-    ) -> Result<Option<Setting<String>>> {
-        let found = self.first(key, value, flag_name, var)?;
-        found.map(|(setting, _)| checked(key, setting)).transpose()
+/// The settings that are set, as text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resolved(Vec<Row>);
+
+/// A setting that is set.
+#[derive(Clone)]
+pub(super) struct Row {
+    /// The table of its consumer; empty for a setting of the program.
+    pub(super) table: &'static str,
+    pub(super) field: &'static Field,
+    /// Text, or a path, which need not be UTF-8.
+    pub(super) setting: Setting<OsString>,
+}
+
+/// Security: the value can be a proxy's password.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Row").field(&self.field.key).field(&self.setting.origin).finish()
+    }
+}
+
+impl Resolved {
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.0
     }
 
-    /// A path. `~/` is the home folder. In the file, a relative one starts where the file is.
-    pub(super) fn path(
+    pub(super) fn get(&self, field: &Field) -> Option<&Setting<OsString>> {
+        self.0.iter().find(|row| row.field.is(field)).map(|row| &row.setting)
+    }
+
+    /// Takes a setting out, whose value another one stands for from now on.
+    pub(super) fn take(&mut self, field: &Field) -> Option<Setting<OsString>> {
+        let at = self.0.iter().position(|row| row.field.is(field))?;
+        Some(self.0.swap_remove(at).setting)
+    }
+
+    pub(super) fn text(&self, field: &Field) -> Option<Setting<String>> {
+        let Setting { value, origin } = self.get(field)?;
+        Some(Setting { value: value.to_string_lossy().into_owned(), origin: origin.clone() })
+    }
+
+    pub(super) fn path(&self, field: &Field) -> Option<Setting<PathBuf>> {
+        self.get(field).cloned().map(|setting| setting.map(PathBuf::from))
+    }
+
+    /// The value that a setting's text means, or the built-in one. See [`parsed`].
+    pub(super) fn parsed<T>(
         &self,
-        key: &str,
-        value: Option<&String>,
-        flag_name: &'static str,
-        var: Var,
-    ) -> Result<Option<Setting<PathBuf>>> {
-        let found = self.first(key, value, flag_name, var)?;
-        found.map(|(setting, folder)| checked_path(setting, folder, self.home)).transpose()
+        field: &Field,
+        what: &'static str,
+        form: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Setting<T>> {
+        parsed(field, self.text(field), what, form, parse)
+    }
+}
+
+/// The value that a text means, or that of the field's built-in text, or of `false` for a switch: `what` it is, and the `form` that it must
+/// have.
+pub(super) fn parsed<T>(
+    field: &Field,
+    setting: Option<Setting<String>>,
+    what: &'static str,
+    form: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Setting<T>> {
+    let built_in = |text: &str| Setting { value: text.to_owned(), origin: Origin::BuiltIn };
+    let setting = setting.or_else(|| field.built_in.map(built_in));
+    let Setting { value, origin } = setting.unwrap_or_else(|| built_in("false"));
+    match parse(&value) {
+        Some(value) => Ok(Setting { value, origin }),
+        None => Err(not_of_form(origin, &value, what, form)),
+    }
+}
+
+impl Resolver<'_> {
+    /// Looks up all settings of a table. Those of the program that cannot be in the file count before it is read.
+    pub(super) fn resolve(&self, table: &'static Table, resolved: &mut Resolved) -> Result<()> {
+        let is_program = table.name.is_empty();
+        for field in table.settings.iter().filter(|field| field.is_in_file || !is_program) {
+            if let Some(setting) = self.value(table.name, field)? {
+                resolved.0.push(Row { table: table.name, field, setting });
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a setting: a path is resolved, and a text is checked.
+    fn value(&self, table: &str, field: &Field) -> Result<Option<Setting<OsString>>> {
+        let Some((setting, folder)) = self.first(table, field)? else { return Ok(None) };
+        Ok(Some(match field.kind {
+            Kind::Key if is_no_file(&setting) => setting.map(OsString::from),
+            Kind::Path | Kind::Key => {
+                checked_path(setting, folder, self.home)?.map(PathBuf::into_os_string)
+            }
+            Kind::Words => setting.map(OsString::from),
+            Kind::Text
+            | Kind::File
+            | Kind::Proxy
+            | Kind::Time
+            | Kind::Bool
+            | Kind::Switch
+            | Kind::Count => checked(field.key, setting)?.map(OsString::from),
+        }))
+    }
+
+    /// The text of a setting of the program.
+    pub(super) fn text(&self, field: &Field) -> Result<Option<Setting<String>>> {
+        let found = self.first("", field)?;
+        found.map(|(setting, _)| checked(field.key, setting)).transpose()
     }
 
     /// The value of the strongest origin, and the folder that a relative path starts in.
-    fn first(
-        &self,
-        key: &str,
-        value: Option<&String>,
-        flag_name: &'static str,
-        var: Var,
-    ) -> Result<Option<(Setting<String>, &Path)>> {
+    fn first(&self, table: &str, field: &Field) -> Result<Option<(Setting<String>, &Path)>> {
         let here = Path::new("");
-        if let Some(setting) = flag(value, flag_name) {
+        // The command line has refused empty values; a list without members is one too.
+        if let Some(value) = self.flags.get(field).filter(|value| !value.is_empty()) {
+            let setting = Setting { value: value.to_owned(), origin: Origin::Flag(field.flag) };
             return Ok(Some((setting, here)));
         }
-        if let Some(setting) = variable(self.env, var)? {
+        if let Some(setting) = variable(self.env, field.var())? {
             return Ok(Some((setting, here)));
         }
-        for layer in self.layers {
-            if let Some((value, span)) = layer.text(key)? {
+        for layer in self.layers.iter().filter(|_| field.is_in_file) {
+            if let Some((value, span)) = layer.setting(table, field)? {
                 let origin = layer.origin(&span);
                 return Ok(Some((Setting { value, origin }, layer.folder())));
             }
         }
-        Ok(None)
+        // Empty, it counts as not set for the program whose variable it is.
+        let shared = field.shared.and_then(|var| Some((var, self.env.get(var)?)));
+        Ok(shared.map(|(var, value)| (Setting { value, origin: Origin::Variable(var.name) }, here)))
     }
 
-    /// The authorized key: a file, or with the variable also its content, or with the flag `-`.
-    pub(super) fn key(&self, flags: &Flags) -> Result<Option<Setting<KeySource>>> {
-        let found = self.first("key_file", flags.key_file.as_ref(), "--key-file", env::KEY_FILE)?;
-        let Some((setting, folder)) = found else { return Ok(None) };
-        let value = match &setting.origin {
-            Origin::Flag(_) if setting.value == "-" => KeySource::Stdin,
-            Origin::Variable(name) => KeySource::of_variable(&setting.value, name, self.home)?,
-            _ => {
-                let path = checked_path(setting, folder, self.home)?;
-                return Ok(Some(path.map(KeySource::File)));
-            }
-        };
-        Ok(Some(Setting { value, origin: setting.origin }))
-    }
-
-    pub(super) fn consumer(
-        &self,
-        tables: &[&Table],
-    ) -> Result<Vec<(&'static str, &'static str, Setting<String>)>> {
-        let mut found = Vec::new();
-        for (table, field) in
-            tables.iter().flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
-        {
-            let configured = || {
-                let mut values = self.layers.iter().map(|layer| {
-                    let value = layer.consumer_value(table, field)?;
-                    Ok(value.map(|(value, span)| {
-                        (Setting { value, origin: layer.origin(&span) }, layer.folder())
-                    }))
-                });
-                values.find_map(Result::transpose).transpose()
-            };
-            let given = variable(self.env, field.var)?.map(|setting| (setting, Path::new("")));
-            let Some((setting, folder)) = given.map_or_else(configured, |given| Ok(Some(given)))?
-            else {
-                continue;
-            };
-            let setting = match field.form {
-                Form::Path => {
-                    let Setting { value, origin } = checked_path(setting, folder, self.home)?;
-                    Setting { value: value.to_string_lossy().into_owned(), origin }
-                }
-                Form::Words => setting,
-                _ => checked(field.key, setting)?,
-            };
-            found.push((table, field.key, setting));
-        }
-        Ok(found)
-    }
-
-    /// Of two settings that say the same thing in two ways, the one of the stronger origin; within one
+    /// Of two settings that say the same thing in two ways, leaves the one of the stronger origin; within one
     /// origin, the first.
-    pub(super) fn stronger<T, U>(
+    pub(super) fn leave_stronger(
         &self,
-        one: Option<Setting<T>>,
-        other: Option<Setting<U>>,
-    ) -> (Option<Setting<T>>, Option<Setting<U>>) {
-        match (one, other) {
-            (Some(one), Some(other)) if self.rank(&one.origin) <= self.rank(&other.origin) => {
-                (Some(one), None)
-            }
-            (Some(_), Some(other)) => (None, Some(other)),
-            (one, other) => (one, other),
+        resolved: &mut Resolved,
+        [one, other]: [&'static Field; 2],
+    ) {
+        let rank = |field| resolved.get(field).map(|setting| self.rank(&setting.origin));
+        if let (Some(rank_of_one), Some(rank_of_other)) = (rank(one), rank(other)) {
+            resolved.take(if rank_of_one <= rank_of_other { other } else { one });
         }
     }
 
@@ -137,7 +175,7 @@ impl Resolver<'_> {
     pub(super) fn rank(&self, origin: &Origin) -> usize {
         match origin {
             Origin::Flag(_) => 0,
-            Origin::Variable(_) => 1,
+            Origin::Variable(_) if !is_shared(origin) => 1,
             Origin::Profile { profile, .. } => {
                 2 + self
                     .layers
@@ -146,22 +184,35 @@ impl Resolver<'_> {
                     .unwrap_or(self.layers.len())
             }
             Origin::Defaults { .. } => 3 + self.layers.len(),
-            Origin::Shared { .. } => 4 + self.layers.len(),
+            Origin::Variable(_) | Origin::Shared { .. } => 4 + self.layers.len(),
             Origin::BuiltIn => 5 + self.layers.len(),
         }
     }
 }
 
-pub(super) fn flag(value: Option<&String>, name: &'static str) -> Option<Setting<String>> {
-    value
-        // The command line has refused empty values; a list without members is one too.
-        .filter(|value| !value.is_empty())
-        .map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
+/// Whether a key is said by something else than its file: a flag can name standard input, and a variable hold it.
+fn is_no_file(Setting { value, origin }: &Setting<String>) -> bool {
+    match origin {
+        Origin::Flag(_) => value == "-",
+        Origin::Variable(name) => KeyText::read(value, name).is_some(),
+        _ => false,
+    }
+}
+
+/// Where a key is that a setting names.
+pub(super) fn key_source(Setting { value, origin }: Setting<OsString>) -> Setting<KeySource> {
+    let source = match (&origin, value.to_str()) {
+        (Origin::Flag(_), Some("-")) => Some(KeySource::Stdin),
+        (Origin::Variable(name), Some(text)) => KeyText::read(text, name).map(KeySource::Text),
+        _ => None,
+    };
+    Setting { value: source.unwrap_or_else(|| KeySource::File(value.into())), origin }
 }
 
 /// The value of one of this program's own variables.
 pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
-    let Some(value) = env.given(var) else { return Ok(None) };
+    let value = Some(var).filter(|var| !var.name.is_empty()).and_then(|var| env.given(var));
+    let Some(value) = value else { return Ok(None) };
     let origin = Origin::Variable(var.name);
     match value.into_string() {
         Ok(value) => Ok(Some(Setting { value, origin })),
@@ -169,16 +220,16 @@ pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
     }
 }
 
-/// The value of a variable of another program, which counts as unset when it is empty.
-pub(super) fn shared_variable(env: &Env, var: Var) -> Option<Setting<String>> {
-    env.get(var).map(|value| Setting { value, origin: Origin::Variable(var.name) })
+fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
+    match text_problem(key, &setting.value) {
+        Some(problem) if !is_shared(&setting.origin) => Err(unfit(setting.origin, problem)),
+        _ => Ok(setting),
+    }
 }
 
-pub(super) fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
-    match text_problem(key, &setting.value) {
-        Some(problem) => Err(unfit(setting.origin, problem)),
-        None => Ok(setting),
-    }
+/// Whether it is another program's variable: what is wrong with that must not stop a run that can do without.
+fn is_shared(origin: &Origin) -> bool {
+    matches!(origin, Origin::Variable(name) if !name.starts_with(OWN))
 }
 
 pub(super) fn checked_path(

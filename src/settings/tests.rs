@@ -5,15 +5,14 @@ use std::collections::HashMap;
 use super::*;
 use crate::private_file;
 
-const TABLE: Table = Table {
-    name: "kubectl",
-    settings: &[
-        Field::text("api_version", env::KUBECTL_API_VERSION),
-        Field::new("words", Form::Words, env::TOKEN_FORMAT),
-        Field::new("switch", Form::Switch, env::TOKEN_OUTPUT),
-        Field::new("time", Form::Time, env::PROFILE),
-    ],
-};
+const API_VERSION: Field =
+    Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION");
+const WORDS: Field = Field::new(Kind::Words, "words", "--words", "YC_ID_TOKEN_KUBECTL_WORDS");
+const SWITCH: Field = Field::new(Kind::Switch, "switch", "--switch", "YC_ID_TOKEN_KUBECTL_SWITCH");
+const TIME: Field = Field::new(Kind::Time, "time", "--time", "YC_ID_TOKEN_KUBECTL_TIME");
+
+static TABLE: Table =
+    Table { name: "kubectl", heading: "", settings: &[API_VERSION, WORDS, SWITCH, TIME] };
 
 fn fake(variables: &[(&'static str, &str)]) -> Env {
     let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
@@ -43,11 +42,8 @@ fn origin_line(origin: &Origin) -> usize {
 #[test]
 fn every_value_keeps_its_origin() {
     let text = "[defaults]\ncache = \"none\"\ntimeout = 5\n\n[profiles.base]\naudience = \"a\"\n[profiles.prod]\nextends = \"base\"\nservice_account = \"aje1\"\n[profiles.prod.kubectl]\napi_version = \"v1beta1\"\n";
-    let flags = Flags {
-        profile: Some("prod".into()),
-        proxy: Some("proxy.example:3128".into()),
-        ..Flags::default()
-    };
+    let flags =
+        Flags::default().with(&schema::PROFILE, "prod").with(&schema::PROXY, "proxy.example:3128");
     let settings = load(text, &[("YC_ID_TOKEN_TIMEOUT", "7s")], &flags).unwrap();
     assert_eq!(
         settings.timeout,
@@ -58,7 +54,7 @@ fn every_value_keeps_its_origin() {
     assert_eq!((audience.value.as_str(), origin_line(&audience.origin)), ("a", 6));
     assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if profile == "base"));
     assert_eq!(settings.proxy.as_ref().unwrap().origin, Origin::Flag("--proxy"));
-    let version = settings.consumer(&TABLE, "api_version", None, "--api-version").unwrap();
+    let version = settings.own(&API_VERSION).unwrap();
     assert_eq!((version.value.as_str(), origin_line(&version.origin)), ("v1beta1", 11));
     assert_eq!(load("", &[], &Flags::default()).unwrap().timeout.origin, Origin::BuiltIn);
 }
@@ -77,7 +73,7 @@ fn the_strongest_origin_says_who_we_are() {
         load(text, variables, flags).unwrap().identity.map(|setting| setting.value)
     };
     let none = Flags::default();
-    let prod = Flags { profile: Some("prod".into()), ..Flags::default() };
+    let prod = Flags::default().with(&schema::PROFILE, "prod");
     let metadata =
         "[defaults]\nidentity = \"metadata\"\n[profiles.prod]\nkey_file = \"~/prod.json\"\n";
     assert_eq!(
@@ -89,7 +85,7 @@ fn the_strongest_origin_says_who_we_are() {
         decided(metadata, &[("YC_ID_TOKEN_IAM_TOKEN_FILE", "t")], &prod),
         Some(iam_token(Some("t")))
     );
-    let flag = Flags { identity: Some("iam-token".into()), ..prod.clone() };
+    let flag = prod.clone().with(&schema::IDENTITY, "iam-token");
     assert_eq!(decided(metadata, &[("YC_ID_TOKEN_KEY_FILE", "k")], &flag), Some(iam_token(None)));
     let kind = "[defaults]\nidentity = \"authorized-key\"\nkey_file = \"/k.json\"\n";
     assert_eq!(decided(kind, &[], &none), Some(key("/k.json")));
@@ -136,7 +132,7 @@ fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
         let kind = IdentityKind::read(word).unwrap().0;
         let expected = IdentitySetting::new(kind, expected);
         if kind != IdentityKind::TokenCommand {
-            let flags = Flags { identity: Some(word.into()), ..Flags::default() };
+            let flags = Flags::default().with(&schema::IDENTITY, word);
             let said = load("", &[], &flags).unwrap().identity.unwrap();
             assert_eq!(said.value, expected, "{word}");
         }
@@ -160,7 +156,7 @@ fn what_an_identity_lacks_or_cannot_have_is_told() {
         ("metadata:x", "has nothing behind a colon"),
         ("keychain:x", "there is no identity `keychain:x`"),
     ] {
-        let flags = Flags { identity: Some(word.into()), ..Flags::default() };
+        let flags = Flags::default().with(&schema::IDENTITY, word);
         let error = load("", &[], &flags).unwrap_err().to_string();
         assert!(error.contains(told), "{word}: {error}");
     }
@@ -178,7 +174,7 @@ fn what_an_identity_lacks_or_cannot_have_is_told() {
 #[test]
 fn an_installation_is_named_and_whole() {
     let named = |text: &str, name: &str| {
-        let flags = Flags { installation: Some(name.into()), ..Flags::default() };
+        let flags = Flags::default().with(&schema::INSTALLATION, name);
         load(text, &[], &flags).map(|settings| settings.installation)
     };
     assert_eq!(named("", "ru").unwrap(), Installation::built_in());
@@ -201,10 +197,10 @@ fn an_installation_is_named_and_whole() {
 fn of_a_folders_id_and_name_the_stronger_origin_counts() {
     let text = "[profiles.prod]\nfolder_name = \"prod\"\ncloud_id = \"b1gcloud\"\n[profiles.both]\nfolder_name = \"prod\"\nfolder_id = \"b1gprod\"\n";
     let folder = |profile: &str, id: Option<&str>, variables: &[(&'static str, &str)]| {
-        let flags = Flags {
-            profile: Some(profile.into()),
-            folder_id: id.map(str::to_owned),
-            ..Flags::default()
+        let flags = Flags::default().with(&schema::PROFILE, profile);
+        let flags = match id {
+            Some(id) => flags.with(&schema::FOLDER_ID, id),
+            None => flags,
         };
         let settings = load(text, variables, &flags).unwrap();
         let value = |setting: Option<Setting<String>>| setting.map(|setting| setting.value);
@@ -215,24 +211,25 @@ fn of_a_folders_id_and_name_the_stronger_origin_counts() {
     assert_eq!(folder("prod", None, &[("YC_FOLDER_ID", "b1gother")]), name("prod"));
     assert_eq!(folder("prod", Some("b1gflag"), &[]), id("b1gflag"));
     assert_eq!(folder("both", None, &[("YC_ID_TOKEN_FOLDER_NAME", "test")]), name("test"));
+    assert_eq!(folder("prod", None, &[("YC_FOLDER_ID", " b1g\n")]), name("prod"));
     assert_eq!(folder("both", None, &[]), id("b1gprod"), "an ID is more exact");
 }
 
 #[test]
 fn a_consumers_values_have_the_forms_that_it_declares() {
-    let prod = Flags { profile: Some("prod".into()), ..Flags::default() };
-    let read = |line: &str, key: &'static str| {
+    let prod = Flags::default().with(&schema::PROFILE, "prod");
+    let read = |line: &str, field: &Field| {
         load(&format!("[profiles.prod.kubectl]\n{line}\n"), &[], &prod)
-            .map(|settings| settings.consumer(&TABLE, key, None, "--flag").unwrap().value)
+            .map(|settings| settings.own(field).unwrap().value)
     };
-    for (line, key, value) in [
-        ("words = [\"a\", \"b\"]", "words", "a\nb"),
-        ("words = \"a\"", "words", "a"),
-        ("switch = true", "switch", "true"),
-        ("time = 900", "time", "900"),
-        ("time = \"1h\"", "time", "1h"),
+    for (line, field, value) in [
+        ("words = [\"a\", \"b\"]", &WORDS, "a\nb"),
+        ("words = \"a\"", &WORDS, "a"),
+        ("switch = true", &SWITCH, "true"),
+        ("time = 900", &TIME, "900"),
+        ("time = \"1h\"", &TIME, "1h"),
     ] {
-        assert_eq!(read(line, key).unwrap(), value, "{line}");
+        assert_eq!(read(line, field).unwrap(), value, "{line}");
     }
     for (line, said) in [
         ("words = [1]", "`words` must be a list of strings, not an integer"),
@@ -240,7 +237,7 @@ fn a_consumers_values_have_the_forms_that_it_declares() {
         ("time = true", "`time` must be a time, not a boolean"),
         ("api_version = 1", "`api_version` must be a string, not an integer"),
     ] {
-        let error = read(line, "words").unwrap_err();
+        let error = read(line, &WORDS).unwrap_err();
         assert!(error.to_string().ends_with(said), "{line}: {error}");
     }
 }
@@ -274,7 +271,7 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
 }
 
 #[test]
-fn a_large_file_says_the_same_as_if_it_were_small() {
+fn a_large_file_is_read_as_a_small_one() {
     use std::fmt::Write as _;
     let mut text = String::from("[defaults]\ntimeout = 5\n[profiles.base]\naudience = \"a\"\n");
     for number in 0..1000 {
@@ -283,7 +280,7 @@ fn a_large_file_says_the_same_as_if_it_were_small() {
             "[profiles.p{number}]\nextends = \"base\"\nservice_account = \"aje{number}\""
         );
     }
-    let flags = |profile: &str| Flags { profile: Some(profile.into()), ..Flags::default() };
+    let flags = |profile: &str| Flags::default().with(&schema::PROFILE, profile);
     let settings = load(&text, &[], &flags("p700")).unwrap();
     assert_eq!(settings.audience.unwrap().value, "a");
     let account = settings.service_account.unwrap();

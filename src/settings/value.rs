@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::resolve::variable;
-use super::{CacheSetting, IdTokenRoute, Origin, Setting, Settings, Table, by_name, list};
-use crate::env::{Env, Var};
+use super::{CacheSetting, IdTokenRoute, Origin, Setting, by_name, list};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::http::ProxyAddress;
@@ -39,28 +37,6 @@ pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
     }
 }
 
-/// A setting that is on or off in the environment.
-pub(super) fn is_set(env: &Env, var: Var) -> Result<bool> {
-    let Some(Setting { value, .. }) = variable(env, var)? else { return Ok(false) };
-    parse_switch(&value).ok_or_else(|| Error::Value {
-        origin: var.name.into(),
-        problem: "must be `true` or `false`".into(),
-    })
-}
-
-/// A consumer's setting that is on or off: its flag, which can only be on, or its variable or table.
-pub fn is_on(
-    settings: &Settings,
-    table: &Table,
-    key: &'static str,
-    flag: bool,
-    flag_name: &'static str,
-) -> Result<Setting<bool>> {
-    let flag = flag.then(|| "true".to_owned());
-    let setting = settings.consumer(table, key, flag.as_ref(), flag_name);
-    parsed(setting, false, "a switch", "`true` or `false`", parse_switch)
-}
-
 /// Reads whether something is on.
 #[must_use]
 pub fn parse_switch(text: &str) -> Option<bool> {
@@ -71,28 +47,22 @@ pub fn parse_switch(text: &str) -> Option<bool> {
     }
 }
 
-pub(super) fn parsed<T>(
-    setting: Option<Setting<String>>,
-    built_in: T,
+/// The error for a value that is not of the form that a setting has.
+pub(super) fn not_of_form(
+    origin: Origin,
+    value: &str,
     what: &'static str,
     form: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Setting<T>> {
-    let Some(Setting { value, origin }) = setting else {
-        return Ok(Setting { value: built_in, origin: Origin::BuiltIn });
-    };
-    match parse(&value) {
-        Some(value) => Ok(Setting { value, origin }),
-        None => Err(unfit(
-            origin,
-            message!(
-                "`{value}` is not {what}: it must be {form}",
-                value = ForeignText::new(&value),
-                what,
-                form
-            ),
-        )),
-    }
+) -> Error {
+    unfit(
+        origin,
+        message!(
+            "`{value}` is not {what}: it must be {form}",
+            value = ForeignText::new(value),
+            what,
+            form
+        ),
+    )
 }
 
 /// The error for a value that a setting cannot have.

@@ -1,8 +1,9 @@
-//! What a shell offers for the value of an option, where clap does not know it.
+//! What a shell offers for the value of an option or argument, where clap does not know it. A setting's row says
+//! that itself; the list here is of the others.
 
-use crate::consumer::{FORMATS, exec_versions};
-use crate::error::ErrorFormat;
-use crate::settings::{CacheSetting, IdTokenRoute, IdentityKind};
+use crate::consumer::TABLES;
+use crate::settings;
+use crate::settings::schema::COMMON;
 
 /// What the value of an option is.
 #[derive(Clone, Copy)]
@@ -25,6 +26,15 @@ pub(super) enum Offer {
 
 /// What the value of a command's option or argument is. `None` if this table lacks it.
 pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
+    let tables = TABLES.iter().copied().chain([&COMMON]);
+    if let Some(field) = tables.flat_map(|table| table.settings).find(|field| field.flag == option)
+    {
+        return Some(match field.offer {
+            settings::Offer::Nothing => Offer::Text,
+            settings::Offer::Profiles => Offer::Profile,
+            settings::Offer::Words(words) => Offer::Words(words),
+        });
+    }
     let of_command = OFFERS.iter().find(|(at, name, _)| *at == command && *name == option);
     let of_any = || OFFERS.iter().find(|(at, name, _)| at.is_empty() && *name == option);
     of_command.or_else(of_any).map(|(_, _, offer)| *offer)
@@ -32,7 +42,6 @@ pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
 
 /// Command, or none for all; option; its value.
 const OFFERS: &[(&str, &str, Offer)] = &[
-    ("", "profile", Offer::Profile),
     ("status", "named", Offer::Profile),
     ("doctor", "named", Offer::ProfileOrConsumer),
     // `setup --name` names a profile; that of a key is another thing.
@@ -43,67 +52,33 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "cluster", Offer::Kubeconfig("clusters")),
     ("", "context", Offer::Kubeconfig("contexts")),
     ("", "user", Offer::Kubeconfig("users")),
-    ("", "identity", Offer::Words(IdentityKind::names)),
-    ("", "cache", Offer::Words(|| CacheSetting::ALL.map(|(_, name)| name).to_vec())),
-    ("", "id_token_route", Offer::Words(|| IdTokenRoute::ALL.map(|(_, name)| name).to_vec())),
-    ("", "error_format", Offer::Words(|| ErrorFormat::ALL.map(|(_, name)| name).to_vec())),
-    ("", "format", Offer::Words(|| FORMATS.map(|(_, name)| name).to_vec())),
-    ("", "api_version", Offer::Words(exec_versions)),
-    ("", "background_refresh", Offer::Words(|| vec!["true", "false"])),
     ("token-helper", "request", Offer::Words(|| vec!["get", "store", "erase"])),
     ("", "ca_cert", Offer::Path),
-    ("", "ca_file", Offer::Path),
-    ("", "ca_path", Offer::Path),
-    ("", "client_cert", Offer::Path),
-    ("", "client_key", Offer::Path),
-    ("", "config", Offer::Path),
     ("", "directory", Offer::Path),
     ("", "file", Offer::Path),
-    ("", "iam_token_file", Offer::Path),
-    ("", "key_file", Offer::Path),
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
-    ("", "log_file", Offer::Path),
     ("", "output", Offer::Path),
-    ("", "policy", Offer::Path),
-    ("", "yc_path", Offer::Path),
     ("", "address", Offer::Text),
-    ("", "audience", Offer::Text),
     ("", "aws_profile", Offer::Text),
-    ("", "cloud_id", Offer::Text),
     ("", "command", Offer::Text),
-    ("", "duration", Offer::Text),
-    ("", "endpoint", Offer::Text),
-    ("", "folder_id", Offer::Text),
-    ("", "folder_name", Offer::Text),
-    ("", "iam_endpoint", Offer::Text),
-    ("", "impersonate_service_account", Offer::Text),
-    ("", "installation", Offer::Text),
     ("", "issuer", Offer::Text),
     ("", "listen", Offer::Text),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
-    ("", "oauth_endpoint", Offer::Text),
-    ("", "policy_arn", Offer::Text),
-    ("", "proxy", Offer::Text),
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
-    ("", "role_session_name", Offer::Text),
-    ("", "service_account", Offer::Text),
     ("", "sts_endpoint", Offer::Text),
-    ("", "timeout", Offer::Text),
-    ("", "tls_server_name", Offer::Text),
     ("", "unlock_timeout", Offer::Text),
-    ("", "wrap_ttl", Offer::Text),
 ];
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, CommandFactory as _};
+    use clap::Command;
 
     use super::offer;
-    use crate::cli::Cli;
+    use crate::cli::program;
 
     #[test]
     fn every_option_has_its_kind_of_value() {
@@ -117,6 +92,6 @@ mod tests {
             }
             command.get_subcommands().for_each(look);
         }
-        look(&Cli::command());
+        look(&program());
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::env::{self, Env};
 use crate::message;
 use crate::run::Context;
+use crate::settings::schema::{CONFIG, PROFILE};
 use crate::settings::{Explained, Locations, Origin, Settings};
 
 use super::report::Group;
@@ -85,10 +86,10 @@ fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_
 
 /// The environment but for our own variables that are settings.
 fn without_own_variables(env: &Env) -> Env {
-    let names_place = |name: &str| [env::CONFIG.name, env::PROFILE.name].contains(&name);
-    let kept = |var: &&env::Var| !var.name.starts_with("YC_ID_TOKEN_") || names_place(var.name);
-    let variables = env::ALL.iter().filter(kept);
-    let values: HashMap<&'static str, String> =
-        variables.filter_map(|var| Some((var.name, env.get(*var)?))).collect();
+    let others = env::ALL.iter().filter(|var| !var.name.starts_with(env::OWN)).copied();
+    let values: HashMap<&'static str, String> = others
+        .chain([CONFIG.var(), PROFILE.var()])
+        .filter_map(|var| Some((var.name, env.get(var)?)))
+        .collect();
     Env::Fake(values)
 }

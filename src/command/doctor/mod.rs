@@ -24,12 +24,13 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::output::Output;
 use crate::run::{Context, Run};
 use crate::runtime;
+use crate::settings::schema::PROFILE;
 use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
@@ -95,8 +96,8 @@ impl Args {
         let consumer =
             ConsumerName::ALL.iter().find(|name| Some(name.table().name) == named).copied();
         let is_profile = || {
-            context.flags.profile.is_none()
-                && context.env.get(env::PROFILE).is_none()
+            context.flags.get(&PROFILE).is_none()
+                && context.env.get(PROFILE.var()).is_none()
                 && named.is_some_and(|named| has_profile(context, named))
         };
         let profile = self.named.as_ref().filter(|_| consumer.is_none() || is_profile());

@@ -2,29 +2,29 @@
 
 use super::paths::{absolute_identity, absolute_path};
 use super::{Setup, error_lines};
-use crate::env;
 use crate::error::{Error, Result};
-use crate::settings::{Flags, IdentityKind};
+use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
+use crate::settings::{Field, Flags, IdentityKind};
 
-/// The keys of a profile that configure the identity.
-const KEYS: [&str; 3] = ["identity", "key_file", "iam_token_file"];
+/// The settings of a profile that configure the identity.
+const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
 
 /// The identity settings that flags give, with absolute paths.
 pub(super) fn identity_flags(flags: &Flags) -> Result<Vec<(&'static str, String)>> {
-    let values = [&flags.identity, &flags.key_file, &flags.iam_token_file].map(Clone::clone);
-    with_absolute_paths(values, ["--identity", "--key-file", "--iam-token-file"])
+    let given = |field: &Field| flags.get(field).map(str::to_owned);
+    with_absolute_paths(given, |field| field.flag)
 }
 
-/// Pairs `values` with [`KEYS`]. `origins` are the flags or variables that the values come from.
+/// The identity settings that `given` gives. `origin` names the flag or variable that a value comes from.
 fn with_absolute_paths(
-    values: [Option<String>; 3],
-    origins: [&'static str; 3],
+    given: impl Fn(&Field) -> Option<String>,
+    origin: impl Fn(&Field) -> &'static str,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut settings = Vec::new();
-    for ((key, value), origin) in KEYS.into_iter().zip(values).zip(origins) {
-        let absolute = if key == "identity" { absolute_identity } else { absolute_path };
-        if let Some(value) = value {
-            settings.push((key, absolute(origin, &value)?));
+    for field in &FIELDS {
+        let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
+        if let Some(value) = given(field) {
+            settings.push((field.key, absolute(origin(field), &value)?));
         }
     }
     Ok(settings)
@@ -35,11 +35,7 @@ impl Setup<'_> {
     pub(super) fn resolve_identity(&mut self) -> Result<()> {
         self.set_connection()?;
         // Before the identity: some identities obtain their tokens as this service account.
-        self.set_from_flag_or_variable(
-            "service_account",
-            self.context.flags.service_account.as_ref(),
-            env::SERVICE_ACCOUNT,
-        );
+        self.set_from_flag_or_variable(&SERVICE_ACCOUNT);
         self.set_identity()?;
         if self.settings()?.identity.is_some() {
             self.run()?;
@@ -60,15 +56,15 @@ impl Setup<'_> {
     /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.
     fn set_identity(&mut self) -> Result<()> {
         let mut settings = identity_flags(self.context.flags)?;
-        if settings.is_empty() && !self.configuration.has_any(&KEYS) {
-            let variables = [env::IDENTITY, env::KEY_FILE, env::IAM_TOKEN_FILE];
-            let values = variables.map(|var| self.env().get(var));
-            settings = with_absolute_paths(values, variables.map(|var| var.name))?;
+        let keys = FIELDS.map(|field| field.key);
+        if settings.is_empty() && !self.configuration.has_any(&keys) {
+            let given = |field: &Field| self.env().get(field.var());
+            settings = with_absolute_paths(given, |field| field.variable)?;
         }
         if settings.is_empty() {
             return Ok(());
         }
-        for key in KEYS {
+        for key in keys {
             match settings.iter().find(|(name, _)| *name == key) {
                 Some((_, value)) => self.configuration.set(key, value),
                 None => self.configuration.remove(key),

@@ -25,13 +25,17 @@ pub(super) use kubectl::kubeconfig_names;
 
 use crate::command::terminal::Terminal;
 use crate::consumer::ConsumerName;
-use crate::env::{Env, Var};
+use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Flags, Origin, Settings, Table};
+use crate::settings::schema::{
+    AUDIENCE, CA_FILE, CLOUD_ID, ENDPOINT, FOLDER_ID, FOLDER_NAME, IAM_ENDPOINT, ID_TOKEN_ROUTE,
+    IMPERSONATE_SERVICE_ACCOUNT, INSTALLATION, OAUTH_ENDPOINT, PROFILE, YC_PATH,
+};
+use crate::settings::{Field, Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
 use paths::{absolute_path, config_path};
@@ -94,7 +98,7 @@ impl Args {
 struct Setup<'a> {
     context: Context<'a>,
     common: &'a Common,
-    consumer: &'a Table,
+    consumer: &'static Table,
     terminal: Option<Terminal>,
     configuration: Configuration,
     /// Whether the profile has no settings of this consumer yet.
@@ -109,8 +113,8 @@ impl<'a> Setup<'a> {
         consumer: ConsumerName,
         default_profile: &str,
     ) -> Result<Self> {
-        let named = common.name.as_ref().or(context.flags.profile.as_ref());
-        let name = named.map_or(default_profile, String::as_str).to_owned();
+        let named = common.name.as_deref().or(context.flags.get(&PROFILE));
+        let name = named.unwrap_or(default_profile).to_owned();
         if !is_simple(&name) {
             return Err(Error::Usage {
                 problem: message!(
@@ -155,11 +159,9 @@ impl<'a> Setup<'a> {
     /// The flags of a run that uses the profile as collected so far.
     fn flags(&self) -> Flags {
         let Configuration { path, profile, .. } = &self.configuration;
-        Flags {
-            profile: Some(profile.clone()),
-            unwritten: Some((path.clone(), self.configuration.text())),
-            ..self.context.flags.clone()
-        }
+        let mut flags = self.context.flags.clone().with(&PROFILE, profile);
+        flags.unwritten = Some((path.clone(), self.configuration.text()));
+        flags
     }
 
     fn settings(&self) -> Result<Settings> {
@@ -173,10 +175,11 @@ impl<'a> Setup<'a> {
     }
 
     /// Sets a key of the profile from its flag or, if the profile has no value, from its variable.
-    fn set_from_flag_or_variable(&mut self, key: &str, flag: Option<&String>, var: Var) {
-        let variable = if self.configuration.has_any(&[key]) { None } else { self.env().get(var) };
-        if let Some(text) = flag.cloned().or(variable) {
-            self.configuration.set(key, &text);
+    fn set_from_flag_or_variable(&mut self, field: &Field) {
+        let is_set = self.configuration.has_any(&[field.key]);
+        let variable = if is_set { None } else { self.env().get(field.var()) };
+        if let Some(text) = self.context.flags.get(field).map(str::to_owned).or(variable) {
+            self.configuration.set(field.key, &text);
         }
     }
 
@@ -184,27 +187,25 @@ impl<'a> Setup<'a> {
     /// profile.
     fn set_connection(&mut self) -> Result<()> {
         let flags = self.context.flags;
-        for (key, flag) in [
-            ("endpoint", &flags.endpoint),
-            ("iam_endpoint", &flags.iam_endpoint),
-            ("oauth_endpoint", &flags.oauth_endpoint),
-            ("installation", &flags.installation),
-            ("folder_id", &flags.folder_id),
-            ("folder_name", &flags.folder_name),
-            ("cloud_id", &flags.cloud_id),
-            ("impersonate_service_account", &flags.impersonate_service_account),
-            ("id_token_route", &flags.id_token_route),
+        for field in [
+            ENDPOINT,
+            IAM_ENDPOINT,
+            OAUTH_ENDPOINT,
+            INSTALLATION,
+            FOLDER_ID,
+            FOLDER_NAME,
+            CLOUD_ID,
+            IMPERSONATE_SERVICE_ACCOUNT,
+            ID_TOKEN_ROUTE,
             // Without the proxy: its URL may contain a password.
         ] {
-            if let Some(text) = flag {
-                self.configuration.set(key, text);
+            if let Some(text) = flags.get(&field) {
+                self.configuration.set(field.key, text);
             }
         }
-        for (key, origin, file) in
-            [("ca_file", "--ca-file", &flags.ca_file), ("yc_path", "--yc-path", &flags.yc_path)]
-        {
-            if let Some(file) = file {
-                self.configuration.set(key, &absolute_path(origin, file)?);
+        for field in [CA_FILE, YC_PATH] {
+            if let Some(file) = flags.get(&field) {
+                self.configuration.set(field.key, &absolute_path(field.flag, file)?);
             }
         }
         Ok(())
@@ -213,46 +214,46 @@ impl<'a> Setup<'a> {
     /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it, and checks it.
     fn resolve_or_ask(
         &mut self,
-        key: &'static str,
+        field: &Field,
         flag: Option<&String>,
         question: &Question,
     ) -> Result<Option<String>> {
-        if let Some(text) = self.resolve(key, flag)? {
+        if let Some(text) = self.resolve(field, flag)? {
             question.check(&text)?;
             return Ok(Some(text));
         }
         let answer = question.answer(self.terminal)?;
         if let Some(text) = &answer {
-            self.configuration.set_of(self.consumer.name, key, text);
+            self.configuration.set_of(self.consumer.name, field.key, text);
         }
         Ok(answer)
     }
 
     /// Resolves a setting of the consumer: flag, then profile, then variable. A value from a flag or variable
     /// is written to the profile; one from the rest of the configuration file is not.
-    fn resolve(&mut self, key: &'static str, flag: Option<&String>) -> Result<Option<String>> {
+    fn resolve(&mut self, field: &Field, flag: Option<&String>) -> Result<Option<String>> {
         let consumer = self.consumer.name;
         if let Some(text) = flag {
-            self.configuration.set_of(consumer, key, text);
+            self.configuration.set_of(consumer, field.key, text);
             return Ok(Some(text.clone()));
         }
-        if let Some(text) = self.configuration.text_of(consumer, key) {
+        if let Some(text) = self.configuration.text_of(consumer, field.key) {
             return Ok(Some(text));
         }
-        let setting = self.settings()?.consumer(self.consumer, key, None, "");
+        let setting = self.settings()?.own(field);
         if let Some(setting) = &setting
             && matches!(setting.origin, Origin::Variable(_))
         {
-            self.configuration.set_of(consumer, key, &setting.value);
+            self.configuration.set_of(consumer, field.key, &setting.value);
         }
         Ok(setting.map(|setting| setting.value))
     }
 
     /// Resolves the audience for a consumer that has its own `audience` key. The profile's general audience
     /// is used only if the profile served this consumer before; otherwise it belongs to another one.
-    fn resolve_audience(&mut self, default: &str) -> Result<String> {
-        let flag = self.context.flags.audience.clone();
-        if let Some(audience) = self.resolve("audience", flag.as_ref())? {
+    fn resolve_audience(&mut self, field: &Field, default: &str) -> Result<String> {
+        let flag = self.context.flags.get(&AUDIENCE).map(str::to_owned);
+        if let Some(audience) = self.resolve(field, flag.as_ref())? {
             return Ok(audience);
         }
         let Some(general) = self.settings()?.audience else { return Ok(default.to_owned()) };
@@ -261,7 +262,7 @@ impl<'a> Setup<'a> {
             _ if self.is_new => default.to_owned(),
             _ => return Ok(general.value),
         };
-        self.configuration.set_of(self.consumer.name, "audience", &audience);
+        self.configuration.set_of(self.consumer.name, field.key, &audience);
         Ok(audience)
     }
 

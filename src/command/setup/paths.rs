@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::env;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::run::Context;
 use crate::settings::IdentityKind;
+use crate::settings::schema::CONFIG;
 
 /// The configuration file that a run writes.
 pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
@@ -16,7 +16,8 @@ pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
         problem: "there is no home folder for the configuration".into(),
         hint: "give `--config`".into(),
     })?;
-    let origin = if context.flags.config.is_some() { "--config" } else { env::CONFIG.name };
+    let origin =
+        if context.flags.get_os(&CONFIG).is_some() { CONFIG.flag } else { CONFIG.variable };
     refuse_pipe(origin, &path)?;
     Ok(path)
 }

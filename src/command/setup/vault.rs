@@ -7,6 +7,7 @@ use super::paths::absolute_path;
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, program, shell_word};
+use crate::consumer::vault_settings as rows;
 use crate::consumer::{ConsumerName, HelperInstallation};
 use crate::env;
 use crate::error::Result;
@@ -74,7 +75,7 @@ impl Args {
         setup.resolve_identity()?;
         let server = self.server(&mut setup)?;
         let default = Endpoint::parse("address of Vault", &server.address)?.as_str().to_owned();
-        let audience = setup.resolve_audience(&default)?;
+        let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, &default)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut changes = ChangeSet {
@@ -105,15 +106,15 @@ impl Args {
                 let error = Endpoint::parse("address of Vault", text).err();
                 error.map(|error| message!("{error}", error))
             });
-        let address = setup.resolve_or_ask("address", self.address.as_ref(), &address)?;
+        let address = setup.resolve_or_ask(&rows::ADDRESS, self.address.as_ref(), &address)?;
         let role = Question::new("--role", "role to log in with").validated_by(role_problem);
-        let role = setup.resolve_or_ask("role", self.role.as_ref(), &role)?;
+        let role = setup.resolve_or_ask(&rows::ROLE, self.role.as_ref(), &role)?;
         // Not prompted for: they have defaults that suit most servers.
-        let mount = setup.resolve("mount", self.mount.as_ref())?;
-        let namespace = setup.resolve("namespace", self.namespace.as_ref())?;
+        let mount = setup.resolve(&rows::MOUNT, self.mount.as_ref())?;
+        let namespace = setup.resolve(&rows::NAMESPACE, self.namespace.as_ref())?;
         let ca_cert =
             self.ca_cert.as_ref().map(|file| absolute_path("--ca-cert", file)).transpose()?;
-        let ca_cert = setup.resolve("ca_cert", ca_cert.as_ref())?;
+        let ca_cert = setup.resolve(&rows::CA_CERT, ca_cert.as_ref())?;
         Ok(Server {
             address: address.unwrap_or_default(),
             role: role.unwrap_or_default(),

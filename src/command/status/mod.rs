@@ -12,6 +12,7 @@ use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
+use crate::settings::schema::PROFILE;
 
 /// Show what is cached; of a profile, what is set, from where, and what would happen now
 #[derive(clap::Args, Debug)]
@@ -54,8 +55,8 @@ pub(super) fn with_profile(
     context: Context<'_>,
     named: Option<&String>,
 ) -> Result<crate::settings::Flags> {
-    let mut flags = context.flags.clone();
-    match (&flags.profile, named) {
+    let flags = context.flags.clone();
+    match (flags.get(&PROFILE), named) {
         (Some(by_flag), Some(named)) if by_flag != named => Err(Error::Usage {
             problem: message!(
                 "two profiles are named, `{named}` and `{by_flag}`",
@@ -64,10 +65,7 @@ pub(super) fn with_profile(
             ),
             hint: "name one".into(),
         }),
-        (_, Some(named)) => {
-            flags.profile = Some(named.clone());
-            Ok(flags)
-        }
+        (_, Some(named)) => Ok(flags.with(&PROFILE, named)),
         (_, None) => Ok(flags),
     }
 }

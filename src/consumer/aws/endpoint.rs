@@ -12,11 +12,11 @@ use std::path::Path;
 use crate::env::{self, Env, Var};
 use crate::error::Result;
 use crate::http::Endpoint;
-use crate::settings::{Locations, Origin, Setting, Settings, is_on, parse_switch, unfit};
+use crate::settings::{Locations, Origin, Setting, Settings, parse_switch, unfit};
 
 use super::config_file::ConfigFile;
 use super::partition::{GLOBAL, Partition, is_of_aws};
-use super::{Options, TABLE, sts_endpoint};
+use super::settings::{REGION, STS_DUAL_STACK, STS_ENDPOINT, STS_FIPS};
 use crate::message;
 
 /// The STS that is used.
@@ -31,24 +31,23 @@ pub(super) struct Sts {
 impl Sts {
     /// Chooses the STS for a role.
     pub(super) fn choose(
-        options: &Options,
         settings: &Settings,
         env: &Env,
         role_arn: Option<&Setting<String>>,
     ) -> Result<Self> {
         let shared = Shared::of_system(env);
-        let region = region(options, settings, &shared, role_arn);
+        let region = region(settings, &shared, role_arn);
         let fips = shared.switch(
-            is_on(settings, &TABLE, "sts_fips", options.sts_fips, "--sts-fips")?,
+            settings.is_on(&STS_FIPS)?,
             env::AWS_USE_FIPS_ENDPOINT,
             "use_fips_endpoint",
         );
         let dual_stack = shared.switch(
-            is_on(settings, &TABLE, "sts_dual_stack", options.sts_dual_stack, "--sts-dual-stack")?,
+            settings.is_on(&STS_DUAL_STACK)?,
             env::AWS_USE_DUALSTACK_ENDPOINT,
             "use_dualstack_endpoint",
         );
-        let address = match sts_endpoint(options, settings) {
+        let address = match settings.own(&STS_ENDPOINT) {
             Some(ours) => Some(ours),
             None => shared.address()?,
         };
@@ -91,13 +90,12 @@ impl Sts {
 }
 
 fn region(
-    options: &Options,
     settings: &Settings,
     shared: &Shared<'_>,
     role_arn: Option<&Setting<String>>,
 ) -> Setting<String> {
     settings
-        .consumer(&TABLE, "region", options.region.as_ref(), "--region")
+        .own(&REGION)
         .or_else(|| shared.get(&[env::AWS_OWN_REGION, env::AWS_DEFAULT_REGION], "region"))
         .unwrap_or_else(|| {
             let partition = role_arn.and_then(|arn| arn.value.split(':').nth(1));

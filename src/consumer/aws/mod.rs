@@ -15,6 +15,7 @@ mod ini;
 mod partition;
 mod refusal;
 mod role;
+pub(crate) mod settings;
 mod sts;
 
 use std::time::Duration;
@@ -22,10 +23,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::credential::{Credential, Secret};
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::Result;
 use crate::http::ServerOptions;
-use crate::settings::{Field, Form, Setting, Settings, Table};
+use crate::settings::{Settings, Table};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery, PublicPath, Server, Warning};
@@ -33,6 +34,7 @@ pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
 pub(crate) use role::role_arn_problem;
+use settings::{OWN_AUDIENCE, ROLE_ARN, STS_ENDPOINT, TABLE};
 pub(super) use sts::AssumeRole;
 
 pub(crate) use config_file::expanded;
@@ -40,22 +42,6 @@ pub(crate) use files::AwsFiles;
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{aws_ini, sts_xml};
 pub(crate) use ini::{Ini, Item, Kind, Section};
-
-pub(super) const TABLE: Table = Table {
-    name: "aws",
-    settings: &[
-        Field::text("audience", env::AWS_AUDIENCE),
-        Field::text("role_arn", env::AWS_ROLE_ARN),
-        Field::text("role_session_name", env::AWS_ROLE_SESSION_NAME),
-        Field::new("duration", Form::Time, env::AWS_DURATION),
-        Field::text("policy", env::AWS_POLICY),
-        Field::new("policy_arn", Form::Words, env::AWS_POLICY_ARN),
-        Field::text("region", env::AWS_REGION),
-        Field::text("sts_endpoint", env::AWS_STS_ENDPOINT),
-        Field::new("sts_dual_stack", Form::Switch, env::AWS_STS_DUAL_STACK),
-        Field::new("sts_fips", Form::Switch, env::AWS_STS_FIPS),
-    ],
-};
 
 /// What AWS's own guides have a provider of web identities issue tokens for.
 pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -80,44 +66,7 @@ const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "
 and in the configuration of yc-id-token,
   [profiles.prod.aws]
   role_arn = \"arn:aws:iam::123456789012:role/robot\"")]
-pub struct Args {
-    #[command(flatten)]
-    options: Options,
-}
-
-/// Which keys are wanted, and from where.
-#[derive(clap::Args, Debug, Default)]
-#[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(next_help_heading = "AWS options")]
-pub(super) struct Options {
-    /// Role to assume, such as arn:aws:iam::123456789012:role/robot; not needed where an S3-compatible server maps tokens to policies
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
-    /// Name of the session, as CloudTrail shows it [default: yc-id-token- and the service account's ID]
-    #[arg(long, value_name = "NAME")]
-    role_session_name: Option<String>,
-    /// Life of the keys, 15m to 12h, at most what the role allows [default: 1h]
-    #[arg(long, value_name = "TIME")]
-    duration: Option<String>,
-    /// Policy that narrows down what the role allows, as JSON
-    #[arg(long, value_name = "JSON")]
-    policy: Option<String>,
-    /// Managed policy that narrows down what the role allows; up to ten times
-    #[arg(long, value_name = "ARN")]
-    policy_arn: Vec<String>,
-    /// Region whose STS is asked [default: AWS_REGION, AWS_DEFAULT_REGION, AWS's configuration, us-east-1]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-    /// Address of another STS [default: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS's configuration, the region's]
-    #[arg(long, value_name = "URL")]
-    sts_endpoint: Option<String>,
-    /// Ask the region's dual-stack STS, which is reached by IPv6 too
-    #[arg(long)]
-    sts_dual_stack: bool,
-    /// Ask the region's FIPS STS
-    #[arg(long)]
-    sts_fips: bool,
-}
+pub struct Args {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -141,11 +90,12 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    pub(super) fn new(options: &Options, settings: &Settings, env: &Env) -> Result<Self> {
-        let role_arn = role_arn(options, settings);
-        let sts = Sts::choose(options, settings, env, role_arn.as_ref())?;
-        let role = RoleSession::read(options, settings, role_arn, &sts)?;
-        let audience = super::audience(settings, &TABLE).unwrap_or_else(|| AUDIENCE.to_owned());
+    pub(super) fn new(settings: &Settings, env: &Env) -> Result<Self> {
+        let role_arn = settings.own(&ROLE_ARN);
+        let sts = Sts::choose(settings, env, role_arn.as_ref())?;
+        let role = RoleSession::read(settings, role_arn, &sts)?;
+        let audience =
+            super::audience(settings, &OWN_AUDIENCE).unwrap_or_else(|| AUDIENCE.to_owned());
         Ok(Self { sts, role, audience })
     }
 
@@ -163,12 +113,11 @@ impl Consumer for Aws {
     type Request<'a> = AssumeRole<'a>;
 
     fn is_configured(settings: &Settings) -> bool {
-        let options = Options::default();
-        role_arn(&options, settings).is_some() || sts_endpoint(&options, settings).is_some()
+        settings.own(&ROLE_ARN).is_some() || settings.own(&STS_ENDPOINT).is_some()
     }
 
-    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
-        Self::new(&args.options, settings, env)
+    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+        Self::new(settings, env)
     }
 
     fn audience(&self) -> Option<&str> {
@@ -211,12 +160,4 @@ impl Consumer for Aws {
             account_id: keys.account_id.as_deref(),
         })
     }
-}
-
-fn role_arn(options: &Options, settings: &Settings) -> Option<Setting<String>> {
-    settings.consumer(&TABLE, "role_arn", options.role_arn.as_ref(), "--role-arn")
-}
-
-fn sts_endpoint(options: &Options, settings: &Settings) -> Option<Setting<String>> {
-    settings.consumer(&TABLE, "sts_endpoint", options.sts_endpoint.as_ref(), "--sts-endpoint")
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Setting, Settings, parse_duration, unfit};
 
 use super::endpoint::Sts;
-use super::{Options, TABLE};
+use super::settings::{DURATION, POLICY, POLICY_ARN, ROLE_SESSION_NAME};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -37,28 +37,24 @@ pub(super) struct RoleSession {
 impl RoleSession {
     /// Reads and checks the settings.
     pub(super) fn read(
-        options: &Options,
         settings: &Settings,
         role_arn: Option<Setting<String>>,
         sts: &Sts,
     ) -> Result<Self> {
-        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
         let role_arn = match role_arn {
             Some(arn) => Some(checked(arn, |arn| role_arn_problem(arn, sts.is_aws))?),
             None if sts.is_aws => return Err(no_role()),
             None => None,
         };
-        let name =
-            own("role_session_name", options.role_session_name.as_ref(), "--role-session-name");
+        let name = settings.own(&ROLE_SESSION_NAME);
         let name = name.map(|name| checked(name, session_name_problem)).transpose()?;
-        let duration = match own("duration", options.duration.as_ref(), "--duration") {
+        let duration = match settings.own(&DURATION) {
             Some(duration) => read_duration(duration)?,
             None => DEFAULT_DURATION,
         };
-        let policy = own("policy", options.policy.as_ref(), "--policy");
+        let policy = settings.own(&POLICY);
         let policy = policy.map(|policy| checked(policy, policy_problem)).transpose()?;
-        let flags = Some(options.policy_arn.join("\n"));
-        let policy_arns = match own("policy_arn", flags.as_ref(), "--policy-arn") {
+        let policy_arns = match settings.own(&POLICY_ARN) {
             Some(arns) => read_policy_arns(&arns)?,
             None => Vec::new(),
         };

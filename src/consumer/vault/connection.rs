@@ -18,7 +18,7 @@ use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 
 use super::answer::{State, VaultToken};
 use super::refusal;
-use super::{Options, TABLE};
+use super::settings as rows;
 use crate::foreign_text::{ForeignText, Message};
 
 /// The default of the official clients.
@@ -74,9 +74,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn read(options: &Options, settings: &Settings, env: &Env) -> Result<Self> {
-        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
-        let ours = own("address", options.address.as_ref(), "--address");
+    pub(super) fn read(settings: &Settings, env: &Env) -> Result<Self> {
+        let ours = settings.own(&rows::ADDRESS);
         let is_ours = ours.is_some();
         let address = |address: &str| Endpoint::parse("address of Vault", address);
         let official_address = official(env, ADDRESS).map(|setting| setting.value);
@@ -90,12 +89,11 @@ impl Server {
                 (address(official_address.as_deref().unwrap_or(DEFAULT_ADDRESS))?, None)
             }
         };
-        let namespace = own("namespace", options.namespace.as_ref(), "--namespace")
-            .or_else(|| official(env, NAMESPACE));
+        let namespace = settings.own(&rows::NAMESPACE).or_else(|| official(env, NAMESPACE));
         let namespace = namespace
             .map(|namespace| checked_path(namespace, "a namespace, such as `team/project`"));
-        let found = server_options(options, settings, env)?;
-        let skip_verify = skips_verification(options, env, &endpoint)?;
+        let found = server_options(settings, env)?;
+        let skip_verify = skips_verification(settings, env, &endpoint)?;
         let options = ServerOptions { skip_verify, ..found };
         Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, options })
     }
@@ -235,25 +233,17 @@ impl<'a> Call<'a> {
     }
 }
 
-fn server_options(options: &Options, settings: &Settings, env: &Env) -> Result<ServerOptions> {
-    let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
-    let ca = [
-        own("ca_cert", options.ca_cert.as_ref(), "--ca-cert"),
-        own("ca_bytes", None, "--ca-cert"),
-        own("ca_path", options.ca_path.as_ref(), "--ca-path"),
-    ];
+fn server_options(settings: &Settings, env: &Env) -> Result<ServerOptions> {
+    let ca =
+        [settings.own(&rows::CA_CERT), settings.own(&rows::CA_BYTES), settings.own(&rows::CA_PATH)];
     let official_ca = || [CA_CERT, CA_BYTES, CA_PATH].map(|vars| official(env, vars));
-    let certificate = [
-        own("client_cert", options.client_cert.as_ref(), "--client-cert"),
-        own("client_key", options.client_key.as_ref(), "--client-key"),
-    ];
+    let certificate = [settings.own(&rows::CLIENT_CERT), settings.own(&rows::CLIENT_KEY)];
     let official_certificate = || [CLIENT_CERT, CLIENT_KEY].map(|vars| official(env, vars));
     // The settings of this program and the variables of the official clients are not mixed.
     let said_by_us = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
     let ca = if said_by_us(&ca) { ca } else { official_ca() };
     let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
-    let server_name = own("tls_server_name", options.tls_server_name.as_ref(), "--tls-server-name")
-        .or_else(|| official(env, SERVER_NAME));
+    let server_name = settings.own(&rows::TLS_SERVER_NAME).or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
     Ok(ServerOptions {
         authorities: authorities(ca),
@@ -304,8 +294,8 @@ fn proxy_address(setting: Setting<String>) -> Result<ProxyAddress> {
 
 /// Security: a variable that is forgotten in the start-up file of a shell must not expose tokens to a machine in the
 /// middle. So only the flag turns verification off.
-fn skips_verification(options: &Options, env: &Env, endpoint: &Endpoint) -> Result<bool> {
-    if options.tls_skip_verify {
+fn skips_verification(settings: &Settings, env: &Env, endpoint: &Endpoint) -> Result<bool> {
+    if settings.is_on(&rows::TLS_SKIP_VERIFY)?.value {
         return Ok(true);
     }
     let Some(asked) = official(env, SKIP_VERIFY) else { return Ok(false) };

@@ -14,6 +14,7 @@ mod hcl;
 mod install;
 mod login;
 mod refusal;
+pub(crate) mod settings;
 mod token_commands;
 mod token_helper;
 mod token_store;
@@ -29,7 +30,7 @@ use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Field, Form, Setting, Settings, Table, unfit};
+use crate::settings::{Setting, Settings, Table, unfit};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, ConsumerRun, Delivery, PublicPath};
@@ -40,28 +41,11 @@ use connection::{Server, checked_path};
 pub use fuzzing::vault_hcl;
 pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
+use settings::{ADDRESS, MOUNT, OWN_AUDIENCE, ROLE, TABLE, WRAP_TTL};
 pub(super) use token_helper::is_request;
 
-pub(super) const TABLE: Table = Table {
-    name: "vault",
-    settings: &[
-        Field::text("audience", env::VAULT_AUDIENCE),
-        Field::text("address", env::VAULT_ADDRESS),
-        Field::text("namespace", env::VAULT_NAMESPACE),
-        Field::text("mount", env::VAULT_MOUNT),
-        Field::text("role", env::VAULT_ROLE),
-        Field::new("ca_cert", Form::Path, env::VAULT_CA_CERT),
-        Field::text("ca_bytes", env::VAULT_CA_BYTES),
-        Field::new("ca_path", Form::Path, env::VAULT_CA_PATH),
-        Field::new("client_cert", Form::Path, env::VAULT_CLIENT_CERT),
-        Field::new("client_key", Form::Path, env::VAULT_CLIENT_KEY),
-        Field::text("tls_server_name", env::VAULT_TLS_SERVER_NAME),
-        Field::new("wrap_ttl", Form::Time, env::VAULT_WRAP_TTL),
-    ],
-};
-
-/// The default path of the auth method.
-const MOUNT: &str = "jwt";
+/// What the auth method is mounted at unless somebody says otherwise.
+const DEFAULT_MOUNT: &str = "jwt";
 
 /// A token is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
@@ -83,9 +67,6 @@ and then one of
 pub struct Args {
     #[command(subcommand)]
     action: Action,
-    // Boxed, as it would make the command line of every other command larger.
-    #[command(flatten)]
-    options: Box<Options>,
 }
 
 /// The default is what is forecast.
@@ -95,11 +76,7 @@ enum Action {
     /// Print the token
     #[command(after_help = "Example:
   VAULT_TOKEN=\"$(yc-id-token vault token --profile prod)\" terraform plan")]
-    Token {
-        /// Print a wrapping token of this life instead, which stands for the token and can be unwrapped once [default: VAULT_WRAP_TTL, none]
-        #[arg(long, value_name = "TIME")]
-        wrap_ttl: Option<String>,
-    },
+    Token,
     /// Store the token where the `vault` and `bao` CLIs look for it
     #[command(after_help = "Example:
   yc-id-token vault login --profile prod
@@ -140,43 +117,6 @@ enum Action {
     InstallHelper(install::Args),
 }
 
-/// Which server, and which role.
-#[derive(clap::Args, Debug, Default)]
-#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "these lines are the help")]
-#[command(next_help_heading = "Vault options")]
-struct Options {
-    /// Address of the server [default: BAO_ADDR, VAULT_ADDR, https://127.0.0.1:8200]
-    #[arg(long, global = true, value_name = "URL")]
-    address: Option<String>,
-    /// Namespace [default: BAO_NAMESPACE, VAULT_NAMESPACE, none]
-    #[arg(long, global = true, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-    /// Path that the JWT auth method is mounted at [default: jwt]
-    #[arg(long, global = true, value_name = "PATH")]
-    mount: Option<String>,
-    /// Role to log in with [default: the mount's own default]
-    #[arg(long, global = true, value_name = "ROLE")]
-    role: Option<String>,
-    /// PEM file of the server's certificate authority, trusted instead of the system's [default: BAO_CACERT, VAULT_CACERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    ca_cert: Option<String>,
-    /// Folder of such files [default: BAO_CAPATH, VAULT_CAPATH]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    ca_path: Option<String>,
-    /// PEM file of the certificate to show [default: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    client_cert: Option<String>,
-    /// PEM file of its private key [default: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]
-    #[arg(long, global = true, value_name = "FILE")]
-    client_key: Option<String>,
-    /// Name that the server's certificate must be for [default: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME, the address's]
-    #[arg(long, global = true, value_name = "NAME")]
-    tls_server_name: Option<String>,
-    /// Take any certificate: whoever stands between gets the ID token and the Vault token
-    #[arg(long, global = true)]
-    tls_skip_verify: bool,
-}
-
 /// The token of a role, and the server that it is for.
 pub(super) struct Vault {
     server: Server,
@@ -200,23 +140,19 @@ impl Consumer for Vault {
 
     /// The official clients' own variables do not count: they may be meant for other programs.
     fn is_configured(settings: &Settings) -> bool {
-        ["address", "role", "mount"]
-            .iter()
-            .any(|key| settings.consumer(&TABLE, key, None, "--address").is_some())
+        [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
     }
 
     fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
-        let Args { action, options } = args;
-        let server = Server::read(options, settings, env)?;
-        let own = |key, value: Option<&String>, flag| settings.consumer(&TABLE, key, value, flag);
-        let mount = match own("mount", options.mount.as_ref(), "--mount") {
+        let server = Server::read(settings, env)?;
+        let mount = match settings.own(&MOUNT) {
             Some(mount) => checked_path(mount, "the path of an auth method, such as `jwt`")?,
-            None => MOUNT.to_owned(),
+            None => DEFAULT_MOUNT.to_owned(),
         };
-        let role = own("role", options.role.as_ref(), "--role").map(|role| role.value);
-        let audience =
-            super::audience(settings, &TABLE).unwrap_or_else(|| server.audience().to_owned());
-        let (sharing, minimum_lifetime) = action.use_of_token(settings, env)?;
+        let role = settings.own(&ROLE).map(|role| role.value);
+        let audience = super::audience(settings, &OWN_AUDIENCE)
+            .unwrap_or_else(|| server.audience().to_owned());
+        let (sharing, minimum_lifetime) = args.action.use_of_token(settings, env)?;
         Ok(Self { server, mount, role, audience, sharing, minimum_lifetime })
     }
 
@@ -246,7 +182,7 @@ impl Consumer for Vault {
 
     fn run(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         match &args.action {
-            Action::Token { .. } => return VaultRun::open(args, context)?.run(output),
+            Action::Token => return VaultRun::open(args, context)?.run(output),
             Action::Exec { revoke, command } => {
                 return exec::run(args, *revoke, command, context, output);
             }
@@ -264,8 +200,8 @@ impl Action {
     /// Who gets the token, and what must be left of its lifetime.
     fn use_of_token(&self, settings: &Settings, env: &Env) -> Result<(Sharing, Duration)> {
         Ok(match self {
-            Self::Token { wrap_ttl } => {
-                let wrap_ttl = wrap_ttl_of(wrap_ttl.as_ref(), settings, env)?;
+            Self::Token => {
+                let wrap_ttl = wrap_ttl(settings, env)?;
                 (wrap_ttl.map_or(Sharing::Shared, Sharing::Wrapped), MINIMUM_LIFETIME)
             }
             Self::Exec { revoke: true, .. } => (Sharing::Own, MINIMUM_LIFETIME),
@@ -281,9 +217,9 @@ impl Action {
     }
 }
 
-fn wrap_ttl_of(flag: Option<&String>, settings: &Settings, env: &Env) -> Result<Option<Duration>> {
-    let ours = settings.consumer(&TABLE, "wrap_ttl", flag, "--wrap-ttl");
-    let setting = ours
+fn wrap_ttl(settings: &Settings, env: &Env) -> Result<Option<Duration>> {
+    let setting = settings
+        .own(&WRAP_TTL)
         .or_else(|| connection::official(env, [env::BAO_OWN_WRAP_TTL, env::VAULT_OWN_WRAP_TTL]));
     let Some(Setting { value, origin }) = setting else { return Ok(None) };
     match crate::settings::parse_duration(&value) {

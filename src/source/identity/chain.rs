@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::env::Env;
     use crate::private_file;
-    use crate::settings::{Flags, Locations, Settings};
+    use crate::settings::{Flags, Locations, Settings, schema};
 
     const KEY: &str = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
 
@@ -139,7 +139,7 @@ mod tests {
             private_file::write(&path, text.as_bytes()).unwrap();
         }
         let locations = Locations { home: Some(home.path().into()), ..Locations::default() };
-        let flags = Flags { service_account: Some("ajewanted".into()), ..Flags::default() };
+        let flags = Flags::default().with(&schema::SERVICE_ACCOUNT, "ajewanted");
         let settings = Settings::load(&flags, &env, &locations, &[], &[]).unwrap();
         let inputs = IdentityInputs { settings: &settings, env: &env, locations: &locations };
         find(inputs).unwrap().identity.describe().to_string()

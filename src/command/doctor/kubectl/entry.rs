@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
 
 use crate::command::doctor::Checks;
@@ -234,9 +233,9 @@ impl Entry<'_> {
                 return Err((message!("`args`: {first}", first = ForeignText::new(first)), fix()));
             }
         };
-        let options = match matches.subcommand() {
-            Some(("kubectl", options)) => options,
-            Some((other, _)) => {
+        match matches.subcommand_name() {
+            Some("kubectl") => {}
+            Some(other) => {
                 let problem = message!(
                     "`args` run `{other}`, whose output kubectl cannot read",
                     other = ForeignText::new(other)
@@ -244,23 +243,21 @@ impl Entry<'_> {
                 return Err((problem, fix()));
             }
             None => return Err(("`args` name no command".into(), fix())),
-        };
-        let flags = Flags::from_arg_matches(options).map_err(|error| {
-            (message!("`args`: {}", ForeignText::new(&error.to_string())), fix())
-        })?;
-        self.resolve(&flags, options).map_err(|error| {
+        }
+        let flags = Flags::read(&matches, &[KubectlPlugin::TABLE]);
+        self.resolve(&flags).map_err(|error| {
             let hint = error.hint().unwrap_or_else(fix);
             (message!("the plugin fails: {error}", error), hint)
         })
     }
 
-    fn resolve(&self, flags: &Flags, options: &clap::ArgMatches) -> Result<Plugin, Error> {
+    fn resolve(&self, flags: &Flags) -> Result<Plugin, Error> {
         let checks = self.checks;
         let env = self.environment();
         let consumers = checks.context.consumers;
         let tables = [KubectlPlugin::TABLE];
         let mut settings = Settings::load(flags, &env, checks.locations, consumers, &tables)?;
-        let does = KubectlPlugin::of(&settings, options)?;
+        let does = KubectlPlugin::of(&settings)?;
         settings.timeout.value = checks.part();
         let context = Context { flags, env: &env, ..checks.context.for_people() };
         let run = Run::of(settings, context, Some("kubectl"))?;

@@ -12,6 +12,7 @@ use super::changes::{ChangeSet, FileChange};
 use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
+use crate::consumer::aws_settings as rows;
 use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
 use crate::error::{Error, Result, shown};
@@ -63,14 +64,14 @@ impl Args {
         let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
         setup.resolve_identity()?;
         // Not prompted for: few users have one.
-        let sts = setup.resolve("sts_endpoint", self.sts_endpoint.as_ref())?;
+        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
             .with_note("such as arn:aws:iam::123456789012:role/robot");
         let role = match sts {
             Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
             None => role.validated_by(|arn| role_arn_problem(arn, true)),
         };
-        let role = setup.resolve_or_ask("role_arn", self.role_arn.as_ref(), &role)?;
+        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
 
         let name = Question::new("--aws-profile", "profile of AWS's configuration")
             .with_default(Some(setup.entry_name(PROFILE, AWS_PROFILE)))
@@ -90,7 +91,7 @@ impl Args {
             });
         }
         let region = self.region(&mut setup, &aws_file, &name)?;
-        let audience = setup.resolve_audience(AWS_AUDIENCE)?;
+        let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, AWS_AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut settings: Vec<(&str, String)> =
@@ -129,7 +130,7 @@ impl Args {
             .with_default(existing.or_else(variable))
             .optional()
             .validated_by(name_problem);
-        setup.resolve_or_ask("region", self.region.as_ref(), &question)
+        setup.resolve_or_ask(&rows::REGION, self.region.as_ref(), &question)
     }
 }
 

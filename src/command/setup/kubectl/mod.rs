@@ -17,13 +17,13 @@ use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, program, shell_word};
 use crate::consumer::ConsumerName;
-use crate::env;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Origin;
+use crate::settings::schema::AUDIENCE;
 
 use kubeconfig::Kubeconfig;
 pub(in crate::command) use kubeconfig::kubeconfig_names;
@@ -167,8 +167,7 @@ fn resolve_audience(
     setup: &mut Setup<'_>,
     cluster_audience: Option<&str>,
 ) -> Result<Option<String>> {
-    let flag = setup.context.flags.audience.clone();
-    setup.set_from_flag_or_variable("audience", flag.as_ref(), env::AUDIENCE);
+    setup.set_from_flag_or_variable(&AUDIENCE);
     let known = setup.settings()?.audience;
     let known = known.filter(|known| {
         cluster_audience.is_none() || !matches!(known.origin, Origin::Defaults { .. })

@@ -9,6 +9,7 @@ use crate::command::setup::paths::config_path;
 use crate::error::Result;
 use crate::kubeconfig::Merged;
 use crate::run::Context;
+use crate::settings::schema::{AUDIENCE, SERVICE_ACCOUNT};
 
 /// The profile that the cluster uses already; or the default one, if it has the same settings; or one named
 /// after the cluster.
@@ -32,7 +33,7 @@ pub(super) fn choose(
     let differs = requested
         .iter()
         .any(|(key, value)| existing.original_value(key).is_some_and(|existing| existing != value));
-    let has_other_audience = context.flags.audience.is_none()
+    let has_other_audience = context.flags.get(&AUDIENCE).is_none()
         && cluster_audience.is_some()
         && existing
             .original_value("audience")
@@ -76,9 +77,8 @@ fn is_in_use(profile: &str, kubeconfig: &Merged) -> bool {
 fn requested_settings(context: Context<'_>) -> Result<Vec<(&'static str, String)>> {
     let flags = context.flags;
     let mut requested = identity_flags(flags)?;
-    for (key, flag) in [("audience", &flags.audience), ("service_account", &flags.service_account)]
-    {
-        requested.extend(flag.clone().map(|text| (key, text)));
+    for field in [AUDIENCE, SERVICE_ACCOUNT] {
+        requested.extend(flags.get(&field).map(|text| (field.key, text.to_owned())));
     }
     Ok(requested)
 }

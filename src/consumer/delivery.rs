@@ -5,11 +5,11 @@ use std::process::{Command, ExitCode};
 
 use zeroize::Zeroizing;
 
-use crate::error::{Code, Error, Result, plain};
-#[cfg(unix)]
-use crate::harden;
+use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::private_file;
+
+use super::command;
 
 /// A rendered credential, and where it goes.
 pub(crate) enum Delivery {
@@ -17,8 +17,7 @@ pub(crate) enum Delivery {
     Print(Zeroizing<Vec<u8>>),
     /// A file, which is replaced whole, with mode 0600.
     Write(PathBuf, Zeroizing<Vec<u8>>),
-    /// A command with the credential in its environment, which takes the place of this process. So signals, the
-    /// terminal and the exit status are its own.
+    /// A command with the credential in its environment, which takes the place of this process.
     Exec(Command),
 }
 
@@ -39,7 +38,7 @@ impl Delivery {
         match self {
             Self::Print(document) => output.document(&document)?,
             Self::Write(path, document) => write(&path, &document)?,
-            Self::Exec(command) => return exec(command),
+            Self::Exec(command) => return command::replace_process(command),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -55,29 +54,4 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
         });
     }
     private_file::write_output(path, document).map_err(|error| Error::unwritten(path, &error))
-}
-
-/// On Unix, this returns only if it fails.
-#[cfg(unix)]
-fn exec(mut command: Command) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
-    let error = harden::with_original_limits(|| command.exec());
-    Err(not_run(&command, &error))
-}
-
-#[cfg(windows)]
-fn exec(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().map_err(|error| not_run(&command, &error))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
-}
-
-/// The error of a command that cannot be started.
-pub(super) fn not_run(command: &Command, error: &std::io::Error) -> Error {
-    let is_absent = error.kind() == std::io::ErrorKind::NotFound;
-    Error::Command {
-        command: command.get_program().to_string_lossy().into_owned().into(),
-        code: if is_absent { Code::NoCommand } else { Code::NotRun },
-        cause: plain(error).into(),
-    }
 }

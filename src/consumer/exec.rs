@@ -4,7 +4,7 @@
 //! must be left. Such credentials are never refreshed in the background.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::child;
@@ -17,6 +17,7 @@ use crate::settings::{Decides, Field, Kind, Settings, Table};
 use crate::source::IdTokenRequest;
 
 use super::aws::{AssumeRole, Aws, SessionKeys};
+use super::command::of_words;
 use super::{Consumer, ConsumerRun, Delivery};
 
 const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
@@ -84,7 +85,7 @@ impl Consumer for Exec {
     }
 
     fn render(&self, credential: &Credential<SessionKeys>) -> Result<Delivery> {
-        let mut command = command(&self.command);
+        let mut command = of_words(&self.command);
         self.aws.put_into_environment(credential, &mut command);
         Ok(Delivery::Exec(command))
     }
@@ -93,12 +94,4 @@ impl Consumer for Exec {
         child::hand_on();
         ConsumerRun::<Self>::open(args, context)?.run(output)
     }
-}
-
-/// The command of these words.
-pub(super) fn command(words: &[OsString]) -> Command {
-    let mut words = words.iter();
-    let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());
-    command.args(words);
-    command
 }

@@ -7,6 +7,7 @@
 //! To add a consumer, write its file and name it in the list at the end; CONTRIBUTING.md has an example.
 
 mod claims;
+mod command;
 mod delivery;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "as a consumer of the list, its `Args` would be reachable")]

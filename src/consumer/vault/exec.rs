@@ -15,8 +15,8 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::runtime;
 
-use super::super::delivery::{Delivery, not_run};
-use super::super::exec::command;
+use super::super::command::{Signals, of_words};
+use super::super::delivery::Delivery;
 use super::{Args, VaultRun};
 
 pub(super) fn run(
@@ -28,7 +28,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     child::hand_on();
     let vault = VaultRun::open(args, context)?;
-    let mut command = command(words);
+    let mut command = of_words(words);
     if revoke {
         return run_and_revoke(&vault, command);
     }
@@ -62,7 +62,8 @@ fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     vault.check_revocable(&credential, instead)?;
     let token = &credential.secret.token;
     put_into_environment(vault, token, &mut command);
-    let ended = system::run(command);
+    // No signal ends this process before the token is revoked.
+    let ended = runtime::finish(async { Signals::catch()?.start(command)?.wait().await });
     let http = vault.run.http().anew();
     match (ended, runtime::finish(vault.consumer.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
@@ -73,82 +74,5 @@ fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
             }
             ended.map(ExitCode::from)
         }
-    }
-}
-
-#[cfg(unix)]
-mod system {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
-
-    use rustix::process::{Pid, Signal, getpgrp, kill_process};
-    use tokio::signal::unix::{SignalKind, signal};
-
-    use super::{Command, Result, not_run, runtime};
-    use crate::error::{Cause, Error};
-    use crate::harden;
-
-    /// Runs a command and returns its exit status. Signals that end a process are passed to the command. After it has
-    /// ended they are ignored, so that the token is revoked.
-    pub(super) fn run(command: Command) -> Result<u8> {
-        runtime::finish(async {
-            let shown = Command::new(command.get_program());
-            let mut streams = Vec::new();
-            for (kind, number, by_terminal) in [
-                (SignalKind::interrupt(), Signal::INT, true),
-                (SignalKind::quit(), Signal::QUIT, true),
-                (SignalKind::hangup(), Signal::HUP, true),
-                (SignalKind::terminate(), Signal::TERM, false),
-            ] {
-                if runtime::is_ignored(number.as_raw()) {
-                    continue;
-                }
-                let stream = signal(kind);
-                let stream = stream.map_err(|error| {
-                    Error::Internal(Cause::from(error).context("cannot wait for signals"))
-                })?;
-                streams.push((stream, number, by_terminal));
-            }
-            let mut command = tokio::process::Command::from(command);
-            let child = harden::with_original_limits(|| command.spawn());
-            let mut child = child.map_err(|error| not_run(&shown, &error))?;
-            let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-            for (mut stream, number, by_terminal) in streams {
-                tokio::spawn(async move {
-                    while stream.recv().await.is_some() {
-                        if let Some(pid) = pid.filter(|_| !(by_terminal && is_in_foreground())) {
-                            // It may have ended just now.
-                            let _ = kill_process(pid, number);
-                        }
-                    }
-                });
-            }
-            child.wait().await.map(code).map_err(|error| not_run(&shown, &error))
-        })
-    }
-
-    /// Whether what is typed at a terminal reaches this process: then it has reached the command too, and
-    /// a second interrupt would mean something else to it.
-    fn is_in_foreground() -> bool {
-        let terminal = crate::private_file::open_terminal();
-        terminal.is_ok_and(|terminal| {
-            rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
-        })
-    }
-
-    fn code(status: ExitStatus) -> u8 {
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-        code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-    }
-}
-
-#[cfg(windows)]
-mod system {
-    use super::{Command, Result, not_run};
-
-    /// The console tells the command of a break by itself.
-    pub(super) fn run(mut command: Command) -> Result<u8> {
-        let ended = command.status().map_err(|error| not_run(&command, &error))?;
-        Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
 }

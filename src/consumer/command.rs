@@ -1,0 +1,185 @@
+//! The command of a user that gets credentials: it takes the place of this process, or this process waits for it.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use tokio::process::Child;
+
+use crate::error::{Code, Error, Result, plain};
+use crate::harden;
+pub(super) use system::Signals;
+
+/// The command of these words.
+pub(super) fn of_words(words: &[OsString]) -> Command {
+    let mut words = words.iter();
+    let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());
+    command.args(words);
+    command
+}
+
+/// Replaces this process by the command. So signals, the terminal and the exit status are its own. On Unix, this
+/// returns only if it fails.
+#[cfg(unix)]
+pub(super) fn replace_process(mut command: Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    let error = harden::with_original_limits(|| command.exec());
+    Err(not_run(&command, &error))
+}
+
+/// Windows has no such call: runs the command, and returns its exit status.
+#[cfg(windows)]
+pub(super) fn replace_process(command: Command) -> Result<ExitCode> {
+    let ended = crate::runtime::finish(async { Signals::catch()?.start(command)?.wait().await });
+    ended.map(ExitCode::from)
+}
+
+/// A command that runs, and gets the signals of this process.
+pub(super) struct Running {
+    child: Child,
+    /// The program alone, for errors.
+    shown: Command,
+    #[cfg(windows)]
+    _signals: Signals,
+}
+
+impl Running {
+    /// Waits until it ends, and returns its exit status.
+    pub(super) async fn wait(&mut self) -> Result<u8> {
+        self.child.wait().await.map(exit_code).map_err(|error| not_run(&self.shown, &error))
+    }
+}
+
+fn spawn(command: Command) -> Result<(Child, Command)> {
+    let shown = Command::new(command.get_program());
+    let mut command = tokio::process::Command::from(command);
+    let child = harden::with_original_limits(|| command.spawn());
+    Ok((child.map_err(|error| not_run(&shown, &error))?, shown))
+}
+
+/// The error of a command that cannot be started.
+fn not_run(command: &Command, error: &std::io::Error) -> Error {
+    let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+    Error::Command {
+        command: command.get_program().to_string_lossy().into_owned().into(),
+        code: if is_absent { Code::NoCommand } else { Code::NotRun },
+        cause: plain(error).into(),
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    status
+        .code()
+        .or_else(|| system::code_of_signal(status))
+        .map_or(1, |code| u8::try_from(code).unwrap_or(1))
+}
+
+#[cfg(unix)]
+mod system {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, ExitStatus};
+
+    use rustix::process::{Pid, Signal, getpgrp, kill_process};
+    use tokio::signal::unix::{self, SignalKind, signal};
+
+    use super::{Result, Running, spawn};
+    use crate::error::{Cause, Error};
+    use crate::{private_file, runtime};
+
+    /// The signals that end a process, and whether a terminal sends them.
+    const SIGNALS: [(Signal, bool); 4] =
+        [(Signal::INT, true), (Signal::QUIT, true), (Signal::HUP, true), (Signal::TERM, false)];
+
+    /// The signals that end a process, caught from now on for a command that is started later. After it has ended
+    /// they are ignored, so that what is left to do is done.
+    pub(in super::super) struct Signals(Vec<Caught>);
+
+    struct Caught {
+        stream: unix::Signal,
+        signal: Signal,
+        by_terminal: bool,
+    }
+
+    impl Signals {
+        /// Catches them. Those that this process was started to ignore stay ignored.
+        pub(in super::super) fn catch() -> Result<Self> {
+            let heard = SIGNALS.into_iter().filter(|(it, _)| !runtime::is_ignored(it.as_raw()));
+            let caught = heard.map(|(number, by_terminal)| {
+                let stream = signal(SignalKind::from_raw(number.as_raw())).map_err(|error| {
+                    Error::Internal(Cause::from(error).context("cannot wait for signals"))
+                })?;
+                Ok(Caught { stream, signal: number, by_terminal })
+            });
+            caught.collect::<Result<_>>().map(Self)
+        }
+
+        /// Starts a command, and passes the signals on to it.
+        pub(in super::super) fn start(self, command: Command) -> Result<Running> {
+            let (child, shown) = spawn(command)?;
+            let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+            for Caught { mut stream, signal, by_terminal } in self.0 {
+                tokio::spawn(async move {
+                    while stream.recv().await.is_some() {
+                        if let Some(pid) = pid.filter(|_| !(by_terminal && is_in_foreground())) {
+                            // It may have ended just now.
+                            let _ = kill_process(pid, signal);
+                        }
+                    }
+                });
+            }
+            Ok(Running { child, shown })
+        }
+    }
+
+    /// Whether what is typed at a terminal reaches this process: then it has reached the command too, and
+    /// a second interrupt would mean something else to it.
+    fn is_in_foreground() -> bool {
+        let terminal = private_file::open_terminal();
+        terminal.is_ok_and(|terminal| {
+            rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
+        })
+    }
+
+    /// The exit status by which a shell reports a signal.
+    pub(super) fn code_of_signal(status: ExitStatus) -> Option<i32> {
+        status.signal().map(|signal| 128 + signal)
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::process::{Command, ExitStatus};
+
+    use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
+
+    use super::{Result, Running, spawn};
+    use crate::error::{Cause, Error};
+
+    /// The breaks of the console, caught from now on. The console sends them to the command too, so none is passed on.
+    pub(in super::super) struct Signals {
+        _ctrl_c: CtrlC,
+        _ctrl_break: CtrlBreak,
+    }
+
+    impl Signals {
+        /// Catches them.
+        pub(in super::super) fn catch() -> Result<Self> {
+            let failed =
+                |error| Error::Internal(Cause::from(error).context("cannot wait for a break"));
+            Ok(Self {
+                _ctrl_c: ctrl_c().map_err(failed)?,
+                _ctrl_break: ctrl_break().map_err(failed)?,
+            })
+        }
+
+        /// Starts a command.
+        pub(in super::super) fn start(self, command: Command) -> Result<Running> {
+            let (child, shown) = spawn(command)?;
+            Ok(Running { child, shown, _signals: self })
+        }
+    }
+
+    /// Windows has no signals that end a program.
+    pub(super) const fn code_of_signal(_: ExitStatus) -> Option<i32> {
+        None
+    }
+}

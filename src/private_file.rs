@@ -14,6 +14,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::current_folder;
@@ -197,6 +198,11 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => system::make_folder(path),
         Err(error) => Err(error),
     }
+}
+
+/// Makes a new folder that only this user can enter, and that is removed with its content when the result is dropped.
+pub fn make_temporary_folder(above: &Path) -> io::Result<TempDir> {
+    system::private_folders(tempfile::Builder::new().prefix("yc-id-token-")).tempdir_in(above)
 }
 
 /// Checks that a folder belongs to this user. Returns the permissions of others there, which should be none.

@@ -117,6 +117,13 @@ impl Run {
         Ok(Self { settings, source, broker, service_account: OnceCell::new() })
     }
 
+    /// The same run with a new time limit and for the purpose of this context, while a command of the user runs. The
+    /// service account is not looked up again.
+    pub fn again(&self, context: Context<'_>, consumer: &'static str) -> Result<Self> {
+        let run = Self::of(Settings::clone(&self.settings), context, Some(consumer))?;
+        Ok(Self { service_account: self.service_account.clone(), ..run })
+    }
+
     /// The service accounts and folders that this run looks up by name.
     fn directory(&self) -> Directory<'_> {
         let Self { settings, source, broker, .. } = self;

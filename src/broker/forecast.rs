@@ -85,7 +85,10 @@ impl Broker {
             match Freshness::judge(&lifetime, minimum_lifetime, now) {
                 Freshness::Fresh => Prediction::Hit { soft_at, expires_at },
                 Freshness::Ageing => Prediction::Ageing { soft_at, expires_at },
-                Freshness::Short => Prediction::Short { expires_at, minimum_lifetime },
+                Freshness::Short => {
+                    let minimum_lifetime = minimum_lifetime.min(lifetime.whole() / 2);
+                    Prediction::Short { expires_at, minimum_lifetime }
+                }
             }
         });
         if prediction.is_hit() {

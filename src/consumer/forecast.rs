@@ -1,11 +1,14 @@
 //! What a run of a consumer would do now, for `status` and `doctor`. Nothing is requested.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use crate::broker::{Forecast, Request as _};
 use crate::error::Result;
 use crate::run::{Context, Run};
 
 use super::run::{ConsumerRun, minimum_share};
-use super::{Consumer, ConsumerRequest as _, Server, Warning};
+use super::{Consumer, ConsumerRequest, Server, Warning};
 
 /// What a run of a consumer would do now.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ pub(crate) struct ConsumerForecast {
 
 /// The forecast of a consumer that the settings are meant for.
 pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
-    let run = Run::open(context, C::TABLES)?;
+    let run = Rc::new(Run::open(context, C::TABLES)?);
     if !C::is_configured(&run.settings) {
         return Ok(None);
     }
@@ -45,8 +48,16 @@ fn credentials<C: Consumer>(opened: &ConsumerRun<C>) -> Result<Vec<Forecast>> {
     let (request, run) = (opened.request()?, &opened.run);
     let cached = run.broker().cache().lifetime(&request.key());
     let share = cached.map(|lifetime| minimum_share::<C>(lifetime.whole())).unwrap_or_default();
-    let minimum_lifetime = opened.consumer.minimum_lifetime().max(share);
-    let mut forecasts = vec![run.broker().forecast(&request, minimum_lifetime)];
+    Ok(of_request(run, &request, opened.consumer.minimum_lifetime().max(share)))
+}
+
+/// A request and, if the cache does not answer it, what it is obtained with.
+pub(super) fn of_request<R: ConsumerRequest>(
+    run: &Run,
+    request: &R,
+    minimum_lifetime: Duration,
+) -> Vec<Forecast> {
+    let mut forecasts = vec![run.broker().forecast(request, minimum_lifetime)];
     let is_hit = |forecasts: &[Forecast]| {
         forecasts.last().is_some_and(|forecast| forecast.prediction.is_hit())
     };
@@ -58,5 +69,5 @@ fn credentials<C: Consumer>(opened: &ConsumerRun<C>) -> Result<Vec<Forecast>> {
     if !is_hit(&forecasts) {
         forecasts.extend(run.source().forecasts(run.broker()));
     }
-    Ok(forecasts)
+    forecasts
 }

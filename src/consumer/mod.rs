@@ -4,6 +4,9 @@
 //! how it is rendered. `run` obtains and renders it, `forecast` says for `status` and `doctor` what a run would
 //! do. Both ask the same functions, so a forecast cannot differ from what a run does.
 //!
+//! `CredentialCommand` is what the list at the end needs of a command. Every consumer is one; `exec` is one with the
+//! requests of several consumers.
+//!
 //! To add a consumer, write its file and name it in the list at the end; CONTRIBUTING.md has an example.
 
 mod claims;
@@ -97,6 +100,46 @@ pub(crate) trait Consumer: Sized {
     }
 }
 
+/// A command that hands out credentials: those of one consumer, or of several.
+pub(crate) trait CredentialCommand {
+    /// Its name and its own settings.
+    const TABLE: &'static Table;
+
+    /// All tables that its settings are read from.
+    const TABLES: &'static [&'static Table];
+
+    /// Its command line.
+    type Args;
+
+    /// What a run would do now, if the settings are meant for it.
+    fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
+
+    /// Refreshes in the background what a run has returned past its soft point.
+    fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()>;
+
+    /// Obtains the credentials and hands them out.
+    fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode>;
+}
+
+impl<C: Consumer> CredentialCommand for C {
+    const TABLE: &'static Table = C::TABLE;
+    const TABLES: &'static [&'static Table] = C::TABLES;
+
+    type Args = C::Args;
+
+    fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
+        forecast::forecast::<C>(context)
+    }
+
+    fn refresh(args: &C::Args, context: Context<'_>) -> Result<()> {
+        ConsumerRun::<C>::open(args, context)?.refresh()
+    }
+
+    fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+        <C as Consumer>::run(args, context, output)
+    }
+}
+
 /// A request of a consumer: for an ID token, or for what an ID token is exchanged for.
 pub(crate) trait ConsumerRequest: Request {
     /// The ID token that is exchanged, and what must be left of its lifetime.
@@ -156,12 +199,12 @@ macro_rules! consumers {
 
             /// The settings of the consumer.
             pub(crate) const fn table(self) -> &'static Table {
-                match self { $(Self::$variant => <$module::$variant as Consumer>::TABLE),+ }
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
 
             /// What a run of the consumer would do with these settings, if they are meant for it.
             pub(crate) fn forecast(self, context: Context<'_>) -> Result<Option<ConsumerForecast>> {
-                match self { $(Self::$variant => forecast::forecast::<$module::$variant>(context)),+ }
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::forecast(context)),+ }
             }
         }
 
@@ -172,11 +215,11 @@ macro_rules! consumers {
         }
 
         /// The tables of consumers that may stand in a profile.
-        pub const TABLES: &[&Table] = &[$(<$module::$variant as Consumer>::TABLE),+];
+        pub const TABLES: &[&Table] = &[$(<$module::$variant as CredentialCommand>::TABLE),+];
 
         $(
             impl Arguments for $module::Args {
-                const TABLES: &'static [&'static Table] = <$module::$variant as Consumer>::TABLES;
+                const TABLES: &'static [&'static Table] = <$module::$variant as CredentialCommand>::TABLES;
             }
         )+
 
@@ -185,16 +228,16 @@ macro_rules! consumers {
             &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
 
         impl ConsumerCommand {
-            /// Obtains the credential again if it is past its soft point, and renders nothing.
+            /// Refreshes in the background what a run has returned past its soft point.
             pub fn refresh(&self, context: Context<'_>) -> Result<()> {
                 match self {
-                    $(Self::$variant(args) => ConsumerRun::<$module::$variant>::open(args, context)?.refresh()),+
+                    $(Self::$variant(args) => <$module::$variant as CredentialCommand>::refresh(args, context)),+
                 }
             }
 
-            /// Obtains the credential and delivers it in the consumer's format.
+            /// Obtains the credentials and hands them out.
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
-                match self { $(Self::$variant(args) => $module::$variant::run(args, context, output)),+ }
+                match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
         }
     };

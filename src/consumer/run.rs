@@ -2,27 +2,33 @@
 //! only.
 
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::broker::Request as _;
 use crate::credential::Credential;
+use crate::env::Env;
 use crate::error::Result;
 use crate::output::Output;
 use crate::run::{Context, Run};
 
 use super::Consumer;
 
-/// A consumer, opened in a run.
+/// A consumer, opened in a run, which it can share with others.
 pub(crate) struct ConsumerRun<C> {
-    pub(crate) run: Run,
+    pub(crate) run: Rc<Run>,
     pub(crate) consumer: C,
 }
 
 impl<C: Consumer> ConsumerRun<C> {
     pub(crate) fn open(args: &C::Args, context: Context<'_>) -> Result<Self> {
         let context = if C::FOR_PEOPLE { context.for_people() } else { context };
-        let run = Run::open(context, C::TABLES)?;
-        let consumer = C::open(args, &run.settings, context.env)?;
+        Self::within(Rc::new(Run::open(context, C::TABLES)?), args, context.env)
+    }
+
+    /// Opens it in a run that has read its settings.
+    pub(super) fn within(run: Rc<Run>, args: &C::Args, env: &Env) -> Result<Self> {
+        let consumer = C::open(args, &run.settings, env)?;
         Ok(Self { run, consumer })
     }
 
@@ -37,8 +43,12 @@ impl<C: Consumer> ConsumerRun<C> {
 
     /// The credential, from the cache or a new one.
     pub(crate) fn obtain(&self) -> Result<Credential<C::Secret>> {
+        self.obtain_for(self.consumer.minimum_lifetime())
+    }
+
+    /// The same, with another minimum lifetime.
+    pub(super) fn obtain_for(&self, minimum: Duration) -> Result<Credential<C::Secret>> {
         let request = self.request()?;
-        let minimum = self.consumer.minimum_lifetime();
         let credential = self.run.obtain(&request, minimum)?;
         // Only now is it known how long its whole lifetime is.
         let share = minimum_share::<C>(credential.lifetime.whole());

@@ -105,6 +105,13 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     is_closed(path)
 }
 
+/// The folders that this makes are closed to others from the beginning.
+pub(super) fn private_folders<'a, 'b, 'c>(
+    builder: &'c mut tempfile::Builder<'a, 'b>,
+) -> &'c mut tempfile::Builder<'a, 'b> {
+    builder.permissions(Permissions::from_mode(0o700))
+}
+
 pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if folder_of_ours(path, metadata)? == 0 {
         return Ok(());

@@ -55,6 +55,12 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+pub(super) const fn private_folders<'a, 'b, 'c>(
+    builder: &'c mut tempfile::Builder<'a, 'b>,
+) -> &'c mut tempfile::Builder<'a, 'b> {
+    builder
+}
+
 pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
     folder_of_ours(path, metadata).map(drop)
 }

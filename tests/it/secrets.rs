@@ -35,6 +35,7 @@ const LINES: &[Line] = &[
     obtains("kubectl", &["--api-version=v1beta1"]),
     obtains("aws", &[]),
     obtains("exec", &["--aws", "--", "true"]),
+    obtains("exec", &["--vault", "--token-env=TOKEN", "--token-file-env=FILE=sts", "--", "true"]),
     obtains("vault token", &[]),
     obtains("vault token", &["--wrap-ttl=60s"]),
     obtains("vault login", &[]),

@@ -5,19 +5,21 @@
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+use std::rc::Rc;
 
 use tracing::info;
 
 use crate::child;
 use crate::credential::Secret;
+use crate::env::Env;
 use crate::error::Result;
 use crate::output::Output;
-use crate::run::Context;
+use crate::run::{Context, Run};
 use crate::runtime;
 
 use super::super::command::{Signals, of_words};
 use super::super::delivery::Delivery;
-use super::{Args, VaultRun};
+use super::{Action, Args, VaultRun};
 
 pub(super) fn run(
     args: &Args,
@@ -32,15 +34,29 @@ pub(super) fn run(
     if revoke {
         return run_and_revoke(&vault, command);
     }
-    let (credential, unchecked) = vault.valid_token()?;
-    if let Some(error) = unchecked {
-        info!("{error}; using the token of before");
-    }
-    put_into_environment(&vault, &credential.secret.token, &mut command);
+    vault.put_into_environment(&mut command)?;
     Delivery::Exec(command).carry_out(output)
 }
 
-/// Puts the token into the environment of a child. OpenBao's clients prefer their own
+impl VaultRun {
+    /// For a command that gets the token besides other credentials. Its settings have been read.
+    pub(in crate::consumer) fn for_command(run: Rc<Run>, env: &Env) -> Result<Self> {
+        let action = Action::Exec { revoke: false, command: Vec::new() };
+        Self::within(run, &Args { action }, env)
+    }
+
+    /// Puts a valid token into the environment of a child.
+    pub(in crate::consumer) fn put_into_environment(&self, child: &mut Command) -> Result<()> {
+        let (credential, unchecked) = self.valid_token()?;
+        if let Some(error) = unchecked {
+            info!("{error}; using the token of before");
+        }
+        put_into_environment(self, &credential.secret.token, child);
+        Ok(())
+    }
+}
+
+/// Puts a token into the environment of a child. OpenBao's clients prefer their own
 /// variables, even empty ones, and so these are set too.
 fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
     let mut variables = vault.consumer.server.variables();

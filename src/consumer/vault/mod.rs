@@ -128,7 +128,7 @@ pub(super) struct Vault {
 }
 
 /// A run for a token.
-type VaultRun = ConsumerRun<Vault>;
+pub(super) type VaultRun = ConsumerRun<Vault>;
 
 impl Consumer for Vault {
     const TABLE: &'static Table = &TABLE;

@@ -1,0 +1,213 @@
+//! `exec`: a command with credentials in its environment or in files, for programs that cannot run a helper.
+//!
+//! Without a file the command takes the place of this process. Nothing refreshes what is in its environment, so at
+//! least half of the lifetime must be left of that. With a file this process stays, see `token_files`.
+
+mod token_files;
+mod token_variables;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::broker::Purpose;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::run::{Context, Run};
+use crate::settings::{Decides, Field, Kind, Table};
+use crate::{child, private_file, runtime};
+
+use super::aws::Aws;
+use super::command::{Signals, of_words, replace_process};
+use super::vault::{self, VaultRun};
+use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast};
+use token_files::TokenFiles;
+use token_variables::{Form, TokenVariable};
+
+const TOKEN_ENV: Field =
+    Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV").help(
+        "NAME[=AUD]",
+        "Put an ID token into this variable, for this audience or that of `--audience`; repeatable",
+    );
+
+const TOKEN_FILE_ENV: Field = Field::new(
+    Kind::Words,
+    "token_file_env",
+    "--token-file-env",
+    "YC_ID_TOKEN_EXEC_TOKEN_FILE_ENV",
+)
+.help(
+    "NAME[=AUD]",
+    "Put the path of a private file with an ID token into this variable; the file is kept fresh, and removed when the command ends; repeatable",
+);
+
+const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
+    .help("", "Keys of an AWS role")
+    .decides(Decides::Nothing);
+
+const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
+    .help("", "A token of Vault or OpenBao")
+    .decides(Decides::Nothing);
+
+const TABLE: Table =
+    Table { name: "exec", heading: "", settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, VAULT] };
+
+/// The broker takes this for half of the lifetime.
+const MINIMUM_LIFETIME: Duration = Duration::MAX;
+
+/// A file is refreshed long before, unless the servers cannot be reached.
+const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
+
+/// Run a command with credentials in its environment or in files
+#[derive(clap::Args, Debug, Default)]
+#[allow(clippy::doc_markdown, reason = "these lines are the help")]
+#[command(after_help = "Examples:
+  yc-id-token exec --aws --profile prod -- terraform plan
+  yc-id-token exec --token-env SNOWFLAKE_TOKEN=snowflakecomputing.com -- dbt run
+  yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- terraform apply
+
+With --aws, the command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
+the region; and no AWS_PROFILE or other variable that would win over them. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
+reach the server, and the same as BAO_TOKEN and so on.")]
+pub struct Args {
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// The credentials that a command gets.
+pub(super) struct Exec {
+    run: Rc<Run>,
+    tokens: Vec<TokenVariable>,
+    aws: Option<ConsumerRun<Aws>>,
+    vault: Option<VaultRun>,
+}
+
+impl CredentialCommand for Exec {
+    const TABLE: &'static Table = &TABLE;
+    const TABLES: &'static [&'static Table] =
+        &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE];
+
+    type Args = Args;
+
+    /// That of its ID tokens. `aws` and `vault` have their own.
+    fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
+        let run = Run::open(context, Self::TABLES)?;
+        let tokens = token_variables::read(&run.settings)?;
+        let Some(first) = tokens.first() else { return Ok(None) };
+        let audience = Some(first.audience.clone());
+        let mut credentials = Vec::new();
+        if let Some(lookup) = run.lookup()? {
+            credentials.push(lookup);
+        } else {
+            for token in &tokens {
+                let request = run.id_token_request(&token.audience)?;
+                let minimum_lifetime = minimum_lifetime(token.form);
+                credentials.extend(forecast::of_request(&run, &request, minimum_lifetime));
+            }
+        }
+        Ok(Some(ConsumerForecast { audience, server: None, credentials, warnings: Vec::new() }))
+    }
+
+    /// No run of it starts a refresh in the background.
+    fn refresh(_: &Args, _: Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(args: &Args, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
+        child::hand_on();
+        let purpose = Purpose::Answer(None);
+        let exec = Self::open(Context { purpose: &purpose, ..context })?;
+        let mut command = of_words(&args.command);
+        exec.put_into_environment(&mut command)?;
+        if exec.tokens.iter().any(|token| token.form == Form::File) {
+            exec.run_beside_files(command, context).map(ExitCode::from)
+        } else {
+            replace_process(command)
+        }
+    }
+}
+
+impl Exec {
+    fn open(context: Context<'_>) -> Result<Self> {
+        let (run, env) = (Rc::new(Run::open(context, Self::TABLES)?), context.env);
+        let tokens = token_variables::read(&run.settings)?;
+        let aws = if run.settings.is_on(&AWS)?.value { Some(aws_run(&run, env)?) } else { None };
+        let vault = if run.settings.is_on(&VAULT)?.value {
+            Some(VaultRun::for_command(Rc::clone(&run), env)?)
+        } else {
+            None
+        };
+        if tokens.is_empty() && aws.is_none() && vault.is_none() {
+            return Err(Error::Missing {
+                problem: "which credentials the command is to have is not said".into(),
+                hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, or `--vault` for a token of Vault".into(),
+            });
+        }
+        Ok(Self { run, tokens, aws, vault })
+    }
+
+    /// Obtains all that is in no file.
+    fn put_into_environment(&self, command: &mut Command) -> Result<()> {
+        if let Some(aws) = &self.aws {
+            let keys = aws.obtain_for(MINIMUM_LIFETIME)?;
+            aws.consumer.put_into_environment(&keys, command);
+        }
+        if let Some(vault) = &self.vault {
+            vault.put_into_environment(command)?;
+        }
+        for token in &self.tokens {
+            token.check_free(command)?;
+        }
+        for TokenVariable { name, audience, .. } in self.of_form(Form::Value) {
+            let token = self.run.id_token(audience, MINIMUM_LIFETIME)?;
+            command.env(name, token.secret.0.expose());
+        }
+        Ok(())
+    }
+
+    /// Runs the command while the files are kept fresh, and returns its exit status.
+    fn run_beside_files(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
+        let mut tokens = Vec::new();
+        for token in self.of_form(Form::File) {
+            tokens.push((token, self.run.id_token(&token.audience, MINIMUM_LIFETIME_IN_FILE)?));
+        }
+        let context = Context { purpose: &Purpose::Refresh, ..context };
+        runtime::finish(async {
+            // From here on no signal ends this process before the files are removed.
+            let signals = Signals::catch()?;
+            let mut files = TokenFiles::write(&folder_for_files(context), tokens)?;
+            command.envs(files.variables());
+            let mut running = signals.start(command)?;
+            tokio::select! {
+                ended = running.wait() => ended,
+                never = files.keep_fresh(&self.run, context) => match never {},
+            }
+        })
+    }
+
+    fn of_form(&self, form: Form) -> impl Iterator<Item = &TokenVariable> {
+        self.tokens.iter().filter(move |token| token.form == form)
+    }
+}
+
+fn aws_run(run: &Rc<Run>, env: &Env) -> Result<ConsumerRun<Aws>> {
+    ConsumerRun::within(Rc::clone(run), &aws::Args::default(), env)
+}
+
+const fn minimum_lifetime(form: Form) -> Duration {
+    match form {
+        Form::Value => MINIMUM_LIFETIME,
+        Form::File => MINIMUM_LIFETIME_IN_FILE,
+    }
+}
+
+/// The folder of this login, which is in memory on most systems, or else that for temporary files.
+fn folder_for_files(context: Context<'_>) -> PathBuf {
+    let folder = context.locations.runtime_folder.clone();
+    let folder = folder.filter(|folder| private_file::make_own_folder(folder).is_ok());
+    folder.unwrap_or_else(std::env::temp_dir)
+}

@@ -1,7 +1,7 @@
-//! Where a rendered credential goes: to standard output, into a file, or to a command.
+//! Where a rendered credential goes: to standard output, or into a file.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
@@ -9,16 +9,12 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::private_file;
 
-use super::command;
-
 /// A rendered credential, and where it goes.
 pub(crate) enum Delivery {
     /// A document for standard output.
     Print(Zeroizing<Vec<u8>>),
     /// A file, which is replaced whole, with mode 0600.
     Write(PathBuf, Zeroizing<Vec<u8>>),
-    /// A command with the credential in its environment, which takes the place of this process.
-    Exec(Command),
 }
 
 impl Delivery {
@@ -38,7 +34,6 @@ impl Delivery {
         match self {
             Self::Print(document) => output.document(&document)?,
             Self::Write(path, document) => write(&path, &document)?,
-            Self::Exec(command) => return command::replace_process(command),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -119,7 +119,6 @@ fn the_readmes_commands_do_what_it_says() {
         type_in(&sandbox, chained).starts_with("arn:aws:sts::222222222222:assumed-role/other/")
     );
 
-    sandbox.may_hold_secrets(&sandbox.home().join("aws.jwt"));
     sandbox.set("AWS_DEFAULT_REGION", "eu-central-1");
     let identity = type_in(&sandbox, readme.block("sh", "AWS_WEB_IDENTITY_TOKEN_FILE"));
     assert!(identity.contains("assumed-role/yandex-robot/robot"), "{identity}");

@@ -13,12 +13,10 @@ use crate::child;
 use crate::credential::Secret;
 use crate::env::Env;
 use crate::error::Result;
-use crate::output::Output;
 use crate::run::{Context, Run};
 use crate::runtime;
 
-use super::super::command::{Signals, of_words};
-use super::super::delivery::Delivery;
+use super::super::command::{Signals, of_words, replace_process};
 use super::{Action, Args, VaultRun};
 
 pub(super) fn run(
@@ -26,7 +24,6 @@ pub(super) fn run(
     revoke: bool,
     words: &[OsString],
     context: Context<'_>,
-    output: &mut Output<'_>,
 ) -> Result<ExitCode> {
     child::hand_on();
     let vault = VaultRun::open(args, context)?;
@@ -35,7 +32,7 @@ pub(super) fn run(
         return run_and_revoke(&vault, command);
     }
     vault.put_into_environment(&mut command)?;
-    Delivery::Exec(command).carry_out(output)
+    replace_process(command)
 }
 
 impl VaultRun {

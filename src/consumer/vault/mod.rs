@@ -184,7 +184,7 @@ impl Consumer for Vault {
         match &args.action {
             Action::Token => return VaultRun::open(args, context)?.run(output),
             Action::Exec { revoke, command } => {
-                return exec::run(args, *revoke, command, context, output);
+                return exec::run(args, *revoke, command, context);
             }
             Action::Login => token_commands::login(args, context, output)?,
             Action::Revoke => token_commands::revoke(args, context, output)?,

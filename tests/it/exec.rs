@@ -272,6 +272,22 @@ fn a_file_is_replaced_at_half_of_the_tokens_lifetime_and_stays_through_a_failure
     assert!(is_empty(&temporary));
 }
 
+#[test]
+fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
+    let short = Options { id_token_life: Duration::from_secs(4), ..Options::default() };
+    let (mut sandbox, temporary) = with_temporary_folder(short);
+    // The run would end for another reason only after the test has failed.
+    sandbox.set("YC_ID_TOKEN_TIMEOUT", "1h");
+    let child = start(sandbox.command(&with_file("exec sleep 1000")));
+    eventually("the command runs", || !is_empty(&temporary));
+    let asked = sandbox.cloud.count(Route::TokenExchange);
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    eventually("it asks for another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    kill(&child, "TERM");
+    assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 15));
+    assert!(is_empty(&temporary));
+}
+
 /// The only file below the folder for temporary files.
 fn temporary_file(temporary: &Path) -> PathBuf {
     let folder = fs::read_dir(temporary).unwrap().next().unwrap().unwrap().path();

@@ -1,9 +1,9 @@
-//! `completions`: what a shell needs to complete our command lines.
+//! `completions`: prints the script that makes a shell complete our command lines, and answers that script.
 //!
-//! The script asks this program for each completion, so that it knows the profiles there are, and needs not
-//! be made anew when the program is updated. It does so by a run in which `YC_ID_TOKEN_COMPLETE` says which
-//! word is to be completed, and the words of the line stand behind `--`. The answers come in lines: the word
-//! as it can be, and after a tabulator what it means. None leaves the word to the shell, which knows files.
+//! The script runs this program for each completion, so it knows the current profiles and stays valid when the
+//! program is updated. In such a run `YC_ID_TOKEN_COMPLETE` is the index of the word to complete, and the words
+//! of the line follow `--`. The answer has a line for each candidate: the word, and its help after a tab. If there
+//! is none, the shell completes file names.
 
 mod offers;
 

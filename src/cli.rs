@@ -108,7 +108,6 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 }
 
 /// The description of the whole command line.
-#[must_use]
 pub fn program() -> clap::Command {
     let mut program = described(&[]);
     program.build();
@@ -208,7 +207,6 @@ fn suggestion(error: &mut clap::Error) -> Option<Message> {
 }
 
 /// What is printed of an error of this command line: its hint can be pasted.
-#[must_use]
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
     let arguments: Vec<OsString> = arguments.collect();

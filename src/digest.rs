@@ -14,7 +14,6 @@ pub struct Hasher(Context);
 
 impl Digest {
     /// The digest of some bytes.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
@@ -22,7 +21,6 @@ impl Digest {
     }
 
     /// The digest in hexadecimal.
-    #[must_use]
     pub fn to_hex(self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.0
@@ -35,7 +33,6 @@ impl Digest {
 
 impl Hasher {
     /// A digest of nothing yet.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self(Context::new(&SHA256))
     }
@@ -46,7 +43,6 @@ impl Hasher {
     }
 
     /// The digest of all bytes.
-    #[must_use]
     pub(crate) fn finish(self) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());

@@ -48,7 +48,6 @@ impl Context<'_> {
     }
 
     /// What people see while they wait.
-    #[must_use]
     pub fn spinner(&self) -> Spinner {
         let Self { flags, env, for_people, .. } = self;
         if *for_people {
@@ -164,25 +163,21 @@ impl Run {
     }
 
     /// The source of this run.
-    #[must_use]
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
     /// The probable issuer of ID tokens, where there is no token to read it from.
-    #[must_use]
     pub fn issuer_by_guess(&self) -> &str {
         self.source.endpoints.oauth_name()
     }
 
     /// The broker of this run.
-    #[must_use]
     pub const fn broker(&self) -> &Broker {
         &self.broker
     }
 
     /// How servers are reached in this run.
-    #[must_use]
     pub const fn http(&self) -> &Http {
         &self.source.http
     }

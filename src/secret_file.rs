@@ -45,7 +45,6 @@ fn is_mounted_by_kubelet(path: &Path) -> bool {
 }
 
 /// The error for an unreadable file that names programs to run. `what` names the file.
-#[must_use]
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),

@@ -58,7 +58,6 @@ pub enum Prediction {
 
 impl Prediction {
     /// Whether the cache answers.
-    #[must_use]
     pub const fn is_hit(&self) -> bool {
         matches!(self, Self::Hit { .. } | Self::Ageing { .. })
     }

@@ -153,14 +153,12 @@ impl std::fmt::Debug for Fingerprint {
 
 impl Broker {
     /// The broker of a run that begins now.
-    #[must_use]
     pub fn new(options: BrokerOptions) -> Self {
         let (started, within) = (options.clock.now().at, Within::of(&options.outer_runs));
         Self { options, started, within }
     }
 
     /// What is being obtained, for the environment of a program that helps with it.
-    #[must_use]
     pub fn mark(&self) -> String {
         self.within.mark()
     }
@@ -171,13 +169,11 @@ impl Broker {
     }
 
     /// Where credentials are cached.
-    #[must_use]
     pub const fn cache(&self) -> &Cache {
         &self.options.cache
     }
 
     /// The clock of this run.
-    #[must_use]
     pub const fn clock(&self) -> Clock {
         self.options.clock
     }
@@ -363,14 +359,12 @@ impl Broker {
     }
 
     /// Whether this runs in the background, where a question would have no answer.
-    #[must_use]
     pub const fn is_unattended(&self) -> bool {
         matches!(self.options.purpose, Purpose::Refresh)
     }
 
     /// Whether something that happened at `at` happened during this run. A time in the future is from before
     /// the clock jumped back.
-    #[must_use]
     pub fn happened_during_run(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.options.clock.now().at
     }

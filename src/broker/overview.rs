@@ -64,7 +64,6 @@ pub struct Failure {
 
 impl Row {
     /// What kind of credential it is, such as `id-token`.
-    #[must_use]
     pub fn kind(&self) -> &str {
         self.key.kind()
     }
@@ -72,7 +71,6 @@ impl Row {
 
 impl State {
     /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -101,7 +99,6 @@ impl CachedCredential {
 }
 
 /// Everything that is cached, ordered by expiry, the latest first.
-#[must_use]
 pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
     let mut failures = negative_cache::all(files);
     let mut rows: Vec<Row> = cache::list(files)

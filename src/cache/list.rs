@@ -29,7 +29,6 @@ pub struct ListedEntry {
 
 impl Cache {
     /// The lifetime of what is stored under a key, for `status`: the keyring is not read.
-    #[must_use]
     pub fn lifetime(&self, key: &Key) -> Option<Lifetime> {
         match self {
             Self::File(files) => entry::described(&files.read(key)?)
@@ -46,7 +45,6 @@ impl Cache {
 
 /// The entries in files, and those in the keyring by their markers: the keyring is not read. What cannot be used
 /// is not there.
-#[must_use]
 pub fn list(files: &FileCache) -> Vec<ListedEntry> {
     let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();
     let in_files = entries.filter_map(|(key, path)| {

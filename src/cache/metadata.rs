@@ -26,7 +26,6 @@ pub struct EntryMetadata {
 
 impl EntryMetadata {
     /// The metadata of a credential that comes from `from`.
-    #[must_use]
     pub fn from(from: &str) -> Self {
         Self { from: from.into(), ..Self::default() }
     }

@@ -43,7 +43,6 @@ pub enum Cache {
 
 impl Cache {
     /// Its part in files: everything, or the locks and the remembered failures.
-    #[must_use]
     pub const fn files(&self) -> Option<&FileCache> {
         match self {
             Self::File(files) => Some(files),

@@ -187,14 +187,12 @@ pub struct Group(#[cfg(unix)] rustix::process::Pid);
 impl Group {
     /// The group whose first process this is.
     #[cfg(unix)]
-    #[must_use]
     pub fn of(child: &Child) -> Option<Self> {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)
     }
 
     /// Windows has none.
     #[cfg(windows)]
-    #[must_use]
     pub fn of(_: &Child) -> Option<Self> {
         None
     }

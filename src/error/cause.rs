@@ -18,7 +18,6 @@ pub struct Cause {
 
 impl Cause {
     /// Keeps an error. Its innermost cause is what people read.
-    #[must_use]
     pub fn new(error: impl StdError + Send + Sync + 'static) -> Self {
         Self { text: innermost(&error), source: Some(Arc::new(error)) }
     }
@@ -30,7 +29,6 @@ impl Cause {
     }
 
     /// What people read.
-    #[must_use]
     pub const fn text(&self) -> &Message {
         &self.text
     }
@@ -45,7 +43,6 @@ fn innermost(error: &(dyn StdError + 'static)) -> Message {
 }
 
 /// The text of an I/O error, as part of a sentence and without the operating system's number.
-#[must_use]
 pub fn plain(cause: &io::Error) -> Message {
     let text = cause.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());

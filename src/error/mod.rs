@@ -308,7 +308,6 @@ pub enum Error {
 
 impl Error {
     /// A file that the settings name could not be read, because of `cause`.
-    #[must_use]
     pub fn unreadable(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -318,13 +317,11 @@ impl Error {
     }
 
     /// A file that the user asked for could not be written, or not removed.
-    #[must_use]
     pub fn unwritten(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self::OutputFile { path: path.into(), cause: plain(error).into() }
     }
 
     /// A library failed where it should not, because of `cause`.
-    #[must_use]
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Cause::new(cause))
     }
@@ -339,7 +336,6 @@ impl Error {
     }
 
     /// How long the server asked to wait before a retry.
-    #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
@@ -351,7 +347,6 @@ impl Error {
 impl Printable for Error {}
 
 /// The name of a file, fit to be printed.
-#[must_use]
 pub fn shown(path: &Path) -> ForeignText {
     ForeignText::path(path)
 }

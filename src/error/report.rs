@@ -38,7 +38,6 @@ pub struct Report {
 
 impl Report {
     /// What is printed of this error.
-    #[must_use]
     pub fn of(error: &Error) -> Self {
         Self {
             code: error.code(),

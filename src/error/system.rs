@@ -8,7 +8,6 @@ use crate::message;
 
 impl Error {
     /// A file that the settings name could not be read, because the system refused.
-    #[must_use]
     pub fn unread(what: &'static str, path: &Path, cause: std::io::Error) -> Self {
         if out_of_descriptors(&cause).is_some() {
             return Self::denied(message!("cannot read {what} `{}`", shown(path), what), &cause);
@@ -17,7 +16,6 @@ impl Error {
     }
 
     /// The system denies what every run needs, because of `cause`. `doing` is what could not be done.
-    #[must_use]
     pub fn denied(doing: impl Into<Message>, cause: &std::io::Error) -> Self {
         let hint = match out_of_descriptors(cause) {
             Some(hint) => hint,
@@ -32,7 +30,6 @@ impl Error {
 
     /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
     /// the folder that they were in when the program was built.
-    #[must_use]
     pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Self {
         let payload = panic.payload();
         let formatted = || payload.downcast_ref::<String>().map(String::as_str);

@@ -61,23 +61,19 @@ impl EditedFile {
     }
 
     /// The path before links are resolved.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    #[must_use]
     pub const fn exists(&self) -> bool {
         self.content.is_some()
     }
 
-    #[must_use]
     pub fn has_byte_order_mark(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
     }
 
     /// The text with LF line ends and without a byte order mark; empty if the file does not exist.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -78,13 +78,11 @@ pub struct HttpRequest<'a> {
 
 impl<'a> HttpRequest<'a> {
     /// A GET.
-    #[must_use]
     pub const fn get(what: &'a Message, path: &'a str) -> Self {
         Self { what, path, query: &[], body: Body::None, headers: &[], is_temporary: |_| false }
     }
 
     /// A POST.
-    #[must_use]
     pub const fn post(what: &'a Message, path: &'a str, body: Body<'a>) -> Self {
         Self { what, path, query: &[], body, headers: &[], is_temporary: |_| false }
     }

@@ -62,7 +62,6 @@ pub struct Http {
 impl Http {
     /// How servers are reached: within the deadline, trusting the system and `ca_file`, through
     /// `proxy` or what the system says.
-    #[must_use]
     pub const fn new(
         clock: Clock,
         deadline: Deadline,
@@ -87,7 +86,6 @@ impl Http {
     }
 
     /// The deadline of this run.
-    #[must_use]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }

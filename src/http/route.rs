@@ -80,7 +80,6 @@ const fn system(_: &Endpoint) -> Option<ProxyAddress> {
 
 impl Route {
     /// The proxy, if there is one.
-    #[must_use]
     pub const fn proxy(&self) -> Option<&ProxyAddress> {
         match self {
             Self::Direct { .. } => None,
@@ -89,7 +88,6 @@ impl Route {
     }
 
     /// The way in words: `through the proxy ADDRESS (HTTPS_PROXY is set)`.
-    #[must_use]
     pub fn described(&self) -> Message {
         match self {
             Self::Direct { why } => message!("without a proxy ({why})", why),

@@ -74,7 +74,6 @@ mod unix {
 
     /// Whether this process was started to ignore a signal (proc(5), `SigIgn`), as by `nohup` or by a shell
     /// that runs it in the background.
-    #[must_use]
     pub fn is_ignored(number: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -26,7 +26,6 @@ pub struct Explained {
 
 impl Settings {
     /// All that is set, in the order of their names but for the profile, which comes first.
-    #[must_use]
     pub fn explained(&self) -> Vec<Explained> {
         let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
         all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));

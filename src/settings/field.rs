@@ -98,7 +98,6 @@ pub enum Offer {
 
 impl Field {
     /// A setting that decides what is obtained, and can be set in every place.
-    #[must_use]
     pub const fn new(
         kind: Kind,
         key: &'static str,
@@ -171,7 +170,6 @@ impl Field {
     }
 
     /// Its variable.
-    #[must_use]
     pub const fn var(&self) -> Var {
         Var { name: self.variable, doc: self.help }
     }

@@ -140,13 +140,11 @@ identity_kinds! {
 
 impl IdentityKind {
     /// The kind of this name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     /// Reads `kind` or `kind:argument`.
-    #[must_use]
     pub fn read(text: &str) -> Option<(Self, Option<&str>)> {
         let (name, argument) = match text.split_once(':') {
             Some((name, argument)) => (name, Some(argument).filter(|text| !text.is_empty())),
@@ -156,19 +154,16 @@ impl IdentityKind {
     }
 
     /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
     /// The names of all kinds.
-    #[must_use]
     pub fn names() -> Vec<&'static str> {
         Self::ALL.iter().map(|kind| kind.name()).collect()
     }
 
     /// Whether its argument is the path of a file.
-    #[must_use]
     pub const fn takes_file(self) -> bool {
         matches!(self.row().argument, Some((ArgumentForm::Key | ArgumentForm::File, _)))
     }
@@ -176,7 +171,6 @@ impl IdentityKind {
 
 impl IdentitySetting {
     /// An identity that needs no more than its argument.
-    #[must_use]
     pub const fn new(kind: IdentityKind, argument: Option<IdentityArgument>) -> Self {
         Self { kind, argument, service_account: None }
     }
@@ -190,7 +184,6 @@ impl IdentitySetting {
     }
 
     /// The file that it reads, if it reads one.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match &self.argument {
             Some(IdentityArgument::Key(KeySource::File(file)) | IdentityArgument::File(file)) => {
@@ -206,13 +199,11 @@ impl IdentitySetting {
     }
 
     /// The file that it reads a secret of its own from, which only this user may read.
-    #[must_use]
     pub fn secret_file(&self) -> Option<&Path> {
         self.file().filter(|_| !self.kind.row().is_federation)
     }
 
     /// Its argument, where that is a text.
-    #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.argument {
             Some(IdentityArgument::Text(text)) => Some(text),
@@ -224,7 +215,6 @@ impl IdentitySetting {
     }
 
     /// `kind:argument`, as `status` shows it.
-    #[must_use]
     pub fn shown(&self) -> Message {
         let kind = self.kind.name();
         let argument = match &self.argument {

@@ -40,7 +40,6 @@ pub(super) const KEYS: &[&str] = &[
 
 impl Installation {
     /// The Russian installation.
-    #[must_use]
     pub fn built_in() -> Self {
         let known = |address: &str| Some(address.to_owned());
         Self {

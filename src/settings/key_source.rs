@@ -43,7 +43,6 @@ pub struct KeyText {
 
 impl KeyText {
     /// Reads JSON, or JSON in base64. Anything else is the name of a file.
-    #[must_use]
     pub fn read(value: &str, variable: &'static str) -> Option<Self> {
         let text = value.trim_start_matches('\u{feff}').trim();
         if text.starts_with('{') {
@@ -56,13 +55,11 @@ impl KeyText {
     }
 
     /// The JSON.
-    #[must_use]
     pub const fn content(&self) -> &Secret {
         &self.content
     }
 
     /// The variable that it came from.
-    #[must_use]
     pub const fn variable(&self) -> &'static str {
         self.variable
     }

@@ -22,13 +22,11 @@ pub struct Locations {
 impl Locations {
     /// The home folder alone, which costs a hit less than all of them. A relative one would put secrets
     /// into whichever folder a program runs in.
-    #[must_use]
     pub fn home() -> Option<PathBuf> {
         std::env::home_dir().filter(|home| home.is_absolute())
     }
 
     /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
-    #[must_use]
     pub fn of_system() -> Self {
         let Some(home) = Self::home() else { return Self::default() };
         let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {

@@ -239,7 +239,6 @@ impl Settings {
     }
 
     /// The value of a setting of a consumer's own.
-    #[must_use]
     pub fn own(&self, field: &Field) -> Option<Setting<String>> {
         self.resolved.text(field)
     }
@@ -250,14 +249,12 @@ impl Settings {
     }
 
     /// Whether there is a folder that names of service accounts are looked up in.
-    #[must_use]
     pub fn has_folder(&self) -> bool {
         self.folder_id.is_some() || self.folder_name.is_some()
     }
 
     /// A digest of all settings of the program that decide what is obtained and how, and of the variables that
     /// decide how servers are reached. What a consumer's own settings decide is part of its requests.
-    #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let mut key = Key::of("settings");
         if let Some(identity) = &self.identity {
@@ -287,7 +284,6 @@ fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<boo
 }
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.
-#[must_use]
 pub fn profile_names(path: PathBuf) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
     let names = File::parse(&text, &[]).map(|file| file.profiles());

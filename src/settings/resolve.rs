@@ -255,7 +255,6 @@ pub(super) fn resolve_path(path: &str, base: &Path, home: Option<&Path>) -> Path
 
 /// A path with a leading `~/` resolved. A shell does that for a word that begins so, but not within
 /// `--key-file=~/key.json`, in quotes, or in the environment of a service.
-#[must_use]
 pub fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),

@@ -118,7 +118,6 @@ impl Endpoints {
     }
 
     /// The OAuth server in cache keys.
-    #[must_use]
     pub fn oauth_name(&self) -> &str {
         self.oauth.as_ref().map_or("", Endpoint::as_str)
     }
@@ -160,7 +159,6 @@ fn iam(text: &str) -> Result<Endpoint> {
 
 impl ServiceEndpoint {
     /// Its text in cache keys.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(endpoint) | Self::PublishedBy(endpoint, _) => endpoint.as_str(),

@@ -99,7 +99,6 @@ impl Source {
     }
 
     /// The ID of the acting service account, if that is known without a request.
-    #[must_use]
     pub fn service_account(&self) -> Option<&str> {
         self.impersonated.as_deref().or_else(|| self.identity.service_account())
     }

@@ -160,7 +160,6 @@ pub(super) async fn list(
 }
 
 /// Whether a text has the form of a service account's ID, and so is not a name.
-#[must_use]
 pub fn is_account_id(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() == 20 && text.starts_with("aje") && text.bytes().all(is_part)

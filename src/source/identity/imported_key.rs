@@ -150,7 +150,6 @@ impl ImportedKeys {
     }
 
     /// The error for a name that no key has.
-    #[must_use]
     pub fn unknown(&self, name: &str) -> Error {
         let paths = private_file::list(&self.folder, 20);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -195,7 +194,6 @@ fn name_of(path: &Path) -> Option<&str> {
 
 impl ImportedKey {
     /// Its name in the keyring.
-    #[must_use]
     pub fn item(name: &str) -> String {
         format!("key/{name}")
     }

@@ -77,7 +77,6 @@ struct Call<'a> {
 
 impl YcCli {
     /// yc as the settings of this run name it, with this profile of yc's own, or else its current one.
-    #[must_use]
     pub fn of(inputs: IdentityInputs<'_>, profile: Option<&str>) -> Self {
         let program = inputs.settings.yc_path.as_ref().map(|path| path.value.clone());
         Self::new(program, profile.map(str::to_owned), inputs.locations.home.as_deref())
@@ -85,7 +84,6 @@ impl YcCli {
 
     /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
     /// of yc's own, or else its current one.
-    #[must_use]
     pub fn new(program: Option<PathBuf>, profile: Option<String>, home: Option<&Path>) -> Self {
         let is_given = program.is_some();
         let installed = home.map(|home| {
@@ -100,7 +98,6 @@ impl YcCli {
     }
 
     /// What it is, for messages.
-    #[must_use]
     pub fn describe(&self) -> Message {
         match &self.profile {
             Some(profile) => {
@@ -112,7 +109,6 @@ impl YcCli {
 
     /// What identifies it in cache keys, found without running it: the program, the profile, yc's own variables
     /// and all of its configuration, as any change of these may make it another identity.
-    #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let read = |path: &PathBuf| private_file::read_plain(path, MAX_CONFIG_SIZE).ok();
         let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());

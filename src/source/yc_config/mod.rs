@@ -61,7 +61,6 @@ pub enum YcCredentials {
 
 impl YcProfile {
     /// Where yc keeps its configuration, on all systems.
-    #[must_use]
     pub fn default_path(home: &Path) -> PathBuf {
         home.join(".config").join("yandex-cloud").join("config.yaml")
     }
@@ -145,7 +144,6 @@ impl YcProfile {
     }
 
     /// The error for a profile whose login only yc itself can use.
-    #[must_use]
     pub fn needs_yc(&self) -> Error {
         let problem = message!(
             "has a profile `{}` that logs in with a browser, which only yc itself can use",
@@ -156,7 +154,6 @@ impl YcProfile {
     }
 
     /// The error for a profile without credentials.
-    #[must_use]
     pub fn has_no_credentials(&self) -> Error {
         let name = ForeignText::new(&self.name);
         let hint = message!(

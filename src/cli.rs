@@ -68,7 +68,6 @@ enum Command {
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// To run a command.
     Run(Box<Cli>),
     /// To refresh, in the background, what a command hands out.
     Refresh(Box<Cli>),

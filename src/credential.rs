@@ -61,7 +61,6 @@ pub trait Cacheable: DeserializeOwned + Serialize {}
 impl Cacheable for IamToken {}
 impl Cacheable for IdToken {}
 
-/// A secret and its lifetime.
 #[derive(Clone, Debug)]
 pub struct Credential<T> {
     pub secret: T,

@@ -4,11 +4,9 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-/// A SHA-256 digest.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Digest([u8; 32]);
 
-/// A digest in the making.
 #[derive(Clone)]
 pub struct Hasher(Context);
 
@@ -32,17 +30,14 @@ impl Digest {
 }
 
 impl Hasher {
-    /// A digest of nothing yet.
     pub(crate) fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    /// Adds bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes.
     pub(crate) fn finish(self) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());

@@ -10,16 +10,13 @@ pub use variables::*;
 /// What the names of this program's own variables begin with.
 pub const OWN: &str = "YC_ID_TOKEN_";
 
-/// An environment variable.
 #[derive(Clone, Copy, Debug)]
 pub struct Var {
-    /// Its name.
     pub name: &'static str,
     /// What it means, for `--help` and the documentation.
     pub doc: &'static str,
 }
 
-/// The reader.
 #[derive(Clone, Debug)]
 pub enum Env {
     /// The process's environment.
@@ -27,12 +24,7 @@ pub enum Env {
     /// A made-up one, for tests.
     Fake(HashMap<&'static str, String>),
     /// Another one, with variables that win over it: what a program would be started with.
-    Changed {
-        /// The variables.
-        changes: HashMap<String, String>,
-        /// The other one.
-        rest: Box<Self>,
-    },
+    Changed { changes: HashMap<String, String>, rest: Box<Self> },
 }
 
 impl Env {

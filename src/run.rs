@@ -21,18 +21,13 @@ use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{Directory, IdTokenRequest, IdentityInputs, ServiceAccount, Source};
 use crate::spinner::Spinner;
 
-/// What a run is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The flags that every command takes.
     pub flags: &'a Flags,
-    /// The environment.
     pub env: &'a Env,
-    /// The default folders.
     pub locations: &'a Locations,
-    /// The clock.
     pub clock: Clock,
-    /// What the run is for.
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
     pub consumers: &'static [&'static Table],
@@ -58,10 +53,8 @@ impl Context<'_> {
     }
 }
 
-/// One run.
 #[derive(Debug)]
 pub struct Run {
-    /// Its settings.
     pub settings: Rc<Settings>,
     source: Source,
     broker: Broker,
@@ -137,7 +130,6 @@ impl Run {
         self.directory().folder()
     }
 
-    /// The service accounts of a folder.
     pub fn service_accounts(&self, folder: &str) -> Result<Vec<ServiceAccount>> {
         self.directory().service_accounts(folder)
     }
@@ -162,7 +154,6 @@ impl Run {
         self.obtain(&self.id_token_request(audience)?, minimum_lifetime)
     }
 
-    /// The source of this run.
     pub const fn source(&self) -> &Source {
         &self.source
     }
@@ -172,12 +163,10 @@ impl Run {
         self.source.endpoints.oauth_name()
     }
 
-    /// The broker of this run.
     pub const fn broker(&self) -> &Broker {
         &self.broker
     }
 
-    /// How servers are reached in this run.
     pub const fn http(&self) -> &Http {
         &self.source.http
     }

@@ -18,7 +18,6 @@ pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 /// The most names of a folder that are listed.
 const MAX_ENTRIES: usize = 20_000;
 
-/// The cache folder.
 #[derive(Clone, Debug)]
 pub struct FileCache {
     folder: PathBuf,
@@ -32,7 +31,6 @@ impl FileCache {
         Self { folder, runtime_folder }
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -161,10 +159,8 @@ impl FileCache {
     }
 }
 
-/// What clearing the cache came to.
 #[derive(Debug, Default)]
 pub(super) struct Cleared {
-    /// How many entries were removed.
     pub(super) removed: usize,
     /// How many files stay: those that are not this program's, and those that could not be removed.
     pub(super) left: usize,

@@ -60,7 +60,6 @@ impl Printable for Key {}
 /// The names and values that a key is made of.
 pub type KeyInputs = Vec<(String, String)>;
 
-/// A key in the making.
 #[derive(Clone)]
 pub struct KeyBuilder {
     kind: &'static str,
@@ -89,7 +88,6 @@ impl KeyBuilder {
         (self.build(), inputs)
     }
 
-    /// The finished key.
     pub fn build(self) -> Key {
         let mut name = self.kind.to_owned();
         let _ = write!(name, "-{}", self.hasher.finish().to_hex());

@@ -5,25 +5,18 @@ use super::{Cache, EntryMetadata, Key, entry, keyring};
 use crate::credential::Lifetime;
 use crate::private_file;
 
-/// Where a credential is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// In a file.
     File,
-    /// In the keyring.
     Keyring,
 }
 
-/// A cached credential.
 #[derive(Debug)]
 pub struct ListedEntry {
-    /// Its name.
     pub key: Key,
-    /// Where it is.
     pub place: Place,
     /// From when until when it is good.
     pub lifetime: Lifetime,
-    /// What it is.
     pub about: EntryMetadata,
 }
 

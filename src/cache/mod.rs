@@ -107,10 +107,8 @@ impl Cache {
     }
 }
 
-/// The result of clearing the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Cleared {
-    /// How many credentials were removed.
     pub removed: usize,
     /// How many files of the folder belong to other programs, or could not be removed.
     pub left: usize,

@@ -42,9 +42,7 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// The result of a program that has ended.
 pub struct Outcome {
-    /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output.
     pub stdout: Zeroizing<Vec<u8>>,
     /// The beginning of its standard error.
     pub stderr: Zeroizing<Vec<u8>>,
@@ -185,7 +183,6 @@ impl Running {
 pub struct Group(#[cfg(unix)] rustix::process::Pid);
 
 impl Group {
-    /// The group whose first process this is.
     #[cfg(unix)]
     pub fn of(child: &Child) -> Option<Self> {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)

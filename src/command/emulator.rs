@@ -11,10 +11,6 @@ use crate::output::Output;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: the same address and the same paths of the files at each start
   yc-id-token emulator --listen 127.0.0.1:8080 --directory ~/emulated-cloud")]
-#[allow(
-    missing_docs,
-    reason = "the program says what it does, and so does the help of this command"
-)]
 pub struct Args {
     #[command(flatten)]
     program: program::Args,

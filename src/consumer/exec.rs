@@ -95,7 +95,6 @@ impl Consumer for Exec {
     }
 }
 
-/// The command of these words.
 pub(super) fn command(words: &[OsString]) -> Command {
     let mut words = words.iter();
     let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());

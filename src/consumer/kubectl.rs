@@ -235,7 +235,6 @@ impl KubectlPlugin {
     /// The settings that may stand in its table of a profile.
     pub(crate) const TABLE: &Table = &TABLE;
 
-    /// Reads it from the settings.
     pub(crate) fn of(settings: &Settings) -> Result<Self> {
         Ok(Self {
             api_version: version_that_is_set(settings)?,

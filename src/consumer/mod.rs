@@ -54,10 +54,10 @@ pub(crate) trait Consumer: Sized {
     /// Its command line. A forecast is made for the default one.
     type Args: clap::Args + Default;
 
-    /// What is rendered.
+    /// The credential that it renders.
     type Secret: Cacheable + PartialEq;
 
-    /// How that is requested.
+    /// The request for that credential.
     type Request<'a>: ConsumerRequest<Secret = Self::Secret>
     where
         Self: 'a;
@@ -108,14 +108,10 @@ impl ConsumerRequest for IdTokenRequest<'_> {
     }
 }
 
-/// The server of a consumer.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// How it is called.
     pub(crate) name: &'static str,
-    /// Its address.
     pub(crate) endpoint: Endpoint,
-    /// How it is reached.
     pub(crate) options: ServerOptions,
     /// What it answers without credentials.
     pub(crate) public: PublicPath,
@@ -124,18 +120,13 @@ pub(crate) struct Server {
 /// A path that a server answers without credentials, with its query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublicPath {
-    /// The path.
     pub(crate) path: &'static str,
-    /// The fields of the query.
     pub(crate) query: &'static [(&'static str, &'static str)],
 }
 
-/// Something that works, but not well.
 #[derive(Debug)]
 pub(crate) struct Warning {
-    /// What it is.
     pub(crate) problem: Message,
-    /// What to do about it.
     pub(crate) hint: Message,
 }
 
@@ -143,17 +134,14 @@ macro_rules! consumers {
     ($($variant:ident => $module:ident;)+) => {
         $(mod $module;)+
 
-        /// The name of a consumer.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(crate) enum ConsumerName {
             $($variant,)+
         }
 
         impl ConsumerName {
-            /// All names.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The settings of the consumer.
             pub(crate) const fn table(self) -> &'static Table {
                 match self { $(Self::$variant => <$module::$variant as Consumer>::TABLE),+ }
             }
@@ -167,7 +155,7 @@ macro_rules! consumers {
         /// The command of a consumer.
         #[derive(Debug, Subcommand)]
         pub enum ConsumerCommand {
-            $(#[allow(missing_docs, reason = "its module says what it is, and so does its help")] $variant($module::Args),)+
+            $($variant($module::Args),)+
         }
 
         /// The tables of consumers that may stand in a profile.
@@ -179,7 +167,6 @@ macro_rules! consumers {
             }
         )+
 
-        /// Their commands.
         pub const COMMANDS: &[NamedCommand] =
             &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
 

@@ -55,7 +55,6 @@ pub struct Args {
     decode: bool,
 }
 
-/// In which form the token is printed.
 #[derive(Clone, Copy)]
 enum Format {
     Raw,
@@ -82,7 +81,6 @@ pub(super) struct Token {
     rendering: Rendering,
 }
 
-/// How the token is shown.
 enum Rendering {
     /// Its claims only.
     Claims,

@@ -135,7 +135,6 @@ impl fmt::Display for Code {
 }
 
 impl Error {
-    /// The stable code.
     pub const fn code(&self) -> Code {
         match self {
             Self::Internal(_) => Code::Internal,

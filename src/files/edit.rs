@@ -28,7 +28,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Parses a new text as the file's own program does, and fails if that would fail.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
 
-/// A file to edit or to create.
 pub struct EditedFile {
     what: &'static str,
     path: PathBuf,

@@ -113,13 +113,11 @@ impl Endpoint {
         )
     }
 
-    /// Host and port.
     pub(super) fn host_and_port(&self) -> (String, u16) {
         let host = self.url.host_str().unwrap_or_default().to_owned();
         (host, self.url.port_or_known_default().unwrap_or(443))
     }
 
-    /// Host and port.
     pub fn address(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or(443);

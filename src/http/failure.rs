@@ -15,11 +15,9 @@ use crate::message;
 /// A failure on the way, before any error message is made of it.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// From the HTTP client.
     Client(reqwest::Error),
     /// The answer is larger than any answer can be.
     TooLarge,
-    /// A redirect.
     Redirect(ForeignText),
     /// The answer has a content coding (RFC 9110 section 8.4) that was not accepted.
     Encoded(ForeignText),
@@ -79,7 +77,6 @@ impl Failure {
 
 /// How a request went to a server, for messages.
 pub(super) struct Way<'a> {
-    /// The server.
     pub(super) host: &'a Message,
     /// How long it took.
     pub(super) seconds: f32,
@@ -87,7 +84,6 @@ pub(super) struct Way<'a> {
     pub(super) connected: bool,
     /// The name that was being looked up at the end.
     pub(super) name: Option<ForeignText>,
-    /// The proxy.
     pub(super) proxy: Option<&'a ProxyAddress>,
     /// Why the proxy is not reached, by a second connection.
     pub(super) proxy_cause: Option<Message>,

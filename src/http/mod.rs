@@ -48,7 +48,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const USER_AGENT: &str = concat!("yc-id-token/", env!("CARGO_PKG_VERSION"));
 
-/// How servers are reached in this run.
 #[derive(Debug)]
 pub struct Http {
     clock: Clock,
@@ -85,7 +84,6 @@ impl Http {
         Self::new(self.clock, deadline, self.ca_file.clone(), self.proxy.clone())
     }
 
-    /// The deadline of this run.
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }

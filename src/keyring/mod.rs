@@ -55,7 +55,6 @@ trait Items {
     fn remove(&mut self, name: &str) -> Result<bool, Problem>;
 }
 
-/// Opens the keyring.
 type Opener = fn(&Prompts) -> Result<Box<dyn Items>, Problem>;
 
 type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;

@@ -57,7 +57,6 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// What to do about it.
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Absent(_) => "run it in a desktop session",

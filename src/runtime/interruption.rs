@@ -34,7 +34,6 @@ mod unix {
 
     use super::Error;
 
-    /// How often the parent is checked.
     const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
     const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];

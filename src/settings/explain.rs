@@ -18,9 +18,7 @@ use crate::http::ProxyAddress;
 pub struct Explained {
     /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
     pub name: Message,
-    /// Its value.
     pub value: Message,
-    /// Where that came from.
     pub origin: Origin,
 }
 

@@ -95,7 +95,6 @@ fn value(matches: &ArgMatches, field: &Field) -> OsString {
 
 /// The arguments of a command, and the settings that it has flags for besides those of the program.
 pub trait Arguments: clap::Args {
-    /// The tables of these settings.
     const TABLES: &'static [&'static Table] = &[];
 }
 
@@ -106,16 +105,13 @@ impl<T: Arguments> Arguments for Box<T> {
 /// A command of the program, which is described when it is named.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedCommand {
-    /// Its name.
     pub name: &'static str,
-    /// The tables of its settings.
     pub tables: &'static [&'static Table],
     whole: fn(Command) -> Command,
     above: fn(Command) -> Command,
 }
 
 impl NamedCommand {
-    /// A command that has these arguments.
     pub const fn new<A: Arguments>(name: &'static str) -> Self {
         Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
     }
@@ -145,7 +141,6 @@ fn flags_of<A: Arguments>(command: Command) -> Command {
     A::TABLES.iter().copied().chain([&COMMON]).fold(command, with_flags)
 }
 
-/// Adds the flags of a table to a command.
 pub fn with_flags(command: Command, table: &Table) -> Command {
     let name = command.get_name().to_owned();
     let fields = table.settings.iter().filter(|field| {

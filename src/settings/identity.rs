@@ -18,7 +18,6 @@ use crate::message;
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdentitySetting {
-    /// Its kind.
     pub kind: IdentityKind,
     /// What follows the colon, or the value of the kind's own key in a table.
     pub argument: Option<IdentityArgument>,
@@ -26,7 +25,6 @@ pub struct IdentitySetting {
     pub service_account: Option<String>,
 }
 
-/// The argument of an identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdentityArgument {
     /// Where an authorized key is.
@@ -51,7 +49,6 @@ struct Row {
     is_federation: bool,
 }
 
-/// What the argument of a kind is.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum ArgumentForm {
     /// The file of an authorized key. Outside of a table, a variable can hold the key instead.
@@ -82,14 +79,12 @@ impl Row {
 
 macro_rules! identity_kinds {
     ($($(#[$doc:meta])* $kind:ident = $row:expr,)+) => {
-        /// A kind of identity.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum IdentityKind {
             $($(#[$doc])* $kind,)+
         }
 
         impl IdentityKind {
-            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
             const fn row(self) -> Row {
@@ -139,7 +134,6 @@ identity_kinds! {
 }
 
 impl IdentityKind {
-    /// The kind of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
@@ -153,12 +147,10 @@ impl IdentityKind {
         Self::named(name).map(|kind| (kind, argument))
     }
 
-    /// Its name.
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The names of all kinds.
     pub fn names() -> Vec<&'static str> {
         Self::ALL.iter().map(|kind| kind.name()).collect()
     }
@@ -355,7 +347,6 @@ impl IdentityKind {
         )
     }
 
-    /// The keys of a table of this kind.
     fn keys(self) -> Vec<&'static str> {
         let mut keys = vec!["type"];
         keys.extend(self.row().argument.map(|(_, key)| key));
@@ -363,7 +354,6 @@ impl IdentityKind {
         keys
     }
 
-    /// The identity of this kind that the details describe.
     fn setting(self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
         let row = self.row();
         let argument = match row.argument {

@@ -14,7 +14,6 @@ use crate::message;
 pub struct Installation {
     /// The API endpoint, which publishes the addresses of services.
     pub endpoint: Option<String>,
-    /// IAM.
     pub iam_endpoint: Option<String>,
     /// The OAuth server, which is not published.
     pub oauth_endpoint: Option<String>,

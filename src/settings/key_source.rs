@@ -15,7 +15,6 @@ use crate::foreign_text::from_base64;
 /// Where an authorized key is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeySource {
-    /// In this file.
     File(PathBuf),
     /// On standard input, which holds nothing else.
     Stdin,
@@ -54,12 +53,10 @@ impl KeyText {
         is_json.then(|| Self { content: Secret::new(json.to_owned()), variable })
     }
 
-    /// The JSON.
     pub const fn content(&self) -> &Secret {
         &self.content
     }
 
-    /// The variable that it came from.
     pub const fn variable(&self) -> &'static str {
         self.variable
     }

@@ -7,13 +7,10 @@ use directories::ProjectDirs;
 /// Where files are by default. Each is `None` where the system names no home.
 #[derive(Clone, Debug, Default)]
 pub struct Locations {
-    /// The home folder.
     pub home: Option<PathBuf>,
-    /// The configuration file.
     pub config_file: Option<PathBuf>,
     /// The folder for what is worth keeping.
     pub data_folder: Option<PathBuf>,
-    /// The cache folder.
     pub cache_folder: Option<PathBuf>,
     /// A folder of this machine and login, for locks when the cache is on a network.
     pub runtime_folder: Option<PathBuf>,

@@ -28,7 +28,6 @@ pub(super) struct Resolver<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolved(Vec<Row>);
 
-/// A setting that is set.
 #[derive(Clone)]
 pub(super) struct Row {
     /// The table of its consumer; empty for a setting of the program.

@@ -9,10 +9,8 @@ use crate::http::{Endpoint, Http, HttpRequest};
 use crate::message;
 use crate::settings::{Installation, Setting, Settings};
 
-/// The addresses of one installation.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
-    /// IAM.
     pub iam: ServiceEndpoint,
     /// The OAuth server, which exchanges tokens; or the error for a run that needs it, if it is not known.
     oauth: Result<Endpoint>,
@@ -35,11 +33,8 @@ pub enum ServiceEndpoint {
 /// Addresses that replace those of the installation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Overrides<'a> {
-    /// The API endpoint.
     api: Option<&'a str>,
-    /// IAM.
     iam: Option<&'a str>,
-    /// The OAuth server.
     oauth: Option<&'a str>,
 }
 
@@ -112,7 +107,6 @@ impl Endpoints {
         Ok(Self { iam, oauth, api: api_address, resource_manager })
     }
 
-    /// The OAuth server.
     pub fn oauth(&self) -> Result<&Endpoint> {
         self.oauth.as_ref().map_err(Clone::clone)
     }

@@ -12,7 +12,6 @@ use crate::message;
 /// Where the discovery document is below an issuer.
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-/// An issuer, by what it publishes.
 #[derive(Debug)]
 pub struct Issuer {
     /// Its name, which `iss` of its tokens must be equal to.

@@ -55,7 +55,6 @@ pub(super) struct Args {
     link: Option<PathBuf>,
 }
 
-/// The server's settings in the profile.
 struct Server {
     address: String,
     role: String,

@@ -19,7 +19,6 @@ use super::partition::{GLOBAL, Partition, is_of_aws};
 use super::settings::{REGION, STS_DUAL_STACK, STS_ENDPOINT, STS_FIPS};
 use crate::message;
 
-/// The STS that is used.
 #[derive(Debug)]
 pub(super) struct Sts {
     pub(super) endpoint: Endpoint,
@@ -29,7 +28,6 @@ pub(super) struct Sts {
 }
 
 impl Sts {
-    /// Chooses the STS for a role.
     pub(super) fn choose(
         settings: &Settings,
         env: &Env,

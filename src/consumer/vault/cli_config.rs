@@ -35,7 +35,6 @@ pub(super) struct CliConfig {
 pub(crate) struct VaultHelper {
     /// The configuration that says so.
     pub(crate) config: PathBuf,
-    /// Its path.
     pub(crate) helper: PathBuf,
     /// Whether it is this program.
     pub(crate) is_ours: bool,
@@ -62,7 +61,6 @@ impl VaultHelper {
 }
 
 impl CliConfig {
-    /// Those of both CLIs.
     pub(super) fn of_both(env: &Env) -> Result<Vec<Self>> {
         Self::paths(env).iter().map(|path| Self::read(path)).collect()
     }

@@ -127,7 +127,6 @@ pub(super) struct Vault {
     minimum_lifetime: Duration,
 }
 
-/// A run for a token.
 type VaultRun = ConsumerRun<Vault>;
 
 impl Consumer for Vault {

@@ -17,7 +17,6 @@ use super::{Args, VaultRun, token_store};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
 
-/// `vault login`.
 pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context.for_people())?;
     let (credential, unchecked) = vault.valid_token()?;
@@ -34,7 +33,6 @@ pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) 
     output.say(&self::lines(&lines))
 }
 
-/// `vault status`.
 pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context)?;
     let resting = vault.cached()?;
@@ -82,7 +80,6 @@ fn no_token(vault: &VaultRun) -> Error {
     }
 }
 
-/// `vault revoke`.
 pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context)?;
     let Some(credential) = vault.cached()? else {

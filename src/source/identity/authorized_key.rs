@@ -49,7 +49,6 @@ const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens
 pub struct AuthorizedKey {
     /// The key's own ID, `kid` of assertions.
     pub id: String,
-    /// The service account it belongs to.
     pub service_account_id: String,
     origin: PathBuf,
     content: Zeroizing<Vec<u8>>,

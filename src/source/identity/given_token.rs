@@ -35,7 +35,6 @@ const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct IamTokenIdentity(GivenToken);
 
-/// An OAuth token of a user.
 #[derive(Debug)]
 pub(super) struct OauthTokenIdentity(GivenToken);
 

@@ -33,9 +33,7 @@ const OTHERWISE: &str = "give the key in a file, with `--key-file`";
 pub struct ImportedKey {
     /// The name that it was given here.
     pub name: String,
-    /// The key's own ID.
     pub key_id: String,
-    /// The service account that it belongs to.
     pub service_account_id: String,
     /// When it was made, if its file says so.
     pub created_at: Option<String>,
@@ -96,7 +94,6 @@ impl ImportedKeys {
         Ok(Self { folder: folder.join("keys") })
     }
 
-    /// What is known of a key.
     pub fn find(&self, name: &str) -> Result<ImportedKey> {
         let path = self.path(name)?;
         let wrong = |problem: &'static str| Error::IdentityFile {
@@ -193,12 +190,10 @@ fn name_of(path: &Path) -> Option<&str> {
 }
 
 impl ImportedKey {
-    /// Its name in the keyring.
     pub fn item(name: &str) -> String {
         format!("key/{name}")
     }
 
-    /// Reads the key from a keyring.
     fn read(&self, keyring: &Keyring) -> Result<AuthorizedKey> {
         let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
         let again = || {

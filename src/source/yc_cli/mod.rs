@@ -33,7 +33,6 @@ use words::Said;
 /// More than any configuration of yc has.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// How yc is run.
 #[derive(Clone, Debug)]
 pub struct YcCli {
     /// Where it may be, in the order in which it is tried.
@@ -44,7 +43,6 @@ pub struct YcCli {
     config_file: Option<PathBuf>,
 }
 
-/// Options of one run of yc.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct YcOptions<'a> {
     /// The account that it acts as, instead of its profile.
@@ -58,18 +56,14 @@ pub struct YcOptions<'a> {
 /// An account that yc acts as.
 #[derive(Clone, Copy, Debug)]
 pub struct YcActor<'a> {
-    /// Its IAM token.
     pub token: &'a IamToken,
     /// The API endpoint of its installation, `host:port`.
     pub api: &'a str,
 }
 
-/// One run of it.
 struct Call<'a> {
     yc: &'a YcCli,
-    /// What is requested, for messages.
     what: &'a Message,
-    /// The service account that it is for.
     service_account: Option<&'a str>,
     /// Whether it acts as another account than its profile's.
     has_actor: bool,
@@ -97,7 +91,6 @@ impl YcCli {
         Self { programs, is_given, profile, config_file: home.map(YcProfile::default_path) }
     }
 
-    /// What it is, for messages.
     pub fn describe(&self) -> Message {
         match &self.profile {
             Some(profile) => {

@@ -22,18 +22,12 @@ const WHAT: &str = "the configuration of yc";
 /// Some forty profiles, each with the largest key.
 const LIMIT: u64 = 256 * 1024;
 
-/// A profile of yc.
 #[derive(Debug)]
 pub struct YcProfile {
-    /// Its name.
     pub name: String,
-    /// The file that it is in.
     pub path: PathBuf,
-    /// What it authenticates with.
     pub credentials: YcCredentials,
-    /// The folder that it works in.
     pub folder_id: Option<String>,
-    /// The cloud of that folder.
     pub cloud_id: Option<String>,
     /// The API endpoint, `host:port`, where it is not the default.
     pub endpoint: Option<String>,
@@ -51,10 +45,7 @@ pub enum YcCredentials {
     /// The service account of the machine, as the metadata service knows it.
     InstanceServiceAccount,
     /// A person, who logs in to a federation with a browser. Only yc can use the result.
-    Federation {
-        /// The federation's ID.
-        id: String,
-    },
+    Federation { id: String },
     /// Nothing. In a virtual machine, yc then uses the service account of the machine.
     None,
 }

@@ -56,7 +56,6 @@ impl Kubeconfig {
         Ok(Self { merged: Merged { files }, target, file: opened.swap_remove(target), kubectl })
     }
 
-    /// The path of the file to edit.
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }

@@ -91,7 +91,6 @@ fn invalid(path: &Path, fault: &Fault) -> Error {
 #[derive(Debug, Eq, PartialEq)]
 struct Plugins {
     policy: String,
-    /// The commands of the list.
     listed: Vec<String>,
     /// The key of a command in the list: `name` in kubectl 1.35, later `command`.
     key: &'static str,

@@ -233,8 +233,8 @@ impl Cli {
 
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
-        self.begin(env)?;
         let locations = &Locations::of_system();
+        self.begin(env, locations)?;
         match &self.command {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
@@ -255,9 +255,9 @@ impl Cli {
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
         forbid_prompts();
-        self.begin(env)?;
+        let locations = &Locations::of_system();
+        self.begin(env, locations)?;
         if let Command::Consumer(consumer) = &self.command {
-            let locations = &Locations::of_system();
             consumer.refresh(self.context(env, locations, &Purpose::Refresh))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -285,7 +285,7 @@ impl Cli {
         }
     }
 
-    fn begin(&self, env: &Env) -> Result<()> {
+    fn begin(&self, env: &Env, locations: &Locations) -> Result<()> {
         check_variables(env)?;
         self.check_error_format(env)?;
         // What the profile says of it is not known before the file is read.
@@ -304,7 +304,7 @@ impl Cli {
         };
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
-        let log_file = log_file.map(|path| expand_home(&path, Locations::home().as_deref()));
+        let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 

@@ -23,7 +23,6 @@ use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
-use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
@@ -66,7 +65,7 @@ pub(crate) trait Consumer: Sized {
     fn is_configured(settings: &Settings) -> bool;
 
     /// Reads and checks its settings. Nothing is requested yet.
-    fn open(args: &Self::Args, settings: &Settings, env: &Env) -> Result<Self>;
+    fn open(args: &Self::Args, settings: &Settings, context: Context<'_>) -> Result<Self>;
 
     /// The audience of its ID tokens. `None` is the ID of the service account.
     fn audience(&self) -> Option<&str>;
@@ -235,8 +234,10 @@ consumers! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Offset, Timestamp};
+    use crate::broker::Purpose;
+    use crate::clock::{Clock, Offset, Timestamp};
     use crate::credential::{IdToken, Lifetime, Secret};
+    use crate::env::Env;
     use crate::settings::{Flags, Locations};
 
     const EXAMPLE: &str = include_str!("example.rs");
@@ -247,9 +248,19 @@ mod tests {
         let contributing = std::fs::read_to_string(contributing).unwrap();
         assert!(contributing.contains(EXAMPLE), "copy src/consumer/example.rs to CONTRIBUTING.md");
 
-        let (flags, env) = (Flags::default(), Env::Fake([].into()));
-        let settings = Settings::without_file(&flags, &env, &Locations::default(), TABLES).unwrap();
-        let example = example::Example::open(&example::Args::default(), &settings, &env).unwrap();
+        let context = Context {
+            flags: &Flags::default(),
+            env: &Env::Fake([].into()),
+            locations: &Locations::default(),
+            clock: Clock::System,
+            purpose: &Purpose::Answer(None),
+            consumers: TABLES,
+            for_people: false,
+        };
+        let Context { flags, env, locations, .. } = context;
+        let settings = Settings::without_file(flags, env, locations, TABLES).unwrap();
+        let example = example::Example::open(&example::Args::default(), &settings, context);
+        let example = example.unwrap();
         let obtained = Timestamp::from_unix_seconds(0);
         let lifetime = Lifetime::new(
             obtained.into(),

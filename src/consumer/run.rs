@@ -21,7 +21,7 @@ impl<C: Consumer> ConsumerRun<C> {
     pub(crate) fn open(args: &C::Args, context: Context<'_>) -> Result<Self> {
         let context = if C::FOR_PEOPLE { context.for_people() } else { context };
         let run = Run::open(context, C::TABLES)?;
-        let consumer = C::open(args, &run.settings, context.env)?;
+        let consumer = C::open(args, &run.settings, context)?;
         Ok(Self { run, consumer })
     }
 

@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IdToken};
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::jwt::{self, Claims};
 use crate::message;
+use crate::run::Context;
 use crate::settings::{
     Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
 };
@@ -100,7 +100,7 @@ impl Consumer for Token {
         true
     }
 
-    fn open(args: &Args, settings: &Settings, _: &Env) -> Result<Self> {
+    fn open(args: &Args, settings: &Settings, _: Context<'_>) -> Result<Self> {
         let format = format(settings)?;
         let file = settings.own(&OUTPUT);
         let rendering = match file {

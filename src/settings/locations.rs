@@ -17,20 +17,16 @@ pub struct Locations {
 }
 
 impl Locations {
-    /// The home folder alone, which costs a hit less than all of them. A relative one would put secrets
-    /// into whichever folder a program runs in.
-    pub fn home() -> Option<PathBuf> {
-        std::env::home_dir().filter(|home| home.is_absolute())
-    }
-
     /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
     pub fn of_system() -> Self {
-        let Some(home) = Self::home() else { return Self::default() };
-        let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {
-            return Self::default();
+        // A relative home would put secrets into whichever folder a program runs in.
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let folders = ProjectDirs::from("", "", "yc-id-token");
+        let (Some(_), Some(folders)) = (&home, folders) else {
+            return Self { home, ..Self::default() };
         };
         Self {
-            home: Some(home),
+            home,
             config_file: Some(folders.config_dir().join("config.toml")),
             data_folder: Some(folders.data_local_dir().to_owned()),
             cache_folder: Some(folders.cache_dir().to_owned()),

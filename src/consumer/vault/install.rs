@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::env::Env;
 use crate::error::{Cause, Error, Result, shown};
 use crate::files::edit::{EditedFile, Verify};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
-use crate::settings::Locations;
+use crate::run::Context;
 
 use super::cli_config::{self, CliConfig, HELPER};
 
@@ -23,11 +22,12 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let done = if self.remove {
-            remove(&link_path(self.link.as_ref())?, &CliConfig::of_both(env)?)?
+            let link = link_path(self.link.as_ref(), context)?;
+            remove(&link, &CliConfig::of_both(context)?)?
         } else {
-            HelperInstallation::plan(self.link.as_ref(), env)?.carry_out()?
+            HelperInstallation::plan(self.link.as_ref(), context)?.carry_out()?
         };
         output.say(&Message::join(&done, "\n"))
     }
@@ -43,9 +43,9 @@ pub(crate) struct HelperInstallation {
 impl HelperInstallation {
     /// Looks at all that can be in the way before anything is changed. `link` is where the link is to be, if
     /// not in its usual place.
-    pub(crate) fn plan(link: Option<&PathBuf>, env: &Env) -> Result<Self> {
-        let link = link_path(link)?;
-        let configs = CliConfig::of_both(env)?;
+    pub(crate) fn plan(link: Option<&PathBuf>, context: Context<'_>) -> Result<Self> {
+        let link = link_path(link, context)?;
+        let configs = CliConfig::of_both(context)?;
         for config in &configs {
             match config.token_helper() {
                 Ok(Some(other)) if other != link => return Err(has_another(config, &other)),
@@ -61,9 +61,12 @@ impl HelperInstallation {
     }
 
     /// The changes of the files that do not name it yet: the file, its new text, and its reader.
-    pub(crate) fn changes(&self, env: &Env) -> Result<Vec<(EditedFile, String, Verify)>> {
+    pub(crate) fn changes(
+        &self,
+        context: Context<'_>,
+    ) -> Result<Vec<(EditedFile, String, Verify)>> {
         let mut changes = Vec::new();
-        for config in CliConfig::of_both(env)? {
+        for config in CliConfig::of_both(context)? {
             if self.is_named_in(&config) {
                 continue;
             }
@@ -110,8 +113,9 @@ impl HelperInstallation {
     }
 }
 
-fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
-    let default = || Some(Locations::home()?.join(".local").join("bin").join(HELPER));
+fn link_path(given: Option<&PathBuf>, context: Context<'_>) -> Result<PathBuf> {
+    let home = context.locations.home.as_ref();
+    let default = || Some(home?.join(".local").join("bin").join(HELPER));
     let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),

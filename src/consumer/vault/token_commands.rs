@@ -96,7 +96,7 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     if stored.is_some_and(|stored| stored == *token) {
         token_store::remove_override(&vault, server.endpoint.as_str())?;
     }
-    let file = token_store::remove_file_of(token, context.env)?;
+    let file = token_store::remove_file_of(token, context)?;
     let done = if was_known { "revoked" } else { "it had been revoked before" };
     let file = file.map(|path| message!(", and removed from {}", shown(&path)));
     output.say(&message!("{done}{}", file.unwrap_or_default(), done))

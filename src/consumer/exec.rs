@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::child;
 use crate::credential::Credential;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::Context;
@@ -60,14 +59,14 @@ impl Consumer for Exec {
         false
     }
 
-    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+    fn open(args: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
         if !settings.is_on(&AWS)?.value {
             return Err(Error::Missing {
                 problem: "which credentials the command is to have is not said".into(),
                 hint: "give `--aws` for the keys of an AWS role".into(),
             });
         }
-        let aws = Aws::new(settings, env)?;
+        let aws = Aws::new(settings, context)?;
         Ok(Self { aws, command: args.command.clone() })
     }
 
@@ -95,7 +94,6 @@ impl Consumer for Exec {
     }
 }
 
-/// The command of these words.
 pub(super) fn command(words: &[OsString]) -> Command {
     let mut words = words.iter();
     let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());

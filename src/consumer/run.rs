@@ -12,7 +12,6 @@ use crate::run::{Context, Run};
 
 use super::Consumer;
 
-/// A consumer, opened in a run.
 pub(crate) struct ConsumerRun<C> {
     pub(crate) run: Run,
     pub(crate) consumer: C,
@@ -22,11 +21,10 @@ impl<C: Consumer> ConsumerRun<C> {
     pub(crate) fn open(args: &C::Args, context: Context<'_>) -> Result<Self> {
         let context = if C::FOR_PEOPLE { context.for_people() } else { context };
         let run = Run::open(context, C::TABLES)?;
-        let consumer = C::open(args, &run.settings, context.env)?;
+        let consumer = C::open(args, &run.settings, context)?;
         Ok(Self { run, consumer })
     }
 
-    /// What the consumer requests.
     pub(crate) fn request(&self) -> Result<C::Request<'_>> {
         let audience = match self.consumer.audience() {
             Some(audience) => audience,
@@ -54,7 +52,6 @@ impl<C: Consumer> ConsumerRun<C> {
         self.consumer.render(&self.obtain()?)?.carry_out(output)
     }
 
-    /// Refreshes the credential in the cache.
     pub(crate) fn refresh(&self) -> Result<()> {
         if self.request()?.is_cacheable() { self.obtain().map(drop) } else { Ok(()) }
     }

@@ -127,7 +127,6 @@ pub(super) struct Vault {
     minimum_lifetime: Duration,
 }
 
-/// A run for a token.
 type VaultRun = ConsumerRun<Vault>;
 
 impl Consumer for Vault {
@@ -143,7 +142,8 @@ impl Consumer for Vault {
         [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
     }
 
-    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+    fn open(args: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
+        let env = context.env;
         let server = Server::read(settings, env)?;
         let mount = match settings.own(&MOUNT) {
             Some(mount) => checked_path(mount, "the path of an auth method, such as `jwt`")?,
@@ -190,7 +190,7 @@ impl Consumer for Vault {
             Action::Revoke => token_commands::revoke(args, context, output)?,
             Action::Status => token_commands::status(args, context, output)?,
             Action::TokenHelper { request } => request.run(args, context, output)?,
-            Action::InstallHelper(arguments) => arguments.run(context.env, output)?,
+            Action::InstallHelper(arguments) => arguments.run(context, output)?,
         }
         Ok(ExitCode::SUCCESS)
     }

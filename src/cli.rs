@@ -68,7 +68,6 @@ enum Command {
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// To run a command.
     Run(Box<Cli>),
     /// To refresh, in the background, what a command hands out.
     Refresh(Box<Cli>),
@@ -108,7 +107,6 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
 }
 
 /// The description of the whole command line.
-#[must_use]
 pub fn program() -> clap::Command {
     let mut program = described(&[]);
     program.build();
@@ -208,7 +206,6 @@ fn suggestion(error: &mut clap::Error) -> Option<Message> {
 }
 
 /// What is printed of an error of this command line: its hint can be pasted.
-#[must_use]
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
     let arguments: Vec<OsString> = arguments.collect();
@@ -236,8 +233,8 @@ impl Cli {
 
     /// Runs the command, and tells the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
-        self.begin(env)?;
         let locations = &Locations::of_system();
+        self.begin(env, locations)?;
         match &self.command {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
@@ -258,9 +255,9 @@ impl Cli {
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
         forbid_prompts();
-        self.begin(env)?;
+        let locations = &Locations::of_system();
+        self.begin(env, locations)?;
         if let Command::Consumer(consumer) = &self.command {
-            let locations = &Locations::of_system();
             consumer.refresh(self.context(env, locations, &Purpose::Refresh))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -288,7 +285,7 @@ impl Cli {
         }
     }
 
-    fn begin(&self, env: &Env) -> Result<()> {
+    fn begin(&self, env: &Env, locations: &Locations) -> Result<()> {
         check_variables(env)?;
         self.check_error_format(env)?;
         // What the profile says of it is not known before the file is read.
@@ -307,7 +304,7 @@ impl Cli {
         };
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
-        let log_file = log_file.map(|path| expand_home(&path, Locations::home().as_deref()));
+        let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
         log::start(verbosity, log_file.as_deref())
     }
 

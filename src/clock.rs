@@ -27,25 +27,21 @@ impl From<Timestamp> for SystemTime {
 
 impl Timestamp {
     /// From a `NumericDate` (RFC 7519 section 2).
-    #[must_use]
     pub const fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
     /// Seconds since the epoch, rounded down.
-    #[must_use]
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// Parses an RFC 3339 timestamp with any offset and any fraction of a second.
-    #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_date_time)
     }
 
     /// Parses an HTTP `Date` (RFC 9110 section 5.6.7, the format that servers must send).
-    #[must_use]
     pub fn parse_http_date(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc2822).ok().map(Self::from_date_time)
     }
@@ -56,19 +52,16 @@ impl Timestamp {
     }
 
     /// The time since `earlier`; zero if that is not earlier.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// The time between two timestamps in any order.
-    #[must_use]
     pub fn distance(self, other: Self) -> Duration {
         self.since(other).max(other.since(self))
     }
 
     /// From a time of the file system; times before 1970 become 1970.
-    #[must_use]
     pub fn of(time: SystemTime) -> Self {
         Self(millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
@@ -125,7 +118,6 @@ impl Offset {
     const NOISE: i64 = 2_000;
 
     /// The offset, if the server reported the time `server` at the local time `local`.
-    #[must_use]
     pub const fn measured(server: Timestamp, local: Timestamp) -> Self {
         let difference = server.0.saturating_sub(local.0);
         if difference.saturating_abs() <= Self::NOISE { Self(0) } else { Self(difference) }
@@ -138,13 +130,11 @@ impl Offset {
     }
 
     /// Rounded towards zero.
-    #[must_use]
     pub const fn seconds(self) -> i64 {
         self.0 / 1000
     }
 
     /// Whether the difference is too large for synchronised clocks.
-    #[must_use]
     pub const fn is_wrong_clock(self) -> bool {
         self.0.saturating_abs() > 60_000
     }
@@ -156,13 +146,11 @@ impl Offset {
 pub struct Uptime(u64);
 
 impl Uptime {
-    #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// The time since `earlier`; zero after a restart of the machine.
-    #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -191,7 +179,6 @@ pub enum Clock {
 }
 
 impl Clock {
-    #[must_use]
     pub fn now(self) -> Moment {
         match self {
             Self::System => Moment { at: system_now(), uptime: system_uptime() },
@@ -227,7 +214,6 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    #[must_use]
     pub fn within(budget: Duration) -> Self {
         let now = Instant::now();
         // A huge budget overflows the clock on some systems; a day is more than any run takes.
@@ -236,12 +222,10 @@ impl Deadline {
     }
 
     /// The remaining time; zero after the deadline.
-    #[must_use]
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    #[must_use]
     pub const fn budget(self) -> Duration {
         self.budget
     }

@@ -17,14 +17,12 @@ use crate::clock::{Moment, Offset, Timestamp, Uptime};
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
     /// The text itself. Each call marks a place where a secret leaves this type: a request body, a cache
     /// entry, a rendered document.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -63,7 +61,6 @@ pub trait Cacheable: DeserializeOwned + Serialize {}
 impl Cacheable for IamToken {}
 impl Cacheable for IdToken {}
 
-/// A secret and its lifetime.
 #[derive(Clone, Debug)]
 pub struct Credential<T> {
     pub secret: T,
@@ -85,7 +82,6 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
-    #[must_use]
     pub const fn new(obtained: Moment, expires_at: Timestamp, clock_offset: Offset) -> Self {
         Self {
             obtained_at: obtained.at,
@@ -96,13 +92,11 @@ impl Lifetime {
     }
 
     /// The whole lifetime, from obtaining the credential to its expiry.
-    #[must_use]
     pub fn whole(&self) -> Duration {
         self.expires_at.since(self.obtained_at.shifted(self.clock_offset))
     }
 
     /// The expiry by the local clock, for programs on this machine.
-    #[must_use]
     pub fn expires_at_here(&self) -> Timestamp {
         self.expires_at.shifted(self.clock_offset.reversed())
     }
@@ -111,7 +105,6 @@ impl Lifetime {
     ///
     /// If the clock is now before `obtained_at`, it was set back and the elapsed time is unknown: the result
     /// is zero. If it was set back by less, the uptime shows the elapsed time.
-    #[must_use]
     pub fn left(&self, now: Moment) -> Duration {
         if now.at < self.obtained_at {
             return Duration::ZERO;

@@ -17,7 +17,6 @@ pub fn leave() {
 }
 
 /// Resolves a path against the folder that this process was started in.
-#[must_use]
 pub fn resolve(path: &Path) -> Cow<'_, Path> {
     match ORIGINAL.get() {
         Some(folder) => folder.join(path).into(),

@@ -4,17 +4,14 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-/// A SHA-256 digest.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Digest([u8; 32]);
 
-/// A digest in the making.
 #[derive(Clone)]
 pub struct Hasher(Context);
 
 impl Digest {
     /// The digest of some bytes.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
@@ -22,7 +19,6 @@ impl Digest {
     }
 
     /// The digest in hexadecimal.
-    #[must_use]
     pub fn to_hex(self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.0
@@ -34,19 +30,14 @@ impl Digest {
 }
 
 impl Hasher {
-    /// A digest of nothing yet.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    /// Adds bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes.
-    #[must_use]
     pub(crate) fn finish(self) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());

@@ -10,16 +10,13 @@ pub use variables::*;
 /// What the names of this program's own variables begin with.
 pub const OWN: &str = "YC_ID_TOKEN_";
 
-/// An environment variable.
 #[derive(Clone, Copy, Debug)]
 pub struct Var {
-    /// Its name.
     pub name: &'static str,
     /// What it means, for `--help` and the documentation.
     pub doc: &'static str,
 }
 
-/// The reader.
 #[derive(Clone, Debug)]
 pub enum Env {
     /// The process's environment.
@@ -27,17 +24,11 @@ pub enum Env {
     /// A made-up one, for tests.
     Fake(HashMap<&'static str, String>),
     /// Another one, with variables that win over it: what a program would be started with.
-    Changed {
-        /// The variables.
-        changes: HashMap<String, String>,
-        /// The other one.
-        rest: Box<Self>,
-    },
+    Changed { changes: HashMap<String, String>, rest: Box<Self> },
 }
 
 impl Env {
     /// Whether the terminal is told to show UTF-8.
-    #[must_use]
     pub fn is_utf8(&self) -> bool {
         let locale = [LC_ALL, LC_CTYPE, LANG].into_iter().find_map(|var| self.get(var));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
@@ -45,27 +36,23 @@ impl Env {
     }
 
     /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
-    #[must_use]
     pub fn get(&self, var: Var) -> Option<String> {
         self.raw(var)?.into_string().ok().filter(|value| !value.is_empty())
     }
 
     /// The value of a variable of this program, as it is: an empty one, or one that is not UTF-8, is a
     /// mistake that the caller reports.
-    #[must_use]
     pub fn given(&self, var: Var) -> Option<OsString> {
         self.raw(var)
     }
 
     /// The value of a variable that names a file, which need not be UTF-8.
-    #[must_use]
     pub fn get_os(&self, var: Var) -> Option<OsString> {
         self.raw(var).filter(|value| !value.is_empty())
     }
 
     /// The value of a setting that two programs have a variable for. The first that is set decides, even
     /// if it is empty, which then counts as not set: so OpenBao reads its own variables and Vault's.
-    #[must_use]
     pub fn first(&self, vars: [Var; 2]) -> Option<(Var, String)> {
         let (var, value) = vars.into_iter().find_map(|var| Some((var, self.raw(var)?)))?;
         value.into_string().ok().filter(|value| !value.is_empty()).map(|value| (var, value))
@@ -85,7 +72,6 @@ impl Env {
 /// The names of the variables of this process that begin like this, for a child that must not inherit them.
 /// Windows does not mind the case of names.
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
-#[must_use]
 pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     let names = std::env::vars_os().map(|(name, _)| name);
     let is_start = |name: &[u8]| {

@@ -42,32 +42,27 @@ pub struct ForeignText(String);
 
 impl ForeignText {
     /// Filters one value: a request ID, a role, a claim, a name.
-    #[must_use]
     pub fn new(text: &str) -> Self {
         Self(truncated(&redact(&visible(text)), VALUE_LIMIT))
     }
 
     /// Filters a sentence, such as a server's reason, and removes the final period.
-    #[must_use]
     pub fn sentence(text: &str) -> Self {
         Self::new(text.trim().trim_end_matches('.'))
     }
 
     /// Filters the output of a child process.
-    #[must_use]
     pub fn output(bytes: &[u8]) -> Self {
         Self::sentence(&String::from_utf8_lossy(bytes))
     }
 
     /// Filters a longer text with several values, such as a line of the log.
-    #[must_use]
     pub fn line(text: &str) -> Self {
         Self(truncated(&redact(&visible(text)), MESSAGE_LIMIT))
     }
 
     /// Filters a path. A path that no file can have, or that is itself a key or a token, becomes
     /// `[redacted]`: the user passed the secret instead of the name of its file.
-    #[must_use]
     pub fn path(path: &Path) -> Self {
         let text = path.to_string_lossy();
         if is_no_path(&text) || (secrets::is_secret_path(&text) && !path.exists()) {
@@ -82,7 +77,6 @@ impl ForeignText {
         Self(quoted(&self.0))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -99,7 +93,6 @@ fn is_no_path(text: &str) -> bool {
 }
 
 /// Whether a value that should be a path is a secret, or cannot be a path.
-#[must_use]
 pub fn is_misplaced_secret(path: &Path) -> bool {
     let text = path.to_string_lossy();
     is_no_path(&text) || secrets::is_secret_path(&text)
@@ -109,7 +102,6 @@ pub fn is_misplaced_secret(path: &Path) -> bool {
 ///
 /// Security: an escape sequence could rewrite the terminal's content, a line break could forge a second
 /// message, and a bidirectional control character could disguise a name.
-#[must_use]
 pub fn visible(text: &str) -> String {
     let shown = |c: char| match c {
         '\t' | '\n' | '\r' => ' ',
@@ -121,7 +113,6 @@ pub fn visible(text: &str) -> String {
 
 /// Whether a character has no width or changes the direction of others (Unicode's `Default_Ignorable` and
 /// `Bidi_Control` properties), is a line or paragraph separator, or is for private use.
-#[must_use]
 pub const fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'

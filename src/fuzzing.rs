@@ -35,7 +35,6 @@ pub const TARGETS: &[Target] = &[
     ("yc_config", yc_config),
 ];
 
-/// The file of an authorized key.
 pub fn key_file(data: &[u8]) {
     let parsed = AuthorizedKey::parse(data, Path::new("key.json"));
     let signed = parsed.and_then(|key| key.check());

@@ -44,7 +44,6 @@ pub enum Audience {
 }
 
 impl Audience {
-    #[must_use]
     pub fn contains(&self, audience: &str) -> bool {
         match self {
             Self::None => false,
@@ -54,7 +53,6 @@ impl Audience {
     }
 
     /// The only one, or the first of several.
-    #[must_use]
     pub fn first(&self) -> Option<&str> {
         match self {
             Self::None => None,
@@ -83,17 +81,14 @@ impl Claims {
             .map_err(|error| unread(&error, "it is a JWT, but its claims are not of an ID token"))
     }
 
-    #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.exp.and_then(timestamp)
     }
 
-    #[must_use]
     pub fn not_before(&self) -> Option<Timestamp> {
         self.nbf.and_then(timestamp)
     }
 
-    #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.iat.and_then(timestamp)
     }

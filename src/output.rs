@@ -32,7 +32,6 @@ impl<'a> Output<'a> {
             .map_err(|error| Error::Stdout(error.into()))
     }
 
-    /// Writes a value as indented JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).map_err(Error::internal)?;
         self.document((text + "\n").as_bytes())

@@ -179,7 +179,6 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 }
 
 /// The paths of what is in a folder, `limit` at most; none of a folder that cannot be read.
-#[must_use]
 pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {
     system::list(folder, limit).unwrap_or_default()
 }
@@ -211,7 +210,6 @@ pub fn look_at_folder(path: &Path) -> io::Result<u32> {
 }
 
 /// How many bytes this user can still write to the file system of a folder, if that is known.
-#[must_use]
 pub fn space_left(folder: &Path) -> Option<u64> {
     system::space_left(folder)
 }
@@ -221,14 +219,12 @@ pub fn space_left(folder: &Path) -> Option<u64> {
 pub const CHECKS_PERMISSIONS: bool = cfg!(unix);
 
 /// Whether a file is where `chmod` has no effect.
-#[must_use]
 pub fn has_no_permissions(path: &Path) -> bool {
     system::has_no_permissions(path)
 }
 
 /// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
 /// there, even asking without blocking may never return.
-#[must_use]
 pub fn locks_can_hang(folder: &Path) -> bool {
     system::is_network_file_system(folder)
 }

@@ -21,18 +21,13 @@ use crate::settings::{CacheSetting, Flags, Locations, Origin, Settings, Table};
 use crate::source::{Directory, IdTokenRequest, IdentityInputs, ServiceAccount, Source};
 use crate::spinner::Spinner;
 
-/// What a run is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The flags that every command takes.
     pub flags: &'a Flags,
-    /// The environment.
     pub env: &'a Env,
-    /// The default folders.
     pub locations: &'a Locations,
-    /// The clock.
     pub clock: Clock,
-    /// What the run is for.
     pub purpose: &'a Purpose,
     /// The tables that may stand in a profile.
     pub consumers: &'static [&'static Table],
@@ -48,7 +43,6 @@ impl Context<'_> {
     }
 
     /// What people see while they wait.
-    #[must_use]
     pub fn spinner(&self) -> Spinner {
         let Self { flags, env, for_people, .. } = self;
         if *for_people {
@@ -59,10 +53,8 @@ impl Context<'_> {
     }
 }
 
-/// One run.
 #[derive(Debug)]
 pub struct Run {
-    /// Its settings.
     pub settings: Rc<Settings>,
     source: Source,
     broker: Broker,
@@ -145,7 +137,6 @@ impl Run {
         self.directory().folder()
     }
 
-    /// The service accounts of a folder.
     pub fn service_accounts(&self, folder: &str) -> Result<Vec<ServiceAccount>> {
         self.directory().service_accounts(folder)
     }
@@ -170,26 +161,19 @@ impl Run {
         self.obtain(&self.id_token_request(audience)?, minimum_lifetime)
     }
 
-    /// The source of this run.
-    #[must_use]
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
     /// The probable issuer of ID tokens, where there is no token to read it from.
-    #[must_use]
     pub fn issuer_by_guess(&self) -> &str {
         self.source.endpoints.oauth_name()
     }
 
-    /// The broker of this run.
-    #[must_use]
     pub const fn broker(&self) -> &Broker {
         &self.broker
     }
 
-    /// How servers are reached in this run.
-    #[must_use]
     pub const fn http(&self) -> &Http {
         &self.source.http
     }

@@ -19,7 +19,7 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
         UnreadSecret::TooOpen(mode) => Error::IdentityFile {
             what,
             path: path.into(),
-            problem: message!("can be read by others (mode {mode:04o})", mode),
+            problem: message!("can be read by others (mode {mode:04o})", mode).into(),
             hint: permissions_hint(path),
         },
         UnreadSecret::Io(error) => unread(what, path, error),
@@ -45,7 +45,6 @@ fn is_mounted_by_kubelet(path: &Path) -> bool {
 }
 
 /// The error for an unreadable file that names programs to run. `what` names the file.
-#[must_use]
 pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Error {
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),

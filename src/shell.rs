@@ -1,7 +1,6 @@
 //! Quotes words for a POSIX shell, in commands that are shown to the user.
 
 /// One word of a shell command, quoted only if necessary.
-#[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
     if word.chars().all(plain) && !word.is_empty() {

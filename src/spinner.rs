@@ -39,14 +39,12 @@ struct Conditions {
 struct Drawn(usize);
 
 impl Spinner {
-    #[must_use]
     pub const fn none() -> Self {
         Self(None)
     }
 
     /// The spinner of an interactive run. `logs` and `has_log_file` are from flags; variables are checked
     /// later.
-    #[must_use]
     pub fn at_terminal(logs: bool, has_log_file: bool, env: &Env) -> Self {
         Self(Some(Conditions { logs, has_log_file, env: env.clone() }))
     }

@@ -58,7 +58,6 @@ pub struct AuthorizedKey {
 
 impl AuthorizedKey {
     /// The key file of the vendor: snake case, with the explanatory line.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let file = KeyFile {
             id: &self.id,
@@ -76,7 +75,6 @@ impl AuthorizedKey {
     }
 
     /// The same private key as PKCS#1, as some old keys are.
-    #[must_use]
     pub fn private_key_pkcs1_pem(&self) -> String {
         self.private_key_pkcs1_pem.clone()
     }

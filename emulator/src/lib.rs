@@ -170,36 +170,28 @@ impl Emulator {
     }
 
     /// `http://127.0.0.1:PORT`, or `https`, without a trailing slash.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.service.url
     }
 
     /// `iss` of the ID tokens.
-    #[must_use]
     pub fn issuer(&self) -> &str {
         &self.service.issuer.name
     }
 
     /// Where the keys are that verify the ID tokens.
-    #[must_use]
     pub fn jwks_url(&self) -> String {
         format!("{}/oauth/jwks/keys", self.url())
     }
 
     /// The certificate clients have to trust, if there is TLS. The server's own is for `127.0.0.1`, `::1`
     /// and `localhost`.
-    #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 }
 
 /// State of the cloud.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "these are called for what they do; not every test needs the id of what it made"
-)]
 impl Emulator {
     /// Adds a service account, with the role to make tokens for itself, and returns its id. Names are
     /// not checked for being unique.
@@ -301,7 +293,6 @@ impl Emulator {
 
     /// Every secret issued or received so far, for a test that looks for leaks: IAM tokens, ID tokens, JWT
     /// assertions, external JWTs, and the base64 of private keys, line by line and joined.
-    #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         self.service.cloud().secrets()
     }
@@ -340,13 +331,11 @@ impl Emulator {
 /// Record of the requests.
 impl Emulator {
     /// All requests that have arrived, in order.
-    #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.service.traffic().requests().to_vec()
     }
 
     /// How many of them were to this route.
-    #[must_use]
     pub fn count(&self, route: Route) -> usize {
         self.service.traffic().requests().iter().filter(|request| request.route == route).count()
     }
@@ -357,7 +346,6 @@ impl Emulator {
     }
 
     /// How many TCP connections have been accepted since the start.
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.service.connections()
     }

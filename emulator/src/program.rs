@@ -100,7 +100,6 @@ impl Args {
 
 impl Running {
     /// The lines to print: where the emulator is, and the variables to export.
-    #[must_use]
     pub fn instructions(&self) -> Vec<String> {
         let url = self.emulator.url();
         let mut lines = vec![

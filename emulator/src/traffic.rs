@@ -76,7 +76,6 @@ pub struct Request {
 
 impl Request {
     /// The value of a header, if it was sent. The name is in lower case.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

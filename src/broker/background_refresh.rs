@@ -27,7 +27,6 @@ impl Rerun {
     /// How to run a command with these arguments again. `None` on Windows: a new process inherits every handle,
     /// and so holds open the pipe that the consumer reads to its end. There, a credential is refreshed at its
     /// hard point.
-    #[must_use]
     pub fn of(arguments: &Arc<[OsString]>) -> Option<Self> {
         cfg!(unix).then(|| Self(Arc::clone(arguments)))
     }

@@ -14,13 +14,10 @@ use crate::foreign_text::Message;
 pub struct Forecast {
     /// What it is, in a sentence.
     pub what: Message,
-    /// Its server, and what it is for.
     pub about: EntryMetadata,
-    /// Its cache key.
     pub key: Key,
     /// What the key is made of. Secrets are replaced by their digests.
     pub inputs: KeyInputs,
-    /// What would happen.
     pub prediction: Prediction,
 }
 
@@ -31,23 +28,16 @@ pub enum Prediction {
     Hit {
         /// When it will be refreshed in the background.
         soft_at: Timestamp,
-        /// When it expires.
         expires_at: Timestamp,
     },
     /// It is returned from the cache, and refreshed in the background.
     Ageing {
         /// Since when it is due for that.
         soft_at: Timestamp,
-        /// When it expires.
         expires_at: Timestamp,
     },
     /// The cached one does not have the minimum lifetime.
-    Short {
-        /// When it expires.
-        expires_at: Timestamp,
-        /// The minimum lifetime.
-        minimum_lifetime: Duration,
-    },
+    Short { expires_at: Timestamp, minimum_lifetime: Duration },
     /// Nothing usable is cached.
     Absent,
     /// The last attempt failed a moment ago, and its error is repeated until then.
@@ -58,7 +48,6 @@ pub enum Prediction {
 
 impl Prediction {
     /// Whether the cache answers.
-    #[must_use]
     pub const fn is_hit(&self) -> bool {
         matches!(self, Self::Hit { .. } | Self::Ageing { .. })
     }

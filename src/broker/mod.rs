@@ -50,7 +50,6 @@ use within::Within;
 
 /// A credential that the broker can obtain.
 pub trait Request {
-    /// What is obtained.
     type Secret: Cacheable + PartialEq;
 
     /// Its kind, by which its name in the cache begins.
@@ -59,7 +58,6 @@ pub trait Request {
     /// Adds everything that changes the answer to its cache key.
     fn identify(&self, key: KeyBuilder) -> KeyBuilder;
 
-    /// Its cache key.
     fn key(&self) -> Key {
         self.identify(Key::of(Self::KIND)).build()
     }
@@ -90,7 +88,6 @@ pub trait Request {
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
 
-/// What a run is for.
 #[derive(Clone, Debug)]
 pub enum Purpose {
     /// To return a credential. One past its soft point is refreshed by this command line, if it can be run
@@ -100,7 +97,6 @@ pub enum Purpose {
     Refresh,
 }
 
-/// The broker of one run.
 #[derive(Debug)]
 pub struct Broker {
     options: BrokerOptions,
@@ -109,25 +105,18 @@ pub struct Broker {
     within: Within,
 }
 
-/// What a broker is made of.
 #[derive(Debug)]
 pub struct BrokerOptions {
-    /// The clock.
     pub clock: Clock,
-    /// Where credentials are cached.
     pub cache: Cache,
-    /// When the run must be done.
     pub deadline: Deadline,
-    /// What the run is for.
     pub purpose: Purpose,
     /// Whether to get a new credential even if one is cached.
     pub force_refresh: bool,
     /// Over all settings that decide *how* a credential is obtained. A failure is remembered for these
     /// settings only, so that a retry after a fix does not see the old error.
     pub settings: Fingerprint,
-    /// What asks.
     pub asker: Asker,
-    /// What people see while they wait.
     pub spinner: Spinner,
     /// The [`mark`](Broker::mark) of the run that started this one; empty if none did.
     pub outer_runs: String,
@@ -136,9 +125,7 @@ pub struct BrokerOptions {
 /// What asks for credentials, for `status`.
 #[derive(Clone, Debug, Default)]
 pub struct Asker {
-    /// The command of a consumer.
     pub command: Option<&'static str>,
-    /// The profile.
     pub profile: Option<String>,
 }
 
@@ -152,15 +139,12 @@ impl std::fmt::Debug for Fingerprint {
 }
 
 impl Broker {
-    /// The broker of a run that begins now.
-    #[must_use]
     pub fn new(options: BrokerOptions) -> Self {
         let (started, within) = (options.clock.now().at, Within::of(&options.outer_runs));
         Self { options, started, within }
     }
 
     /// What is being obtained, for the environment of a program that helps with it.
-    #[must_use]
     pub fn mark(&self) -> String {
         self.within.mark()
     }
@@ -170,14 +154,10 @@ impl Broker {
         self.within.begin(name, what)
     }
 
-    /// Where credentials are cached.
-    #[must_use]
     pub const fn cache(&self) -> &Cache {
         &self.options.cache
     }
 
-    /// The clock of this run.
-    #[must_use]
     pub const fn clock(&self) -> Clock {
         self.options.clock
     }
@@ -363,14 +343,12 @@ impl Broker {
     }
 
     /// Whether this runs in the background, where a question would have no answer.
-    #[must_use]
     pub const fn is_unattended(&self) -> bool {
         matches!(self.options.purpose, Purpose::Refresh)
     }
 
     /// Whether something that happened at `at` happened during this run. A time in the future is from before
     /// the clock jumped back.
-    #[must_use]
     pub fn happened_during_run(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.options.clock.now().at
     }

@@ -41,7 +41,6 @@ pub(super) struct RememberedFailure {
     /// Whether it failed because a process in the background opens no prompt. A run with a user may open it.
     #[serde(default)]
     pub(super) for_background: bool,
-    /// For `status`.
     #[serde(default)]
     pub(super) about: EntryMetadata,
 }

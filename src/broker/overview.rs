@@ -13,11 +13,8 @@ use crate::foreign_text::Message;
 /// A credential, or the failure to obtain one. Times are on the local clock.
 #[derive(Debug)]
 pub struct Row {
-    /// Its cache key.
     pub key: Key,
-    /// What it is.
     pub about: EntryMetadata,
-    /// Its state.
     pub state: State,
     /// Where it is cached, since when and until when. `None` if it could not be obtained.
     pub cached: Option<CachedCredential>,
@@ -28,17 +25,13 @@ pub struct Row {
 /// Where a credential is cached, and its lifetime.
 #[derive(Clone, Copy, Debug)]
 pub struct CachedCredential {
-    /// Where it is cached.
     pub place: Place,
-    /// When it was obtained.
     pub obtained_at: Timestamp,
     /// When it will be refreshed in the background.
     pub soft_at: Timestamp,
-    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// The state of a credential.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum State {
     /// Before its soft point.
@@ -51,28 +44,23 @@ pub enum State {
     Failed,
 }
 
-/// Why an attempt failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// When, on the local clock.
     pub at: Timestamp,
     /// Its code, which never changes.
     pub code: Code,
-    /// Its text.
     pub message: Message,
 }
 
 impl Row {
     /// What kind of credential it is, such as `id-token`.
-    #[must_use]
     pub fn kind(&self) -> &str {
         self.key.kind()
     }
 }
 
 impl State {
-    /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -101,7 +89,6 @@ impl CachedCredential {
 }
 
 /// Everything that is cached, ordered by expiry, the latest first.
-#[must_use]
 pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
     let mut failures = negative_cache::all(files);
     let mut rows: Vec<Row> = cache::list(files)

@@ -7,12 +7,10 @@ use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What is being obtained.
 #[derive(Debug, Default)]
 pub(super) struct Within {
     /// By the runs that started this one.
     outer: Vec<String>,
-    /// By this one.
     own: RefCell<Vec<String>>,
 }
 

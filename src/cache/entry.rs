@@ -74,7 +74,6 @@ pub(super) fn render<T: Cacheable>(
     Ok(sealed(&body))
 }
 
-/// The entry that has this in it.
 pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 65 + body.len()));
     entry.extend_from_slice(MAGIC.as_bytes());
@@ -106,7 +105,6 @@ pub(super) fn lifetime(entry: &[u8]) -> Option<Lifetime> {
     serde_json::from_slice::<Dated>(body(entry)?).ok().map(|dated| dated.lifetime)
 }
 
-/// The description of an entry.
 pub(super) fn described(entry: &[u8]) -> Option<Described> {
     serde_json::from_slice(body(entry)?).ok()
 }

@@ -18,7 +18,6 @@ pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 /// The most names of a folder that are listed.
 const MAX_ENTRIES: usize = 20_000;
 
-/// The cache folder.
 #[derive(Clone, Debug)]
 pub struct FileCache {
     folder: PathBuf,
@@ -28,13 +27,10 @@ pub struct FileCache {
 impl FileCache {
     /// The cache in a folder, which need not exist yet. Locks are taken in the `runtime_folder`
     /// where locks on the cache folder could hang.
-    #[must_use]
     pub const fn new(folder: PathBuf, runtime_folder: Option<PathBuf>) -> Self {
         Self { folder, runtime_folder }
     }
 
-    /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -46,7 +42,6 @@ impl FileCache {
 
     /// The lock that is held while a credential is being obtained. It outlives the program's
     /// versions: two versions must not fetch at once either. `None` where a lock could hang.
-    #[must_use]
     pub fn lock_path(&self, key: &Key) -> Option<PathBuf> {
         let folder = if private_file::locks_can_hang(&self.folder) {
             let folder = self.runtime_folder.as_ref()?;
@@ -59,13 +54,11 @@ impl FileCache {
     }
 
     /// Where the last failure to obtain a credential is remembered.
-    #[must_use]
     pub fn failure_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
     /// All that is remembered of failures: the name of what could not be obtained, and the path.
-    #[must_use]
     pub fn remembered_failures(&self) -> Vec<(Key, PathBuf)> {
         self.named(&format!(".{}.failure", entry::EXTENSION))
     }
@@ -166,10 +159,8 @@ impl FileCache {
     }
 }
 
-/// What clearing the cache came to.
 #[derive(Debug, Default)]
 pub(super) struct Cleared {
-    /// How many entries were removed.
     pub(super) removed: usize,
     /// How many files stay: those that are not this program's, and those that could not be removed.
     pub(super) left: usize,

@@ -14,13 +14,11 @@ pub struct Key(String);
 
 impl Key {
     /// Begins the key of a kind of credential, such as `id-token`.
-    #[must_use]
     pub fn of(kind: &'static str) -> KeyBuilder {
         Self::begin(kind, None)
     }
 
     /// The same, for [`KeyBuilder::build_with_inputs`].
-    #[must_use]
     pub fn with_inputs(kind: &'static str) -> KeyBuilder {
         Self::begin(kind, Some(Vec::new()))
     }
@@ -30,7 +28,6 @@ impl Key {
     }
 
     /// Reads the name of a key, such as from a file's name.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (kind, digest) = text.rsplit_once('-')?;
         let is_name = !kind.is_empty()
@@ -41,13 +38,11 @@ impl Key {
     }
 
     /// The kind of its credential, such as `id-token`.
-    #[must_use]
     pub fn kind(&self) -> &str {
         self.0.rsplit_once('-').map_or(&self.0, |(kind, _)| kind)
     }
 
     /// The key as it names files: the kind, and the digest in hexadecimal.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.0
     }
@@ -65,7 +60,6 @@ impl Printable for Key {}
 /// The names and values that a key is made of.
 pub type KeyInputs = Vec<(String, String)>;
 
-/// A key in the making.
 #[derive(Clone)]
 pub struct KeyBuilder {
     kind: &'static str,
@@ -89,14 +83,11 @@ impl KeyBuilder {
     }
 
     /// The finished key and its inputs, if it was begun by [`Key::with_inputs`].
-    #[must_use]
     pub fn build_with_inputs(mut self) -> (Key, KeyInputs) {
         let inputs = self.inputs.take().unwrap_or_default();
         (self.build(), inputs)
     }
 
-    /// The finished key.
-    #[must_use]
     pub fn build(self) -> Key {
         let mut name = self.kind.to_owned();
         let _ = write!(name, "-{}", self.hasher.finish().to_hex());

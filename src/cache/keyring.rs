@@ -39,8 +39,6 @@ pub struct KeyringCache {
 }
 
 impl KeyringCache {
-    /// The cache in a keyring.
-    #[must_use]
     pub const fn new(files: FileCache, keyring: Keyring) -> Self {
         Self { files, keyring }
     }

@@ -5,31 +5,23 @@ use super::{Cache, EntryMetadata, Key, entry, keyring};
 use crate::credential::Lifetime;
 use crate::private_file;
 
-/// Where a credential is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// In a file.
     File,
-    /// In the keyring.
     Keyring,
 }
 
-/// A cached credential.
 #[derive(Debug)]
 pub struct ListedEntry {
-    /// Its name.
     pub key: Key,
-    /// Where it is.
     pub place: Place,
     /// From when until when it is good.
     pub lifetime: Lifetime,
-    /// What it is.
     pub about: EntryMetadata,
 }
 
 impl Cache {
     /// The lifetime of what is stored under a key, for `status`: the keyring is not read.
-    #[must_use]
     pub fn lifetime(&self, key: &Key) -> Option<Lifetime> {
         match self {
             Self::File(files) => entry::described(&files.read(key)?)
@@ -46,7 +38,6 @@ impl Cache {
 
 /// The entries in files, and those in the keyring by their markers: the keyring is not read. What cannot be used
 /// is not there.
-#[must_use]
 pub fn list(files: &FileCache) -> Vec<ListedEntry> {
     let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();
     let in_files = entries.filter_map(|(key, path)| {

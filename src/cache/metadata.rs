@@ -10,23 +10,19 @@ use crate::foreign_text::ForeignText;
 pub struct EntryMetadata {
     /// Whom it was obtained from: an address, or a program.
     pub from: ForeignText,
-    /// The service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ForeignText>,
-    /// The audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<ForeignText>,
     /// The command that first needed it. Others may use it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumer: Option<ForeignText>,
-    /// The profile of that run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<ForeignText>,
 }
 
 impl EntryMetadata {
     /// The metadata of a credential that comes from `from`.
-    #[must_use]
     pub fn from(from: &str) -> Self {
         Self { from: from.into(), ..Self::default() }
     }

@@ -43,7 +43,6 @@ pub enum Cache {
 
 impl Cache {
     /// Its part in files: everything, or the locks and the remembered failures.
-    #[must_use]
     pub const fn files(&self) -> Option<&FileCache> {
         match self {
             Self::File(files) => Some(files),
@@ -108,10 +107,8 @@ impl Cache {
     }
 }
 
-/// The result of clearing the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Cleared {
-    /// How many credentials were removed.
     pub removed: usize,
     /// How many files of the folder belong to other programs, or could not be removed.
     pub left: usize,

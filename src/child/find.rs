@@ -15,7 +15,6 @@ pub(super) fn program(named: &Path) -> io::Result<PathBuf> {
 }
 
 /// Where a program is that is called by its name, if there is one.
-#[must_use]
 pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
     look(env, Path::new(name)).ok()
 }
@@ -49,7 +48,6 @@ fn folders(env: &Env) -> OsString {
 }
 
 /// Whether this can be run.
-#[must_use]
 pub fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| may_run(&metadata))
 }

@@ -21,8 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Deadline;
 use crate::env;
-use crate::error::plain;
-use crate::foreign_text::Message;
+use crate::error::Cause;
 use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
 pub use find::{is_program, on_path};
@@ -42,9 +41,7 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// The result of a program that has ended.
 pub struct Outcome {
-    /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output.
     pub stdout: Zeroizing<Vec<u8>>,
     /// The beginning of its standard error.
     pub stderr: Zeroizing<Vec<u8>>,
@@ -55,7 +52,7 @@ pub enum Silence {
     /// It printed more than the limit.
     TooMuch,
     /// Its output could not be read, for this reason.
-    Unheard(Message),
+    Unheard(Cause),
     /// It was still running at the deadline.
     Late {
         /// The time limit, in seconds.
@@ -121,7 +118,7 @@ impl Running {
         let silence = match timeout(deadline.left(), self.hear(input, &mut out, &mut err)).await {
             Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
             Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
-            Ok(Err(error)) => Silence::Unheard(plain(&error)),
+            Ok(Err(error)) => Silence::Unheard(error.into()),
             Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
         };
         drop(self.group.take());
@@ -185,16 +182,13 @@ impl Running {
 pub struct Group(#[cfg(unix)] rustix::process::Pid);
 
 impl Group {
-    /// The group whose first process this is.
     #[cfg(unix)]
-    #[must_use]
     pub fn of(child: &Child) -> Option<Self> {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)
     }
 
     /// Windows has none.
     #[cfg(windows)]
-    #[must_use]
     pub fn of(_: &Child) -> Option<Self> {
         None
     }

@@ -33,7 +33,6 @@ pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
 }
 
 /// The form of errors, read before anything can go wrong with the rest of the command line.
-#[must_use]
 pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
     let mut asked_for = env.get(ERROR_FORMAT.var());
     let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());

@@ -3,7 +3,7 @@
 use yc_id_token_emulator::StartError;
 use yc_id_token_emulator::program::{self, Running};
 
-use crate::error::{Cause, Error, Result, plain};
+use crate::error::{Cause, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -11,10 +11,6 @@ use crate::output::Output;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: the same address and the same paths of the files at each start
   yc-id-token emulator --listen 127.0.0.1:8080 --directory ~/emulated-cloud")]
-#[allow(
-    missing_docs,
-    reason = "the program says what it does, and so does the help of this command"
-)]
 pub struct Args {
     #[command(flatten)]
     program: program::Args,
@@ -39,9 +35,7 @@ fn instructions(running: &Running) -> Message {
 fn failed(error: program::Error) -> Error {
     match error {
         program::Error::Start(error) => not_started(&error),
-        program::Error::Write { path, source } => {
-            Error::OutputFile { path, cause: plain(&source).into() }
-        }
+        program::Error::Write { path, source } => Error::unwritten(path, source),
         program::Error::Wait(error) => {
             Error::Internal(Cause::from(error).context("cannot wait for Ctrl-C"))
         }

@@ -41,7 +41,6 @@ macro_rules! housekeeping {
     ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty);)+) => {
         /// A housekeeping command.
         #[derive(Debug, Subcommand)]
-        #[allow(missing_docs, reason = "each module says what its command is, and so does its help")]
         pub enum Housekeeping {
             $($(#[$attribute])* #[command(name = $name)] $variant($arguments),)+
         }

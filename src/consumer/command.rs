@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use tokio::process::Child;
 
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result};
 use crate::harden;
 pub(super) use system::Signals;
 
@@ -23,7 +23,7 @@ pub(super) fn of_words(words: &[OsString]) -> Command {
 pub(super) fn replace_process(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     let error = harden::with_original_limits(|| command.exec());
-    Err(not_run(&command, &error))
+    Err(not_run(&command, error))
 }
 
 /// Windows has no such call: runs the command, and returns its exit status.
@@ -45,7 +45,7 @@ pub(super) struct Running {
 impl Running {
     /// Waits until it ends, and returns its exit status.
     pub(super) async fn wait(&mut self) -> Result<u8> {
-        self.child.wait().await.map(exit_code).map_err(|error| not_run(&self.shown, &error))
+        self.child.wait().await.map(exit_code).map_err(|error| not_run(&self.shown, error))
     }
 }
 
@@ -53,16 +53,16 @@ fn spawn(command: Command) -> Result<(Child, Command)> {
     let shown = Command::new(command.get_program());
     let mut command = tokio::process::Command::from(command);
     let child = harden::with_original_limits(|| command.spawn());
-    Ok((child.map_err(|error| not_run(&shown, &error))?, shown))
+    Ok((child.map_err(|error| not_run(&shown, error))?, shown))
 }
 
 /// The error of a command that cannot be started.
-fn not_run(command: &Command, error: &std::io::Error) -> Error {
+fn not_run(command: &Command, error: std::io::Error) -> Error {
     let is_absent = error.kind() == std::io::ErrorKind::NotFound;
     Error::Command {
         command: command.get_program().to_string_lossy().into_owned().into(),
         code: if is_absent { Code::NoCommand } else { Code::NotRun },
-        cause: plain(error).into(),
+        cause: error.into(),
     }
 }
 
@@ -161,7 +161,6 @@ mod system {
     }
 
     impl Signals {
-        /// Catches them.
         pub(in super::super) fn catch() -> Result<Self> {
             let failed =
                 |error| Error::Internal(Cause::from(error).context("cannot wait for a break"));
@@ -171,7 +170,6 @@ mod system {
             })
         }
 
-        /// Starts a command.
         pub(in super::super) fn start(self, command: Command) -> Result<Running> {
             let (child, shown) = spawn(command)?;
             Ok(Running { child, shown, _signals: self })

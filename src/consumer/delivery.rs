@@ -43,10 +43,7 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
     // A device or a pipe would be replaced by a file of that name.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     if special {
-        return Err(Error::OutputFile {
-            path: path.into(),
-            cause: "it is not a regular file".into(),
-        });
+        return Err(Error::unwritten(path, "it is not a regular file"));
     }
-    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, &error))
+    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, error))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::credential::{Credential, IdToken};
-use crate::env::Env;
 use crate::error::Result;
+use crate::run::Context;
 use crate::settings::{Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -39,7 +39,7 @@ impl Consumer for Example {
         settings.audience.is_some()
     }
 
-    fn open(_: &Args, settings: &Settings, _: &Env) -> Result<Self> {
+    fn open(_: &Args, settings: &Settings, _: Context<'_>) -> Result<Self> {
         let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
         Ok(Self { audience })
     }

@@ -16,7 +16,6 @@ const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A request for what a server gives for an ID token.
 pub(super) trait Exchange: Request {
-    /// The ID token.
     fn id_token(&self) -> &IdTokenRequest<'_>;
 
     /// The client for the server. `what` is what it is used to get.

@@ -29,7 +29,7 @@ pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<Consu
     if !C::is_configured(&run.settings) {
         return Ok(None);
     }
-    let consumer = C::open(&C::Args::default(), &run.settings, context.env)?;
+    let consumer = C::open(&C::Args::default(), &run.settings, context)?;
     let (server, warnings) = (consumer.server(), consumer.warnings());
     let mut audience = consumer.audience().map(str::to_owned);
     let credentials = match run.lookup()? {

@@ -14,6 +14,7 @@ use crate::env::{self, Env};
 use crate::error::{Cause, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
+use crate::run::Context;
 use crate::settings::{Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit};
 use crate::source::IdTokenRequest;
 
@@ -125,8 +126,8 @@ impl Consumer for Kubectl {
         settings.audience.is_some()
     }
 
-    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
-        let info = ExecInfo::read(env)?;
+    fn open(_: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
+        let info = ExecInfo::read(context.env)?;
         Ok(Self {
             api_version: api_version(settings, &info)?,
             audience: audience(settings, &info)?,
@@ -235,7 +236,6 @@ impl KubectlPlugin {
     /// The settings that may stand in its table of a profile.
     pub(crate) const TABLE: &Table = &TABLE;
 
-    /// Reads it from the settings.
     pub(crate) fn of(settings: &Settings) -> Result<Self> {
         Ok(Self {
             api_version: version_that_is_set(settings)?,

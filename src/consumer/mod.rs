@@ -27,7 +27,6 @@ use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
-use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
@@ -58,10 +57,10 @@ pub(crate) trait Consumer: Sized {
     /// Its command line. A forecast is made for the default one.
     type Args: clap::Args + Default;
 
-    /// What is rendered.
+    /// The credential that it renders.
     type Secret: Cacheable + PartialEq;
 
-    /// How that is requested.
+    /// The request for that credential.
     type Request<'a>: ConsumerRequest<Secret = Self::Secret>
     where
         Self: 'a;
@@ -70,7 +69,7 @@ pub(crate) trait Consumer: Sized {
     fn is_configured(settings: &Settings) -> bool;
 
     /// Reads and checks its settings. Nothing is requested yet.
-    fn open(args: &Self::Args, settings: &Settings, env: &Env) -> Result<Self>;
+    fn open(args: &Self::Args, settings: &Settings, context: Context<'_>) -> Result<Self>;
 
     /// The audience of its ID tokens. `None` is the ID of the service account.
     fn audience(&self) -> Option<&str>;
@@ -152,14 +151,10 @@ impl ConsumerRequest for IdTokenRequest<'_> {
     }
 }
 
-/// The server of a consumer.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// How it is called.
     pub(crate) name: &'static str,
-    /// Its address.
     pub(crate) endpoint: Endpoint,
-    /// How it is reached.
     pub(crate) options: ServerOptions,
     /// What it answers without credentials.
     pub(crate) public: PublicPath,
@@ -168,18 +163,13 @@ pub(crate) struct Server {
 /// A path that a server answers without credentials, with its query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublicPath {
-    /// The path.
     pub(crate) path: &'static str,
-    /// The fields of the query.
     pub(crate) query: &'static [(&'static str, &'static str)],
 }
 
-/// Something that works, but not well.
 #[derive(Debug)]
 pub(crate) struct Warning {
-    /// What it is.
     pub(crate) problem: Message,
-    /// What to do about it.
     pub(crate) hint: Message,
 }
 
@@ -187,17 +177,14 @@ macro_rules! consumers {
     ($($variant:ident => $module:ident;)+) => {
         $(mod $module;)+
 
-        /// The name of a consumer.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(crate) enum ConsumerName {
             $($variant,)+
         }
 
         impl ConsumerName {
-            /// All names.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The settings of the consumer.
             pub(crate) const fn table(self) -> &'static Table {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
@@ -211,7 +198,7 @@ macro_rules! consumers {
         /// The command of a consumer.
         #[derive(Debug, Subcommand)]
         pub enum ConsumerCommand {
-            $(#[allow(missing_docs, reason = "its module says what it is, and so does its help")] $variant($module::Args),)+
+            $($variant($module::Args),)+
         }
 
         /// The tables of consumers that may stand in a profile.
@@ -223,7 +210,6 @@ macro_rules! consumers {
             }
         )+
 
-        /// Their commands.
         pub const COMMANDS: &[NamedCommand] =
             &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
 
@@ -292,8 +278,10 @@ consumers! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Offset, Timestamp};
+    use crate::broker::Purpose;
+    use crate::clock::{Clock, Offset, Timestamp};
     use crate::credential::{IdToken, Lifetime, Secret};
+    use crate::env::Env;
     use crate::settings::{Flags, Locations};
 
     const EXAMPLE: &str = include_str!("example.rs");
@@ -304,9 +292,19 @@ mod tests {
         let contributing = std::fs::read_to_string(contributing).unwrap();
         assert!(contributing.contains(EXAMPLE), "copy src/consumer/example.rs to CONTRIBUTING.md");
 
-        let (flags, env) = (Flags::default(), Env::Fake([].into()));
-        let settings = Settings::without_file(&flags, &env, &Locations::default(), TABLES).unwrap();
-        let example = example::Example::open(&example::Args::default(), &settings, &env).unwrap();
+        let context = Context {
+            flags: &Flags::default(),
+            env: &Env::Fake([].into()),
+            locations: &Locations::default(),
+            clock: Clock::System,
+            purpose: &Purpose::Answer(None),
+            consumers: TABLES,
+            for_people: false,
+        };
+        let Context { flags, env, locations, .. } = context;
+        let settings = Settings::without_file(flags, env, locations, TABLES).unwrap();
+        let example = example::Example::open(&example::Args::default(), &settings, context);
+        let example = example.unwrap();
         let obtained = Timestamp::from_unix_seconds(0);
         let lifetime = Lifetime::new(
             obtained.into(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::broker::Request as _;
 use crate::credential::Credential;
-use crate::env::Env;
 use crate::error::Result;
 use crate::output::Output;
 use crate::run::{Context, Run};
@@ -23,16 +22,15 @@ pub(crate) struct ConsumerRun<C> {
 impl<C: Consumer> ConsumerRun<C> {
     pub(crate) fn open(args: &C::Args, context: Context<'_>) -> Result<Self> {
         let context = if C::FOR_PEOPLE { context.for_people() } else { context };
-        Self::within(Rc::new(Run::open(context, C::TABLES)?), args, context.env)
+        Self::within(Rc::new(Run::open(context, C::TABLES)?), args, context)
     }
 
     /// Opens it in a run that has read its settings.
-    pub(super) fn within(run: Rc<Run>, args: &C::Args, env: &Env) -> Result<Self> {
-        let consumer = C::open(args, &run.settings, env)?;
+    pub(super) fn within(run: Rc<Run>, args: &C::Args, context: Context<'_>) -> Result<Self> {
+        let consumer = C::open(args, &run.settings, context)?;
         Ok(Self { run, consumer })
     }
 
-    /// What the consumer requests.
     pub(crate) fn request(&self) -> Result<C::Request<'_>> {
         let audience = match self.consumer.audience() {
             Some(audience) => audience,
@@ -64,7 +62,6 @@ impl<C: Consumer> ConsumerRun<C> {
         self.consumer.render(&self.obtain()?)?.carry_out(output)
     }
 
-    /// Refreshes the credential in the cache.
     pub(crate) fn refresh(&self) -> Result<()> {
         if self.request()?.is_cacheable() { self.obtain().map(drop) } else { Ok(()) }
     }

@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, IdToken};
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::jwt::{self, Claims};
 use crate::message;
+use crate::run::Context;
 use crate::settings::{
     Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
 };
@@ -55,7 +55,6 @@ pub struct Args {
     decode: bool,
 }
 
-/// In which form the token is printed.
 #[derive(Clone, Copy)]
 enum Format {
     Raw,
@@ -82,7 +81,6 @@ pub(super) struct Token {
     rendering: Rendering,
 }
 
-/// How the token is shown.
 enum Rendering {
     /// Its claims only.
     Claims,
@@ -102,7 +100,7 @@ impl Consumer for Token {
         true
     }
 
-    fn open(args: &Args, settings: &Settings, _: &Env) -> Result<Self> {
+    fn open(args: &Args, settings: &Settings, _: Context<'_>) -> Result<Self> {
         let format = format(settings)?;
         let file = settings.own(&OUTPUT);
         let rendering = match file {

@@ -45,13 +45,11 @@ macro_rules! codes {
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The code as it is printed.
-            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
             /// The exit status that goes with it.
-            #[must_use]
             pub const fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit),+ }
             }
@@ -137,8 +135,6 @@ impl fmt::Display for Code {
 }
 
 impl Error {
-    /// The stable code.
-    #[must_use]
     pub const fn code(&self) -> Code {
         match self {
             Self::Internal(_) => Code::Internal,
@@ -168,7 +164,6 @@ impl Error {
     }
 
     /// The process's exit status: that of the code; for a signal, 128 and its number, as shells have it.
-    #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(0),

@@ -6,7 +6,6 @@ use crate::message;
 
 impl Error {
     /// What to do about it, in one line.
-    #[must_use]
     pub fn hint(&self) -> Option<Message> {
         let hint = match self {
             Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),

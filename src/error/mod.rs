@@ -21,7 +21,6 @@ pub use report::{ErrorFormat, Report};
 /// `Result` with this program's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error a user can meet.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Something that cannot happen, or that the system should not have refused.
@@ -31,9 +30,8 @@ pub enum Error {
     /// The system denies what every run needs.
     #[error("{problem}")]
     System {
-        /// What it denies, and why.
-        problem: Message,
-        /// How to let it.
+        #[source]
+        problem: Cause,
         hint: Message,
     },
 
@@ -44,30 +42,19 @@ pub enum Error {
     /// A file that the user asked for could not be written.
     #[error("cannot write `{}`: {cause}", shown(path))]
     OutputFile {
-        /// The file.
         path: PathBuf,
-        /// Why not.
         #[source]
         cause: Cause,
     },
 
-    /// The command line is wrong.
     #[error("{problem}")]
-    Usage {
-        /// What is wrong with it.
-        problem: Message,
-        /// What was probably meant.
-        hint: Message,
-    },
+    Usage { problem: Message, hint: Message },
 
     /// A file that the settings name cannot be read.
     #[error("cannot read {what} `{}`: {cause}", shown(path))]
     Unreadable {
-        /// What the file is.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why not.
         #[source]
         cause: Cause,
     },
@@ -75,40 +62,25 @@ pub enum Error {
     /// Something in the configuration file is wrong.
     #[error("{}:{line}: {problem}", shown(path))]
     Config {
-        /// The configuration file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong there.
         problem: Message,
-        /// What was probably meant.
         hint: Option<Message>,
     },
 
     /// The configuration is not one to run with, as a whole.
     #[error("{problem}")]
-    Configuration {
-        /// What is wrong with it.
-        problem: Message,
-        /// How to correct it.
-        hint: Message,
-    },
+    Configuration { problem: Message, hint: Message },
 
     /// A setting has a value that it cannot have; it did not come from the file.
     #[error("{origin}: {problem}")]
-    Value {
-        /// Where the value came from.
-        origin: Message,
-        /// What is wrong with it.
-        problem: Message,
-    },
+    Value { origin: Message, problem: Message },
 
-    /// A value is invalid.
     #[error("{problem}")]
     Invalid {
         /// The value, and what it cannot be.
         problem: Message,
-        /// What it must be.
         hint: Message,
     },
 
@@ -117,11 +89,8 @@ pub enum Error {
     NoSuch {
         /// `profile` or `identity`.
         what: &'static str,
-        /// The name.
         name: ForeignText,
-        /// Where it was looked for.
         place: Message,
-        /// What to do.
         hint: Message,
     },
 
@@ -136,12 +105,7 @@ pub enum Error {
 
     /// A setting that is needed is missing.
     #[error("{problem}")]
-    Missing {
-        /// What is missing, and for what.
-        problem: Message,
-        /// How to give it.
-        hint: Message,
-    },
+    Missing { problem: Message, hint: Message },
 
     /// No identity is configured, and none is available.
     #[error("no identity for Yandex Cloud was found: {tried}")]
@@ -153,76 +117,47 @@ pub enum Error {
     /// The file of an identity cannot be used.
     #[error("{what} `{}` {problem}", shown(path))]
     IdentityFile {
-        /// What the file is.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: Message,
-        /// What to do.
+        #[source]
+        problem: Cause,
         hint: Message,
     },
 
     /// The system's keyring cannot be used.
     #[error("cannot {what}: {problem}")]
-    Keyring {
-        /// What was to be done.
-        what: Message,
-        /// Whether it was for a key or for the cache.
-        code: Code,
-        /// Why it cannot be.
-        problem: Message,
-        /// What to do.
-        hint: Message,
-    },
+    Keyring { what: Message, code: Code, problem: Message, hint: Message },
 
     /// An endpoint may not be used.
     #[error("the {what} `{url}` {problem}")]
     Endpoint {
-        /// Which one.
         what: &'static str,
         /// Its address, without user and password.
         url: ForeignText,
-        /// Why not.
         problem: Message,
-        /// What to do.
         hint: Message,
     },
 
     /// `KUBERNETES_EXEC_INFO` requests something that is not supported.
     #[error("KUBERNETES_EXEC_INFO {problem}")]
-    ExecInfo {
-        /// What is wrong with it.
-        problem: Message,
-        /// What to do.
-        hint: Message,
-    },
+    ExecInfo { problem: Message, hint: Message },
 
-    /// A server refused.
     #[error("cannot get {what}: {reason}{}", request_note(request_id.as_ref()))]
     Refused {
-        /// What was requested.
         what: Message,
-        /// Which kind of refusal.
         code: Code,
-        /// The server's reason.
         reason: Message,
         /// The server's identifier of the request.
         request_id: Option<ForeignText>,
-        /// What to do.
         hint: Message,
     },
 
     /// A server is busy or broken.
     #[error("cannot get {what}: {host} answered {status} {reason}{}", request_note(request_id.as_ref()))]
     Unavailable {
-        /// What was requested.
         what: Message,
-        /// Which server.
         host: Message,
-        /// The HTTP status.
         status: u16,
-        /// The server's reason.
         reason: Message,
         /// The server's identifier of the request.
         request_id: Option<ForeignText>,
@@ -233,82 +168,47 @@ pub enum Error {
     /// A server could not be reached, or what answered does not speak the protocol.
     #[error("cannot get {what}: {problem}")]
     Unreached {
-        /// What was requested.
         what: Message,
-        /// Which kind of failure.
         code: Code,
-        /// What happened.
-        problem: Message,
-        /// What to do.
+        #[source]
+        problem: Cause,
         hint: Message,
     },
 
     /// A token is not the one that was requested.
     #[error("cannot use {what}: {problem}")]
-    WrongToken {
-        /// What was requested.
-        what: Message,
-        /// Whose token it is.
-        code: Code,
-        /// How it differs.
-        problem: Message,
-        /// What to do.
-        hint: Message,
-    },
+    WrongToken { what: Message, code: Code, problem: Message, hint: Message },
 
-    /// The command that was to be run cannot be.
     #[error("cannot run `{command}`: {cause}")]
     Command {
-        /// The command.
         command: ForeignText,
-        /// Whether there is one.
         code: Code,
-        /// Why it cannot be run.
         #[source]
         cause: Cause,
     },
 
     /// Another process holds the lock and does not finish.
     #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
-    LockTimeout {
-        /// What was requested.
-        what: Message,
-        /// The other process.
-        holder: Message,
-        /// The lock file.
-        lock: PathBuf,
-        /// How long the run waited.
-        budget: Duration,
-    },
+    LockTimeout { what: Message, holder: Message, lock: PathBuf, budget: Duration },
 
     /// A signal, or the end of the parent, ended the run.
     #[error("interrupted while getting {what}")]
     Interrupted {
-        /// What was requested.
         what: Message,
         /// The signal; `SIGHUP` if the program that waited has ended.
         signal: i32,
     },
 
-    /// The configured cache cannot be used.
     #[error("cannot use the cache: {0}")]
     Cache(#[source] Cause),
 
     /// A recent failure, remembered so that the request is not repeated at once.
     #[error("{message}")]
-    Remembered {
-        /// Its code.
-        code: Code,
-        /// Its text.
-        message: Message,
-        /// Its hint.
-        hint: Option<Message>,
-    },
+    Remembered { code: Code, message: Message, hint: Option<Message> },
 }
 
 impl Error {
     /// A file that the settings name could not be read, because of `cause`.
-    #[must_use]
     pub fn unreadable(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -318,13 +218,11 @@ impl Error {
     }
 
     /// A file that the user asked for could not be written, or not removed.
-    #[must_use]
-    pub fn unwritten(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::OutputFile { path: path.into(), cause: plain(error).into() }
+    pub fn unwritten(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
+        Self::OutputFile { path: path.into(), cause: cause.into() }
     }
 
     /// A library failed where it should not, because of `cause`.
-    #[must_use]
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Cause::new(cause))
     }
@@ -339,7 +237,6 @@ impl Error {
     }
 
     /// How long the server asked to wait before a retry.
-    #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
@@ -351,7 +248,6 @@ impl Error {
 impl Printable for Error {}
 
 /// The name of a file, fit to be printed.
-#[must_use]
 pub fn shown(path: &Path) -> ForeignText {
     ForeignText::path(path)
 }

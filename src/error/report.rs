@@ -23,22 +23,16 @@ impl ErrorFormat {
     pub const ALL: [(Self, &'static str); 2] = [(Self::Text, "text"), (Self::Json, "json")];
 }
 
-/// What is printed of an error.
 #[derive(Debug)]
 pub struct Report {
-    /// Its code.
     pub code: Code,
-    /// What failed.
     pub message: Message,
-    /// What to do.
     pub hint: Option<Message>,
     /// The exit status that goes with it.
     pub exit: u8,
 }
 
 impl Report {
-    /// What is printed of this error.
-    #[must_use]
     pub fn of(error: &Error) -> Self {
         Self {
             code: error.code(),

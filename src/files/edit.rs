@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
 use super::temporary::{persist_as_free_name, temporary_in};
 use super::{line_ends, system};
-use crate::error::{Cause, Error, Result, shown};
+use crate::error::{Error, Result, shown};
 use crate::message;
 
 /// Another run holds the lock for a few milliseconds.
@@ -28,7 +28,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Parses a new text as the file's own program does, and fails if that would fail.
 pub type Verify = Box<dyn Fn(&str) -> Result<()>>;
 
-/// A file to edit or to create.
 pub struct EditedFile {
     what: &'static str,
     path: PathBuf,
@@ -61,23 +60,19 @@ impl EditedFile {
     }
 
     /// The path before links are resolved.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    #[must_use]
     pub const fn exists(&self) -> bool {
         self.content.is_some()
     }
 
-    #[must_use]
     pub fn has_byte_order_mark(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
     }
 
     /// The text with LF line ends and without a byte order mark; empty if the file does not exist.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -106,7 +101,7 @@ impl EditedFile {
         match copied {
             Ok(copy) => Ok(Some(copy)),
             Err(error) if is_closed_folder(&error) => Ok(None),
-            Err(cause) => Err(unwritten(&name, cause)),
+            Err(cause) => Err(Error::unwritten(name, cause)),
         }
     }
 
@@ -240,12 +235,8 @@ impl EditedFile {
     }
 
     fn unwritten(&self, cause: io::Error) -> Error {
-        unwritten(&self.path, cause)
+        Error::unwritten(&self.path, cause)
     }
-}
-
-fn unwritten(path: &Path, cause: io::Error) -> Error {
-    Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
 }
 
 fn is_mount_point(error: &io::Error) -> bool {

@@ -13,12 +13,10 @@ use super::ForeignText;
 pub struct Message(Cow<'static, str>);
 
 impl Message {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    #[must_use]
     pub fn join(parts: &[Self], separator: &'static str) -> Self {
         let parts: Vec<&str> = parts.iter().map(Self::as_str).collect();
         Self(parts.join(separator).into())
@@ -36,7 +34,6 @@ impl Message {
         Self(format!("{self:^width$}").into())
     }
 
-    #[must_use]
     pub fn repeated(character: char, times: usize) -> Self {
         Self(std::iter::repeat_n(character, times).collect::<String>().into())
     }
@@ -70,7 +67,6 @@ impl Message {
 
     /// Only for [`message!`](crate::message), which checks that all arguments are [`Printable`].
     #[doc(hidden)]
-    #[must_use]
     pub fn from_printable(arguments: fmt::Arguments<'_>) -> Self {
         match arguments.as_str() {
             Some(literal) => Self(literal.into()),
@@ -114,7 +110,6 @@ pub trait Printable {}
 
 /// The same value; restricts its type.
 #[doc(hidden)]
-#[must_use]
 pub const fn printable<T: Printable + ?Sized>(value: &T) -> &T {
     value
 }

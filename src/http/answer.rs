@@ -18,19 +18,16 @@ const UNDATED_LIFE: Duration = Duration::from_secs(60);
 
 impl Reply {
     /// Whether the server is busy or broken (429, 5xx), which says nothing about what was asked.
-    #[must_use]
     pub const fn is_trouble(&self) -> bool {
         self.status == 429 || self.status >= 500
     }
 
     /// What o'clock it is on the server.
-    #[must_use]
     pub fn server_now(&self) -> Timestamp {
         self.received.at.shifted(self.clock_offset.unwrap_or_default())
     }
 
     /// The life of what came with this answer and expires at `expires_at`, on the server's clock.
-    #[must_use]
     pub fn lifetime(&self, expires_at: Timestamp) -> Lifetime {
         Lifetime::new(self.received, expires_at, self.clock_offset.unwrap_or_default())
     }
@@ -76,7 +73,6 @@ impl Reply {
     }
 
     /// The error for a server that is busy or broken.
-    #[must_use]
     pub fn unavailable(
         &self,
         what: &Message,
@@ -102,7 +98,6 @@ impl Reply {
     }
 
     /// The error for an answer that does not speak the protocol, whose `language` is JSON or XML.
-    #[must_use]
     pub fn foreign(&self, what: &Message, language: &'static str) -> Error {
         let body = self.body.trim_ascii_start();
         let begins = |tag: &str| {
@@ -124,13 +119,12 @@ impl Reply {
         Error::Unreached {
             what: what.into(),
             code: Code::Foreign,
-            problem: message!("{} answered {} with {kind}", self.host, self.status, kind),
+            problem: message!("{} answered {} with {kind}", self.host, self.status, kind).into(),
             hint: hint.into(),
         }
     }
 
     /// The status in words, for an answer that gives no reason.
-    #[must_use]
     pub const fn phrase(&self) -> &'static str {
         match self.status {
             400 => "bad request",

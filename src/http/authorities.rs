@@ -105,7 +105,6 @@ pub(super) fn read(authorities: &Authorities) -> Result<Vec<CertificateDer<'stat
     }
 }
 
-/// Reads a PEM file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let pem = private_file::read_plain(path, BUNDLE_LIMIT)
         .map_err(|error| Error::unreadable(FILE, path, error))?;
@@ -114,7 +113,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         return Err(Error::IdentityFile {
             what: FILE,
             path: path.into(),
-            problem,
+            problem: problem.into(),
             hint: PEM_CERTIFICATES.into(),
         });
     }

@@ -36,7 +36,6 @@ pub(super) enum Tries {
     Several,
 }
 
-/// The client of one server.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: reqwest::Client,
@@ -68,7 +67,6 @@ pub struct HttpRequest<'a> {
     pub path: &'a str,
     /// The query: names and values.
     pub query: &'a [(&'a str, &'a str)],
-    /// What is sent.
     pub body: Body<'a>,
     /// Headers besides those of the body.
     pub headers: &'a [(&'static str, &'a str)],
@@ -77,14 +75,10 @@ pub struct HttpRequest<'a> {
 }
 
 impl<'a> HttpRequest<'a> {
-    /// A GET.
-    #[must_use]
     pub const fn get(what: &'a Message, path: &'a str) -> Self {
         Self { what, path, query: &[], body: Body::None, headers: &[], is_temporary: |_| false }
     }
 
-    /// A POST.
-    #[must_use]
     pub const fn post(what: &'a Message, path: &'a str, body: Body<'a>) -> Self {
         Self { what, path, query: &[], body, headers: &[], is_temporary: |_| false }
     }
@@ -115,11 +109,9 @@ impl std::fmt::Debug for Body<'_> {
 
 /// An answer, of whatever status but a redirect.
 pub struct Reply {
-    /// The HTTP status.
     pub status: u16,
     /// The body, at most 1 MiB.
     pub body: Zeroizing<Vec<u8>>,
-    /// The server, for messages.
     pub host: Message,
     /// The server's identifier of the request.
     pub request_id: Option<ForeignText>,

@@ -105,7 +105,6 @@ impl Endpoint {
     }
 
     /// Host, and port where it is not the usual one: how messages name the server.
-    #[must_use]
     pub fn host(&self) -> Message {
         let host = ForeignText::new(self.url.host_str().unwrap_or_default());
         self.url.port().map_or_else(
@@ -114,14 +113,11 @@ impl Endpoint {
         )
     }
 
-    /// Host and port.
     pub(super) fn host_and_port(&self) -> (String, u16) {
         let host = self.url.host_str().unwrap_or_default().to_owned();
         (host, self.url.port_or_known_default().unwrap_or(443))
     }
 
-    /// Host and port.
-    #[must_use]
     pub fn address(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or(443);
@@ -129,7 +125,6 @@ impl Endpoint {
     }
 
     /// The address as text, without a slash at its end.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }

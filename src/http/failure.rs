@@ -8,18 +8,16 @@ use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::server_options::Advice;
 use super::tls_words;
-use crate::error::{Code, Error, plain};
+use crate::error::{Cause, Code, Error, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// A failure on the way, before any error message is made of it.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// From the HTTP client.
     Client(reqwest::Error),
     /// The answer is larger than any answer can be.
     TooLarge,
-    /// A redirect.
     Redirect(ForeignText),
     /// The answer has a content coding (RFC 9110 section 8.4) that was not accepted.
     Encoded(ForeignText),
@@ -46,12 +44,12 @@ impl Failure {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
-                message!("the answer of {host} is over 1 MiB and no token", host),
+                message!("the answer of {host} is over 1 MiB and no token", host).into(),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
             Self::Redirect(to) => (
                 Code::Foreign,
-                message!("{host} redirects to {to}", host, to),
+                message!("{host} redirects to {to}", host, to).into(),
                 way.advice.redirect.into(),
             ),
             Self::Encoded(coding) => (
@@ -60,10 +58,15 @@ impl Failure {
                     "{host} answered in the coding `{coding}`, which was not requested",
                     host,
                     coding
-                ),
+                )
+                .into(),
                 "check for a proxy or a gateway on the way that compresses answers".into(),
             ),
-            Self::Client(error) => client_failure(&error, way),
+            Self::Client(error) => {
+                let (code, problem, hint) = client_failure(&error, way);
+                // Security: an address can hold a secret.
+                (code, Cause::worded(error.without_url(), problem), hint)
+            }
         };
         Error::Unreached { what, code, problem, hint }
     }
@@ -79,7 +82,6 @@ impl Failure {
 
 /// How a request went to a server, for messages.
 pub(super) struct Way<'a> {
-    /// The server.
     pub(super) host: &'a Message,
     /// How long it took.
     pub(super) seconds: f32,
@@ -87,7 +89,6 @@ pub(super) struct Way<'a> {
     pub(super) connected: bool,
     /// The name that was being looked up at the end.
     pub(super) name: Option<ForeignText>,
-    /// The proxy.
     pub(super) proxy: Option<&'a ProxyAddress>,
     /// Why the proxy is not reached, by a second connection.
     pub(super) proxy_cause: Option<Message>,

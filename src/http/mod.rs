@@ -48,7 +48,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const USER_AGENT: &str = concat!("yc-id-token/", env!("CARGO_PKG_VERSION"));
 
-/// How servers are reached in this run.
 #[derive(Debug)]
 pub struct Http {
     clock: Clock,
@@ -62,7 +61,6 @@ pub struct Http {
 impl Http {
     /// How servers are reached: within the deadline, trusting the system and `ca_file`, through
     /// `proxy` or what the system says.
-    #[must_use]
     pub const fn new(
         clock: Clock,
         deadline: Deadline,
@@ -86,8 +84,6 @@ impl Http {
         Self::new(self.clock, deadline, self.ca_file.clone(), self.proxy.clone())
     }
 
-    /// The deadline of this run.
-    #[must_use]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }

@@ -15,11 +15,8 @@ use crate::foreign_text::Message;
 /// How long each step took, up to the first that failed. The error itself comes from a request.
 #[derive(Debug, Default)]
 pub struct Steps {
-    /// Looking the name up.
     pub name: Option<Duration>,
-    /// Connecting.
     pub connection: Option<Duration>,
-    /// The handshake of TLS.
     pub tls: Option<Duration>,
 }
 

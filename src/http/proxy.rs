@@ -17,7 +17,6 @@ impl ProxyAddress {
     ///
     /// As in curl and kubectl, a password may hold any character: the user information ends at the last
     /// `@`. What is percent-encoded already stays so.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.trim().split_once("://").unwrap_or(("http", text.trim()));
         let known = matches!(
@@ -47,7 +46,6 @@ impl ProxyAddress {
     }
 
     /// The whole address, with its password: for the connection, and for a digest.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()
     }
@@ -75,7 +73,6 @@ impl ProxyAddress {
     }
 
     /// The address without user and password.
-    #[must_use]
     pub fn shown(&self) -> String {
         endpoint::without_credentials(&self.0)
     }

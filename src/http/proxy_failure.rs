@@ -7,7 +7,6 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use std::error::Error as StdError;
 
-/// What a proxy did.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum ProxyFailure {
     /// It was not reached.

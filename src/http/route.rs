@@ -11,18 +11,8 @@ use crate::message;
 /// Which way requests to a server go.
 #[derive(Debug)]
 pub enum Route {
-    /// Straight to it.
-    Direct {
-        /// Why.
-        why: Message,
-    },
-    /// Through a proxy.
-    Proxy {
-        /// Its address.
-        address: ProxyAddress,
-        /// Why.
-        why: Message,
-    },
+    Direct { why: Message },
+    Proxy { address: ProxyAddress, why: Message },
 }
 
 const HTTPS: [Var; 2] = [env::HTTPS_PROXY, env::HTTPS_PROXY_LOWER];
@@ -79,8 +69,6 @@ const fn system(_: &Endpoint) -> Option<ProxyAddress> {
 }
 
 impl Route {
-    /// The proxy, if there is one.
-    #[must_use]
     pub const fn proxy(&self) -> Option<&ProxyAddress> {
         match self {
             Self::Direct { .. } => None,
@@ -89,7 +77,6 @@ impl Route {
     }
 
     /// The way in words: `through the proxy ADDRESS (HTTPS_PROXY is set)`.
-    #[must_use]
     pub fn described(&self) -> Message {
         match self {
             Self::Direct { why } => message!("without a proxy ({why})", why),

@@ -10,7 +10,6 @@ use super::ProxyAddress;
 pub struct ServerOptions {
     /// The authorities to trust, instead of all others.
     pub authorities: Option<Authorities>,
-    /// The client certificate.
     pub certificate: Option<ClientCertificate>,
     /// The name that the server's certificate must be for, instead of the one in its address. The handshake
     /// still requests the address's name: the HTTP client cannot change that.
@@ -23,23 +22,18 @@ pub struct ServerOptions {
     pub advice: Advice,
 }
 
-/// Certificate authorities.
 #[derive(Clone, Debug)]
 pub enum Authorities {
-    /// A PEM file.
     File(PathBuf),
     /// A folder of PEM files.
     Folder(PathBuf),
-    /// PEM text.
     Text {
-        /// The text.
         pem: String,
         /// The setting that holds it.
         origin: String,
     },
 }
 
-/// A client certificate and its private key.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
     /// The PEM file of the certificate, and of those between it and the authority.
@@ -55,7 +49,6 @@ pub struct Advice {
     pub redirect: &'static str,
     /// For a certificate of an unknown authority, if no authorities are set.
     pub authority: &'static str,
-    /// The settings that set authorities.
     pub authority_settings: &'static str,
     /// For a certificate of another name.
     pub name: &'static str,

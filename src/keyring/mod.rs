@@ -55,7 +55,6 @@ trait Items {
     fn remove(&mut self, name: &str) -> Result<bool, Problem>;
 }
 
-/// Opens the keyring.
 type Opener = fn(&Prompts) -> Result<Box<dyn Items>, Problem>;
 
 type Job = Box<dyn FnOnce(Result<&mut dyn Items, Problem>) + Send>;
@@ -80,14 +79,12 @@ struct Worker {
 
 impl Keyring {
     /// The keyring of the user. No call waits beyond the deadline.
-    #[must_use]
     pub const fn of_system(deadline: Option<Deadline>) -> Self {
         Self::opened_by(system::open, deadline, PATIENCE_WITH_PEOPLE)
     }
 
     /// The keyring of the user, for commands that change it. The time for prompts is for each call, not for the
     /// whole run, so that a failed change can still be undone.
-    #[must_use]
     pub const fn for_changes(people: Duration) -> Self {
         Self::opened_by(system::open, None, people)
     }
@@ -190,7 +187,6 @@ impl Keyring {
 }
 
 /// Whether a person can see that the run waits.
-#[must_use]
 pub fn is_at_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }

@@ -57,8 +57,6 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// What to do about it.
-    #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Absent(_) => "run it in a desktop session",
@@ -86,7 +84,6 @@ impl Problem {
     }
 
     /// The error of a run: `what` it cannot do, and how it could do `otherwise`, without the keyring.
-    #[must_use]
     pub fn into_error(
         self,
         what: impl Into<Message>,

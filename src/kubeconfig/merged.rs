@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::edit::Document;
 use crate::consumer::EXEC_EXTENSION as EXTENSION;
 
-/// One file of the kubeconfig.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: PathBuf,

@@ -34,7 +34,6 @@ mod unix {
 
     use super::Error;
 
-    /// How often the parent is checked.
     const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
     const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
@@ -74,7 +73,6 @@ mod unix {
 
     /// Whether this process was started to ignore a signal (proc(5), `SigIgn`), as by `nohup` or by a shell
     /// that runs it in the background.
-    #[must_use]
     pub fn is_ignored(number: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -18,15 +18,12 @@ use crate::http::ProxyAddress;
 pub struct Explained {
     /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
     pub name: Message,
-    /// Its value.
     pub value: Message,
-    /// Where that came from.
     pub origin: Origin,
 }
 
 impl Settings {
     /// All that is set, in the order of their names but for the profile, which comes first.
-    #[must_use]
     pub fn explained(&self) -> Vec<Explained> {
         let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
         all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));

@@ -9,7 +9,6 @@ use toml::de::DeValue;
 
 use crate::env::Var;
 
-/// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its key in the configuration file.
@@ -18,7 +17,6 @@ pub struct Field {
     pub flag: &'static str,
     /// Its variable; empty if it has none.
     pub variable: &'static str,
-    /// What kind of value it has.
     pub kind: Kind,
     /// What stands for the value in the help.
     pub value_name: &'static str,
@@ -26,7 +24,6 @@ pub struct Field {
     pub help: &'static str,
     /// The text that counts where it is not set.
     pub built_in: Option<&'static str>,
-    /// What it decides.
     pub decides: Decides,
     /// Whether it can be set in the configuration file.
     pub is_in_file: bool,
@@ -52,7 +49,6 @@ pub struct Table {
 /// The kind of a setting's value. Once it is read, it is text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Text.
     Text,
     /// A file or folder: `~/` is the home folder, and a relative path in the file starts where that is.
     Path,
@@ -74,7 +70,6 @@ pub enum Kind {
     Count,
 }
 
-/// What a setting decides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decides {
     /// What is obtained: it is part of a request.
@@ -85,20 +80,17 @@ pub enum Decides {
     Nothing,
 }
 
-/// What a shell offers for a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Offer {
     /// Nothing, or files, which shells offer by themselves.
     Nothing,
     /// The profiles of the configuration file.
     Profiles,
-    /// These words.
     Words(fn() -> Vec<&'static str>),
 }
 
 impl Field {
     /// A setting that decides what is obtained, and can be set in every place.
-    #[must_use]
     pub const fn new(
         kind: Kind,
         key: &'static str,
@@ -121,7 +113,6 @@ impl Field {
         }
     }
 
-    /// With these words in the help.
     #[must_use]
     pub const fn help(mut self, value_name: &'static str, help: &'static str) -> Self {
         (self.value_name, self.help) = (value_name, help);
@@ -142,21 +133,18 @@ impl Field {
         self
     }
 
-    /// Not to be set in the file.
     #[must_use]
     pub const fn not_in_file(mut self) -> Self {
         self.is_in_file = false;
         self
     }
 
-    /// With a flag of one command only.
     #[must_use]
     pub const fn flag_of(mut self, command: &'static str) -> Self {
         self.command = command;
         self
     }
 
-    /// With values that a shell offers.
     #[must_use]
     pub const fn offers(mut self, offer: Offer) -> Self {
         self.offer = offer;
@@ -170,8 +158,6 @@ impl Field {
         self
     }
 
-    /// Its variable.
-    #[must_use]
     pub const fn var(&self) -> Var {
         Var { name: self.variable, doc: self.help }
     }

@@ -72,7 +72,6 @@ impl Text {
     }
 }
 
-/// The parsed file.
 pub(super) struct File<'a> {
     pub(super) source: &'a Text,
     root: DeTable<'a>,
@@ -147,17 +146,14 @@ impl<'a> File<'a> {
         self.named("identity", name, "an identity")
     }
 
-    /// The names of all identities.
     pub(super) fn identities(&self) -> Vec<&str> {
         self.names("identity")
     }
 
-    /// The names of all profiles.
     pub(super) fn profiles(&self) -> Vec<String> {
         self.names("profiles").into_iter().map(str::to_owned).collect()
     }
 
-    /// The table of a named installation.
     pub(super) fn installation(&'a self, name: &str) -> Result<Option<Layer<'a>>> {
         let what = "an installation";
         let layer = self.named("installations", name, what)?;
@@ -167,7 +163,6 @@ impl<'a> File<'a> {
         Ok(layer)
     }
 
-    /// The names of all installations.
     pub(super) fn installations(&self) -> Vec<&str> {
         self.names("installations")
     }

@@ -22,7 +22,6 @@ pub struct Flags {
 impl Flags {
     /// What the flags of these tables and of the program set, before and behind the name of a command. The one
     /// behind it wins.
-    #[must_use]
     pub fn read(matches: &ArgMatches, tables: &[&'static Table]) -> Self {
         let mut flags = Self::default();
         let mut level = Some(matches);
@@ -55,26 +54,22 @@ impl Flags {
     }
 
     /// The text that sets a setting.
-    #[must_use]
     pub fn get(&self, field: &Field) -> Option<&str> {
         self.get_os(field)?.to_str()
     }
 
     /// The value that sets a setting, which need not be UTF-8.
-    #[must_use]
     pub fn get_os(&self, field: &Field) -> Option<&OsStr> {
         let given = self.given.iter().find(|(known, _)| known.is(field));
         given.map(|(_, value)| value.as_os_str())
     }
 
     /// How often `--verbose` is given.
-    #[must_use]
     pub fn verbosity(&self) -> u8 {
         self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
     /// The configuration file that is asked for by name, if one is.
-    #[must_use]
     pub fn config_asked_for(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
         let by_flag = self.get_os(&CONFIG).map(OsStr::to_owned);
         let asked_for = by_flag.or_else(|| env.get_os(CONFIG.var())).map(PathBuf::from);
@@ -82,7 +77,6 @@ impl Flags {
     }
 
     /// The configuration file: the one that is asked for, or else the usual one.
-    #[must_use]
     pub fn config_file(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
         self.config_asked_for(env, locations).or_else(|| locations.config_file.clone())
     }
@@ -101,7 +95,6 @@ fn value(matches: &ArgMatches, field: &Field) -> OsString {
 
 /// The arguments of a command, and the settings that it has flags for besides those of the program.
 pub trait Arguments: clap::Args {
-    /// The tables of these settings.
     const TABLES: &'static [&'static Table] = &[];
 }
 
@@ -112,30 +105,24 @@ impl<T: Arguments> Arguments for Box<T> {
 /// A command of the program, which is described when it is named.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedCommand {
-    /// Its name.
     pub name: &'static str,
-    /// The tables of its settings.
     pub tables: &'static [&'static Table],
     whole: fn(Command) -> Command,
     above: fn(Command) -> Command,
 }
 
 impl NamedCommand {
-    /// A command that has these arguments.
-    #[must_use]
     pub const fn new<A: Arguments>(name: &'static str) -> Self {
         Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
     }
 
     /// The command, not described until it is found to be named.
-    #[must_use]
     pub fn deferred(&self) -> Command {
         Command::new(self.name).defer(self.whole)
     }
 
     /// The command, as far as the words behind its name need it: where they begin with the name of a command
     /// below it, no flag stands before that.
-    #[must_use]
     pub fn followed_by(&self, words: &[OsString]) -> Command {
         let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
         let takes_flags = words.first().is_none_or(is_flag);
@@ -154,8 +141,6 @@ fn flags_of<A: Arguments>(command: Command) -> Command {
     A::TABLES.iter().copied().chain([&COMMON]).fold(command, with_flags)
 }
 
-/// Adds the flags of a table to a command.
-#[must_use]
 pub fn with_flags(command: Command, table: &Table) -> Command {
     let name = command.get_name().to_owned();
     let fields = table.settings.iter().filter(|field| {

@@ -18,7 +18,6 @@ use crate::message;
 /// An identity as the settings name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdentitySetting {
-    /// Its kind.
     pub kind: IdentityKind,
     /// What follows the colon, or the value of the kind's own key in a table.
     pub argument: Option<IdentityArgument>,
@@ -26,7 +25,6 @@ pub struct IdentitySetting {
     pub service_account: Option<String>,
 }
 
-/// The argument of an identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdentityArgument {
     /// Where an authorized key is.
@@ -51,7 +49,6 @@ struct Row {
     is_federation: bool,
 }
 
-/// What the argument of a kind is.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum ArgumentForm {
     /// The file of an authorized key. Outside of a table, a variable can hold the key instead.
@@ -82,14 +79,12 @@ impl Row {
 
 macro_rules! identity_kinds {
     ($($(#[$doc:meta])* $kind:ident = $row:expr,)+) => {
-        /// A kind of identity.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum IdentityKind {
             $($(#[$doc])* $kind,)+
         }
 
         impl IdentityKind {
-            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
             const fn row(self) -> Row {
@@ -139,14 +134,11 @@ identity_kinds! {
 }
 
 impl IdentityKind {
-    /// The kind of this name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     /// Reads `kind` or `kind:argument`.
-    #[must_use]
     pub fn read(text: &str) -> Option<(Self, Option<&str>)> {
         let (name, argument) = match text.split_once(':') {
             Some((name, argument)) => (name, Some(argument).filter(|text| !text.is_empty())),
@@ -155,20 +147,15 @@ impl IdentityKind {
         Self::named(name).map(|kind| (kind, argument))
     }
 
-    /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The names of all kinds.
-    #[must_use]
     pub fn names() -> Vec<&'static str> {
         Self::ALL.iter().map(|kind| kind.name()).collect()
     }
 
     /// Whether its argument is the path of a file.
-    #[must_use]
     pub const fn takes_file(self) -> bool {
         matches!(self.row().argument, Some((ArgumentForm::Key | ArgumentForm::File, _)))
     }
@@ -176,7 +163,6 @@ impl IdentityKind {
 
 impl IdentitySetting {
     /// An identity that needs no more than its argument.
-    #[must_use]
     pub const fn new(kind: IdentityKind, argument: Option<IdentityArgument>) -> Self {
         Self { kind, argument, service_account: None }
     }
@@ -190,7 +176,6 @@ impl IdentitySetting {
     }
 
     /// The file that it reads, if it reads one.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match &self.argument {
             Some(IdentityArgument::Key(KeySource::File(file)) | IdentityArgument::File(file)) => {
@@ -206,13 +191,11 @@ impl IdentitySetting {
     }
 
     /// The file that it reads a secret of its own from, which only this user may read.
-    #[must_use]
     pub fn secret_file(&self) -> Option<&Path> {
         self.file().filter(|_| !self.kind.row().is_federation)
     }
 
     /// Its argument, where that is a text.
-    #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.argument {
             Some(IdentityArgument::Text(text)) => Some(text),
@@ -224,7 +207,6 @@ impl IdentitySetting {
     }
 
     /// `kind:argument`, as `status` shows it.
-    #[must_use]
     pub fn shown(&self) -> Message {
         let kind = self.kind.name();
         let argument = match &self.argument {
@@ -365,7 +347,6 @@ impl IdentityKind {
         )
     }
 
-    /// The keys of a table of this kind.
     fn keys(self) -> Vec<&'static str> {
         let mut keys = vec!["type"];
         keys.extend(self.row().argument.map(|(_, key)| key));
@@ -373,7 +354,6 @@ impl IdentityKind {
         keys
     }
 
-    /// The identity of this kind that the details describe.
     fn setting(self, details: &Details<'_>, home: Option<&Path>) -> Result<IdentitySetting> {
         let row = self.row();
         let argument = match row.argument {

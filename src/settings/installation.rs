@@ -14,7 +14,6 @@ use crate::message;
 pub struct Installation {
     /// The API endpoint, which publishes the addresses of services.
     pub endpoint: Option<String>,
-    /// IAM.
     pub iam_endpoint: Option<String>,
     /// The OAuth server, which is not published.
     pub oauth_endpoint: Option<String>,
@@ -40,7 +39,6 @@ pub(super) const KEYS: &[&str] = &[
 
 impl Installation {
     /// The Russian installation.
-    #[must_use]
     pub fn built_in() -> Self {
         let known = |address: &str| Some(address.to_owned());
         Self {

@@ -15,7 +15,6 @@ use crate::foreign_text::from_base64;
 /// Where an authorized key is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeySource {
-    /// In this file.
     File(PathBuf),
     /// On standard input, which holds nothing else.
     Stdin,
@@ -43,7 +42,6 @@ pub struct KeyText {
 
 impl KeyText {
     /// Reads JSON, or JSON in base64. Anything else is the name of a file.
-    #[must_use]
     pub fn read(value: &str, variable: &'static str) -> Option<Self> {
         let text = value.trim_start_matches('\u{feff}').trim();
         if text.starts_with('{') {
@@ -55,14 +53,10 @@ impl KeyText {
         is_json.then(|| Self { content: Secret::new(json.to_owned()), variable })
     }
 
-    /// The JSON.
-    #[must_use]
     pub const fn content(&self) -> &Secret {
         &self.content
     }
 
-    /// The variable that it came from.
-    #[must_use]
     pub const fn variable(&self) -> &'static str {
         self.variable
     }

@@ -34,7 +34,6 @@ impl<'a> Layer<'a> {
         Self { file, table, profile }
     }
 
-    /// A text, and its place.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Range<usize>)>> {
         self.value(key, Kind::Text)
     }

@@ -7,35 +7,26 @@ use directories::ProjectDirs;
 /// Where files are by default. Each is `None` where the system names no home.
 #[derive(Clone, Debug, Default)]
 pub struct Locations {
-    /// The home folder.
     pub home: Option<PathBuf>,
-    /// The configuration file.
     pub config_file: Option<PathBuf>,
     /// The folder for what is worth keeping.
     pub data_folder: Option<PathBuf>,
-    /// The cache folder.
     pub cache_folder: Option<PathBuf>,
     /// A folder of this machine and login, for locks when the cache is on a network.
     pub runtime_folder: Option<PathBuf>,
 }
 
 impl Locations {
-    /// The home folder alone, which costs a hit less than all of them. A relative one would put secrets
-    /// into whichever folder a program runs in.
-    #[must_use]
-    pub fn home() -> Option<PathBuf> {
-        std::env::home_dir().filter(|home| home.is_absolute())
-    }
-
     /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
-    #[must_use]
     pub fn of_system() -> Self {
-        let Some(home) = Self::home() else { return Self::default() };
-        let Some(folders) = ProjectDirs::from("", "", "yc-id-token") else {
-            return Self::default();
+        // A relative home would put secrets into whichever folder a program runs in.
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let folders = ProjectDirs::from("", "", "yc-id-token");
+        let (Some(_), Some(folders)) = (&home, folders) else {
+            return Self { home, ..Self::default() };
         };
         Self {
-            home: Some(home),
+            home,
             config_file: Some(folders.config_dir().join("config.toml")),
             data_folder: Some(folders.data_local_dir().to_owned()),
             cache_folder: Some(folders.cache_dir().to_owned()),

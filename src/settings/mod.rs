@@ -52,7 +52,6 @@ const CONFIGURATION: &str = "the configuration file";
 /// What one run has been told.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The profile.
     pub profile: Option<Setting<String>>,
     /// The service account's ID, or its name in a folder.
     pub service_account: Option<Setting<String>>,
@@ -62,23 +61,17 @@ pub struct Settings {
     pub folder_name: Option<Setting<String>>,
     /// The cloud that names of folders are looked up in.
     pub cloud_id: Option<Setting<String>>,
-    /// The audience.
     pub audience: Option<Setting<String>>,
-    /// The identity to authenticate with.
     pub identity: Option<Setting<IdentitySetting>>,
     /// The ID of the service account that the identity acts as.
     pub impersonate: Option<Setting<String>>,
-    /// How ID tokens are obtained, if that is said.
     pub id_token_route: Option<Setting<IdTokenRoute>>,
-    /// The `yc` program.
     pub yc_path: Option<Setting<PathBuf>>,
-    /// The installation of Yandex Cloud.
     pub installation: Installation,
     /// Whether to get a new credential whatever is cached.
     pub force_refresh: bool,
     /// Whether a credential past its soft point is refreshed in the background.
     pub background_refresh: Setting<bool>,
-    /// Where credentials rest.
     pub cache: Setting<CacheSetting>,
     /// The run's time budget.
     pub timeout: Setting<Duration>,
@@ -88,15 +81,12 @@ pub struct Settings {
     pub proxy: Option<Setting<ProxyAddress>>,
     /// The API endpoint of another installation.
     pub endpoint: Option<Setting<String>>,
-    /// The IAM endpoint.
     pub iam_endpoint: Option<Setting<String>>,
-    /// The OAuth endpoint.
     pub oauth_endpoint: Option<Setting<String>>,
     /// All that is set, as text.
     resolved: Resolved,
 }
 
-/// How an ID token is obtained.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IdTokenRoute {
     /// By the exchange at the OAuth server.
@@ -127,14 +117,10 @@ pub(crate) fn names_of<T>(all: &[(T, &'static str)]) -> Vec<&'static str> {
     all.iter().map(|(_, name)| *name).collect()
 }
 
-/// Where credentials rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CacheSetting {
-    /// Files of this user.
     File,
-    /// The keyring of this user.
     Keyring,
-    /// Nowhere.
     None,
 }
 
@@ -239,7 +225,6 @@ impl Settings {
     }
 
     /// The value of a setting of a consumer's own.
-    #[must_use]
     pub fn own(&self, field: &Field) -> Option<Setting<String>> {
         self.resolved.text(field)
     }
@@ -250,14 +235,12 @@ impl Settings {
     }
 
     /// Whether there is a folder that names of service accounts are looked up in.
-    #[must_use]
     pub fn has_folder(&self) -> bool {
         self.folder_id.is_some() || self.folder_name.is_some()
     }
 
     /// A digest of all settings of the program that decide what is obtained and how, and of the variables that
     /// decide how servers are reached. What a consumer's own settings decide is part of its requests.
-    #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let mut key = Key::of("settings");
         if let Some(identity) = &self.identity {
@@ -287,7 +270,6 @@ fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<boo
 }
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.
-#[must_use]
 pub fn profile_names(path: PathBuf) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
     let names = File::parse(&text, &[]).map(|file| file.profiles());

@@ -4,7 +4,6 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// The known name that was probably meant.
-#[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
     let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
@@ -12,7 +11,6 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Names to choose from, for a message.
-#[must_use]
 pub fn list(names: &[&str]) -> Message {
     let quoted = |name: &&str| message!("`{}`", ForeignText::new(name));
     let shown: Vec<Message> = names.iter().take(20).map(quoted).collect();

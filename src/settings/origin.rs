@@ -15,23 +15,19 @@ pub enum Origin {
     Variable(&'static str),
     /// The profile that was chosen, or one that it extends.
     Profile {
-        /// Its name.
         profile: String,
-        /// The configuration file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
     /// The defaults of the configuration file.
     Defaults {
-        /// The configuration file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
     /// Another program's configuration file, which we share.
     Shared {
-        /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
@@ -69,12 +65,9 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value, and where it came from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Setting<T> {
-    /// The value.
     pub value: T,
-    /// Where it came from.
     pub origin: Origin,
 }
 

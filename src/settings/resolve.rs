@@ -28,7 +28,6 @@ pub(super) struct Resolver<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolved(Vec<Row>);
 
-/// A setting that is set.
 #[derive(Clone)]
 pub(super) struct Row {
     /// The table of its consumer; empty for a setting of the program.
@@ -255,7 +254,6 @@ pub(super) fn resolve_path(path: &str, base: &Path, home: Option<&Path>) -> Path
 
 /// A path with a leading `~/` resolved. A shell does that for a word that begins so, but not within
 /// `--key-file=~/key.json`, in quotes, or in the environment of a service.
-#[must_use]
 pub fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),

@@ -17,7 +17,6 @@ pub(super) const MISPLACED_SECRET: &str =
 
 /// What is wrong with the text of a setting, if anything is. Text with a line break or with characters
 /// that nobody sees would be signed, sent and compared as it is.
-#[must_use]
 pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
     // Nearly every value is like this, and it is checked on each hit.
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -38,7 +37,6 @@ pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
 }
 
 /// Reads whether something is on.
-#[must_use]
 pub fn parse_switch(text: &str) -> Option<bool> {
     match text {
         "1" | "true" | "yes" => Some(true),
@@ -66,7 +64,6 @@ pub(super) fn not_of_form(
 }
 
 /// The error for a value that a setting cannot have.
-#[must_use]
 pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
     let problem = problem.into();
     match origin {
@@ -106,7 +103,6 @@ pub(super) fn parse_timeout(text: &str) -> Option<Duration> {
 }
 
 /// Reads a time: `20s`, `500ms`, `2m`, `1h`, or a bare number of seconds. Not zero.
-#[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -9,10 +9,8 @@ use crate::http::{Endpoint, Http, HttpRequest};
 use crate::message;
 use crate::settings::{Installation, Setting, Settings};
 
-/// The addresses of one installation.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
-    /// IAM.
     pub iam: ServiceEndpoint,
     /// The OAuth server, which exchanges tokens; or the error for a run that needs it, if it is not known.
     oauth: Result<Endpoint>,
@@ -35,11 +33,8 @@ pub enum ServiceEndpoint {
 /// Addresses that replace those of the installation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Overrides<'a> {
-    /// The API endpoint.
     api: Option<&'a str>,
-    /// IAM.
     iam: Option<&'a str>,
-    /// The OAuth server.
     oauth: Option<&'a str>,
 }
 
@@ -112,13 +107,11 @@ impl Endpoints {
         Ok(Self { iam, oauth, api: api_address, resource_manager })
     }
 
-    /// The OAuth server.
     pub fn oauth(&self) -> Result<&Endpoint> {
         self.oauth.as_ref().map_err(Clone::clone)
     }
 
     /// The OAuth server in cache keys.
-    #[must_use]
     pub fn oauth_name(&self) -> &str {
         self.oauth.as_ref().map_or("", Endpoint::as_str)
     }
@@ -160,7 +153,6 @@ fn iam(text: &str) -> Result<Endpoint> {
 
 impl ServiceEndpoint {
     /// Its text in cache keys.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(endpoint) | Self::PublishedBy(endpoint, _) => endpoint.as_str(),

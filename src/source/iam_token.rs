@@ -22,7 +22,6 @@ pub(super) const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 /// "No more than 12 hours", says the vendor. A later expiry is a mistake of a server.
 pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
-/// The request for the IAM token of the identity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IamTokenRequest<'a>(pub(super) &'a Source);
 
@@ -65,12 +64,10 @@ impl Request for IamTokenRequest<'_> {
     }
 }
 
-/// What is fetched, for messages.
 pub(super) fn what(identity: &dyn Identity) -> Message {
     message!("an IAM token for {}", identity.describe())
 }
 
-/// The client of IAM.
 pub(super) async fn client(source: &Source, what: &Message) -> Result<Client> {
     let endpoint = source.endpoints.iam.resolve(&source.http).await?;
     source.http.client(&endpoint, what)

@@ -31,10 +31,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The request for an ID token.
 #[derive(Clone, Copy, Debug)]
 pub struct IdTokenRequest<'a> {
-    /// Where it comes from.
     pub source: &'a Source,
     /// The service account's ID, `sub`.
     pub service_account: &'a str,

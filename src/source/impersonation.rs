@@ -18,7 +18,6 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ImpersonationRequest<'a> {
     pub(super) source: &'a Source,
-    /// The account's ID.
     pub(super) service_account: &'a str,
 }
 

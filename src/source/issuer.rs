@@ -12,7 +12,6 @@ use crate::message;
 /// Where the discovery document is below an issuer.
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-/// An issuer, by what it publishes.
 #[derive(Debug)]
 pub struct Issuer {
     /// Its name, which `iss` of its tokens must be equal to.
@@ -54,7 +53,7 @@ fn published(reply: Reply, what: &Message) -> Result<Reply> {
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
+        problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()).into(),
         hint: "servers that check the tokens need it; check whether `iss` of the token is the address of an issuer".into(),
     })
 }

@@ -44,13 +44,10 @@ const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// Where the tokens of this run come from.
 #[derive(Debug)]
 pub struct Source {
-    /// The identity.
     pub identity: Box<dyn Identity>,
     /// The ID of the service account that the identity acts as.
     pub impersonated: Option<String>,
-    /// The addresses of Yandex Cloud.
     pub endpoints: Endpoints,
-    /// How servers are reached.
     pub http: Http,
     /// `aud` of assertions, where it is not the vendor's usual one.
     assertion_audience: Option<String>,
@@ -64,7 +61,6 @@ pub struct Source {
 /// How ID tokens are obtained.
 #[derive(Debug)]
 enum Route {
-    /// By the exchange at the OAuth server.
     Exchange,
     /// By the vendor's own command.
     YcCli(YcCli),
@@ -99,7 +95,6 @@ impl Source {
     }
 
     /// The ID of the acting service account, if that is known without a request.
-    #[must_use]
     pub fn service_account(&self) -> Option<&str> {
         self.impersonated.as_deref().or_else(|| self.identity.service_account())
     }

@@ -23,7 +23,6 @@ struct Detail {
     request_id: Option<ForeignText>,
 }
 
-/// A refusal.
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: Code,
@@ -64,7 +63,6 @@ impl Refusal {
         Ok(Self { status: reply.status, code, reason, request_id })
     }
 
-    /// The error for the user.
     pub(super) fn into_error(self, what: impl Into<Message>, hint: impl Into<Message>) -> Error {
         Error::Refused {
             what: what.into(),

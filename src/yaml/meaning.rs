@@ -56,7 +56,6 @@ impl Node {
     }
 }
 
-/// A node on the way to its meaning.
 #[derive(Clone, Copy)]
 struct Meaning<'a> {
     node: &'a Node,

@@ -40,6 +40,7 @@ fn bash_completes_commands_options_and_profiles() {
     assert_eq!(in_bash(&sandbox, "yc-id-token setup kubectl --name o"), ["other"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token completions z"), ["zsh"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile ="), ["other", "preview", "prod"]);
+    assert_eq!(in_bash(&sandbox, "yc-id-token --profile kubectl toke"), ["token"], "not a command");
     for line in ["yc-id-token token --key-file ke", "yc-id-token exec --aws -- ku"] {
         assert_eq!(in_bash(&sandbox, line), [""], "bash completes files by itself");
     }

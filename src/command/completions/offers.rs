@@ -1,5 +1,5 @@
-//! What a shell offers for the value of an option or argument, where clap does not know it. A setting's row says
-//! that itself; the list here is of the others.
+//! What a shell offers for the values of options and arguments for which clap knows no possible values. A setting's
+//! row says it for its flag; the list here has the options that are no settings.
 
 use crate::consumer::TABLES;
 use crate::settings;
@@ -20,7 +20,7 @@ pub(super) enum Offer {
     Words(fn() -> Vec<&'static str>),
     /// A file or a folder: shells complete those by themselves.
     Path,
-    /// Text that nobody can foresee.
+    /// Text that cannot be predicted.
     Text,
 }
 

@@ -63,7 +63,6 @@ pub struct Args {
     json: bool,
 }
 
-/// What all checks use.
 struct Checks<'a> {
     context: Context<'a>,
     env: &'a Env,

@@ -22,7 +22,6 @@ const LIMIT: usize = 200;
 
 const KUBECTL: &[&str] = &["version", "--client", "--output=json"];
 
-/// The programs that consumers are.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
     pub(super) kubectl: Option<Program>,

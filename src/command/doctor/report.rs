@@ -9,7 +9,6 @@ use crate::error::{Error, Exit};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
@@ -145,7 +144,6 @@ fn verdict(bad: usize, warnings: usize) -> Message {
 }
 
 impl Group<'_> {
-    /// All is well.
     pub(super) fn good(&mut self, text: impl Into<Message>) {
         self.add(Grade::Good, text.into(), None, None);
     }

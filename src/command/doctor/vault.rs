@@ -16,7 +16,7 @@ use crate::foreign_text::Message;
 pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
     let mut helpers = Vec::new();
     let mut has_fault = false;
-    for helper in VaultHelper::all(checks.env) {
+    for helper in VaultHelper::all(checks.context) {
         match helper {
             Ok(helper) => helpers.push(helper),
             Err(error) => {
@@ -49,7 +49,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         );
     }
     // Neither CLI reads the other's file.
-    let [vault, bao] = VaultHelper::places(checks.env);
+    let [vault, bao] = VaultHelper::places(checks.context);
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {

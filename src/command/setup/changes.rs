@@ -23,7 +23,6 @@ pub(super) struct ChangeSet {
     pub(super) actions: Vec<Action>,
     /// Instructions for the server's administrator, and notes for the user.
     pub(super) advice: Vec<Message>,
-    /// What to do after the changes.
     pub(super) next: Message,
 }
 

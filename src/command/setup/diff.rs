@@ -1,8 +1,10 @@
 //! Unified diffs in the format of `diff -u`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::udiff::UnifiedHunkHeader;
+use similar::{ChangeTag, group_diff_ops};
 
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -10,19 +12,20 @@ use crate::message;
 /// After this time, the rest is shown as replaced, even where lines are the same.
 const DIFF_TIMEOUT: Duration = Duration::from_millis(500);
 
+const CONTEXT_LINES: usize = 3;
+
 /// The difference between two texts, without the header that names files; empty if there is none.
 pub(super) fn unified(before: &str, after: &str) -> Message {
-    // Not `from_lines`, for which a carriage return in a line ends it.
+    if before == after {
+        return Message::default();
+    }
     let [before, after]: [Vec<&str>; 2] =
         [before, after].map(|text| text.split_inclusive('\n').collect());
-    let diff = TextDiff::configure()
-        .newline_terminated(true)
-        .timeout(DIFF_TIMEOUT)
-        .diff_slices(&before, &after);
     let mut lines = Vec::new();
-    for hunk in diff.unified_diff().iter_hunks() {
-        lines.push(message!("{}\n", ForeignText::new(&hunk.header().to_string())));
-        for change in hunk.iter_changes() {
+    for hunk in group_diff_ops(operations(&before, &after), CONTEXT_LINES) {
+        let header = UnifiedHunkHeader::new(&hunk).to_string();
+        lines.push(message!("{}\n", ForeignText::new(&header)));
+        for change in hunk.iter().flat_map(|operation| operation.iter_changes(&before, &after)) {
             let mark = match change.tag() {
                 ChangeTag::Equal => " ",
                 ChangeTag::Delete => "-",
@@ -35,6 +38,15 @@ pub(super) fn unified(before: &str, after: &str) -> Message {
         }
     }
     Message::join(&lines, "")
+}
+
+/// By one algorithm: `TextDiff` brings all of them, which are 300 kB.
+fn operations(before: &[&str], after: &[&str]) -> Vec<similar::DiffOp> {
+    let mut hook = Compact::new(Replace::new(Capture::new()), before, after);
+    let deadline = Some(Instant::now() + DIFF_TIMEOUT);
+    let Ok(()) =
+        myers::diff_deadline(&mut hook, before, 0..before.len(), after, 0..after.len(), deadline);
+    hook.into_inner().into_inner().into_ops()
 }
 
 #[cfg(test)]

@@ -37,7 +37,6 @@ pub(super) fn masked(text: &str) -> String {
     text.split_inclusive('\n').map(|line| mask.line(line)).collect()
 }
 
-/// The state after the lines so far.
 #[derive(Default)]
 struct Mask {
     /// The end of a secret value that continues on the next line.

@@ -55,7 +55,6 @@ pub(super) struct Args {
     link: Option<PathBuf>,
 }
 
-/// The server's settings in the profile.
 struct Server {
     address: String,
     role: String,
@@ -70,7 +69,7 @@ impl Args {
         let helper = if self.no_helper {
             None
         } else {
-            Some(HelperInstallation::plan(self.link.as_ref(), setup.env())?)
+            Some(HelperInstallation::plan(self.link.as_ref(), context)?)
         };
         setup.resolve_identity()?;
         let server = self.server(&mut setup)?;
@@ -85,7 +84,7 @@ impl Args {
             next: next_steps(&setup, &server, !self.no_helper)?,
         };
         if let Some(helper) = helper {
-            let edits = helper.changes(setup.env())?.into_iter();
+            let edits = helper.changes(context)?.into_iter();
             changes
                 .files
                 .extend(edits.map(|(file, text, verify)| FileChange::new(file, text, verify)));

@@ -13,7 +13,6 @@ use crate::message;
 use crate::run::{Context, Run};
 use crate::settings::{Explained, Settings};
 
-/// A profile explained.
 pub(super) struct Explanation {
     settings: Vec<Explained>,
     background_refresh: bool,

@@ -14,7 +14,6 @@ use crate::message;
 use crate::run::Context;
 use crate::settings::Locations;
 
-/// What is cached, and where.
 pub(super) struct CacheTable {
     folder: PathBuf,
     now: Timestamp,

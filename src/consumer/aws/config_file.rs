@@ -84,7 +84,6 @@ impl ConfigFile {
         Self { path, settings, services }
     }
 
-    /// A setting of the profile.
     pub(super) fn profile_setting(&self, key: &str) -> Option<Setting<String>> {
         let mut settings = self.settings.iter();
         settings.find(|(name, _)| *name == key).map(|(_, setting)| setting.clone())

@@ -12,14 +12,14 @@ use std::path::Path;
 use crate::env::{self, Env, Var};
 use crate::error::Result;
 use crate::http::Endpoint;
-use crate::settings::{Locations, Origin, Setting, Settings, parse_switch, unfit};
+use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 
 use super::config_file::ConfigFile;
 use super::partition::{GLOBAL, Partition, is_of_aws};
 use super::settings::{REGION, STS_DUAL_STACK, STS_ENDPOINT, STS_FIPS};
 use crate::message;
+use crate::run::Context;
 
-/// The STS that is used.
 #[derive(Debug)]
 pub(super) struct Sts {
     pub(super) endpoint: Endpoint,
@@ -29,13 +29,12 @@ pub(super) struct Sts {
 }
 
 impl Sts {
-    /// Chooses the STS for a role.
     pub(super) fn choose(
         settings: &Settings,
-        env: &Env,
+        context: Context<'_>,
         role_arn: Option<&Setting<String>>,
     ) -> Result<Self> {
-        let shared = Shared::of_system(env);
+        let shared = Shared::new(context.env, context.locations.home.as_deref());
         let region = region(settings, &shared, role_arn);
         let fips = shared.switch(
             settings.is_on(&STS_FIPS)?,
@@ -112,10 +111,6 @@ struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    fn of_system(env: &'a Env) -> Self {
-        Self::new(env, Locations::home().as_deref())
-    }
-
     fn new(env: &'a Env, home: Option<&Path>) -> Self {
         Self { env, file: ConfigFile::read(env, home) }
     }

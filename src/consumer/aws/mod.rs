@@ -23,9 +23,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::credential::{Credential, Secret};
-use crate::env::Env;
 use crate::error::Result;
 use crate::http::ServerOptions;
+use crate::run::Context;
 use crate::settings::{Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -90,9 +90,9 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    pub(super) fn new(settings: &Settings, env: &Env) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, context: Context<'_>) -> Result<Self> {
         let role_arn = settings.own(&ROLE_ARN);
-        let sts = Sts::choose(settings, env, role_arn.as_ref())?;
+        let sts = Sts::choose(settings, context, role_arn.as_ref())?;
         let role = RoleSession::read(settings, role_arn, &sts)?;
         let audience =
             super::audience(settings, &OWN_AUDIENCE).unwrap_or_else(|| AUDIENCE.to_owned());
@@ -116,8 +116,8 @@ impl Consumer for Aws {
         settings.own(&ROLE_ARN).is_some() || settings.own(&STS_ENDPOINT).is_some()
     }
 
-    fn open(_: &Args, settings: &Settings, env: &Env) -> Result<Self> {
-        Self::new(settings, env)
+    fn open(_: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
+        Self::new(settings, context)
     }
 
     fn audience(&self) -> Option<&str> {

@@ -31,7 +31,6 @@ struct Said {
     message: Option<String>,
 }
 
-/// A refusal, read.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
     code: String,
@@ -39,7 +38,6 @@ pub(super) struct Refusal {
     request_id: Option<ForeignText>,
 }
 
-/// The request that was refused.
 pub(super) struct Asked<'a> {
     pub(super) what: &'a Message,
     pub(super) role: &'a RoleSession,

@@ -22,7 +22,6 @@ const POLICY_LIMIT: usize = 2048;
 const POLICY_ARNS_LIMIT: usize = 10;
 const SESSION_NAME_LIMIT: usize = 64;
 
-/// A session of a role, as it is requested.
 #[derive(Debug)]
 pub(super) struct RoleSession {
     /// `None` where an S3-compatible server decides by the token alone.
@@ -35,7 +34,6 @@ pub(super) struct RoleSession {
 }
 
 impl RoleSession {
-    /// Reads and checks the settings.
     pub(super) fn read(
         settings: &Settings,
         role_arn: Option<Setting<String>>,

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::broker::Purpose;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::{Context, Run};
@@ -133,11 +132,12 @@ impl CredentialCommand for Exec {
 
 impl Exec {
     fn open(context: Context<'_>) -> Result<Self> {
-        let (run, env) = (Rc::new(Run::open(context, Self::TABLES)?), context.env);
+        let run = Rc::new(Run::open(context, Self::TABLES)?);
         let tokens = token_variables::read(&run.settings)?;
-        let aws = if run.settings.is_on(&AWS)?.value { Some(aws_run(&run, env)?) } else { None };
+        let aws =
+            if run.settings.is_on(&AWS)?.value { Some(aws_run(&run, context)?) } else { None };
         let vault = if run.settings.is_on(&VAULT)?.value {
-            Some(VaultRun::for_command(Rc::clone(&run), env)?)
+            Some(VaultRun::for_command(Rc::clone(&run), context)?)
         } else {
             None
         };
@@ -194,8 +194,8 @@ impl Exec {
     }
 }
 
-fn aws_run(run: &Rc<Run>, env: &Env) -> Result<ConsumerRun<Aws>> {
-    ConsumerRun::within(Rc::clone(run), &aws::Args::default(), env)
+fn aws_run(run: &Rc<Run>, context: Context<'_>) -> Result<ConsumerRun<Aws>> {
+    ConsumerRun::within(Rc::clone(run), &aws::Args::default(), context)
 }
 
 const fn minimum_lifetime(form: Form) -> Duration {

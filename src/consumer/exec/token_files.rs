@@ -41,7 +41,7 @@ impl TokenFiles {
         above: &Path,
         tokens: Vec<(&TokenVariable, Credential<IdToken>)>,
     ) -> Result<Self> {
-        let unwritten = |error| Error::unwritten(above, &error);
+        let unwritten = |error| Error::unwritten(above, error);
         // The command can have another current folder.
         let above = std::path::absolute(above).map_err(unwritten)?;
         let folder = private_file::make_temporary_folder(&above).map_err(unwritten)?;
@@ -101,5 +101,5 @@ impl TokenFile {
 
 fn write(path: &Path, token: &Credential<IdToken>) -> Result<()> {
     let written = private_file::write(path, token.secret.0.expose().as_bytes());
-    written.map_err(|error| Error::unwritten(path, &error))
+    written.map_err(|error| Error::unwritten(path, error))
 }

@@ -15,7 +15,6 @@ const LIFE_WITHOUT_END: Duration = Duration::from_secs(12 * 3600);
 /// No lease is longer. Far beyond it, a year has more than four digits.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 86_400);
 
-/// A token, with its properties.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(in crate::consumer) struct VaultToken {
     #[serde(serialize_with = "exposed")]

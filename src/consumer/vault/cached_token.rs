@@ -49,7 +49,6 @@ impl VaultRun {
         self.run.broker().cached(&self.request()?, Duration::ZERO)
     }
 
-    /// Removes the token from the cache.
     pub(super) fn forget(&self) -> Result<()> {
         self.remove_from_cache(&self.request()?.key())
     }

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::env::{self, Env, Var};
+use crate::env::{self, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::message;
 use crate::private_file::{self, Unread};
+use crate::run::Context;
 use crate::secret_file;
-use crate::settings::Locations;
 
 use super::hcl;
 
@@ -35,7 +35,6 @@ pub(super) struct CliConfig {
 pub(crate) struct VaultHelper {
     /// The configuration that says so.
     pub(crate) config: PathBuf,
-    /// Its path.
     pub(crate) helper: PathBuf,
     /// Whether it is this program.
     pub(crate) is_ours: bool,
@@ -43,12 +42,12 @@ pub(crate) struct VaultHelper {
 
 impl VaultHelper {
     /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.
-    pub(crate) fn places(env: &Env) -> [Option<PathBuf>; 2] {
-        CliConfig::places(env)
+    pub(crate) fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
+        CliConfig::places(context)
     }
 
     /// Those of both CLIs. A configuration that its CLI cannot read is an error of its own.
-    pub(crate) fn all(env: &Env) -> Vec<Result<Self>> {
+    pub(crate) fn all(context: Context<'_>) -> Vec<Result<Self>> {
         let helper = |path: PathBuf| {
             let config = CliConfig::read(&path)?;
             let helper = config.token_helper()?;
@@ -57,32 +56,31 @@ impl VaultHelper {
                 Self { config: path, helper, is_ours }
             }))
         };
-        CliConfig::paths(env).into_iter().filter_map(|path| helper(path).transpose()).collect()
+        CliConfig::paths(context).into_iter().filter_map(|path| helper(path).transpose()).collect()
     }
 }
 
 impl CliConfig {
-    /// Those of both CLIs.
-    pub(super) fn of_both(env: &Env) -> Result<Vec<Self>> {
-        Self::paths(env).iter().map(|path| Self::read(path)).collect()
+    pub(super) fn of_both(context: Context<'_>) -> Result<Vec<Self>> {
+        Self::paths(context).iter().map(|path| Self::read(path)).collect()
     }
 
     /// Neither CLI reads the other's file, but variables can name the same for both.
-    fn paths(env: &Env) -> Vec<PathBuf> {
-        let mut paths: Vec<PathBuf> = Self::places(env).into_iter().flatten().collect();
+    fn paths(context: Context<'_>) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = Self::places(context).into_iter().flatten().collect();
         paths.dedup();
         paths
     }
 
-    fn places(env: &Env) -> [Option<PathBuf>; 2] {
-        let home = Locations::home();
+    fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
+        let Context { env, locations, .. } = context;
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
-        let place =
-            |vars: &[Var], name: &str| told(vars).or_else(|| Some(home.as_ref()?.join(name)));
+        let default = |name: &str| Some(locations.home.as_ref()?.join(name));
+        let place = |vars: &[Var], name: &str| told(vars).or_else(|| default(name));
         [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
 

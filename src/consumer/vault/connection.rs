@@ -61,7 +61,6 @@ pub(super) fn is_by_socket(env: &Env) -> bool {
         || env.get(env::BAO_OWN_ADDR).is_some_and(|address| address == "http://localhost")
 }
 
-/// A server, and how it is reached.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) endpoint: Endpoint,
@@ -219,7 +218,6 @@ impl Server {
     }
 }
 
-/// A call of the API.
 pub(super) struct Call<'a> {
     pub(super) path: &'a str,
     pub(super) body: Body<'a>,
@@ -227,7 +225,6 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call with a token.
     fn with(path: &'a str, body: Body<'a>, token: &'a Secret) -> Self {
         Self { path, body, header: Some(("x-vault-token", token.expose())) }
     }

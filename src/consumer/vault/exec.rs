@@ -11,7 +11,6 @@ use tracing::info;
 
 use crate::child;
 use crate::credential::Secret;
-use crate::env::Env;
 use crate::error::Result;
 use crate::run::{Context, Run};
 use crate::runtime;
@@ -37,9 +36,9 @@ pub(super) fn run(
 
 impl VaultRun {
     /// For a command that gets the token besides other credentials. Its settings have been read.
-    pub(in crate::consumer) fn for_command(run: Rc<Run>, env: &Env) -> Result<Self> {
+    pub(in crate::consumer) fn for_command(run: Rc<Run>, context: Context<'_>) -> Result<Self> {
         let action = Action::Exec { revoke: false, command: Vec::new() };
-        Self::within(run, &Args { action }, env)
+        Self::within(run, &Args { action }, context)
     }
 
     /// Puts a valid token into the environment of a child.

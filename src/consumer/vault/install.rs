@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::env::Env;
 use crate::error::{Cause, Error, Result, shown};
 use crate::files::edit::{EditedFile, Verify};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
-use crate::settings::Locations;
+use crate::run::Context;
 
 use super::cli_config::{self, CliConfig, HELPER};
 
@@ -23,11 +22,12 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<()> {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let done = if self.remove {
-            remove(&link_path(self.link.as_ref())?, &CliConfig::of_both(env)?)?
+            let link = link_path(self.link.as_ref(), context)?;
+            remove(&link, &CliConfig::of_both(context)?)?
         } else {
-            HelperInstallation::plan(self.link.as_ref(), env)?.carry_out()?
+            HelperInstallation::plan(self.link.as_ref(), context)?.carry_out()?
         };
         output.say(&Message::join(&done, "\n"))
     }
@@ -43,9 +43,9 @@ pub(crate) struct HelperInstallation {
 impl HelperInstallation {
     /// Looks at all that can be in the way before anything is changed. `link` is where the link is to be, if
     /// not in its usual place.
-    pub(crate) fn plan(link: Option<&PathBuf>, env: &Env) -> Result<Self> {
-        let link = link_path(link)?;
-        let configs = CliConfig::of_both(env)?;
+    pub(crate) fn plan(link: Option<&PathBuf>, context: Context<'_>) -> Result<Self> {
+        let link = link_path(link, context)?;
+        let configs = CliConfig::of_both(context)?;
         for config in &configs {
             match config.token_helper() {
                 Ok(Some(other)) if other != link => return Err(has_another(config, &other)),
@@ -61,9 +61,12 @@ impl HelperInstallation {
     }
 
     /// The changes of the files that do not name it yet: the file, its new text, and its reader.
-    pub(crate) fn changes(&self, env: &Env) -> Result<Vec<(EditedFile, String, Verify)>> {
+    pub(crate) fn changes(
+        &self,
+        context: Context<'_>,
+    ) -> Result<Vec<(EditedFile, String, Verify)>> {
         let mut changes = Vec::new();
-        for config in CliConfig::of_both(env)? {
+        for config in CliConfig::of_both(context)? {
             if self.is_named_in(&config) {
                 continue;
             }
@@ -110,13 +113,14 @@ impl HelperInstallation {
     }
 }
 
-fn link_path(given: Option<&PathBuf>) -> Result<PathBuf> {
-    let default = || Some(Locations::home()?.join(".local").join("bin").join(HELPER));
+fn link_path(given: Option<&PathBuf>, context: Context<'_>) -> Result<PathBuf> {
+    let home = context.locations.home.as_ref();
+    let default = || Some(home?.join(".local").join("bin").join(HELPER));
     let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),
     })?;
-    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, &error))?;
+    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, error))?;
     // OpenBao and older Vaults run it through a shell, which would take the path apart.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
     if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
@@ -162,7 +166,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
                 Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                     config.file().replace("", |text| config.verify(text, None))?;
                 }
-                removed => removed.map_err(|error| Error::unwritten(path, &error))?,
+                removed => removed.map_err(|error| Error::unwritten(path, error))?,
             }
             done.push(message!("removed    {}, in which nothing else stood", shown(path)));
         } else {
@@ -173,7 +177,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
     match std::fs::symlink_metadata(link) {
         Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
         Ok(_) => {
-            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
+            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
             done.push(message!("removed    {}", shown(link)));
         }
         Err(_) => done.push(message!("unchanged  there is no {}", shown(link))),
@@ -197,11 +201,11 @@ fn make_link(link: &Path) -> Result<Message> {
         if !is_link_of_ours(link) {
             return Err(is_something_else(link));
         }
-        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
+        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
     } else if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, error))?;
     }
-    system::link(&program, link).map_err(|error| Error::unwritten(link, &error))?;
+    system::link(&program, link).map_err(|error| Error::unwritten(link, error))?;
     Ok(message!("made       {}, which leads to {}", shown(link), shown(&program)))
 }
 
@@ -226,7 +230,7 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
 }
 
 fn is_something_else(link: &Path) -> Error {
-    Error::OutputFile { path: link.into(), cause: "there is a file of another program".into() }
+    Error::unwritten(link, "there is a file of another program")
 }
 
 #[cfg(unix)]

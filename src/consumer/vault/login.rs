@@ -19,7 +19,6 @@ use super::refusal::{self, Asked};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// A request for a token.
 #[derive(Debug)]
 pub(in crate::consumer) struct Login<'a> {
     pub(super) server: &'a Server,

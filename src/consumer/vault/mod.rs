@@ -143,7 +143,8 @@ impl Consumer for Vault {
         [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
     }
 
-    fn open(args: &Args, settings: &Settings, env: &Env) -> Result<Self> {
+    fn open(args: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
+        let env = context.env;
         let server = Server::read(settings, env)?;
         let mount = match settings.own(&MOUNT) {
             Some(mount) => checked_path(mount, "the path of an auth method, such as `jwt`")?,
@@ -190,7 +191,7 @@ impl Consumer for Vault {
             Action::Revoke => token_commands::revoke(args, context, output)?,
             Action::Status => token_commands::status(args, context, output)?,
             Action::TokenHelper { request } => request.run(args, context, output)?,
-            Action::InstallHelper(arguments) => arguments.run(context.env, output)?,
+            Action::InstallHelper(arguments) => arguments.run(context, output)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -17,7 +17,6 @@ use super::{Args, VaultRun, token_store};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
 
-/// `vault login`.
 pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context.for_people())?;
     let (credential, unchecked) = vault.valid_token()?;
@@ -34,7 +33,6 @@ pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) 
     output.say(&self::lines(&lines))
 }
 
-/// `vault status`.
 pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context)?;
     let resting = vault.cached()?;
@@ -82,7 +80,6 @@ fn no_token(vault: &VaultRun) -> Error {
     }
 }
 
-/// `vault revoke`.
 pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context)?;
     let Some(credential) = vault.cached()? else {
@@ -99,7 +96,7 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     if stored.is_some_and(|stored| stored == *token) {
         token_store::remove_override(&vault, server.endpoint.as_str())?;
     }
-    let file = token_store::remove_file_of(token, context.env)?;
+    let file = token_store::remove_file_of(token, context)?;
     let done = if was_known { "revoked" } else { "it had been revoked before" };
     let file = file.map(|path| message!(", and removed from {}", shown(&path)));
     output.say(&message!("{done}{}", file.unwrap_or_default(), done))

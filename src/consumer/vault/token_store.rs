@@ -11,13 +11,13 @@ use crate::broker::Request as _;
 use crate::cache::{Cache, EntryMetadata, Key};
 use crate::child::{self, Kill, Outcome, Silence};
 use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
-use crate::env::{self, Env, Var};
+use crate::env::{self, Var};
 use crate::error::{Code, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 use crate::run::Context;
-use crate::settings::{Flags, Locations};
+use crate::settings::Flags;
 
 use super::answer::VaultToken;
 use super::cli_config::{CliConfig, is_this_program};
@@ -34,15 +34,15 @@ pub(super) fn store(
     credential: &Credential<VaultToken>,
     context: Context<'_>,
 ) -> Result<Vec<Message>> {
-    let configs = CliConfig::of_both(context.env)?;
+    let configs = CliConfig::of_both(context)?;
     // A CLI that cannot read its configuration runs no helper; `doctor vault` reports that.
     let named = |config: &CliConfig| config.token_helper().ok().flatten();
     let mut helpers: Vec<PathBuf> = configs.iter().filter_map(named).collect();
     helpers.dedup();
     if helpers.is_empty() {
-        let path = token_file(context.env)?;
+        let path = token_file(context)?;
         private_file::write(&path, credential.secret.token.expose().as_bytes())
-            .map_err(|error| Error::unwritten(&path, &error))?;
+            .map_err(|error| Error::unwritten(&path, error))?;
         return Ok(vec![message!("in {}", shown(&path))]);
     }
     helpers.iter().map(|helper| store_with(helper, vault, credential, context)).collect()
@@ -118,21 +118,21 @@ fn unheard(what: Message, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
         Silence::Unheard(cause) => {
-            (Code::ConsumerRefused, message!("its output cannot be read: {cause}", cause))
+            (Code::ConsumerRefused, cause.context("its output cannot be read"))
         }
         Silence::Late { budget, .. } => {
-            (Code::Timeout, message!("it was not done within {budget:.1} s", budget))
+            (Code::Timeout, message!("it was not done within {budget:.1} s", budget).into())
         }
     };
     let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
     Error::Unreached { what, code, problem, hint }
 }
 
-fn token_file(env: &Env) -> Result<PathBuf> {
-    if let Some((_, path)) = env.first(TOKEN_PATH) {
+fn token_file(context: Context<'_>) -> Result<PathBuf> {
+    if let Some((_, path)) = context.env.first(TOKEN_PATH) {
         return Ok(path.into());
     }
-    let home = Locations::home().ok_or_else(|| Error::Missing {
+    let home = context.locations.home.as_ref().ok_or_else(|| Error::Missing {
         problem: "there is no home folder to store the token in".into(),
         hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
     })?;
@@ -140,13 +140,13 @@ fn token_file(env: &Env) -> Result<PathBuf> {
 }
 
 /// Removes the file that a token was stored in, if it is still that token.
-pub(super) fn remove_file_of(token: &Secret, env: &Env) -> Result<Option<PathBuf>> {
-    let Ok(path) = token_file(env) else { return Ok(None) };
+pub(super) fn remove_file_of(token: &Secret, context: Context<'_>) -> Result<Option<PathBuf>> {
+    let Ok(path) = token_file(context) else { return Ok(None) };
     let Ok(stored) = private_file::read_own(&path, LIMIT) else { return Ok(None) };
     if stored.trim_ascii() != token.expose().as_bytes() {
         return Ok(None);
     }
-    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, &error))?;
+    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, error))?;
     Ok(Some(path))
 }
 

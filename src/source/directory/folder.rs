@@ -17,11 +17,8 @@ const PATH: &str = "/resource-manager/v1/folders";
 /// The request for the ID of a folder that is set by its name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FolderRequest<'a> {
-    /// Where it comes from.
     pub(super) source: &'a Source,
-    /// The cloud's ID.
     pub(super) cloud: &'a str,
-    /// The name.
     pub(super) name: &'a str,
 }
 

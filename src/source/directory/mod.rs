@@ -33,9 +33,7 @@ const MINIMUM_LIFETIME: Duration = Duration::ZERO;
 pub struct Directory<'a> {
     /// The settings, which name the service account, the folder and the cloud.
     pub settings: &'a Settings,
-    /// The source of the run.
     pub source: &'a Source,
-    /// The broker of the run.
     pub broker: &'a Broker,
 }
 
@@ -98,7 +96,6 @@ impl<'a> Directory<'a> {
         cloud.or(self.source.yc_defaults.cloud_id.as_ref()).map(String::as_str)
     }
 
-    /// The service accounts of a folder.
     pub fn service_accounts(&self, folder: &str) -> Result<Vec<ServiceAccount>> {
         let what = &"the list of service accounts".into();
         let list = service_accounts::list(self.source, self.broker, what, folder, None);

@@ -26,18 +26,14 @@ const MAX_PAGES: usize = 100;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all(deserialize = "camelCase"))]
 pub struct ServiceAccount {
-    /// Its ID.
     pub id: ForeignText,
-    /// Its folder's ID.
     #[serde(default)]
     pub folder_id: ForeignText,
     /// Its name, unique in its cloud.
     #[serde(default)]
     pub name: ForeignText,
-    /// Its description.
     #[serde(default)]
     pub description: ForeignText,
-    /// Its labels.
     #[serde(default)]
     pub labels: BTreeMap<ForeignText, ForeignText>,
     /// When it was created, as RFC 3339.
@@ -64,11 +60,8 @@ struct Page {
 /// The request for the ID of a service account that is set by its name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServiceAccountRequest<'a> {
-    /// Where it comes from.
     pub(super) source: &'a Source,
-    /// The folder's ID.
     pub(super) folder: &'a str,
-    /// The name.
     pub(super) name: &'a str,
 }
 
@@ -154,13 +147,13 @@ pub(super) async fn list(
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: message!("{} has more than {MAX_PAGES} pages of them", endpoint.host(), MAX_PAGES),
+        problem: message!("{} has more than {MAX_PAGES} pages of them", endpoint.host(), MAX_PAGES)
+            .into(),
         hint: "check the IAM endpoint".into(),
     })
 }
 
 /// Whether a text has the form of a service account's ID, and so is not a name.
-#[must_use]
 pub fn is_account_id(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() == 20 && text.starts_with("aje") && text.bytes().all(is_part)

@@ -49,7 +49,6 @@ const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens
 pub struct AuthorizedKey {
     /// The key's own ID, `kid` of assertions.
     pub id: String,
-    /// The service account it belongs to.
     pub service_account_id: String,
     origin: PathBuf,
     content: Zeroizing<Vec<u8>>,
@@ -321,7 +320,7 @@ fn unusable(origin: &Path, problem: Message, other: &'static str) -> Error {
     Error::IdentityFile {
         what: KEY_FILE,
         path: origin.into(),
-        problem,
+        problem: problem.into(),
         hint: message!(
             "make {other} with `yc iam key create --service-account-name NAME --output key.json`",
             other

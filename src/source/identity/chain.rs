@@ -43,7 +43,6 @@ impl Look {
 const LOOKS: &[fn(IdentityInputs<'_>) -> Result<Look>] =
     &[iam_token, yc_token, authorized_key, github_actions, yc_profile];
 
-/// Finds an identity.
 pub(super) fn find(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
     let mut reasons = Vec::new();
     for look in LOOKS {

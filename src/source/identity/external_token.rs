@@ -36,7 +36,6 @@ const PERMISSION: &str = "give the job `permissions: { id-token: write }`";
 pub(super) enum ExternalToken {
     /// A file, read when the identity was opened.
     File {
-        /// The file.
         path: PathBuf,
         /// What was in it.
         token: Secret,
@@ -90,7 +89,6 @@ impl ExternalToken {
         Ok(Self::File { path: path.into(), token: Secret::new(text.to_owned()) })
     }
 
-    /// What it is, for messages.
     pub(super) fn describe(&self) -> Message {
         match self {
             Self::File { path, .. } => message!("the external token in `{}`", shown(path)),

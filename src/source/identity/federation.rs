@@ -27,7 +27,6 @@ const DEFAULT_TTL: Duration = Duration::from_secs(60);
 /// A workload that a service account trusts.
 #[derive(Debug)]
 pub(super) struct Federated {
-    /// Its own token.
     pub(super) token: ExternalToken,
     /// The ID of the service account that it acts as.
     pub(super) service_account: String,

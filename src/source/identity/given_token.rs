@@ -35,7 +35,6 @@ const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct IamTokenIdentity(GivenToken);
 
-/// An OAuth token of a user.
 #[derive(Debug)]
 pub(super) struct OauthTokenIdentity(GivenToken);
 
@@ -238,7 +237,6 @@ fn is_oauth_token(text: &str) -> bool {
 
 /// Whether a token that is an IAM or an OAuth token is an IAM token, as the vendor's Terraform provider
 /// distinguishes them.
-#[must_use]
 pub fn is_iam_token(text: &str) -> bool {
     text.starts_with("t1.") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }

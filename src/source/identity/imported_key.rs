@@ -33,9 +33,7 @@ const OTHERWISE: &str = "give the key in a file, with `--key-file`";
 pub struct ImportedKey {
     /// The name that it was given here.
     pub name: String,
-    /// The key's own ID.
     pub key_id: String,
-    /// The service account that it belongs to.
     pub service_account_id: String,
     /// When it was made, if its file says so.
     pub created_at: Option<String>,
@@ -96,7 +94,6 @@ impl ImportedKeys {
         Ok(Self { folder: folder.join("keys") })
     }
 
-    /// What is known of a key.
     pub fn find(&self, name: &str) -> Result<ImportedKey> {
         let path = self.path(name)?;
         let wrong = |problem: &'static str| Error::IdentityFile {
@@ -136,7 +133,7 @@ impl ImportedKeys {
             private_file::make_own_folder(&self.folder)?;
             private_file::write(&path, &text)
         })
-        .map_err(|error| Error::OutputFile { path, cause: error.into() })
+        .map_err(|error| Error::unwritten(path, error))
     }
 
     /// Removes a key from the list. Returns whether it was on it.
@@ -145,12 +142,11 @@ impl ImportedKeys {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::OutputFile { path, cause: error.into() }),
+            Err(error) => Err(Error::unwritten(path, error)),
         }
     }
 
     /// The error for a name that no key has.
-    #[must_use]
     pub fn unknown(&self, name: &str) -> Error {
         let paths = private_file::list(&self.folder, 20);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -194,13 +190,10 @@ fn name_of(path: &Path) -> Option<&str> {
 }
 
 impl ImportedKey {
-    /// Its name in the keyring.
-    #[must_use]
     pub fn item(name: &str) -> String {
         format!("key/{name}")
     }
 
-    /// Reads the key from a keyring.
     fn read(&self, keyring: &Keyring) -> Result<AuthorizedKey> {
         let what = || message!("read the key `{}` from the keyring", ForeignText::new(&self.name));
         let again = || {

@@ -100,7 +100,6 @@ pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Credential<IamToken>>
 /// An identity that is ready to be used.
 #[derive(Debug)]
 pub struct ResolvedIdentity {
-    /// The identity.
     pub identity: Box<dyn Identity>,
     /// The defaults of the profile of `yc` that it comes from; empty for other identities.
     pub yc_defaults: YcDefaults,
@@ -112,25 +111,17 @@ impl<I: Identity + 'static> From<I> for ResolvedIdentity {
     }
 }
 
-/// The defaults of a profile of `yc`.
 #[derive(Clone, Debug, Default)]
 pub struct YcDefaults {
-    /// The folder.
     pub folder_id: Option<String>,
-    /// The cloud of that folder.
     pub cloud_id: Option<String>,
-    /// The API endpoint.
     pub endpoint: Option<String>,
 }
 
-/// What an identity is resolved from.
 #[derive(Clone, Copy, Debug)]
 pub struct IdentityInputs<'a> {
-    /// The settings of this run.
     pub settings: &'a Settings,
-    /// The environment.
     pub env: &'a Env,
-    /// The default folders.
     pub locations: &'a Locations,
 }
 

@@ -24,7 +24,7 @@ use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::digest::Digest;
 use crate::env::{self, Env};
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
@@ -33,7 +33,6 @@ use words::Said;
 /// More than any configuration of yc has.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// How yc is run.
 #[derive(Clone, Debug)]
 pub struct YcCli {
     /// Where it may be, in the order in which it is tried.
@@ -44,7 +43,6 @@ pub struct YcCli {
     config_file: Option<PathBuf>,
 }
 
-/// Options of one run of yc.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct YcOptions<'a> {
     /// The account that it acts as, instead of its profile.
@@ -58,18 +56,14 @@ pub struct YcOptions<'a> {
 /// An account that yc acts as.
 #[derive(Clone, Copy, Debug)]
 pub struct YcActor<'a> {
-    /// Its IAM token.
     pub token: &'a IamToken,
     /// The API endpoint of its installation, `host:port`.
     pub api: &'a str,
 }
 
-/// One run of it.
 struct Call<'a> {
     yc: &'a YcCli,
-    /// What is requested, for messages.
     what: &'a Message,
-    /// The service account that it is for.
     service_account: Option<&'a str>,
     /// Whether it acts as another account than its profile's.
     has_actor: bool,
@@ -77,7 +71,6 @@ struct Call<'a> {
 
 impl YcCli {
     /// yc as the settings of this run name it, with this profile of yc's own, or else its current one.
-    #[must_use]
     pub fn of(inputs: IdentityInputs<'_>, profile: Option<&str>) -> Self {
         let program = inputs.settings.yc_path.as_ref().map(|path| path.value.clone());
         Self::new(program, profile.map(str::to_owned), inputs.locations.home.as_deref())
@@ -85,7 +78,6 @@ impl YcCli {
 
     /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
     /// of yc's own, or else its current one.
-    #[must_use]
     pub fn new(program: Option<PathBuf>, profile: Option<String>, home: Option<&Path>) -> Self {
         let is_given = program.is_some();
         let installed = home.map(|home| {
@@ -99,8 +91,6 @@ impl YcCli {
         Self { programs, is_given, profile, config_file: home.map(YcProfile::default_path) }
     }
 
-    /// What it is, for messages.
-    #[must_use]
     pub fn describe(&self) -> Message {
         match &self.profile {
             Some(profile) => {
@@ -112,7 +102,6 @@ impl YcCli {
 
     /// What identifies it in cache keys, found without running it: the program, the profile, yc's own variables
     /// and all of its configuration, as any change of these may make it another identity.
-    #[must_use]
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let read = |path: &PathBuf| private_file::read_plain(path, MAX_CONFIG_SIZE).ok();
         let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
@@ -181,7 +170,7 @@ impl YcCli {
             Some((program, error)) => Error::IdentityFile {
                 what: "the Yandex Cloud CLI",
                 path: program.clone(),
-                problem: message!("cannot be run: {}", plain(&error)),
+                problem: Cause::from(error).context("cannot be run"),
                 hint: hint.into(),
             },
             None => Error::Missing {
@@ -245,7 +234,7 @@ impl Call<'_> {
         let (code, problem, hint) = match silence {
             Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
             Silence::Unheard(cause) => {
-                (Code::Foreign, message!("the output of yc cannot be read: {cause}", cause), try_it)
+                (Code::Foreign, cause.context("the output of yc cannot be read"), try_it)
             }
             Silence::Late { budget, stderr } => {
                 let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
@@ -255,7 +244,7 @@ impl Call<'_> {
                 );
                 (
                     Code::Timeout,
-                    message!("yc was not done within {budget:.1} s{said}", budget, said),
+                    message!("yc was not done within {budget:.1} s{said}", budget, said).into(),
                     hint,
                 )
             }

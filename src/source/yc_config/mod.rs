@@ -22,18 +22,12 @@ const WHAT: &str = "the configuration of yc";
 /// Some forty profiles, each with the largest key.
 const LIMIT: u64 = 256 * 1024;
 
-/// A profile of yc.
 #[derive(Debug)]
 pub struct YcProfile {
-    /// Its name.
     pub name: String,
-    /// The file that it is in.
     pub path: PathBuf,
-    /// What it authenticates with.
     pub credentials: YcCredentials,
-    /// The folder that it works in.
     pub folder_id: Option<String>,
-    /// The cloud of that folder.
     pub cloud_id: Option<String>,
     /// The API endpoint, `host:port`, where it is not the default.
     pub endpoint: Option<String>,
@@ -51,17 +45,13 @@ pub enum YcCredentials {
     /// The service account of the machine, as the metadata service knows it.
     InstanceServiceAccount,
     /// A person, who logs in to a federation with a browser. Only yc can use the result.
-    Federation {
-        /// The federation's ID.
-        id: String,
-    },
+    Federation { id: String },
     /// Nothing. In a virtual machine, yc then uses the service account of the machine.
     None,
 }
 
 impl YcProfile {
     /// Where yc keeps its configuration, on all systems.
-    #[must_use]
     pub fn default_path(home: &Path) -> PathBuf {
         home.join(".config").join("yandex-cloud").join("config.yaml")
     }
@@ -145,7 +135,6 @@ impl YcProfile {
     }
 
     /// The error for a profile whose login only yc itself can use.
-    #[must_use]
     pub fn needs_yc(&self) -> Error {
         let problem = message!(
             "has a profile `{}` that logs in with a browser, which only yc itself can use",
@@ -156,7 +145,6 @@ impl YcProfile {
     }
 
     /// The error for a profile without credentials.
-    #[must_use]
     pub fn has_no_credentials(&self) -> Error {
         let name = ForeignText::new(&self.name);
         let hint = message!(
@@ -264,7 +252,7 @@ fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
     Error::NoSuch { what: "profile", name: ForeignText::new(name), place, hint }
 }
 
-fn wrong(path: &Path, problem: impl Into<Message>, hint: impl Into<Message>) -> Error {
+fn wrong(path: &Path, problem: impl Into<Cause>, hint: impl Into<Message>) -> Error {
     Error::IdentityFile {
         what: WHAT,
         path: path.into(),

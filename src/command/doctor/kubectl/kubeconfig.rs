@@ -58,7 +58,6 @@ pub(super) struct Credentials {
     client_certificate_data: Scalar,
 }
 
-/// The exec plugin of a user.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Exec {
@@ -163,7 +162,6 @@ impl Kubeconfig {
         answer.json(is_it).map_or(Reading::Garbled, Reading::Read)
     }
 
-    /// One file.
     pub(super) fn by_file(path: &Path) -> Result<Option<Self>, Unreadable> {
         let bytes = match private_file::read_plain(path, LIMIT) {
             Ok(bytes) => Zeroizing::new(bytes),

@@ -61,7 +61,6 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     }
 }
 
-/// What was read.
 enum Read {
     Config {
         config: Kubeconfig,

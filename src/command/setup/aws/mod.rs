@@ -21,7 +21,6 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::Locations;
 
 use config_file::AwsFile;
 use process::process_word;
@@ -78,7 +77,7 @@ impl Args {
             .validated_by(name_problem)
             .flag_or_answer(self.aws_profile.as_ref(), setup.terminal)?
             .unwrap_or_default();
-        let path = file(setup.env(), env::AWS_CONFIG_FILE, "config")?;
+        let path = file(setup.context, env::AWS_CONFIG_FILE, "config")?;
         let config = EditedFile::open("AWS's configuration", &path)?;
         let text = Zeroizing::new(config.text().to_owned());
         let aws_file = AwsFile::read(&path, &text)?;
@@ -172,7 +171,7 @@ fn check_conflicts(
     } else if !differences.is_empty() {
         setup.overwrite_conflict(profile_differs(name, path, &differences))?;
     }
-    let credentials = file(setup.env(), env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
+    let credentials = file(setup.context, env::AWS_SHARED_CREDENTIALS_FILE, "credentials")?;
     let content = EditedFile::open("AWS's credentials", &credentials)?;
     let others = AwsFile::read(&credentials, content.text())?.credentials(name);
     if others.is_empty() {
@@ -185,10 +184,10 @@ fn check_conflicts(
     })
 }
 
-fn file(env: &Env, var: Var, name: &str) -> Result<PathBuf> {
-    let home = Locations::home();
-    let configured = env.get_os(var).map(|path| expanded(path.into(), home.as_deref()));
-    let default = || home.as_ref().map(|home| home.join(".aws").join(name));
+fn file(context: Context<'_>, var: Var, name: &str) -> Result<PathBuf> {
+    let home = context.locations.home.as_deref();
+    let configured = context.env.get_os(var).map(|path| expanded(path.into(), home));
+    let default = || home.map(|home| home.join(".aws").join(name));
     configured.or_else(default).ok_or_else(|| Error::Missing {
         problem: "there is no home folder for AWS's configuration".into(),
         hint: message!("set {}", var.name),

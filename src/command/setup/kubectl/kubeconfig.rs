@@ -33,10 +33,10 @@ pub(super) struct Kubeconfig {
 
 impl Kubeconfig {
     /// Reads the file `named`, or those of KUBECONFIG, or the default one.
-    pub(super) fn read(named: Option<&Path>, env: &Env) -> Result<Self> {
+    pub(super) fn read(named: Option<&Path>, env: &Env, home: Option<&Path>) -> Result<Self> {
         let paths = match named {
             Some(path) => vec![path.to_owned()],
-            None => default_paths(env)?,
+            None => default_paths(env, home)?,
         };
         let origin = if named.is_some() { "--kubeconfig" } else { env::KUBECONFIG.name };
         let mut opened = Vec::new();
@@ -56,7 +56,6 @@ impl Kubeconfig {
         Ok(Self { merged: Merged { files }, target, file: opened.swap_remove(target), kubectl })
     }
 
-    /// The path of the file to edit.
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }
@@ -142,12 +141,12 @@ pub(in crate::command) fn kubeconfig_names(
     env: &Env,
     list: &str,
 ) -> Result<Vec<String>> {
-    let kubeconfig = Kubeconfig::read(named, env)?;
+    let kubeconfig = Kubeconfig::read(named, env, Locations::of_system().home.as_deref())?;
     Ok(kubeconfig.merged.names(list).into_iter().map(str::to_owned).collect())
 }
 
-fn default_paths(env: &Env) -> Result<Vec<PathBuf>> {
-    let paths = kubeconfig_paths(env, Locations::home().as_deref());
+fn default_paths(env: &Env, home: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let paths = kubeconfig_paths(env, home);
     if !paths.is_empty() {
         return Ok(paths);
     }

@@ -6,13 +6,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::command::setup::changes::FileChange;
-use crate::env::Env;
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::{Document, kuberc_path};
 use crate::message;
-use crate::settings::Locations;
+use crate::run::Context;
 use crate::yaml::Fault;
 
 const POLICY: &str = "credentialPluginPolicy";
@@ -25,9 +24,9 @@ pub(super) fn allow(
     command: &str,
     edit_requested: bool,
     others: &[String],
-    env: &Env,
+    context: Context<'_>,
 ) -> Result<(Option<FileChange>, Option<Message>)> {
-    let Some(path) = kuberc_path(env, Locations::home().as_deref()) else {
+    let Some(path) = kuberc_path(context.env, context.locations.home.as_deref()) else {
         return Ok((None, None));
     };
     let file = EditedFile::open("kubectl's preferences", &path)?;
@@ -91,7 +90,6 @@ fn invalid(path: &Path, fault: &Fault) -> Error {
 #[derive(Debug, Eq, PartialEq)]
 struct Plugins {
     policy: String,
-    /// The commands of the list.
     listed: Vec<String>,
     /// The key of a command in the list: `name` in kubectl 1.35, later `command`.
     key: &'static str,

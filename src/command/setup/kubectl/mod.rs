@@ -91,7 +91,11 @@ struct DesiredEntries {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut kubeconfig = Kubeconfig::read(self.kubeconfig.as_deref(), context.env)?;
+        let mut kubeconfig = Kubeconfig::read(
+            self.kubeconfig.as_deref(),
+            context.env,
+            context.locations.home.as_deref(),
+        )?;
         let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig)?;
         let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
         let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
@@ -114,7 +118,7 @@ impl Args {
         context::write(&mut kubeconfig, &desired, is_current)?;
         let mut files = vec![kubeconfig.change(&desired.user)];
         let (kuberc_change, kuberc_advice) =
-            kuberc::allow(&command, self.kuberc, &others, setup.env())?;
+            kuberc::allow(&command, self.kuberc, &others, context)?;
         files.extend(kuberc_change);
         advice.extend(kuberc_advice);
         setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)

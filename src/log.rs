@@ -33,8 +33,7 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> Result<()> {
     let writer: Box<dyn Write + Send> = match file {
         None => Box::new(io::stderr()),
         Some(path) => {
-            let file = private_file::append(path)
-                .map_err(|error| Error::OutputFile { path: path.into(), cause: error.into() })?;
+            let file = private_file::append(path).map_err(|error| Error::unwritten(path, error))?;
             Box::new(file)
         }
     };

@@ -19,7 +19,7 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
         UnreadSecret::TooOpen(mode) => Error::IdentityFile {
             what,
             path: path.into(),
-            problem: message!("can be read by others (mode {mode:04o})", mode),
+            problem: message!("can be read by others (mode {mode:04o})", mode).into(),
             hint: permissions_hint(path),
         },
         UnreadSecret::Io(error) => unread(what, path, error),

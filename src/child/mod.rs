@@ -21,8 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Deadline;
 use crate::env;
-use crate::error::plain;
-use crate::foreign_text::Message;
+use crate::error::Cause;
 use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
 pub use find::{is_program, on_path};
@@ -53,7 +52,7 @@ pub enum Silence {
     /// It printed more than the limit.
     TooMuch,
     /// Its output could not be read, for this reason.
-    Unheard(Message),
+    Unheard(Cause),
     /// It was still running at the deadline.
     Late {
         /// The time limit, in seconds.
@@ -119,7 +118,7 @@ impl Running {
         let silence = match timeout(deadline.left(), self.hear(input, &mut out, &mut err)).await {
             Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
             Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
-            Ok(Err(error)) => Silence::Unheard(plain(&error)),
+            Ok(Err(error)) => Silence::Unheard(error.into()),
             Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
         };
         drop(self.group.take());

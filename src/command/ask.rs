@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 pub(super) use crate::child::Outcome as Answer;
 use crate::child::{self, Kill};
 use crate::clock::Deadline;
-use crate::error::plain;
+use crate::error::Cause;
 use crate::foreign_text::Message;
 use crate::message;
 
@@ -33,7 +33,7 @@ pub(super) enum Silence {
     /// It printed more than [`LIMIT`], and was killed.
     TooMuch,
     /// It could not be run, or its output not be read.
-    Failed(Message),
+    Failed(Cause),
 }
 
 /// Runs a program without a terminal. At the end of `limit`, it is killed with all processes that it has started.
@@ -47,7 +47,7 @@ pub(super) async fn ask(
     }
     let prepare = |command: &mut tokio::process::Command| _ = command.args(arguments);
     let running = child::start(program, "", Kill::Remains, prepare)
-        .map_err(|error| Silence::Failed(plain(&error)))?;
+        .map_err(|error| Silence::Failed(error.into()))?;
     let outcome = running.with_limit(LIMIT).finish(&[], Deadline::within(limit)).await;
     outcome.map_err(|silence| match silence {
         child::Silence::TooMuch => Silence::TooMuch,

@@ -9,7 +9,7 @@ use yc_id_token_emulator::{Emulator, KeySize, Route};
 
 use super::emulator::not_started;
 use crate::clock::{Clock, Deadline};
-use crate::error::{Cause, Error, Result, plain, shown};
+use crate::error::{Cause, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
 use crate::jwt;
@@ -41,11 +41,10 @@ impl Args {
             ForeignText::new(&account)
         ))?;
 
-        let home = tempfile::tempdir().map_err(|error| failed(plain(&error)))?;
+        let home = tempfile::tempdir().map_err(failed)?;
         let key_file = home.path().join("key.json");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
-        private_file::write(&key_file, key.to_json().as_bytes())
-            .map_err(|error| failed(plain(&error)))?;
+        private_file::write(&key_file, key.to_json().as_bytes()).map_err(failed)?;
         output.say(&message!("2. Its authorized key is in {}.", shown(&key_file)))?;
 
         output.say(&message!(
@@ -83,7 +82,7 @@ impl Args {
 
 /// Runs this program as kubectl would, in a home of its own.
 fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(String, Duration)> {
-    let program = std::env::current_exe().map_err(|error| failed(plain(&error)))?;
+    let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
     command
         .args(["kubectl", "--audience", AUDIENCE])
@@ -95,10 +94,10 @@ fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(Stri
         .env("YC_ID_TOKEN_IAM_ENDPOINT", emulator.url())
         .env("YC_ID_TOKEN_OAUTH_ENDPOINT", emulator.url());
     let began = Instant::now();
-    let result = command.output().map_err(|error| failed(plain(&error)))?;
+    let result = command.output().map_err(failed)?;
     let took = began.elapsed();
     if !result.status.success() {
-        return Err(failed(ForeignText::output(&result.stderr)));
+        return Err(failed(Message::from(ForeignText::output(&result.stderr))));
     }
     Ok((String::from_utf8_lossy(&result.stdout).trim().to_owned(), took))
 }
@@ -123,6 +122,6 @@ fn millis(duration: Duration) -> Message {
     message!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-fn failed(why: impl Into<Message>) -> Error {
-    Error::Internal(message!("the demo failed: {}", why.into()).into())
+fn failed(why: impl Into<Cause>) -> Error {
+    Error::Internal(why.into().context("the demo failed"))
 }

@@ -3,7 +3,7 @@
 use yc_id_token_emulator::StartError;
 use yc_id_token_emulator::program::{self, Running};
 
-use crate::error::{Cause, Error, Result, plain};
+use crate::error::{Cause, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
@@ -35,9 +35,7 @@ fn instructions(running: &Running) -> Message {
 fn failed(error: program::Error) -> Error {
     match error {
         program::Error::Start(error) => not_started(&error),
-        program::Error::Write { path, source } => {
-            Error::OutputFile { path, cause: plain(&source).into() }
-        }
+        program::Error::Write { path, source } => Error::unwritten(path, source),
         program::Error::Wait(error) => {
             Error::Internal(Cause::from(error).context("cannot wait for Ctrl-C"))
         }

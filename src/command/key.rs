@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::table::{self, Format};
 use super::terminal::Terminal;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Code, Error, Result, plain, shown};
+use crate::error::{Cause, Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::{self, Keyring, Problem};
 use crate::message;
@@ -171,7 +171,7 @@ impl Import {
 
     /// Deletes the file, unless its content differs from the imported key.
     fn delete(&self, imported: &Zeroizing<Vec<u8>>) -> Result<()> {
-        let not_deleted = |problem: Message| Error::IdentityFile {
+        let not_deleted = |problem: Cause| Error::IdentityFile {
             what: KEY_FILE,
             path: self.file.clone().into(),
             problem,
@@ -181,7 +181,7 @@ impl Import {
             return Err(not_deleted("has changed since it was read, and is not deleted".into()));
         }
         let deleted = std::fs::remove_file(&self.file);
-        deleted.map_err(|error| not_deleted(message!("cannot be deleted: {}", plain(&error))))
+        deleted.map_err(|error| not_deleted(Cause::from(error).context("cannot be deleted")))
     }
 
     fn read(&self) -> Result<Zeroizing<Vec<u8>>> {

@@ -1,10 +1,10 @@
 //! `man`: the manual pages, generated from the description of the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap_mangen::Man;
 
-use crate::error::{Error, Result, plain, shown};
+use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::Message;
 use crate::output::Output;
@@ -29,7 +29,7 @@ impl Args {
         let Some(folder) = &self.output else {
             return output.document(&page(&program)?);
         };
-        std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, error))?;
         let mut written = Vec::new();
         for command in with_subcommands(&program) {
             let path = folder.join(format!("{}.1", name(command)));
@@ -61,8 +61,4 @@ fn page(command: &clap::Command) -> Result<Vec<u8>> {
     // The text after the help consists of examples, except on the program's own page.
     let heading = if command.get_name() == PROGRAM { ".SH NOTES" } else { ".SH EXAMPLES" };
     Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA", heading).into_bytes())
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::OutputFile { path: path.into(), cause: plain(error).into() }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use zeroize::Zeroizing;
 
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Code, Error, Result};
 #[cfg(unix)]
 use crate::harden;
 use crate::output::Output;
@@ -49,12 +49,9 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
     // A device or a pipe would be replaced by a file of that name.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     if special {
-        return Err(Error::OutputFile {
-            path: path.into(),
-            cause: "it is not a regular file".into(),
-        });
+        return Err(Error::unwritten(path, "it is not a regular file"));
     }
-    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, &error))
+    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, error))
 }
 
 /// On Unix, this returns only if it fails.
@@ -62,22 +59,22 @@ fn write(path: &Path, document: &[u8]) -> Result<()> {
 fn exec(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     let error = harden::with_original_limits(|| command.exec());
-    Err(not_run(&command, &error))
+    Err(not_run(&command, error))
 }
 
 #[cfg(windows)]
 fn exec(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().map_err(|error| not_run(&command, &error))?;
+    let status = command.status().map_err(|error| not_run(&command, error))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
 /// The error of a command that cannot be started.
-pub(super) fn not_run(command: &Command, error: &std::io::Error) -> Error {
+pub(super) fn not_run(command: &Command, error: std::io::Error) -> Error {
     let is_absent = error.kind() == std::io::ErrorKind::NotFound;
     Error::Command {
         command: command.get_program().to_string_lossy().into_owned().into(),
         code: if is_absent { Code::NoCommand } else { Code::NotRun },
-        cause: plain(error).into(),
+        cause: error.into(),
     }
 }

@@ -22,6 +22,11 @@ impl Cause {
         Self { text: innermost(&error), source: Some(Arc::new(error)) }
     }
 
+    /// Keeps an error that people read in other words.
+    pub fn worded(error: impl StdError + Send + Sync + 'static, text: impl Into<Message>) -> Self {
+        Self { text: text.into(), source: Some(Arc::new(error)) }
+    }
+
     /// The same cause, with what failed before its text.
     #[must_use]
     pub fn context(self, what: impl Into<Message>) -> Self {
@@ -81,13 +86,6 @@ impl From<io::Error> for Cause {
     }
 }
 
-/// For an error that is only borrowed: its text is kept.
-impl From<&io::Error> for Cause {
-    fn from(error: &io::Error) -> Self {
-        Self { text: plain(error), source: None }
-    }
-}
-
 /// A cause that is no error of another library.
 impl From<Message> for Cause {
     fn from(text: Message) -> Self {
@@ -110,6 +108,11 @@ mod tests {
         let missing = || io::Error::from_raw_os_error(2);
         assert_eq!(Cause::from(missing()).to_string(), "no such file or directory");
         assert!(Cause::from(missing()).source().is_some());
+        let worded = Cause::worded(missing(), "there is no key");
+        assert_eq!(
+            (worded.to_string().as_str(), worded.source().is_some()),
+            ("there is no key", true)
+        );
         assert_eq!(plain(&io::Error::other("")).as_str(), "");
     }
 

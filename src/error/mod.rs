@@ -29,7 +29,11 @@ pub enum Error {
 
     /// The system denies what every run needs.
     #[error("{problem}")]
-    System { problem: Message, hint: Message },
+    System {
+        #[source]
+        problem: Cause,
+        hint: Message,
+    },
 
     /// Standard output could not be written: closed, or full.
     #[error("cannot write to standard output: {0}")]
@@ -112,7 +116,13 @@ pub enum Error {
 
     /// The file of an identity cannot be used.
     #[error("{what} `{}` {problem}", shown(path))]
-    IdentityFile { what: &'static str, path: PathBuf, problem: Message, hint: Message },
+    IdentityFile {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        problem: Cause,
+        hint: Message,
+    },
 
     /// The system's keyring cannot be used.
     #[error("cannot {what}: {problem}")]
@@ -157,7 +167,13 @@ pub enum Error {
 
     /// A server could not be reached, or what answered does not speak the protocol.
     #[error("cannot get {what}: {problem}")]
-    Unreached { what: Message, code: Code, problem: Message, hint: Message },
+    Unreached {
+        what: Message,
+        code: Code,
+        #[source]
+        problem: Cause,
+        hint: Message,
+    },
 
     /// A token is not the one that was requested.
     #[error("cannot use {what}: {problem}")]
@@ -202,8 +218,8 @@ impl Error {
     }
 
     /// A file that the user asked for could not be written, or not removed.
-    pub fn unwritten(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::OutputFile { path: path.into(), cause: plain(error).into() }
+    pub fn unwritten(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
+        Self::OutputFile { path: path.into(), cause: cause.into() }
     }
 
     /// A library failed where it should not, because of `cause`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Error, plain, shown};
+use super::{Cause, Error, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -10,22 +10,21 @@ impl Error {
     /// A file that the settings name could not be read, because the system refused.
     pub fn unread(what: &'static str, path: &Path, cause: std::io::Error) -> Self {
         if out_of_descriptors(&cause).is_some() {
-            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), &cause);
+            return Self::denied(message!("cannot read {what} `{}`", shown(path), what), cause);
         }
         Self::unreadable(what, path, cause)
     }
 
     /// The system denies what every run needs, because of `cause`. `doing` is what could not be done.
-    pub fn denied(doing: impl Into<Message>, cause: &std::io::Error) -> Self {
-        let hint = match out_of_descriptors(cause) {
+    pub fn denied(doing: impl Into<Message>, cause: std::io::Error) -> Self {
+        let hint = match out_of_descriptors(&cause) {
             Some(hint) => hint,
             None if cfg!(unix) => {
                 "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
             }
             None => "end other programs, and run it again",
         };
-        let doing = doing.into();
-        Self::System { problem: message!("{doing}: {}", plain(cause), doing), hint: hint.into() }
+        Self::System { problem: Cause::from(cause).context(doing), hint: hint.into() }
     }
 
     /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
@@ -38,7 +37,7 @@ impl Error {
         if let Some((_, cause)) = text.split_once("OS can't spawn worker thread: ") {
             let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
             return Self::System {
-                problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)),
+                problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)).into(),
                 hint: "let it start more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
             };
         }

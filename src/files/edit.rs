@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
 use super::temporary::{persist_as_free_name, temporary_in};
 use super::{line_ends, system};
-use crate::error::{Cause, Error, Result, shown};
+use crate::error::{Error, Result, shown};
 use crate::message;
 
 /// Another run holds the lock for a few milliseconds.
@@ -101,7 +101,7 @@ impl EditedFile {
         match copied {
             Ok(copy) => Ok(Some(copy)),
             Err(error) if is_closed_folder(&error) => Ok(None),
-            Err(cause) => Err(unwritten(&name, cause)),
+            Err(cause) => Err(Error::unwritten(name, cause)),
         }
     }
 
@@ -235,12 +235,8 @@ impl EditedFile {
     }
 
     fn unwritten(&self, cause: io::Error) -> Error {
-        unwritten(&self.path, cause)
+        Error::unwritten(&self.path, cause)
     }
-}
-
-fn unwritten(path: &Path, cause: io::Error) -> Error {
-    Error::OutputFile { path: path.to_owned(), cause: Cause::from(cause) }
 }
 
 fn is_mount_point(error: &io::Error) -> bool {

@@ -119,7 +119,7 @@ impl Reply {
         Error::Unreached {
             what: what.into(),
             code: Code::Foreign,
-            problem: message!("{} answered {} with {kind}", self.host, self.status, kind),
+            problem: message!("{} answered {} with {kind}", self.host, self.status, kind).into(),
             hint: hint.into(),
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         return Err(Error::IdentityFile {
             what: FILE,
             path: path.into(),
-            problem,
+            problem: problem.into(),
             hint: PEM_CERTIFICATES.into(),
         });
     }

@@ -8,7 +8,7 @@ use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::server_options::Advice;
 use super::tls_words;
-use crate::error::{Code, Error, plain};
+use crate::error::{Cause, Code, Error, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -44,12 +44,12 @@ impl Failure {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
-                message!("the answer of {host} is over 1 MiB and no token", host),
+                message!("the answer of {host} is over 1 MiB and no token", host).into(),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
             Self::Redirect(to) => (
                 Code::Foreign,
-                message!("{host} redirects to {to}", host, to),
+                message!("{host} redirects to {to}", host, to).into(),
                 way.advice.redirect.into(),
             ),
             Self::Encoded(coding) => (
@@ -58,10 +58,15 @@ impl Failure {
                     "{host} answered in the coding `{coding}`, which was not requested",
                     host,
                     coding
-                ),
+                )
+                .into(),
                 "check for a proxy or a gateway on the way that compresses answers".into(),
             ),
-            Self::Client(error) => client_failure(&error, way),
+            Self::Client(error) => {
+                let (code, problem, hint) = client_failure(&error, way);
+                // Security: an address can hold a secret.
+                (code, Cause::worded(error.without_url(), problem), hint)
+            }
         };
         Error::Unreached { what, code, problem, hint }
     }

@@ -106,7 +106,12 @@ fn no_authorities(what: &Message, error: &str) -> Error {
             "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE",
         ),
     };
-    Error::Unreached { what: what.into(), code: Code::Tls, problem, hint: hint.into() }
+    Error::Unreached {
+        what: what.into(),
+        code: Code::Tls,
+        problem: problem.into(),
+        hint: hint.into(),
+    }
 }
 
 /// A verifier that trusts these authorities and no others.
@@ -150,7 +155,7 @@ fn with_certificate(
     let unfit = |what, path: &Path, problem: Message, hint: &'static str| Error::IdentityFile {
         what,
         path: path.into(),
-        problem,
+        problem: problem.into(),
         hint: hint.into(),
     };
     let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)

@@ -11,7 +11,7 @@ pub(crate) fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Resul
     check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
-        runtime.map_err(|error| Error::denied("cannot start the network runtime", &error))?;
+        runtime.map_err(|error| Error::denied("cannot start the network runtime", error))?;
     let result = runtime.block_on(work);
     // A name lookup that hangs in the system's resolver must not hold up the exit.
     runtime.shutdown_background();
@@ -29,9 +29,9 @@ fn check_descriptors() -> Result<()> {
     let mut taken = Vec::with_capacity(PAIRS);
     for _ in 0..PAIRS {
         let pair = UnixStream::pair()
-            .map_err(|error| Error::denied("cannot make a pair of sockets", &error))?;
+            .map_err(|error| Error::denied("cannot make a pair of sockets", error))?;
         taken.push(pair);
     }
     let one_more = taken[0].0.try_clone();
-    one_more.map(drop).map_err(|error| Error::denied("cannot open a socket", &error))
+    one_more.map(drop).map_err(|error| Error::denied("cannot open a socket", error))
 }

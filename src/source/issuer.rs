@@ -53,7 +53,7 @@ fn published(reply: Reply, what: &Message) -> Result<Reply> {
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()),
+        problem: message!("{} answered {} ({})", reply.host, reply.status, reply.phrase()).into(),
         hint: "servers that check the tokens need it; check whether `iss` of the token is the address of an issuer".into(),
     })
 }

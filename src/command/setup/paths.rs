@@ -36,7 +36,7 @@ pub(super) fn absolute_identity(origin: &'static str, identity: &str) -> Result<
 pub(super) fn absolute_path(origin: &'static str, path: &str) -> Result<String> {
     refuse_pipe(origin, Path::new(path))?;
     let absolute = std::path::absolute(Path::new(path));
-    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, &error))?;
+    let absolute = absolute.map_err(|error| Error::unreadable("the file", path, error))?;
     Ok(absolute.to_string_lossy().into_owned())
 }
 

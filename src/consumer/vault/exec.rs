@@ -111,7 +111,7 @@ mod system {
             }
             let mut command = tokio::process::Command::from(command);
             let child = harden::with_original_limits(|| command.spawn());
-            let mut child = child.map_err(|error| not_run(&shown, &error))?;
+            let mut child = child.map_err(|error| not_run(&shown, error))?;
             let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
             for (mut stream, number, by_terminal) in streams {
                 tokio::spawn(async move {
@@ -123,7 +123,7 @@ mod system {
                     }
                 });
             }
-            child.wait().await.map(code).map_err(|error| not_run(&shown, &error))
+            child.wait().await.map(code).map_err(|error| not_run(&shown, error))
         })
     }
 
@@ -148,7 +148,7 @@ mod system {
 
     /// The console tells the command of a break by itself.
     pub(super) fn run(mut command: Command) -> Result<u8> {
-        let ended = command.status().map_err(|error| not_run(&command, &error))?;
+        let ended = command.status().map_err(|error| not_run(&command, error))?;
         Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
 }

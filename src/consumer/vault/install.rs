@@ -120,7 +120,7 @@ fn link_path(given: Option<&PathBuf>, context: Context<'_>) -> Result<PathBuf> {
         problem: "there is no home folder to make the link in".into(),
         hint: "give `--link`".into(),
     })?;
-    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, &error))?;
+    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, error))?;
     // OpenBao and older Vaults run it through a shell, which would take the path apart.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
     if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
@@ -166,7 +166,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
                 Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                     config.file().replace("", |text| config.verify(text, None))?;
                 }
-                removed => removed.map_err(|error| Error::unwritten(path, &error))?,
+                removed => removed.map_err(|error| Error::unwritten(path, error))?,
             }
             done.push(message!("removed    {}, in which nothing else stood", shown(path)));
         } else {
@@ -177,7 +177,7 @@ fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
     match std::fs::symlink_metadata(link) {
         Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
         Ok(_) => {
-            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
+            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
             done.push(message!("removed    {}", shown(link)));
         }
         Err(_) => done.push(message!("unchanged  there is no {}", shown(link))),
@@ -201,11 +201,11 @@ fn make_link(link: &Path) -> Result<Message> {
         if !is_link_of_ours(link) {
             return Err(is_something_else(link));
         }
-        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, &error))?;
+        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
     } else if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, error))?;
     }
-    system::link(&program, link).map_err(|error| Error::unwritten(link, &error))?;
+    system::link(&program, link).map_err(|error| Error::unwritten(link, error))?;
     Ok(message!("made       {}, which leads to {}", shown(link), shown(&program)))
 }
 
@@ -230,7 +230,7 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
 }
 
 fn is_something_else(link: &Path) -> Error {
-    Error::OutputFile { path: link.into(), cause: "there is a file of another program".into() }
+    Error::unwritten(link, "there is a file of another program")
 }
 
 #[cfg(unix)]

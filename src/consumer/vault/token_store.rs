@@ -42,7 +42,7 @@ pub(super) fn store(
     if helpers.is_empty() {
         let path = token_file(context)?;
         private_file::write(&path, credential.secret.token.expose().as_bytes())
-            .map_err(|error| Error::unwritten(&path, &error))?;
+            .map_err(|error| Error::unwritten(&path, error))?;
         return Ok(vec![message!("in {}", shown(&path))]);
     }
     helpers.iter().map(|helper| store_with(helper, vault, credential, context)).collect()
@@ -118,10 +118,10 @@ fn unheard(what: Message, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
         Silence::Unheard(cause) => {
-            (Code::ConsumerRefused, message!("its output cannot be read: {cause}", cause))
+            (Code::ConsumerRefused, cause.context("its output cannot be read"))
         }
         Silence::Late { budget, .. } => {
-            (Code::Timeout, message!("it was not done within {budget:.1} s", budget))
+            (Code::Timeout, message!("it was not done within {budget:.1} s", budget).into())
         }
     };
     let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
@@ -146,7 +146,7 @@ pub(super) fn remove_file_of(token: &Secret, context: Context<'_>) -> Result<Opt
     if stored.trim_ascii() != token.expose().as_bytes() {
         return Ok(None);
     }
-    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, &error))?;
+    std::fs::remove_file(&path).map_err(|error| Error::unwritten(&path, error))?;
     Ok(Some(path))
 }
 

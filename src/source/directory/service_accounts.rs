@@ -147,7 +147,8 @@ pub(super) async fn list(
     Err(Error::Unreached {
         what: what.into(),
         code: Code::Foreign,
-        problem: message!("{} has more than {MAX_PAGES} pages of them", endpoint.host(), MAX_PAGES),
+        problem: message!("{} has more than {MAX_PAGES} pages of them", endpoint.host(), MAX_PAGES)
+            .into(),
         hint: "check the IAM endpoint".into(),
     })
 }

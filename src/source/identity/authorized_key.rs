@@ -320,7 +320,7 @@ fn unusable(origin: &Path, problem: Message, other: &'static str) -> Error {
     Error::IdentityFile {
         what: KEY_FILE,
         path: origin.into(),
-        problem,
+        problem: problem.into(),
         hint: message!(
             "make {other} with `yc iam key create --service-account-name NAME --output key.json`",
             other

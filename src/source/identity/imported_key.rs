@@ -133,7 +133,7 @@ impl ImportedKeys {
             private_file::make_own_folder(&self.folder)?;
             private_file::write(&path, &text)
         })
-        .map_err(|error| Error::OutputFile { path, cause: error.into() })
+        .map_err(|error| Error::unwritten(path, error))
     }
 
     /// Removes a key from the list. Returns whether it was on it.
@@ -142,7 +142,7 @@ impl ImportedKeys {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::OutputFile { path, cause: error.into() }),
+            Err(error) => Err(Error::unwritten(path, error)),
         }
     }
 

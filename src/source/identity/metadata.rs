@@ -142,7 +142,7 @@ impl Metadata {
             });
         }
         match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
-            Ok(Err(Error::Unreached { problem, .. })) => Err(self.nothing_else(&problem)),
+            Ok(Err(Error::Unreached { problem, .. })) => Err(self.nothing_else(problem.text())),
             Ok(answer) => answer,
             Err(_) => {
                 Err(self.nothing_else(&message!("nothing answers at {}", self.endpoint.host())))

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::child::{self, Kill, Outcome, Silence};
 use crate::clock::Deadline;
 use crate::credential::Secret;
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -21,7 +21,7 @@ pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> 
     let running = started.map_err(|error| Error::IdentityFile {
         what: "the program of `token_command`",
         path: program.into(),
-        problem: message!("cannot be run: {}", plain(&error)),
+        problem: Cause::from(error).context("cannot be run"),
         hint: "give its path; there is no shell that would look further".into(),
     })?;
     let Outcome { status, stdout, stderr } =
@@ -51,12 +51,10 @@ fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
 fn silent(program: &str, silence: Silence) -> Error {
     let (code, problem) = match silence {
         Silence::TooMuch => (Code::Foreign, "it prints far more than a token".into()),
-        Silence::Unheard(cause) => {
-            (Code::Foreign, message!("its output cannot be read: {cause}", cause))
-        }
+        Silence::Unheard(cause) => (Code::Foreign, cause.context("its output cannot be read")),
         Silence::Late { budget, stderr } => (
             Code::Timeout,
-            message!("it was not done within {budget:.1} s{}", said(&stderr), budget),
+            message!("it was not done within {budget:.1} s{}", said(&stderr), budget).into(),
         ),
     };
     let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();

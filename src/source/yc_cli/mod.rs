@@ -24,7 +24,7 @@ use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::digest::Digest;
 use crate::env::{self, Env};
-use crate::error::{Code, Error, Result, plain};
+use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
@@ -170,7 +170,7 @@ impl YcCli {
             Some((program, error)) => Error::IdentityFile {
                 what: "the Yandex Cloud CLI",
                 path: program.clone(),
-                problem: message!("cannot be run: {}", plain(&error)),
+                problem: Cause::from(error).context("cannot be run"),
                 hint: hint.into(),
             },
             None => Error::Missing {
@@ -234,7 +234,7 @@ impl Call<'_> {
         let (code, problem, hint) = match silence {
             Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
             Silence::Unheard(cause) => {
-                (Code::Foreign, message!("the output of yc cannot be read: {cause}", cause), try_it)
+                (Code::Foreign, cause.context("the output of yc cannot be read"), try_it)
             }
             Silence::Late { budget, stderr } => {
                 let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
@@ -244,7 +244,7 @@ impl Call<'_> {
                 );
                 (
                     Code::Timeout,
-                    message!("yc was not done within {budget:.1} s{said}", budget, said),
+                    message!("yc was not done within {budget:.1} s{said}", budget, said).into(),
                     hint,
                 )
             }

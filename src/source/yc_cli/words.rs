@@ -70,7 +70,7 @@ impl Said {
         Error::Unreached {
             what: call.what.into(),
             code: Code::Foreign,
-            problem: message!("yc printed {printed}{said}", printed, said),
+            problem: message!("yc printed {printed}{said}", printed, said).into(),
             hint: message!("{} to see what it needs", call.yc.try_it()),
         }
     }

@@ -252,7 +252,7 @@ fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
     Error::NoSuch { what: "profile", name: ForeignText::new(name), place, hint }
 }
 
-fn wrong(path: &Path, problem: impl Into<Message>, hint: impl Into<Message>) -> Error {
+fn wrong(path: &Path, problem: impl Into<Cause>, hint: impl Into<Message>) -> Error {
     Error::IdentityFile {
         what: WHAT,
         path: path.into(),

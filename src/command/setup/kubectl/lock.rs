@@ -58,7 +58,7 @@ impl KubeconfigLock {
                     ErrorKind::NotFound
                     | ErrorKind::PermissionDenied
                     | ErrorKind::ReadOnlyFilesystem => return Ok(None),
-                    _ => return Err(Error::OutputFile { path: lock, cause: error.into() }),
+                    _ => return Err(Error::unwritten(lock, error)),
                 },
             }
         }

@@ -1,42 +1,60 @@
-//! `yc-id-token`: a credential helper. It gets an OIDC ID token of a Yandex Cloud service account,
-//! keeps it on disk while it is fresh, and hands it to kubectl and others in their own format.
+//! `yc-id-token`: a credential helper. It gets an OIDC ID token of a Yandex Cloud service account, caches it on
+//! disk while it is fresh, and prints it for kubectl and other programs in their own format.
+//!
+//! This library is internal to the program: it exists so that tests and benchmarks can call its parts. Any item
+//! can change in any release, and semantic versioning covers the command line alone.
 //!
 //! # The map
 //!
 //! ```text
-//! argv/env ─► cli ─► settings (flag > environment > profile > defaults > built-in)
-//!                       │
-//!                       ▼
-//!                   run     ─► broker ──fresh in cache──► consumer renders ─► output
-//!                                 │
-//!                           one flight per key
-//!                                 ▼
-//!           source: identity ─► IAM token ─► ID token ─► cache ─► consumer renders ─► output
+//! argv, environment ─► cli ─► settings (flag > environment > profile > defaults > built-in)
+//!                               │
+//!                               ▼
+//!                              run ─► broker ──fresh in the cache──► consumer renders ─► output
+//!                                       │
+//!                               single flight per key
+//!                                       ▼
+//!          source: identity ─► IAM token ─► ID token ─► cache ─► consumer renders ─► output
 //! ```
 //!
-//! Arrows point one way: `main → cli → consumer, command → run → broker → cache, source → http,
-//! jwt, keyring → clock, credential, env, error`. The source and the cache know no consumer, nothing outside
-//! [`http`] sees a type of the HTTP client, and only `consumer/x.rs` knows the format of x.
+//! Dependencies have one direction: `main → cli → consumer, command → run → broker → cache, source → http, jwt,
+//! keyring → clock, credential, env, error`. The source and the cache know no consumer, only [`http`] uses types of
+//! the HTTP client, and only `consumer/x.rs` knows the format of x.
 //!
-//! | to find | look in |
+//! | module | what it contains |
 //! | --- | --- |
-//! | what a consumer gets | [`consumer`], one file a consumer |
-//! | the other commands | [`command`], one file a command |
-//! | what is requested from Yandex Cloud, and how | [`source`], one file an identity or token |
-//! | when a cached credential is used, who refreshes it, what failures do | [`broker`] |
-//! | how it is stored on disk | [`cache`], [`private_file`], [`secret_file`] |
-//! | how a pipe is read that stands in the place of a file | [`pipe`] |
-//! | how secrets are stored in the system's keyring | [`keyring`] |
-//! | what the configuration file can say, and what wins | [`settings`] |
-//! | how a file of the user's is edited | [`files`] |
-//! | which variables are read | [`mod@env`] |
-//! | how kubeconfigs are read together, and edited in place | `kubeconfig` |
-//! | how a text file may be encoded | [`encoding`] |
-//! | how a run waits, and what interrupts it | [`runtime`] |
-//! | what people see while they wait | [`spinner`] |
-//! | how other programs are found, run and ended | [`child`] |
-//! | every message, code, exit status and hint | [`error`] |
-//! | text from outside the program, and what may hold it | [`foreign_text`] |
+//! | [`cli`] | the command line: one parser, and the start of each command |
+//! | [`consumer`] | the programs that receive a credential, one file or folder each |
+//! | [`command`] | the other commands, such as `setup`, `status` and `doctor`, one file or folder each |
+//! | [`settings`] | the settings, their rows, the configuration file, and the origin of each value |
+//! | [`run`] | one run: its settings, opened into a source, a broker and an HTTP layer |
+//! | [`broker`] | freshness, single flight, negative cache and background refresh of every credential |
+//! | [`cache`] | where credentials are stored between runs: files or the keyring |
+//! | [`source`] | the Yandex side: identities, IAM tokens, ID tokens, service accounts, endpoints |
+//! | [`http`] | requests: TLS, proxies, retries, deadlines, and the errors of all of these |
+//! | [`jwt`] | JSON Web Tokens: claims, signatures, assertions |
+//! | [`keyring`] | the system's keyring, behind a deadline |
+//! | [`credential`] | secrets and their lifetimes |
+//! | [`clock`] | local time, server time, and the offset between them; deadlines |
+//! | [`mod@env`] | every environment variable that is read, and the reader |
+//! | [`error`] | every error: message, code, exit status, hint, and cause |
+//! | [`foreign_text`] | text from outside the program, without secrets and control characters |
+//! | [`digest`] | SHA-256 digests |
+//! | [`output`] | standard output: one document, written once |
+//! | [`log`] | the log of `-v` and `--log-file` |
+//! | [`spinner`] | the spinner on a terminal during long waits |
+//! | [`runtime`] | the network runtime, and what interrupts a wait: signals, the end of the parent |
+//! | [`child`] | other programs: how they are found, run and killed |
+//! | [`harden`] | protection of the process's memory from core files and other processes |
+//! | [`current_folder`] | the folder that relative paths refer to |
+//! | [`shell`] | quoting for commands that are shown to the user |
+//! | [`private_file`] | files of this user alone: checked when read, replaced whole when written |
+//! | [`secret_file`] | files that hold secrets or name programs, and the errors about their permissions |
+//! | [`pipe`] | pipes and terminals in the place of a file, read within the time limit |
+//! | [`encoding`] | UTF-8 and UTF-16 in text files |
+//! | [`files`] | edits of the user's files, which keep everything else in them |
+//! | `kubeconfig` | kubeconfigs: read together, and edited in place |
+//! | `yaml` | YAML as a tree with the place of each node |
 
 pub mod broker;
 pub mod cache;

@@ -41,10 +41,10 @@ impl Args {
             ForeignText::new(&account)
         ))?;
 
-        let home = tempfile::tempdir().map_err(|error| failed(error))?;
+        let home = tempfile::tempdir().map_err(failed)?;
         let key_file = home.path().join("key.json");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
-        private_file::write(&key_file, key.to_json().as_bytes()).map_err(|error| failed(error))?;
+        private_file::write(&key_file, key.to_json().as_bytes()).map_err(failed)?;
         output.say(&message!("2. Its authorized key is in {}.", shown(&key_file)))?;
 
         output.say(&message!(
@@ -82,7 +82,7 @@ impl Args {
 
 /// Runs this program as kubectl would, in a home of its own.
 fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(String, Duration)> {
-    let program = std::env::current_exe().map_err(|error| failed(error))?;
+    let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
     command
         .args(["kubectl", "--audience", AUDIENCE])
@@ -94,7 +94,7 @@ fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(Stri
         .env("YC_ID_TOKEN_IAM_ENDPOINT", emulator.url())
         .env("YC_ID_TOKEN_OAUTH_ENDPOINT", emulator.url());
     let began = Instant::now();
-    let result = command.output().map_err(|error| failed(error))?;
+    let result = command.output().map_err(failed)?;
     let took = began.elapsed();
     if !result.status.success() {
         return Err(failed(Message::from(ForeignText::output(&result.stderr))));

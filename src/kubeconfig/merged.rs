@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::edit::Document;
+use super::document::Document;
 use crate::consumer::EXEC_EXTENSION as EXTENSION;
 
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
 const TOKEN: &[&str] = &["token", "--audience", "k8s"];
 
-/// How many processes run at once. Each of their requests takes half a second.
+/// How many processes run at once. Each of their requests takes two seconds.
 const CROWD: usize = 60;
 
 /// One after the other, they would take three times as long.
-const TIMEOUT: &str = "--timeout=10s";
+const TIMEOUT: &str = "--timeout=40s";
 
 fn crowd(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Outcome> {
     let start = |_| {
@@ -30,7 +30,7 @@ fn crowd(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Outcome> {
 
 fn slow_cloud() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.cloud.delay(Route::TokenExchange, Duration::from_millis(500));
+    sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     sandbox
 }
 

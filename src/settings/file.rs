@@ -1,7 +1,9 @@
 //! The configuration file, read as far as one run needs it.
 //!
 //! ```toml
+//! default_profile = "NAME"        # the profile of runs that name none
 //! [defaults]                      # for every run
+//! [defaults.kubectl]              # settings of one consumer, and the `profile` of its runs that name none
 //! [identity.NAME]                 # who we are: type, and what that type needs
 //! [installations.NAME]            # where another installation of Yandex Cloud is
 //! [profiles.NAME]                 # a named set of settings; `extends` names another profile
@@ -20,13 +22,16 @@ use toml::de::{DeTable, DeValue};
 
 use super::layer::Layer;
 use super::names::{list, nearest, with_article};
-use super::origin::Origin;
-use super::{Table, installation};
+use super::origin::{Origin, Setting};
+use super::{Table, installation, schema};
 use crate::encoding;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file::{self, Unread};
+
+/// The key of the profile that is used by runs that name none.
+pub(super) const DEFAULT_PROFILE: &str = "default_profile";
 
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -89,7 +94,7 @@ impl<'a> File<'a> {
         let file = Self { source, root: root.into_inner(), consumers };
         file.check_keys(
             &file.root,
-            &["defaults", "identity", "installations", "profiles"],
+            &[DEFAULT_PROFILE, "defaults", "identity", "installations", "profiles"],
             "the file",
         )?;
         Ok(file)
@@ -133,13 +138,43 @@ impl<'a> File<'a> {
                 None => None,
             };
         }
-        if let Some(defaults) = self.root.get("defaults") {
-            layers.push(Layer::new(self, self.table(defaults, "defaults")?, None));
-        }
+        layers.extend(self.defaults()?);
         for layer in &layers {
             layer.check()?;
         }
         Ok(layers)
+    }
+
+    /// `[defaults]`.
+    pub(super) fn defaults(&'a self) -> Result<Option<Layer<'a>>> {
+        let Some(defaults) = self.root.get("defaults") else { return Ok(None) };
+        Ok(Some(Layer::new(self, self.table(defaults, "defaults")?, None)))
+    }
+
+    /// The profile of a run that names none: the default of its consumer, or else of all.
+    pub(super) fn default_profile(
+        &'a self,
+        consumer: Option<&str>,
+    ) -> Result<Option<Setting<String>>> {
+        let root = Layer::new(self, &self.root, None);
+        let own = match (self.defaults()?, consumer) {
+            (Some(defaults), Some(consumer)) => defaults.setting(consumer, &schema::PROFILE)?,
+            (_, _) => None,
+        };
+        let found = match own {
+            Some(own) => Some(own),
+            None => root.value(DEFAULT_PROFILE, schema::PROFILE.kind)?,
+        };
+        Ok(found.map(|(value, span)| Setting { value, origin: root.origin(&span) }))
+    }
+
+    /// The only profile of the file.
+    pub(super) fn only_profile(&self) -> Option<Setting<String>> {
+        let profiles = self.root.get("profiles")?.get_ref().as_table()?;
+        let (name, _) = profiles.iter().next().filter(|_| profiles.len() == 1)?;
+        let (path, line) = (self.source.path.clone(), self.source.line(name.span().start));
+        let value = name.get_ref().to_string();
+        Some(Setting { value, origin: Origin::OnlyProfile { path, line } })
     }
 
     /// The table of a named identity. Its keys are checked by whoever knows its type.

@@ -33,7 +33,7 @@ fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
     let locations = Locations { home: Some("/home/me".into()), ..Locations::default() };
     let flags = Flags::default();
     let sources = Sources {
-        profile: profile.as_ref(),
+        profile,
         flags: &flags,
         env: &env,
         locations: &locations,

@@ -10,7 +10,7 @@ use super::field::{Field, Kind};
 use super::file::File;
 use super::names::with_article;
 use super::origin::Origin;
-use super::schema::COMMON;
+use super::schema::{COMMON, PROFILE};
 use super::value::text_problem;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -164,7 +164,10 @@ impl<'a> Layer<'a> {
         self.file.check_keys(self.table, &known, "it")?;
         for consumer in self.file.consumers {
             if let Some(value) = self.table.get(consumer.name) {
-                let keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
+                let mut keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
+                if self.profile.is_none() {
+                    keys.push(PROFILE.key);
+                }
                 self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
             }
         }

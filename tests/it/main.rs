@@ -44,6 +44,7 @@ mod output;
 mod pipes;
 mod places;
 mod processes;
+mod profiles;
 mod proxies;
 mod readme;
 #[path = "../real/mod.rs"]

@@ -327,16 +327,6 @@ fn profile_differs(profile: &str, file: &Path, differences: &[Message]) -> Messa
     )
 }
 
-/// The error with `addition` appended to its hint.
-fn with_hint(error: &Error, addition: &Message) -> Error {
-    let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
-    Error::Remembered {
-        code: error.code(),
-        message: message!("{error}", error),
-        hint: Some(message!("{hint}{addition}", hint, addition)),
-    }
-}
-
 /// An error and its hint, as shown in a dialog.
 fn error_lines(error: &Error) -> Message {
     let hint = error.hint().map(|hint| message!("\n  {hint}", hint)).unwrap_or_default();

@@ -23,6 +23,7 @@ mod doctor;
 mod emulator;
 mod key;
 mod man;
+mod profiles;
 mod service_accounts;
 mod setup;
 mod signals;
@@ -65,6 +66,7 @@ housekeeping! {
     #[cfg(feature = "emulator")]
     "emulator" => Emulator(emulator::Args);
     "key" => Key(key::Args);
+    "profiles" => Profiles(profiles::Args);
     "service-accounts" => ServiceAccounts(service_accounts::Args);
     "status" => Status(status::Args);
 }
@@ -90,6 +92,7 @@ impl Housekeeping {
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(context, output)?,
+            Self::Profiles(arguments) => arguments.run(context, output)?,
             Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
             Self::Status(arguments) => arguments.run(context, output)?,
         }

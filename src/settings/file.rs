@@ -33,6 +33,10 @@ use crate::private_file::{self, Unread};
 /// The key of the profile that is used by runs that name none.
 pub(super) const DEFAULT_PROFILE: &str = "default_profile";
 
+/// The keys of the file itself.
+pub(super) const ROOT_KEYS: &[&str] =
+    &[DEFAULT_PROFILE, "defaults", "identity", "installations", "profiles"];
+
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -80,38 +84,32 @@ impl Text {
 /// The parsed file.
 pub(super) struct File<'a> {
     pub(super) source: &'a Text,
-    root: DeTable<'a>,
+    pub(super) root: DeTable<'a>,
     pub(super) consumers: &'a [&'a Table],
 }
 
 impl<'a> File<'a> {
     pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
+        let file = Self::parse_only(source, consumers)?;
+        file.check_keys(&file.root, ROOT_KEYS, "the file")?;
+        Ok(file)
+    }
+
+    /// The same with keys that the file cannot have.
+    pub(super) fn parse_only(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
         let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             let problem = ForeignText::new(&problem);
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
-        let file = Self { source, root: root.into_inner(), consumers };
-        file.check_keys(
-            &file.root,
-            &[DEFAULT_PROFILE, "defaults", "identity", "installations", "profiles"],
-            "the file",
-        )?;
-        Ok(file)
+        Ok(Self { source, root: root.into_inner(), consumers })
     }
 
     /// The layers of a run, the strongest first: the profile, those it extends, the defaults.
     pub(super) fn layers(&'a self, profile: Option<(&str, &Origin)>) -> Result<Vec<Layer<'a>>> {
         let mut layers: Vec<Layer<'a>> = Vec::new();
         let mut next = match profile {
-            Some((name, origin)) => {
-                Some(self.profile(name, |problem_place, hint| Error::NoSuch {
-                    what: "profile",
-                    name: name.to_owned().into(),
-                    place: message!("{problem_place} ({origin})", problem_place, origin),
-                    hint,
-                })?)
-            }
+            Some((name, origin)) => Some(self.find_profile(name, origin)?),
             None => None,
         };
         while let Some(layer) = next {
@@ -157,15 +155,23 @@ impl<'a> File<'a> {
         consumer: Option<&str>,
     ) -> Result<Option<Setting<String>>> {
         let root = Layer::new(self, &self.root, None);
-        let own = match (self.defaults()?, consumer) {
-            (Some(defaults), Some(consumer)) => defaults.setting(consumer, &schema::PROFILE)?,
-            (_, _) => None,
-        };
-        let found = match own {
+        let own = consumer.map(|consumer| self.own_default_profile(consumer)).transpose()?;
+        let found = match own.flatten() {
             Some(own) => Some(own),
             None => root.value(DEFAULT_PROFILE, schema::PROFILE.kind)?,
         };
         Ok(found.map(|(value, span)| Setting { value, origin: root.origin(&span) }))
+    }
+
+    /// The profile of the runs of a consumer that name none, and its place.
+    pub(super) fn own_default_profile(
+        &'a self,
+        consumer: &str,
+    ) -> Result<Option<(String, Range<usize>)>> {
+        match self.defaults()? {
+            Some(defaults) => defaults.setting(consumer, &schema::PROFILE),
+            None => Ok(None),
+        }
     }
 
     /// The only profile of the file.
@@ -215,6 +221,16 @@ impl<'a> File<'a> {
             return Ok(None);
         };
         Ok(Some(Layer::new(self, self.table(value, what)?, None)))
+    }
+
+    /// The table of a profile that a run uses because of `origin`.
+    pub(super) fn find_profile(&'a self, name: &str, origin: &Origin) -> Result<Layer<'a>> {
+        self.profile(name, |file, hint| Error::NoSuch {
+            what: "profile",
+            name: name.to_owned().into(),
+            place: message!("{file} ({origin})", file, origin),
+            hint,
+        })
     }
 
     fn profile(
@@ -270,17 +286,28 @@ impl<'a> File<'a> {
         known: &[&str],
         what: &'static str,
     ) -> Result<()> {
+        self.check_keys_with(table, known, what, &mut Err)
+    }
+
+    /// The same, with a function that can go on after a mistake.
+    pub(super) fn check_keys_with(
+        &self,
+        table: &DeTable<'_>,
+        known: &[&str],
+        what: &'static str,
+        report: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<()> {
         for key in table.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 let hint = match nearest(key.get_ref(), known) {
                     Some(near) => message!("did you mean `{near}`?", near = ForeignText::new(near)),
                     None => message!("{what} can have {}", list(known), what),
                 };
-                return Err(self.source.wrong(
+                report(self.source.wrong(
                     &key.span(),
                     message!("unknown key `{}`", ForeignText::new(key.get_ref())),
                     Some(hint),
-                ));
+                ))?;
             }
         }
         Ok(())

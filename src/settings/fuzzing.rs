@@ -40,5 +40,5 @@ fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
         consumers: TABLES,
         tables: TABLES,
     };
-    Settings::resolve(Some(text), sources)
+    Settings::resolve(Some(&File::parse(text, TABLES)?), sources)
 }

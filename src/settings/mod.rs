@@ -18,6 +18,7 @@ mod origin;
 mod resolve;
 pub mod schema;
 mod value;
+mod whole_file;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,7 @@ use resolve::{Resolved, Resolver, Row, key_source, parsed};
 use schema::COMMON;
 pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
 use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
+pub use whole_file::{Profile, Profiles, problems, profiles};
 
 const CONFIGURATION: &str = "the configuration file";
 
@@ -165,7 +167,8 @@ impl Settings {
         let profile =
             Resolver { flags, env, home, file: None, layers: &[] }.text(&schema::PROFILE)?;
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        Self::resolve(text.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
+        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
+        Self::resolve(file.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
     }
 
     /// The same without the configuration file, where that is broken.
@@ -179,19 +182,27 @@ impl Settings {
         Self::resolve(None, Sources { profile: None, flags, env, locations, consumers, tables })
     }
 
-    fn resolve(text: Option<&Text>, sources: Sources<'_>) -> Result<Self> {
+    fn resolve(file: Option<&File<'_>>, sources: Sources<'_>) -> Result<Self> {
         let Sources { profile, flags, env, locations, consumers, tables } = sources;
-        let file = text.map(|text| File::parse(text, consumers)).transpose()?;
-        let profile = match (profile, &file) {
+        let profile = match (profile, file) {
             (None, Some(file)) => {
                 unnamed_profile(file, flags, env, consumer_of(consumers, tables))?
             }
             (profile, _) => profile,
         };
         let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
-        let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
+        let layers = file.map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
         let home = locations.home.as_deref();
-        let resolver = Resolver { flags, env, home, file: file.as_ref(), layers: &layers };
+        let resolver = Resolver { flags, env, home, file, layers: &layers };
+        Self::resolved(&resolver, tables, profile)
+    }
+
+    /// The settings that a resolver finds.
+    fn resolved(
+        resolver: &Resolver<'_>,
+        tables: &[&'static Table],
+        profile: Option<Setting<String>>,
+    ) -> Result<Self> {
         let mut all = Resolved::default();
         for table in [&COMMON].into_iter().chain(tables.iter().copied()) {
             resolver.resolve(table, &mut all)?;

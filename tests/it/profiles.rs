@@ -148,3 +148,71 @@ fn what_is_missing_without_a_profile_hints_at_the_profiles() {
     sandbox.configure("");
     assert!(!hints(&sandbox, &["token"]), "there are no profiles");
 }
+
+#[test]
+fn profiles_are_listed_with_what_they_set() {
+    let sandbox = sandbox();
+    sandbox.configure(
+        "default_profile = \"prod\"\n\
+         [defaults]\naudience = \"shared\"\n[defaults.kubectl]\nprofile = \"heir\"\n\
+         [identity.ci]\ntype = \"github-actions\"\nservice_account = \"ajeci\"\n\
+         [profiles.prod]\nkey_file = \"~/key.json\"\nservice_account = \"aje1\"\naudience = \"k8s\"\n\
+         [profiles.prod.kubectl]\napi_version = \"v1\"\n[profiles.prod.vault]\nmount = \"jwt\"\n\
+         [profiles.heir]\nextends = \"prod\"\nidentity = \"ci\"\n\
+         [profiles.ci]\nidentity = \"ci\"\n[profiles.ci.aws]\nregion = \"eu\"\n\
+         [profiles.empty]\n",
+    );
+    let table = sandbox.run(&["profiles"]).ok();
+    let rows: Vec<String> = table
+        .lines()
+        .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim))
+        .map(|cells| cells.collect::<Vec<_>>().join("|"))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "NAME|IDENTITY|SERVICE ACCOUNT|AUDIENCE|CONSUMERS|DEFAULT FOR",
+            "ci|github-actions|ajeci|shared|aws|-",
+            "empty|-|-|shared|-|-",
+            "heir|github-actions|aje1|k8s|kubectl, vault|kubectl",
+            "prod|authorized-key|aje1|k8s|kubectl, vault|all",
+        ]
+    );
+    let document = sandbox.run(&["profiles", "--json"]).ok();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(
+        document["profiles"][2],
+        serde_json::json!({
+            "name": "heir", "identity": "github-actions", "service_account": "aje1",
+            "audience": "k8s", "consumers": ["kubectl", "vault"], "default": false,
+            "default_for": ["kubectl"], "error": null,
+        })
+    );
+    assert_eq!(document["profiles"][3]["default"], true);
+    assert!(sandbox.cloud.requests().is_empty(), "it works offline");
+}
+
+#[test]
+fn a_list_of_profiles_shows_which_are_broken() {
+    let sandbox = sandbox();
+    let text = profiles(&["good"]);
+    let file = sandbox.configure(&format!("[profiles.bad]\naudiance = \"a\"\n{text}"));
+    let table = sandbox.run(&["profiles"]).ok();
+    let problem = format!("  {}:2: unknown key `audiance` [E_CONFIG]", file.display());
+    assert!(table.lines().nth(2) == Some(&problem), "{table}");
+    assert!(table.lines().last().unwrap().starts_with("good  authorized-key"), "{table}");
+}
+
+#[test]
+fn a_list_without_profiles_names_the_file() {
+    let sandbox = sandbox();
+    let file = sandbox.home().join(".config/yc-id-token/config.toml");
+    let text =
+        format!("there are no profiles in {}; `yc-id-token setup` writes one\n", file.display());
+    assert_eq!(sandbox.run(&["profiles"]).ok(), text);
+    sandbox.configure("");
+    assert_eq!(sandbox.run(&["profiles"]).ok(), text);
+    assert_eq!(sandbox.run(&["profiles", "--json"]).ok(), "{\n  \"profiles\": []\n}\n");
+    sandbox.configure(&profiles(&["only"]));
+    assert!(sandbox.run(&["profiles"]).ok().trim_end().ends_with("all"));
+}

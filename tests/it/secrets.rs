@@ -49,6 +49,7 @@ const LINES: &[Line] = &[
     keeps_house("key remove"),
     keeps_house("cache path"),
     keeps_house("cache clear"),
+    keeps_house("profiles"),
     keeps_house("service-accounts"),
     keeps_house("status"),
     keeps_house("doctor"),

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Arg, Command, ValueEnum};
 
 use self::offers::{Offer, offer};
+use super::config;
 use super::setup::kubeconfig_names;
 use crate::consumer::TABLES;
 use crate::env::{self, Env};
@@ -254,6 +255,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
         }
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
         Some(Offer::Key) => keys(),
+        Some(Offer::ConfigKey) => config::keys(&around.profiles()),
         Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
         Some(Offer::Path | Offer::Text) | None => Vec::new(),
     };

@@ -16,6 +16,7 @@ use crate::settings::{Arguments, NamedCommand};
 mod ask;
 mod cache;
 mod completions;
+mod config;
 #[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
@@ -59,6 +60,7 @@ housekeeping! {
     "cache" => Cache(cache::Args);
     "setup" => Setup(Box<setup::Args>);
     "completions" => Completions(completions::Args);
+    "config" => Config(config::Args);
     "man" => Man(man::Args);
     #[cfg(feature = "emulator")]
     "demo" => Demo(demo::Args);
@@ -85,6 +87,7 @@ impl Housekeeping {
             Self::Cache(arguments) => arguments.run(context, output)?,
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,
+            Self::Config(arguments) => return arguments.run(context, output),
             Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output)?,

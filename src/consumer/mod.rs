@@ -158,6 +158,11 @@ macro_rules! consumers {
                 match self { $(Self::$variant => <$module::$variant as Consumer>::TABLE),+ }
             }
 
+            /// Whether the consumer can use these settings, if they are meant for it.
+            pub(crate) fn check(self, settings: &Settings, context: Context<'_>) -> Result<()> {
+                match self { $(Self::$variant => check::<$module::$variant>(settings, context)),+ }
+            }
+
             /// What a run of the consumer would do with these settings, if they are meant for it.
             pub(crate) fn forecast(self, context: Context<'_>) -> Result<Option<ConsumerForecast>> {
                 match self { $(Self::$variant => forecast::forecast::<$module::$variant>(context)),+ }
@@ -197,6 +202,13 @@ macro_rules! consumers {
             }
         }
     };
+}
+
+fn check<C: Consumer>(settings: &Settings, context: Context<'_>) -> Result<()> {
+    if C::is_configured(settings) {
+        C::open(&C::Args::default(), settings, context.env)?;
+    }
+    Ok(())
 }
 
 /// The words that a link named after a command stands for, before this first argument.

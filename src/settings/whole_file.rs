@@ -2,7 +2,7 @@
 //! reads only the tables that it uses.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -11,10 +11,11 @@ use super::file::{File, ROOT_KEYS, Text};
 use super::layer::Layer;
 use super::resolve::Resolver;
 use super::schema::COMMON;
+use super::{CONFIGURATION, read_file, unnamed_profile};
 use super::{Field, Flags, Locations, Origin, Setting, Settings, Sources, Table};
-use super::{read_file, unnamed_profile};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::secret_file;
 
 /// The profiles of a configuration file.
 #[derive(Debug)]
@@ -72,19 +73,23 @@ pub fn profiles(
     Ok(Some(Profiles { default, all: all.collect() }))
 }
 
-/// Every mistake in a configuration file with this text, in the order of their lines. `check` returns the mistakes
-/// that the consumers find in a profile.
+/// Every mistake in a configuration file, or in a text that is not in it yet, in the order of their lines. `check`
+/// returns the mistakes that the consumers find in a profile.
 pub fn problems(
-    path: PathBuf,
-    text: String,
+    path: &Path,
+    text: Option<String>,
     locations: &Locations,
     consumers: &[&'static Table],
     check: &dyn Fn(&Settings) -> Vec<Error>,
-) -> Vec<Error> {
-    let text = Text::of(path, text);
+) -> Result<Vec<Error>> {
+    let text = match text {
+        Some(text) => Text::of(path.to_owned(), text),
+        None => Text::read(path.to_owned())
+            .map_err(|problem| secret_file::unread_settings(CONFIGURATION, path, problem))?,
+    };
     let file = match File::parse_only(&text, consumers) {
         Ok(file) => file,
-        Err(error) => return vec![error],
+        Err(error) => return Ok(vec![error]),
     };
     let mut problems = Problems::default();
     WholeFile { file: &file, locations, consumers }.check(check, &mut problems);
@@ -93,7 +98,7 @@ pub fn problems(
         // A name that does not exist: its text has the line.
         _ => 0,
     });
-    problems.0
+    Ok(problems.0)
 }
 
 /// Mistakes, each once.

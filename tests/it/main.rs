@@ -17,6 +17,7 @@ mod aws_endpoint;
 mod cache;
 mod children;
 mod concurrency;
+mod config;
 mod corpus;
 mod demo;
 mod doctor;

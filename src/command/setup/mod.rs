@@ -38,7 +38,7 @@ use crate::settings::schema::{
 use crate::settings::{Field, Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
-use paths::{absolute_path, config_path};
+pub(super) use paths::{absolute_identity, absolute_path, config_path};
 use question::Question;
 
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Deadline};
 use crate::command::{self, Housekeeping};
 use crate::consumer::{self, ConsumerCommand};
 use crate::env::{self, Env};
-use crate::error::{Error, ErrorFormat, Report, Result};
+use crate::error::{Code, Error, ErrorFormat, Report, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::forbid_prompts;
 use crate::log;
@@ -23,7 +23,8 @@ use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::{COMMON, ERROR_FORMAT, LOG_FILE, TIMEOUT, VERBOSE};
 use crate::settings::{
-    EMPTY, Field, Flags, Locations, NamedCommand, by_name, expand_home, parse_duration, with_flags,
+    EMPTY, Field, Flags, Locations, NamedCommand, Table, by_name, expand_home, list,
+    parse_duration, unchosen_profiles, with_flags,
 };
 
 mod again;
@@ -53,6 +54,8 @@ Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by 
 pub struct Cli {
     command: Command,
     flags: Flags,
+    /// The tables of the command's own settings.
+    tables: &'static [&'static Table],
     /// The words that this was read from.
     arguments: Arc<[OsString]>,
 }
@@ -174,9 +177,10 @@ impl Cli {
         let words = arguments.get(1..).unwrap_or_default();
         let mut matches = described(words).try_get_matches_from(arguments)?;
         let named = commands().find(|command| Some(command.name) == matches.subcommand_name());
-        let flags = Flags::read(&matches, named.map_or(&[], |command| command.tables));
+        let tables: &[&Table] = named.map_or(&[], |command| command.tables);
+        let flags = Flags::read(&matches, tables);
         let command = Command::from_arg_matches_mut(&mut matches)?;
-        Ok(Self { command, flags, arguments: words.into() })
+        Ok(Self { command, flags, tables, arguments: words.into() })
     }
 
     /// Runs the command, and tells the exit status of a run that did not fail.
@@ -186,7 +190,8 @@ impl Cli {
         match &self.command {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
-                consumer.run(self.context(env, locations, &purpose), output)
+                let ran = consumer.run(self.context(env, locations, &purpose), output);
+                ran.map_err(|error| self.with_profiles(error, env, locations))
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, locations, &Purpose::Answer(None));
@@ -197,6 +202,19 @@ impl Cli {
                 command.run(context, program, &complete, output)
             }
         }
+    }
+
+    /// The same error. The hint of one about something missing names the profiles, if none is chosen.
+    fn with_profiles(&self, error: Error, env: &Env, locations: &Locations) -> Error {
+        if error.code() != Code::Missing {
+            return error;
+        }
+        let names = unchosen_profiles(&self.flags, env, locations, consumer::TABLES, self.tables);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            return error;
+        }
+        error.with_hint(&message!("or choose a profile with `--profile`: {}", list(&names)))
     }
 
     /// Refreshes what the command hands out, in a session of its own.

@@ -15,6 +15,7 @@ use clap::{Arg, Command, ValueEnum};
 use clap_complete::engine::{self, ArgValueCandidates, CompletionCandidate};
 
 use self::offers::{Offer, offer};
+use super::config;
 use super::setup::kubeconfig_names;
 use crate::consumer::TABLES;
 use crate::env::{self, Env};
@@ -215,6 +216,7 @@ impl Around {
             }
             Offer::Kubeconfig(list) => self.kubeconfig_names(list),
             Offer::Key => keys(),
+            Offer::ConfigKey => config::keys(&self.profiles()),
             Offer::Words(words) => words().into_iter().map(str::to_owned).collect(),
             Offer::Path | Offer::Text => Vec::new(),
         };

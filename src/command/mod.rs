@@ -16,6 +16,7 @@ use crate::settings::{Arguments, NamedCommand};
 mod ask;
 mod cache;
 mod completions;
+mod config;
 #[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ mod doctor;
 mod emulator;
 mod key;
 mod man;
+mod profiles;
 mod service_accounts;
 mod setup;
 mod signals;
@@ -57,6 +59,7 @@ housekeeping! {
     "cache" => Cache(cache::Args);
     "setup" => Setup(Box<setup::Args>);
     "completions" => Completions(completions::Args);
+    "config" => Config(config::Args);
     "man" => Man(man::Args);
     #[cfg(feature = "emulator")]
     "demo" => Demo(demo::Args);
@@ -64,6 +67,7 @@ housekeeping! {
     #[cfg(feature = "emulator")]
     "emulator" => Emulator(emulator::Args);
     "key" => Key(key::Args);
+    "profiles" => Profiles(profiles::Args);
     "service-accounts" => ServiceAccounts(service_accounts::Args);
     "status" => Status(status::Args);
 }
@@ -82,6 +86,7 @@ impl Housekeeping {
             Self::Cache(arguments) => arguments.run(context, output)?,
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,
+            Self::Config(arguments) => return arguments.run(context, output),
             Self::Man(arguments) => arguments.run(program(), output)?,
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output)?,
@@ -89,6 +94,7 @@ impl Housekeeping {
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(context, output)?,
+            Self::Profiles(arguments) => arguments.run(context, output)?,
             Self::ServiceAccounts(arguments) => arguments.run(context, output)?,
             Self::Status(arguments) => arguments.run(context, output)?,
         }

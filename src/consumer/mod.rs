@@ -110,6 +110,9 @@ pub(crate) trait CredentialCommand {
     /// Its command line.
     type Args;
 
+    /// Checks these settings, if they are meant for it. Nothing is requested.
+    fn check(settings: &Settings, context: Context<'_>) -> Result<()>;
+
     /// What a run would do now, if the settings are meant for it.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
 
@@ -125,6 +128,13 @@ impl<C: Consumer> CredentialCommand for C {
     const TABLES: &'static [&'static Table] = C::TABLES;
 
     type Args = C::Args;
+
+    fn check(settings: &Settings, context: Context<'_>) -> Result<()> {
+        if C::is_configured(settings) {
+            C::open(&C::Args::default(), settings, context)?;
+        }
+        Ok(())
+    }
 
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
         forecast::forecast::<C>(context)
@@ -187,6 +197,11 @@ macro_rules! consumers {
 
             pub(crate) const fn table(self) -> &'static Table {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
+            }
+
+            /// Whether the consumer can use these settings, if they are meant for it.
+            pub(crate) fn check(self, settings: &Settings, context: Context<'_>) -> Result<()> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context)),+ }
             }
 
             /// What a run of the consumer would do with these settings, if they are meant for it.

@@ -165,6 +165,10 @@ variables! {
     SSL_CERT_DIR = "SSL_CERT_DIR";
 }
 
+/// The variables that set an identity and are no settings.
+pub const IDENTITIES: &[Var] =
+    &[IAM_TOKEN, OAUTH_TOKEN, YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE];
+
 /// What decides how a server is reached, though libraries read it and not we. A remembered failure
 /// is forgotten when one of them changes.
 pub const NETWORK: &[Var] = &[

@@ -236,6 +236,17 @@ impl Error {
         }
     }
 
+    /// The same error, with `addition` at the end of its hint.
+    #[must_use]
+    pub fn with_hint(&self, addition: &Message) -> Self {
+        let hint = self.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
+        Self::Remembered {
+            code: self.code(),
+            message: message!("{self}", self),
+            hint: Some(message!("{hint}{addition}", hint, addition)),
+        }
+    }
+
     /// How long the server asked to wait before a retry.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

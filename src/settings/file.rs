@@ -1,7 +1,9 @@
 //! The configuration file, read as far as one run needs it.
 //!
 //! ```toml
+//! default_profile = "NAME"        # the profile of runs that name none
 //! [defaults]                      # for every run
+//! [defaults.kubectl]              # settings of one consumer, and the `profile` of its runs that name none
 //! [identity.NAME]                 # who we are: type, and what that type needs
 //! [installations.NAME]            # where another installation of Yandex Cloud is
 //! [profiles.NAME]                 # a named set of settings; `extends` names another profile
@@ -20,13 +22,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::layer::Layer;
 use super::names::{list, nearest, with_article};
-use super::origin::Origin;
-use super::{Table, installation};
+use super::origin::{Origin, Setting};
+use super::{Table, installation, schema};
 use crate::encoding;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file::{self, Unread};
+
+/// The key of the profile that is used by runs that name none.
+pub(super) const DEFAULT_PROFILE: &str = "default_profile";
+
+/// The keys of the file itself.
+pub(super) const ROOT_KEYS: &[&str] =
+    &[DEFAULT_PROFILE, "defaults", "identity", "installations", "profiles"];
 
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -74,38 +83,32 @@ impl Text {
 
 pub(super) struct File<'a> {
     pub(super) source: &'a Text,
-    root: DeTable<'a>,
+    pub(super) root: DeTable<'a>,
     pub(super) consumers: &'a [&'a Table],
 }
 
 impl<'a> File<'a> {
     pub(super) fn parse(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
+        let file = Self::parse_only(source, consumers)?;
+        file.check_keys(&file.root, ROOT_KEYS, "the file")?;
+        Ok(file)
+    }
+
+    /// The same with keys that the file cannot have.
+    pub(super) fn parse_only(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
         let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
             let problem = ForeignText::new(&problem);
             source.wrong(&error.span().unwrap_or_default(), problem, None)
         })?;
-        let file = Self { source, root: root.into_inner(), consumers };
-        file.check_keys(
-            &file.root,
-            &["defaults", "identity", "installations", "profiles"],
-            "the file",
-        )?;
-        Ok(file)
+        Ok(Self { source, root: root.into_inner(), consumers })
     }
 
     /// The layers of a run, the strongest first: the profile, those it extends, the defaults.
     pub(super) fn layers(&'a self, profile: Option<(&str, &Origin)>) -> Result<Vec<Layer<'a>>> {
         let mut layers: Vec<Layer<'a>> = Vec::new();
         let mut next = match profile {
-            Some((name, origin)) => {
-                Some(self.profile(name, |problem_place, hint| Error::NoSuch {
-                    what: "profile",
-                    name: name.to_owned().into(),
-                    place: message!("{problem_place} ({origin})", problem_place, origin),
-                    hint,
-                })?)
-            }
+            Some((name, origin)) => Some(self.find_profile(name, origin)?),
             None => None,
         };
         while let Some(layer) = next {
@@ -132,13 +135,51 @@ impl<'a> File<'a> {
                 None => None,
             };
         }
-        if let Some(defaults) = self.root.get("defaults") {
-            layers.push(Layer::new(self, self.table(defaults, "defaults")?, None));
-        }
+        layers.extend(self.defaults()?);
         for layer in &layers {
             layer.check()?;
         }
         Ok(layers)
+    }
+
+    /// `[defaults]`.
+    pub(super) fn defaults(&'a self) -> Result<Option<Layer<'a>>> {
+        let Some(defaults) = self.root.get("defaults") else { return Ok(None) };
+        Ok(Some(Layer::new(self, self.table(defaults, "defaults")?, None)))
+    }
+
+    /// The profile of a run that names none: the default of its consumer, or else of all.
+    pub(super) fn default_profile(
+        &'a self,
+        consumer: Option<&str>,
+    ) -> Result<Option<Setting<String>>> {
+        let root = Layer::new(self, &self.root, None);
+        let own = consumer.map(|consumer| self.own_default_profile(consumer)).transpose()?;
+        let found = match own.flatten() {
+            Some(own) => Some(own),
+            None => root.value(DEFAULT_PROFILE, schema::PROFILE.kind)?,
+        };
+        Ok(found.map(|(value, span)| Setting { value, origin: root.origin(&span) }))
+    }
+
+    /// The profile of the runs of a consumer that name none, and its place.
+    pub(super) fn own_default_profile(
+        &'a self,
+        consumer: &str,
+    ) -> Result<Option<(String, Range<usize>)>> {
+        match self.defaults()? {
+            Some(defaults) => defaults.setting(consumer, &schema::PROFILE),
+            None => Ok(None),
+        }
+    }
+
+    /// The only profile of the file.
+    pub(super) fn only_profile(&self) -> Option<Setting<String>> {
+        let profiles = self.root.get("profiles")?.get_ref().as_table()?;
+        let (name, _) = profiles.iter().next().filter(|_| profiles.len() == 1)?;
+        let (path, line) = (self.source.path.clone(), self.source.line(name.span().start));
+        let value = name.get_ref().to_string();
+        Some(Setting { value, origin: Origin::OnlyProfile { path, line } })
     }
 
     /// The table of a named identity. Its keys are checked by whoever knows its type.
@@ -175,6 +216,16 @@ impl<'a> File<'a> {
             return Ok(None);
         };
         Ok(Some(Layer::new(self, self.table(value, what)?, None)))
+    }
+
+    /// The table of a profile that a run uses because of `origin`.
+    pub(super) fn find_profile(&'a self, name: &str, origin: &Origin) -> Result<Layer<'a>> {
+        self.profile(name, |file, hint| Error::NoSuch {
+            what: "profile",
+            name: name.to_owned().into(),
+            place: message!("{file} ({origin})", file, origin),
+            hint,
+        })
     }
 
     fn profile(
@@ -230,17 +281,28 @@ impl<'a> File<'a> {
         known: &[&str],
         what: &'static str,
     ) -> Result<()> {
+        self.check_keys_with(table, known, what, &mut Err)
+    }
+
+    /// The same, with a function that can go on after a mistake.
+    pub(super) fn check_keys_with(
+        &self,
+        table: &DeTable<'_>,
+        known: &[&str],
+        what: &'static str,
+        report: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<()> {
         for key in table.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 let hint = match nearest(key.get_ref(), known) {
                     Some(near) => message!("did you mean `{near}`?", near = ForeignText::new(near)),
                     None => message!("{what} can have {}", list(known), what),
                 };
-                return Err(self.source.wrong(
+                report(self.source.wrong(
                     &key.span(),
                     message!("unknown key `{}`", ForeignText::new(key.get_ref())),
                     Some(hint),
-                ));
+                ))?;
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! A configuration file, for the fuzz target of this name.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Sources, Text};
+use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Sources, Text, problems};
 use crate::consumer::TABLES;
 use crate::error::Result;
 use crate::fuzzing::is_told_in_two_lines;
@@ -19,6 +20,10 @@ pub fn config(data: &[u8]) {
             is_told_in_two_lines(&error);
         }
     }
+    let check = |_: &Settings| Vec::new();
+    let home = Locations::default();
+    let problems = problems(Path::new("config.toml"), Some(text.to_owned()), &home, TABLES, &check);
+    problems.iter().flatten().for_each(is_told_in_two_lines);
     if let Ok(file) = File::parse(&whole, TABLES) {
         for name in file.identities() {
             let _ = file.identity(name);
@@ -33,12 +38,12 @@ fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
     let locations = Locations { home: Some("/home/me".into()), ..Locations::default() };
     let flags = Flags::default();
     let sources = Sources {
-        profile: profile.as_ref(),
+        profile,
         flags: &flags,
         env: &env,
         locations: &locations,
         consumers: TABLES,
         tables: TABLES,
     };
-    Settings::resolve(Some(text), sources)
+    Settings::resolve(Some(&File::parse(text, TABLES)?), sources)
 }

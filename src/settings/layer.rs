@@ -10,7 +10,7 @@ use super::field::{Field, Kind};
 use super::file::File;
 use super::names::with_article;
 use super::origin::Origin;
-use super::schema::COMMON;
+use super::schema::{COMMON, PROFILE};
 use super::value::text_problem;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -153,18 +153,30 @@ impl<'a> Layer<'a> {
         self.file.source.path.parent().unwrap_or(Path::new("."))
     }
 
+    /// Whether the table has only keys that it can have.
     pub(super) fn check(&self) -> Result<()> {
+        self.check_with(&mut Err)
+    }
+
+    /// The same, with a function that can go on after a mistake.
+    pub(super) fn check_with(&self, report: &mut dyn FnMut(Error) -> Result<()>) -> Result<()> {
         let keys = COMMON.settings.iter().filter(|field| field.is_in_file).map(|field| field.key);
         let mut known: Vec<&str> = keys.collect();
         known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
         if self.profile.is_some() {
             known.push("extends");
         }
-        self.file.check_keys(self.table, &known, "it")?;
+        self.file.check_keys_with(self.table, &known, "it", report)?;
         for consumer in self.file.consumers {
             if let Some(value) = self.table.get(consumer.name) {
-                let keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
-                self.file.check_keys(self.file.table(value, consumer.name)?, &keys, "it")?;
+                let mut keys: Vec<&str> = consumer.settings.iter().map(|field| field.key).collect();
+                if self.profile.is_none() {
+                    keys.push(PROFILE.key);
+                }
+                match self.file.table(value, consumer.name) {
+                    Ok(table) => self.file.check_keys_with(table, &keys, "it", report)?,
+                    Err(problem) => report(problem)?,
+                }
             }
         }
         Ok(())

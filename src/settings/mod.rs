@@ -18,9 +18,12 @@ mod origin;
 mod resolve;
 pub mod schema;
 mod value;
+mod whole_file;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use tracing::info;
 
 use crate::cache::Key;
 use crate::digest::Digest;
@@ -46,6 +49,7 @@ use resolve::{Resolved, Resolver, Row, key_source, parsed};
 use schema::COMMON;
 pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
 use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
+pub use whole_file::{Profile, Profiles, problems, profiles};
 
 const CONFIGURATION: &str = "the configuration file";
 
@@ -125,9 +129,9 @@ pub enum CacheSetting {
 }
 
 /// Where settings are looked up, besides the configuration file.
-#[derive(Clone, Copy)]
 struct Sources<'a> {
-    profile: Option<&'a Setting<String>>,
+    /// The profile that a flag or a variable names.
+    profile: Option<Setting<String>>,
     flags: &'a Flags,
     env: &'a Env,
     locations: &'a Locations,
@@ -136,8 +140,8 @@ struct Sources<'a> {
 }
 
 impl Settings {
-    /// The settings of this run, with the consumers' own of `tables`. `consumers` are all tables that a profile
-    /// can have.
+    /// The settings of this run, with those of the consumers in `tables`: the first is the one that runs, unless
+    /// these are all. `consumers` are all tables that a profile can have.
     pub fn load(
         flags: &Flags,
         env: &Env,
@@ -149,8 +153,8 @@ impl Settings {
         let profile =
             Resolver { flags, env, home, file: None, layers: &[] }.text(&schema::PROFILE)?;
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let profile = profile.as_ref();
-        Self::resolve(text.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
+        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
+        Self::resolve(file.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
     }
 
     /// The same without the configuration file, where that is broken.
@@ -164,13 +168,27 @@ impl Settings {
         Self::resolve(None, Sources { profile: None, flags, env, locations, consumers, tables })
     }
 
-    fn resolve(text: Option<&Text>, sources: Sources<'_>) -> Result<Self> {
+    fn resolve(file: Option<&File<'_>>, sources: Sources<'_>) -> Result<Self> {
         let Sources { profile, flags, env, locations, consumers, tables } = sources;
-        let file = text.map(|text| File::parse(text, consumers)).transpose()?;
-        let chosen = profile.map(|profile| (profile.value.as_str(), &profile.origin));
-        let layers = file.as_ref().map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
+        let profile = match (profile, file) {
+            (None, Some(file)) => {
+                unnamed_profile(file, flags, env, consumer_of(consumers, tables))?
+            }
+            (profile, _) => profile,
+        };
+        let chosen = profile.as_ref().map(|profile| (profile.value.as_str(), &profile.origin));
+        let layers = file.map(|file| file.layers(chosen)).transpose()?.unwrap_or_default();
         let home = locations.home.as_deref();
-        let resolver = Resolver { flags, env, home, file: file.as_ref(), layers: &layers };
+        let resolver = Resolver { flags, env, home, file, layers: &layers };
+        Self::resolved(&resolver, tables, profile)
+    }
+
+    /// The settings that a resolver finds.
+    fn resolved(
+        resolver: &Resolver<'_>,
+        tables: &[&'static Table],
+        profile: Option<Setting<String>>,
+    ) -> Result<Self> {
         let mut all = Resolved::default();
         for table in [&COMMON].into_iter().chain(tables.iter().copied()) {
             resolver.resolve(table, &mut all)?;
@@ -187,7 +205,7 @@ impl Settings {
         all.take(&schema::IAM_TOKEN_FILE);
         all.take(&schema::IDENTITY);
         Ok(Self {
-            profile: profile.cloned(),
+            profile,
             service_account: all.text(&schema::SERVICE_ACCOUNT),
             folder_id: all.text(&schema::FOLDER_ID),
             folder_name: all.text(&schema::FOLDER_NAME),
@@ -265,8 +283,58 @@ impl Settings {
     }
 }
 
+/// The consumer that runs.
+fn consumer_of(consumers: &[&Table], tables: &[&'static Table]) -> Option<&'static str> {
+    tables.first().filter(|_| tables.len() < consumers.len()).map(|table| table.name)
+}
+
+/// The profile of a run that names none: the default one, or the only one of the file unless something else
+/// sets an identity.
+fn unnamed_profile(
+    file: &File<'_>,
+    flags: &Flags,
+    env: &Env,
+    consumer: Option<&str>,
+) -> Result<Option<Setting<String>>> {
+    let mut profile = file.default_profile(consumer)?;
+    if profile.is_none()
+        && let Some(only) = file.only_profile()
+    {
+        let defaults = file.defaults()?;
+        let is_set = |field: &Field| {
+            flags.get_os(field).is_some()
+                || env.given(field.var()).is_some()
+                || defaults.is_some_and(|defaults| defaults.table.contains_key(field.key))
+        };
+        let identities = [schema::IDENTITY, schema::KEY_FILE, schema::IAM_TOKEN_FILE];
+        let has_identity = identities.iter().any(is_set)
+            || env::IDENTITIES.iter().any(|var| env.get_os(*var).is_some());
+        profile = Some(only).filter(|_| !has_identity);
+    }
+    if let Some(Setting { value, origin }) = &profile {
+        info!("profile `{}` ({origin})", ForeignText::new(value));
+    }
+    Ok(profile)
+}
+
 fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<bool>> {
     parsed(field, setting, "a switch", "`true` or `false`", parse_switch)
+}
+
+/// The profiles to choose from, where a run has none.
+pub fn unchosen_profiles(
+    flags: &Flags,
+    env: &Env,
+    locations: &Locations,
+    consumers: &[&'static Table],
+    tables: &[&'static Table],
+) -> Vec<String> {
+    match Settings::load(flags, env, locations, consumers, tables) {
+        Ok(Settings { profile: None, .. }) => {
+            flags.config_file(env, locations).map(profile_names).unwrap_or_default()
+        }
+        Ok(Settings { profile: Some(_), .. }) | Err(_) => Vec::new(),
+    }
 }
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.

@@ -26,6 +26,13 @@ pub enum Origin {
         /// The line, counted from 1.
         line: usize,
     },
+    /// The only profile of the configuration file.
+    OnlyProfile {
+        /// The configuration file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// Another program's configuration file, which we share.
     Shared {
         path: PathBuf,
@@ -59,6 +66,9 @@ impl fmt::Display for Origin {
                 write!(f, "profile `{}`, {}:{line}", ForeignText::new(profile), shown(path))
             }
             Self::Defaults { path, line } => write!(f, "defaults, {}:{line}", shown(path)),
+            Self::OnlyProfile { path, line } => {
+                write!(f, "the only profile, {}:{line}", shown(path))
+            }
             Self::Shared { path, line } => write!(f, "{}:{line}", shown(path)),
             Self::BuiltIn => f.write_str("built in"),
         }

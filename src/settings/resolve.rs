@@ -182,7 +182,7 @@ impl Resolver<'_> {
                     .position(|layer| layer.is_profile(profile))
                     .unwrap_or(self.layers.len())
             }
-            Origin::Defaults { .. } => 3 + self.layers.len(),
+            Origin::Defaults { .. } | Origin::OnlyProfile { .. } => 3 + self.layers.len(),
             Origin::Variable(_) | Origin::Shared { .. } => 4 + self.layers.len(),
             Origin::BuiltIn => 5 + self.layers.len(),
         }

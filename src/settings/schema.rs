@@ -11,7 +11,10 @@ use crate::error::ErrorFormat;
 
 /// Profile.
 pub const PROFILE: Field = Field::new(Kind::Text, "profile", "--profile", "YC_ID_TOKEN_PROFILE")
-    .help("NAME", "Profile of the configuration file")
+    .help(
+        "NAME",
+        "Profile of the configuration file [default: its `default_profile`, or its only profile]",
+    )
     .decides(Decides::Nothing)
     .offers(Offer::Profiles)
     .not_in_file();

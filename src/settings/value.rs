@@ -73,6 +73,7 @@ pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
         },
         Origin::Profile { path, line, .. }
         | Origin::Defaults { path, line }
+        | Origin::OnlyProfile { path, line }
         | Origin::Shared { path, line } => Error::Config { path, line, problem, hint: None },
         origin => Error::Value { origin: message!("{origin}", origin), problem },
     }

@@ -17,6 +17,7 @@ mod aws_endpoint;
 mod cache;
 mod children;
 mod concurrency;
+mod config;
 mod corpus;
 mod demo;
 mod doctor;
@@ -44,6 +45,7 @@ mod output;
 mod pipes;
 mod places;
 mod processes;
+mod profiles;
 mod proxies;
 mod readme;
 #[path = "../real/mod.rs"]

@@ -16,6 +16,8 @@ pub(super) enum Offer {
     Kubeconfig(&'static str),
     /// The name of a key in the keyring.
     Key,
+    /// A key of the configuration file.
+    ConfigKey,
     /// One of these.
     Words(fn() -> Vec<&'static str>),
     /// A file or a folder: shells complete those by themselves.
@@ -52,6 +54,10 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "cluster", Offer::Kubeconfig("clusters")),
     ("", "context", Offer::Kubeconfig("contexts")),
     ("", "user", Offer::Kubeconfig("users")),
+    ("get", "key", Offer::ConfigKey),
+    ("set", "key", Offer::ConfigKey),
+    ("set", "value", Offer::Text),
+    ("unset", "key", Offer::ConfigKey),
     ("token-helper", "request", Offer::Words(|| vec!["get", "store", "erase"])),
     ("", "ca_cert", Offer::Path),
     ("", "directory", Offer::Path),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::kubectl::KubeconfigLock;
 use super::mask::masked;
-use super::{Setup, diff, with_hint};
+use super::{Setup, diff};
 use crate::clock::Timestamp;
 use crate::command::signals::HeldSignals;
 use crate::command::terminal::Terminal;
@@ -98,7 +98,7 @@ fn rolled_back(applied: &[FileChange], error: Error) -> Error {
     }
     let addition =
         message!("{} has been written, and cannot be undone", Message::join(&kept, ", "));
-    with_hint(&error, &addition)
+    error.with_hint(&addition)
 }
 
 /// A file and its new text.

@@ -1,14 +1,14 @@
 //! Edits one profile of this program's configuration file. Comments, order and spacing of everything else are
 //! kept.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
+use toml_edit::{Item, TableLike};
 
 use super::changes::FileChange;
 use super::difference;
-use crate::error::{Error, Result};
-use crate::files::edit::EditedFile;
+use crate::command::config::{Document, parse, set};
+use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -17,50 +17,44 @@ use crate::message;
 pub(super) struct Configuration {
     pub(super) path: PathBuf,
     pub(super) profile: String,
-    file: EditedFile,
-    original: DocumentMut,
-    document: DocumentMut,
+    document: Document,
 }
 
 impl Configuration {
     /// Reads the file if it exists, and adds the profile if it is missing.
     pub(super) fn read(path: PathBuf, profile: String) -> Result<Self> {
-        let file = EditedFile::open("the configuration file", &path)?;
-        let original = parse(&path, file.text())?;
-        let document = original.clone();
-        let mut configuration = Self { path, profile, file, original, document };
-        configuration.add_profile()?;
-        Ok(configuration)
+        let mut document = Document::read(path.clone())?;
+        document.table_mut(&["profiles", &profile])?;
+        Ok(Self { path, profile, document })
     }
 
     /// The new text of the file.
     pub(super) fn text(&self) -> String {
-        let text = self.document.to_string();
-        // A new table begins with an empty line, which the first table of a file does not need.
-        if self.file.text().is_empty() { text.trim_start().to_owned() } else { text }
+        self.document.text()
     }
 
     pub(super) fn change(self) -> FileChange {
-        let (new_text, path) = (self.text(), self.path);
-        FileChange::new(self.file, new_text, move |text| parse(&path, text).map(drop))
+        let path = self.path;
+        let (file, new_text) = self.document.into_change();
+        FileChange::new(file, new_text, move |text| parse(&path, text).map(drop))
     }
 
     /// Whether the file on disk has the profile.
     pub(super) fn profile_exists(&self) -> bool {
-        profile_in(&self.original, &self.profile).is_some()
+        self.original_profile().is_some()
     }
 
     /// The value of a key in the profile on disk.
     pub(super) fn original_value(&self, key: &str) -> Option<&str> {
-        profile_in(&self.original, &self.profile)?.get(key)?.as_str()
+        self.original_profile()?.get(key)?.as_str()
     }
 
     /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added
     /// service account beside a key, which changes whose tokens are issued. Other added values do not conflict.
     pub(super) fn differences(&self) -> Vec<Message> {
         let mut differences = Vec::new();
-        if let Some(old) = profile_in(&self.original, &self.profile) {
-            let new = profile_in(&self.document, &self.profile);
+        if let Some(old) = self.original_profile() {
+            let new = self.new_profile();
             compare("", old, new, &mut differences);
             let account = new.and_then(|new| new.get("service_account")?.as_str());
             if let Some(account) = account.filter(|_| uses_account_of_key(old)) {
@@ -75,13 +69,13 @@ impl Configuration {
 
     /// Whether the profile itself, not one that it extends, has one of these keys.
     pub(super) fn has_any(&self, keys: &[&str]) -> bool {
-        let profile = profile_in(&self.document, &self.profile);
+        let profile = self.new_profile();
         profile.is_some_and(|profile| keys.iter().any(|key| profile.contains_key(key)))
     }
 
     /// The value of a key in a consumer's table of the profile itself.
     pub(super) fn text_of(&self, consumer: &str, key: &str) -> Option<String> {
-        let profile = profile_in(&self.document, &self.profile)?;
+        let profile = self.new_profile()?;
         let table = profile.get(consumer)?.as_table_like()?;
         table.get(key)?.as_str().map(str::to_owned)
     }
@@ -100,42 +94,23 @@ impl Configuration {
 
     /// Sets a key in a consumer's table of the profile.
     pub(super) fn set_of(&mut self, consumer: &str, key: &str, text: &str) {
-        let Some(profile) = self.profile_mut() else { return };
-        if !profile.contains_key(consumer) {
-            profile.insert(consumer, Item::Table(new_table()));
-        }
-        if let Some(table) = profile.get_mut(consumer).and_then(Item::as_table_like_mut) {
+        // `read` has made the profile a table; a consumer that is none is reported when the profile is checked.
+        if let Ok(table) = self.document.table_mut(&["profiles", &self.profile, consumer]) {
             set(table, key, text);
         }
     }
 
-    fn add_profile(&mut self) -> Result<()> {
-        let mut profiles = Table::new();
-        profiles.set_implicit(true);
-        let profiles = self.document.entry("profiles").or_insert(Item::Table(profiles));
-        let is_table = profiles.as_table_like_mut().is_some_and(|profiles| {
-            let profile = profiles.entry(&self.profile).or_insert(Item::Table(new_table()));
-            profile.is_table_like()
-        });
-        if is_table {
-            return Ok(());
-        }
-        Err(Error::Config {
-            path: self.path.clone(),
-            line: 1,
-            problem: message!("`profiles.{}` must be a table", ForeignText::new(&self.profile)),
-            hint: None,
-        })
+    fn original_profile(&self) -> Option<&dyn TableLike> {
+        self.document.original_table(&["profiles", &self.profile])
+    }
+
+    fn new_profile(&self) -> Option<&dyn TableLike> {
+        self.document.table(&["profiles", &self.profile])
     }
 
     fn profile_mut(&mut self) -> Option<&mut dyn TableLike> {
-        let profiles = self.document.get_mut("profiles")?.as_table_like_mut()?;
-        profiles.get_mut(&self.profile)?.as_table_like_mut()
+        self.document.table_mut(&["profiles", &self.profile]).ok()
     }
-}
-
-fn profile_in<'a>(document: &'a DocumentMut, profile: &str) -> Option<&'a dyn TableLike> {
-    document.get("profiles")?.get(profile)?.as_table_like()
 }
 
 /// Whether a profile has a key and gets tokens of that key's own service account.
@@ -144,20 +119,6 @@ fn uses_account_of_key(profile: &dyn TableLike) -> bool {
     let has_key = profile.contains_key("key_file")
         || ["authorized-key", "keyring"].iter().any(|kind| identity.starts_with(kind));
     has_key && !profile.contains_key("service_account")
-}
-
-fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
-    text.parse::<DocumentMut>().map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
-        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
-        Error::Config {
-            path: path.to_owned(),
-            line,
-            problem: ForeignText::new(&problem).into(),
-            hint: None,
-        }
-    })
 }
 
 /// Collects the keys of the old table that are missing or different in the new one.
@@ -193,30 +154,10 @@ fn compare(
     }
 }
 
-/// A table that is preceded by an empty line.
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table.decor_mut().set_prefix("\n");
-    table
-}
-
-/// Sets a value. A replaced one keeps the comment at the end of its line.
-fn set(table: &mut dyn TableLike, key: &str, text: &str) {
-    match table.get_mut(key).and_then(Item::as_value_mut) {
-        Some(old) if old.as_str() == Some(text) => {}
-        Some(old) => {
-            let decor = old.decor().clone();
-            *old = Value::from(text);
-            *old.decor_mut() = decor;
-        }
-        None => {
-            table.insert(key, value(text));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use toml_edit::DocumentMut;
+
     use super::*;
 
     fn edited(text: &str, profile: &str, edit: impl FnOnce(&mut Configuration)) -> String {

@@ -38,7 +38,7 @@ use crate::settings::schema::{
 use crate::settings::{Field, Flags, Origin, Settings, Table};
 
 use configuration::Configuration;
-use paths::{absolute_path, config_path};
+pub(super) use paths::{absolute_identity, absolute_path, config_path};
 use question::Question;
 
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
@@ -325,16 +325,6 @@ fn profile_differs(profile: &str, file: &Path, differences: &[Message]) -> Messa
         shown(file),
         Message::join(differences, "; ")
     )
-}
-
-/// The error with `addition` appended to its hint.
-fn with_hint(error: &Error, addition: &Message) -> Error {
-    let hint = error.hint().map(|hint| message!("{hint}; ", hint)).unwrap_or_default();
-    Error::Remembered {
-        code: error.code(),
-        message: message!("{error}", error),
-        hint: Some(message!("{hint}{addition}", hint, addition)),
-    }
 }
 
 /// An error and its hint, as shown in a dialog.

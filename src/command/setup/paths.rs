@@ -10,7 +10,7 @@ use crate::settings::IdentityKind;
 use crate::settings::schema::CONFIG;
 
 /// The configuration file that a run writes.
-pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
+pub(in crate::command) fn config_path(context: Context<'_>) -> Result<PathBuf> {
     let path = context.flags.config_file(context.env, context.locations);
     let path = path.ok_or_else(|| Error::Missing {
         problem: "there is no home folder for the configuration".into(),
@@ -23,7 +23,10 @@ pub(super) fn config_path(context: Context<'_>) -> Result<PathBuf> {
 }
 
 /// An identity with an absolute path, if it has a file.
-pub(super) fn absolute_identity(origin: &'static str, identity: &str) -> Result<String> {
+pub(in crate::command) fn absolute_identity(
+    origin: &'static str,
+    identity: &str,
+) -> Result<String> {
     match IdentityKind::read(identity) {
         Some((kind, Some(file))) if kind.takes_file() => {
             Ok(format!("{}:{}", kind.name(), absolute_path(origin, file)?))
@@ -33,7 +36,7 @@ pub(super) fn absolute_identity(origin: &'static str, identity: &str) -> Result<
 }
 
 /// An absolute path. `origin` is the flag or variable that it comes from.
-pub(super) fn absolute_path(origin: &'static str, path: &str) -> Result<String> {
+pub(in crate::command) fn absolute_path(origin: &'static str, path: &str) -> Result<String> {
     refuse_pipe(origin, Path::new(path))?;
     let absolute = std::path::absolute(Path::new(path));
     let absolute = absolute.map_err(|error| Error::unreadable("the file", path, error))?;

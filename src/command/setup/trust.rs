@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setup, error_lines, shell_word, with_hint};
+use super::{Setup, error_lines, shell_word};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::jwt;
@@ -44,7 +44,7 @@ impl Trust {
             Ok(token) => token,
             Err(error) if setup.common.apply => {
                 let addition = "nothing has been changed; `--offline` sets up without a token";
-                return Err(with_hint(&error, &addition.into()));
+                return Err(error.with_hint(&addition.into()));
             }
             Err(error) => {
                 return Ok(guess(&message!(

@@ -16,7 +16,7 @@ use crate::broker::Purpose;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::{Decides, Field, Kind, Table};
+use crate::settings::{Decides, Field, Kind, Settings, Table};
 use crate::{child, private_file, runtime};
 
 use super::aws::Aws;
@@ -91,6 +91,11 @@ impl CredentialCommand for Exec {
         &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE];
 
     type Args = Args;
+
+    /// Checks its own settings. `aws` and `vault` check theirs.
+    fn check(settings: &Settings, _: Context<'_>) -> Result<()> {
+        token_variables::read(settings).map(drop)
+    }
 
     /// That of its ID tokens. `aws` and `vault` have their own.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {

@@ -1,0 +1,194 @@
+//! `config`: shows, changes and checks the configuration file. Comments are kept.
+
+mod document;
+mod key;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use toml_edit::Item;
+
+pub(super) use document::{Document, parse, set};
+pub(super) use key::keys;
+
+use super::setup::config_path;
+use crate::consumer::ConsumerName;
+use crate::env::Env;
+use crate::error::{Error, Exit, Result, shown};
+use crate::foreign_text::Message;
+use crate::message;
+use crate::output::Output;
+use crate::run::Context;
+use crate::settings::schema::PROFILE;
+use crate::settings::{Settings, problems};
+use key::Key;
+
+/// Show, change or check the configuration file
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  yc-id-token config path
+  yc-id-token config set default_profile prod
+  yc-id-token config set audience https://k8s.example --profile prod
+  yc-id-token config get profiles.prod.audience
+  yc-id-token config validate
+
+KEY is default_profile, defaults.KEY, profiles.NAME.KEY, or one of a consumer: profiles.NAME.CONSUMER.KEY. \
+With --profile NAME, `profiles.NAME.` is left out.")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print the path of the configuration file
+    #[command(after_help = "Example:
+  cat \"$(yc-id-token config path)\"")]
+    Path,
+    /// Print what the file sets a key to
+    #[command(after_help = "Examples:
+  yc-id-token config get default_profile
+  yc-id-token config get kubectl.api_version --profile prod")]
+    Get {
+        /// Key, such as profiles.prod.audience
+        key: String,
+    },
+    /// Set a key in the file, and create the file and the profile if they are missing
+    #[command(after_help = "Examples:
+  yc-id-token config set default_profile prod
+  yc-id-token config set profiles.prod.key_file ~/key.json
+  yc-id-token config set defaults.kubectl.profile prod
+
+A relative path is taken from the current folder, and written as an absolute one.")]
+    Set {
+        /// Key, such as profiles.prod.audience
+        key: String,
+        /// Value; several for a key that is a list
+        #[arg(required = true)]
+        value: Vec<String>,
+    },
+    /// Remove a key from the file
+    #[command(after_help = "Example:
+  yc-id-token config unset profiles.prod.audience")]
+    Unset {
+        /// Key, such as profiles.prod.audience
+        key: String,
+    },
+    /// Check the whole file with all profiles, and report every mistake
+    #[command(after_help = "Example:
+  yc-id-token config validate --config config.toml")]
+    Validate,
+}
+
+impl Args {
+    pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+        // A variable that names a profile must not change which key is edited.
+        let profile = context.flags.get(&PROFILE);
+        match &self.action {
+            Action::Path => output.say(&shown(&config_path(context)?).into())?,
+            Action::Get { key } => get(&Key::read(key, profile)?, context, output)?,
+            Action::Set { key, value } => {
+                let key = Key::read(key, profile)?;
+                let value = key.value(value)?;
+                let mut document = Document::read(config_path(context)?)?;
+                set(document.table_mut(&key.tables())?, &key.name, value);
+                write(document, context, output)?;
+            }
+            Action::Unset { key } => {
+                let key = Key::read(key, profile)?;
+                let mut document = Document::read(config_path(context)?)?;
+                if item(&document, &key).is_none() {
+                    return Err(not_set(&key, document.path()));
+                }
+                document.table_mut(&key.tables())?.remove(&key.name);
+                write(document, context, output)?;
+            }
+            Action::Validate => return validate(context, output),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn get(key: &Key, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let document = Document::read(config_path(context)?)?;
+    let Some(item) = item(&document, key) else { return Err(not_set(key, document.path())) };
+    let text = match (item.as_str(), item.as_array()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(words)) => words
+            .iter()
+            .map(|word| word.as_str().unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        (None, None) => item.to_string().trim().to_owned(),
+    };
+    output.document((text + "\n").as_bytes())
+}
+
+fn item<'a>(document: &'a Document, key: &Key) -> Option<&'a Item> {
+    document.original_table(&key.tables())?.get(&key.name)
+}
+
+fn not_set(key: &Key, path: &Path) -> Error {
+    Error::Missing {
+        problem: message!("`{}` is not set in `{}`", key.shown(), shown(path)),
+        hint: "see `yc-id-token config --help` for the keys, and `yc-id-token status PROFILE` for all that a profile sets".into(),
+    }
+}
+
+/// Writes the file, unless the change makes a mistake in it.
+fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (before, after) = (document.original_text().to_owned(), document.text());
+    let mistakes = |text: String| find_problems(context, document.path(), Some(text));
+    let known = mistakes(before)?;
+    let is_new = |problem: &Error| !known.iter().any(|other| is_same(other, problem));
+    if let Some(problem) = mistakes(after)?.into_iter().find(is_new) {
+        return Err(problem.with_hint(&"nothing has been changed".into()));
+    }
+    let path = document.path().to_owned();
+    let (file, text) = document.into_change();
+    if text == file.text() {
+        return output.say(&message!("{} has it already", shown(&path)));
+    }
+    file.replace(&text, |text| parse(&path, text).map(drop))?;
+    output.say(&message!("written {}", shown(&path)))
+}
+
+/// Whether two mistakes are one, whatever line it is in.
+fn is_same(one: &Error, other: &Error) -> bool {
+    match (one, other) {
+        (Error::Config { problem: one, .. }, Error::Config { problem: other, .. }) => one == other,
+        _ => one.to_string() == other.to_string(),
+    }
+}
+
+fn validate(context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
+    let path = config_path(context)?;
+    let problems = find_problems(context, &path, None)?;
+    if problems.is_empty() {
+        output.say(&message!("{} is valid", shown(&path)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut lines: Vec<Message> = Vec::new();
+    for problem in &problems {
+        lines.push(message!("{problem} [{}]", problem.code(), problem));
+        lines.extend(problem.hint().map(|hint| message!("  hint: {hint}", hint)));
+    }
+    let noun = if problems.len() == 1 { "problem" } else { "problems" };
+    lines.push(message!("{} {noun}", problems.len(), noun));
+    output.say(&Message::join(&lines, "\n"))?;
+    Ok(ExitCode::from(Exit::Configuration as u8))
+}
+
+/// Every mistake in the file, or in a text that is not in it yet.
+fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Result<Vec<Error>> {
+    let check = |settings: &Settings| {
+        let context = Context { env: &Env::Fake(HashMap::new()), ..context };
+        let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context));
+        // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
+        let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
+        checked.filter_map(Result::err).filter(in_file).collect()
+    };
+    problems(path, text, context.locations, context.consumers, &check)
+}

@@ -1,0 +1,128 @@
+//! The configuration file as a document that is edited: comments, order and spacing of everything else are kept.
+
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
+
+use crate::error::{Error, Result};
+use crate::files::edit::EditedFile;
+use crate::foreign_text::ForeignText;
+use crate::message;
+
+/// The configuration file, with pending changes.
+#[derive(Debug)]
+pub(in crate::command) struct Document {
+    path: PathBuf,
+    file: EditedFile,
+    original: DocumentMut,
+    edited: DocumentMut,
+}
+
+impl Document {
+    /// Reads the file if it exists.
+    pub(in crate::command) fn read(path: PathBuf) -> Result<Self> {
+        let file = EditedFile::open("the configuration file", &path)?;
+        let original = parse(&path, file.text())?;
+        let edited = original.clone();
+        Ok(Self { path, file, original, edited })
+    }
+
+    pub(in crate::command) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text of the file on disk.
+    pub(in crate::command) fn original_text(&self) -> &str {
+        self.file.text()
+    }
+
+    /// The new text of the file.
+    pub(in crate::command) fn text(&self) -> String {
+        let text = self.edited.to_string();
+        // A new table begins with an empty line, which the first table of a file does not need.
+        if self.file.text().is_empty() { text.trim_start().to_owned() } else { text }
+    }
+
+    /// The file and its new text.
+    pub(in crate::command) fn into_change(self) -> (EditedFile, String) {
+        let text = self.text();
+        (self.file, text)
+    }
+
+    /// A table of the file on disk, by the names of the tables that it is in and its own.
+    pub(in crate::command) fn original_table(&self, names: &[&str]) -> Option<&dyn TableLike> {
+        table_in(&self.original, names)
+    }
+
+    /// A table with the pending changes.
+    pub(in crate::command) fn table(&self, names: &[&str]) -> Option<&dyn TableLike> {
+        table_in(&self.edited, names)
+    }
+
+    /// The same, to change it. It is added if it is missing.
+    pub(in crate::command) fn table_mut(&mut self, names: &[&str]) -> Result<&mut dyn TableLike> {
+        let mut table: &mut dyn TableLike = self.edited.as_table_mut();
+        for (at, name) in names.iter().enumerate() {
+            if !table.contains_key(name) {
+                let mut new = Table::new();
+                new.set_implicit(at + 1 < names.len());
+                new.decor_mut().set_prefix("\n");
+                table.insert(name, Item::Table(new));
+            }
+            table = match table.get_mut(name).and_then(Item::as_table_like_mut) {
+                Some(table) => table,
+                None => {
+                    return Err(Error::Config {
+                        path: self.path.clone(),
+                        line: 1,
+                        problem: message!(
+                            "`{}` must be a table",
+                            ForeignText::new(&names[..=at].join("."))
+                        ),
+                        hint: None,
+                    });
+                }
+            };
+        }
+        Ok(table)
+    }
+}
+
+fn table_in<'a>(document: &'a DocumentMut, names: &[&str]) -> Option<&'a dyn TableLike> {
+    let mut table: &dyn TableLike = document.as_table();
+    for name in names {
+        table = table.get(name)?.as_table_like()?;
+    }
+    Some(table)
+}
+
+/// Reads the text of a configuration file.
+pub(in crate::command) fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
+    text.parse::<DocumentMut>().map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
+        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+        Error::Config {
+            path: path.to_owned(),
+            line,
+            problem: ForeignText::new(&problem).into(),
+            hint: None,
+        }
+    })
+}
+
+/// Sets a value. A replaced one keeps the comment at the end of its line, and the same text keeps its quotes.
+pub(in crate::command) fn set(table: &mut dyn TableLike, key: &str, value: impl Into<Value>) {
+    let value = value.into();
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) if old.as_str().is_some() && old.as_str() == value.as_str() => {}
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = value;
+            *old.decor_mut() = decor;
+        }
+        None => {
+            table.insert(key, Item::Value(value));
+        }
+    }
+}

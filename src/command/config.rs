@@ -144,7 +144,7 @@ fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> R
     let known = mistakes(before)?;
     let is_new = |problem: &Error| !known.iter().any(|other| is_same(other, problem));
     if let Some(problem) = mistakes(after)?.into_iter().find(is_new) {
-        return Err(problem.with_hint(&"nothing has been changed".into()));
+        return Err(refused(problem));
     }
     let path = document.path().to_owned();
     let (file, text) = document.into_change();
@@ -153,6 +153,16 @@ fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> R
     }
     file.replace(&text, |text| parse(&path, text).map(drop))?;
     output.say(&message!("written {}", shown(&path)))
+}
+
+/// The error for a mistake that a change would bring into the file.
+fn refused(mistake: Error) -> Error {
+    let Error::Config { path, line, problem, hint } = mistake else {
+        return mistake.with_hint(&"nothing has been changed".into());
+    };
+    let hint = hint.unwrap_or_else(|| "give another value".into());
+    let hint = Some(message!("{hint}; nothing has been changed", hint));
+    Error::Config { path, line, problem, hint }
 }
 
 /// Whether two mistakes are one, whatever line it is in.

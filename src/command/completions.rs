@@ -9,10 +9,8 @@ mod offers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Arg, Command, ValueEnum};
-use clap_complete::engine::{self, ArgValueCandidates, CompletionCandidate};
 
 use self::offers::{Offer, offer};
 use super::config;
@@ -118,7 +116,7 @@ impl Args {
 
 /// Answers a shell that asks how one of the words of a line goes on.
 pub fn complete(
-    program: Command,
+    mut program: Command,
     words: &[OsString],
     env: &Env,
     output: &mut Output<'_>,
@@ -130,31 +128,21 @@ pub fn complete(
             hint: "see `yc-id-token --help`".into(),
         });
     };
+    program.build();
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into()).collect();
-    let (words, current) = taken_together(&program, &words, index);
-    let line = words.iter().chain([&current]).map(OsString::from).collect();
-    let index = words.len();
-    let mut program = with_offers(program, &Arc::new(Around { words, env: env.clone() }));
-    let mut found = engine::complete(&mut program, line, index, None).unwrap_or_default();
-    let is_option =
-        |found: &CompletionCandidate| found.get_value().as_encoded_bytes().starts_with(b"-");
-    // Where there is something else, options are offered only after a dash.
-    if current.is_empty() && !found.iter().all(is_option) {
-        found.retain(|found| !is_option(found));
-    }
+    let (words, current) = taken_together(&words, index);
+    let around = Around { words: &words, env };
     let mut answer = String::new();
-    for found in found.iter().filter(|found| !found.is_hide_set()) {
-        let help = found.get_help().map(|help| format!("\t{}", first_line(&help.to_string())));
-        let word = found.get_value().to_string_lossy().into_owned();
-        answer.extend([word, help.unwrap_or_default(), "\n".to_owned()]);
+    for (word, help) in Line::read(&program, &words).completions(&current, &around) {
+        let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
+        answer.extend([word, help, "\n".to_owned()]);
     }
     output.document(answer.as_bytes())
 }
 
 /// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three
-/// words, and wants the third completed; without the second they mean the same. The engine takes the value in
-/// `--profile kubectl` for a command, unless it is one word with its option.
-fn taken_together(program: &Command, words: &[String], index: usize) -> (Vec<String>, String) {
+/// words, and wants the third completed; without the second they mean the same.
+fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     let before = &words[..index.min(words.len())];
     let mut current = words.get(index).cloned().unwrap_or_default();
     let is_option = |word: Option<&String>| word.is_some_and(|word| word.starts_with("--"));
@@ -162,67 +150,129 @@ fn taken_together(program: &Command, words: &[String], index: usize) -> (Vec<Str
     if current == "=" && is_option(before.last()) {
         current.clear();
     }
-    let needs_value = |word: &str| {
-        let mut options =
-            program.get_arguments().filter(|option| option.get_action().takes_values());
-        options.any(|option| {
-            option.get_long().is_some() && option.get_long() == word.strip_prefix("--")
-        })
-    };
-    let mut kept: Vec<String> = Vec::new();
-    for at in (0..before.len()).filter(|at| !is_sign(*at)) {
-        match kept.last_mut() {
-            Some(option) if needs_value(option) => *option = format!("{option}={}", before[at]),
-            Some(_) | None => kept.push(before[at].clone()),
+    let kept = (0..before.len()).filter(|at| !is_sign(*at)).map(|at| before[at].clone());
+    (kept.collect(), current)
+}
+
+/// What the words before the one that is to be completed come to.
+struct Line<'a> {
+    command: &'a Command,
+    /// The option whose value comes next.
+    option: Option<&'a Arg>,
+    /// Whether the rest belongs to another program.
+    is_over: bool,
+}
+
+type Completion = (String, Option<String>);
+
+impl<'a> Line<'a> {
+    fn read(program: &'a Command, words: &[String]) -> Self {
+        let mut line = Self { command: program, option: None, is_over: false };
+        for word in words.iter().skip(1) {
+            if line.option.take().is_some() {
+                continue;
+            }
+            match word.strip_prefix("--") {
+                Some("") => line.is_over = true,
+                Some(name) => line.option = line.option_of(name),
+                None => line.command = line.command.find_subcommand(word).unwrap_or(line.command),
+            }
         }
+        line
     }
-    (kept, current)
-}
 
-/// The command with what can be offered for the values of its options and arguments, and of those below it.
-/// Where that is nothing, the shell completes files, which the engine would do otherwise.
-fn with_offers(command: Command, around: &Arc<Around>) -> Command {
-    let name = command.get_name().to_owned();
-    let with_offer = |argument: Arg| match offer(&name, argument.get_id().as_str()) {
-        Some(offer) if argument.get_possible_values().is_empty() => {
-            let around = Arc::clone(around);
-            argument.add(ArgValueCandidates::new(move || around.candidates(offer)))
+    /// The option of a name, if it takes a value and that is not given with it.
+    fn option_of(&self, name: &str) -> Option<&'a Arg> {
+        let mut options = self.command.get_arguments();
+        options.find(|option| option.get_long() == Some(name) && option.get_action().takes_values())
+    }
+
+    fn completions(&self, current: &str, around: &Around<'_>) -> Vec<Completion> {
+        if self.is_over {
+            return Vec::new();
         }
-        Some(_) | None => argument,
-    };
-    command.mut_args(with_offer).mut_subcommands(|command| with_offers(command, around))
+        let beginning = |(word, _): &Completion| word.starts_with(current);
+        if let Some(option) = self.option {
+            return values(self.command, option, around).into_iter().filter(beginning).collect();
+        }
+        if let Some((name, _)) = current.split_once('=') {
+            let option = name.strip_prefix("--").and_then(|name| self.option_of(name));
+            let values =
+                option.map(|option| values(self.command, option, around)).unwrap_or_default();
+            let whole = values.into_iter().map(|(value, help)| (format!("{name}={value}"), help));
+            return whole.filter(beginning).collect();
+        }
+        let options = || self.options();
+        let mut found = if current.starts_with('-') { options() } else { self.commands(around) };
+        // Where there is nothing else, options are what can follow.
+        if current.is_empty() && found.is_empty() {
+            found = options();
+        }
+        found.into_iter().filter(beginning).collect()
+    }
+
+    fn options(&self) -> Vec<Completion> {
+        let shown = self.command.get_arguments().filter(|option| !option.is_hide_set());
+        let named = shown.filter_map(|option| {
+            let help = option.get_help().map(|help| first_line(&help.to_string()));
+            Some((format!("--{}", option.get_long()?), help))
+        });
+        named.collect()
+    }
+
+    /// The commands below this one, or the values of its argument.
+    fn commands(&self, around: &Around<'_>) -> Vec<Completion> {
+        let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
+        let commands = shown.map(|command| {
+            let help = command.get_about().map(|about| first_line(&about.to_string()));
+            (command.get_name().to_owned(), help)
+        });
+        let arguments = self
+            .command
+            .get_positionals()
+            .flat_map(|argument| values(self.command, argument, around));
+        commands.chain(arguments).collect()
+    }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// What a value can be, as far as it is known.
+fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Completion> {
+    let known = argument.get_possible_values();
+    if !known.is_empty() {
+        let shown = known.iter().filter(|value| !value.is_hide_set());
+        return shown
+            .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
+            .collect();
+    }
+    let words: Vec<String> = match offer(command.get_name(), argument.get_id().as_str()) {
+        Some(Offer::Profile) => around.profiles(),
+        Some(Offer::ProfileOrConsumer) => {
+            let consumers = TABLES.iter().map(|table| table.name.to_owned());
+            let mut names: Vec<String> = consumers.chain(around.profiles()).collect();
+            names.sort();
+            names.dedup();
+            names
+        }
+        Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
+        Some(Offer::Key) => keys(),
+        Some(Offer::ConfigKey) => config::keys(&around.profiles()),
+        Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
+        Some(Offer::Path | Offer::Text) | None => Vec::new(),
+    };
+    words.into_iter().map(|word| (word, None)).collect()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// What the names in the files around a line are looked for by.
-struct Around {
-    words: Vec<String>,
-    env: Env,
+struct Around<'a> {
+    words: &'a [String],
+    env: &'a Env,
 }
 
-impl Around {
-    fn candidates(&self, offer: Offer) -> Vec<CompletionCandidate> {
-        let words: Vec<String> = match offer {
-            Offer::Profile => self.profiles(),
-            Offer::ProfileOrConsumer => {
-                let consumers = TABLES.iter().map(|table| table.name.to_owned());
-                let mut names: Vec<String> = consumers.chain(self.profiles()).collect();
-                names.sort();
-                names.dedup();
-                names
-            }
-            Offer::Kubeconfig(list) => self.kubeconfig_names(list),
-            Offer::Key => keys(),
-            Offer::ConfigKey => config::keys(&self.profiles()),
-            Offer::Words(words) => words().into_iter().map(str::to_owned).collect(),
-            Offer::Path | Offer::Text => Vec::new(),
-        };
-        words.into_iter().map(CompletionCandidate::new).collect()
-    }
-
+impl Around<'_> {
     /// The value of an option that is on the line already.
     fn given(&self, option: &str) -> Option<&str> {
         let after = self.words.iter().position(|word| word == option);
@@ -240,13 +290,13 @@ impl Around {
             Some(config) => flags.with(&CONFIG, config),
             None => flags,
         };
-        flags.config_file(&self.env, &Locations::of_system()).map(profile_names).unwrap_or_default()
+        flags.config_file(self.env, &Locations::of_system()).map(profile_names).unwrap_or_default()
     }
 
     /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.
     fn kubeconfig_names(&self, list: &str) -> Vec<String> {
         let given = self.given("--kubeconfig").map(PathBuf::from);
-        kubeconfig_names(given.as_deref(), &self.env, list).unwrap_or_default()
+        kubeconfig_names(given.as_deref(), self.env, list).unwrap_or_default()
     }
 }
 

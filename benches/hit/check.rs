@@ -11,8 +11,7 @@ use crate::table::thousands;
 /// Instructions of a hit of each consumer, a little above what they are. To raise them, give the reason: the
 /// checks of every value cost 4 %. The code of zbus costs 3.4 %, as each start relocates its vtables and
 /// constants, although no hit runs it. One parser of the command line, whose description is taken apart again,
-/// costs 4 % of `kubectl` and `token`. The margin of 1 % is for the lengths of
-/// paths.
+/// costs 4 % of `kubectl` and `token`. The margin of 1 % is for the lengths of paths.
 const INSTRUCTIONS: [u64; CONSUMERS.len()] = [498_000, 490_500, 563_000, 586_000];
 
 /// What a crowd may add: fifty more profiles are parsed.

@@ -182,7 +182,7 @@ fn validate(context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
     }
     let mut lines: Vec<Message> = Vec::new();
     for problem in &problems {
-        lines.push(message!("{problem} [{}]", problem.code(), problem));
+        lines.push(problem.with_code());
         lines.extend(problem.hint().map(|hint| message!("  hint: {hint}", hint)));
     }
     let noun = if problems.len() == 1 { "problem" } else { "problems" };

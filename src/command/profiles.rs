@@ -103,7 +103,7 @@ fn row(profile: &Profile, all: &Profiles) -> [Message; 6] {
 }
 
 fn problem(error: &Error) -> Message {
-    message!("  {error} [{}]", error.code(), error)
+    message!("  {}", error.with_code())
 }
 
 /// The same for programs. This shape does not change; keys may come.

@@ -227,6 +227,11 @@ impl Error {
         Self::Internal(Cause::new(cause))
     }
 
+    /// The error in one line, with its code.
+    pub fn with_code(&self) -> Message {
+        message!("{self} [{}]", self.code(), self)
+    }
+
     /// The same error. One about the cache begins with its consequence.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {

@@ -35,7 +35,7 @@ use crate::settings::{Locations, Settings, profile_names};
 use crate::spinner::Spinner;
 
 use super::Complete;
-use super::status::{document, with_profile};
+use super::status::with_profile;
 use programs::Programs;
 use report::{Group, Report};
 
@@ -108,7 +108,7 @@ impl Args {
             profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
         report.complete(|text| complete(text, &profile));
         if self.json {
-            output.document(document(&report.json())?.as_bytes())?;
+            output.json(&report.json())?;
         } else {
             output.say(&report.text(context.env.is_utf8()))?;
         }

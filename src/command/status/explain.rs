@@ -190,7 +190,7 @@ impl Explanation {
 
 fn error_lines(error: &Error) -> Vec<Message> {
     let hint = error.hint().map(|hint| message!("  hint: {hint}", hint));
-    std::iter::once(message!("  {error} [{}]", error.code(), error)).chain(hint).collect()
+    std::iter::once(message!("  {}", error.with_code())).chain(hint).collect()
 }
 
 fn error_object(error: &Error) -> Value {

@@ -5,8 +5,6 @@
 mod explain;
 mod table;
 
-use serde_json::Value;
-
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -36,17 +34,13 @@ impl Args {
         if self.named.is_none() {
             let cached = table::rows(context)?;
             return if self.json {
-                output.document(document(&table::json(&cached))?.as_bytes())
+                output.json(&table::json(&cached))
             } else {
                 output.say(&table::text(&cached))
             };
         }
         let explained = explain::explain(Context { flags: &flags, ..context })?;
-        if self.json {
-            output.document(document(&explained.json())?.as_bytes())
-        } else {
-            output.say(&explained.text())
-        }
+        if self.json { output.json(&explained.json()) } else { output.say(&explained.text()) }
     }
 }
 
@@ -68,10 +62,4 @@ pub(super) fn with_profile(
         (_, Some(named)) => Ok(flags.with(&PROFILE, named)),
         (_, None) => Ok(flags),
     }
-}
-
-/// A JSON document for people and programs.
-pub(super) fn document(value: &Value) -> Result<String> {
-    let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(Error::internal)
 }

@@ -231,7 +231,8 @@ impl Cli {
 
     /// Tells a shell how one of these words can go on.
     pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
-        command::complete(program(), words, env, output).map(|()| ExitCode::SUCCESS)
+        command::complete(&program(), words, env, &Locations::of_system(), output)
+            .map(|()| ExitCode::SUCCESS)
     }
 
     fn context<'a>(

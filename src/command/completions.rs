@@ -116,9 +116,10 @@ impl Args {
 
 /// Answers a shell that asks how one of the words of a line goes on.
 pub fn complete(
-    mut program: Command,
+    program: &Command,
     words: &[OsString],
     env: &Env,
+    locations: &Locations,
     output: &mut Output<'_>,
 ) -> Result<()> {
     let index = env.get(env::COMPLETE).and_then(|index| index.parse::<usize>().ok());
@@ -128,12 +129,11 @@ pub fn complete(
             hint: "see `yc-id-token --help`".into(),
         });
     };
-    program.build();
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into()).collect();
     let (words, current) = taken_together(&words, index);
-    let around = Around { words: &words, env };
+    let around = Around { words: &words, env, locations };
     let mut answer = String::new();
-    for (word, help) in Line::read(&program, &words).completions(&current, &around) {
+    for (word, help) in Line::read(program, &words).completions(&current, &around) {
         let help = help.map(|help| format!("\t{help}")).unwrap_or_default();
         answer.extend([word, help, "\n".to_owned()]);
     }
@@ -254,7 +254,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
             names
         }
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
-        Some(Offer::Key) => keys(),
+        Some(Offer::Key) => keys(around.locations),
         Some(Offer::ConfigKey) => config::keys(&around.profiles()),
         Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
         Some(Offer::Path | Offer::Text) | None => Vec::new(),
@@ -270,6 +270,7 @@ fn first_line(text: &str) -> String {
 struct Around<'a> {
     words: &'a [String],
     env: &'a Env,
+    locations: &'a Locations,
 }
 
 impl Around<'_> {
@@ -290,19 +291,19 @@ impl Around<'_> {
             Some(config) => flags.with(&CONFIG, config),
             None => flags,
         };
-        flags.config_file(self.env, &Locations::of_system()).map(profile_names).unwrap_or_default()
+        flags.config_file(self.env, self.locations).map(profile_names).unwrap_or_default()
     }
 
     /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.
     fn kubeconfig_names(&self, list: &str) -> Vec<String> {
         let given = self.given("--kubeconfig").map(PathBuf::from);
-        kubeconfig_names(given.as_deref(), self.env, list).unwrap_or_default()
+        kubeconfig_names(given.as_deref(), self.env, self.locations, list).unwrap_or_default()
     }
 }
 
 /// The names of the keys in the keyring.
-fn keys() -> Vec<String> {
-    let keys = ImportedKeys::of(Locations::of_system().data_folder);
+fn keys(locations: &Locations) -> Vec<String> {
+    let keys = ImportedKeys::of(locations.data_folder.clone());
     let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();
     keys.into_iter().map(|key| key.name).collect()
 }

@@ -23,15 +23,13 @@ pub struct Args {
 }
 
 impl Args {
-    pub(super) fn run(&self, program: clap::Command, output: &mut Output<'_>) -> Result<()> {
-        let mut program = program.disable_help_subcommand(true);
-        program.build();
+    pub(super) fn run(&self, program: &clap::Command, output: &mut Output<'_>) -> Result<()> {
         let Some(folder) = &self.output else {
-            return output.document(&page(&program)?);
+            return output.document(&page(program)?);
         };
         std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, error))?;
         let mut written = Vec::new();
-        for command in with_subcommands(&program) {
+        for command in with_subcommands(program) {
             let path = folder.join(format!("{}.1", name(command)));
             let page = String::from_utf8_lossy(&page(command)?).into_owned();
             EditedFile::open("the manual page", &path)?.replace(&page, |_| Ok(()))?;

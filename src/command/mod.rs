@@ -87,7 +87,7 @@ impl Housekeeping {
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,
             Self::Config(arguments) => return arguments.run(context, output),
-            Self::Man(arguments) => arguments.run(program(), output)?,
+            Self::Man(arguments) => arguments.run(&program(), output)?,
             #[cfg(feature = "emulator")]
             Self::Demo(arguments) => arguments.run(output)?,
             Self::Doctor(arguments) => return arguments.run(context, program, complete, output),

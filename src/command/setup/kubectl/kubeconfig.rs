@@ -139,9 +139,10 @@ fn fault_at(path: &Path, fault: &Fault, hint: &'static str) -> Error {
 pub(in crate::command) fn kubeconfig_names(
     named: Option<&Path>,
     env: &Env,
+    locations: &Locations,
     list: &str,
 ) -> Result<Vec<String>> {
-    let kubeconfig = Kubeconfig::read(named, env, Locations::of_system().home.as_deref())?;
+    let kubeconfig = Kubeconfig::read(named, env, locations.home.as_deref())?;
     Ok(kubeconfig.merged.names(list).into_iter().map(str::to_owned).collect())
 }
 

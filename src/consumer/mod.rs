@@ -110,8 +110,8 @@ pub(crate) trait CredentialCommand {
     /// Its command line.
     type Args;
 
-    /// Checks these settings, if they are meant for it. Nothing is requested.
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()>;
+    /// Checks these settings, if they are meant for it or `is_meant` says so. Nothing is requested.
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()>;
 
     /// What a run would do now, if the settings are meant for it.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
@@ -129,8 +129,8 @@ impl<C: Consumer> CredentialCommand for C {
 
     type Args = C::Args;
 
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()> {
-        if C::is_configured(settings) {
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+        if is_meant || C::is_configured(settings) {
             C::open(&C::Args::default(), settings, context)?;
         }
         Ok(())
@@ -199,9 +199,9 @@ macro_rules! consumers {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
 
-            /// Whether the consumer can use these settings, if they are meant for it.
-            pub(crate) fn check(self, settings: &Settings, context: Context<'_>) -> Result<()> {
-                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context)),+ }
+            /// Whether the consumer can use these settings, if they are meant for it or `is_meant` says so.
+            pub(crate) fn check(self, settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context, is_meant)),+ }
             }
 
             /// What a run of the consumer would do with these settings, if they are meant for it.

@@ -23,6 +23,7 @@ mod demo;
 mod doctor;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
+mod doctor_profiles;
 mod echoes;
 mod edits;
 mod exec;

@@ -1,46 +1,61 @@
 //! `doctor`: what is wrong, and how to fix it.
 //!
+//! It follows the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault) to the profiles that
+//! their entries lead to, and checks each of these once. Without such entries it checks the profile that is chosen.
+//!
 //! One file for each group of checks. A check that fails is a finding, and the others go on; what depends on it is left
 //! out. All checks share the time limit: a group that needs the network gets a part of it.
 
 mod aws;
 mod cache;
 mod configuration;
+mod entry;
 mod identity;
 mod kubectl;
+mod launch;
 mod network;
+mod profile;
 mod programs;
 mod report;
 mod token;
 mod vault;
+mod which_profiles;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use kubectl::fuzz_kubeconfig;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
+use crate::consumer::ConsumerName;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
+use crate::message;
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::runtime;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Locations, Settings, profile_names};
+use crate::settings::{Flags, Locations, Settings};
 use crate::spinner::Spinner;
 
 use super::Complete;
 use super::status::with_profile;
+use entry::Entries;
+use kubectl::Clusters;
+use profile::Profile;
 use programs::Programs;
-use report::{Group, Report};
+use report::Report;
 
 /// If there are no settings.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many profiles are checked in one run.
+const MOST_PROFILES: usize = 8;
 
 /// Check everything that a token depends on, and say how to mend what is wrong
 ///
@@ -63,21 +78,26 @@ pub struct Args {
     json: bool,
 }
 
+/// What all checks share.
 struct Checks<'a> {
     context: Context<'a>,
     env: &'a Env,
     locations: &'a Locations,
-    /// The settings. Without the configuration file, if that is broken; `None` if flags or variables are broken too.
-    settings: Option<Settings>,
-    /// A run with the identity, if there is one.
-    run: Option<Run>,
-    /// What runs of the consumers would do.
-    forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)>,
     /// The only consumer to check, if one is named.
     consumer: Option<ConsumerName>,
+    /// The only profile to check, if one is named.
+    profile: Option<String>,
     /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
+    /// How many profiles share the time that is left.
+    sharing: Cell<u32>,
+    /// Whether the cache folder has been checked.
+    has_checked_cache: Cell<bool>,
+    /// Whether the clock has been compared, or could not be.
+    has_time: Cell<bool>,
+    /// The servers that have been looked at, and how they were reached.
+    servers: RefCell<Vec<(String, String)>>,
     spinner: Spinner,
     /// What has ended the checks: a signal. Nothing is waited for any more.
     interrupted: OnceCell<Error>,
@@ -94,12 +114,7 @@ impl Args {
         let named = self.named.as_deref();
         let consumer =
             ConsumerName::ALL.iter().find(|name| Some(name.table().name) == named).copied();
-        let is_profile = || {
-            context.flags.get(&PROFILE).is_none()
-                && context.env.get(PROFILE.var()).is_none()
-                && named.is_some_and(|named| has_profile(context, named))
-        };
-        let profile = self.named.as_ref().filter(|_| consumer.is_none() || is_profile());
+        let profile = self.named.as_ref().filter(|_| consumer.is_none());
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
@@ -116,24 +131,13 @@ impl Args {
     }
 }
 
-/// Whether the configuration has a profile of this name.
-fn has_profile(context: Context<'_>, name: &str) -> bool {
-    let Context { flags, env, locations, .. } = context;
-    let path = flags.config_file(env, locations);
-    path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
-}
-
-/// Checks a consumer's own configuration.
-type ClientCheck = fn(&Checks<'_>, &Programs, &mut Group<'_>);
-
-/// The check of a consumer's own configuration; `None` if it has none that this program knows.
-const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
-    match consumer {
-        ConsumerName::Kubectl => Some(kubectl::check),
-        ConsumerName::Aws => Some(aws::check),
-        ConsumerName::Vault => Some(vault::check),
-        ConsumerName::Token | ConsumerName::Exec => None,
-    }
+/// The findings of one consumer's own files, and the entries in them.
+struct Looked {
+    consumer: ConsumerName,
+    report: Report,
+    entries: Entries,
+    /// The clusters that kubectl can call.
+    clusters: Option<Clusters>,
 }
 
 fn run_checks(
@@ -142,53 +146,89 @@ fn run_checks(
     program: fn() -> clap::Command,
     report: &mut Report,
 ) -> Result<()> {
-    let env = context.env;
-    let locations = context.locations;
-    let (settings, is_whole) =
-        configuration::check(context, locations, &mut report.group("configuration"));
+    let Context { flags, env, locations, consumers, .. } = context;
+    configuration::tell_version(&mut report.group("configuration"));
+    let settings = Settings::load(flags, env, locations, consumers, consumers).ok();
     let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
-    let deadline = Deadline::within(budget);
-    let mut checks = Checks {
+    let checks = Checks {
         context,
         env,
         locations,
-        settings,
-        run: None,
-        forecasts: Vec::new(),
         consumer,
+        profile: flags.get(&PROFILE).map(str::to_owned),
         program,
-        deadline,
+        deadline: Deadline::within(budget),
+        sharing: Cell::new(1),
+        has_checked_cache: Cell::new(false),
+        has_time: Cell::new(false),
+        servers: RefCell::default(),
         spinner: context.for_people().spinner(),
         interrupted: OnceCell::new(),
     };
-    checks.run = identity::check(&checks, &mut report.group("identity"));
-    // Otherwise each would report again what is wrong in the file.
-    if is_whole && checks.run.is_some() {
-        let consumers = ConsumerName::ALL.iter().filter(|name| checks.is_about(**name));
-        checks.forecasts = consumers
-            .filter_map(|name| Some((*name, name.forecast(context).transpose()?)))
-            .collect();
-    }
-    cache::check(&checks, &mut report.group("cache"));
-    network::check(&checks, &mut report.group("network"));
-    token::check(&checks, &mut report.group("token"));
     let programs = Programs::look(&checks);
-    for name in ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name)) {
-        let Some(check) = client_check(name) else { continue };
-        let mut group = report.group(name.table().name);
-        for (_, forecast) in checks.forecasts.iter().filter(|(of, _)| *of == name) {
-            match forecast {
-                Ok(forecast) => {
-                    for Warning { problem, hint } in &forecast.warnings {
-                        group.warning(problem.clone(), hint.clone());
-                    }
-                }
-                Err(error) => group.error(error),
-            }
+    let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
+    let mut looked: Vec<Looked> =
+        names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
+    let entries = looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
+    let mut profiles = which_profiles::choose(&checks, settings.as_ref(), entries.collect());
+    let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
+    let is_only = profiles.len() == 1;
+    for (done, profile) in profiles.iter().enumerate() {
+        checks.sharing.set(u32::try_from(profiles.len() - done).unwrap_or(u32::MAX));
+        profile.check(&checks, is_only, report);
+    }
+    checks.sharing.set(1);
+    report.end_profiles();
+    tell_left_out(&left_out, report);
+    for Looked { consumer, report: mut found, entries, clusters } in looked {
+        let name = consumer.table().name;
+        if let Some(clusters) = clusters {
+            clusters.call(&checks, &programs, &mut found.group(name));
         }
-        check(&checks, &programs, &mut group);
+        let is_checked = entries.is_mentioned || checks.consumer.is_some();
+        report.append(name, is_checked, found);
     }
     checks.interrupted.into_inner().map_or(Ok(()), Err)
+}
+
+/// Checks a consumer's own configuration, if it has one that this program knows.
+fn look_at_files(
+    checks: &Checks<'_>,
+    programs: &Programs,
+    consumer: ConsumerName,
+) -> Option<Looked> {
+    let (mut report, mut clusters) = (Report::default(), None);
+    let mut group = report.group(consumer.table().name);
+    let entries = match consumer {
+        ConsumerName::Kubectl => {
+            let (entries, found) = kubectl::check(checks, programs, &mut group);
+            clusters = found;
+            entries
+        }
+        ConsumerName::Aws => aws::check(checks, programs, &mut group),
+        ConsumerName::Vault => vault::check(checks, programs, &mut group),
+        ConsumerName::Token | ConsumerName::Exec => return None,
+    };
+    Some(Looked { consumer, report, entries, clusters })
+}
+
+fn tell_left_out(profiles: &[Profile], report: &mut Report) {
+    if profiles.is_empty() {
+        return;
+    }
+    let names: Vec<Message> = profiles
+        .iter()
+        .filter_map(Profile::name)
+        .map(|name| message!("`{}`", ForeignText::new(name)))
+        .collect();
+    report.group("configuration").warning(
+        message!(
+            "{} more profiles were not checked: {}",
+            profiles.len(),
+            Message::join(&names, ", ")
+        ),
+        "check one at a time, with `yc-id-token doctor NAME`",
+    );
 }
 
 impl Checks<'_> {
@@ -197,9 +237,15 @@ impl Checks<'_> {
         self.consumer.is_none_or(|consumer| consumer == name)
     }
 
-    /// A part of the time: of what is left, no more than a third of the whole.
+    /// Whether only a profile is checked that is not the one of these flags.
+    fn is_about_another_profile(&self, flags: &Flags) -> bool {
+        let other = flags.get(&PROFILE).filter(|_| self.profile.is_some());
+        other.is_some_and(|profile| self.profile.as_deref() != Some(profile))
+    }
+
+    /// A part of the time: of what is left for a profile, no more than a third of the whole.
     fn part(&self) -> Duration {
-        self.deadline.left().min(self.deadline.budget() / 3)
+        (self.deadline.left() / self.sharing.get()).min(self.deadline.budget() / 3)
     }
 
     /// How servers are reached, within a part of the time.

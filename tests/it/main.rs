@@ -21,6 +21,7 @@ mod config;
 mod corpus;
 mod demo;
 mod doctor;
+mod doctor_end_to_end;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
 mod doctor_profiles;

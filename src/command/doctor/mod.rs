@@ -32,7 +32,7 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::consumer::ConsumerName;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
 use crate::message;
@@ -44,18 +44,23 @@ use crate::settings::{Flags, Locations, Settings};
 use crate::spinner::Spinner;
 
 use super::Complete;
+use super::own_check::{Accepted, Outcome, OwnCheck};
 use super::status::with_profile;
 use entry::Entries;
 use kubectl::Clusters;
+use network::all;
 use profile::Profile;
 use programs::Programs;
-use report::Report;
+use report::{Group, Report};
 
 /// If there are no settings.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How many profiles are checked in one run.
 const MOST_PROFILES: usize = 8;
+
+/// How many checks of one consumer's own are run.
+const MOST_OWN_CHECKS: usize = 4;
 
 /// Check everything that a token depends on, and say how to mend what is wrong
 ///
@@ -64,6 +69,7 @@ const MOST_PROFILES: usize = 8;
 #[command(after_help = "Examples:
   yc-id-token doctor
   yc-id-token doctor prod
+  yc-id-token doctor aws --end-to-end
   yc-id-token doctor kubectl --profile prod --json
 
 Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
@@ -73,6 +79,9 @@ pub struct Args {
     /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only, with the profile of that name if there is one and no other is named
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
+    /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`
+    #[arg(long)]
+    end_to_end: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -87,6 +96,8 @@ struct Checks<'a> {
     consumer: Option<ConsumerName>,
     /// The only profile to check, if one is named.
     profile: Option<String>,
+    /// Whether consumers' exchanges are tried, and their own checks run.
+    end_to_end: bool,
     /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
@@ -118,7 +129,7 @@ impl Args {
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
         let mut report = Report::default();
-        run_checks(context, consumer, program, &mut report)?;
+        self.run_checks(context, consumer, program, &mut report)?;
         let profile: Vec<OsString> =
             profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
         report.complete(|text| complete(text, &profile));
@@ -140,55 +151,63 @@ struct Looked {
     clusters: Option<Clusters>,
 }
 
-fn run_checks(
-    context: Context<'_>,
-    consumer: Option<ConsumerName>,
-    program: fn() -> clap::Command,
-    report: &mut Report,
-) -> Result<()> {
-    let Context { flags, env, locations, consumers, .. } = context;
-    configuration::tell_version(&mut report.group("configuration"));
-    let settings = Settings::load(flags, env, locations, consumers, consumers).ok();
-    let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
-    let checks = Checks {
-        context,
-        env,
-        locations,
-        consumer,
-        profile: flags.get(&PROFILE).map(str::to_owned),
-        program,
-        deadline: Deadline::within(budget),
-        sharing: Cell::new(1),
-        has_checked_cache: Cell::new(false),
-        has_time: Cell::new(false),
-        servers: RefCell::default(),
-        spinner: context.for_people().spinner(),
-        interrupted: OnceCell::new(),
-    };
-    let programs = Programs::look(&checks);
-    let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
-    let mut looked: Vec<Looked> =
-        names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
-    let entries = looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
-    let mut profiles = which_profiles::choose(&checks, settings.as_ref(), entries.collect());
-    let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
-    let is_only = profiles.len() == 1;
-    for (done, profile) in profiles.iter().enumerate() {
-        checks.sharing.set(u32::try_from(profiles.len() - done).unwrap_or(u32::MAX));
-        profile.check(&checks, is_only, report);
-    }
-    checks.sharing.set(1);
-    report.end_profiles();
-    tell_left_out(&left_out, report);
-    for Looked { consumer, report: mut found, entries, clusters } in looked {
-        let name = consumer.table().name;
-        if let Some(clusters) = clusters {
-            clusters.call(&checks, &programs, &mut found.group(name));
+impl Args {
+    fn run_checks(
+        &self,
+        context: Context<'_>,
+        consumer: Option<ConsumerName>,
+        program: fn() -> clap::Command,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Context { flags, env, locations, consumers, .. } = context;
+        configuration::tell_version(&mut report.group("configuration"));
+        let settings = Settings::load(flags, env, locations, consumers, consumers).ok();
+        let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
+        let checks = Checks {
+            context,
+            env,
+            locations,
+            consumer,
+            profile: flags.get(&PROFILE).map(str::to_owned),
+            end_to_end: self.end_to_end,
+            program,
+            deadline: Deadline::within(budget),
+            sharing: Cell::new(1),
+            has_checked_cache: Cell::new(false),
+            has_time: Cell::new(false),
+            servers: RefCell::default(),
+            spinner: context.for_people().spinner(),
+            interrupted: OnceCell::new(),
+        };
+        let programs = Programs::look(&checks);
+        let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
+        let mut looked: Vec<Looked> =
+            names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
+        let entries =
+            looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
+        let mut profiles = which_profiles::choose(&checks, settings.as_ref(), entries.collect());
+        let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
+        let is_only = profiles.len() == 1;
+        for (done, profile) in profiles.iter().enumerate() {
+            checks.sharing.set(u32::try_from(profiles.len() - done).unwrap_or(u32::MAX));
+            profile.check(&checks, is_only, report);
         }
-        let is_checked = entries.is_mentioned || checks.consumer.is_some();
-        report.append(name, is_checked, found);
+        checks.sharing.set(1);
+        report.end_profiles();
+        tell_left_out(&left_out, report);
+        for Looked { consumer, report: mut found, entries, clusters } in looked {
+            let name = consumer.table().name;
+            if let Some(clusters) = clusters {
+                clusters.call(&checks, &programs, &mut found.group(name));
+            }
+            if checks.end_to_end {
+                run_own_checks(&checks, entries.own_checks, &mut found.group(name));
+            }
+            let is_checked = entries.is_mentioned || checks.consumer.is_some();
+            report.append(name, is_checked, found);
+        }
+        checks.interrupted.into_inner().map_or(Ok(()), Err)
     }
-    checks.interrupted.into_inner().map_or(Ok(()), Err)
 }
 
 /// Checks a consumer's own configuration, if it has one that this program knows.
@@ -210,6 +229,30 @@ fn look_at_files(
         ConsumerName::Token | ConsumerName::Exec => return None,
     };
     Some(Looked { consumer, report, entries, clusters })
+}
+
+/// Runs the consumer's own checks.
+fn run_own_checks(checks: &Checks<'_>, own: Vec<(Message, OwnCheck)>, group: &mut Group<'_>) {
+    let limit = checks.part();
+    let first = &own[..MOST_OWN_CHECKS.min(own.len())];
+    let runs = first.iter().map(|(_, check)| check.run(checks.env, limit)).collect();
+    let Some(outcomes) = checks.wait("running the consumer's own check", all(runs)) else { return };
+    for ((place, check), outcome) in first.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Accepted(Accepted { text, .. }) => {
+                group.good(message!("{place}: {text}", place, text));
+            }
+            Outcome::Refused(refusal) => group.refusal(place, refusal),
+            Outcome::NotInstalled => group.note(message!(
+                "{place}: not checked, as the program is not on the PATH; run `{}`",
+                check.command(),
+                place
+            )),
+        }
+    }
+    if first.len() < own.len() {
+        group.note(message!("{} more were not checked", own.len() - first.len()));
+    }
 }
 
 fn tell_left_out(profiles: &[Profile], report: &mut Report) {
@@ -265,6 +308,13 @@ impl Checks<'_> {
         }
         let waited = runtime::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
+    }
+
+    /// Ends the checks, if this is the error of an interruption.
+    fn end_if_interrupted(&self, error: &Error) {
+        if error.code() == Code::Interrupted {
+            self.end(error);
+        }
     }
 
     /// Ends the checks.

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::run::{Context, Run};
+use crate::settings::schema::{FORCE_REFRESH, TIMEOUT};
 use crate::settings::{Flags, Settings};
 
 /// With less time than this for a profile, it is not checked.
@@ -99,26 +100,57 @@ impl Profile {
         network::check(&check, &mut report.group("network"));
         token::check(&check, &mut report.group("token"));
         check.report_consumers(report);
+        if checks.end_to_end {
+            check.try_exchanges(report);
+        }
     }
 }
 
 impl ProfileCheck<'_> {
     /// What the consumers would do: those whose entries lead here, or else all that the settings are meant for.
     fn forecast(&self) -> Vec<(ConsumerName, Result<ConsumerForecast>)> {
-        let of = |name: ConsumerName, context: Context<'_>| {
+        let of = |(name, context): (ConsumerName, Context<'_>)| {
             Some((name, name.forecast(context).transpose()?))
         };
+        self.consumers().into_iter().filter_map(of).collect()
+    }
+
+    /// The consumers, and how each is run.
+    fn consumers(&self) -> Vec<(ConsumerName, Context<'_>)> {
         if self.entries.is_empty() {
             let names = ConsumerName::ALL.iter().filter(|name| self.checks.is_about(**name));
-            return names.filter_map(|name| of(*name, self.context)).collect();
+            return names.map(|name| (*name, self.context)).collect();
         }
-        let mut forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)> = Vec::new();
+        let mut consumers: Vec<(ConsumerName, Context<'_>)> = Vec::new();
         for Entry { consumer, flags, env, .. } in self.entries {
-            if forecasts.iter().all(|(name, _)| name != consumer) {
-                forecasts.extend(of(*consumer, Context { flags, env, ..self.context }));
+            if consumers.iter().all(|(name, _)| name != consumer) {
+                consumers.push((*consumer, Context { flags, env, ..self.context }));
             }
         }
-        forecasts
+        consumers
+    }
+
+    /// Tries the exchanges of the consumers.
+    fn try_exchanges(&self, report: &mut Report) {
+        for (name, context) in self.consumers() {
+            let is_usable = |(of, forecast): &(ConsumerName, Result<ConsumerForecast>)| {
+                *of == name && forecast.is_ok()
+            };
+            if !self.forecasts.iter().any(is_usable) {
+                continue;
+            }
+            let limit = format!("{}ms", self.checks.part().as_millis());
+            let flags = context.flags.clone().with(&FORCE_REFRESH, "true").with(&TIMEOUT, limit);
+            let context = Context { flags: &flags, ..context.for_people() };
+            match name.try_exchange(context) {
+                Ok(Some(what)) => report.group(name.table().name).good(what),
+                Ok(None) => {}
+                Err(error) => {
+                    self.checks.end_if_interrupted(&error);
+                    report.group(name.table().name).error(&error);
+                }
+            }
+        }
     }
 
     /// Reports what the consumers would do, but not well, and what they lack.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Code, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::message;
 use crate::run::Run;
@@ -24,9 +24,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     let credential = match token {
         Ok(credential) => credential,
         Err(error) => {
-            if error.code() == Code::Interrupted {
-                checks.end(&error);
-            }
+            checks.end_if_interrupted(&error);
             group.error(&error);
             return;
         }

@@ -201,7 +201,7 @@ impl Args {
                 clusters.call(&checks, &programs, &mut found.group(name));
             }
             if checks.end_to_end {
-                run_own_checks(&checks, entries.own_checks, &mut found.group(name));
+                run_own_checks(&checks, &entries.own_checks, &mut found.group(name));
             }
             let is_checked = entries.is_mentioned || checks.consumer.is_some();
             report.append(name, is_checked, found);
@@ -232,7 +232,7 @@ fn look_at_files(
 }
 
 /// Runs the consumer's own checks.
-fn run_own_checks(checks: &Checks<'_>, own: Vec<(Message, OwnCheck)>, group: &mut Group<'_>) {
+fn run_own_checks(checks: &Checks<'_>, own: &[(Message, OwnCheck)], group: &mut Group<'_>) {
     let limit = checks.part();
     let first = &own[..MOST_OWN_CHECKS.min(own.len())];
     let runs = first.iter().map(|(_, check)| check.run(checks.env, limit)).collect();

@@ -46,7 +46,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             }
             None => match entry(checks, place.clone()) {
                 Ok(entry) => {
-                    group.profile = entry.leads_to.profile.clone();
+                    group.profile.clone_from(&entry.leads_to.profile);
                     group.good(message!("{place}, is yc-id-token", place));
                     group.profile = None;
                     let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();

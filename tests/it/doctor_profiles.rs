@@ -97,8 +97,8 @@ fn a_profile_without_what_its_consumer_needs_is_an_error() {
         found.exits(3).has("error", "AWS profile `aws` of ");
         found.has("error", "role");
     }
-    let line = format!("[profile x]\ncredential_process = {PROGRAM} kubectl --profile=aws\n");
-    sandbox.write(".aws/config", &line);
+    let wrong = format!("[profile x]\ncredential_process = {PROGRAM} kubectl --profile=aws\n");
+    sandbox.write(".aws/config", &wrong);
     let words = "its arguments run `kubectl`, whose output AWS cannot read";
     examine(&sandbox, &[]).exits(3).has("error", words);
     run_by_aws(&sandbox, &["absent"]);

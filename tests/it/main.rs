@@ -25,6 +25,7 @@ mod doctor_end_to_end;
 mod doctor_fake_kubectl;
 mod doctor_kubectl;
 mod doctor_profiles;
+mod doctor_report;
 mod echoes;
 mod edits;
 mod exec;

@@ -7,6 +7,7 @@
 //! out. All checks share the time limit: a group that needs the network gets a part of it.
 
 mod aws;
+mod bundle;
 mod cache;
 mod configuration;
 mod entry;
@@ -26,8 +27,11 @@ pub(crate) use kubectl::fuzz_kubeconfig;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use serde_json::json;
 
 use crate::clock::Deadline;
 use crate::consumer::ConsumerName;
@@ -46,6 +50,7 @@ use crate::spinner::Spinner;
 use super::Complete;
 use super::own_check::{Accepted, Outcome, OwnCheck};
 use super::status::with_profile;
+use bundle::Bundle;
 use entry::Entries;
 use kubectl::Clusters;
 use network::all;
@@ -70,6 +75,7 @@ const MOST_OWN_CHECKS: usize = 4;
   yc-id-token doctor
   yc-id-token doctor prod
   yc-id-token doctor aws --end-to-end
+  yc-id-token doctor --report
   yc-id-token doctor kubectl --profile prod --json
 
 Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
@@ -82,6 +88,10 @@ pub struct Args {
     /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`
     #[arg(long)]
     end_to_end: bool,
+    /// Also write a file for a bug report, without secrets: settings, findings, and what the servers answer [default: yc-id-token-report.txt]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option, reason = "clap reads a flag with an optional value so")]
+    report: Option<Option<PathBuf>>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -128,15 +138,28 @@ impl Args {
         let profile = self.named.as_ref().filter(|_| consumer.is_none());
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
+        let named = self.report.as_ref().map(Option::as_deref);
+        let bundle = named.map(Bundle::begin).transpose()?;
         let mut report = Report::default();
         self.run_checks(context, consumer, program, &mut report)?;
         let profile: Vec<OsString> =
             profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
         report.complete(|text| complete(text, &profile));
+        let written = bundle.map(|bundle| bundle.write(&report, context.env)).transpose()?;
         if self.json {
-            output.json(&report.json())?;
+            let mut json = report.json();
+            json["report"] = json!(written);
+            output.json(&json)?;
         } else {
-            output.say(&report.text(context.env.is_utf8()))?;
+            let mut text = report.text(context.env.is_utf8());
+            if let Some(path) = written {
+                text = message!(
+                    "{text}\nwritten to {path}: versions, settings, findings, and the shapes of requests and answers; no secrets, but names of hosts, files, roles and accounts. Read it before you send it.",
+                    text,
+                    path
+                );
+            }
+            output.say(&text)?;
         }
         Ok(ExitCode::from(report.exit_status()))
     }

@@ -91,6 +91,7 @@ impl Profile {
         let entries = &self.entries;
         let mut check =
             ProfileCheck { checks, context, entries, settings, run: None, forecasts: Vec::new() };
+        report.add_settings(&check.settings.as_ref().map(Settings::explained).unwrap_or_default());
         check.run = identity::check(&check, &mut report.group("identity"));
         // Otherwise each would report again what is wrong in the file.
         if is_whole && check.run.is_some() {

@@ -1,14 +1,17 @@
-//! The report: what was found, in text and in JSON from the same structure.
+//! The report: what was found, in text, in JSON and for the file of a bug report, from the same structure.
 //!
-//! Security: it is made of texts, numbers and error messages. No type that holds a secret goes in, so none comes
-//! out.
+//! Security: it is made of texts, numbers and error messages, and of the shapes of tokens. No type that holds a secret
+//! goes in, so none comes out.
 
 use serde_json::{Value, json};
 
 use crate::command::own_check::Refusal;
 use crate::error::{Error, Exit};
 use crate::foreign_text::{ForeignText, Message};
+use crate::http::record;
+use crate::jwt::{self, Claims};
 use crate::message;
+use crate::settings::Explained;
 
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -19,6 +22,10 @@ pub(super) struct Report {
     /// The profiles and consumers that have been checked; no name is a run without a profile.
     profiles: Vec<Option<String>>,
     consumers: Vec<&'static str>,
+    /// The settings of each profile, for the file of a bug report.
+    settings: Vec<Value>,
+    /// What ID tokens have in them, for the same.
+    tokens: Vec<Value>,
 }
 
 #[derive(Debug)]
@@ -117,6 +124,22 @@ impl Report {
             Grade::Good | Grade::Note | Grade::Warning => None,
         });
         bad.unwrap_or(0)
+    }
+
+    /// Adds the settings of the profile.
+    pub(super) fn add_settings(&mut self, settings: &[Explained]) {
+        let setting = |Explained { name, value, origin }: &Explained| json!({ "name": name, "value": value, "origin": message!("{origin}", origin) });
+        let profile = self.profile.as_deref().map(ForeignText::new);
+        let settings: Vec<Value> = settings.iter().map(setting).collect();
+        self.settings.push(json!({ "profile": profile, "settings": settings }));
+    }
+
+    pub(super) fn settings(&self) -> &[Value] {
+        &self.settings
+    }
+
+    pub(super) fn tokens(&self) -> &[Value] {
+        &self.tokens
     }
 
     fn count(&self, is_it: impl Fn(Grade) -> bool) -> usize {
@@ -234,6 +257,17 @@ impl Group<'_> {
             Some(hint),
             Some(code.name()),
         );
+    }
+
+    /// Adds what an ID token is like: its header, the names of its claims, and for how long it is valid.
+    pub(super) fn add_token(&mut self, token: &str, claims: &Claims) {
+        let seconds = || Some(claims.exp? - claims.iat?);
+        self.report.tokens.push(json!({
+            "profile": self.profile.as_deref().map(ForeignText::new),
+            "header": jwt::header(token).as_ref().map(record::shape_of_object),
+            "claims": jwt::all_claims(token).as_ref().ok().map(record::shape_of_object),
+            "exp_minus_iat": seconds(),
+        }));
     }
 
     /// The consumer's own check fails.

@@ -41,6 +41,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
             return;
         }
     };
+    group.add_token(token, &claims);
     let at = |at: Option<crate::clock::Timestamp>| {
         at.map_or_else(|| Message::from("?"), |at| message!("{at}", at))
     };

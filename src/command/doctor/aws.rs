@@ -8,6 +8,7 @@ use crate::consumer::{AwsFiles, ConsumerName};
 use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
+use crate::settings::schema::PROFILE;
 
 use super::Checks;
 use super::entry::{self, Entries, Entry, Wording};
@@ -118,10 +119,13 @@ fn entry(
         return Ok(None);
     }
     let env = entry::environment(checks, &launch, std::iter::empty());
+    let profile =
+        flags.get(&PROFILE).map(|name| message!(", with profile `{}`,", ForeignText::new(name)));
     let resolved = Entry::resolve(checks, ConsumerName::Aws, place.clone(), flags, env);
     resolved.map(Some).map_err(|error| {
         let hint = error.hint().unwrap_or_else(|| WORDING.fix.into());
-        (message!("yc-id-token fails there: {error}", error), hint)
+        let profile = profile.unwrap_or_default();
+        (message!("yc-id-token{profile} fails there: {error}", profile, error), hint)
     })
 }
 

@@ -267,8 +267,8 @@ impl Group<'_> {
         let seconds = || Some(claims.exp? - claims.iat?);
         self.report.tokens.push(json!({
             "profile": self.profile.as_deref().map(ForeignText::new),
-            "header": jwt::header(token).as_ref().map(record::shape_of_object),
-            "claims": jwt::all_claims(token).as_ref().ok().map(record::shape_of_object),
+            "header": jwt::header(token).map(record::shape_of_object),
+            "claims": jwt::all_claims(token).ok().map(record::shape_of_object),
             "exp_minus_iat": seconds(),
         }));
     }

@@ -106,4 +106,11 @@ fn the_cli_of_vault_is_asked_at_the_server_of_the_profile() {
     let found = examine(&sandbox, &["vault", "--end-to-end"]);
     let words = "the server sees `jwt-robot`, with the policies default, reader, for 1200 s";
     found.exits(0).has("ok", words);
+    // What to do is for the profile that the helper has.
+    let script = "[ \"$1\" = version ] && exec echo Vault v1\necho 'Code: 403' >&2; exit 2";
+    stand_in(&sandbox, "vault", script);
+    let found = examine(&sandbox, &["vault", "--end-to-end"]);
+    let check = found.exits(5).has("error", "the server does not accept the token");
+    let fix = check["fix"].as_str().unwrap();
+    assert!(fix.contains("`yc-id-token vault status --profile=prod`"), "{fix}");
 }

@@ -11,7 +11,7 @@ use crate::message;
 use crate::settings::schema::PROFILE;
 
 use super::Checks;
-use super::entry::{self, Entries, Entry, LeadsTo, Wording};
+use super::entry::{self, Entries, Entry, EntryCheck, LeadsTo, Wording};
 use super::launch::{Launch, plain_words};
 use super::programs::{Programs, is_ours};
 use super::report::Group;
@@ -54,7 +54,11 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     if problem.is_none() {
                         group.good(message!("{place} runs yc-id-token{profile}", place, profile));
                     }
-                    entries.own_checks.push((place.clone(), OwnCheck::aws(&process.profile)));
+                    entries.own_checks.push(EntryCheck {
+                        place: place.clone(),
+                        profile: group.profile.clone(),
+                        check: OwnCheck::aws(&process.profile),
+                    });
                     entries.usable.extend(entry);
                 }
                 Err((problem, fix)) => {

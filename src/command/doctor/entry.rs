@@ -26,8 +26,15 @@ pub(super) struct Entries {
     pub(super) usable: Vec<Entry>,
     /// Whether there are any that name this program.
     pub(super) is_mentioned: bool,
-    /// The checks by the consumer itself, and what they are of.
-    pub(super) own_checks: Vec<(Message, OwnCheck)>,
+    /// The checks by the consumer itself.
+    pub(super) own_checks: Vec<EntryCheck>,
+}
+
+/// The check of an entry by its consumer.
+pub(super) struct EntryCheck {
+    pub(super) place: Message,
+    pub(super) profile: Option<String>,
+    pub(super) check: OwnCheck,
 }
 
 /// An entry that can be used.

@@ -48,10 +48,10 @@ use crate::settings::{Flags, Locations, Settings};
 use crate::spinner::Spinner;
 
 use super::Complete;
-use super::own_check::{Accepted, Outcome, OwnCheck};
+use super::own_check::{Accepted, Outcome};
 use super::status::with_profile;
 use bundle::Bundle;
-use entry::Entries;
+use entry::{Entries, EntryCheck};
 use kubectl::Clusters;
 use network::all;
 use profile::Profile;
@@ -69,7 +69,7 @@ const MOST_OWN_CHECKS: usize = 4;
 
 /// Check everything that a token depends on, and say how to mend what is wrong
 ///
-/// It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
+/// It checks each profile that an entry of kubeconfigs, of the AWS configuration, or a token helper of Vault names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor
@@ -78,11 +78,11 @@ const MOST_OWN_CHECKS: usize = 4;
   yc-id-token doctor --report
   yc-id-token doctor kubectl --profile prod --json
 
-Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
+Each line is ✓ (well), - (not checked), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
 first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
 5 refused by the consumer's server; 6 the network; 7 the cache.")]
 pub struct Args {
-    /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only, with the profile of that name if there is one and no other is named
+    /// Profile of the configuration file, to check that one only; or kubectl, aws or vault, to check what belongs to one of them only [default: the profiles that their files name, or the chosen one]
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
     /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`
@@ -142,9 +142,14 @@ impl Args {
         let bundle = named.map(Bundle::begin).transpose()?;
         let mut report = Report::default();
         self.run_checks(context, consumer, program, &mut report)?;
-        let profile: Vec<OsString> =
-            profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
-        report.complete(|text| complete(text, &profile));
+        // A profile that the command line names by a flag is among its own words.
+        let is_by_flag = profile.is_none() && flags.get(&PROFILE).is_some();
+        report.complete(|text, of_finding| {
+            let name = of_finding.or(profile.map(String::as_str)).filter(|_| !is_by_flag);
+            let words: Vec<OsString> =
+                name.map(|name| format!("--profile={name}").into()).into_iter().collect();
+            complete(text, &words)
+        });
         let written = bundle.map(|bundle| bundle.write(&report, context.env)).transpose()?;
         if self.json {
             let mut json = report.json();
@@ -163,18 +168,7 @@ impl Args {
         }
         Ok(ExitCode::from(report.exit_status()))
     }
-}
 
-/// The findings of one consumer's own files, and the entries in them.
-struct Looked {
-    consumer: ConsumerName,
-    report: Report,
-    entries: Entries,
-    /// The clusters that kubectl can call.
-    clusters: Option<Clusters>,
-}
-
-impl Args {
     fn run_checks(
         &self,
         context: Context<'_>,
@@ -233,6 +227,15 @@ impl Args {
     }
 }
 
+/// The findings of one consumer's own files, and the entries in them.
+struct Looked {
+    consumer: ConsumerName,
+    report: Report,
+    entries: Entries,
+    /// The clusters that kubectl can call.
+    clusters: Option<Clusters>,
+}
+
 /// Checks a consumer's own configuration, if it has one that this program knows.
 fn look_at_files(
     checks: &Checks<'_>,
@@ -255,12 +258,13 @@ fn look_at_files(
 }
 
 /// Runs the consumer's own checks.
-fn run_own_checks(checks: &Checks<'_>, own: &[(Message, OwnCheck)], group: &mut Group<'_>) {
+fn run_own_checks(checks: &Checks<'_>, own: &[EntryCheck], group: &mut Group<'_>) {
     let limit = checks.part();
     let first = &own[..MOST_OWN_CHECKS.min(own.len())];
-    let runs = first.iter().map(|(_, check)| check.run(checks.env, limit)).collect();
+    let runs = first.iter().map(|own| own.check.run(checks.env, limit)).collect();
     let Some(outcomes) = checks.wait("running the consumer's own check", all(runs)) else { return };
-    for ((place, check), outcome) in first.iter().zip(outcomes) {
+    for (EntryCheck { place, profile, check }, outcome) in first.iter().zip(outcomes) {
+        group.profile.clone_from(profile);
         match outcome {
             Outcome::Accepted(Accepted { text, .. }) => {
                 group.good(message!("{place}: {text}", place, text));
@@ -273,6 +277,7 @@ fn run_own_checks(checks: &Checks<'_>, own: &[(Message, OwnCheck)], group: &mut 
             )),
         }
     }
+    group.profile = None;
     if first.len() < own.len() {
         group.note(message!("{} more were not checked", own.len() - first.len()));
     }

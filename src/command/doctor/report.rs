@@ -109,11 +109,12 @@ impl Report {
         self.consumers.extend(is_checked.then_some(consumer));
     }
 
-    /// Completes the commands in what was found, and in what to do.
-    pub(super) fn complete(&mut self, complete: impl Fn(&Message) -> Message) {
-        for finding in &mut self.findings {
-            finding.text = complete(&finding.text);
-            finding.fix = finding.fix.as_ref().map(&complete);
+    /// Completes the commands in what was found of a profile, and in what to do.
+    pub(super) fn complete(&mut self, complete: impl Fn(&Message, Option<&str>) -> Message) {
+        for Finding { profile, text, fix, .. } in &mut self.findings {
+            let profile = profile.as_deref();
+            *text = complete(text, profile);
+            *fix = fix.as_ref().map(|fix| complete(fix, profile));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::run::Context;
 use crate::settings::Flags;
 
 use super::Checks;
-use super::entry::{Entries, Entry};
+use super::entry::{Entries, Entry, EntryCheck};
 use super::programs::Programs;
 use super::report::Group;
 use crate::foreign_text::Message;
@@ -53,7 +53,8 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();
                     let cli = if is_bao { "bao" } else { "vault" };
                     let check = OwnCheck::vault(cli, address(checks, &entry).as_deref());
-                    entries.own_checks.push((place, check));
+                    let profile = entry.leads_to.profile.clone();
+                    entries.own_checks.push(EntryCheck { place, profile, check });
                     entries.usable.push(entry);
                 }
                 Err(error) => group.bad(

@@ -120,6 +120,26 @@ fn a_profile_without_what_its_consumer_needs_is_an_error() {
 }
 
 #[test]
+fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
+    let sandbox = configured();
+    profiles(&sandbox, &[("k", "audience = \"k8s\""), ("other", "")]);
+    run_by_kubectl(&sandbox, "prd");
+    let found = examine(&sandbox, &[]);
+    let wrong = found.exits(3).wrong();
+    let errors: Vec<_> = wrong.iter().filter(|(result, _)| result == "error").collect();
+    let [(_, only)] = errors[..] else { panic!("{wrong:?}") };
+    assert!(only.contains("there is no profile `prd`"), "{only}");
+    // The profile of a command that cannot be run is checked all the same.
+    let mut exec = right();
+    exec["command"] = json!("/nonexistent/yc-id-token");
+    exec["args"] = json!(["kubectl", "--profile=k"]);
+    kubeconfig(&sandbox, &exec);
+    let found = examine(&sandbox, &[]);
+    found.exits(3).has("error", "cannot be run");
+    assert_eq!(checked(&found), ["k"]);
+}
+
+#[test]
 fn the_profile_that_setup_has_made_is_found_whatever_its_name() {
     let sandbox = configured();
     profiles(&sandbox, &[("kubernetes", "audience = \"k8s\""), ("other", "")]);

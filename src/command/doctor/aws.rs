@@ -45,7 +45,10 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                 group.warning(text, fix);
             }
         }
-        if problem.as_ref().is_none_or(|problem| !problem.is_bad) {
+        // A command that cannot be run has settings all the same.
+        if problem.as_ref().is_some_and(|problem| problem.is_bad) {
+            entries.usable.extend(entry(checks, &place, command).ok().flatten());
+        } else {
             match entry(checks, &place, command) {
                 Ok(entry) => {
                     let leads_to = entry.as_ref().map(|entry| &entry.leads_to);

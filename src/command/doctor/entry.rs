@@ -22,7 +22,7 @@ use crate::settings::{Decides, Field, Flags, Settings};
 /// The entries of a consumer's files.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// Those that can be used.
+    /// Those whose settings can be read.
     pub(super) usable: Vec<Entry>,
     /// Whether there are any that name this program.
     pub(super) is_mentioned: bool,
@@ -37,7 +37,7 @@ pub(super) struct EntryCheck {
     pub(super) check: OwnCheck,
 }
 
-/// An entry that can be used.
+/// An entry whose settings can be read.
 pub(super) struct Entry {
     pub(super) consumer: ConsumerName,
     /// Where it is: "user `sa` of ~/.kube/config".

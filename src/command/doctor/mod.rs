@@ -200,9 +200,11 @@ impl Args {
         let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
         let mut looked: Vec<Looked> =
             names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
+        let is_any_mentioned = looked.iter().any(|looked| looked.entries.is_mentioned);
         let entries =
             looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
-        let mut profiles = which_profiles::choose(&checks, settings.as_ref(), entries.collect());
+        let mut profiles =
+            which_profiles::choose(&checks, settings.as_ref(), entries.collect(), is_any_mentioned);
         let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
         let is_only = profiles.len() == 1;
         for (done, profile) in profiles.iter().enumerate() {

@@ -179,13 +179,14 @@ impl Report {
 
     /// What has been checked: "3 profiles, kubectl, aws".
     fn checked(&self) -> Message {
-        let profiles = match &self.profiles[..] {
-            [Some(one)] => message!("profile `{}`", ForeignText::new(one)),
-            [] | [None] => "settings without a profile".into(),
-            more => message!("{} profiles", more.len()),
+        let profiles: Option<Message> = match &self.profiles[..] {
+            [] => None,
+            [Some(one)] => Some(message!("profile `{}`", ForeignText::new(one))),
+            [None] => Some("settings without a profile".into()),
+            more => Some(message!("{} profiles", more.len())),
         };
         let consumers = self.consumers.iter().map(|name| Message::from(*name));
-        Message::join(&[profiles].into_iter().chain(consumers).collect::<Vec<_>>(), ", ")
+        Message::join(&profiles.into_iter().chain(consumers).collect::<Vec<_>>(), ", ")
     }
 
     /// This shape does not change; keys may come.
@@ -303,6 +304,7 @@ mod tests {
     #[test]
     fn text_and_json_say_the_same_and_nothing_rewrites_the_terminal() {
         let mut report = Report::default();
+        report.begin_profile(None, None);
         report.group("cache").good(ForeignText::new("a\u{1b}[2Jb"));
         report.group("cache").warning("open", "close it");
         assert_eq!(report.exit_status(), 0);

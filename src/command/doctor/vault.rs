@@ -43,6 +43,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         match problem(helper) {
             Some((problem, fix)) => {
                 group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+                entries.usable.extend(entry(checks, place).ok());
             }
             None => match entry(checks, place.clone()) {
                 Ok(entry) => {

@@ -7,20 +7,29 @@ use crate::run::Context;
 use crate::settings::schema::PROFILE;
 use crate::settings::{Settings, profile_names};
 
-/// The profiles to check, each once. `chosen` are the settings of this run, unless they are broken.
+/// The profiles to check, each once: the one that is named; or those that entries lead to, besides the chosen one.
+/// `chosen` are the settings of this run, unless they are broken.
 pub(super) fn choose(
     checks: &Checks<'_>,
     chosen: Option<&Settings>,
     entries: Vec<Entry>,
+    is_any_mentioned: bool,
 ) -> Vec<Profile> {
     let mut flags = checks.context.flags.given();
     let has_own_settings = flags.any(|(field, _)| decides_identity(field));
     let is_named = checks.profile.is_some() || has_own_settings;
-    // A named profile is the only one, and so is the chosen one where no entry leads to another. Broken settings are to
-    // be reported. One that is chosen by a variable or as the default one is what commands use that name none.
     let is_chosen = is_named
-        || entries.is_empty()
-        || chosen.is_none_or(|settings| settings.profile.is_some() && checks.consumer.is_none());
+        || match chosen {
+            // What is wrong is to be reported.
+            None => true,
+            // Without a profile, the settings are what entries name that cannot be read, if anything.
+            Some(settings) if entries.is_empty() => {
+                let has_identity = settings.profile.is_some() || settings.identity.is_some();
+                has_identity || !is_any_mentioned
+            }
+            // Commands that name no profile use it.
+            Some(settings) => settings.profile.is_some() && checks.consumer.is_none(),
+        };
     let mut profiles = Vec::new();
     if is_chosen {
         let is_decided = is_named || chosen.is_none_or(|settings| settings.profile.is_some());

@@ -41,18 +41,20 @@ pub(super) fn check(
         kubectl.report(group);
     }
     let files = kubeconfig_paths(checks.env, checks.locations.home.as_deref());
-    let mut clusters = None;
+    let (mut entries, mut clusters) = (Entries::default(), None);
     let (mentioned, by_kubectl) = match read(checks, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
             let look = Look { checks, kubectl, files: &files, config: &config };
-            let right = look.check(group);
-            let is_mentioned = right.is_some();
-            clusters = right.map(|right| Clusters { config, right });
-            (is_mentioned, by_kubectl)
+            let right = look.check(&mut entries, group);
+            clusters = Some(Clusters { config, right });
+            (entries.is_mentioned, by_kubectl)
         }
         // The report has the reason.
-        Read::Nothing { mentioned } => (mentioned, true),
+        Read::Nothing { mentioned } => {
+            entries.is_mentioned = files.iter().any(|file| kubeconfig::mentions(file));
+            (mentioned, true)
+        }
     };
     match kubectl {
         None if mentioned || checks.consumer.is_some() => group.warning(
@@ -69,10 +71,6 @@ pub(super) fn check(
         group
             .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
     }
-    let mut entries = Entries { is_mentioned: mentioned, ..Entries::default() };
-    if let Some(clusters) = &mut clusters {
-        entries.usable = clusters.right.iter_mut().filter_map(|right| right.entry.take()).collect();
-    }
     (entries, clusters)
 }
 
@@ -85,8 +83,7 @@ pub(super) struct Clusters {
 /// A user that is right.
 struct Right {
     user: String,
-    /// What is known of its plugin.
-    entry: Option<super::entry::Entry>,
+    /// The opened run of its identity, if its arguments can be read.
     run: Option<Run>,
 }
 
@@ -200,12 +197,13 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The users that are right; `None` if no user has this program.
-    fn check(&self, group: &mut Group<'_>) -> Option<Vec<Right>> {
+    /// Adds the users that run this program to the entries, and returns those that are right.
+    fn check(&self, entries: &mut Entries, group: &mut Group<'_>) -> Vec<Right> {
         let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
         if ours.is_empty() {
-            return None;
+            return Vec::new();
         }
+        entries.is_mentioned = true;
         let policy = self.kubectl.and_then(|kubectl| Policy::read(self.checks, kubectl, group));
         let mut right = Vec::new();
         for (user, exec, launch, credentials) in &ours {
@@ -235,14 +233,15 @@ impl Look<'_> {
             if is_right {
                 let profile = entry.as_ref().map(|entry| entry.leads_to.shown());
                 group.good(message!("{place} is right{}", profile.unwrap_or_default(), place));
-                right.push(Right { user: (*user).to_owned(), run, entry });
+                right.push(Right { user: (*user).to_owned(), run });
             }
+            entries.usable.extend(entry);
         }
         group.profile = None;
         let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
         context::check_users(self.config, &names, group);
         context::check_current(self.config, group);
-        Some(right)
+        right
     }
 
     /// The exec plugin of a user, if that is this program.

@@ -183,7 +183,7 @@ pub(super) fn store_override(
         return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(TABLE.name.into());
-    let about = EntryMetadata { consumer, ..EntryMetadata::from(&*target.address) };
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(&target.address) };
     let credential = Credential { secret: Override(token), lifetime };
     let stored = cache.put(&override_key(target), &credential, &about);
     stored.map_err(|error| error.within_cache("the token is not stored"))

@@ -171,7 +171,7 @@ pub(super) fn check_helper(helper: &Path, context: Context<'_>) -> Result<Vec<Wa
                 own.name(),
                 which
             ),
-            hint: "let exactly one profile have its `address` and `namespace` in the table `vault`; `yc-id-token setup vault` makes one".into(),
+            hint: "let exactly one profile have its `address` and `namespace` in the table `vault`; `yc-id-token setup vault --profile=NAME` makes one".into(),
         });
     } else if let Some(namespace) = &own.namespace
         && target::namespace_of_cli(context.env).is_none()

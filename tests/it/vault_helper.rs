@@ -322,6 +322,13 @@ fn a_command_that_is_shown_has_the_profile_of_the_helper() {
     sandbox.set("VAULT_ADDR", servers[1].url());
     assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), said);
     sandbox.run(&["vault", "status", "--profile=two"]).fails(3, "E_MISSING");
+    // `doctor` keeps the helper's profile, whichever it looks at itself.
+    fs::remove_file(&link).unwrap();
+    let found = sandbox.run(&["doctor", "vault", "--profile=two"]).stdout;
+    assert!(
+        found.contains("again with `yc-id-token vault install-helper --profile=one`"),
+        "{found}"
+    );
 }
 
 #[test]

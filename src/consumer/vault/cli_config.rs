@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::env::{self, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
+use crate::foreign_text::Message;
 use crate::message;
 use crate::private_file::{self, Unread};
 use crate::run::Context;
@@ -13,7 +14,8 @@ use crate::secret_file;
 
 use super::super::Warning;
 use super::hcl;
-use super::helper::profile_in_name;
+use super::helper::{Helper, profile_in_name};
+use super::install::kept_options;
 use super::token_helper::check_helper;
 
 const WHAT: &str = "the configuration of the Vault CLI";
@@ -43,6 +45,12 @@ impl VaultHelper {
     /// Whether its name is one by which this program is a token helper.
     pub(crate) fn has_name(&self) -> bool {
         profile_in_name(&self.helper).is_some()
+    }
+
+    /// The command that installs it, to be shown.
+    pub(crate) fn installation(&self) -> Message {
+        let options = Helper::of_file(&self.helper).map(|helper| kept_options(&helper.flags()));
+        message!("`yc-id-token vault install-helper{}`", options.unwrap_or_default())
     }
 
     /// What keeps the CLI from getting a token of this helper. Fails if the helper's profile cannot be used.

@@ -11,10 +11,9 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::runtime;
-use crate::settings::Field;
-use crate::settings::schema::{CONFIG, PROFILE};
 
 use super::answer::VaultToken;
+use super::install::kept_options;
 use super::{Args, VaultRun, token_store};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -45,18 +44,13 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
         .is_some_and(|token| !is_ours(&token))
     {
         // It is the user's, and may be good for so many uses: it is not looked at.
-        let given = |field: &Field| {
-            let value = ForeignText::line(context.flags.get(field)?).quoted();
-            Some(message!(" {}={value}", field.flag, value))
-        };
-        let options: Vec<Message> = [PROFILE, CONFIG].iter().filter_map(given).collect();
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
             (
                 "token",
                 message!(
                     "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase{}`",
-                    Message::join(&options, "")
+                    kept_options(context.flags)
                 ),
             ),
         ]);

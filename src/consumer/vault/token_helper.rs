@@ -9,7 +9,6 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::Path;
 
 use tracing::info;
 use zeroize::Zeroizing;
@@ -24,11 +23,10 @@ use crate::output::Output;
 use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Flags, Profile, Settings, list, profiles};
+use crate::settings::{Profile, Settings, list, profiles};
 
 use super::super::Warning;
 use super::answer::is_token;
-use super::helper::Helper;
 use super::settings::{ADDRESS, NAMESPACE};
 use super::target::{self, Target};
 use super::{Args, VaultRun, token_store};
@@ -138,11 +136,9 @@ fn profiles_for(address: &str, context: Context<'_>) -> Result<Vec<String>> {
     Ok(if exact.is_empty() { open } else { exact })
 }
 
-/// For `doctor`: why the CLI, with its variables, gets no token from a helper, or one for another server. Fails if the
-/// helper's profile cannot be used.
-pub(super) fn check_helper(helper: &Path, context: Context<'_>) -> Result<Vec<Warning>> {
-    let flags = Helper::of_file(helper).map_or_else(Flags::default, |helper| helper.flags());
-    let context = Context { flags: &flags, ..context };
+/// For `doctor`: why the CLI, with its variables, gets no token from a helper with these flags, or one for another
+/// server. Fails if the helper's profile cannot be used.
+pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
     let Opened { vault, target } = open(&Args::default(), context)?;
     let server = &vault.consumer.server;
     let own = server.target();

@@ -1,7 +1,11 @@
-//! The command line: global options and the list of subcommands.
+//! The command line: from its words to the command that runs, and from an error to what is printed of it.
+//!
+//! `description` describes the commands to clap, `words` looks at what is known before clap reads the words, `usage`
+//! turns what clap rejects into an error, `foreign_commands` knows the commands of similar programs, and `again`
+//! completes the commands in hints.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,31 +27,22 @@ use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::{COMMON, ERROR_FORMAT, LOG_FILE, TIMEOUT, VERBOSE};
 use crate::settings::{
-    EMPTY, Field, Flags, Locations, NamedCommand, Table, by_name, expand_home, list,
-    parse_duration, unchosen_profiles, with_flags,
+    EMPTY, Field, Flags, Locations, Table, by_name, expand_home, list, parse_duration,
+    unchosen_profiles,
 };
 
 mod again;
+mod description;
+mod foreign_commands;
 mod usage;
 mod words;
 
-use words::check_values;
+pub use description::program;
+use description::{commands, described, named_command};
 pub use words::error_format;
+use words::{check_values, help_or_version};
 
 const NAME: &str = "yc-id-token";
-
-const ABOUT: &str = "Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC";
-
-const NOTES: &str = "Examples:
-  yc-id-token setup kubectl
-  yc-id-token token --key-file key.json --audience https://k8s.example --decode
-
-Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
-configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
-who we are.
-
-Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
-`exec` ends as its command does.";
 
 /// A command line that was understood.
 #[derive(Debug)]
@@ -106,54 +101,12 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
         {
             Ok(Invocation::Print(error.render().to_string()))
         }
-        Err(error) => Err(usage::error(error)),
+        // Looked for only here: a cache hit must not pay for it.
+        Err(error) => match help_or_version(&arguments) {
+            Some(arguments) => parse(arguments),
+            None => Err(usage::error(error)),
+        },
     }
-}
-
-/// The description of the whole command line.
-pub fn program() -> clap::Command {
-    let mut program = described(&[]);
-    program.build();
-    program
-}
-
-/// The description of the command line, as far as these words need it. Where the first of them names a command,
-/// that one is meant: to describe the others takes longer than a cache hit.
-fn described(words: &[OsString]) -> clap::Command {
-    let program = clap::Command::new(NAME)
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .after_help(NOTES)
-        .max_term_width(100)
-        .disable_help_subcommand(true)
-        .subcommand_required(true)
-        .arg_required_else_help(true);
-    if let [first, rest @ ..] = words
-        && let Some(named) = commands().find(|command| first == command.name)
-    {
-        return program.subcommand(named.followed_by(rest));
-    }
-    let program = program.subcommands(commands().map(NamedCommand::deferred));
-    let mut program = with_flags(program, &COMMON);
-    // The program's own help says what each command is for.
-    let may_ask_for_help = |word: &OsString| {
-        let word = word.as_encoded_bytes();
-        word.starts_with(b"-") && word.contains(&b'h')
-    };
-    if words.iter().any(may_ask_for_help) {
-        program.build();
-    }
-    program
-}
-
-fn commands() -> impl Iterator<Item = &'static NamedCommand> {
-    consumer::COMMANDS.iter().chain(command::COMMANDS)
-}
-
-fn named_command(program: &OsString) -> Option<String> {
-    let name = Path::new(program).file_stem()?.to_str()?;
-    let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
-    commands().any(|known| known.name == command).then(|| command.to_owned())
 }
 
 /// What is printed of an error of this command line: its hint can be pasted.
@@ -312,25 +265,6 @@ mod tests {
 
     fn parse_words(words: &[&str]) -> Result<Invocation> {
         parse(words.iter().map(OsString::from).collect())
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        described(&[]).debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_every_command_has_an_example() {
-        fn look(command: &clap::Command, path: &str) {
-            let path = format!("{path} {}", command.get_name());
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example"), "{path}");
-            // What the program runs for itself is not for people.
-            for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-                look(command, &path);
-            }
-        }
-        look(&program(), "");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::NAME;
+use super::{NAME, foreign_commands};
 use crate::error::Error;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -29,12 +29,22 @@ pub(super) fn error(mut error: clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
-    let hint = suggestion(&mut error).unwrap_or_else(help);
+    let foreign = foreign_command(&command, &error);
+    let hint = foreign.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
     // Without usage and suggestions, clap's text is the problem, behind a label and before its own hint.
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
     Error::Usage { problem: ForeignText::new(&problem).into(), hint }
+}
+
+/// What is meant by a command that other programs have.
+fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let words = format!("{command} {word}");
+    foreign_commands::hint(words.strip_prefix(NAME)?.trim_start())
 }
 
 /// What was probably meant, if clap can tell.

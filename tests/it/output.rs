@@ -104,6 +104,49 @@ fn help_and_version_touch_nothing() {
 }
 
 #[test]
+fn help_and_version_are_commands_too() {
+    let sandbox = Sandbox::new();
+    for (words, option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "token"], &["token", "--help"]),
+        (&["help", "vault", "login"], &["vault", "login", "--help"]),
+        (&["help", "help"], &["--help"]),
+        (&["version"], &["--version"]),
+    ] {
+        assert_eq!(sandbox.run(words).ok(), sandbox.run(option).ok(), "{words:?}");
+    }
+    let (message, _) = sandbox.run(&["help", "tokken"]).fails(2, "E_USAGE");
+    assert_eq!(message, "unrecognized subcommand 'tokken'");
+    sandbox.run(&["version", "token"]).fails(2, "E_USAGE");
+    sandbox.run(&["token", "help"]).fails(2, "E_USAGE");
+}
+
+#[test]
+fn a_command_of_a_similar_program_is_answered_with_the_command_here() {
+    let sandbox = Sandbox::new();
+    for (words, command) in [
+        (&["login"][..], "`yc-id-token setup`"),
+        (&["logout"], "`yc-id-token cache clear`"),
+        (&["get-token"], "`yc-id-token kubectl`"),
+        (&["auth"], "`yc-id-token vault login`"),
+        (&["init"], "`yc-id-token setup`"),
+        (&["configure"], "`yc-id-token setup`"),
+        (&["list"], "`yc-id-token profiles`"),
+        (&["whoami"], "`yc-id-token doctor`"),
+        (&["refresh"], "`yc-id-token token --force-refresh`"),
+        (&["clear"], "`yc-id-token cache clear`"),
+        (&["vault", "logout"], "`yc-id-token vault revoke`"),
+        (&["cache", "list"], "`yc-id-token status`"),
+        (&["config", "view"], "`yc-id-token config get`"),
+        (&["list", "--profile", "prod"], "`yc-id-token status --profile=prod`"),
+    ] {
+        let (message, hint) = sandbox.run(words).fails(2, "E_USAGE");
+        assert!(message.starts_with("unrecognized subcommand"), "{words:?}: {message}");
+        assert!(hint.contains(command), "{words:?}: {hint}");
+    }
+}
+
+#[test]
 fn the_log_says_what_is_done_and_why_for_those_who_ask() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_VERBOSE");

@@ -44,7 +44,7 @@ pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     };
     let option = match (first, rest) {
         ("help", _) => "--help",
-        ("version", []) => "--version",
+        ("version", _) => "--version",
         (_, _) => return None,
     };
     Some([std::slice::from_ref(name), rest, &[option.into()]].concat())

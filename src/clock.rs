@@ -76,6 +76,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// The same for people: with the time until then, or since then.
+    pub const fn beside(self, now: Self) -> RelativeTime {
+        RelativeTime { at: self, now }
+    }
+
     fn from_date_time(at: OffsetDateTime) -> Self {
         Self(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
     }
@@ -97,6 +102,31 @@ impl fmt::Display for Timestamp {
             at.minute(),
             at.second()
         )
+    }
+}
+
+/// A timestamp with its distance from another, which is now: `2026-11-23T20:15:38Z (in 41 min)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RelativeTime {
+    at: Timestamp,
+    now: Timestamp,
+}
+
+impl fmt::Display for RelativeTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, now } = *self;
+        let (number, unit) = match at.distance(now).as_secs() {
+            0 => return write!(f, "{at} (now)"),
+            seconds @ ..60 => (seconds, "s"),
+            seconds @ ..7_200 => (seconds / 60, "min"),
+            seconds @ ..172_800 => (seconds / 3600, "h"),
+            seconds => (seconds / 86_400, "days"),
+        };
+        if at > now {
+            write!(f, "{at} (in {number} {unit})")
+        } else {
+            write!(f, "{at} ({number} {unit} ago)")
+        }
     }
 }
 
@@ -241,6 +271,27 @@ mod tests {
     fn a_timestamp_is_printed_in_rfc_3339_to_the_second() {
         assert_eq!(Timestamp::from_unix_seconds(1_795_464_938).to_string(), "2026-11-23T20:15:38Z");
         assert_eq!(Timestamp(999).to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_time_is_shown_with_its_distance_rounded_down() {
+        let now = Timestamp::from_unix_seconds(1_795_464_938);
+        for (seconds, distance) in [
+            (0, "(now)"),
+            (1, "(in 1 s)"),
+            (59, "(in 59 s)"),
+            (60, "(in 1 min)"),
+            (7_199, "(in 119 min)"),
+            (7_200, "(in 2 h)"),
+            (172_799, "(in 47 h)"),
+            (172_800, "(in 2 days)"),
+            (-59, "(59 s ago)"),
+            (-200, "(3 min ago)"),
+            (-864_000, "(10 days ago)"),
+        ] {
+            let at = Timestamp::from_unix_seconds(now.unix_seconds() + seconds);
+            assert_eq!(at.beside(now).to_string(), format!("{at} {distance}"));
+        }
     }
 
     #[test]

@@ -16,15 +16,27 @@ pub(super) fn lines<const N: usize>(
     heads: [&'static str; N],
     rows: &[[Message; N]],
 ) -> Vec<Message> {
+    painted(heads, rows, &|_, _, cell| cell)
+}
+
+/// The same, with colours: `paint` gets the row, the column and the cell in its full width.
+pub(super) fn painted<const N: usize>(
+    heads: [&'static str; N],
+    rows: &[[Message; N]],
+    paint: &dyn Fn(usize, usize, Message) -> Message,
+) -> Vec<Message> {
     let rows: Vec<[Message; N]> =
         std::iter::once(heads.map(Message::from)).chain(rows.iter().cloned()).collect();
     let widths = widths(&rows);
-    let line = |row: &[Message; N]| {
-        let cells: Vec<Message> =
-            row.iter().zip(widths).map(|(cell, width)| cell.padded(width)).collect();
-        Message::join(&cells, "  ").trimmed()
+    let line = |(at, row): (usize, &[Message; N])| {
+        let cell = |column: usize| {
+            let cell = row[column].padded(widths[column]);
+            // The first line has the heads.
+            if at == 0 { cell } else { paint(at - 1, column, cell) }
+        };
+        Message::join(&std::array::from_fn::<_, N, _>(cell), "  ").trimmed()
     };
-    rows.iter().map(line).collect()
+    rows.iter().enumerate().map(line).collect()
 }
 
 /// A table in a frame, as `yc` prints it.

@@ -119,6 +119,10 @@ variables! {
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
+    /// Anything: no colours
+    NO_COLOR = "NO_COLOR";
+    /// `1`: colours, even if the output is no terminal
+    CLICOLOR_FORCE = "CLICOLOR_FORCE";
     /// The language and its encoding, before all else
     LC_ALL = "LC_ALL";
     /// The encoding of text

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::{Code, Error};
+use crate::colour::{Colour, Colours};
 use crate::foreign_text::Message;
 use crate::message;
 
@@ -42,20 +43,20 @@ impl Report {
         }
     }
 
-    /// Writes the error to `stderr`. A failed write is ignored: there is nowhere left to report it.
-    pub fn print(&self, format: ErrorFormat, stderr: &mut impl Write) {
-        let _: io::Result<()> = stderr.write_all(self.render(format).as_bytes());
+    /// Writes the error to `stderr`, with colours if it is text. A failed write is ignored: there is nowhere left to report it.
+    pub fn print(&self, format: ErrorFormat, colours: Colours, stderr: &mut impl Write) {
+        let _: io::Result<()> = stderr.write_all(self.render(format, colours).as_bytes());
     }
 
-    fn render(&self, format: ErrorFormat) -> String {
+    fn render(&self, format: ErrorFormat, colours: Colours) -> String {
         let Self { code, message, hint, exit } = self;
         match format {
             ErrorFormat::Text => {
-                let mut text = format!("yc-id-token: {message} [{code}]\n");
+                let program = colours.paint(Colour::Red, "yc-id-token:");
+                let mut text = format!("{program} {message} [{code}]\n");
                 if let Some(hint) = hint {
-                    text.push_str("yc-id-token: hint: ");
-                    text.push_str(hint.as_str());
-                    text.push('\n');
+                    let label = colours.paint(Colour::Cyan, "yc-id-token: hint:");
+                    text += &format!("{label} {hint}\n");
                 }
                 text
             }
@@ -80,11 +81,12 @@ mod tests {
             hint: "give `--audience`".into(),
         };
         assert_eq!(
-            Report::of(&error).render(ErrorFormat::Text),
+            Report::of(&error).render(ErrorFormat::Text, Colours::NONE),
             "yc-id-token: no audience \u{fffd}[2J forged [E_MISSING]\nyc-id-token: hint: give `--audience`\n"
         );
         let object: serde_json::Value =
-            serde_json::from_str(&Report::of(&error).render(ErrorFormat::Json)).unwrap();
+            serde_json::from_str(&Report::of(&error).render(ErrorFormat::Json, Colours::NONE))
+                .unwrap();
         assert_eq!(object["code"], "E_MISSING");
         assert_eq!(object["exit"], 3);
     }

@@ -5,6 +5,7 @@
 mod explain;
 mod table;
 
+use crate::colour::Colours;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -36,7 +37,7 @@ impl Args {
             return if self.json {
                 output.json(&table::json(&cached))
             } else {
-                output.say(&table::text(&cached))
+                output.say(&table::text(&cached, Colours::of_stdout(context.env)))
             };
         }
         let explained = explain::explain(Context { flags: &flags, ..context })?;

@@ -1,0 +1,178 @@
+//! `config edit`: opens the user's editor on a private copy of the configuration file. The file itself is written only
+//! if the result is valid, so it is never left half edited.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::super::setup::config_path;
+use super::super::signals::HeldSignals;
+use super::super::terminal::Terminal;
+use super::{new_mistakes, parse, problem_lines};
+use crate::env::{self, Env};
+use crate::error::{Cause, Error, Result, shown};
+use crate::files::edit::EditedFile;
+use crate::foreign_text::{ForeignText, Message};
+use crate::harden;
+use crate::message;
+use crate::output::Output;
+use crate::private_file;
+use crate::run::Context;
+
+/// What the editor shows if there is no file yet.
+const TEMPLATE: &str = r#"# Configuration of yc-id-token, for example:
+# default_profile = "prod"
+#
+# [profiles.prod]
+# key_file = "~/key.json"
+# audience = "https://k8s.example"
+"#;
+
+pub(super) fn edit(context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+    let path = config_path(context)?;
+    let file = EditedFile::open("the configuration file", &path)?;
+    file.check_writable()?;
+    let editor = Editor::find(context.env)?;
+    let before = if file.exists() { file.text() } else { TEMPLATE };
+    let folder = private_file::make_temporary_folder(&std::env::temp_dir());
+    let folder = folder.map_err(|cause| Error::unwritten(std::env::temp_dir(), cause))?;
+    let copy = folder.path().join("config.toml");
+    private_file::write(&copy, before.as_bytes())
+        .map_err(|cause| Error::unwritten(&copy, cause))?;
+    loop {
+        editor.open(&copy)?;
+        let edited = EditedFile::open("the edited copy", &copy)?;
+        let text = edited.text();
+        if text == before {
+            return output.say(&message!("nothing has been changed in {}", shown(&path)));
+        }
+        let mistakes = new_mistakes(context, &path, before, text)?;
+        let Some(first) = mistakes.first() else {
+            let written = file.replace(text, |text| parse(&path, text).map(drop));
+            written.map_err(|error| with_copy(&error, folder))?;
+            return output.say(&message!("written {}", shown(&path)));
+        };
+        if !Terminal::find().is_some_and(|terminal| is_edited_again(terminal, &mistakes)) {
+            return Err(with_copy(first, folder));
+        }
+    }
+}
+
+fn is_edited_again(terminal: Terminal, mistakes: &[Error]) -> bool {
+    terminal.say(&Message::join(&problem_lines(mistakes), "\n"));
+    terminal.agrees(&"edit it again".into())
+}
+
+/// The same error, which names the edited copy: it stays.
+fn with_copy(error: &Error, folder: TempDir) -> Error {
+    let folder = folder.keep();
+    error.with_hint(&message!(
+        "nothing has been changed; the edited text is in `{}`",
+        shown(&folder.join("config.toml"))
+    ))
+}
+
+/// The user's editor.
+struct Editor {
+    /// What names it, such as `EDITOR`.
+    origin: &'static str,
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl Editor {
+    fn find(env: &Env) -> Result<Self> {
+        let set =
+            [env::VISUAL, env::EDITOR].into_iter().find_map(|var| Some((var.name, env.get(var)?)));
+        let usual = cfg!(windows).then(|| ("Windows", "notepad".to_owned()));
+        let Some((origin, line)) = set.or(usual) else {
+            return Err(Error::Missing {
+                problem: "no editor is set".into(),
+                hint: "set EDITOR, such as `EDITOR=nano`, or edit the file that `yc-id-token config path` prints".into(),
+            });
+        };
+        let mut words = words(&line).unwrap_or_default().into_iter();
+        let Some(program) = words.next() else {
+            return Err(Error::Invalid {
+                problem: message!("{origin}: `{}` is no command", ForeignText::new(&line), origin),
+                hint: "give a program and its arguments, and close every quotation mark".into(),
+            });
+        };
+        Ok(Self { origin, program, arguments: words.collect() })
+    }
+
+    /// Waits until the user closes it. Signals are for the editor meanwhile.
+    fn open(&self, copy: &Path) -> Result<()> {
+        let failed = |cause: Cause| Error::Invalid {
+            problem: message!(
+                "cannot edit with `{}`: {cause}",
+                ForeignText::new(&self.program),
+                cause
+            ),
+            hint: message!("check {}; nothing has been changed", self.origin),
+        };
+        let _held = HeldSignals::hold();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(copy);
+        let status = harden::with_original_limits(|| command.status());
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(failed(message!("it ended with {status}", status).into())),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+}
+
+/// The words of a command, which quotation marks hold together; no shell reads them. The path of a program can have
+/// blanks. `None` if a quotation mark is open.
+fn words(line: &str) -> Option<Vec<String>> {
+    if Path::new(line).is_file() {
+        return Some(vec![line.to_owned()]);
+    }
+    let mut words: Vec<String> = Vec::new();
+    let (mut quote, mut is_in_word) = (None, false);
+    for c in line.chars() {
+        if quote.is_none() && c.is_whitespace() {
+            is_in_word = false;
+            continue;
+        }
+        if !is_in_word {
+            words.push(String::new());
+            is_in_word = true;
+        }
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            Some(_) | None => words.last_mut()?.push(c),
+        }
+    }
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_an_editor_can_be_quoted() {
+        for (line, expected) in [
+            ("vi", Some(vec!["vi"])),
+            (" code  --wait\t-n ", Some(vec!["code", "--wait", "-n"])),
+            (
+                "'/opt/my editor/ed' \"-a b\" c'd e'",
+                Some(vec!["/opt/my editor/ed", "-a b", "cd e"]),
+            ),
+            (r"C:\edit.exe /a", Some(vec![r"C:\edit.exe", "/a"])),
+            ("ed ''", Some(vec!["ed", ""])),
+            ("  ", Some(vec![])),
+            ("ed 'a", None),
+        ] {
+            let expected = expected.map(|words| words.into_iter().map(str::to_owned).collect());
+            assert_eq!(words(line), expected, "{line}");
+        }
+        let file = tempfile::Builder::new().suffix(" with blanks").tempfile().unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(words(path).unwrap(), [path]);
+    }
+}

@@ -19,8 +19,8 @@ use crate::consumer::TABLES;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::settings::schema::CONFIG;
-use crate::settings::{Flags, Locations, profile_names};
+use crate::settings::schema::{CONFIG, PROFILE};
+use crate::settings::{Flags, Locations, names_in_file};
 use crate::source::ImportedKeys;
 
 const BASH: &str = r#"_yc_id_token() {
@@ -157,6 +157,10 @@ fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
 /// What the words before the one that is to be completed come to.
 struct Line<'a> {
     command: &'a Command,
+    /// Whether a command is named, be it one that only the parser knows, such as `help`.
+    has_command: bool,
+    /// How many arguments of the command are given.
+    arguments: usize,
     /// The option whose value comes next.
     option: Option<&'a Arg>,
     /// Whether the rest belongs to another program.
@@ -165,9 +169,19 @@ struct Line<'a> {
 
 type Completion = (String, Option<String>);
 
+/// Commands that are not described, with their help. What follows `help` is a command.
+const OF_PARSER: [(&str, &str); 2] =
+    [("help", "Print the help of a command"), ("version", "Print the version")];
+
 impl<'a> Line<'a> {
     fn read(program: &'a Command, words: &[String]) -> Self {
-        let mut line = Self { command: program, option: None, is_over: false };
+        let mut line = Self {
+            command: program,
+            has_command: false,
+            arguments: 0,
+            option: None,
+            is_over: false,
+        };
         for word in words.iter().skip(1) {
             if line.option.take().is_some() {
                 continue;
@@ -175,7 +189,14 @@ impl<'a> Line<'a> {
             match word.strip_prefix("--") {
                 Some("") => line.is_over = true,
                 Some(name) => line.option = line.option_of(name),
-                None => line.command = line.command.find_subcommand(word).unwrap_or(line.command),
+                None if word.starts_with('-') => {}
+                None => {
+                    line.has_command = true;
+                    match line.command.find_subcommand(word) {
+                        Some(command) => (line.command, line.arguments) = (command, 0),
+                        None => line.arguments += 1,
+                    }
+                }
             }
         }
         line
@@ -220,18 +241,19 @@ impl<'a> Line<'a> {
         named.collect()
     }
 
-    /// The commands below this one, or the values of its argument.
+    /// The commands below this one, and the values of its next argument.
     fn commands(&self, around: &Around<'_>) -> Vec<Completion> {
         let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
         let commands = shown.map(|command| {
             let help = command.get_about().map(|about| first_line(&about.to_string()));
             (command.get_name().to_owned(), help)
         });
-        let arguments = self
-            .command
-            .get_positionals()
-            .flat_map(|argument| values(self.command, argument, around));
-        commands.chain(arguments).collect()
+        let next = self.command.get_positionals().nth(self.arguments);
+        let values = next.map(|argument| values(self.command, argument, around));
+        let of_parser = OF_PARSER.iter().filter(|_| !self.has_command);
+        let of_parser =
+            of_parser.map(|(name, help)| ((*name).to_owned(), Some((*help).to_owned())));
+        commands.chain(of_parser).chain(values.into_iter().flatten()).collect()
     }
 }
 
@@ -244,8 +266,15 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
             .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
             .collect();
     }
-    let words: Vec<String> = match offer(command.get_name(), argument.get_id().as_str()) {
-        Some(Offer::Profile) => around.profiles(),
+    let offer = match offer(command.get_name(), argument.get_id().as_str()) {
+        Some(Offer::ConfigValue) => around.config_value(),
+        offer => offer,
+    };
+    let words: Vec<String> = match offer {
+        Some(Offer::Named(words, table)) => {
+            let words = words().into_iter().map(str::to_owned);
+            words.chain(around.names(table)).collect()
+        }
         Some(Offer::ProfileOrConsumer) => {
             let consumers = TABLES.iter().map(|table| table.name.to_owned());
             let mut names: Vec<String> = consumers.chain(around.profiles()).collect();
@@ -256,8 +285,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
         Some(Offer::Key) => keys(around.locations),
         Some(Offer::ConfigKey) => config::keys(&around.profiles()),
-        Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
-        Some(Offer::Path | Offer::Text) | None => Vec::new(),
+        Some(Offer::Path | Offer::Text | Offer::ConfigValue) | None => Vec::new(),
     };
     words.into_iter().map(|word| (word, None)).collect()
 }
@@ -284,14 +312,26 @@ impl Around<'_> {
         named.or_else(|| self.words.iter().find_map(|word| joined(word).map(|at| &word[at..])))
     }
 
-    /// The profiles of the configuration that the line names, or else of the usual one.
     fn profiles(&self) -> Vec<String> {
+        self.names("profiles")
+    }
+
+    /// The names below a table of the configuration that the line names, or else of the usual one.
+    fn names(&self, table: &str) -> Vec<String> {
         let flags = Flags::default();
         let flags = match self.given(CONFIG.flag) {
             Some(config) => flags.with(&CONFIG, config),
             None => flags,
         };
-        flags.config_file(self.env, self.locations).map(profile_names).unwrap_or_default()
+        let path = flags.config_file(self.env, self.locations);
+        path.map(|path| names_in_file(path, table)).unwrap_or_default()
+    }
+
+    /// What the value of the last key on the line can be.
+    fn config_value(&self) -> Option<Offer> {
+        let profile = self.given(PROFILE.flag);
+        let mut words = self.words.iter().rev();
+        words.find_map(|word| config::offer(word, profile)).map(Offer::from)
     }
 
     /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.

@@ -23,7 +23,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Settings, problems};
+use crate::settings::{Kind, Offer, Settings, problems};
 use key::Key;
 
 /// Show, change or check the configuration file
@@ -119,6 +119,22 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What a shell offers for the value of a key; `None` of an unknown one.
+pub(super) fn offer(key: &str, profile: Option<&str>) -> Option<Offer> {
+    let field = Key::read(key, profile).ok()?.field;
+    Some(match field.kind {
+        Kind::Bool | Kind::Switch => Offer::Words(|| vec!["true", "false"]),
+        Kind::Text
+        | Kind::Path
+        | Kind::File
+        | Kind::Key
+        | Kind::Proxy
+        | Kind::Time
+        | Kind::Words
+        | Kind::Count => field.offer,
+    })
 }
 
 fn get(key: &Key, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {

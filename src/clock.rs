@@ -115,13 +115,15 @@ pub struct RelativeTime {
 impl fmt::Display for RelativeTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, now } = *self;
-        let (number, unit) = match at.distance(now).as_secs() {
+        let seconds = at.distance(now).as_secs();
+        let (one, unit) = match seconds {
             0 => return write!(f, "{at} (now)"),
-            seconds @ ..60 => (seconds, "s"),
-            seconds @ ..7_200 => (seconds / 60, "min"),
-            seconds @ ..172_800 => (seconds / 3600, "h"),
-            seconds => (seconds / 86_400, "days"),
+            1..60 => (1, "s"),
+            60..7_200 => (60, "min"),
+            7_200..172_800 => (3_600, "h"),
+            _ => (86_400, "days"),
         };
+        let number = (seconds + one / 2) / one;
         if at > now {
             write!(f, "{at} (in {number} {unit})")
         } else {
@@ -274,16 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_shown_with_its_distance_rounded_down() {
+    fn a_time_is_shown_with_its_rounded_distance() {
         let now = Timestamp::from_unix_seconds(1_795_464_938);
         for (seconds, distance) in [
             (0, "(now)"),
             (1, "(in 1 s)"),
             (59, "(in 59 s)"),
             (60, "(in 1 min)"),
-            (7_199, "(in 119 min)"),
+            (89, "(in 1 min)"),
+            (90, "(in 2 min)"),
+            (3_599, "(in 60 min)"),
             (7_200, "(in 2 h)"),
-            (172_799, "(in 47 h)"),
+            (43_199, "(in 12 h)"),
             (172_800, "(in 2 days)"),
             (-59, "(59 s ago)"),
             (-200, "(3 min ago)"),

@@ -64,8 +64,6 @@ impl Colours {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::foreign_text::ForeignText;
 
@@ -84,7 +82,7 @@ mod tests {
             (&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], false, false),
         ] {
             let values = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
-            let env = Env::Fake(HashMap::from_iter(values));
+            let env = Env::Fake(values.collect());
             assert_eq!(Colours::of(&env, || true), Colours(at_terminal), "{variables:?}");
             assert_eq!(Colours::of(&env, || false), Colours(elsewhere), "{variables:?}");
         }

@@ -53,12 +53,9 @@ impl Report {
         match format {
             ErrorFormat::Text => {
                 let program = colours.paint(Colour::Red, "yc-id-token:");
-                let mut text = format!("{program} {message} [{code}]\n");
-                if let Some(hint) = hint {
-                    let label = colours.paint(Colour::Cyan, "yc-id-token: hint:");
-                    text += &format!("{label} {hint}\n");
-                }
-                text
+                let label = || colours.paint(Colour::Cyan, "yc-id-token: hint:");
+                let hint = hint.as_ref().map(|hint| format!("{} {hint}\n", label()));
+                format!("{program} {message} [{code}]\n{}", hint.unwrap_or_default())
             }
             ErrorFormat::Json => {
                 let object =

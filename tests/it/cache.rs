@@ -282,7 +282,7 @@ fn clear_removes_every_credential_and_says_how_many() {
 fn with_profiles() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
-    let key = sandbox.home().join("key.json");
+    let key = sandbox.home().join("key.json").display().to_string();
     sandbox.configure(&format!(
         "[defaults]\nkey_file = {key:?}\n[profiles.prod]\naudience = \"a\"\n[profiles.dev]\naudience = \"b\"\n\
          [profiles.same]\naudience = \"a\"\n"
@@ -338,7 +338,7 @@ fn clear_of_a_profile_finds_the_account_that_is_looked_up_by_name() {
     let sandbox = with_profiles();
     let robot = sandbox.cloud.add_service_account("helper", "b1gfolder");
     sandbox.cloud.grant_token_creator(&robot, &sandbox.account);
-    let key = sandbox.home().join("key.json");
+    let key = sandbox.home().join("key.json").display().to_string();
     sandbox.configure(&format!(
         "[defaults]\nkey_file = {key:?}\naudience = \"a\"\nservice_account = \"helper\"\nfolder_id = \"b1gfolder\"\n\
          [profiles.prod]\n[profiles.same]\n"

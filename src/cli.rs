@@ -44,14 +44,14 @@ use words::{check_values, help_or_version};
 
 const NAME: &str = "yc-id-token";
 
-/// A command line that was understood.
+/// A parsed command line.
 #[derive(Debug)]
 pub struct Cli {
     command: Command,
     flags: Flags,
     /// The tables of the command's own settings.
     tables: &'static [&'static Table],
-    /// The words that this was read from.
+    /// The words that it was parsed from.
     arguments: Arc<[OsString]>,
 }
 
@@ -64,19 +64,19 @@ enum Command {
     Housekeeping(Housekeeping),
 }
 
-/// What a command line asks for.
+/// What to do for a command line.
 #[derive(Debug)]
 pub enum Invocation {
     Run(Box<Cli>),
-    /// To refresh, in the background, what a command hands out.
+    /// Refresh in the background what a command prints.
     Refresh(Box<Cli>),
-    /// To print help or the version.
+    /// Print help or the version.
     Print(String),
-    /// To tell a shell how one of these words can go on.
+    /// Complete one of these words for a shell.
     Complete(Vec<OsString>),
 }
 
-/// Reads a command line, its first part being the name that the program was called by:
+/// Parses a command line. Its first word is the name that the program was called by:
 /// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
 pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     if let Some(command) = arguments.first().and_then(named_command) {
@@ -109,7 +109,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
     }
 }
 
-/// What is printed of an error of this command line: its hint can be pasted.
+/// The report of an error of this command line. The commands in its hint can be pasted.
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
     let arguments: Vec<OsString> = arguments.collect();
@@ -136,7 +136,7 @@ impl Cli {
         Ok(Self { command, flags, tables, arguments: words.into() })
     }
 
-    /// Runs the command, and tells the exit status of a run that did not fail.
+    /// Runs the command, and returns the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         let locations = &Locations::of_system();
         self.begin(env, locations)?;
@@ -170,7 +170,7 @@ impl Cli {
         error.with_hint(&message!("or choose a profile with `--profile`: {}", list(&names)))
     }
 
-    /// Refreshes what the command hands out, in a session of its own.
+    /// Refreshes what the command prints, in a session of its own.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
         forbid_prompts();
@@ -182,7 +182,7 @@ impl Cli {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Tells a shell how one of these words can go on.
+    /// Prints the completions of one of these words for a shell.
     pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         command::complete(&program(), words, env, &Locations::of_system(), output)
             .map(|()| ExitCode::SUCCESS)
@@ -208,7 +208,7 @@ impl Cli {
     fn begin(&self, env: &Env, locations: &Locations) -> Result<()> {
         check_variables(env)?;
         self.check_error_format(env)?;
-        // What the profile says of it is not known before the file is read.
+        // The profile's own value is not known before the file is read.
         let timeout = self.text(env, &TIMEOUT);
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
             pipe::set_deadline(Deadline::within(timeout));
@@ -241,13 +241,13 @@ impl Cli {
         }
     }
 
-    /// What a flag or a variable sets, of a setting that counts before the configuration file is read.
+    /// The value by flag or variable of a setting that is needed before the configuration file is read.
     fn text(&self, env: &Env, field: &Field) -> Option<String> {
         self.flags.get(field).map(str::to_owned).or_else(|| env.get(field.var()))
     }
 }
 
-/// Refuses an empty value of a variable that counts before the settings are resolved, which refuses the others.
+/// Rejects an empty value of a variable that is needed before the settings are resolved, which rejects the others.
 fn check_variables(env: &Env) -> Result<()> {
     let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
     let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);

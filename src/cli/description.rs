@@ -29,8 +29,8 @@ pub fn program() -> clap::Command {
     program
 }
 
-/// The description of the command line, as far as these words need it. Where the first of them names a command,
-/// that one is meant: to describe the others takes longer than a cache hit.
+/// The description of the command line, as far as these words need it. If the first one names a command, only that
+/// is described: all the others take longer than a cache hit.
 pub(super) fn described(words: &[OsString]) -> clap::Command {
     let program = clap::Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
@@ -47,7 +47,7 @@ pub(super) fn described(words: &[OsString]) -> clap::Command {
     }
     let program = program.subcommands(commands().map(NamedCommand::deferred));
     let mut program = with_flags(program, &COMMON);
-    // The program's own help says what each command is for.
+    // The program's own help has a line for each command.
     let may_ask_for_help = |word: &OsString| {
         let word = word.as_encoded_bytes();
         word.starts_with(b"-") && word.contains(&b'h')
@@ -83,7 +83,7 @@ mod tests {
             let path = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{path}");
-            // What the program runs for itself is not for people.
+            // Hidden commands are run by the program itself.
             for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
                 look(command, &path);
             }

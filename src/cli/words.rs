@@ -11,8 +11,8 @@ use crate::message;
 use crate::settings::schema::ERROR_FORMAT;
 use crate::settings::{by_name, text_problem};
 
-/// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
-/// those with characters that nobody sees. What follows `--` belongs to another program.
+/// Rejects values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
+/// those with invisible characters. What follows `--` belongs to another program.
 pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     let mut name = NAME;
     for word in

@@ -1,4 +1,5 @@
-//! `completions`: prints the script that makes a shell complete our command lines, and answers that script.
+//! `completions`: prints the script by which a shell completes command lines of this program, and prints the
+//! completions for that script.
 //!
 //! The script runs this program for each completion, so it knows the current profiles and stays valid when the
 //! program is updated. In such a run `YC_ID_TOKEN_COMPLETE` is the index of the word to complete, and the words
@@ -114,7 +115,7 @@ impl Args {
     }
 }
 
-/// Answers a shell that asks how one of the words of a line goes on.
+/// Prints the completions of one word of a line.
 pub fn complete(
     program: &Command,
     words: &[OsString],
@@ -140,8 +141,8 @@ pub fn complete(
     output.document(answer.as_bytes())
 }
 
-/// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three
-/// words, and wants the third completed; without the second they mean the same.
+/// The words before the one to complete, and that one. bash splits `--profile=prod` into three words and completes
+/// the third; without the second they mean the same.
 fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     let before = &words[..index.min(words.len())];
     let mut current = words.get(index).cloned().unwrap_or_default();
@@ -154,7 +155,7 @@ fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     (kept.collect(), current)
 }
 
-/// What the words before the one that is to be completed come to.
+/// The state of the line before the word to complete.
 struct Line<'a> {
     command: &'a Command,
     /// Whether a command is named, be it one that only the parser knows, such as `help`.
@@ -225,7 +226,7 @@ impl<'a> Line<'a> {
         }
         let options = || self.options();
         let mut found = if current.starts_with('-') { options() } else { self.commands(around) };
-        // Where there is nothing else, options are what can follow.
+        // If nothing else can follow, options can.
         if current.is_empty() && found.is_empty() {
             found = options();
         }
@@ -257,7 +258,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What a value can be, as far as it is known.
+/// The known values of an option or argument.
 fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Completion> {
     let known = argument.get_possible_values();
     if !known.is_empty() {
@@ -294,7 +295,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// What the names in the files around a line are looked for by.
+/// Where the names that are not part of the program are looked up: the line, the environment and its files.
 struct Around<'a> {
     words: &'a [String],
     env: &'a Env,
@@ -302,7 +303,7 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// The value of an option that is on the line already.
+    /// The value of an option that the line has already.
     fn given(&self, option: &str) -> Option<&str> {
         let after = self.words.iter().position(|word| word == option);
         let named = after.and_then(|at| self.words.get(at + 1)).map(String::as_str);

@@ -1,4 +1,4 @@
-//! How an error reaches the user: two lines on stderr, or one JSON object.
+//! Prints an error: two lines on stderr, or one JSON object.
 
 use std::io::{self, Write};
 
@@ -9,10 +9,10 @@ use crate::colour::{Colour, Colours};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// The form of errors on stderr.
+/// The format of errors on stderr.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ErrorFormat {
-    /// A line that says what failed, and one that says what to do.
+    /// A line with the error, and one with the hint.
     #[default]
     Text,
     /// One JSON object on one line: `code`, `message`, `hint`, `exit`.
@@ -20,7 +20,7 @@ pub enum ErrorFormat {
 }
 
 impl ErrorFormat {
-    /// All forms, with their names.
+    /// All formats, with their names.
     pub const ALL: [(Self, &'static str); 2] = [(Self::Text, "text"), (Self::Json, "json")];
 }
 

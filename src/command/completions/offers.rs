@@ -1,11 +1,11 @@
-//! What a shell offers for the values of options and arguments for which clap knows no possible values. A setting's
-//! row says it for its flag; the list here has the options that are no settings.
+//! What a shell offers for the values of options and arguments that have no possible values in clap. For a flag of a
+//! setting, it is in the setting's row; this list has the other options and the arguments.
 
 use crate::consumer::TABLES;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
-/// What the value of an option is.
+/// What an option or an argument can have as its value.
 #[derive(Clone, Copy)]
 pub(super) enum Offer {
     /// These words, and the names of the tables below one of the configuration file.
@@ -26,7 +26,7 @@ pub(super) enum Offer {
     Text,
 }
 
-/// What the value of a command's option or argument is. `None` if this table lacks it.
+/// What a command's option or argument can have as its value. `None` if this list lacks it.
 pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
     let tables = TABLES.iter().copied().chain([&COMMON]);
     if let Some(field) = tables.flat_map(|table| table.settings).find(|field| field.flag == option)

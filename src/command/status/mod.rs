@@ -31,7 +31,7 @@ pub struct Args {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let flags = with_profile(context, self.named.as_ref())?;
-        // What is said by `--profile` or its variable is the user's usual one, and no question about it.
+        // `--profile` and its variable name the usual profile; only the argument asks for an explanation.
         if self.named.is_none() {
             let cached = table::rows(context)?;
             return if self.json {
@@ -45,7 +45,7 @@ impl Args {
     }
 }
 
-/// The flags of a run for a profile that is named by an argument of its own.
+/// The flags of a run for a profile that an argument names.
 pub(super) fn with_profile(
     context: Context<'_>,
     named: Option<&String>,

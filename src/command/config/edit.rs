@@ -19,6 +19,7 @@ use crate::message;
 use crate::output::Output;
 use crate::private_file;
 use crate::run::Context;
+use crate::shell;
 
 /// What the editor shows if there is no file yet.
 const TEMPLATE: &str = r#"# Configuration of yc-id-token, for example:
@@ -124,55 +125,13 @@ impl Editor {
     }
 }
 
-/// The words of a command, which quotation marks hold together; no shell reads them. The path of a program can have
-/// blanks. `None` if a quotation mark is open.
+/// The words of a command; no shell reads them. The path of a program can have blanks. `None` if a quotation mark is
+/// not closed.
 fn words(line: &str) -> Option<Vec<String>> {
     if Path::new(line).is_file() {
         return Some(vec![line.to_owned()]);
     }
-    let mut words: Vec<String> = Vec::new();
-    let (mut quote, mut is_in_word) = (None, false);
-    for c in line.chars() {
-        if quote.is_none() && c.is_whitespace() {
-            is_in_word = false;
-            continue;
-        }
-        if !is_in_word {
-            words.push(String::new());
-            is_in_word = true;
-        }
-        match quote {
-            Some(open) if c == open => quote = None,
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            Some(_) | None => words.last_mut()?.push(c),
-        }
-    }
-    quote.is_none().then_some(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_of_an_editor_can_be_quoted() {
-        for (line, expected) in [
-            ("vi", Some(vec!["vi"])),
-            (" code  --wait\t-n ", Some(vec!["code", "--wait", "-n"])),
-            (
-                "'/opt/my editor/ed' \"-a b\" c'd e'",
-                Some(vec!["/opt/my editor/ed", "-a b", "cd e"]),
-            ),
-            (r"C:\edit.exe /a", Some(vec![r"C:\edit.exe", "/a"])),
-            ("ed ''", Some(vec!["ed", ""])),
-            ("  ", Some(vec![])),
-            ("ed 'a", None),
-        ] {
-            let expected = expected.map(|words| words.into_iter().map(str::to_owned).collect());
-            assert_eq!(words(line), expected, "{line}");
-        }
-        let file = tempfile::Builder::new().suffix(" with blanks").tempfile().unwrap();
-        let path = file.path().to_str().unwrap();
-        assert_eq!(words(path).unwrap(), [path]);
-    }
+    // There, `\` separates folders.
+    let line = if cfg!(windows) { line.replace('\\', "/") } else { line.to_owned() };
+    shell::words(&line)
 }

@@ -237,7 +237,7 @@ fn problem_lines(problems: &[Error]) -> Vec<Message> {
 fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Result<Vec<Error>> {
     let check = |settings: &Settings| {
         let context = Context { env: &Env::Fake(HashMap::new()), ..context };
-        let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context));
+        let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context, false));
         // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
         let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
         checked.filter_map(Result::err).filter(in_file).collect()

@@ -64,6 +64,11 @@ impl Flags {
         given.map(|(_, value)| value.as_os_str())
     }
 
+    /// All that is set.
+    pub fn given(&self) -> impl Iterator<Item = (&'static Field, &OsStr)> {
+        self.given.iter().map(|(field, value)| (*field, value.as_os_str()))
+    }
+
     /// How often `--verbose` is given.
     pub fn verbosity(&self) -> u8 {
         self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)

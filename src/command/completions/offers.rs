@@ -73,6 +73,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
+    ("", "report", Offer::Path),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),

@@ -172,6 +172,8 @@ fn a_terminal_has_colours_unless_the_user_turns_them_off() {
     {
         assert!(!coloured(&sandbox, arguments), "{arguments}");
     }
+    let doctor = at_terminal(&sandbox, "doctor --audience a");
+    assert!(doctor.contains("\u{1b}[1;32mok\u{1b}[0m yc-id-token"), "{doctor:?}");
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let before = sandbox.get(name);
         sandbox.set(name, value);

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::fake_sts::FakeSts;
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
@@ -351,6 +352,23 @@ fn clear_of_a_profile_finds_the_account_that_is_looked_up_by_name() {
     assert!(first.starts_with("removed 3 credentials of profile `prod`"), "{first}: {removed:?}");
     assert!(removed.iter().any(|line| line.starts_with("service-account")), "{removed:?}");
     assert_eq!(sandbox.cloud.requests().len(), requests, "it works offline");
+}
+
+#[test]
+fn clear_of_a_profile_removes_the_whole_chain_of_a_consumer() {
+    let mut sandbox = Sandbox::new();
+    let _sts = FakeSts::start(&mut sandbox);
+    sandbox.configure(
+        "[profiles.one.exec]\ntoken_env = [\"T=a\", \"U=b\"]\n[profiles.two]\nextends = \"one\"\n",
+    );
+    sandbox.run(&["aws", "--profile=one"]).ok();
+    sandbox.run(&["exec", "--profile=one", "--", "true"]).ok();
+    let (first, mut removed) = clear(&sandbox, "two");
+    assert!(first.starts_with("removed 5 credentials"), "{first}: {removed:?}");
+    removed.sort();
+    let kinds: Vec<&str> =
+        removed.iter().map(|line| line.split([',', ' ']).next().unwrap()).collect();
+    assert_eq!(kinds, ["aws-session", "iam-token", "id-token", "id-token", "id-token"]);
 }
 
 #[test]

@@ -371,9 +371,13 @@ fn without_an_editor_that_works_nothing_is_changed() {
         ("'vi", "EDITOR: `'vi` is no command"),
     ] {
         sandbox.set("EDITOR", editor);
-        let (message, _) = sandbox.run(&["config", "edit"]).fails(3, "E_VALUE");
-        assert!(message.starts_with(problem), "{message}");
+        let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_VALUE");
+        assert!(message.starts_with(problem) && !hint.contains("edited text"), "{message}: {hint}");
     }
+    edit_with(&mut sandbox, "printf '\\344\\n' >> \"$1\"");
+    let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_UNREADABLE");
+    assert!(message.ends_with("it is not UTF-8 in line 2; save it as UTF-8"), "{message}");
+    assert!(hint.contains("nothing has been changed; the edited text is in"), "{hint}");
     edit_with(
         &mut sandbox,
         "echo >> \"$1\"; echo '[profiles.other]' >> .config/yc-id-token/config.toml",

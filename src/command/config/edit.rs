@@ -21,6 +21,9 @@ use crate::private_file;
 use crate::run::Context;
 use crate::shell;
 
+/// The name of the copy, by which an editor knows the format.
+const COPY: &str = "config.toml";
+
 /// What the editor shows if there is no file yet.
 const TEMPLATE: &str = r#"# Configuration of yc-id-token, for example:
 # default_profile = "prod"
@@ -38,12 +41,15 @@ pub(super) fn edit(context: Context<'_>, output: &mut Output<'_>) -> Result<()> 
     let before = if file.exists() { file.text() } else { TEMPLATE };
     let folder = private_file::make_temporary_folder(&std::env::temp_dir());
     let folder = folder.map_err(|cause| Error::unwritten(std::env::temp_dir(), cause))?;
-    let copy = folder.path().join("config.toml");
+    let copy = folder.path().join(COPY);
     private_file::write(&copy, before.as_bytes())
         .map_err(|cause| Error::unwritten(&copy, cause))?;
     loop {
-        editor.open(&copy)?;
-        let edited = EditedFile::open("the edited copy", &copy)?;
+        let edited = editor.open(&copy).and_then(|()| EditedFile::open("the edited copy", &copy));
+        let edited = match edited {
+            Ok(edited) => edited,
+            Err(error) => return Err(not_written(&error, folder, before)),
+        };
         let text = edited.text();
         if text == before {
             return output.say(&message!("nothing has been changed in {}", shown(&path)));
@@ -51,11 +57,11 @@ pub(super) fn edit(context: Context<'_>, output: &mut Output<'_>) -> Result<()> 
         let mistakes = new_mistakes(context, &path, before, text)?;
         let Some(first) = mistakes.first() else {
             let written = file.replace(text, |text| parse(&path, text).map(drop));
-            written.map_err(|error| with_copy(&error, folder))?;
+            written.map_err(|error| not_written(&error, folder, before))?;
             return output.say(&message!("written {}", shown(&path)));
         };
         if !Terminal::find().is_some_and(|terminal| is_edited_again(terminal, &mistakes)) {
-            return Err(with_copy(first, folder));
+            return Err(not_written(first, folder, before));
         }
     }
 }
@@ -65,19 +71,18 @@ fn is_edited_again(terminal: Terminal, mistakes: &[Error]) -> bool {
     terminal.agrees(&"edit it again".into())
 }
 
-/// The same error, which names the edited copy: it stays.
-fn with_copy(error: &Error, folder: TempDir) -> Error {
-    let folder = folder.keep();
-    error.with_hint(&message!(
-        "nothing has been changed; the edited text is in `{}`",
-        shown(&folder.join("config.toml"))
-    ))
+/// The same error, for a file that is not written. An edited copy stays, and the hint names it.
+fn not_written(error: &Error, folder: TempDir, before: &str) -> Error {
+    let copy = folder.path().join(COPY);
+    let kept = std::fs::read(&copy).is_ok_and(|text| text != before.as_bytes()).then(|| {
+        let _folder = folder.keep();
+        message!("; the edited text is in `{}`", shown(&copy))
+    });
+    error.with_hint(&message!("nothing has been changed{}", kept.unwrap_or_default()))
 }
 
 /// The user's editor.
 struct Editor {
-    /// What names it, such as `EDITOR`.
-    origin: &'static str,
     program: String,
     arguments: Vec<String>,
 }
@@ -86,7 +91,7 @@ impl Editor {
     fn find(env: &Env) -> Result<Self> {
         let set =
             [env::VISUAL, env::EDITOR].into_iter().find_map(|var| Some((var.name, env.get(var)?)));
-        let usual = cfg!(windows).then(|| ("Windows", "notepad".to_owned()));
+        let usual = cfg!(windows).then(|| ("the editor", "notepad".to_owned()));
         let Some((origin, line)) = set.or(usual) else {
             return Err(Error::Missing {
                 problem: "no editor is set".into(),
@@ -100,7 +105,7 @@ impl Editor {
                 hint: "give a program and its arguments, and close every quotation mark".into(),
             });
         };
-        Ok(Self { origin, program, arguments: words.collect() })
+        Ok(Self { program, arguments: words.collect() })
     }
 
     /// Waits until the user closes it. Signals are for the editor meanwhile.
@@ -111,7 +116,7 @@ impl Editor {
                 ForeignText::new(&self.program),
                 cause
             ),
-            hint: message!("check {}; nothing has been changed", self.origin),
+            hint: "set EDITOR to an editor that waits until the file is closed".into(),
         };
         let _held = HeldSignals::hold();
         let mut command = Command::new(&self.program);

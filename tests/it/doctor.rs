@@ -152,6 +152,9 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     found.has("warning", "no identity is configured");
     found.has("error", "connection refused");
     found.has("error", "no identity for Yandex Cloud was found");
+    let errors = found.wrong();
+    let is_it = |(_, text): &&(String, String)| text.starts_with("no identity for Yandex Cloud");
+    assert_eq!(errors.iter().filter(is_it).count(), 1, "once: {errors:?}");
     found.has("warning", "the clock cannot be compared");
     assert_ne!(found.0["exit"], 0);
 }

@@ -8,9 +8,10 @@ use crate::consumer::{AwsFiles, ConsumerName};
 use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
+use crate::settings::schema::PROFILE;
 
 use super::Checks;
-use super::entry::{self, Entries, Entry, Wording};
+use super::entry::{self, Entries, Entry, LeadsTo, Wording};
 use super::launch::{Launch, plain_words};
 use super::programs::{Programs, is_ours};
 use super::report::Group;
@@ -47,9 +48,11 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         if problem.as_ref().is_none_or(|problem| !problem.is_bad) {
             match entry(checks, &place, command) {
                 Ok(entry) => {
-                    group.profile = entry.as_ref().and_then(|it| it.leads_to.profile.clone());
+                    let leads_to = entry.as_ref().map(|entry| &entry.leads_to);
+                    group.profile = leads_to.and_then(|leads_to| leads_to.profile.clone());
+                    let profile = leads_to.map(LeadsTo::shown).unwrap_or_default();
                     if problem.is_none() {
-                        group.good(message!("{place} runs yc-id-token", place));
+                        group.good(message!("{place} runs yc-id-token{profile}", place, profile));
                     }
                     entries.own_checks.push((place.clone(), OwnCheck::aws(&process.profile)));
                     entries.usable.extend(entry);
@@ -118,10 +121,13 @@ fn entry(
         return Ok(None);
     }
     let env = entry::environment(checks, &launch, std::iter::empty());
+    let profile =
+        flags.get(&PROFILE).map(|name| message!(", with profile `{}`,", ForeignText::new(name)));
     let resolved = Entry::resolve(checks, ConsumerName::Aws, place.clone(), flags, env);
     resolved.map(Some).map_err(|error| {
         let hint = error.hint().unwrap_or_else(|| WORDING.fix.into());
-        (message!("yc-id-token fails there: {error}", error), hint)
+        let profile = profile.unwrap_or_default();
+        (message!("yc-id-token{profile} fails there: {error}", profile, error), hint)
     })
 }
 

@@ -84,6 +84,12 @@ impl Entry {
 }
 
 impl LeadsTo {
+    /// The end of a sentence about an entry.
+    pub(super) fn shown(&self) -> Message {
+        let name = self.profile.as_deref();
+        name.map(|name| message!(", with profile `{}`", ForeignText::new(name))).unwrap_or_default()
+    }
+
     pub(super) fn of(settings: &Settings, context: Context<'_>) -> Self {
         let Context { flags, env, locations, .. } = context;
         let flags_that_decide = flags.given().filter(|(field, _)| decides_identity(field));

@@ -197,7 +197,7 @@ impl Report {
     fn checked(&self) -> Message {
         let profiles = match &self.profiles[..] {
             [Some(one)] => message!("profile `{}`", ForeignText::new(one)),
-            [] | [None] => "no profile".into(),
+            [] | [None] => "settings without a profile".into(),
             more => message!("{} profiles", more.len()),
         };
         let consumers = self.consumers.iter().map(|name| Message::from(*name));
@@ -264,16 +264,19 @@ impl Group<'_> {
     }
 
     /// It does not work, as a run would say it.
+    ///
+    /// One that several checks of a profile meet is reported once.
     #[inline(never)]
     pub(super) fn error(&mut self, error: &Error) {
         let code = error.code();
+        let text = message!("{error}", error);
+        let is_it =
+            |finding: &Finding| finding.profile == self.profile && finding.text == text.as_str();
+        if self.report.findings.iter().any(is_it) {
+            return;
+        }
         let hint = error.hint().unwrap_or_else(|| "see `yc-id-token --help`".into());
-        self.add(
-            Grade::Bad(code.exit()),
-            message!("{error}", error),
-            Some(hint),
-            Some(code.name()),
-        );
+        self.add(Grade::Bad(code.exit()), text, Some(hint), Some(code.name()));
     }
 
     /// Adds what an ID token is like: its header, the names of its claims, and for how long it is valid.
@@ -281,8 +284,8 @@ impl Group<'_> {
         let seconds = || Some(claims.exp? - claims.iat?);
         self.report.tokens.push(json!({
             "profile": self.profile.as_deref().map(ForeignText::new),
-            "header": jwt::header(token).as_ref().map(record::shape_of_object),
-            "claims": jwt::all_claims(token).as_ref().ok().map(record::shape_of_object),
+            "header": jwt::header(token).map(record::shape_of_object),
+            "claims": jwt::all_claims(token).ok().map(record::shape_of_object),
             "exp_minus_iat": seconds(),
         }));
     }
@@ -324,7 +327,7 @@ mod tests {
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
             report.text(true, Colours::NONE),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning; checked: no profile"
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning; checked: settings without a profile"
         );
         assert!(report.text(false, Colours::NONE).replace('\u{fffd}', "").is_ascii());
         let json = report.json();

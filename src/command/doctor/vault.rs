@@ -47,7 +47,8 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             None => match entry(checks, place.clone()) {
                 Ok(entry) => {
                     group.profile.clone_from(&entry.leads_to.profile);
-                    group.good(message!("{place}, is yc-id-token", place));
+                    let profile = entry.leads_to.shown();
+                    group.good(message!("{place}, is yc-id-token{profile}", place, profile));
                     group.profile = None;
                     let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();
                     let cli = if is_bao { "bao" } else { "vault" };

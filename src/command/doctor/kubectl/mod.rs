@@ -233,7 +233,8 @@ impl Look<'_> {
                 group.warning(message!("{place}: {warning}", place, warning), fix);
             }
             if is_right {
-                group.good(message!("{place} is right", place));
+                let profile = entry.as_ref().map(|entry| entry.leads_to.shown());
+                group.good(message!("{place} is right{}", profile.unwrap_or_default(), place));
                 right.push(Right { user: (*user).to_owned(), run, entry });
             }
         }

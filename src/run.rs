@@ -117,7 +117,7 @@ impl Run {
     }
 
     /// The service accounts and folders that this run looks up by name.
-    fn directory(&self) -> Directory<'_> {
+    pub fn directory(&self) -> Directory<'_> {
         let Self { settings, source, broker, .. } = self;
         Directory { settings, source, broker }
     }

@@ -1,4 +1,4 @@
-//! Commands in hints, completed by the options that the user gave: so that they can be pasted.
+//! Completes the commands in hints with the options that the user gave, so that they can be pasted.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use super::NAME;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Options that change how a run goes, and not what it is about. The address of a proxy may hold a password.
+/// Options that change how a run works, and not what it obtains. The address of a proxy may contain a password.
 const NOT_REPEATED: [&str; 6] =
     ["error-format", "format", "log-file", "output", "proxy", "timeout"];
 

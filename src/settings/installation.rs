@@ -26,7 +26,7 @@ pub struct Installation {
 }
 
 /// The name of the installation that is built in.
-const BUILT_IN: &str = "ru";
+pub(super) const BUILT_IN: &str = "ru";
 
 pub(super) const KEYS: &[&str] = &[
     "assertion_audience",

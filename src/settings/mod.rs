@@ -339,9 +339,14 @@ pub fn unchosen_profiles(
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.
 pub fn profile_names(path: PathBuf) -> Vec<String> {
+    names_in_file(path, "profiles")
+}
+
+/// The names of the tables below one of a configuration file; none of one that cannot be read.
+pub fn names_in_file(path: PathBuf, table: &str) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
-    let names = File::parse(&text, &[]).map(|file| file.profiles());
-    names.unwrap_or_default()
+    let Ok(file) = File::parse(&text, &[]) else { return Vec::new() };
+    file.names(table).into_iter().map(str::to_owned).collect()
 }
 
 fn read_file(

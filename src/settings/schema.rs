@@ -5,7 +5,7 @@
 
 use super::field::{Decides, Field, Kind, Offer, Table};
 use super::identity::IdentityKind;
-use super::{CacheSetting, IdTokenRoute, names_of};
+use super::{CacheSetting, IdTokenRoute, installation, names_of};
 use crate::env;
 use crate::error::ErrorFormat;
 
@@ -16,7 +16,7 @@ pub const PROFILE: Field = Field::new(Kind::Text, "profile", "--profile", "YC_ID
         "Profile of the configuration file [default: its `default_profile`, or its only profile]",
     )
     .decides(Decides::Nothing)
-    .offers(Offer::Profiles)
+    .offers(Offer::Named(Vec::new, "profiles"))
     .not_in_file();
 
 /// Configuration file.
@@ -57,7 +57,7 @@ pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
         .help("IDENTITY", "Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
         .decides(Decides::How)
-        .offers(Offer::Words(IdentityKind::names));
+        .offers(Offer::Named(IdentityKind::names, "identity"));
 
 /// Authorized key.
 pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_ID_TOKEN_KEY_FILE")
@@ -142,7 +142,8 @@ pub const INSTALLATION: Field =
             "NAME",
             "Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]",
         )
-        .decides(Decides::How);
+        .decides(Decides::How)
+        .offers(Offer::Named(|| vec![installation::BUILT_IN], "installations"));
 
 /// API endpoint.
 pub const ENDPOINT: Field =

@@ -150,13 +150,14 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
 mod tests {
     use super::super::report::Report;
     use super::*;
+    use crate::colour::Colours;
 
     #[test]
     fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
         let tell = |is_checked| {
             let mut report = Report::default();
             tell_closed(is_checked, &"it".into(), &mut report.group("cache"));
-            report.text(true).to_string()
+            report.text(true, Colours::NONE).to_string()
         };
         assert!(tell(true).contains("✓ it is closed to others"));
         assert!(tell(false).contains("not checked") && !tell(false).contains('✓'));

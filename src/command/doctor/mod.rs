@@ -34,6 +34,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::clock::Deadline;
+use crate::colour::Colours;
 use crate::consumer::ConsumerName;
 use crate::env::Env;
 use crate::error::{Code, Error, Result};
@@ -156,7 +157,7 @@ impl Args {
             json["report"] = json!(written);
             output.json(&json)?;
         } else {
-            let mut text = report.text(context.env.is_utf8());
+            let mut text = report.text(context.env.is_utf8(), Colours::of_stdout(context.env));
             if let Some(path) = written {
                 text = message!(
                     "{text}\nwritten to {path}: versions, settings, findings, and the shapes of requests and answers; no secrets, but names of hosts, files, roles and accounts. Read it before you send it.",

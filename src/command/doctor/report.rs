@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::colour::{Colour, Colours};
 use crate::command::own_check::Refusal;
 use crate::error::{Error, Exit};
 use crate::foreign_text::{ForeignText, Message};
@@ -58,6 +59,15 @@ impl Grade {
             Self::Note => "note",
             Self::Warning => "warning",
             Self::Bad(_) => "error",
+        }
+    }
+
+    fn paint(self, mark: &'static str, colours: Colours) -> Message {
+        match self {
+            Self::Good => colours.paint(Colour::Green, mark),
+            Self::Note => mark.into(),
+            Self::Warning => colours.paint(Colour::Yellow, mark),
+            Self::Bad(_) => colours.paint(Colour::Red, mark),
         }
     }
 
@@ -147,7 +157,7 @@ impl Report {
         self.findings.iter().filter(|finding| is_it(finding.grade)).count()
     }
 
-    pub(super) fn text(&self, utf8: bool) -> Message {
+    pub(super) fn text(&self, utf8: bool, colours: Colours) -> Message {
         let mut lines: Vec<Message> = Vec::new();
         let (mut heading, mut group) = (&None, "");
         for finding in &self.findings {
@@ -164,8 +174,15 @@ impl Report {
                 lines.push(message!("{gap}{margin}{group}", gap, margin, group));
             }
             let mark = finding.grade.mark(utf8);
+            let painted = finding.grade.paint(mark, colours);
             let code = finding.code.map(|code| message!(" [{code}]", code)).unwrap_or_default();
-            lines.push(message!("{margin}  {mark} {}{code}", finding.text, margin, mark, code));
+            lines.push(message!(
+                "{margin}  {painted} {}{code}",
+                finding.text,
+                margin,
+                painted,
+                code
+            ));
             if let Some(fix) = &finding.fix {
                 let indent = Message::repeated(' ', mark.chars().count());
                 lines.push(message!("{margin}  {indent} fix: {fix}", margin, indent, fix));
@@ -312,10 +329,10 @@ mod tests {
         report.group("network").bad(Exit::Configuration, "wrong", "mend it");
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
-            report.text(true),
+            report.text(true, Colours::NONE),
             "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning; checked: settings without a profile"
         );
-        assert!(report.text(false).replace('\u{fffd}', "").is_ascii());
+        assert!(report.text(false, Colours::NONE).replace('\u{fffd}', "").is_ascii());
         let json = report.json();
         assert_eq!(json["checks"][1]["result"], "warning");
         assert_eq!(json["checks"][1]["fix"], "close it");

@@ -42,8 +42,9 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
         }
     };
     group.add_token(token, &claims);
+    let now = checks.context.clock.now().at;
     let at = |at: Option<crate::clock::Timestamp>| {
-        at.map_or_else(|| Message::from("?"), |at| message!("{at}", at))
+        at.map_or_else(|| Message::from("?"), |at| message!("{}", at.beside(now)))
     };
     let text = |claim: &Option<String>| ForeignText::new(claim.as_deref().unwrap_or("?"));
     group.good(message!(

@@ -102,24 +102,34 @@ impl<'a> Directory<'a> {
         self.broker.wait(what, list)
     }
 
-    /// The forecast of the first lookup that needs a server: of the folder, or of the service account.
+    /// The forecast of the lookup that needs a server: of the folder, or of the service account.
     pub fn lookup(&self) -> Result<Option<Forecast>> {
-        let Some(account) = &self.settings.service_account else { return Ok(None) };
-        if is_account_id(&account.value) {
-            return Ok(None);
-        }
+        let last = self.lookups()?.pop();
+        Ok(last.filter(|lookup| !lookup.prediction.is_hit()))
+    }
+
+    /// The forecasts of the folder and of the service account, as far as they are looked up by name. They end with
+    /// the first that needs a server, as the next one depends on it.
+    pub fn lookups(&self) -> Result<Vec<Forecast>> {
+        let mut lookups = Vec::new();
+        let by_name = self.settings.service_account.as_ref().map(|account| &account.value);
+        let Some(name) = by_name.filter(|account| !is_account_id(account)) else {
+            return Ok(lookups);
+        };
         if let (Some(name), Some(cloud)) = (&self.settings.folder_name, self.cloud()) {
             let request = FolderRequest { source: self.source, cloud, name: &name.value };
             let folder = self.broker.forecast(&request, MINIMUM_LIFETIME);
-            if !folder.prediction.is_hit() {
-                return Ok(Some(folder));
+            let is_known = folder.prediction.is_hit();
+            lookups.push(folder);
+            if !is_known {
+                return Ok(lookups);
             }
         }
-        let Some(folder) = self.folder()? else { return Ok(None) };
-        let name = &account.value;
-        let request = ServiceAccountRequest { source: self.source, folder: &folder, name };
-        let account = self.broker.forecast(&request, MINIMUM_LIFETIME);
-        Ok(Some(account).filter(|account| !account.prediction.is_hit()))
+        if let Some(folder) = self.folder()? {
+            let request = ServiceAccountRequest { source: self.source, folder: &folder, name };
+            lookups.push(self.broker.forecast(&request, MINIMUM_LIFETIME));
+        }
+        Ok(lookups)
     }
 }
 

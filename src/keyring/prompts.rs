@@ -56,6 +56,21 @@ impl Prompts {
     }
 }
 
+#[cfg(all(unix, not(target_os = "macos")))]
+impl yc_id_token_secret_service_store::Prompts for Prompts {
+    fn are_allowed(&self) -> bool {
+        self.are_allowed()
+    }
+
+    fn set_open(&self, is_open: bool) {
+        self.set_open(is_open);
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open()
+    }
+}
+
 impl Drop for Silent {
     fn drop(&mut self) {
         self.0.0.forbidden.store(false, Ordering::Relaxed);

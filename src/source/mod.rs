@@ -22,8 +22,9 @@ mod refusal;
 mod yc_cli;
 mod yc_config;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::Http;
+use crate::message;
 use crate::settings::{IdTokenRoute, Setting};
 pub use directory::{Directory, ServiceAccount, is_account_id};
 pub use endpoints::{Endpoints, ServiceEndpoint};
@@ -92,6 +93,19 @@ impl Source {
             route,
             yc_defaults,
         })
+    }
+
+    /// The error for a run that needs the ID of a service account, where neither a setting nor the identity
+    /// names one.
+    fn no_service_account(&self) -> Error {
+        Error::Missing {
+            problem: message!(
+                "the service account to get the ID token for is not set, and {} does not name one",
+                self.identity.describe()
+            ),
+            hint: "give `--service-account` with its ID (`aje…`), or its name with `--folder-id`"
+                .into(),
+        }
     }
 
     /// The ID of the acting service account, if that is known without a request.

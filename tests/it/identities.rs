@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 use yc_id_token_emulator::{Fault, KeySize, Route};
 
+use crate::doctor::examine;
 use crate::sandbox::{Sandbox, claims};
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -191,6 +192,67 @@ fn the_machines_own_account_works_and_never_through_a_proxy() {
         .fails(4, "E_SOURCE_NOT_FOUND");
     assert!(message.contains("no service account is attached to this machine"), "{message}");
     assert!(hint.contains("yc compute instance update"), "{hint}");
+}
+
+/// A virtual machine with the sandbox's service account, and nothing configured.
+fn machine() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    sandbox
+}
+
+/// How often the metadata service was asked which account there is.
+fn lookups(sandbox: &Sandbox) -> usize {
+    let requests = sandbox.cloud.requests();
+    requests.iter().filter(|request| request.path.ends_with("/service-accounts/")).count()
+}
+
+#[test]
+fn a_machine_whose_metadata_names_its_account_needs_no_settings() {
+    let sandbox = machine();
+    sandbox.cloud.name_attached_account(true);
+    let first = token(&sandbox, &[]);
+    assert_eq!(claims(&first)["sub"], sandbox.account.as_str());
+    assert_eq!(sandbox.cloud.count(Route::Metadata), 2, "the IAM token, and the account");
+    assert_eq!(token(&sandbox, &[]), first);
+    sandbox.run(&["token", "--audience", "another", "--identity", "metadata"]).ok();
+    assert_eq!(lookups(&sandbox), 1, "the ID is cached");
+    let found = examine(&sandbox, &["--audience=k8s"]);
+    found.exits(0).has("ok", "names its service account");
+    found.has("ok", "its signature is right");
+    sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
+    assert!(!sandbox.run(&["status", "vm"]).ok().contains("not documented"));
+}
+
+#[test]
+fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
+    let sandbox = machine();
+    let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(3, "E_MISSING");
+    assert!(message.ends_with("does not name it"), "{message}");
+    for way in [
+        "--service-account ID",
+        "YC_ID_TOKEN_SERVICE_ACCOUNT",
+        "`yc-id-token config set defaults.service_account ID`",
+    ] {
+        assert!(hint.contains(way), "{way}: {hint}");
+    }
+    let found = examine(&sandbox, &[]);
+    let check = found.exits(3).has("error", &message);
+    assert_eq!(check["fix"], hint.as_str(), "doctor says the same");
+    assert_eq!(found.wrong().iter().filter(|(result, _)| result == "error").count(), 1);
+
+    sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
+    let (_, hint) = sandbox.run(&["token", "--profile", "vm"]).fails(3, "E_MISSING");
+    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status says the same");
+    let start = hint.find("`yc-id-token ").unwrap() + "`yc-id-token ".len();
+    let command = hint[start..].split('`').next().unwrap().replace("ID", &sandbox.account);
+    sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
+    let before = lookups(&sandbox);
+    sandbox.run(&["token", "--profile", "vm"]).ok();
+    token(&sandbox, &["--service-account", &sandbox.account]);
+    assert_eq!(lookups(&sandbox), before, "an account that is set is not looked up");
 }
 
 #[test]

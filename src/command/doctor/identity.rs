@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::Result;
-use crate::error::shown;
+use crate::error::{Code, Result, shown};
 use crate::keyring::Keyring;
 use crate::message;
 use crate::run::Run;
@@ -64,6 +63,21 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Option<Run> {
             "it acts as service account `{acts_as}`",
             acts_as = ForeignText::new(acts_as)
         ));
+    }
+    if run.lookup_hint().is_some() {
+        match run.service_account() {
+            Ok(account) => group.good(message!(
+                "the metadata service names its service account: `{}`",
+                ForeignText::new(account)
+            )),
+            Err(error) => {
+                if error.code() == Code::Interrupted {
+                    checks.end(&error);
+                }
+                group.error(&error);
+                return None;
+            }
+        }
     }
     Some(run)
 }

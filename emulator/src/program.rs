@@ -36,7 +36,7 @@ pub struct Args {
     metadata_names_account: bool,
     /// The only `subject_token_type` that the token exchange accepts [default: urn:yandex-cloud:token-type:subject_id]
     #[arg(long, value_name = "URN")]
-    subject_token_type: Option<String>,
+    accept_subject_token_type: Option<String>,
 }
 
 /// Why the program ends with a failure.
@@ -86,8 +86,8 @@ impl Args {
         let account = emulator.add_service_account("robot", "b1gemulated");
         emulator.attach_to_instance(Some(&account));
         emulator.name_attached_account(self.metadata_names_account);
-        if let Some(subject_token_type) = &self.subject_token_type {
-            emulator.accept_subject_token_type(subject_token_type);
+        if let Some(accepted) = &self.accept_subject_token_type {
+            emulator.accept_subject_token_type(accepted);
         }
 
         let (folder, temporary) = match &self.directory {

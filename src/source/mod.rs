@@ -25,7 +25,7 @@ mod yc_config;
 use crate::error::{Error, Result};
 use crate::http::Http;
 use crate::message;
-use crate::settings::{IdTokenRoute, Setting};
+use crate::settings::{IdTokenRoute, SUBJECT_TOKEN_TYPES, Setting};
 pub use directory::{Directory, ServiceAccount, is_account_id};
 pub use endpoints::{Endpoints, ServiceEndpoint};
 pub use id_token::IdTokenRequest;
@@ -34,7 +34,7 @@ pub use identity::{
     KEY_FILE_LIMIT, ResolvedIdentity, YcDefaults, is_iam_token,
 };
 pub use issuer::{DISCOVERY, Issuer};
-use yc_cli::YcCli;
+pub use yc_cli::YcCli;
 #[cfg(feature = "fuzzing")]
 pub(crate) use yc_config::YcProfile;
 
@@ -52,7 +52,7 @@ pub struct Source {
     pub http: Http,
     /// `aud` of assertions, where it is not the vendor's usual one.
     assertion_audience: Option<String>,
-    /// `subject_token_type` of service accounts, where it is not the vendor's usual one.
+    /// `subject_token_type` of service accounts, where it is set.
     subject_token_type: Option<String>,
     route: Route,
     /// Of yc's profile, if the identity comes from one.
@@ -89,10 +89,16 @@ impl Source {
             endpoints,
             http,
             assertion_audience: settings.installation.assertion_audience.clone(),
-            subject_token_type: settings.installation.subject_token_type.clone(),
+            subject_token_type: text(&settings.subject_token_type)
+                .or_else(|| settings.installation.subject_token_type.clone()),
             route,
             yc_defaults,
         })
+    }
+
+    /// The `subject_token_type` that the exchange for an ID token sends.
+    pub fn subject_token_type(&self) -> &str {
+        self.subject_token_type.as_deref().unwrap_or(SUBJECT_TOKEN_TYPES[0])
     }
 
     /// The error for a run that needs the ID of a service account, where neither a setting nor the identity

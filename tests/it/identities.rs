@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use yc_id_token_emulator::{Fault, KeySize, Route};
 
 use crate::doctor::examine;
+use crate::fake_yc::FakeYc;
 use crate::sandbox::{Sandbox, claims};
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -344,6 +345,43 @@ fn a_revoked_key_and_a_missing_role_name_their_cure() {
         .fails(4, "E_SOURCE_NOT_FOUND");
     assert!(message.contains("(request id "), "{message}");
     assert!(hint.contains("`ajeunknown` is not known there"), "{hint}");
+}
+
+#[test]
+fn a_refused_subject_token_type_is_corrected_as_doctor_says() {
+    const ACCEPTED: &str = "urn:ietf:params:oauth:token-type:subject_id";
+    let sandbox = Sandbox::new();
+    sandbox.cloud.accept_subject_token_type(ACCEPTED);
+    let (message, hint) = sandbox.run(&["token"]).fails(4, "E_SOURCE_REFUSED");
+    assert!(message.contains("Unsupported subject_token_type"), "{message}");
+    assert!(hint.contains("`yc-id-token doctor`"), "{hint}");
+    assert!(hint.contains("--subject-token-type"), "{hint}");
+
+    let found = examine(&sandbox, &[]);
+    let works = format!("the exchange with subject token type `{ACCEPTED}` works");
+    let check = found.exits(4).has("warning", &works);
+    let command = format!("config set defaults.subject_token_type {ACCEPTED}");
+    assert_eq!(check["group"], "id token");
+    assert_eq!(check["fix"], format!("run `yc-id-token {command}`"));
+    assert!(sandbox.entries("id-token").is_empty(), "what was tried is not cached");
+
+    token(&sandbox, &["--subject-token-type", ACCEPTED]);
+    sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
+    token(&sandbox, &["--force-refresh"]);
+    examine(&sandbox, &[]).exits(0);
+}
+
+#[test]
+fn doctor_finds_that_only_the_vendors_command_gets_a_token() {
+    let sandbox = Sandbox::new();
+    let yc = FakeYc::install(&sandbox);
+    sandbox.cloud.accept_subject_token_type("urn:unknown");
+    let found = examine(&sandbox, &["--endpoint", sandbox.cloud.url()]);
+    found.exits(4).has("warning", "no known way to an ID token works");
+    yc.behave("export YC_ID_TOKEN_SUBJECT_TOKEN_TYPE=urn:unknown");
+    let found = examine(&sandbox, &["--endpoint", sandbox.cloud.url()]);
+    let check = found.exits(4).has("warning", "`yc iam create-id-token` works");
+    assert_eq!(check["fix"], "run `yc-id-token config set defaults.id_token_route yc-cli`");
 }
 
 #[test]

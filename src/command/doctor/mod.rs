@@ -6,6 +6,7 @@
 mod aws;
 mod cache;
 mod configuration;
+mod id_token_ways;
 mod identity;
 mod kubectl;
 mod network;
@@ -171,7 +172,8 @@ fn run_checks(
     }
     cache::check(&checks, &mut report.group("cache"));
     network::check(&checks, &mut report.group("network"));
-    token::check(&checks, &mut report.group("token"));
+    let is_refused = token::check(&checks, &mut report.group("token"));
+    id_token_ways::check(&checks, is_refused, &mut report.group("id token"));
     let programs = Programs::look(&checks);
     for name in ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name)) {
         let Some(check) = client_check(name) else { continue };

@@ -12,10 +12,11 @@ use super::report::Group;
 use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
+/// Returns whether the exchange has refused the request as such, and another way to the token may work.
+pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> bool {
     // Anew, as its time has not begun when the others' did.
     let Some(Ok(run)) = checks.run.as_ref().and_then(|_| identity::run(checks)) else {
-        return;
+        return false;
     };
     let run = &run;
     let token = audience(checks, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
@@ -26,7 +27,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
                 checks.end(&error);
             }
             group.error(&error);
-            return;
+            return error.code() == Code::SourceRefused;
         }
     };
     let token = credential.secret.0.expose();
@@ -38,7 +39,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
                 message!("the ID token: {problem}", problem),
                 "check the endpoints",
             );
-            return;
+            return false;
         }
     };
     let at = |at: Option<crate::clock::Timestamp>| {
@@ -61,10 +62,11 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
             "check the endpoints",
         ),
     }
+    false
 }
 
 /// That of the consumer that it is about, or of the profile, or of the first consumer.
-fn audience(checks: &Checks<'_>, run: &Run) -> Result<String> {
+pub(super) fn audience(checks: &Checks<'_>, run: &Run) -> Result<String> {
     let mut forecasts = checks.forecasts.iter();
     let audience = forecasts.find_map(|(name, forecast)| {
         let audience = forecast.as_ref().ok()?.audience.clone()?;

@@ -96,7 +96,7 @@ pub const SUBJECT_TOKEN_TYPE: Field = Field::new(
     "--subject-token-type",
     "YC_ID_TOKEN_SUBJECT_TOKEN_TYPE",
 )
-.help("URN", "`subject_token_type` that the exchange for an ID token sends [default: urn:yandex-cloud:token-type:subject_id]")
+.help("URN", "Type of the service account in the exchange for an ID token, `subject_token_type` [default: urn:yandex-cloud:token-type:subject_id]")
 .decides(Decides::How);
 
 /// The `yc` program.

@@ -234,7 +234,7 @@ impl IdTokenRequest<'_> {
         let source = self.source;
         if refusal.is_of_token_type {
             return message!(
-                "`{}` was sent as the subject token type; run `yc-id-token doctor`, which tries the others that are known, and set the one that works with `--subject-token-type`; or let the `yc` command get the token, with `--id-token-route yc-cli`",
+                "`{}` was sent as the subject token type; `yc-id-token doctor` tries the others that are known, and `--subject-token-type` sets one; or let the `yc` command get the token, with `--id-token-route yc-cli`",
                 ForeignText::new(subject_token_type)
             );
         }

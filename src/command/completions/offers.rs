@@ -65,6 +65,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
+    ("", "accept_subject_token_type", Offer::Text),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),

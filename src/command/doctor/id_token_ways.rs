@@ -63,7 +63,7 @@ pub(super) fn check(checks: &Checks<'_>, is_wanted: bool, group: &mut Group<'_>)
         }
     }
     if !failed.is_empty() {
-        group.good(message!("tried, and not needed: {failed}", failed));
+        group.good(message!("tried without success: {failed}", failed));
     }
 }
 

@@ -51,25 +51,24 @@ impl Request for OwnAccountRequest<'_> {
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<ResourceId>> {
         let what = self.what();
-        // The IAM token comes first: getting it tells whether this is a machine of Yandex Cloud with an account.
-        let send = async |_: &IamToken| {
-            let request = HttpRequest::get(&what, PATH);
-            let request = HttpRequest { query: &[("recursive", "true")], ..request };
-            self.metadata.get(&self.source.http, request).await
-        };
-        let reply = self.source.with_iam_token(broker, None, send, |_| false).await?;
-        match account_in(&reply.body).filter(|_| reply.status == 200) {
-            Some(account) => Ok(ResourceId::found(account.to_owned(), broker, TTL)),
-            None if reply.is_trouble() => Err(reply.unavailable(&what, reply.phrase(), None)),
-            None => {
-                let metadata = self.source.identity.describe();
-                let problem = message!(
-                    "the service account to get the ID token for is not set, and {metadata} does not name it",
-                    metadata
-                );
-                Err(Error::Missing { problem, hint: self.hint() })
-            }
+        let request = HttpRequest::get(&what, PATH);
+        let request = HttpRequest { query: &[("recursive", "true")], ..request };
+        let reply = self.metadata.get(&self.source.http, request).await?;
+        if let Some(account) = account_in(&reply.body).filter(|_| reply.status == 200) {
+            return Ok(ResourceId::found(account.to_owned(), broker, TTL));
         }
+        if reply.is_trouble() {
+            return Err(reply.unavailable(&what, reply.phrase(), None));
+        }
+        // An IAM token tells whether this is a machine of Yandex Cloud with an account. If not, that is the error.
+        let nothing = async |_: &IamToken| Ok(());
+        self.source.with_iam_token(broker, None, nothing, |()| false).await?;
+        let metadata = self.source.identity.describe();
+        let problem = message!(
+            "the service account to get the ID token for is not set, and {metadata} does not name it",
+            metadata
+        );
+        Err(Error::Missing { problem, hint: self.hint() })
     }
 }
 

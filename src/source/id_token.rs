@@ -22,6 +22,9 @@ use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::jwt::Claims;
 use crate::message;
 
+/// What it is, in messages.
+const WHAT: &str = "an ID token";
+
 /// The vendor's tokens expire after an hour. A later expiry is a mistake, and is not relied on.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -70,7 +73,7 @@ impl Request for IdTokenRequest<'_> {
     }
 
     fn what(&self) -> Message {
-        message!("an ID token for audience `{}`", ForeignText::new(self.audience))
+        message!("{WHAT} for audience `{}`", ForeignText::new(self.audience), WHAT)
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
@@ -82,6 +85,12 @@ impl Request for IdTokenRequest<'_> {
 }
 
 impl IdTokenRequest<'_> {
+    /// Whether an error is the refusal of such a request, and not of what comes before it. A missing role or
+    /// account is no such refusal: it is the same by every way.
+    pub fn is_refused(error: &Error) -> bool {
+        matches!(error, Error::Refused { what, code: Code::SourceRefused, .. } if what.as_str().starts_with(WHAT))
+    }
+
     /// Exchanges an IAM token for the ID token, with this `subject_token_type` for the service account.
     pub(crate) async fn exchange(
         &self,

@@ -101,6 +101,11 @@ impl Source {
         self.subject_token_type.as_deref().unwrap_or(SUBJECT_TOKEN_TYPES[0])
     }
 
+    /// Whether the `yc` command gets the ID tokens.
+    pub const fn uses_yc(&self) -> bool {
+        matches!(self.route, Route::YcCli(_))
+    }
+
     /// The error for a run that needs the ID of a service account, where neither a setting nor the identity
     /// names one.
     fn no_service_account(&self) -> Error {

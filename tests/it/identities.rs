@@ -8,6 +8,7 @@ use yc_id_token_emulator::{Fault, KeySize, Route};
 
 use crate::doctor::examine;
 use crate::fake_yc::FakeYc;
+use crate::federation::external;
 use crate::sandbox::{Sandbox, claims};
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -382,6 +383,25 @@ fn doctor_finds_that_only_the_vendors_command_gets_a_token() {
     let found = examine(&sandbox, &["--endpoint", sandbox.cloud.url()]);
     let check = found.exits(4).has("warning", "`yc iam create-id-token` works");
     assert_eq!(check["fix"], "run `yc-id-token config set defaults.id_token_route yc-cli`");
+
+    sandbox.cloud.accept_subject_token_type("urn:yandex-cloud:token-type:subject_id");
+    yc.behave("echo \"ERROR: unknown command 'create-id-token' for 'yc iam'\" >&2; exit 1");
+    let by_yc = ["--id-token-route=yc-cli", "--endpoint", sandbox.cloud.url()];
+    let found = examine(&sandbox, &by_yc);
+    let check = found.exits(4).has("warning", "the exchange with subject token type");
+    assert!(check["fix"].as_str().unwrap().contains("id_token_route exchange"), "{check}");
+}
+
+#[test]
+fn doctor_tries_no_other_way_without_an_iam_token() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.write_secret("token", &external("stranger", 3600));
+    let account = sandbox.account.clone();
+    let workload = ["--identity=token-file:token", "--service-account", &account];
+    let found = examine(&sandbox, &workload);
+    let wrong = found.exits(4).wrong();
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
 }
 
 #[test]

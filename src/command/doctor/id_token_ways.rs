@@ -36,7 +36,7 @@ pub(super) fn check(checks: &Checks<'_>, is_wanted: bool, group: &mut Group<'_>)
         tries
     };
     let Some(tries) = checks.wait("trying the known ways to an ID token", work) else { return };
-    let (mut working, mut failed): (Vec<Way>, Vec<Message>) = Default::default();
+    let (mut working, mut failed) = (Vec::<Way>::new(), Vec::new());
     for ((way, setting, value), tried) in tries {
         match tried {
             Ok(_) => working.push((way, setting, value)),
@@ -44,7 +44,8 @@ pub(super) fn check(checks: &Checks<'_>, is_wanted: bool, group: &mut Group<'_>)
         }
     }
     let failed = Message::join(&failed, "; ");
-    let in_use = run.source().subject_token_type();
+    let source = run.source();
+    let in_use = if source.uses_yc() { "yc-cli" } else { source.subject_token_type() };
     if working.is_empty() {
         group.warning(
             message!("no known way to an ID token works: {failed}", failed),
@@ -58,7 +59,11 @@ pub(super) fn check(checks: &Checks<'_>, is_wanted: bool, group: &mut Group<'_>)
         }
     } else {
         for (way, setting, value) in working {
-            let command = run.settings.set_command(setting, value);
+            let mut command = run.settings.set_command(setting, value);
+            if source.uses_yc() {
+                let route = run.settings.set_command(&schema::ID_TOKEN_ROUTE, "exchange");
+                command = message!("{route}` and `{command}", route, command);
+            }
             group.warning(message!("{way} works", way), message!("run `{command}`", command));
         }
     }

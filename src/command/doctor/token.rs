@@ -6,13 +6,13 @@ use crate::error::{Code, Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::message;
 use crate::run::Run;
-use crate::source::Issuer;
+use crate::source::{IdTokenRequest, Issuer};
 
 use super::report::Group;
 use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-/// Returns whether the exchange has refused the request as such, and another way to the token may work.
+/// Checks a new token. Returns whether the request for it was refused as such, so that another way may work.
 pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> bool {
     // Anew, as its time has not begun when the others' did.
     let Some(Ok(run)) = checks.run.as_ref().and_then(|_| identity::run(checks)) else {
@@ -27,7 +27,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> bool {
                 checks.end(&error);
             }
             group.error(&error);
-            return error.code() == Code::SourceRefused;
+            return IdTokenRequest::is_refused(&error);
         }
     };
     let token = credential.secret.0.expose();

@@ -4,7 +4,6 @@
 //! Google's service of the same interface does, so one request asks for all that is below that folder, and an
 //! ID anywhere in the answer is taken.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ResourceId, is_account_id};
@@ -88,9 +87,9 @@ fn account_in(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
     // A token is one word of these.
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
-    let words = text.split(|c| !is_part(c)).filter(|word| is_account_id(word));
-    let ids: BTreeSet<&str> = words.collect();
-    ids.first().copied().filter(|_| ids.len() == 1)
+    let mut ids = text.split(|c| !is_part(c)).filter(|word| is_account_id(word));
+    let id = ids.next()?;
+    ids.all(|other| other == id).then_some(id)
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
     let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(3, "E_MISSING");
     assert!(message.ends_with("does not name it"), "{message}");
     for way in [
-        "--service-account ID",
+        "`--service-account`",
         "YC_ID_TOKEN_SERVICE_ACCOUNT",
         "`yc-id-token config set defaults.service_account ID`",
     ] {
@@ -252,6 +252,9 @@ fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
     let command = hint[start..].split('`').next().unwrap().replace("ID", &sandbox.account);
     sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
     let before = lookups(&sandbox);
+    let offline = ["setup", "kubectl", "--identity=metadata", "--audience=a", "--cluster=c"];
+    sandbox.write(".kube/config", "clusters:\n- name: c\n");
+    sandbox.run(&[&offline[..], &["--offline", "--print"]].concat()).fails(3, "E_MISSING");
     sandbox.run(&["token", "--profile", "vm"]).ok();
     token(&sandbox, &["--service-account", &sandbox.account]);
     assert_eq!(lookups(&sandbox), before, "an account that is set is not looked up");

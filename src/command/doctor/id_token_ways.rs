@@ -28,17 +28,20 @@ pub(super) fn check(checks: &Checks<'_>, is_wanted: bool, group: &mut Group<'_>)
         let mut tries = Vec::new();
         for known in SUBJECT_TOKEN_TYPES {
             let way = message!("the exchange with subject token type `{known}`", known);
-            let tried = request.exchange(known, run.broker()).await;
-            tries.push(((way, &schema::SUBJECT_TOKEN_TYPE, known), tried));
+            let outcome = request.exchange(known, run.broker()).await;
+            tries.push(((way, &schema::SUBJECT_TOKEN_TYPE, known), outcome));
         }
-        let tried = request.run_yc(&yc, run.broker()).await;
-        tries.push((("`yc iam create-id-token`".into(), &schema::ID_TOKEN_ROUTE, "yc-cli"), tried));
+        let outcome = request.run_yc(&yc, run.broker()).await;
+        tries.push((
+            ("`yc iam create-id-token`".into(), &schema::ID_TOKEN_ROUTE, "yc-cli"),
+            outcome,
+        ));
         tries
     };
     let Some(tries) = checks.wait("trying the known ways to an ID token", work) else { return };
     let (mut working, mut failed) = (Vec::<Way>::new(), Vec::new());
-    for ((way, setting, value), tried) in tries {
-        match tried {
+    for ((way, setting, value), outcome) in tries {
+        match outcome {
             Ok(_) => working.push((way, setting, value)),
             Err(error) => failed.push(message!("{way}: {}", reason(&error), way)),
         }

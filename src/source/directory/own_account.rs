@@ -75,7 +75,7 @@ impl OwnAccountRequest<'_> {
     /// What to set where the metadata service does not name the account.
     pub(super) fn hint(&self) -> Message {
         message!(
-            "give `--service-account ID`, set {}, or run `{}`; `yc compute instance get NAME` shows the ID as `service_account_id`",
+            "give `--service-account` with its ID (`aje…`), set {}, or run `{}`; `yc compute instance get NAME` shows the ID as `service_account_id`",
             schema::SERVICE_ACCOUNT.variable,
             self.settings.set_command(&schema::SERVICE_ACCOUNT, "ID")
         )

@@ -37,11 +37,6 @@ impl Prompts {
         self.0.is_open.load(Ordering::Relaxed)
     }
 
-    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
-    pub(super) fn are_allowed(&self) -> bool {
-        !FORBIDDEN.load(Ordering::Relaxed) && !self.0.forbidden.load(Ordering::Relaxed)
-    }
-
     /// Forbids prompts for one call.
     pub(super) fn forbid_for_now(&self) -> Silent {
         self.0.forbidden.store(true, Ordering::Relaxed);
@@ -59,7 +54,7 @@ impl Prompts {
 #[cfg(all(unix, not(target_os = "macos")))]
 impl yc_id_token_secret_service_store::Prompts for Prompts {
     fn are_allowed(&self) -> bool {
-        self.are_allowed()
+        !FORBIDDEN.load(Ordering::Relaxed) && !self.0.forbidden.load(Ordering::Relaxed)
     }
 
     fn set_open(&self, is_open: bool) {

@@ -47,9 +47,13 @@ fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Messa
         })
     };
     let options = given(arguments, command).into_iter();
-    let options = options.filter(|(name, _)| !is_hinted(name)).map(|(name, value)| {
-        message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
-    });
+    // `config` takes the options of all commands, and only these change what it does.
+    let acts =
+        |name: &str| words.first() != Some(&"config") || ["config", "profile"].contains(&name);
+    let options =
+        options.filter(|(name, _)| !is_hinted(name) && acts(name)).map(|(name, value)| {
+            message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
+        });
     Message::join(&options.collect::<Vec<_>>(), "")
 }
 
@@ -124,6 +128,11 @@ mod tests {
                 "see `yc-id-token --help`",
                 "yc-id-token vault --profile p",
                 "see `yc-id-token --help`",
+            ),
+            (
+                "`yc-id-token config set audience A`",
+                "yc-id-token token --profile=p --service-account=a",
+                "`yc-id-token config set audience A --profile=p`",
             ),
             ("see `vault status`", "yc-id-token vault --profile p", "see `vault status`"),
             ("`yc-id-token token`", "yc-id-token exec -- x --profile p", "`yc-id-token token`"),

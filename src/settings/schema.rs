@@ -89,6 +89,16 @@ pub const ID_TOKEN_ROUTE: Field =
         .decides(Decides::How)
         .offers(Offer::Words(|| names_of(&IdTokenRoute::ALL)));
 
+/// Subject token type of a service account.
+pub const SUBJECT_TOKEN_TYPE: Field = Field::new(
+    Kind::Text,
+    "subject_token_type",
+    "--subject-token-type",
+    "YC_ID_TOKEN_SUBJECT_TOKEN_TYPE",
+)
+.help("URN", "Type of the service account in the exchange for an ID token, `subject_token_type` [default: urn:yandex-cloud:token-type:subject_id]")
+.decides(Decides::How);
+
 /// The `yc` program.
 pub const YC_PATH: Field = Field::new(Kind::Path, "yc_path", "--yc-path", "YC_ID_TOKEN_YC_PATH")
     .help("FILE", "The `yc` program [default: yc]")
@@ -201,6 +211,7 @@ pub static COMMON: Table = Table {
         IAM_TOKEN_FILE,
         IMPERSONATE_SERVICE_ACCOUNT,
         ID_TOKEN_ROUTE,
+        SUBJECT_TOKEN_TYPE,
         YC_PATH,
         FORCE_REFRESH,
         BACKGROUND_REFRESH,

@@ -74,6 +74,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
     ("", "report", Offer::Path),
+    ("", "accept_subject_token_type", Offer::Text),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::Result;
-use crate::error::shown;
+use crate::error::{Result, shown};
 use crate::keyring::Keyring;
 use crate::message;
 use crate::run::Run;
@@ -65,6 +64,19 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
             "it acts as service account `{acts_as}`",
             acts_as = ForeignText::new(acts_as)
         ));
+    }
+    if run.lookup_hint().is_some() {
+        match run.service_account() {
+            Ok(account) => group.good(message!(
+                "the metadata service names its service account: `{}`",
+                ForeignText::new(account)
+            )),
+            Err(error) => {
+                check.checks.end_if_interrupted(&error);
+                group.error(&error);
+                return None;
+            }
+        }
     }
     Some(run)
 }

@@ -11,6 +11,7 @@ mod bundle;
 mod cache;
 mod configuration;
 mod entry;
+mod id_token_ways;
 mod identity;
 mod kubectl;
 mod launch;
@@ -109,6 +110,8 @@ struct Checks<'a> {
     profile: Option<String>,
     /// Whether consumers' exchanges are tried, and their own checks run.
     end_to_end: bool,
+    /// Whether other ways to an ID token are tried, although the usual one works.
+    tries_all_ways: bool,
     /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
@@ -188,6 +191,7 @@ impl Args {
             consumer,
             profile: flags.get(&PROFILE).map(str::to_owned),
             end_to_end: self.end_to_end,
+            tries_all_ways: self.end_to_end || self.report.is_some(),
             program,
             deadline: Deadline::within(budget),
             sharing: Cell::new(1),

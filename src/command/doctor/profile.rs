@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::entry::{Entry, LeadsTo};
 use super::report::Report;
-use super::{Checks, cache, configuration, identity, network, token};
+use super::{Checks, cache, configuration, id_token_ways, identity, network, token};
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::env::Env;
 use crate::error::Result;
@@ -99,7 +99,10 @@ impl Profile {
         }
         cache::check(&check, &mut report.group("cache"));
         network::check(&check, &mut report.group("network"));
-        token::check(&check, &mut report.group("token"));
+        let is_refused = token::check(&check, &mut report.group("token"));
+        if is_refused || checks.tries_all_ways {
+            id_token_ways::check(&check, &mut report.group("id token"));
+        }
         check.report_consumers(report);
         if checks.end_to_end {
             check.try_exchanges(report);

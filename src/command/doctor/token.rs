@@ -6,18 +6,19 @@ use crate::error::{Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::message;
 use crate::run::Run;
-use crate::source::Issuer;
+use crate::source::{IdTokenRequest, Issuer};
 
 use super::profile::ProfileCheck;
 use super::report::Group;
 use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
+/// Checks a new token. Returns whether the request for it was refused as such, so that another way may work.
+pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> bool {
     let checks = check.checks;
     // Anew, as its time has not begun when the others' did.
     let Some(Ok(run)) = check.run.as_ref().and_then(|_| identity::run(check)) else {
-        return;
+        return false;
     };
     let run = &run;
     let token = audience(check, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
@@ -26,7 +27,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
         Err(error) => {
             checks.end_if_interrupted(&error);
             group.error(&error);
-            return;
+            return IdTokenRequest::is_refused(&error);
         }
     };
     let token = credential.secret.0.expose();
@@ -38,7 +39,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
                 message!("the ID token: {problem}", problem),
                 "check the endpoints",
             );
-            return;
+            return false;
         }
     };
     group.add_token(token, &claims);
@@ -63,10 +64,11 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
             "check the endpoints",
         ),
     }
+    false
 }
 
 /// That of the first consumer whose entries lead here, or that is named; or else that of the profile.
-fn audience(check: &ProfileCheck<'_>, run: &Run) -> Result<String> {
+pub(super) fn audience(check: &ProfileCheck<'_>, run: &Run) -> Result<String> {
     let mut forecasts = check.forecasts.iter();
     let audience = forecasts.find_map(|(name, forecast)| {
         let audience = forecast.as_ref().ok()?.audience.clone()?;

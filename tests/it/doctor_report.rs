@@ -38,19 +38,21 @@ fn report(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     report
 }
 
-/// The one request to a path.
+/// The first request to a path.
 #[track_caller]
-fn request<'a>(report: &'a Value, path: &str) -> &'a Value {
+fn request<'a>(report: &'a Value, method: &str, path: &str) -> &'a Value {
     let requests = report["requests"].as_array().unwrap();
-    let is_it = |request: &&Value| request["url"].as_str().unwrap().ends_with(path);
-    requests.iter().rfind(is_it).unwrap_or_else(|| panic!("no `{path}`: {requests:#?}"))
+    let is_it = |request: &&Value| {
+        request["method"] == method && request["url"].as_str().unwrap().ends_with(path)
+    };
+    requests.iter().find(is_it).unwrap_or_else(|| panic!("no `{path}`: {requests:#?}"))
 }
 
 #[test]
 fn a_report_says_what_the_servers_of_the_cloud_are_like() {
     let sandbox = configured();
     let report = report(&sandbox, &["prod"]);
-    let exchange = request(&report, "/oauth/token");
+    let exchange = request(&report, "POST", "/oauth/token");
     assert_eq!(exchange["status"], 200);
     assert_eq!(exchange["content_type"], "application/json");
     let sent = &exchange["request"];
@@ -62,14 +64,14 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
     assert!(answer["access_token"].as_str().unwrap().ends_with(", a JWT"), "{answer}");
     assert_eq!(answer["issued_token_type"], "urn:ietf:params:oauth:token-type:id_token");
     assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(3600)));
-    let iam = request(&report, "/iam/v1/tokens");
+    let iam = request(&report, "POST", "/iam/v1/tokens");
     assert_eq!(iam["request"]["jwt"].as_str().unwrap().rsplit(", ").next(), Some("a JWT"));
     let end = iam["answer"]["expiresAt"].as_str().unwrap();
     assert!(end.starts_with("a time of the form 0000-00-00T00:00:00"), "{end}");
     assert!(iam["headers"].as_array().unwrap().contains(&json!("x-request-id")), "{iam}");
-    let discovery = request(&report, "/.well-known/openid-configuration");
+    let discovery = request(&report, "GET", "/.well-known/openid-configuration");
     assert_eq!(discovery["answer"]["issuer"], sandbox.cloud.issuer());
-    let keys = &request(&report, "/oauth/jwks/keys")["answer"]["keys"][0];
+    let keys = &request(&report, "GET", "/oauth/jwks/keys")["answer"]["keys"][0];
     assert_eq!((&keys["kty"], &keys["use"]), (&json!("RSA"), &json!("sig")));
 
     let token = &report["tokens"][0];
@@ -83,6 +85,14 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
     let audience = settings.iter().find(|setting| setting["name"] == "audience").unwrap();
     assert!(audience["origin"].as_str().unwrap().starts_with("profile `prod`, "), "{audience}");
     assert_eq!(report["system"]["version"], env!("CARGO_PKG_VERSION"));
+    // The other ways to an ID token: what is found of them, and what they are answered.
+    let checks = report["report"]["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["group"] == "id token"), "{checks:#?}");
+    let requests = report["requests"].as_array().unwrap().iter();
+    let refused = requests.filter(|request| request["status"] == 400);
+    let kinds: Vec<_> = refused.map(|it| it["request"]["subject_token_type"].as_str()).collect();
+    let other = "urn:ietf:params:oauth:token-type:subject_id";
+    assert!(kinds.contains(&Some(other)), "{kinds:?}");
     let variables = report["system"]["variables"].as_array().unwrap();
     assert!(variables.contains(&json!("YC_ID_TOKEN_OAUTH_ENDPOINT")), "{variables:?}");
 }
@@ -92,14 +102,14 @@ fn a_report_says_how_the_cloud_refuses() {
     let sandbox = configured();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let refused = report(&sandbox, &["prod"]);
-    let exchange = request(&refused, "/oauth/token");
+    let exchange = request(&refused, "POST", "/oauth/token");
     let (status, answer) = (&exchange["status"], &exchange["answer"]);
     assert_eq!(*status, 403, "{exchange}");
     let says = answer["message"].is_string() || answer["error"].is_string();
     assert!(says, "{answer}");
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Html));
     let page = report(&sandbox, &["prod"]);
-    let answer = request(&page, "/oauth/token")["answer"].clone();
+    let answer = request(&page, "POST", "/oauth/token")["answer"].clone();
     assert!(answer.as_str().unwrap().ends_with(" bytes, not JSON"), "{answer}");
 }
 
@@ -113,7 +123,7 @@ fn a_report_of_the_metadata_service_is_of_the_same_form() {
     let account = sandbox.account.clone();
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", account);
     let report = report(&sandbox, &["--identity=metadata"]);
-    let metadata = request(&report, "/service-accounts/default/token");
+    let metadata = request(&report, "GET", "/service-accounts/default/token");
     assert_eq!(metadata["request_headers"], json!(["metadata-flavor"]));
     assert!(metadata["answer"]["expires_in"].is_number(), "{metadata}");
     let token = metadata["answer"]["access_token"].as_str().unwrap();
@@ -135,9 +145,9 @@ fn a_report_of_everything_holds_no_secret() {
     sandbox.set("YC_IAM_TOKEN", token);
     sandbox.keep_secret(token);
     let report = report(&sandbox, &["prod", "--end-to-end"]);
-    let login = request(&report, "/v1/auth/jwt/login");
+    let login = request(&report, "POST", "/v1/auth/jwt/login");
     assert!(login["answer"]["auth"]["client_token"].is_string(), "{login}");
-    assert_eq!(request(&report, "/v1/auth/token/revoke-self")["status"], 204);
+    assert_eq!(request(&report, "POST", "/v1/auth/token/revoke-self")["status"], 204);
     let text = report.to_string();
     for secret in sandbox.secrets() {
         assert!(!crate::leaks::holds(&text, &secret), "{text}");

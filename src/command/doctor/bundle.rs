@@ -29,7 +29,8 @@ sent and answered. It holds no token, key or password: a value that looks like o
 is the kind and the length. It does name hosts, files, profiles, audiences, roles and IDs of service accounts. Replace
 what must not be known.
 
-The requests are those of doctor itself. Those of programs that it ran, such as kubectl, are not among them.
+Findings of the group `id token` say which ways to an ID token work. The requests are those of doctor itself;
+those of programs that it ran, such as kubectl, are not among them.
 
 ";
 

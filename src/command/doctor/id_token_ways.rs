@@ -71,7 +71,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
         }
     }
     if !failed.is_empty() {
-        group.good(message!("tried without success: {failed}", failed));
+        group.note(message!("tried without success: {failed}", failed));
     }
 }
 

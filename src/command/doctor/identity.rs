@@ -56,9 +56,6 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
     if let Some(file) = setting.as_ref().and_then(|setting| setting.value.secret_file()) {
         tell_mode(file, group);
     }
-    if let Some((problem, hint)) = identity.warning() {
-        group.warning(problem, hint);
-    }
     if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(
             "it acts as service account `{acts_as}`",
@@ -77,6 +74,10 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
                 return None;
             }
         }
+    }
+    // An identity that was only guessed, and has no account, is an error already.
+    if let Some((problem, hint)) = identity.warning() {
+        group.warning(problem, hint);
     }
     Some(run)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::doctor::{Found, configured, examine};
 use crate::doctor_kubectl::{kubeconfig, right};
+use crate::fake_server::{FakeServer, Reply};
 use crate::fake_sts::FakeSts;
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
@@ -178,5 +179,25 @@ fn of_many_profiles_the_first_are_checked_and_the_others_named() {
     let found = examine(&sandbox, &["--timeout=60s"]);
     assert_eq!(checked(&found).len(), 8);
     found.exits(0).has("warning", "3 more profiles were not checked: `p8`, `p9`, `p10`");
+    drop(sts);
+}
+
+#[test]
+fn profiles_share_the_time_limit_and_what_is_not_checked_is_told() {
+    let mut sandbox = configured();
+    let names = ["p0", "p1", "p2"];
+    profiles(&sandbox, &names.map(|name| (name, "")));
+    let sts = FakeSts::start(&mut sandbox);
+    run_by_aws(&sandbox, &names);
+    let silent = FakeServer::start(|_, _| {
+        std::thread::park();
+        Reply::Bytes(String::new())
+    });
+    sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", silent.url());
+    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", silent.url());
+    let found = examine(&sandbox, &["--timeout=3s"]);
+    assert_eq!(checked(&found), names, "each has its part");
+    let late = found.has("error", "cannot get an IAM token");
+    assert_eq!((&late["code"], &late["profile"]), (&json!("E_TIMEOUT"), &json!("p0")));
     drop(sts);
 }

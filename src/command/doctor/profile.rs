@@ -1,8 +1,6 @@
 //! What is checked of each profile: its settings, identity, cache and servers, a new ID token, and what its consumers
 //! would do.
 
-use std::time::Duration;
-
 use super::entry::{Entry, LeadsTo};
 use super::report::Report;
 use super::{Checks, cache, configuration, id_token_ways, identity, network, token};
@@ -15,8 +13,8 @@ use crate::run::{Context, Run};
 use crate::settings::schema::{FORCE_REFRESH, TIMEOUT};
 use crate::settings::{Flags, Settings};
 
-/// With less time than this for a profile, it is not checked.
-const LEAST: Duration = Duration::from_millis(500);
+/// With less than this share of the time left, a profile is not checked: a twentieth.
+const LEAST_SHARE: u32 = 20;
 
 /// A profile to check, or the settings of a run without one.
 pub(super) struct Profile {
@@ -78,7 +76,7 @@ impl Profile {
     pub(super) fn check(&self, checks: &Checks<'_>, is_only: bool, report: &mut Report) {
         let heading = self.heading().or_else(|| (!is_only).then(|| self.shown()));
         report.begin_profile(self.name(), heading);
-        if checks.part() < LEAST {
+        if checks.deadline.left() < checks.deadline.budget() / LEAST_SHARE {
             report.group("configuration").warning(
                 message!("{} was not checked, as the time limit is over", self.shown()),
                 "give more time with `--timeout`, or name one profile",

@@ -50,8 +50,14 @@ fn a_login_at_vault_is_tried_and_its_token_revoked() {
     assert_eq!((vault.logins(), vault.asked().last().unwrap().as_str()), (1, "revoke-self"));
     assert_eq!(sandbox.entries("vault-token").len(), 0);
 
+    // Also where only the variables of the official clients are set.
+    sandbox.unset("YC_ID_TOKEN_VAULT_ROLE");
+    configure(&sandbox, "");
+    examine(&sandbox, &["vault", "--profile=prod", "--end-to-end"]).exits(0);
+    assert_eq!(vault.logins(), 2);
+
     let denied = || Answer::Refusal(400, "role \"robot\" could not be found");
-    vault.script([Answer::Auth(serde_json::json!({})), denied()]);
+    vault.script([denied()]);
     let found = examine(&sandbox, &["vault", "--profile=prod", "--end-to-end"]);
     found.exits(5).has("error", "could not be found");
 }

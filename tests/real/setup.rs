@@ -83,7 +83,7 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     let config = kubeconfig(&sandbox);
     let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
     let exec = &user.unwrap()["user"]["exec"];
-    assert_eq!(exec["args"], json!(["kubectl", "--profile=kubernetes"]));
+    assert_eq!(exec["args"], json!(["kubectl", "--profile=prod"]));
     assert_eq!(
         (exec["command"].as_str(), exec["interactiveMode"].as_str()),
         (Some("yc-id-token"), Some("Never"))
@@ -163,9 +163,9 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
         ["config", "set-context", "yandex@prod", "--cluster=stage"],
     ] {
         sandbox.finish(kubectl(&sandbox, &arguments)).ok();
-        let (_, hint) = set_up(&["--cluster=prod"]).fails(3, "E_CONFLICT");
+        let (_, hint) = set_up(&["--cluster=prod", "--name=prod"]).fails(3, "E_CONFLICT");
         assert!(hint.contains("--force"), "{hint}");
-        set_up(&["--cluster=prod", "--force"]).ok();
+        set_up(&["--cluster=prod", "--name=prod", "--force"]).ok();
         assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     }
     sandbox.write(".kube/config", "{");
@@ -296,7 +296,7 @@ fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
         }
         let users = seen["users"].as_array().unwrap();
         let ours = users.iter().find(|user| user["name"] == "ours").unwrap();
-        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=kubernetes"]));
+        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=prod"]));
         assert_eq!(seen["contexts"][0]["context"]["user"], "ours", "{after}");
         let comments = |text: &str| text.matches('#').count();
         assert_eq!(comments(&after), comments(&before), "{after}");

@@ -38,6 +38,7 @@ impl Setup<'_> {
     pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
         let ChangeSet { mut files, actions, advice, next } = changes;
         self.check_profile()?;
+        let advice = self.notes.into_iter().chain(advice);
         files.insert(0, self.configuration.change());
         files.retain(FileChange::is_needed);
         if files.is_empty() && actions.is_empty() {

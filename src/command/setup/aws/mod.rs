@@ -9,9 +9,10 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::changes::{ChangeSet, FileChange};
-use super::question::Question;
+use super::names::{entry_name, free_profile};
+use super::question::{Missing, Question};
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
+use super::{Common, Setup, is_simple, named_profile, profile_differs, program, shell_word};
 use crate::consumer::aws_settings as rows;
 use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
@@ -25,7 +26,6 @@ use crate::run::Context;
 use config_file::AwsFile;
 use process::process_word;
 
-const PROFILE: &str = "aws";
 const AWS_PROFILE: &str = "yandex";
 
 /// The tests check that an AWS account accepts this file.
@@ -53,31 +53,14 @@ pub(super) struct Args {
     /// Address of an S3-compatible server's STS
     #[arg(long, value_name = "URL")]
     sts_endpoint: Option<String>,
-    /// Profile of AWS's configuration to write [default: yandex]
+    /// Profile of AWS's configuration to write [default: yandex, or yandex-NAME with another `--name`]
     #[arg(long, value_name = "NAME")]
     aws_profile: Option<String>,
 }
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
-        setup.resolve_identity()?;
-        // Not prompted for: few users have one.
-        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
-        let role = Question::new("--role-arn", "role to assume")
-            .with_note("such as arn:aws:iam::123456789012:role/robot");
-        let role = match sts {
-            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
-            None => role.validated_by(|arn| role_arn_problem(arn, true)),
-        };
-        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
-
-        let name = Question::new("--aws-profile", "profile of AWS's configuration")
-            .with_default(Some(setup.entry_name(PROFILE, AWS_PROFILE)))
-            .validated_by(name_problem)
-            .flag_or_answer(self.aws_profile.as_ref(), setup.terminal)?
-            .unwrap_or_default();
-        let path = file(setup.context, env::AWS_CONFIG_FILE, "config")?;
+        let path = file(context, env::AWS_CONFIG_FILE, "config")?;
         let config = EditedFile::open("AWS's configuration", &path)?;
         let text = Zeroizing::new(config.text().to_owned());
         let aws_file = AwsFile::read(&path, &text)?;
@@ -89,7 +72,22 @@ impl Args {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
+        let (name, profile) = self.names(context, &aws_file)?;
+        let consumer = ConsumerName::Aws;
+        let missing = Missing::default();
+        let mut setup = Setup::begin(context, &self.common, consumer, profile, missing)?;
+        setup.resolve_identity()?;
+        // Not prompted for: few users have one.
+        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
+        let role = Question::new("--role-arn", "role to assume")
+            .with_note("such as arn:aws:iam::123456789012:role/robot");
+        let role = match sts {
+            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
+            None => role.validated_by(|arn| role_arn_problem(arn, true)),
+        };
+        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
         let region = self.region(&mut setup, &aws_file, &name)?;
+        setup.missing.check()?;
         let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, AWS_AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
@@ -112,6 +110,29 @@ impl Args {
         };
         let files = vec![FileChange::new(config, new_text, verify)];
         setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+    }
+
+    /// The names of the AWS profile and of the profile that it uses. The latter is the one that an existing AWS profile
+    /// uses, whatever version of this program wrote it, or is named after the AWS profile.
+    fn names(&self, context: Context<'_>, file: &AwsFile<'_>) -> Result<(String, String)> {
+        let named = named_profile(context, &self.common)?;
+        let default = match named {
+            Some(profile) => entry_name(AWS_PROFILE, file.own_profile(AWS_PROFILE)?, profile),
+            None => AWS_PROFILE.to_owned(),
+        };
+        let name = Question::new("--aws-profile", "profile of AWS's configuration")
+            .with_default(Some(default))
+            .validated_by(name_problem)
+            .flag_or_answer(self.aws_profile.as_ref(), self.common.terminal())?
+            .unwrap_or_default();
+        let existing = file.own_profile(&name)?.filter(|profile| is_simple(profile));
+        let profile = match named.or(existing) {
+            Some(profile) => profile.to_owned(),
+            None => free_profile(context, ConsumerName::Aws.table(), &[&name], |profile| {
+                file.own_profiles().any(|used| used == profile)
+            })?,
+        };
+        Ok((name, profile))
     }
 
     /// The region; the default is that of the existing AWS profile, or of the environment.

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::changes::ChangeSet;
-use super::question::Question;
+use super::names::entry_name;
+use super::question::{Missing, Question};
 use super::trust::Trust;
-use super::{Common, Setup, program, shell_word};
+use super::{Common, Setup, named_profile, program, shell_word};
 use crate::consumer::ConsumerName;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -23,13 +24,11 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Origin;
-use crate::settings::schema::AUDIENCE;
 
 use kubeconfig::Kubeconfig;
 pub(in crate::command) use kubeconfig::kubeconfig_names;
 pub(super) use lock::KubeconfigLock;
 
-const PROFILE: &str = "kubernetes";
 const USER: &str = "yandex";
 /// The tests check that an API server accepts this file.
 const AUTHENTICATION: &str =
@@ -50,7 +49,7 @@ pub(super) struct Args {
     /// Cluster of the kubeconfig [default: the only one]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// User to write [default: yandex]
+    /// User to write [default: yandex, or yandex-PROFILE for another cluster]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Context to write [default: USER@CLUSTER]
@@ -96,12 +95,21 @@ impl Args {
             context.env,
             context.locations.home.as_deref(),
         )?;
-        let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig)?;
-        let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
-        let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
+        let named = named_profile(context, &self.common)?;
+        let mut missing = Missing::default();
+        let terminal = self.common.terminal();
+        let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig, terminal);
+        let cluster = missing.collect(cluster)?.unwrap_or_default();
+        let profile = match named {
+            Some(name) => name.to_owned(),
+            None => profile_choice::choose(context, &cluster, kubeconfig.merged())?,
+        };
+        let consumer = ConsumerName::Kubectl;
+        let mut setup = Setup::begin(context, &self.common, consumer, profile, missing)?;
         setup.resolve_identity()?;
         let cluster_audience = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
         let own_audience = resolve_audience(&mut setup, cluster_audience.as_deref())?;
+        setup.missing.check()?;
         let desired = self.desired_entries(&setup, &kubeconfig, cluster, own_audience.is_none())?;
         let user_state = user::check(&setup, &kubeconfig, &desired)?;
         context::check(&setup, &kubeconfig, &desired)?;
@@ -136,7 +144,11 @@ impl Args {
             let question = question.validated_by(name_problem);
             question.flag_or_answer(flag.as_ref(), setup.terminal).map(Option::unwrap_or_default)
         };
-        let default = setup.entry_name(PROFILE, USER);
+        let (merged, profile) = (kubeconfig.merged(), setup.profile());
+        let default = profile_choice::user_of(&cluster, profile, merged).map_or_else(
+            || entry_name(USER, profile_choice::profile_of(USER, merged), profile),
+            str::to_owned,
+        );
         let user = ask(&self.user, "--user", "user of the kubeconfig", default)?;
         let default = format!("{user}@{cluster}");
         let context = ask(&self.context, "--context", "context of the kubeconfig", default)?;
@@ -171,21 +183,28 @@ fn resolve_audience(
     setup: &mut Setup<'_>,
     cluster_audience: Option<&str>,
 ) -> Result<Option<String>> {
-    setup.set_from_flag_or_variable(&AUDIENCE);
     let known = setup.settings()?.audience;
     let known = known.filter(|known| {
         cluster_audience.is_none() || !matches!(known.origin, Origin::Defaults { .. })
     });
-    if let Some(known) = known {
+    let (inherited, known): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|known| setup.is_inherited(&known.origin));
+    if let Some(known) = known.into_iter().next() {
         return Ok(Some(known.value));
     }
-    if cluster_audience.is_some() {
+    if let Some(audience) = cluster_audience {
+        // Otherwise, the audience of the extended profile would take precedence.
+        if !inherited.is_empty() {
+            setup.configuration.set("audience", audience);
+            return Ok(Some(audience.to_owned()));
+        }
         return Ok(None);
     }
     let question = Question::new("--audience", "audience of the tokens")
         .with_note("any name that the API server is configured with too, such as kubernetes-prod");
-    let audience = question.answer(setup.terminal)?.unwrap_or_default();
-    setup.configuration.set("audience", &audience);
+    let answer = setup.missing.collect(question.answer(setup.terminal))?.flatten();
+    let audience = answer.unwrap_or_default();
+    setup.configuration.set("audience", audience.as_str());
     Ok(Some(audience))
 }
 

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::command::own_check::Refusal;
 use crate::error::{Error, Exit};
 use crate::foreign_text::Message;
 use crate::message;
@@ -169,6 +170,13 @@ impl Group<'_> {
             Some(hint),
             Some(code.name()),
         );
+    }
+
+    /// The consumer's own check fails.
+    pub(super) fn refusal(&mut self, place: &Message, refusal: Refusal) {
+        let Refusal { exit, problem, hint } = refusal;
+        let grade = exit.map_or(Grade::Warning, Grade::Bad);
+        self.add(grade, message!("{place}: {problem}", place, problem), Some(hint), None);
     }
 
     /// There are a hundred places that call it.

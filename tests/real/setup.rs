@@ -79,6 +79,11 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{said}");
     assert!(!said.contains("a-token-of-somebody-else"), "{said}");
     assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
+    let seen = format!(
+        "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `cloud-sa:{}`.\n",
+        sandbox.account
+    );
+    assert!(said.contains(&seen), "{said}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
@@ -207,6 +212,10 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     aws::set_up(&mut sandbox, &moto.url());
     let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
     let said = setup(&sandbox, &["aws", role, "--region=eu-central-1", "--apply"]).ok();
+    let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
+    // moto knows every role.
+    let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
+    assert!(said.contains(&seen), "{said}");
 
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
@@ -225,7 +234,6 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     sandbox.unset("AWS_DEFAULT_REGION");
     let (_, next) = said.split_once("Try it:\n").unwrap();
     let identity: Value = serde_json::from_str(&type_in(&sandbox, next)).unwrap();
-    let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
     assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
 }
 
@@ -242,6 +250,8 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     let ca_cert = format!("--ca-cert={}", ca.display());
     let arguments = ["vault", &address, "--role=robot", &ca_cert, "--apply"];
     let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("\nThe files are written, but `VAULT_ADDR="), "{said}");
+    assert!(said.contains("The server is probably not set up yet"), "{said}");
 
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
@@ -254,6 +264,8 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
         sandbox.unset(name);
     }
 
+    // The check has met a server that was not set up yet.
+    sandbox.let_half_a_minute_pass("vault-token");
     let (_, next) = said.split_once("Try it:\n").unwrap();
     let read = format!("{next}vault kv get -field=answer {SECRET}\n");
     assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::kubectl::KubeconfigLock;
 use super::mask::masked;
+use super::server_check::ServerCheck;
 use super::{Setup, diff};
 use crate::clock::Timestamp;
 use crate::command::signals::HeldSignals;
@@ -23,6 +24,9 @@ pub(super) struct ChangeSet {
     pub(super) actions: Vec<Action>,
     /// Instructions for the server's administrator, and notes for the user.
     pub(super) advice: Vec<Message>,
+    /// The check after the changes are applied.
+    pub(super) check: Option<ServerCheck>,
+    /// The commands to run then.
     pub(super) next: Message,
 }
 
@@ -36,7 +40,7 @@ pub(super) struct Action {
 impl Setup<'_> {
     /// Shows the changes, and applies them if the user or `--apply` says so.
     pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
-        let ChangeSet { mut files, actions, advice, next } = changes;
+        let ChangeSet { mut files, actions, advice, check, next } = changes;
         self.check_profile()?;
         let advice = self.notes.into_iter().chain(advice);
         files.insert(0, self.configuration.change());
@@ -67,7 +71,12 @@ impl Setup<'_> {
         }
         let done = apply(actions, &files, &stamp(self.context.clock.now().at))?;
         shown.push(message!("{done}\n", done));
-        shown.push(next);
+        // The check may take some seconds.
+        output.say(&Message::join(&shown, "\n"))?;
+        let check = check.filter(|_| !self.common.offline);
+        let checked = check.and_then(|check| check.run(self.context.env));
+        let shown: Vec<Message> =
+            [Message::default()].into_iter().chain(checked).chain([next]).collect();
         output.say(&Message::join(&shown, "\n"))
     }
 }

@@ -16,6 +16,7 @@ mod names;
 mod paths;
 mod program;
 mod question;
+mod server_check;
 mod trust;
 mod vault;
 
@@ -76,7 +77,7 @@ struct Common {
     /// Make the changes without asking anything
     #[arg(long)]
     apply: bool,
-    /// Do not get a test token; print what is known without it
+    /// Use no network: get no test token, and do not run the consumer's program afterwards
     #[arg(long)]
     offline: bool,
     /// Replace an existing user, profile or credential of the same name

@@ -8,9 +8,11 @@ use super::changes::{Action, ChangeSet, FileChange};
 use super::names::free_profile;
 use super::paths::{absolute_path, config_path};
 use super::question::{Missing, Question};
+use super::server_check::ServerCheck;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, named_profile, program, shell_word};
 use crate::command::config::Document;
+use crate::command::own_check::OwnCheck;
 use crate::consumer::vault_settings as rows;
 use crate::consumer::{ConsumerName, HelperInstallation};
 use crate::env::{self, Env};
@@ -94,6 +96,8 @@ impl Args {
             files: Vec::new(),
             actions: Vec::new(),
             advice: vec![server_instructions(&trust, &server)],
+            // Without a token helper, the CLI has no token yet.
+            check: helper.is_some().then(|| server.check(&setup)),
             next: next_steps(&setup, &server, !self.no_helper)?,
         };
         if let Some(helper) = helper {
@@ -175,6 +179,16 @@ impl Args {
             namespace,
             ca_cert,
         })
+    }
+}
+
+impl Server {
+    fn check(&self, setup: &Setup<'_>) -> ServerCheck {
+        let check = OwnCheck::vault(cli(setup), Some(&self.address))
+            .with_variable("YC_ID_TOKEN_PROFILE", Some(setup.profile()))
+            .with_variable("VAULT_NAMESPACE", self.namespace.as_deref())
+            .with_variable("VAULT_CACERT", self.ca_cert.as_deref());
+        ServerCheck { check, server: "The server" }
     }
 }
 

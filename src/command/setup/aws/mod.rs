@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 use super::changes::{ChangeSet, FileChange};
 use super::names::{entry_name, free_profile};
 use super::question::{Missing, Question};
+use super::server_check::ServerCheck;
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, named_profile, profile_differs, program, shell_word};
+use crate::command::own_check::OwnCheck;
 use crate::consumer::aws_settings as rows;
 use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
@@ -109,7 +111,11 @@ impl Args {
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
         };
         let files = vec![FileChange::new(config, new_text, verify)];
-        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+        // The profile does not name the address of an S3-compatible server, so the CLI would call AWS.
+        let check = sts
+            .is_none()
+            .then(|| ServerCheck { check: OwnCheck::aws(&name), server: "The AWS account" });
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, check, next }, output)
     }
 
     /// The names of the AWS profile and of the profile that it uses. The latter is the one that an existing AWS profile

@@ -15,8 +15,10 @@ use serde_json::json;
 use super::changes::ChangeSet;
 use super::names::entry_name;
 use super::question::{Missing, Question};
+use super::server_check::ServerCheck;
 use super::trust::Trust;
 use super::{Common, Setup, named_profile, program, shell_word};
+use crate::command::own_check::OwnCheck;
 use crate::consumer::ConsumerName;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -129,7 +131,12 @@ impl Args {
             kuberc::allow(&command, self.kuberc, &others, context)?;
         files.extend(kuberc_change);
         advice.extend(kuberc_advice);
-        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+        let check = ServerCheck {
+            check: OwnCheck::kubectl(&desired.context, self.kubeconfig.as_deref()),
+            server: "The API server",
+        };
+        let check = Some(check);
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, check, next }, output)
     }
 
     fn desired_entries(

@@ -248,6 +248,35 @@ fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
 }
 
 #[test]
+fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
+    let sandbox = sandbox();
+    let arguments = ["vault", "--address=https://v.example", "--role=r", "--server-config=v.sh"];
+    let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("+bao policy") || said.contains("+vault policy read r "), "{said}");
+    assert!(!sandbox.home().join("v.sh").exists());
+    sandbox.write("v.sh", "# theirs\n");
+    let apply = [&arguments[..], &["--apply"]].concat();
+    let (text, hint) = setup(&sandbox, &apply).fails(3, "E_CONFLICT");
+    assert!(text.contains("v.sh` exists") && hint.contains("--force"), "{text}");
+    assert_eq!(
+        (read(&sandbox, "v.sh").as_str(), read(&sandbox, CONFIG).as_str()),
+        ("# theirs\n", "")
+    );
+    setup(&sandbox, &[&apply[..], &["--force"]].concat()).ok();
+    let script = read(&sandbox, "v.sh");
+    assert!(
+        script.starts_with("#!/bin/sh\n# Written by `yc-id-token setup`. Issuer, "),
+        "{script}"
+    );
+    // Its own file is replaced.
+    setup(&sandbox, &[&apply[..], &["--namespace=team"]].concat()).ok();
+    let with_namespace = script.replace("set -eu\n\n", "set -eu\n\nexport VAULT_NAMESPACE=team\n");
+    assert_eq!(read(&sandbox, "v.sh"), with_namespace);
+    let of_s3 = ["aws", "--sts-endpoint=https://s3.example", "--server-config=a.sh"];
+    setup(&sandbox, &of_s3).fails(2, "E_USAGE");
+}
+
+#[test]
 fn what_is_missing_is_named_by_its_flag() {
     let mut sandbox = sandbox();
     let missing = |sandbox: &Sandbox, arguments: &[&str], flag: &str| {
@@ -343,6 +372,7 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     assert!(!sandbox.home().join(".vault").exists());
     for part in [
         "vault auth enable -path=team/jwt jwt\n",
+        "vault policy write robot - <<'EOF'\n",
         "vault write auth/team/jwt/config oidc_discovery_url=https://issuer.example\n",
         &format!("bound_audiences=https://vault.example:8200 bound_subject={} ", sandbox.account),
         "  yc-id-token vault login --profile=vault-example\n  vault token lookup\n",

@@ -101,8 +101,13 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     assert!(again.starts_with("There is nothing to change"), "{again}");
 
     // The API server would read it so.
-    let file = between(&said, "with these settings.\n\n", "\nor, where");
-    let file: Value = read_yaml(&sandbox, file);
+    let printed = between(&said, "with these settings.\n\n", "\nor, where");
+    let file: Value = read_yaml(&sandbox, printed);
+    setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
+    let written = fs::read_to_string(sandbox.home().join("api-server.yaml")).unwrap();
+    assert_eq!(read_yaml::<Value>(&sandbox, &written), file);
+    let user = format!("--user=yandex:{}\n", sandbox.account);
+    assert!(written.contains(&user) && said.contains(&user), "{written}");
     let jwt = &file["jwt"][0];
     assert_eq!(jwt["issuer"]["url"], sandbox.cloud.issuer());
     assert_eq!(jwt["issuer"]["audiences"], json!(["k8s"]));
@@ -211,7 +216,8 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     let moto = Moto::start();
     aws::set_up(&mut sandbox, &moto.url());
     let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
-    let said = setup(&sandbox, &["aws", role, "--region=eu-central-1", "--apply"]).ok();
+    let apply = ["aws", role, "--region=eu-central-1", "--apply", "--server-config=account.sh"];
+    let said = setup(&sandbox, &apply).ok();
     let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
     // moto knows every role.
     let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
@@ -219,7 +225,7 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
 
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
-    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen give"));
+    type_in(&sandbox, "sh account.sh");
     let query = "aws iam get-role --role-name robot --query Role.AssumeRolePolicyDocument.Statement[0].Condition.StringEquals --output json";
     let conditions: Value = serde_json::from_str(&type_in(&sandbox, query)).unwrap();
     let wanted =
@@ -248,7 +254,8 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     let ca = sandbox.write("vault-ca.pem", &server.ca_pem);
     let address = format!("--address={}", server.url());
     let ca_cert = format!("--ca-cert={}", ca.display());
-    let arguments = ["vault", &address, "--role=robot", &ca_cert, "--apply"];
+    let script = "--server-config=server.sh";
+    let arguments = ["vault", &address, "--role=robot", &ca_cert, script, "--apply"];
     let said = setup(&sandbox, &arguments).ok();
     assert!(said.contains("\nThe files are written, but `VAULT_ADDR="), "{said}");
     assert!(said.contains("The server is probably not set up yet"), "{said}");
@@ -256,10 +263,8 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
     sandbox.set("VAULT_TOKEN", server.root_token());
-    let policy = "path \"secret/data/robot\" { capabilities = [\"read\"] }";
-    sandbox.write("policy.hcl", policy);
-    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen write"));
-    type_in(&sandbox, "vault policy write robot policy.hcl");
+    // As it is written, and a second time.
+    type_in(&sandbox, "sh server.sh && sh server.sh");
     for name in ["VAULT_ADDR", "VAULT_CACERT", "VAULT_TOKEN"] {
         sandbox.unset(name);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::kubectl::KubeconfigLock;
 use super::mask::masked;
 use super::server_check::ServerCheck;
+use super::server_side::MARK;
 use super::{Setup, diff};
 use crate::clock::Timestamp;
 use crate::command::signals::HeldSignals;
@@ -117,22 +118,31 @@ pub(super) struct FileChange {
     new_text: String,
     /// Reads the new text as the file's own program does.
     verify: Verify,
-    /// Whether the file is a kubeconfig, which kubectl locks.
-    is_kubeconfig: bool,
+    kind: FileKind,
+}
+
+/// What a file is, which decides how it is locked and shown.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum FileKind {
+    /// The configuration of this program.
+    Configuration,
+    /// kubectl locks it.
+    Kubeconfig,
+    Kuberc,
+    Aws,
+    VaultCli,
+    /// The file of `--server-config`, which has no secrets.
+    Server,
 }
 
 impl FileChange {
     pub(super) fn new(
+        kind: FileKind,
         file: EditedFile,
         new_text: String,
         verify: impl Fn(&str) -> Result<()> + 'static,
     ) -> Self {
-        Self { file, new_text, verify: Box::new(verify), is_kubeconfig: false }
-    }
-
-    /// The same, applied while holding the lock that kubectl uses.
-    pub(super) fn locked(self) -> Self {
-        Self { is_kubeconfig: true, ..self }
+        Self { file, new_text, verify: Box::new(verify), kind }
     }
 
     fn is_needed(&self) -> bool {
@@ -146,7 +156,9 @@ impl FileChange {
         let name = shown(self.file.path());
         let old: Message =
             if self.file.exists() { name.clone().into() } else { "/dev/null".into() };
-        let lines = diff::unified(&masked(self.file.text()), &masked(&self.new_text));
+        let is_plain = |text: &str| self.kind == FileKind::Server && text.contains(MARK);
+        let shown_text = |text: &str| if is_plain(text) { text.to_owned() } else { masked(text) };
+        let lines = diff::unified(&shown_text(self.file.text()), &shown_text(&self.new_text));
         message!("--- {old}\n+++ {name}\n{lines}", old, name, lines)
     }
 
@@ -159,7 +171,14 @@ impl FileChange {
 
     /// Acquires the lock of a kubeconfig; other files have none.
     fn lock(&self) -> Result<Option<KubeconfigLock>> {
-        if self.is_kubeconfig { KubeconfigLock::acquire(self.file.path()) } else { Ok(None) }
+        match self.kind {
+            FileKind::Kubeconfig => KubeconfigLock::acquire(self.file.path()),
+            FileKind::Configuration
+            | FileKind::Kuberc
+            | FileKind::Aws
+            | FileKind::VaultCli
+            | FileKind::Server => Ok(None),
+        }
     }
 
     /// Writes the file and returns what was done. `stamp` is part of the backup's name.
@@ -200,7 +219,8 @@ mod tests {
     use super::*;
 
     fn change(path: &Path, after: impl Into<String>) -> FileChange {
-        FileChange::new(EditedFile::open("the file", path).unwrap(), after.into(), |_| Ok(()))
+        let file = EditedFile::open("the file", path).unwrap();
+        FileChange::new(FileKind::Configuration, file, after.into(), |_| Ok(()))
     }
 
     #[test]

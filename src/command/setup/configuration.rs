@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml_edit::{Item, TableLike, Value};
 
-use super::changes::FileChange;
+use super::changes::{FileChange, FileKind};
 use super::difference;
 use crate::command::config::{Document, parse, set};
 use crate::error::Result;
@@ -41,7 +41,9 @@ impl Configuration {
     pub(super) fn change(self) -> FileChange {
         let path = self.path;
         let (file, new_text) = self.document.into_change();
-        FileChange::new(file, new_text, move |text| parse(&path, text).map(drop))
+        FileChange::new(FileKind::Configuration, file, new_text, move |text| {
+            parse(&path, text).map(drop)
+        })
     }
 
     /// Whether the file on disk has the profile.

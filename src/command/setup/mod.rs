@@ -17,10 +17,11 @@ mod paths;
 mod program;
 mod question;
 mod server_check;
+mod server_side;
 mod trust;
 mod vault;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 pub(super) use kubectl::kubeconfig_names;
@@ -80,6 +81,9 @@ struct Common {
     /// Use no network: get no test token, and do not run the consumer's program afterwards
     #[arg(long)]
     offline: bool,
+    /// Write the configuration of the server to this file, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    server_config: Option<PathBuf>,
     /// Replace an existing user, profile or credential of the same name
     #[arg(long)]
     force: bool,

@@ -63,11 +63,6 @@ impl Trust {
             note: "Issuer, subject and audience below are those of a token that was got with these settings.".into(),
         })
     }
-
-    /// A section for the server's administrator: the heading, where the values come from, and `body`.
-    pub(super) fn section(&self, heading: &'static str, body: &Message) -> Message {
-        message!("# {heading}\n{}\n{body}", self.note, heading, body)
-    }
 }
 
 /// Security: claims become part of commands and files.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use toml_edit::{Item, TableLike};
 
-use super::changes::{Action, ChangeSet, FileChange};
+use super::changes::{Action, ChangeSet, FileChange, FileKind};
 use super::names::free_profile;
 use super::paths::{absolute_path, config_path};
 use super::question::{Missing, Question};
 use super::server_check::ServerCheck;
+use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, named_profile, program, shell_word};
 use crate::command::config::Document;
@@ -25,6 +26,9 @@ use crate::run::Context;
 use crate::settings::Field;
 
 const WHAT: &str = "address of Vault";
+
+/// The tests check that the server accepts this file.
+const POLICY: &str = include_str!("../../../integrations/vault/policy.hcl");
 
 /// Connect Vault or OpenBao: the token helper of their CLIs
 #[derive(clap::Args, Debug)]
@@ -92,19 +96,21 @@ impl Args {
         let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, &default)?;
         let trust = Trust::find(&setup, &audience)?;
 
+        let (advice, server_file) =
+            server_side(&trust, &server, cli(&setup)).present(&trust, &setup)?;
         let mut changes = ChangeSet {
-            files: Vec::new(),
+            files: server_file.into_iter().collect(),
             actions: Vec::new(),
-            advice: vec![server_instructions(&trust, &server)],
+            advice: vec![advice],
             // Without a token helper, the CLI has no token yet.
             check: helper.is_some().then(|| server.check(&setup)),
             next: next_steps(&setup, &server, !self.no_helper)?,
         };
         if let Some(helper) = helper {
             let edits = helper.changes(context)?.into_iter();
-            changes
-                .files
-                .extend(edits.map(|(file, text, verify)| FileChange::new(file, text, verify)));
+            changes.files.extend(edits.map(|(file, text, verify)| {
+                FileChange::new(FileKind::VaultCli, file, text, verify)
+            }));
             if let Some(description) = helper.wanted_link() {
                 let run = Box::new(move || helper.make_link());
                 changes.actions.push(Action { description, run });
@@ -212,36 +218,46 @@ fn cli(setup: &Setup<'_>) -> &'static str {
     if has("bao") && !has("vault") { "bao" } else { "vault" }
 }
 
-/// The commands that configure the auth method and the role.
-fn server_instructions(trust: &Trust, server: &Server) -> Message {
+/// The commands that configure the auth method, the policy and the role. They can be run again.
+fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide {
     let Server { role, mount, .. } = server;
     let mount = mount.trim_matches('/');
     let namespace = server
         .namespace
         .as_ref()
         .map(|name| message!("export VAULT_NAMESPACE={}\n", shell_word(name)));
-    trust.section(
-        "The server's side",
-        &message!(
-            "
-{}vault auth enable -path={} jwt
-vault write {} oidc_discovery_url={}
-vault write {} role_type=jwt user_claim=sub \\
-  bound_audiences={} bound_subject={} \\
-  token_policies={} token_ttl=20m
-
-Then write the policy that the role is to have.
+    let commands = message!(
+        "
+{namespace}{cli} auth list -format=json | grep -qF {in_list} ||
+  {cli} auth enable -path={mount} jwt
+{cli} write {config} oidc_discovery_url={issuer}
+{cli} policy read {role} >/dev/null 2>&1 || {cli} policy write {role} - <<'EOF'
+{POLICY}EOF
+{cli} write {role_path} role_type=jwt user_claim=sub \\
+  bound_audiences={audience} bound_subject={subject} \\
+  token_policies={role} token_ttl=20m
 ",
-            namespace.unwrap_or_default(),
-            shell_word(mount),
-            shell_word(&format!("auth/{mount}/config")),
-            trust.issuer.quoted(),
-            shell_word(&format!("auth/{mount}/role/{role}")),
-            trust.audience.quoted(),
-            trust.subject.quoted(),
-            shell_word(role)
+        namespace = namespace.unwrap_or_default(),
+        in_list = shell_word(&format!("\"{mount}/\"")),
+        mount = shell_word(mount),
+        config = shell_word(&format!("auth/{mount}/config")),
+        issuer = trust.issuer.quoted(),
+        role = shell_word(role),
+        role_path = shell_word(&format!("auth/{mount}/role/{role}")),
+        audience = trust.audience.quoted(),
+        subject = trust.subject.quoted(),
+        cli,
+        POLICY
+    );
+    ServerSide {
+        heading: "The server's side",
+        printed: message!(
+            "{commands}\nThe policy is an example: write what the role may do.\n",
+            commands
         ),
-    )
+        content: commands,
+        use_as: Use::Script,
+    }
 }
 
 fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {

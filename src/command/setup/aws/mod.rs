@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::changes::{ChangeSet, FileChange};
+use super::changes::{ChangeSet, FileChange, FileKind};
 use super::names::{entry_name, free_profile};
 use super::question::{Missing, Question};
 use super::server_check::ServerCheck;
+use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
 use super::{Common, Setup, is_simple, named_profile, profile_differs, program, shell_word};
 use crate::command::own_check::OwnCheck;
@@ -99,10 +100,17 @@ impl Args {
         check_conflicts(&setup, &aws_file, &path, &name, &settings)?;
         let new_text = aws_file.with_profile(&name, &settings)?;
         aws_file.verify(&new_text, &name, &settings)?;
-        let mut advice = vec![match (&role, &sts) {
-            (Some(arn), None) => account_instructions(&trust, arn),
-            _ => server_instructions(&trust),
-        }];
+        let (instructions, server_file) = match (&role, &sts) {
+            (Some(arn), None) => account_side(&trust, arn).present(&trust, &setup)?,
+            _ if self.common.server_config.is_some() => {
+                return Err(Error::Usage {
+                    problem: "`--server-config` is for an AWS account: how another server is configured depends on the product".into(),
+                    hint: "leave it out, and follow the printed instructions".into(),
+                });
+            }
+            _ => (server_instructions(&trust), None),
+        };
+        let mut advice = vec![instructions];
         advice.extend(overriding_variables(setup.env(), &name));
         let next =
             message!("Try it:\n  aws sts get-caller-identity --profile {}\n", shell_word(&name));
@@ -110,7 +118,8 @@ impl Args {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
         };
-        let files = vec![FileChange::new(config, new_text, verify)];
+        let change = FileChange::new(FileKind::Aws, config, new_text, verify);
+        let files = [change].into_iter().chain(server_file).collect();
         // The profile does not name the address of an S3-compatible server, so the CLI would call AWS.
         let check = sts
             .is_none()
@@ -228,7 +237,7 @@ fn name_problem(name: &str) -> Option<Message> {
 }
 
 /// The commands that create the identity provider and the role.
-fn account_instructions(trust: &Trust, arn: &str) -> Message {
+fn account_side(trust: &Trust, arn: &str) -> ServerSide {
     let Trust { issuer, subject, audience, .. } = trust;
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [partition, account, role] = [1, 4, 5].map(|at| parts.get(at).copied().unwrap_or_default());
@@ -247,33 +256,44 @@ fn account_instructions(trust: &Trust, arn: &str) -> Message {
     } else {
         message!(" --path {}", shell_word(&format!("{path}/")))
     };
-    trust.section(
-        "The account's side",
-        &message!(
-            "
-aws iam create-open-id-connect-provider --url {} --client-id-list {}
-cat >trust-policy.json <<'EOF'
+    let arn = shell_word(&format!("arn:{partition}:iam::{account}:oidc-provider/{provider}"));
+    let commands = message!(
+        "
+if aws iam get-open-id-connect-provider --open-id-connect-provider-arn {arn} >/dev/null 2>&1; then
+  aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id {audience}
+else
+  aws iam create-open-id-connect-provider --url {url} --client-id-list {audience}
+fi
+aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(cat <<'EOF'
 {policy}EOF
-aws iam create-role --role-name {}{path} --assume-role-policy-document file://trust-policy.json
-
-Then give the role the rights that it is to have.
+)\"
+# Then attach the policies that the role needs, such as:
+# aws iam attach-role-policy --role-name {name} --policy-arn arn:{partition}:iam::aws:policy/ReadOnlyAccess
 ",
-            issuer.quoted(),
-            audience.quoted(),
-            shell_word(name),
-            policy,
-            path
-        ),
-    )
+        url = issuer.quoted(),
+        audience = audience.quoted(),
+        name = shell_word(name),
+        partition = text(partition),
+        arn,
+        path,
+        policy
+    );
+    ServerSide {
+        heading: "The account's side",
+        printed: commands.clone(),
+        content: commands,
+        use_as: Use::Script,
+    }
 }
 
 /// What an S3-compatible server must trust. Its configuration depends on the product.
 fn server_instructions(trust: &Trust) -> Message {
-    let Trust { issuer, subject, audience, .. } = trust;
-    trust.section(
-        "The server's side",
-        &message!(
-            "Let it trust, in its own way:
+    let Trust { issuer, subject, audience, note } = trust;
+    message!(
+        "# The server's side
+{note}
+
+Let it trust, in its own way:
 
 issuer    {issuer}
 audience  {audience}
@@ -281,10 +301,10 @@ subject   {subject}
 
 Add its address to the profile of AWS's configuration, as `endpoint_url`.
 ",
-            issuer,
-            audience,
-            subject
-        ),
+        note,
+        issuer,
+        audience,
+        subject
     )
 }
 
@@ -313,7 +333,7 @@ mod tests {
             audience: "aud".into(),
             note: Message::default(),
         };
-        let text = account_instructions(&trust, "arn:aws-cn:iam::210987654321:role/team/robot");
+        let text = account_side(&trust, "arn:aws-cn:iam::210987654321:role/team/robot").printed;
         for part in [
             "\"arn:aws-cn:iam::210987654321:oidc-provider/auth.example\"",
             "\"auth.example:aud\": \"aud\"",

@@ -16,6 +16,7 @@ use super::changes::ChangeSet;
 use super::names::entry_name;
 use super::question::{Missing, Question};
 use super::server_check::ServerCheck;
+use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
 use super::{Common, Setup, named_profile, program, shell_word};
 use crate::command::own_check::OwnCheck;
@@ -32,6 +33,8 @@ pub(in crate::command) use kubeconfig::kubeconfig_names;
 pub(super) use lock::KubeconfigLock;
 
 const USER: &str = "yandex";
+/// Of the names of users on the API server, in the file below.
+const USER_PREFIX: &str = "yandex:";
 /// The tests check that an API server accepts this file.
 const AUTHENTICATION: &str =
     include_str!("../../../../integrations/kubectl/authentication-configuration.yaml");
@@ -119,7 +122,8 @@ impl Args {
         let audience = own_audience.or(cluster_audience).unwrap_or_default();
         let trust = Trust::find(&setup, &audience)?;
 
-        let mut advice = vec![api_server_instructions(&trust)];
+        let (instructions, server_file) = server_side(&trust).present(&trust, &setup)?;
+        let mut advice = vec![instructions];
         let current = kubeconfig.merged().current_context();
         let is_current = self.use_context || current.is_none_or(|name| name == desired.context);
         let next = next_steps(&desired, is_current, self.kubeconfig.as_deref());
@@ -129,7 +133,7 @@ impl Args {
         let mut files = vec![kubeconfig.change(&desired.user)];
         let (kuberc_change, kuberc_advice) =
             kuberc::allow(&command, self.kuberc, &others, context)?;
-        files.extend(kuberc_change);
+        files.extend(kuberc_change.into_iter().chain(server_file));
         advice.extend(kuberc_advice);
         let check = ServerCheck {
             check: OwnCheck::kubectl(&desired.context, self.kubeconfig.as_deref()),
@@ -229,8 +233,8 @@ fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
     commands
 }
 
-/// The configuration of the API server, as a file and as flags.
-fn api_server_instructions(trust: &Trust) -> Message {
+/// The configuration of the API server, as a file and as flags, and the rights of the user.
+fn server_side(trust: &Trust) -> ServerSide {
     let Trust { issuer, subject, audience, .. } = trust;
     let audiences = json!([audience]).to_string();
     let file = Message::from(AUTHENTICATION)
@@ -242,24 +246,33 @@ fn api_server_instructions(trust: &Trust) -> Message {
         format!("--oidc-client-id={audience}"),
         format!("--oidc-required-claim=sub={subject}"),
         "--oidc-username-claim=sub".into(),
-        "--oidc-username-prefix=yandex:".into(),
+        format!("--oidc-username-prefix={USER_PREFIX}"),
     ];
-    trust.section(
-        "The API server's side",
-        &message!(
+    let binding = message!(
+        "kubectl create clusterrolebinding {} --clusterrole=view --user={}",
+        shell_word(&format!("yandex-{subject}-view")),
+        shell_word(&format!("{USER_PREFIX}{subject}"))
+    );
+    ServerSide {
+        heading: "The API server's side",
+        printed: message!(
             "
 {file}
 or, where it is set up by flags, which can let one service account in:
 
 {}
 
-Then bind roles to the user `yandex:{subject}`.
+Then give rights to the user, such as to read most objects:
+
+{binding}
 ",
             Message::join(&flags.map(|flag| shell_word(&flag).into()), "\n"),
             file,
-            subject
+            binding
         ),
-    )
+        content: message!("# {binding}\n{file}", binding, file),
+        use_as: Use::AuthenticationConfiguration,
+    }
 }
 
 fn next_steps(desired: &DesiredEntries, is_current: bool, kubeconfig: Option<&Path>) -> Message {

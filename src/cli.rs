@@ -83,11 +83,8 @@ pub enum Invocation {
 
 /// Reads a command line, its first part being the name that the program was called by:
 /// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
-pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
-    if let Some(command) = arguments.first().and_then(named_command) {
-        let words = consumer::words_of(&command, arguments.get(1));
-        arguments.splice(1..1, words);
-    }
+pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
+    let mut arguments = of_link(arguments);
     if arguments.get(1).is_some_and(|word| word == "--") {
         return Ok(Invocation::Complete(arguments.split_off(2)));
     }
@@ -150,6 +147,16 @@ fn commands() -> impl Iterator<Item = &'static NamedCommand> {
     consumer::COMMANDS.iter().chain(command::COMMANDS)
 }
 
+/// A command line in which the words stand that its link is named after.
+fn of_link(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let Some(link) = arguments.first() {
+        let words = consumer::words_of_helper(Path::new(link), arguments.get(1));
+        let words = words.or_else(|| Some(vec![named_command(link)?.into()]));
+        arguments.splice(1..1, words.into_iter().flatten());
+    }
+    arguments
+}
+
 fn named_command(program: &OsString) -> Option<String> {
     let name = Path::new(program).file_stem()?.to_str()?;
     let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
@@ -159,7 +166,7 @@ fn named_command(program: &OsString) -> Option<String> {
 /// What is printed of an error of this command line: its hint can be pasted.
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
-    let arguments: Vec<OsString> = arguments.collect();
+    let arguments = of_link(arguments.collect());
     report.hint = report.hint.map(|hint| completed(&hint, &arguments));
     report
 }
@@ -367,6 +374,10 @@ mod tests {
         let helper = "/opt/bin/yc-id-token-vault";
         assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", "get"]);
         assert_eq!(words(&[helper, "token", "--role=r"]), ["vault", "token", "--role=r"]);
+        let helper = "/opt/bin/yc-id-token-vault-prod.eu";
+        let profile = "--profile=prod.eu";
+        assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", profile, "get"]);
+        assert_eq!(words(&[helper, "login"]), ["vault", profile, "login"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod forecast;
 mod run;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
 use crate::run::Context;
+use crate::settings::schema::PROFILE;
 use crate::settings::{Arguments, Field, NamedCommand, Origin, Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -93,6 +95,11 @@ pub(crate) trait Consumer: Sized {
     /// Renders a credential, and says where that goes.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
 
+    /// Refreshes in the background what a run has returned past its soft point.
+    fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()> {
+        ConsumerRun::<Self>::open(args, context)?.refresh()
+    }
+
     /// Runs its command. Only commands that do more than to obtain, render and deliver have their own.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         ConsumerRun::<Self>::open(args, context)?.run(output)
@@ -141,7 +148,7 @@ impl<C: Consumer> CredentialCommand for C {
     }
 
     fn refresh(args: &C::Args, context: Context<'_>) -> Result<()> {
-        ConsumerRun::<C>::open(args, context)?.refresh()
+        <C as Consumer>::refresh(args, context)
     }
 
     fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
@@ -244,14 +251,18 @@ macro_rules! consumers {
     };
 }
 
-/// The words that a link named after a command stands for, before this first argument.
-pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
-    let mut words = vec![command.into()];
-    // The `vault` CLI runs its token helper by its path alone.
-    if command == vault::settings::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
+/// The words that the name of a link stands for before this first argument, if it is that of a token helper, which
+/// the `vault` CLI runs without options.
+pub(crate) fn words_of_helper(link: &Path, first: Option<&OsString>) -> Option<Vec<OsString>> {
+    let profile = vault::profile_in_name(link)?;
+    let mut words = vec![vault::settings::TABLE.name.into()];
+    if first.is_some_and(|word| vault::is_request(word)) {
         words.push("token-helper".into());
     }
-    words
+    if !profile.is_empty() {
+        words.push(format!("{}={profile}", PROFILE.flag).into());
+    }
+    Some(words)
 }
 
 /// For `setup` and `doctor`: the formats of other programs' files.
@@ -264,7 +275,7 @@ pub(crate) use {
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1,
     },
-    vault::{HelperInstallation, VaultHelper, settings as vault_settings},
+    vault::{Helper, HelperInstallation, VaultHelper, settings as vault_settings},
 };
 
 #[cfg(feature = "fuzzing")]

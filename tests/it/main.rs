@@ -68,5 +68,6 @@ mod values;
 mod vault;
 mod vault_cli;
 mod vault_exec;
+mod vault_helper;
 mod verification;
 mod yc;

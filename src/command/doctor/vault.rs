@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::command::on_path::is_program;
-use crate::consumer::VaultHelper;
+use crate::consumer::{VaultHelper, Warning};
 use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
@@ -26,18 +26,31 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         }
     }
     let mut mentioned = false;
-    for VaultHelper { config, helper, is_ours } in &helpers {
+    let mut checked = Vec::new();
+    for found in &helpers {
+        let VaultHelper { config, helper, is_ours } = found;
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
         if !is_ours && !mentions_us(helper) {
             group.good(message!("{place}, is another program's", place));
             continue;
         }
         mentioned = true;
-        match problem(helper) {
-            Some((problem, fix)) => {
-                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+        if let Some((problem, fix)) = problem(found) {
+            group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+            continue;
+        }
+        group.good(message!("{place}, is yc-id-token", place));
+        if checked.contains(&helper) {
+            continue;
+        }
+        checked.push(helper);
+        match found.check(checks.context) {
+            Ok(warnings) => {
+                for Warning { problem, hint } in warnings {
+                    group.warning(problem, hint);
+                }
             }
-            None => group.good(message!("{place}, is yc-id-token", place)),
+            Err(error) => group.error(&error),
         }
     }
     if mentioned
@@ -82,7 +95,8 @@ fn mentions_us(helper: &Path) -> bool {
     [&*text, program].iter().any(|path| super::programs::is_ours(Path::new(path)))
 }
 
-fn problem(helper: &Path) -> Option<(Message, Message)> {
+fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
+    let helper = &*found.helper;
     let anew = || "install it again with `yc-id-token vault install-helper`".into();
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
@@ -106,9 +120,8 @@ fn problem(helper: &Path) -> Option<(Message, Message)> {
         let what = if helper.exists() { "it cannot be run" } else { "there is no such file" };
         return Some((what.into(), anew()));
     }
-    let name = helper.file_stem().and_then(|name| name.to_str());
-    (name != Some("yc-id-token-vault")).then(|| {
-        let what = "only under the name yc-id-token-vault does the program work as a token helper";
+    (!found.has_name()).then(|| {
+        let what = "only under the name yc-id-token-vault, or yc-id-token-vault-PROFILE, does the program work as a token helper";
         (what.into(), anew())
     })
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
 use super::temporary::{persist_as_free_name, temporary_in};
 use super::{line_ends, system};
+use crate::digest::Digest;
 use crate::error::{Error, Result, shown};
 use crate::message;
 
@@ -68,6 +69,11 @@ impl EditedFile {
         self.content.is_some()
     }
 
+    /// A digest of the content; that of an empty file if the file does not exist.
+    pub fn digest(&self) -> String {
+        Digest::of(self.content.as_ref().map_or(b"", |content| content.as_bytes())).to_hex()
+    }
+
     pub fn has_byte_order_mark(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
     }
@@ -110,6 +116,22 @@ impl EditedFile {
         let old = self.content.as_ref().map_or("", |content| content.as_str());
         let content = Zeroizing::new(line_ends::restored(old, new_text));
         verify(&Zeroizing::new(line_ends::plain(&content)))?;
+        self.put(&content)
+    }
+
+    /// Writes the content of another file, to the byte.
+    pub fn replace_with(&self, other: &Self) -> Result<()> {
+        self.put(other.content.as_ref().map_or("", |content| content.as_str()))
+    }
+
+    /// Removes the file.
+    pub fn remove(&self) -> Result<()> {
+        let _lock = self.lock();
+        self.check_unchanged()?;
+        std::fs::remove_file(&self.target).map_err(|cause| self.unwritten(cause))
+    }
+
+    fn put(&self, content: &str) -> Result<()> {
         let _lock = self.lock();
         self.check_unchanged()?;
         self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
@@ -118,7 +140,7 @@ impl EditedFile {
             _ => self.unwritten(cause),
         })?;
         match read(&self.target) {
-            Ok(Some(written)) if *written == *content => Ok(()),
+            Ok(Some(written)) if **written == *content => Ok(()),
             Ok(_) => Err(self.unwritten(io::Error::other("it reads back differently"))),
             Err(cause) => Err(self.unwritten(cause)),
         }

@@ -65,6 +65,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
+    ("", "server_config", Offer::Path),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),

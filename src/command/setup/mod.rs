@@ -16,9 +16,11 @@ mod names;
 mod paths;
 mod program;
 mod question;
+mod record;
 mod server_check;
 mod server_side;
 mod trust;
+mod undo;
 mod vault;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ use crate::run::{Context, Run};
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{Field, Flags, Origin, Settings, Table};
 
+use changes::Consent;
 use configuration::Configuration;
 pub(super) use paths::{absolute_identity, absolute_path, config_path};
 use question::{Missing, Question};
@@ -44,6 +47,7 @@ use question::{Missing, Question};
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]
 #[command(
+    arg_required_else_help = true,
     after_help = "On a terminal, it asks for settings that are missing. With `--apply`, and without a terminal, flags have to give them.
 The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the
 cluster, the AWS profile or the server.
@@ -51,11 +55,17 @@ cluster, the AWS profile or the server.
 Examples:
   yc-id-token setup kubectl
   yc-id-token setup aws --print --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot
+  yc-id-token setup --undo"
 )]
 pub struct Args {
     #[command(subcommand)]
-    consumer: Consumer,
+    consumer: Option<Consumer>,
+    /// Undo the last run that changed something, or the last one of `--profile`
+    #[arg(long)]
+    undo: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,17 +77,12 @@ enum Consumer {
 
 /// Flags of every consumer.
 #[derive(clap::Args, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Common {
     /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the cluster, AWS profile or server]
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
-    /// Show what would be changed, and change nothing
-    #[arg(long, conflicts_with = "apply")]
-    print: bool,
-    /// Make the changes without asking anything
-    #[arg(long)]
-    apply: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Use no network: get no test token, and do not run the consumer's program afterwards
     #[arg(long)]
     offline: bool,
@@ -91,10 +96,23 @@ struct Common {
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let has_flag = self.undo || self.consent.print || self.consent.apply;
         match &self.consumer {
-            Consumer::Kubectl(arguments) => arguments.run(context, output),
-            Consumer::Aws(arguments) => arguments.run(context, output),
-            Consumer::Vault(arguments) => arguments.run(context, output),
+            None if self.undo => undo::run(&self.consent, context, output),
+            Some(Consumer::Kubectl(arguments)) if !has_flag => arguments.run(context, output),
+            Some(Consumer::Aws(arguments)) if !has_flag => arguments.run(context, output),
+            Some(Consumer::Vault(arguments)) if !has_flag => arguments.run(context, output),
+            Some(_) if self.undo => Err(Error::Usage {
+                problem: "`--undo` takes no consumer".into(),
+                hint:
+                    "undo the last run of a profile with `yc-id-token setup --undo --profile NAME`"
+                        .into(),
+            }),
+            None | Some(_) => Err(Error::Usage {
+                problem: "`--print` and `--apply` follow the name of a consumer, or `--undo`"
+                    .into(),
+                hint: "see `yc-id-token setup --help`".into(),
+            }),
         }
     }
 }
@@ -131,13 +149,6 @@ fn named_profile<'a>(context: Context<'a>, common: &'a Common) -> Result<Option<
     }
 }
 
-impl Common {
-    /// The terminal to ask at. With `--apply`, nothing is asked.
-    fn terminal(&self) -> Option<Terminal> {
-        if self.apply { None } else { Terminal::find() }
-    }
-}
-
 impl<'a> Setup<'a> {
     /// Reads the configuration file. `missing` is what is known to be missing already.
     fn begin(
@@ -154,7 +165,7 @@ impl<'a> Setup<'a> {
             common,
             consumer,
             is_new: !configuration.has_any(&[consumer.name]),
-            terminal: common.terminal(),
+            terminal: common.consent.terminal(),
             configuration,
             extended: None,
             missing,

@@ -42,7 +42,7 @@ impl Trust {
         }
         let token = match run.id_token(audience, MINIMUM_LIFETIME) {
             Ok(token) => token,
-            Err(error) if setup.common.apply => {
+            Err(error) if setup.common.consent.apply => {
                 let addition = "nothing has been changed; `--offline` sets up without a token";
                 return Err(error.with_hint(&addition.into()));
             }

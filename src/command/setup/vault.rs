@@ -116,8 +116,9 @@ impl Args {
                 FileChange::new(FileKind::VaultCli, file, text, verify)
             }));
             if let Some(description) = helper.wanted_link() {
+                let makes = helper.path().to_owned();
                 let run = Box::new(move || helper.make_link());
-                changes.actions.push(Action { description, run });
+                changes.actions.push(Action { description, makes, run });
             }
         }
         setup.finish(changes, output)
@@ -141,7 +142,7 @@ impl Args {
         let own = context.env.get(rows::ADDRESS.var());
         let only = || text(known.first().filter(|_| known.len() == 1)?.1, &rows::ADDRESS);
         let question = address_question(own.or_else(|| cli_address(context.env)).or_else(only));
-        let terminal = self.common.terminal();
+        let terminal = self.common.consent.terminal();
         let answer = question.flag_or_answer(self.address.as_ref(), terminal);
         // Without a terminal, `server` reports it, together with what else is missing.
         let address = match terminal {

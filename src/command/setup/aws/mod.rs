@@ -138,7 +138,7 @@ impl Args {
         let name = Question::new("--aws-profile", "profile of AWS's configuration")
             .with_default(Some(default))
             .validated_by(name_problem)
-            .flag_or_answer(self.aws_profile.as_ref(), self.common.terminal())?
+            .flag_or_answer(self.aws_profile.as_ref(), self.common.consent.terminal())?
             .unwrap_or_default();
         let existing = file.own_profile(&name)?.filter(|profile| is_simple(profile));
         let profile = match named.or(existing) {
@@ -185,6 +185,11 @@ fn credential_process(setup: &Setup<'_>) -> Result<String> {
         })
     };
     Ok(words.iter().map(word).collect::<Result<Vec<_>>>()?.join(" "))
+}
+
+/// Fails if the AWS tools could not read this text of a configuration.
+pub(super) fn check_readable(path: &Path, text: &str) -> Result<()> {
+    AwsFile::read(path, text).map(drop)
 }
 
 /// Fails if the AWS profile has other settings, or credentials that would be used instead.

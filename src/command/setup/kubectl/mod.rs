@@ -102,7 +102,7 @@ impl Args {
         )?;
         let named = named_profile(context, &self.common)?;
         let mut missing = Missing::default();
-        let terminal = self.common.terminal();
+        let terminal = self.common.consent.terminal();
         let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig, terminal);
         let cluster = missing.collect(cluster)?.unwrap_or_default();
         let profile = match named {

@@ -300,7 +300,12 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     let added = read(&sandbox, CONFIG).replacen(&first, "", 1);
     assert!(added.starts_with("\n[profiles.b]\nextends = \"a\"\naudience = \"B\"\n"), "{added}");
     assert!(!added.contains("key_file"), "{added}");
-    // Of two, none is the default one.
+    sandbox.configure(&format!("default_profile = \"b\"\n{}", read(&sandbox, CONFIG)));
+    setup(&sandbox, &["--audience=D", "--cluster=b", "--user=d", "--name=d"]).ok();
+    assert!(read(&sandbox, CONFIG).contains("[profiles.d]\nextends = \"b\"\naudience = \"D\"\n"));
+    let config = read(&sandbox, CONFIG);
+    sandbox.configure(config.strip_prefix("default_profile = \"b\"\n").unwrap());
+    // Of several, none is the default one.
     let (_, hint) = setup(&sandbox, &["--cluster=b", "--name=c"]).fails(3, "E_MISSING");
     assert!(hint.contains("--key-file") && hint.contains("--audience"), "{hint}");
 }

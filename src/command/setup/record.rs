@@ -103,11 +103,19 @@ impl Record {
     fn write(&self, context: Context<'_>, stamp: &str) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(Error::internal)?;
         let folder = folder(context)?;
-        let names = (0..).map(|number| format!("{stamp}-{number:04}.json"));
-        let mut paths = names.map(|name| folder.join(name));
-        // The numbers do not end.
-        let path = paths.find(|path| !path.exists()).unwrap_or_default();
-        EditedFile::open(WHAT, &path)?.replace(&text, |_| Ok(()))
+        let names = (0..MAX_RECORDS).map(|number| format!("{stamp}-{number:04}.json"));
+        for path in names.map(|name| folder.join(name)) {
+            let file = EditedFile::open(WHAT, &path)?;
+            if file.exists() {
+                continue;
+            }
+            match file.replace(&text, |_| Ok(())) {
+                // Another run has taken the name meanwhile.
+                Err(Error::Conflict { .. }) => {}
+                written => return written,
+            }
+        }
+        Err(Error::unwritten(folder, "it has too many records of the same time"))
     }
 
     /// The last record, or the last of a profile, and its path.

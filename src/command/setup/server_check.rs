@@ -36,7 +36,7 @@ impl ServerCheck {
                 Some(message!("It works. `{command}`: {}.\n", accepted.text, command))
             }
             Outcome::Refused(refusal) => Some(message!(
-                "The files are written, but `{command}` fails: {}.
+                "The files are written, but `{command}` fails: {}
   {}
 {} is probably not set up yet: follow the instructions above, and try again.
 ",

@@ -276,6 +276,62 @@ fn the_profile_of_the_clis_server_is_used() {
 }
 
 #[test]
+fn the_setup_of_a_second_server_leaves_the_helper_of_the_first() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("PATH", sandbox.home().join("programs"));
+    let setup = |name: &str, address: &str, more: &[&str]| {
+        let (name, address) = (format!("--name={name}"), format!("--address={address}"));
+        let arguments = ["setup", "vault", "--apply", "--offline", "--role=r", &name, &address];
+        sandbox.run(&[&arguments[..], more].concat()).ok()
+    };
+    let [one, two, link] =
+        ["yc-id-token-vault-one", "yc-id-token-vault-two", "yc-id-token-vault-x"]
+            .map(|name| helper(&sandbox, name));
+    setup("one", "https://one.example:8200", &[]);
+    assert_eq!(read(&sandbox, ".vault").unwrap(), line(&one));
+    setup("x", "https://two.example:8200/", &[]);
+    assert_eq!(read(&sandbox, ".vault").unwrap(), line(&one));
+    assert!(
+        !link.exists()
+            && read(&sandbox, ".config/yc-id-token/config.toml").unwrap().contains("[profiles.x")
+    );
+    // For the same server, the profile that was asked for counts.
+    let said = setup("two", "https://one.example:8200", &[]);
+    assert_eq!(read(&sandbox, ".vault").unwrap(), line(&two));
+    assert!(said.contains(&format!("-{}+{}", line(&one), line(&two))), "{said}");
+    setup("x", "https://two.example:8200/", &[&format!("--link={}", link.display())]);
+    assert_eq!(read(&sandbox, ".bao").unwrap(), line(&link));
+}
+
+#[test]
+fn a_command_that_is_shown_has_the_profile_of_the_helper() {
+    let (mut sandbox, servers) = two_servers();
+    install(&sandbox, &["--profile=one"]).ok();
+    let link = helper(&sandbox, "yc-id-token-vault-one");
+    let (_, hint) = ask(&sandbox, &link, "status").fails(3, "E_MISSING");
+    assert_eq!(hint, "get one with `yc-id-token vault login --profile=one`");
+    sandbox.set("VAULT_ADDR", servers[0].url());
+    sandbox.keep_secret("hvs.mine");
+    let mut store = sandbox.other_command(&link);
+    store.arg("store").stdin(fs::File::open(sandbox.write_secret("stdin", "hvs.mine")).unwrap());
+    sandbox.finish(store).ok();
+    let said = sandbox.run(&["vault", "status", "--profile=one"]).ok();
+    let command = "`yc-id-token vault token-helper erase --profile=one`";
+    assert!(said.contains(command), "{said}");
+    // The token is the first server's, whichever the CLI talks to.
+    sandbox.set("VAULT_ADDR", servers[1].url());
+    assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), said);
+    sandbox.run(&["vault", "status", "--profile=two"]).fails(3, "E_MISSING");
+    // `doctor` keeps the helper's profile, whichever it looks at itself.
+    fs::remove_file(&link).unwrap();
+    let found = sandbox.run(&["doctor", "vault", "--profile=two"]).stdout;
+    assert!(
+        found.contains("again with `yc-id-token vault install-helper --profile=one`"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_helper_without_a_profile_takes_that_of_the_server() {
     let (mut sandbox, servers) = two_servers();
     // As the previous version made it.

@@ -25,7 +25,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             }
         }
     }
-    let mut mentioned = false;
+    let mut mentioned = None;
     let mut checked = Vec::new();
     for found in &helpers {
         let VaultHelper { config, helper, is_ours } = found;
@@ -34,7 +34,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             group.good(message!("{place}, is another program's", place));
             continue;
         }
-        mentioned = true;
+        mentioned = Some(found);
         if let Some((problem, fix)) = problem(found) {
             group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             continue;
@@ -53,7 +53,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             Err(error) => group.error(&error),
         }
     }
-    if mentioned
+    if mentioned.is_some()
         && let Some((var, _)) = checks.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
         group.warning(
@@ -66,7 +66,9 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
-        let Some(place) = place.filter(|_| program.is_some() && mentioned && !has_fault) else {
+        let (Some(place), Some(ours)) =
+            (place.filter(|_| program.is_some() && !has_fault), mentioned)
+        else {
             continue;
         };
         if helpers.iter().all(|helper| helper.config != place) {
@@ -76,7 +78,10 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     shown(&place),
                     name
                 ),
-                "run `yc-id-token vault install-helper`, which writes it into the files of both CLIs",
+                message!(
+                    "run {}, which writes it into the files of both CLIs",
+                    ours.installation()
+                ),
             );
         }
     }
@@ -97,7 +102,7 @@ fn mentions_us(helper: &Path) -> bool {
 
 fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
     let helper = &*found.helper;
-    let anew = || "install it again with `yc-id-token vault install-helper`".into();
+    let anew = || message!("install it again with {}", found.installation());
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
         return Some(("it has arguments, and the CLI takes all of it as one path".into(), anew()));

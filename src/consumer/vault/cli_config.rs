@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use crate::env::{self, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
+use crate::foreign_text::Message;
 use crate::message;
 use crate::private_file::{self, Unread};
 use crate::run::Context;
 use crate::secret_file;
+use crate::settings::Flags;
 
 use super::super::Warning;
 use super::hcl;
-use super::helper::profile_in_name;
-use super::token_helper::check_helper;
+use super::helper::{Helper, profile_in_name};
+use super::install::kept_options;
+use super::token_helper::check_profile;
 
 const WHAT: &str = "the configuration of the Vault CLI";
 
@@ -50,9 +53,19 @@ impl VaultHelper {
         profile_in_name(&self.helper).is_some()
     }
 
+    /// The flags that it runs this program with.
+    pub(crate) fn flags(&self) -> Flags {
+        Helper::of_file(&self.helper).map_or_else(Flags::default, |helper| helper.flags())
+    }
+
+    /// The command that installs it, to be shown.
+    pub(crate) fn installation(&self) -> Message {
+        message!("`yc-id-token vault install-helper{}`", kept_options(&self.flags()))
+    }
+
     /// What keeps the CLI from getting a token of this helper. Fails if the helper's profile cannot be used.
     pub(crate) fn check(&self, context: Context<'_>) -> Result<Vec<Warning>> {
-        check_helper(&self.helper, context)
+        check_profile(Context { flags: &self.flags(), ..context })
     }
 
     /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.

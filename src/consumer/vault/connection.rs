@@ -156,6 +156,7 @@ impl Server {
         let mut target = self.target();
         if self.is_ours
             && let Some(setting) = official(env, ADDRESS)
+            && setting.value != target.address
         {
             target.address = normal_address(&setting.value).unwrap_or(setting.value);
         }

@@ -140,8 +140,7 @@ impl Helper {
         if self.config.is_none() {
             system::link(&program, path).map_err(unwritten)?;
         } else {
-            private_file::write(path, self.script(&program).as_bytes()).map_err(unwritten)?;
-            system::let_all_run(path).map_err(unwritten)?;
+            system::write_script(path, &self.script(&program)).map_err(unwritten)?;
         }
         Ok(message!("made       {}, which {how} {}", shown(path), shown(&program), how))
     }
@@ -242,6 +241,8 @@ mod system {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
+    use crate::private_file;
+
     pub(super) fn link(program: &Path, link: &Path) -> Result<()> {
         std::os::unix::fs::symlink(program, link)
     }
@@ -250,8 +251,9 @@ mod system {
         std::fs::read_link(link).is_ok_and(|target| target == program)
     }
 
-    pub(super) fn let_all_run(script: &Path) -> Result<()> {
-        std::fs::set_permissions(script, Permissions::from_mode(0o755))
+    pub(super) fn write_script(path: &Path, text: &str) -> Result<()> {
+        private_file::write(path, text.as_bytes())?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o755))
     }
 }
 
@@ -259,6 +261,8 @@ mod system {
 mod system {
     use std::io::Result;
     use std::path::Path;
+
+    use crate::private_file;
 
     /// Links are for administrators here.
     pub(super) fn link(program: &Path, link: &Path) -> Result<()> {
@@ -270,9 +274,9 @@ mod system {
         false
     }
 
-    /// There are no scripts here.
-    pub(super) fn let_all_run(_: &Path) -> Result<()> {
-        Ok(())
+    /// None is written here: `check_config` refuses it.
+    pub(super) fn write_script(path: &Path, text: &str) -> Result<()> {
+        private_file::write(path, text.as_bytes())
     }
 }
 

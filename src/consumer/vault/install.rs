@@ -9,7 +9,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::schema::{CONFIG, ERROR_FORMAT, LOG_FILE, PROFILE, VERBOSE};
-use crate::settings::{Field, Settings};
+use crate::settings::{Field, Flags, Settings};
 
 use super::cli_config::{self, CliConfig};
 use super::helper::{Helper, exists, is_made_here, profile_in_name};
@@ -28,6 +28,15 @@ pub(super) struct Args {
 
 /// The flags that a helper keeps.
 const KEPT: [Field; 2] = [PROFILE, CONFIG];
+
+/// Those that are given, as words of a command that is shown.
+pub(super) fn kept_options(flags: &Flags) -> Message {
+    let option = |field: &Field| {
+        let value = ForeignText::line(flags.get(field)?).quoted();
+        Some(message!(" {}={value}", field.flag, value))
+    };
+    Message::join(&KEPT.iter().filter_map(option).collect::<Vec<_>>(), "")
+}
 
 /// The flags that are about the run itself.
 const OF_RUN: [Field; 3] = [VERBOSE, LOG_FILE, ERROR_FORMAT];

@@ -191,11 +191,11 @@ impl Consumer for Vault {
 
     fn refresh(args: &Args, context: Context<'_>) -> Result<()> {
         let vault = if matches!(args.action, Action::TokenHelper { .. }) {
-            token_helper::open(args, context)
+            token_helper::open(args, context)?.vault
         } else {
-            VaultRun::open(args, context)
+            VaultRun::open(args, context)?
         };
-        vault?.refresh()
+        vault.refresh()
     }
 
     fn run(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {

@@ -13,6 +13,7 @@ use crate::run::Context;
 use crate::runtime;
 
 use super::answer::VaultToken;
+use super::install::kept_options;
 use super::{Args, VaultRun, token_store};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -45,7 +46,13 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
-            ("token", "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase`".into()),
+            (
+                "token",
+                message!(
+                    "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase{}`",
+                    kept_options(context.flags)
+                ),
+            ),
         ]);
         return output.say(&text);
     }

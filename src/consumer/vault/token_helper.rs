@@ -9,7 +9,6 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::Path;
 
 use tracing::info;
 use zeroize::Zeroizing;
@@ -24,11 +23,10 @@ use crate::output::Output;
 use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Flags, Profile, Settings, list, profiles};
+use crate::settings::{Profile, Settings, list, profiles};
 
 use super::super::Warning;
 use super::answer::is_token;
-use super::helper::Helper;
 use super::settings::{ADDRESS, NAMESPACE};
 use super::target::{self, Target};
 use super::{Args, VaultRun, token_store};
@@ -63,8 +61,8 @@ impl HelperRequest {
         context: Context<'_>,
         output: &mut Output<'_>,
     ) -> Result<()> {
-        let vault = match open(args, context) {
-            Ok(vault) => vault,
+        let Opened { vault, target } = match open(args, context) {
+            Ok(opened) => opened,
             // A failure would end the command of the CLI, and there can be no token for that address.
             Err(Error::Endpoint { .. })
                 if !matches!(self, Self::Store) && target::is_by_socket(context.env) =>
@@ -74,7 +72,6 @@ impl HelperRequest {
             }
             Err(error) => return Err(error),
         };
-        let target = vault.consumer.server.target_of_cli(context.env);
         match self {
             Self::Get => get(&vault, &target, context.env, output),
             Self::Store => store(&vault, &target),
@@ -83,33 +80,37 @@ impl HelperRequest {
     }
 }
 
+/// A run, and what the CLI wants a token for.
+pub(super) struct Opened {
+    pub(super) vault: VaultRun,
+    target: Target,
+}
+
 /// Opens the run for the CLI's server: with the profile of this run, or another one that is for that server.
-pub(super) fn open(args: &Args, context: Context<'_>) -> Result<VaultRun> {
-    let own = VaultRun::open(args, context)?;
-    let server = &own.consumer.server;
+pub(super) fn open(args: &Args, context: Context<'_>) -> Result<Opened> {
+    let vault = VaultRun::open(args, context)?;
+    let server = &vault.consumer.server;
     let target = server.target_of_cli(context.env);
-    let Settings { profile, identity, .. } = &*own.run.settings;
+    let Settings { profile, identity, .. } = &*vault.run.settings;
     let has_settings = server.is_ours || profile.is_some() || identity.is_some();
     if (has_settings && server.target() == target) || target::is_by_socket(context.env) {
-        return Ok(own);
+        return Ok(Opened { vault, target });
     }
     let profiles = profiles_for(&target.address, context)?;
     let [profile] = &*profiles else {
         info!("{} profiles are for {}", profiles.len(), ForeignText::new(&target.address));
-        return Ok(own);
+        return Ok(Opened { vault, target });
     };
     let flags = context.flags.clone().with(&PROFILE, profile);
     let other = VaultRun::open(args, Context { flags: &flags, ..context })?;
+    let server = &other.consumer.server;
+    let of_other = server.target_of_cli(context.env);
     // A flag or a variable can be stronger than the profile.
-    if other.consumer.server.target() != other.consumer.server.target_of_cli(context.env) {
-        return Ok(own);
+    if server.target() != of_other {
+        return Ok(Opened { vault, target });
     }
-    info!(
-        "profile `{}`, which is for {}",
-        ForeignText::new(profile),
-        ForeignText::new(&target.address)
-    );
-    Ok(other)
+    info!("profile `{}`, which is for {}", ForeignText::new(profile), of_other.name());
+    Ok(Opened { vault: other, target: of_other })
 }
 
 /// The profiles for this address and the namespace of the CLI. Those that name this namespace come before those that
@@ -135,14 +136,12 @@ fn profiles_for(address: &str, context: Context<'_>) -> Result<Vec<String>> {
     Ok(if exact.is_empty() { open } else { exact })
 }
 
-/// For `doctor`: why the CLI, with its variables, gets no token from a helper, or one for another server. Fails if the
-/// helper's profile cannot be used.
-pub(super) fn check_helper(helper: &Path, context: Context<'_>) -> Result<Vec<Warning>> {
-    let flags = Helper::of_file(helper).map_or_else(Flags::default, |helper| helper.flags());
-    let context = Context { flags: &flags, ..context };
-    let vault = open(&Args::default(), context)?;
+/// For `doctor`: why the CLI, with its variables, gets no token from a helper with these flags, or one for another
+/// server. Fails if the helper's profile cannot be used.
+pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
+    let Opened { vault, target } = open(&Args::default(), context)?;
     let server = &vault.consumer.server;
-    let (own, target) = (server.target(), server.target_of_cli(context.env));
+    let own = server.target();
     let address = ForeignText::new(&own.address);
     let mut warnings = Vec::new();
     if target::is_by_socket(context.env) {
@@ -171,7 +170,7 @@ pub(super) fn check_helper(helper: &Path, context: Context<'_>) -> Result<Vec<Wa
                 own.name(),
                 which
             ),
-            hint: "let exactly one profile have its `address` and `namespace` in the table `vault`; `yc-id-token setup vault` makes one".into(),
+            hint: "let exactly one profile have its `address` and `namespace` in the table `vault`; `yc-id-token setup vault --profile=NAME` makes one".into(),
         });
     } else if let Some(namespace) = &own.namespace
         && target::namespace_of_cli(context.env).is_none()

@@ -84,7 +84,7 @@ fn is_what_helper_gets(helper: &Path, vault: &VaultRun, context: Context<'_>) ->
     let env = &Env::Changed { changes: changes.collect(), rest: Box::new(context.env.clone()) };
     let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
     let helpers = token_helper::open(&Args::default(), Context { flags: &flags, env, ..context });
-    helpers.is_ok_and(|helpers| key(&helpers) == key(vault))
+    helpers.is_ok_and(|helpers| key(&helpers.vault) == key(vault))
 }
 
 /// Runs `HELPER store`, which reads the token from its standard input.
@@ -183,7 +183,7 @@ pub(super) fn store_override(
         return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(TABLE.name.into());
-    let about = EntryMetadata { consumer, ..EntryMetadata::from(&*target.address) };
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(&target.address) };
     let credential = Credential { secret: Override(token), lifetime };
     let stored = cache.put(&override_key(target), &credential, &about);
     stored.map_err(|error| error.within_cache("the token is not stored"))

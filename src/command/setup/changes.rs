@@ -290,8 +290,7 @@ impl FileChange {
         let kept = backup.as_ref().map(|copy| message!(" (as it was: {})", shown(copy)));
         let message = message!("{done} {}{}", shown(path), kept.unwrap_or_default(), done);
         let hunks = diff::hunks(self.file.text(), self.new_text());
-        let change = ChangedFile::new(self.kind, &self.file, backup.as_deref(), hunks)?;
-        Ok((message, change))
+        Ok((message, ChangedFile::new(self.kind, &self.file, backup.as_deref(), hunks)))
     }
 
     /// Restores the old content, unless another program has written the file since.

@@ -55,25 +55,25 @@ pub(super) struct MadeFile {
 }
 
 impl ChangedFile {
-    /// Describes an edit that has been made. `file` is the file as it was before.
+    /// Describes an edit that has been made. `file` is the file as it was before. If the result cannot be read, the
+    /// digest matches no content, so that only the lines can be undone.
     pub(super) fn new(
         kind: FileKind,
         file: &EditedFile,
         backup: Option<&Path>,
         hunks: Vec<Hunk>,
-    ) -> Result<Self> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|cause| Error::unreadable(WHAT, path, cause))
-        };
-        Ok(Self {
-            path: absolute(file.path())?,
+    ) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let after = EditedFile::open(WHAT, file.path());
+        Self {
+            path: absolute(file.path()),
             kind,
             existed: file.exists(),
-            backup: backup.map(absolute).transpose()?,
+            backup: backup.map(absolute),
             before: file.digest(),
-            after: EditedFile::open(WHAT, file.path())?.digest(),
+            after: after.map(|file| file.digest()).unwrap_or_default(),
             hunks,
-        })
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! `setup` changes what it shows and nothing else: our configuration and the consumer's, once, with a copy of
-//! what was there; and it says what the other side must be told.
+//! `setup` writes a profile and the consumer's configuration: exactly the changes that it shows, once, with a backup of
+//! each file. It prints or writes the configuration of the server too.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 const ISSUER: &str = "https://issuer.example";
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
 
-/// A sandbox whose tokens are of an issuer that can be told from a guess, and where no kubectl is.
+/// A sandbox whose tokens have another issuer than the one that is guessed, and without kubectl.
 fn sandbox() -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
@@ -274,6 +274,18 @@ fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
     assert_eq!(read(&sandbox, "v.sh"), with_namespace);
     let of_s3 = ["aws", "--sts-endpoint=https://s3.example", "--server-config=a.sh"];
     setup(&sandbox, &of_s3).fails(2, "E_USAGE");
+}
+
+#[test]
+fn a_key_in_a_variable_is_not_written_into_the_profile() {
+    let mut sandbox = sandbox();
+    let run = ["aws", ROLE, "--region=eu", "--offline", "--apply"];
+    let (text, _) = setup(&sandbox, &[&run[..], &["--key-file=-"]].concat()).fails(3, "E_VALUE");
+    assert!(text.starts_with("--key-file: a profile needs the key in a file"), "{text}");
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.key.to_json());
+    let (text, _) = setup(&sandbox, &run).fails(3, "E_VALUE");
+    assert!(text.starts_with("YC_ID_TOKEN_KEY_FILE: a profile needs the key in a file"), "{text}");
+    assert!(!sandbox.home().join(".config").exists() && !sandbox.home().join(".aws").exists());
 }
 
 #[test]

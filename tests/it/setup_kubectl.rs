@@ -1,5 +1,5 @@
-//! `setup kubectl` edits the user's kubeconfig: nothing of it is lost, whatever it looks like and whatever is
-//! called kubectl on this machine.
+//! `setup kubectl` edits the user's kubeconfig and keeps all that is in it. Each cluster gets a profile and a user of
+//! its own.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
-//! `setup kubectl` has the kubectl on the PATH read the new kubeconfig, and believes it where it makes sense.
+//! `setup kubectl` runs the kubectl on the PATH twice: to read the new kubeconfig before it is written, and to ask the
+//! API server for the user afterwards.
 
 use std::os::unix::fs::symlink;
 use std::time::Instant;

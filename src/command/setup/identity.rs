@@ -9,16 +9,10 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, IAM_TOKEN_FILE, IDENTITY, KEY_FILE};
-use crate::settings::{Field, Flags, IdentityKind, Kind, Origin, Profile, Setting, profiles};
+use crate::settings::{Field, IdentityKind, KeyText, Kind, Origin, Profile, Setting, profiles};
 
 /// The settings of a profile that configure the identity.
 const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
-
-/// The identity settings that flags give, with absolute paths.
-fn identity_flags(flags: &Flags) -> Result<Vec<(&'static str, String)>> {
-    let given = |field: &Field| flags.get(field).map(str::to_owned);
-    with_absolute_paths(given, |field| field.flag)
-}
 
 /// The identity settings that `given` gives. `origin` names the flag or variable that a value comes from.
 fn with_absolute_paths(
@@ -28,9 +22,17 @@ fn with_absolute_paths(
     let mut settings = Vec::new();
     for field in &FIELDS {
         let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
-        if let Some(value) = given(field) {
-            settings.push((field.key, absolute(origin(field), &value)?));
+        let Some(value) = given(field) else { continue };
+        // Security: a variable can hold the key itself, which must not get into the profile.
+        if field.kind == Kind::Key
+            && (value == "-" || KeyText::read(&value, field.variable).is_some())
+        {
+            return Err(Error::Value {
+                origin: origin(field).into(),
+                problem: "a profile needs the key in a file: give its path, or import the key with `yc-id-token key import` and give `--identity=keyring:NAME`".into(),
+            });
         }
+        settings.push((field.key, absolute(origin(field), &value)?));
     }
     Ok(settings)
 }
@@ -148,7 +150,9 @@ impl Setup<'_> {
 
     /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.
     fn set_identity(&mut self) -> Result<()> {
-        let mut settings = identity_flags(self.context.flags)?;
+        let flags = self.context.flags;
+        let given = |field: &Field| flags.get(field).map(str::to_owned);
+        let mut settings = with_absolute_paths(given, |field| field.flag)?;
         let keys = FIELDS.map(|field| field.key);
         if settings.is_empty() && !self.configuration.has_any(&keys) {
             let given = |field: &Field| self.env().get(field.var());

@@ -83,7 +83,7 @@ struct Common {
     name: Option<String>,
     #[command(flatten)]
     consent: Consent,
-    /// Use no network: get no test token, and do not run the consumer's program afterwards
+    /// Get no test token, and do not run the consumer's program afterwards
     #[arg(long)]
     offline: bool,
     /// Write the configuration of the server to this file, instead of printing it

@@ -92,6 +92,12 @@ pub(crate) trait Consumer: Sized {
         Vec::new()
     }
 
+    /// Exchanges a new ID token at its server, and says what the server gives; `None` if it has no exchange. Only the
+    /// cache keeps that, and what cannot be cached is revoked.
+    fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
+        Ok(None)
+    }
+
     /// Renders a credential, and says where that goes.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
 
@@ -117,11 +123,16 @@ pub(crate) trait CredentialCommand {
     /// Its command line.
     type Args;
 
-    /// Checks these settings, if they are meant for it. Nothing is requested.
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()>;
+    /// Checks these settings, if they are meant for it or `is_meant` says so. Nothing is requested.
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()>;
 
     /// What a run would do now, if the settings are meant for it.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
+
+    /// Tries the exchange at its server, if it has one.
+    fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
+        Ok(None)
+    }
 
     /// Refreshes in the background what a run has returned past its soft point.
     fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()>;
@@ -136,8 +147,8 @@ impl<C: Consumer> CredentialCommand for C {
 
     type Args = C::Args;
 
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()> {
-        if C::is_configured(settings) {
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+        if is_meant || C::is_configured(settings) {
             C::open(&C::Args::default(), settings, context)?;
         }
         Ok(())
@@ -145,6 +156,10 @@ impl<C: Consumer> CredentialCommand for C {
 
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
         forecast::forecast::<C>(context)
+    }
+
+    fn try_exchange(context: Context<'_>) -> Result<Option<Message>> {
+        <C as Consumer>::try_exchange(context)
     }
 
     fn refresh(args: &C::Args, context: Context<'_>) -> Result<()> {
@@ -206,14 +221,19 @@ macro_rules! consumers {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
 
-            /// Whether the consumer can use these settings, if they are meant for it.
-            pub(crate) fn check(self, settings: &Settings, context: Context<'_>) -> Result<()> {
-                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context)),+ }
+            /// Whether the consumer can use these settings, if they are meant for it or `is_meant` says so.
+            pub(crate) fn check(self, settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context, is_meant)),+ }
             }
 
             /// What a run of the consumer would do with these settings, if they are meant for it.
             pub(crate) fn forecast(self, context: Context<'_>) -> Result<Option<ConsumerForecast>> {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::forecast(context)),+ }
+            }
+
+            /// Exchanges a new ID token at the consumer's server, and says what that gives; `None` without an exchange.
+            pub(crate) fn try_exchange(self, context: Context<'_>) -> Result<Option<Message>> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::try_exchange(context)),+ }
             }
         }
 

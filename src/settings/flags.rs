@@ -70,6 +70,11 @@ impl Flags {
         given.find(|given| !fields.iter().any(|field| field.is(given))).map(|field| field.flag)
     }
 
+    /// All that is set.
+    pub fn given(&self) -> impl Iterator<Item = (&'static Field, &OsStr)> {
+        self.given.iter().map(|(field, value)| (*field, value.as_os_str()))
+    }
+
     /// How often `--verbose` is given.
     pub fn verbosity(&self) -> u8 {
         self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)

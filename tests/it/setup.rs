@@ -477,8 +477,9 @@ fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
 }
 
 #[test]
-fn there_is_no_colour_even_at_a_terminal() {
-    let sandbox = sandbox();
+fn with_no_color_there_is_no_colour_even_at_a_terminal() {
+    let mut sandbox = sandbox();
+    sandbox.set("NO_COLOR", "1");
     for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
     {
         let said = dialogue(&sandbox, arguments, "").stdout;

@@ -3,17 +3,22 @@
 use std::path::Path;
 
 use crate::command::on_path::is_program;
-use crate::consumer::{VaultHelper, Warning};
+use crate::command::own_check::OwnCheck;
+use crate::consumer::{ConsumerName, VaultHelper, Warning};
 use crate::env;
-use crate::error::{Exit, shown};
+use crate::error::{Exit, Result, shown};
 use crate::message;
+use crate::run::Context;
 
 use super::Checks;
+use super::entry::{Entries, Entry};
 use super::programs::Programs;
 use super::report::Group;
 use crate::foreign_text::Message;
 
-pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+/// Checks the configurations of both CLIs, and returns the token helpers that are this program.
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) -> Entries {
+    let mut entries = Entries::default();
     let mut helpers = Vec::new();
     let mut has_fault = false;
     for helper in VaultHelper::all(checks.context) {
@@ -25,6 +30,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             }
         }
     }
+    let [vault, bao] = VaultHelper::places(checks.context);
     let mut mentioned = None;
     let mut checked = Vec::new();
     for found in &helpers {
@@ -39,19 +45,37 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             continue;
         }
-        group.good(message!("{place}, is yc-id-token", place));
-        if checked.contains(&helper) {
-            continue;
-        }
-        checked.push(helper);
-        match found.check(checks.context) {
-            Ok(warnings) => {
-                for Warning { problem, hint } in warnings {
-                    group.warning(problem, hint);
-                }
+        let entry = match entry(checks, found, place.clone()) {
+            Ok(entry) => entry,
+            Err(error) => {
+                group.bad(
+                    Exit::Configuration,
+                    message!("{place}: yc-id-token fails there: {error}", place, error),
+                    error.hint().unwrap_or_else(|| "see `yc-id-token vault login`".into()),
+                );
+                continue;
             }
-            Err(error) => group.error(&error),
+        };
+        group.profile.clone_from(&entry.leads_to.profile);
+        let profile = entry.leads_to.shown();
+        group.good(message!("{place}, is yc-id-token{profile}", place, profile));
+        if !checked.contains(&helper) {
+            checked.push(helper);
+            match found.check(checks.context) {
+                Ok(warnings) => {
+                    for Warning { problem, hint } in warnings {
+                        group.warning(problem, hint);
+                    }
+                }
+                Err(error) => group.error(&error),
+            }
         }
+        group.profile = None;
+        let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();
+        let cli = if is_bao { "bao" } else { "vault" };
+        let check = OwnCheck::vault(cli, address(checks, &entry).as_deref());
+        entries.own_checks.push((place, check));
+        entries.usable.push(entry);
     }
     if mentioned.is_some()
         && let Some((var, _)) = checks.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
@@ -62,7 +86,6 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         );
     }
     // Neither CLI reads the other's file.
-    let [vault, bao] = VaultHelper::places(checks.context);
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
@@ -91,6 +114,24 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {
         program.report(group);
     }
+    entries.is_mentioned = mentioned.is_some();
+    entries
+}
+
+/// The settings of the helper: the CLI passes it none, so it has its own and those of the environment.
+fn entry(checks: &Checks<'_>, found: &VaultHelper, place: Message) -> Result<Entry> {
+    let (flags, env) = (found.flags(), checks.env.clone());
+    Entry::resolve(checks, ConsumerName::Vault, place, flags, env)
+}
+
+/// The server of the profile, where no variable names one to the CLI.
+fn address(checks: &Checks<'_>, entry: &Entry) -> Option<String> {
+    if checks.env.first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).is_some() {
+        return None;
+    }
+    let context = Context { flags: &entry.flags, env: &entry.env, ..checks.context };
+    let forecast = ConsumerName::Vault.forecast(context).ok()??;
+    Some(forecast.server?.endpoint.as_str().to_owned())
 }
 
 /// Whether this program is named, with arguments behind it or not.

@@ -50,7 +50,7 @@ impl Setup<'_> {
         if self.settings()?.identity.is_none() {
             return Ok(());
         }
-        let Err(unknown) = self.run()?.service_account().map(drop) else { return Ok(()) };
+        let Err(unknown) = self.check_service_account() else { return Ok(()) };
         let Some(terminal) = self.terminal else {
             return self.missing.collect(Err(unknown)).map(|_: Option<()>| ());
         };
@@ -146,6 +146,21 @@ impl Setup<'_> {
         ));
         self.extended = Some(parent);
         Ok(true)
+    }
+
+    /// Fails if the service account is unknown. A machine's own is looked up, if that is allowed and this is the machine.
+    fn check_service_account(&self) -> Result<()> {
+        let run = self.run()?;
+        let Some(hint) = run.lookup_hint() else { return run.service_account().map(drop) };
+        let problem = if self.common.offline {
+            "the service account to get the ID token for is not set".into()
+        } else {
+            match run.service_account() {
+                Err(error @ Error::Unreached { .. }) => message!("{error}", error),
+                found => return found.map(drop),
+            }
+        };
+        Err(Error::Missing { problem, hint })
     }
 
     /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.

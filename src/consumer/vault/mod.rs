@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::Result;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
@@ -183,6 +183,11 @@ impl Consumer for Vault {
         let public = PublicPath { path: "/v1/sys/seal-status", query: &[] };
         let (endpoint, options) = (endpoint.clone(), options.clone());
         Some(super::Server { name: "Vault", endpoint, options, public })
+    }
+
+    fn try_exchange(context: Context<'_>) -> Result<Option<Message>> {
+        let action = Action::Exec { revoke: true, command: Vec::new() };
+        exec::try_and_revoke(&VaultRun::open(&Args { action }, context)?).map(Some)
     }
 
     fn render(&self, credential: &Credential<VaultToken>) -> Result<Delivery> {

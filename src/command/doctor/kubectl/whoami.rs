@@ -8,9 +8,10 @@ use crate::command::own_check::{Accepted, Outcome, OwnCheck};
 use crate::error::Exit;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::run::Run;
 
-use super::entry::Plugin;
-use super::kubeconfig::{Context, Kubeconfig};
+use super::Clusters;
+use super::kubeconfig::Context;
 
 /// The first minor version of kubectl that has `auth whoami`.
 const FIRST: u32 = 27;
@@ -22,21 +23,21 @@ const MOST: usize = 4;
 pub(super) fn check(
     checks: &Checks<'_>,
     kubectl: &Program,
-    config: &Kubeconfig,
-    right: &[(&str, Option<Plugin>)],
+    clusters: &Clusters,
     group: &mut Group<'_>,
 ) {
     if kubectl.minor().is_some_and(|minor| minor < FIRST) {
         return;
     }
-    let plugin_of = |context: &Context| right.iter().find(|(user, _)| *user == context.user());
+    let Clusters { config, right } = clusters;
+    let of_user = |context: &Context| right.iter().find(|right| right.user == context.user());
     let mut contexts: Vec<_> = config
         .contexts
         .iter()
         .filter(|context| {
             config.cluster(context.cluster()).is_some_and(|it| !it.server().is_empty())
         })
-        .filter_map(|context| Some((context, plugin_of(context)?.1.as_ref())))
+        .filter_map(|context| Some((context, of_user(context)?.run.as_ref())))
         .collect();
     contexts.sort_by_key(|(context, _)| !config.is_current(context));
     contexts.truncate(MOST);
@@ -49,10 +50,10 @@ pub(super) fn check(
     let Some(answers) = checks.wait("calling the API server", all(questions)) else {
         return;
     };
-    for ((context, plugin), outcome) in contexts.iter().zip(answers) {
+    for ((context, run), outcome) in contexts.iter().zip(answers) {
         let place = message!("context `{}`", ForeignText::new(&context.name));
         match outcome {
-            Outcome::Accepted(accepted) => tell_name(&place, &accepted, *plugin, group),
+            Outcome::Accepted(accepted) => tell_name(&place, &accepted, *run, group),
             Outcome::Refused(refusal) => group.refusal(&place, refusal),
             Outcome::NotInstalled => {}
         }
@@ -60,9 +61,9 @@ pub(super) fn check(
 }
 
 /// Compares the user that the server knows with the service account of the token.
-fn tell_name(place: &Message, seen: &Accepted, plugin: Option<&Plugin>, group: &mut Group<'_>) {
+fn tell_name(place: &Message, seen: &Accepted, run: Option<&Run>, group: &mut Group<'_>) {
     let Accepted { text, user } = seen;
-    let Some(Ok(account)) = plugin.map(|plugin| plugin.run.service_account()) else {
+    let Some(Ok(account)) = run.map(Run::service_account) else {
         group.good(message!("{place}: {text}", place, text));
         return;
     };

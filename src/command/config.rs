@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use toml_edit::Item;
 
-pub(super) use document::{Document, parse, set};
+pub(super) use document::{Document, parse, set, value_of};
 pub(super) use key::keys;
 
 use super::setup::config_path;

@@ -20,6 +20,7 @@ pub mod schema;
 mod value;
 mod whole_file;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -248,6 +249,20 @@ impl Settings {
     /// The value of a setting of a consumer's own.
     pub fn own(&self, field: &Field) -> Option<Setting<String>> {
         self.resolved.text(field)
+    }
+
+    /// The settings of a table that a flag or a variable of this run sets, as text, in the order of their keys. The
+    /// identity's are missing: its
+    /// own value stands for them.
+    pub fn given(&self, table: &str) -> Vec<(&'static Field, Setting<OsString>)> {
+        let is_given = |row: &&Row| {
+            row.table == table
+                && matches!(row.setting.origin, Origin::Flag(_) | Origin::Variable(_))
+        };
+        let rows = self.resolved.rows().iter().filter(is_given);
+        let mut given: Vec<_> = rows.map(|row| (row.field, row.setting.clone())).collect();
+        given.sort_by_key(|(field, _)| field.key);
+        given
     }
 
     /// Whether a setting of a consumer's own is on.

@@ -60,6 +60,7 @@ mod settings;
 mod setup;
 mod setup_kubectl;
 mod setup_kubectl_check;
+mod setup_undo;
 mod sharing;
 mod shells;
 mod signals;

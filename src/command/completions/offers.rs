@@ -73,6 +73,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
+    ("", "server_config", Offer::Path),
     ("", "report", Offer::Path),
     ("", "accept_subject_token_type", Offer::Text),
     ("", "address", Offer::Text),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml_edit::{Array, Value};
 
+use crate::command::config::value_of;
 use crate::command::setup::{absolute_identity, absolute_path};
 use crate::consumer::TABLES;
 use crate::error::{Error, Result};
@@ -94,10 +95,6 @@ impl Key {
             });
         };
         Ok(match self.field.kind {
-            Kind::Bool | Kind::Switch => {
-                word.parse::<bool>().map_or_else(|_| word.as_str().into(), Value::from)
-            }
-            Kind::Time => word.parse::<i64>().map_or_else(|_| word.as_str().into(), Value::from),
             // A relative path in the file starts in the file's folder; one of the command line does not.
             Kind::Path | Kind::File | Kind::Key if is_relative(word) => {
                 absolute_path("the value", word)?.into()
@@ -105,13 +102,7 @@ impl Key {
             Kind::Text if self.field.key == IDENTITY.key => {
                 absolute_identity("the value", word)?.into()
             }
-            Kind::Path
-            | Kind::File
-            | Kind::Key
-            | Kind::Text
-            | Kind::Proxy
-            | Kind::Words
-            | Kind::Count => word.as_str().into(),
+            kind => value_of(kind, word),
         })
     }
 }

@@ -94,6 +94,12 @@ impl OwnCheck {
         vault::check(cli, address)
     }
 
+    /// The same with a variable, if that has a value.
+    pub(super) fn with_variable(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.variables.extend(value.map(|value| (name, value.to_owned())));
+        self
+    }
+
     /// The command to run by hand.
     pub(super) fn command(&self) -> Message {
         let variables = self

@@ -43,6 +43,11 @@ pub(crate) struct VaultHelper {
 }
 
 impl VaultHelper {
+    /// Fails unless a CLI can read the text of its configuration.
+    pub(crate) fn check_readable(path: &Path, text: &str) -> Result<()> {
+        parse(path, text, "correct that line: the CLI cannot read the file").map(drop)
+    }
+
     /// Whether its name is one by which this program is a token helper.
     pub(crate) fn has_name(&self) -> bool {
         profile_in_name(&self.helper).is_some()

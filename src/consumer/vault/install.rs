@@ -143,6 +143,11 @@ impl HelperInstallation {
         }
     }
 
+    /// The path of the helper.
+    pub(crate) fn path(&self) -> &Path {
+        &self.helper.path
+    }
+
     /// The file that has to be made, if it has, in words.
     pub(crate) fn wanted_link(&self) -> Option<Message> {
         self.helper.wanted()

@@ -191,7 +191,15 @@ impl Cli {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
                 let ran = consumer.run(self.context(env, locations, &purpose), output);
-                ran.map_err(|error| self.with_profiles(error, env, locations))
+                ran.or_else(|error| {
+                    let error = self.with_profiles(error, env, locations);
+                    let Some(write) = consumer.failure_writer(&error, env) else {
+                        return Err(error);
+                    };
+                    let words = [NAME.into()].into_iter().chain(self.arguments.iter().cloned());
+                    output.document(write(&report(&error, words)).as_bytes())?;
+                    Ok(ExitCode::SUCCESS)
+                })
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, locations, &Purpose::Answer(None));

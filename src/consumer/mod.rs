@@ -27,7 +27,8 @@ use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
-use crate::error::Result;
+use crate::env::Env;
+use crate::error::{Error, Report, Result};
 use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
@@ -93,6 +94,12 @@ pub(crate) trait Consumer: Sized {
     /// Renders a credential, and says where that goes.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
 
+    /// How this failure is written for a program that reads it from standard output. `None`: it is an error as of
+    /// all commands.
+    fn failure_writer(_: &Error, _: &Env) -> Option<fn(&Report) -> String> {
+        None
+    }
+
     /// Runs its command. Only commands that do more than to obtain, render and deliver have their own.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         ConsumerRun::<Self>::open(args, context)?.run(output)
@@ -121,6 +128,11 @@ pub(crate) trait CredentialCommand {
 
     /// Obtains the credentials and hands them out.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode>;
+
+    /// See [`Consumer::failure_writer`].
+    fn failure_writer(_: &Error, _: &Env) -> Option<fn(&Report) -> String> {
+        None
+    }
 }
 
 impl<C: Consumer> CredentialCommand for C {
@@ -146,6 +158,10 @@ impl<C: Consumer> CredentialCommand for C {
 
     fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         <C as Consumer>::run(args, context, output)
+    }
+
+    fn failure_writer(error: &Error, env: &Env) -> Option<fn(&Report) -> String> {
+        <C as Consumer>::failure_writer(error, env)
     }
 }
 
@@ -240,6 +256,11 @@ macro_rules! consumers {
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
+
+            /// How this failure is written for a program that reads it from standard output.
+            pub fn failure_writer(&self, error: &Error, env: &Env) -> Option<fn(&Report) -> String> {
+                match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::failure_writer(error, env)),+ }
+            }
         }
     };
 }
@@ -287,6 +308,7 @@ consumers! {
     Kubectl => kubectl;
     Aws => aws;
     Vault => vault;
+    Gcp => gcp;
     Exec => exec;
 }
 

@@ -132,7 +132,7 @@ const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
         ConsumerName::Kubectl => Some(kubectl::check),
         ConsumerName::Aws => Some(aws::check),
         ConsumerName::Vault => Some(vault::check),
-        ConsumerName::Token | ConsumerName::Exec => None,
+        ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => None,
     }
 }
 

@@ -55,6 +55,9 @@ pub(crate) trait Consumer: Sized {
     /// tenth.
     const MINIMUM_SHARE: Option<u32> = None;
 
+    /// The program that runs its command, if that reads more than the usual.
+    const READER: Option<&'static OutputReader> = None;
+
     /// Its command line. A forecast is made for the default one.
     type Args: clap::Args + Default;
 
@@ -94,12 +97,6 @@ pub(crate) trait Consumer: Sized {
     /// Renders a credential, and says where that goes.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
 
-    /// How this failure is written for a program that reads it from standard output. `None`: it is an error as of
-    /// all commands.
-    fn failure_writer(_: &Error, _: &Env) -> Option<fn(&Report) -> String> {
-        None
-    }
-
     /// Runs its command. Only commands that do more than to obtain, render and deliver have their own.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         ConsumerRun::<Self>::open(args, context)?.run(output)
@@ -113,6 +110,9 @@ pub(crate) trait CredentialCommand {
 
     /// All tables that its settings are read from.
     const TABLES: &'static [&'static Table];
+
+    /// See [`Consumer::READER`].
+    const READER: Option<&'static OutputReader> = None;
 
     /// Its command line.
     type Args;
@@ -128,16 +128,12 @@ pub(crate) trait CredentialCommand {
 
     /// Obtains the credentials and hands them out.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode>;
-
-    /// See [`Consumer::failure_writer`].
-    fn failure_writer(_: &Error, _: &Env) -> Option<fn(&Report) -> String> {
-        None
-    }
 }
 
 impl<C: Consumer> CredentialCommand for C {
     const TABLE: &'static Table = C::TABLE;
     const TABLES: &'static [&'static Table] = C::TABLES;
+    const READER: Option<&'static OutputReader> = C::READER;
 
     type Args = C::Args;
 
@@ -159,10 +155,18 @@ impl<C: Consumer> CredentialCommand for C {
     fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         <C as Consumer>::run(args, context, output)
     }
+}
 
-    fn failure_writer(error: &Error, env: &Env) -> Option<fn(&Report) -> String> {
-        <C as Consumer>::failure_writer(error, env)
-    }
+/// A program that reads failures from standard output, and takes standard error for a part of that.
+#[derive(Debug)]
+pub struct OutputReader {
+    /// Whether it reads both in this run. If so, no log is written to standard error: the program would fail, and
+    /// might show the credential in its error.
+    pub merges_stderr: fn(&Env) -> bool,
+    /// Whether it reads this failure from standard output.
+    pub reads_failure: fn(&Error, &Env) -> bool,
+    /// The document that it reads then.
+    pub failure_document: fn(&Report) -> String,
 }
 
 /// A request of a consumer: for an ID token, or for what an ID token is exchanged for.
@@ -257,9 +261,9 @@ macro_rules! consumers {
                 match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
 
-            /// How this failure is written for a program that reads it from standard output.
-            pub fn failure_writer(&self, error: &Error, env: &Env) -> Option<fn(&Report) -> String> {
-                match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::failure_writer(error, env)),+ }
+            /// The program that runs the command, if that reads more than the usual.
+            pub const fn reader(&self) -> Option<&'static OutputReader> {
+                match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::READER),+ }
             }
         }
     };

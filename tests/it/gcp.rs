@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -136,12 +136,39 @@ fn a_failure_is_a_document_too() {
 }
 
 #[test]
+fn no_log_is_mixed_with_the_answer_for_a_client() {
+    // Google's library for JavaScript shows all that it cannot read in its error, with the token.
+    let mut sandbox = with_client();
+    sandbox.unset("YC_ID_TOKEN_LOG_FILE");
+    answer(&sandbox, &["-vvv"]);
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
+    failure(&sandbox, &["-vvv", "--force-refresh"]);
+    answer(&sandbox, &["-vvv", "--log-file=log"]);
+    assert!(sandbox.log().contains("INFO"));
+    let by_hand = ["gcp", "-v", "--audience=a", "--force-refresh"];
+    sandbox.unset("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE");
+    assert!(sandbox.run(&by_hand).stderr.contains("INFO"), "a person sees it");
+}
+
+#[test]
 fn a_hint_has_the_options_of_the_run() {
     let mut sandbox = with_client();
     sandbox.configure("[profiles.prod]\naudience = \"a\"\n");
     sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_REVOKE", "1");
     let (_, message) = failure(&sandbox, &["--profile=prod"]);
-    assert!(message.contains("`yc-id-token cache clear"), "{message}");
+    assert!(message.contains("`yc-id-token cache clear --profile=prod`"), "{message}");
+}
+
+#[test]
+fn a_run_that_is_interrupted_ends_as_every_command_does() {
+    let sandbox = with_client();
+    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
+    let mut command = sandbox.command(&["gcp", "--timeout=1h"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("it waits", || sandbox.cloud.count(Route::TokenExchange) > 0);
+    let mut kill = Command::new("kill");
+    assert!(kill.arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    sandbox.outcome(child).fails(128 + 15, "E_INTERRUPTED");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::run::Context;
 use crate::settings::{Field, Kind, Origin, Setting, Settings, Table};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery};
+use super::{Consumer, Delivery, OutputReader};
 pub(super) use configuration::Configuration;
 
 const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
@@ -40,7 +40,10 @@ const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
     "--service-account-email",
     "YC_ID_TOKEN_GCP_SERVICE_ACCOUNT_EMAIL",
 )
-.help("EMAIL", "Google service account that `exec --gcp` lets the command impersonate [default: none]");
+.help(
+    "EMAIL",
+    "Google service account that `exec --gcp` lets the command impersonate [default: none]",
+);
 
 pub(super) const TABLE: Table = Table {
     name: "gcp",
@@ -98,6 +101,8 @@ struct Client {
 
 impl Consumer for Gcp {
     const TABLE: &'static Table = &TABLE;
+    const READER: Option<&'static OutputReader> =
+        Some(&OutputReader { merges_stderr, reads_failure, failure_document });
 
     type Args = Args;
     type Secret = IdToken;
@@ -141,7 +146,8 @@ impl Consumer for Gcp {
             id_token: credential.secret.0.expose(),
             expiration_time: lifetime.expires_at_here().minus(skew).unix_seconds(),
         };
-        let document = serde_json::to_vec(&answer).map(Zeroizing::new).map_err(Error::internal)?;
+        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
+        document.push(b'\n');
         Ok(match output_file {
             // Standard output is the user's terminal then.
             Some(file) if *is_interactive => Delivery::Write(file.clone(), document),
@@ -149,16 +155,20 @@ impl Consumer for Gcp {
             None => Delivery::Print(document),
         })
     }
-
-    /// In the interactive mode the client reads no standard output, and the user sees standard error.
-    fn failure_writer(error: &Error, env: &Env) -> Option<fn(&Report) -> String> {
-        let is_readable = !matches!(error.code(), Code::Interrupted | Code::Output)
-            && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE);
-        is_readable.then_some(failure)
-    }
 }
 
-fn failure(Report { code, message, hint, .. }: &Report) -> String {
+/// In the interactive mode the client reads the output file alone, and the user standard output and error.
+fn reads_failure(error: &Error, env: &Env) -> bool {
+    !matches!(error.code(), Code::Interrupted | Code::Output)
+        && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE)
+}
+
+fn merges_stderr(env: &Env) -> bool {
+    env.get(env::GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE).is_some()
+        && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE)
+}
+
+fn failure_document(Report { code, message, hint, .. }: &Report) -> String {
     let hint = hint.as_ref().map(|hint| message!(". Hint: {hint}", hint)).unwrap_or_default();
     let document = json!({
         "version": 1,

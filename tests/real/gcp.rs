@@ -1,22 +1,58 @@
-//! google-auth, the library that Google's clients in Python and gcloud itself use, by each way in which it gets an ID
-//! token from this program.
+//! Google's libraries for Python, which gcloud uses too, and for JavaScript, by each way in which they get an ID token from
+//! this program.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use yc_id_token_emulator::{Fault, Route};
+use yc_id_token_emulator::{Fault, KeySize, Route};
 
 use super::google::{EMAIL, FEDERATED, Google, IMPERSONATED, PROVIDER};
 use super::peer;
+use crate::leaks;
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 /// A program that gets an access token.
-fn client(sandbox: &Sandbox, google: &Google) -> Command {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/gcp-python/access_token.py");
-    let mut client = sandbox.other_command(peer("gcp-venv/bin/python"));
-    client.args([script, &google.url()]);
-    client
+#[derive(Clone, Copy, Debug)]
+pub enum Client {
+    Python,
+    JavaScript,
+}
+
+const CLIENTS: [Client; 2] = [Client::Python, Client::JavaScript];
+
+impl Client {
+    fn command(self, sandbox: &Sandbox, google: &Google) -> Command {
+        const SCRIPT: &str =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/gcp-python/access_token.py");
+        let (program, script) = match self {
+            Self::Python => ("gcp-venv/bin/python", SCRIPT.into()),
+            Self::JavaScript => ("aws-venv/bin/node", peer("gcp-javascript/access_token.mjs")),
+        };
+        let mut command = sandbox.other_command(peer(program));
+        command.arg(script).arg(google.url());
+        command
+    }
+
+    /// The access token that it gets.
+    #[track_caller]
+    pub fn token(self, sandbox: &Sandbox, google: &Google) -> String {
+        let outcome = sandbox.finish(self.command(sandbox, google));
+        assert!(outcome.status.success(), "{self:?}: {outcome:?}");
+        outcome.stdout
+    }
+
+    /// The error that it shows.
+    #[track_caller]
+    fn error(self, sandbox: &Sandbox, google: &Google) -> String {
+        let outcome = sandbox.finish(self.command(sandbox, google));
+        assert!(!outcome.status.success(), "{self:?}: {outcome:?}");
+        for secret in sandbox.secrets() {
+            assert!(!leaks::holds(&outcome.stdout, &secret), "{self:?}: {outcome:?}");
+        }
+        outcome.stdout
+    }
 }
 
 /// Writes a credential configuration with this source for the clients of a sandbox, and more.
@@ -52,30 +88,33 @@ fn with_output_file(sandbox: &Sandbox) -> (Value, PathBuf) {
 }
 
 #[test]
-fn google_auth_runs_the_program_and_exchanges_what_it_prints() {
+fn the_libraries_run_the_program_and_exchange_what_it_prints() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
-    for _ in 0..2 {
-        let printed = sandbox.finish(client(&sandbox, &google)).ok();
-        assert!(printed.starts_with(FEDERATED), "{printed}");
+    for client in CLIENTS {
+        assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}");
     }
     assert_eq!(sandbox.token_requests(), (1, 1), "the second is answered from the cache");
-    set_up(
-        &mut sandbox,
-        &executable(),
-        &[
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-            (
-                "service_account_impersonation_url",
-                &format!(
-                    "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken"
-                ),
-            ),
-        ],
+    let jwt = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
+    let url = format!(
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken"
     );
-    let printed = sandbox.finish(client(&sandbox, &google)).ok();
-    assert!(printed.starts_with(IMPERSONATED), "{printed}");
+    set_up(&mut sandbox, &executable(), &[jwt, ("service_account_impersonation_url", &url)]);
+    for client in CLIENTS {
+        assert!(client.token(&sandbox, &google).starts_with(IMPERSONATED), "{client:?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_asked_for_does_not_keep_a_library_from_the_token() {
+    let mut sandbox = Sandbox::new();
+    let google = Google::start(&sandbox);
+    set_up(&mut sandbox, &executable(), &[]);
+    sandbox.unset("YC_ID_TOKEN_LOG_FILE");
+    for client in CLIENTS {
+        assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}");
+    }
 }
 
 #[test]
@@ -83,13 +122,14 @@ fn clients_that_start_at_once_share_one_token() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
-    let start = |_| {
-        let mut client = client(&sandbox, &google);
-        client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let start = |client: Client| {
+        let mut command = client.command(&sandbox, &google);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let clients: Vec<_> = (0..8).map(start).collect();
-    for client in clients {
-        assert!(sandbox.outcome(client).ok().starts_with(FEDERATED));
+    let started: Vec<_> = CLIENTS.into_iter().cycle().take(8).map(start).collect();
+    for client in started {
+        let outcome = sandbox.outcome(client);
+        assert!(outcome.stdout.starts_with(FEDERATED), "{outcome:?}");
     }
     assert_eq!(sandbox.token_requests(), (1, 1));
     let mut tokens = google.subject_tokens();
@@ -99,88 +139,95 @@ fn clients_that_start_at_once_share_one_token() {
 }
 
 #[test]
-fn google_auth_shows_the_error_of_a_run_that_failed() {
+fn the_libraries_show_the_error_of_a_run_that_failed() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
-    let outcome = sandbox.finish(client(&sandbox, &google));
-    let begin = "RefreshError: Executable returned unsuccessful response: code: E_SOURCE_DENIED, message: cannot get an ID token for audience `https://iam.googleapis.com/";
-    assert!(outcome.stderr.starts_with(begin), "{outcome:?}");
-    assert!(outcome.stderr.contains("Hint: "), "{outcome:?}");
-    assert_eq!(outcome.status.code(), Some(1));
+    for (client, begin) in [
+        (
+            Client::Python,
+            "RefreshError: Executable returned unsuccessful response: code: E_SOURCE_DENIED, message: ",
+        ),
+        (
+            Client::JavaScript,
+            "Error: The executable failed with exit code: E_SOURCE_DENIED and error message: ",
+        ),
+    ] {
+        let shown = client.error(&sandbox, &google);
+        let message = shown.strip_prefix(begin).unwrap_or_else(|| panic!("{shown}"));
+        assert!(message.starts_with("cannot get an ID token for audience `https:"), "{message}");
+        assert!(message.contains(". Hint: grant `iam.serviceAccounts.tokenCreator`"), "{message}");
+    }
     assert_eq!(google.subject_tokens().len(), 0);
 }
 
 #[test]
-fn google_auth_reads_the_answer_from_the_output_file() {
-    let mut sandbox = Sandbox::new();
-    let google = Google::start(&sandbox);
-    let (source, file) = with_output_file(&sandbox);
-    set_up(&mut sandbox, &source, &[]);
-    sandbox.finish(client(&sandbox, &google)).ok();
-    let kept = std::fs::read_to_string(&file).unwrap();
-    sandbox.set("YC_ID_TOKEN_CACHE", "none");
-    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
-    sandbox.finish(client(&sandbox, &google)).ok();
-    assert_eq!(sandbox.token_requests(), (1, 1), "the program is not run again");
+fn the_libraries_read_the_answer_from_the_output_file() {
+    for client in CLIENTS {
+        let mut sandbox = Sandbox::new();
+        let google = Google::start(&sandbox);
+        let (source, file) = with_output_file(&sandbox);
+        set_up(&mut sandbox, &source, &[]);
+        client.token(&sandbox, &google);
+        let kept = fs::read_to_string(&file).unwrap();
+        sandbox.set("YC_ID_TOKEN_CACHE", "none");
+        sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
+        client.token(&sandbox, &google);
+        assert_eq!(sandbox.token_requests(), (1, 1), "the program is not run again");
 
-    let mut answer: Value = serde_json::from_str(&kept).unwrap();
-    answer["expiration_time"] = 1.into();
-    std::fs::write(&file, answer.to_string()).unwrap();
-    let outcome = sandbox.finish(client(&sandbox, &google));
-    assert!(outcome.stderr.contains("code: E_SOURCE_DENIED"), "{outcome:?}");
-    sandbox.cloud.always(Route::TokenExchange, None);
-    sandbox.finish(client(&sandbox, &google)).ok();
-    assert_ne!(std::fs::read_to_string(&file).unwrap(), answer.to_string());
+        let mut answer: Value = serde_json::from_str(&kept).unwrap();
+        answer["expiration_time"] = 1.into();
+        fs::write(&file, answer.to_string()).unwrap();
+        let shown = client.error(&sandbox, &google);
+        assert!(shown.contains("code: E_SOURCE_DENIED"), "{shown}");
+        sandbox.cloud.always(Route::TokenExchange, None);
+        client.token(&sandbox, &google);
+        assert_ne!(fs::read_to_string(&file).unwrap(), answer.to_string());
+    }
 }
 
 #[test]
-fn in_the_interactive_mode_google_auth_reads_the_file_and_the_user_the_error() {
+fn in_the_interactive_mode_the_library_reads_the_file_and_the_user_the_error() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let (source, _) = with_output_file(&sandbox);
-    // It is for people, who are in workforce pools.
+    // It is for people, who are in workforce pools. The library for JavaScript has no such mode.
     let pool = "//iam.googleapis.com/locations/global/workforcePools/pool/providers/yandex-cloud";
     set_up(&mut sandbox, &source, &[("audience", pool)]);
     let interactive = |sandbox: &Sandbox| {
-        let mut client = client(sandbox, &google);
-        client.arg("interactive");
-        sandbox.finish(client)
+        let mut command = Client::Python.command(sandbox, &google);
+        command.arg("interactive");
+        sandbox.finish(command)
     };
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     let outcome = interactive(&sandbox);
     assert!(outcome.stdout.contains("[E_SOURCE_DENIED]\nyc-id-token: hint: "), "{outcome:?}");
-    assert!(outcome.stderr.contains("non-zero return code 4"), "{outcome:?}");
+    assert!(outcome.stdout.contains("non-zero return code 4"), "{outcome:?}");
     sandbox.cloud.always(Route::TokenExchange, None);
     sandbox.set("YC_ID_TOKEN_FORCE_REFRESH", "true");
     let printed = interactive(&sandbox).ok();
-    assert_eq!(
-        claims(printed.trim_end())["aud"],
-        format!("https:{pool}"),
-        "nothing else is at the terminal"
-    );
+    let audience = &claims(printed.trim_end())["aud"];
+    assert_eq!(*audience, format!("https:{pool}"), "nothing else is at the terminal");
 }
 
 #[test]
-fn google_auth_exchanges_a_token_file() {
+fn the_libraries_exchange_a_token_file() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let file = sandbox.home().join("google.jwt");
     sandbox.may_hold_secrets(&file);
     let path = file.to_str().unwrap();
     let audience = format!("--audience=https:{PROVIDER}");
-    for (format, source) in [
-        ("raw", json!({ "file": path, "format": { "type": "text" } })),
-        (
-            "json",
-            json!({ "file": path, "format": { "type": "json", "subject_token_field_name": "token" } }),
-        ),
+    for (format, form) in [
+        ("raw", json!({ "type": "text" })),
+        ("json", json!({ "type": "json", "subject_token_field_name": "token" })),
     ] {
         sandbox.run(&["token", &audience, "--output", path, "--format", format]).ok();
-        set_up(&mut sandbox, &source, &[]);
-        let printed = sandbox.finish(client(&sandbox, &google)).ok();
-        assert!(printed.starts_with(FEDERATED), "{format}: {printed}");
+        set_up(&mut sandbox, &json!({ "file": path, "format": form }), &[]);
+        for client in CLIENTS {
+            assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}, {format}");
+        }
     }
 }
 
@@ -189,16 +236,17 @@ fn a_token_for_another_audience_or_of_another_account_is_refused() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
+    let refusal = |sandbox: &Sandbox| Client::Python.error(sandbox, &google);
     sandbox.set("YC_ID_TOKEN_GCP_AUDIENCE", "https://iam.googleapis.com/other");
-    let refused = sandbox.finish(client(&sandbox, &google));
-    assert!(refused.stderr.contains("does not match the expected audience"), "{refused:?}");
+    let shown = refusal(&sandbox);
+    assert!(shown.contains("does not match the expected audience"), "{shown}");
     sandbox.unset("YC_ID_TOKEN_GCP_AUDIENCE");
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
-    let key = sandbox.cloud.add_authorized_key(&other, yc_id_token_emulator::KeySize::Rsa2048);
+    let key = sandbox.cloud.add_authorized_key(&other, KeySize::Rsa2048);
     let key = sandbox.write_secret("other.json", &key.to_json());
     sandbox.set("YC_ID_TOKEN_KEY_FILE", key);
-    let refused = sandbox.finish(client(&sandbox, &google));
-    assert!(refused.stderr.contains("rejected by the attribute condition"), "{refused:?}");
+    let shown = refusal(&sandbox);
+    assert!(shown.contains("rejected by the attribute condition"), "{shown}");
 }
 
 #[test]
@@ -206,13 +254,14 @@ fn a_command_of_exec_acts_as_the_provider_or_as_a_service_account() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     sandbox.set("YC_ID_TOKEN_GCP_PROVIDER", PROVIDER);
-    let run = |more: &[&str]| {
-        let client = client(&sandbox, &google);
-        let words = client.get_args().map(|word| word.to_str().unwrap());
-        let words: Vec<&str> =
-            [client.get_program().to_str().unwrap()].into_iter().chain(words).collect();
-        sandbox.run(&[&["exec", "--gcp"], more, &["--"], &words].concat()).ok()
-    };
-    assert!(run(&[]).starts_with(FEDERATED));
-    assert!(run(&["--service-account-email", EMAIL]).starts_with(IMPERSONATED));
+    for client in CLIENTS {
+        let run = |more: &[&str]| {
+            let client = client.command(&sandbox, &google);
+            let mut command = sandbox.command(&["exec", "--gcp"]);
+            command.args(more).arg("--").arg(client.get_program()).args(client.get_args());
+            sandbox.finish(command).stdout
+        };
+        assert!(run(&[]).starts_with(FEDERATED), "{client:?}");
+        assert!(run(&["--service-account-email", EMAIL]).starts_with(IMPERSONATED), "{client:?}");
+    }
 }

@@ -31,19 +31,24 @@ pub struct Google(FakeServer);
 struct Provider {
     issuer: String,
     keys: Value,
-    /// The attribute condition: `assertion.sub == …`.
-    subject: String,
+    /// The attribute condition.
+    condition: String,
 }
 
 impl Google {
     /// Starts servers where a provider trusts a sandbox's cloud, and its account there.
     pub fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, format!("assertion.sub == '{}'", sandbox.account))
+    }
+
+    /// The same with another attribute condition.
+    pub fn start_with(sandbox: &Sandbox, condition: String) -> Self {
         let address = sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
         let (_, keys) = http_get(address, "/oauth/jwks/keys");
         let provider = Provider {
             issuer: sandbox.cloud.issuer().to_owned(),
             keys: serde_json::from_str(&keys).unwrap(),
-            subject: sandbox.account.clone(),
+            condition,
         };
         for secret in [FEDERATED, IMPERSONATED] {
             sandbox.keep_secret(secret);
@@ -82,9 +87,9 @@ impl Provider {
 
     fn exchange(&self, request: &Request, number: usize) -> Result<Value, Refusal> {
         let invalid = |what: &str| Refusal(400, "invalid_request", format!("Invalid {what}"));
-        if request.headers.get("content-type").map(String::as_str)
-            != Some("application/x-www-form-urlencoded")
-        {
+        let content_type = request.headers.get("content-type").map_or("", String::as_str);
+        let media_type = content_type.split(';').next();
+        if media_type != Some("application/x-www-form-urlencoded") {
             return Err(invalid("content type"));
         }
         if request.headers.contains_key("authorization") {
@@ -144,7 +149,8 @@ impl Provider {
         if claims["exp"].as_u64().unwrap() <= now {
             return Err(invalid("ID Token is stale to sign-in.".into()));
         }
-        if claims["sub"] != self.subject {
+        let subject = claims["sub"].as_str().unwrap();
+        if self.condition != format!("assertion.sub == '{subject}'") {
             let problem = "The given credential is rejected by the attribute condition.";
             return Err(Refusal(401, "unauthorized_client", problem.into()));
         }

@@ -15,6 +15,7 @@ mod doctor;
 mod doctor_kubectl;
 mod documents;
 mod gcp;
+mod gcp_files;
 mod github;
 mod github_files;
 mod gnome_keyring;

@@ -31,4 +31,5 @@ try:
         credentials.refresh(Request())
         print(credentials.token)
 except exceptions.GoogleAuthError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
+    print(f"{type(error).__name__}: {error}")
+    sys.exit(1)

@@ -129,6 +129,14 @@ variables! {
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
+    /// The editor of a terminal, with its arguments
+    VISUAL = "VISUAL";
+    /// The editor, with its arguments
+    EDITOR = "EDITOR";
+    /// Anything: no colours
+    NO_COLOR = "NO_COLOR";
+    /// `1`: colours, even if the output is no terminal
+    CLICOLOR_FORCE = "CLICOLOR_FORCE";
     /// The language and its encoding, before all else
     LC_ALL = "LC_ALL";
     /// The encoding of text

@@ -26,7 +26,7 @@ impl Error {
             }
             Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
             Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
-                        Self::Endpoint { hint, .. }
+            Self::Endpoint { hint, .. }
             | Self::ExecInfo { hint, .. }
             | Self::Usage { hint, .. }
             | Self::NoSuch { hint, .. }

@@ -139,6 +139,7 @@ printable!(
     Message,
     crate::error::Code,
     crate::clock::Timestamp,
+    crate::clock::RelativeTime,
     std::time::Duration,
     std::num::NonZeroUsize,
     std::net::IpAddr,

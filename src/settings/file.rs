@@ -253,7 +253,7 @@ impl<'a> File<'a> {
         Ok(Layer::new(self, self.table(value, "a profile")?, Some(key.get_ref())))
     }
 
-    fn names(&self, table: &str) -> Vec<&str> {
+    pub(super) fn names(&self, table: &str) -> Vec<&str> {
         let table = self.root.get(table).and_then(|value| value.get_ref().as_table());
         table
             .map(|table| table.keys().map(|key| key.get_ref().as_ref()).collect())

@@ -39,7 +39,7 @@ pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
-pub use installation::Installation;
+pub use installation::{Installation, SUBJECT_TOKEN_TYPES};
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
 pub use names::{list, nearest};
@@ -70,6 +70,8 @@ pub struct Settings {
     /// The ID of the service account that the identity acts as.
     pub impersonate: Option<Setting<String>>,
     pub id_token_route: Option<Setting<IdTokenRoute>>,
+    /// `subject_token_type` of a service account in the exchange for an ID token.
+    pub subject_token_type: Option<Setting<String>>,
     pub yc_path: Option<Setting<PathBuf>>,
     pub installation: Installation,
     /// Whether to get a new credential whatever is cached.
@@ -214,6 +216,7 @@ impl Settings {
             identity,
             impersonate: all.text(&schema::IMPERSONATE_SERVICE_ACCOUNT),
             id_token_route: all.text(&schema::ID_TOKEN_ROUTE).map(parse_route).transpose()?,
+            subject_token_type: all.text(&schema::SUBJECT_TOKEN_TYPE),
             yc_path: all.path(&schema::YC_PATH),
             installation: resolver.installation(all.text(&schema::INSTALLATION))?,
             force_refresh,
@@ -339,9 +342,14 @@ pub fn unchosen_profiles(
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.
 pub fn profile_names(path: PathBuf) -> Vec<String> {
+    names_in_file(path, "profiles")
+}
+
+/// The names of the tables below one of a configuration file; none of one that cannot be read.
+pub fn names_in_file(path: PathBuf, table: &str) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
-    let names = File::parse(&text, &[]).map(|file| file.profiles());
-    names.unwrap_or_default()
+    let Ok(file) = File::parse(&text, &[]) else { return Vec::new() };
+    file.names(table).into_iter().map(str::to_owned).collect()
 }
 
 fn read_file(

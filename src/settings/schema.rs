@@ -5,7 +5,7 @@
 
 use super::field::{Decides, Field, Kind, Offer, Table};
 use super::identity::IdentityKind;
-use super::{CacheSetting, IdTokenRoute, names_of};
+use super::{CacheSetting, IdTokenRoute, installation, names_of};
 use crate::env;
 use crate::error::ErrorFormat;
 
@@ -16,7 +16,7 @@ pub const PROFILE: Field = Field::new(Kind::Text, "profile", "--profile", "YC_ID
         "Profile of the configuration file [default: its `default_profile`, or its only profile]",
     )
     .decides(Decides::Nothing)
-    .offers(Offer::Profiles)
+    .offers(Offer::Named(Vec::new, "profiles"))
     .not_in_file();
 
 /// Configuration file.
@@ -57,7 +57,7 @@ pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
         .help("IDENTITY", "Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
         .decides(Decides::How)
-        .offers(Offer::Words(IdentityKind::names));
+        .offers(Offer::Named(IdentityKind::names, "identity"));
 
 /// Authorized key.
 pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_ID_TOKEN_KEY_FILE")
@@ -88,6 +88,16 @@ pub const ID_TOKEN_ROUTE: Field =
             "How ID tokens are obtained: exchange, or yc-cli for the vendor's own command [default: exchange]")
         .decides(Decides::How)
         .offers(Offer::Words(|| names_of(&IdTokenRoute::ALL)));
+
+/// Subject token type of a service account.
+pub const SUBJECT_TOKEN_TYPE: Field = Field::new(
+    Kind::Text,
+    "subject_token_type",
+    "--subject-token-type",
+    "YC_ID_TOKEN_SUBJECT_TOKEN_TYPE",
+)
+.help("URN", "Type of the service account in the exchange for an ID token, `subject_token_type` [default: urn:yandex-cloud:token-type:subject_id]")
+.decides(Decides::How);
 
 /// The `yc` program.
 pub const YC_PATH: Field = Field::new(Kind::Path, "yc_path", "--yc-path", "YC_ID_TOKEN_YC_PATH")
@@ -142,7 +152,8 @@ pub const INSTALLATION: Field =
             "NAME",
             "Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]",
         )
-        .decides(Decides::How);
+        .decides(Decides::How)
+        .offers(Offer::Named(|| vec![installation::BUILT_IN], "installations"));
 
 /// API endpoint.
 pub const ENDPOINT: Field =
@@ -200,6 +211,7 @@ pub static COMMON: Table = Table {
         IAM_TOKEN_FILE,
         IMPERSONATE_SERVICE_ACCOUNT,
         ID_TOKEN_ROUTE,
+        SUBJECT_TOKEN_TYPE,
         YC_PATH,
         FORCE_REFRESH,
         BACKGROUND_REFRESH,

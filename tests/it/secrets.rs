@@ -61,6 +61,7 @@ const LINES: &[Line] = &[
     keeps_house("setup vault"),
     keeps_house("completions"),
     keeps_house("config path"),
+    keeps_house("config edit"),
     keeps_house("config get"),
     keeps_house("config set"),
     keeps_house("config unset"),

@@ -237,10 +237,12 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     }
 
     let said = setup(&sandbox, &arguments).ok();
-    let link = sandbox.home().join(".local/bin/yc-id-token-vault");
+    let link = sandbox.home().join(".local/bin/yc-id-token-vault-vault");
     let entry = format!("token_helper = \"{}\"\n", link.display());
     assert_eq!((read(&sandbox, ".vault"), read(&sandbox, ".bao")), (entry.clone(), entry));
-    assert!(link.exists() && said.contains("  export YC_ID_TOKEN_PROFILE=vault\n"), "{said}");
+    assert!(link.exists());
+    let steps = "Try it:\n  export VAULT_ADDR=https://vault.example:8200/\n  vault token lookup\n";
+    assert!(said.ends_with(steps), "{said}");
     assert!(setup(&sandbox, &arguments).ok().starts_with("There is nothing to change"));
 
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
@@ -317,8 +319,9 @@ fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
 }
 
 #[test]
-fn there_is_no_colour_even_at_a_terminal() {
-    let sandbox = sandbox();
+fn with_no_color_there_is_no_colour_even_at_a_terminal() {
+    let mut sandbox = sandbox();
+    sandbox.set("NO_COLOR", "1");
     for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
     {
         let said = dialogue(&sandbox, arguments, "").stdout;

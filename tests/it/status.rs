@@ -74,6 +74,24 @@ fn each_credential_is_told_with_what_it_is_for() {
 }
 
 #[test]
+fn times_are_shown_with_their_distance_from_now() {
+    let sandbox = configured();
+    sandbox.run(&["kubectl", "--profile=prod"]).ok();
+    sandbox.age("id-token", Duration::from_secs(40 * 60 - 15));
+    let table = status(&sandbox, &[]);
+    let at = table.lines().position(|line| line.starts_with("id-token")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].ends_with("REFRESH AFTER"), "{table}");
+    assert!(lines[at].contains("Z (in 20 min)  20"), "{table}");
+    assert!(lines[at].ends_with("Z (10 min ago)"), "{table}");
+    assert!(lines[at + 1].contains("Z (40 min ago) from"), "{table}");
+    let explained = status(&sandbox, &["prod"]);
+    assert!(explained.contains("the cache has it until 20"), "{explained}");
+    assert!(explained.contains("Z (in 20 min); a run gets another"), "{explained}");
+    assert!(!json(&sandbox, &[]).to_string().contains(" min"), "programs get RFC 3339");
+}
+
+#[test]
 fn what_has_aged_expired_or_failed_is_shown_so() {
     let sandbox = configured();
     let state = |kind: &str| {

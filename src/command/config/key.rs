@@ -21,8 +21,7 @@ pub(super) struct Key {
     /// The names of the tables that it is in.
     pub(super) tables: Vec<String>,
     pub(super) name: String,
-    kind: Kind,
-    is_identity: bool,
+    pub(super) field: &'static Field,
 }
 
 impl Key {
@@ -65,12 +64,11 @@ impl Key {
         }
     }
 
-    fn of(tables: &[&str], name: &str, field: &Field) -> Self {
+    fn of(tables: &[&str], name: &str, field: &'static Field) -> Self {
         Self {
             tables: tables.iter().map(ToString::to_string).collect(),
             name: name.to_owned(),
-            kind: field.kind,
-            is_identity: field.key == IDENTITY.key,
+            field,
         }
     }
 
@@ -86,7 +84,7 @@ impl Key {
 
     /// The value that these words are. What does not fit the key is written as text, which its reader reports.
     pub(super) fn value(&self, words: &[String]) -> Result<Value> {
-        if self.kind == Kind::Words {
+        if self.field.kind == Kind::Words {
             return Ok(Value::Array(words.iter().map(String::as_str).collect::<Array>()));
         }
         let [word] = words else {
@@ -95,7 +93,7 @@ impl Key {
                 hint: "quote a value that has blanks in it".into(),
             });
         };
-        Ok(match self.kind {
+        Ok(match self.field.kind {
             Kind::Bool | Kind::Switch => {
                 word.parse::<bool>().map_or_else(|_| word.as_str().into(), Value::from)
             }
@@ -104,7 +102,9 @@ impl Key {
             Kind::Path | Kind::File | Kind::Key if is_relative(word) => {
                 absolute_path("the value", word)?.into()
             }
-            Kind::Text if self.is_identity => absolute_identity("the value", word)?.into(),
+            Kind::Text if self.field.key == IDENTITY.key => {
+                absolute_identity("the value", word)?.into()
+            }
             Kind::Path
             | Kind::File
             | Kind::Key

@@ -3,6 +3,7 @@
 use super::paths::{absolute_identity, absolute_path};
 use super::{Setup, error_lines};
 use crate::error::{Error, Result};
+use crate::message;
 use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
 use crate::settings::{Field, Flags, IdentityKind};
 
@@ -42,7 +43,7 @@ impl Setup<'_> {
         } else {
             self.ask_identity()?;
         }
-        let Err(unknown) = self.run()?.service_account().map(drop) else { return Ok(()) };
+        let Err(unknown) = self.check_service_account() else { return Ok(()) };
         let Some(terminal) = self.terminal else { return Err(unknown) };
         match terminal.ask(&"ID of the service account (aje…)".into(), None) {
             Some(account) if !account.is_empty() => {
@@ -51,6 +52,21 @@ impl Setup<'_> {
             }
             _ => Err(unknown),
         }
+    }
+
+    /// Fails if the service account is unknown. A machine's own is looked up, if that is allowed and this is the machine.
+    fn check_service_account(&self) -> Result<()> {
+        let run = self.run()?;
+        let Some(hint) = run.lookup_hint() else { return run.service_account().map(drop) };
+        let problem = if self.common.offline {
+            "the service account to get the ID token for is not set".into()
+        } else {
+            match run.service_account() {
+                Err(error @ Error::Unreached { .. }) => message!("{error}", error),
+                found => return found.map(drop),
+            }
+        };
+        Err(Error::Missing { problem, hint })
     }
 
     /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.

@@ -8,7 +8,7 @@ use super::question::Question;
 use super::trust::Trust;
 use super::{Common, Setup, program, shell_word};
 use crate::consumer::vault_settings as rows;
-use crate::consumer::{ConsumerName, HelperInstallation};
+use crate::consumer::{ConsumerName, Helper, HelperInstallation};
 use crate::env;
 use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// Leave the CLIs as they are: `yc-id-token vault login` stores a token for them
     #[arg(long)]
     no_helper: bool,
-    /// The link that becomes the token helper [default: ~/.local/bin/yc-id-token-vault]
+    /// The token helper's file [default: ~/.local/bin/yc-id-token-vault-PROFILE]
     #[arg(long, value_name = "PATH", conflicts_with = "no_helper")]
     link: Option<PathBuf>,
 }
@@ -69,7 +69,8 @@ impl Args {
         let helper = if self.no_helper {
             None
         } else {
-            Some(HelperInstallation::plan(self.link.as_ref(), context)?)
+            let helper = Helper::new(self.link.as_ref(), Some(setup.profile()), context)?;
+            Some(HelperInstallation::plan(helper, context)?)
         };
         setup.resolve_identity()?;
         let server = self.server(&mut setup)?;
@@ -83,7 +84,10 @@ impl Args {
             advice: vec![server_instructions(&trust, &server)],
             next: next_steps(&setup, &server, !self.no_helper)?,
         };
-        if let Some(helper) = helper {
+        if let Some(mut helper) = helper {
+            if self.link.is_none() {
+                helper = helper.or_present(&server.address, context);
+            }
             let edits = helper.changes(context)?.into_iter();
             changes
                 .files
@@ -167,20 +171,14 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
     let mut exports = vec![("VAULT_ADDR", server.address.clone())];
     exports.extend(server.namespace.clone().map(|name| ("VAULT_NAMESPACE", name)));
     exports.extend(server.ca_cert.clone().map(|file| ("VAULT_CACERT", file)));
-    let profile = setup.profile();
-    let config = setup.config_flag()?;
     let mut login = Message::default();
-    let mut why = "";
-    if has_helper {
-        why = "The CLI runs its token helper without arguments: these say which profile and server it is for, and belong into the\nstart-up file of the shell.\n";
-        exports.insert(0, ("YC_ID_TOKEN_PROFILE", profile.to_owned()));
-        let config = config.and_then(|flag| flag.strip_prefix("--config=").map(str::to_owned));
-        exports.extend(config.map(|file| ("YC_ID_TOKEN_CONFIG", file)));
-    } else {
+    // The helper keeps its profile and its configuration file.
+    if !has_helper {
+        let config = setup.config_flag()?;
         let config = config.map(|flag| message!(" {}", shell_word(&flag))).unwrap_or_default();
         login = message!(
             "  yc-id-token vault login --profile={}{config}\n",
-            shell_word(profile),
+            shell_word(setup.profile()),
             config
         );
     }
@@ -188,7 +186,7 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
         message!("  export {name}={}\n", shell_word(value), name)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
-    Ok(message!("{why}Try it:\n{exports}{login}  {cli} token lookup\n", why, exports, login, cli))
+    Ok(message!("Try it:\n{exports}{login}  {cli} token lookup\n", exports, login, cli))
 }
 
 /// Vault accepts word characters in a role name, with dots and hyphens between them.

@@ -99,7 +99,7 @@ impl CredentialCommand for Exec {
     type Args = Args;
 
     /// Checks its own settings. `aws`, `vault` and `gcp` check theirs.
-    fn check(settings: &Settings, _: Context<'_>) -> Result<()> {
+    fn check(settings: &Settings, _: Context<'_>, _: bool) -> Result<()> {
         token_variables::read(settings).map(drop)
     }
 

@@ -6,7 +6,6 @@
 mod context;
 mod entry;
 mod kubeconfig;
-mod launch;
 mod policy;
 mod scalar;
 mod whoami;
@@ -17,29 +16,40 @@ use crate::error::{Exit, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::kubeconfig_paths;
 use crate::message;
+use crate::run::Run;
 
 use super::Checks;
+use super::entry::Entries;
+use super::launch::Launch;
 use super::programs::{Program, Programs};
 use super::report::Group;
 use crate::command::ask::Silence;
 use entry::Entry;
 use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
-use launch::Launch;
 use policy::Policy;
 
 const CORRECT: &str = "correct the file until `kubectl config view` prints it";
 
-pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+/// Checks the kubeconfigs, and returns the users that run this program, with the clusters to call for them.
+pub(super) fn check(
+    checks: &Checks<'_>,
+    programs: &Programs,
+    group: &mut Group<'_>,
+) -> (Entries, Option<Clusters>) {
     let kubectl = programs.kubectl.as_ref();
     if let Some(kubectl) = kubectl {
         kubectl.report(group);
     }
     let files = kubeconfig_paths(checks.env, checks.locations.home.as_deref());
+    let mut clusters = None;
     let (mentioned, by_kubectl) = match read(checks, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
             let look = Look { checks, kubectl, files: &files, config: &config };
-            (look.check(group), by_kubectl)
+            let right = look.check(group);
+            let is_mentioned = right.is_some();
+            clusters = right.map(|right| Clusters { config, right });
+            (is_mentioned, by_kubectl)
         }
         // The report has the reason.
         Read::Nothing { mentioned } => (mentioned, true),
@@ -58,6 +68,34 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     if !mentioned {
         group
             .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
+    }
+    let mut entries = Entries { is_mentioned: mentioned, ..Entries::default() };
+    if let Some(clusters) = &mut clusters {
+        entries.usable = clusters.right.iter_mut().filter_map(|right| right.entry.take()).collect();
+    }
+    (entries, clusters)
+}
+
+/// The kubeconfig, and its users that are right.
+pub(super) struct Clusters {
+    config: Kubeconfig,
+    right: Vec<Right>,
+}
+
+/// A user that is right.
+struct Right {
+    user: String,
+    /// What is known of its plugin.
+    entry: Option<super::entry::Entry>,
+    run: Option<Run>,
+}
+
+impl Clusters {
+    /// Calls the clusters of the users that are right.
+    pub(super) fn call(&self, checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+        if let Some(kubectl) = &programs.kubectl {
+            whoami::check(checks, kubectl, self, group);
+        }
     }
 }
 
@@ -162,11 +200,11 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether the kubeconfig mentions this program.
-    fn check(&self, group: &mut Group<'_>) -> bool {
+    /// The users that are right; `None` if no user has this program.
+    fn check(&self, group: &mut Group<'_>) -> Option<Vec<Right>> {
         let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
         if ours.is_empty() {
-            return false;
+            return None;
         }
         let policy = self.kubectl.and_then(|kubectl| Policy::read(self.checks, kubectl, group));
         let mut right = Vec::new();
@@ -177,7 +215,8 @@ impl Look<'_> {
                 None => message!("user `{}`", ForeignText::new(user)),
             };
             let folder = origin.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-            let entry = Entry { checks: self.checks, exec, launch, credentials, folder };
+            let entry =
+                Entry { checks: self.checks, place: &place, exec, launch, credentials, folder };
             let mut findings = entry.findings();
             findings.bad.extend(policy.as_ref().and_then(|policy| policy.problem(&entry)));
             if let Some(plugin) = &findings.plugin {
@@ -185,6 +224,8 @@ impl Look<'_> {
             }
             let entry::Findings { bad, found, plugin } = findings;
             let is_right = bad.is_empty() && found.bad.is_empty();
+            let (run, entry) = plugin.map(|plugin| (plugin.run, plugin.entry)).unzip();
+            group.profile = entry.as_ref().and_then(|entry| entry.leads_to.profile.clone());
             for (problem, fix) in bad.into_iter().chain(found.bad) {
                 group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
@@ -192,17 +233,16 @@ impl Look<'_> {
                 group.warning(message!("{place}: {warning}", place, warning), fix);
             }
             if is_right {
-                group.good(message!("{place} is right", place));
-                right.push((*user, plugin));
+                let profile = entry.as_ref().map(|entry| entry.leads_to.shown());
+                group.good(message!("{place} is right{}", profile.unwrap_or_default(), place));
+                right.push(Right { user: (*user).to_owned(), run, entry });
             }
         }
+        group.profile = None;
         let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
         context::check_users(self.config, &names, group);
         context::check_current(self.config, group);
-        if let Some(kubectl) = self.kubectl {
-            whoami::check(self.checks, kubectl, self.config, &right, group);
-        }
-        true
+        Some(right)
     }
 
     /// The exec plugin of a user, if that is this program.

@@ -110,8 +110,8 @@ fn platform_failure(cause: Box<dyn std::error::Error + Send + Sync>) -> Problem 
         Failure::NoBus | Failure::NoService => {
             Problem::Absent(ForeignText::new(&cause.to_string()).into())
         }
-        Failure::BusRefused(why) => bus_refused(ForeignText::sentence(&why).into()),
-        Failure::BusFailed(error) => bus_refused(plain(&error)),
+        Failure::BusRefused(why) => bus_refused(&ForeignText::sentence(&why).into()),
+        Failure::BusFailed(error) => bus_refused(&plain(&error)),
         Failure::Refused(name) => Problem::Failed(ForeignText::new(&name).into()),
         Failure::Failed(how) => Problem::Failed(how.into()),
         Failure::System(error) => Problem::Failed(plain(&error)),
@@ -119,7 +119,7 @@ fn platform_failure(cause: Box<dyn std::error::Error + Send + Sync>) -> Problem 
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
-fn bus_refused(why: Message) -> Problem {
+fn bus_refused(why: &Message) -> Problem {
     Problem::Absent(message!("the D-Bus session bus refuses the connection: {why}", why))
 }
 

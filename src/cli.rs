@@ -151,7 +151,17 @@ impl Cli {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
                 let ran = consumer.run(self.context(env, locations, &purpose), output);
-                ran.map_err(|error| self.with_profiles(error, env, locations))
+                ran.or_else(|error| {
+                    let error = self.with_profiles(error, env, locations);
+                    let reader = consumer.reader();
+                    let Some(reader) = reader.filter(|reader| (reader.reads_failure)(&error, env))
+                    else {
+                        return Err(error);
+                    };
+                    let words = [NAME.into()].into_iter().chain(self.arguments.iter().cloned());
+                    let document = (reader.failure_document)(&report(&error, words));
+                    output.document(document.as_bytes()).map(|()| ExitCode::SUCCESS)
+                })
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, locations, &Purpose::Answer(None));
@@ -232,7 +242,18 @@ impl Cli {
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
         let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
-        log::start(verbosity, log_file.as_deref())
+        let is_silent = log_file.is_none() && self.merges_stderr(env);
+        log::start(if is_silent { 0 } else { verbosity }, log_file.as_deref())
+    }
+
+    /// Whether the program that runs this one takes standard error for a part of the answer.
+    fn merges_stderr(&self, env: &Env) -> bool {
+        match &self.command {
+            Command::Consumer(consumer) => {
+                consumer.reader().is_some_and(|reader| (reader.merges_stderr)(env))
+            }
+            Command::Housekeeping(_) => false,
+        }
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {

@@ -28,7 +28,8 @@ use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
-use crate::error::Result;
+use crate::env::Env;
+use crate::error::{Error, Report, Result};
 use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
@@ -55,6 +56,9 @@ pub(crate) trait Consumer: Sized {
     /// The share of its whole lifetime that must be left of a credential, besides `minimum_lifetime`: 10 is a
     /// tenth.
     const MINIMUM_SHARE: Option<u32> = None;
+
+    /// The program that runs its command, if that reads more than the usual.
+    const READER: Option<&'static OutputReader> = None;
 
     /// Its command line. A forecast is made for the default one.
     type Args: clap::Args + Default;
@@ -120,6 +124,9 @@ pub(crate) trait CredentialCommand {
     /// All tables that its settings are read from.
     const TABLES: &'static [&'static Table];
 
+    /// See [`Consumer::READER`].
+    const READER: Option<&'static OutputReader> = None;
+
     /// Its command line.
     type Args;
 
@@ -144,6 +151,7 @@ pub(crate) trait CredentialCommand {
 impl<C: Consumer> CredentialCommand for C {
     const TABLE: &'static Table = C::TABLE;
     const TABLES: &'static [&'static Table] = C::TABLES;
+    const READER: Option<&'static OutputReader> = C::READER;
 
     type Args = C::Args;
 
@@ -169,6 +177,18 @@ impl<C: Consumer> CredentialCommand for C {
     fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         <C as Consumer>::run(args, context, output)
     }
+}
+
+/// A program that reads failures from standard output, and takes standard error for a part of that.
+#[derive(Debug)]
+pub struct OutputReader {
+    /// Whether it reads both in this run. If so, no log is written to standard error: the program would fail, and
+    /// might show the credential in its error.
+    pub merges_stderr: fn(&Env) -> bool,
+    /// Whether it reads this failure from standard output.
+    pub reads_failure: fn(&Error, &Env) -> bool,
+    /// The document that it reads then.
+    pub failure_document: fn(&Report) -> String,
 }
 
 /// A request of a consumer: for an ID token, or for what an ID token is exchanged for.
@@ -267,6 +287,11 @@ macro_rules! consumers {
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
+
+            /// The program that runs the command, if that reads more than the usual.
+            pub const fn reader(&self) -> Option<&'static OutputReader> {
+                match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::READER),+ }
+            }
         }
     };
 }
@@ -318,6 +343,7 @@ consumers! {
     Kubectl => kubectl;
     Aws => aws;
     Vault => vault;
+    Gcp => gcp;
     Exec => exec;
 }
 

@@ -111,6 +111,16 @@ variables! {
     KUBECONFIG = "KUBECONFIG";
     /// kubectl's own: its file of preferences, or `off`
     KUBERC = "KUBERC";
+    /// Set by Google's client libraries: the provider that they exchange the token at
+    GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE = "GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE";
+    /// Set by Google's client libraries: the type of token that they expect
+    GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE = "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE";
+    /// Set by Google's client libraries: `1`: the user answers questions at the terminal
+    GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE = "GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE";
+    /// Set by Google's client libraries: the file that keeps the answer for later runs
+    GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE = "GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE";
+    /// Set by Google's client libraries: `1`: the token is to be revoked
+    GOOGLE_EXTERNAL_ACCOUNT_REVOKE = "GOOGLE_EXTERNAL_ACCOUNT_REVOKE";
     /// Set for programs that get a token for this one: what it is getting
     WITHIN = "YC_ID_TOKEN_WITHIN";
     /// Folders that programs are looked for in

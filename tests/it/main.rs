@@ -37,6 +37,7 @@ mod fake_yc;
 mod faults;
 mod federation;
 mod front;
+mod gcp;
 mod identities;
 mod keyring;
 mod kubectl;

@@ -127,7 +127,7 @@ fn bash_completes_the_values_that_are_known() {
         ("yc-id-token config get profiles.prod.ins", &["profiles.prod.installation"]),
         (
             "yc-id-token doctor ",
-            &["aws", "exec", "kubectl", "other", "preview", "prod", "token", "vault"],
+            &["aws", "exec", "gcp", "kubectl", "other", "preview", "prod", "token", "vault"],
         ),
     ] {
         assert_eq!(in_bash(&sandbox, line), expected, "{line}");

@@ -259,7 +259,7 @@ fn look_at_files(
         }
         ConsumerName::Aws => aws::check(checks, programs, &mut group),
         ConsumerName::Vault => vault::check(checks, programs, &mut group),
-        ConsumerName::Token | ConsumerName::Exec => return None,
+        ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => return None,
     };
     Some(Looked { consumer, report, entries, clusters })
 }

@@ -160,7 +160,7 @@ impl ProfileCheck<'_> {
     fn report_consumers(&self, report: &mut Report) {
         let has_files = |name: ConsumerName| match name {
             ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
-            ConsumerName::Token | ConsumerName::Exec => false,
+            ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => false,
         };
         for (name, forecast) in self.forecasts.iter().filter(|(name, _)| has_files(*name)) {
             let mut group = report.group(name.table().name);

@@ -337,7 +337,7 @@ mod tests {
         for consumer in ConsumerName::ALL {
             let has_setup = match consumer {
                 ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
-                ConsumerName::Token | ConsumerName::Exec => false,
+                ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => false,
             };
             let name = consumer.table().name;
             assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");

@@ -1,9 +1,10 @@
-//! The files with ID tokens that a command reads while it runs: private, kept fresh, and removed at the end.
+//! The private files that a command reads while it runs. ID tokens are kept fresh, and all is removed at the end.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tracing::info;
 
@@ -13,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::private_file;
 use crate::run::{Context, Run};
 
-use super::token_variables::TokenVariable;
 use super::{CredentialCommand as _, Exec, MINIMUM_LIFETIME_IN_FILE};
 
 /// How often the files are looked at, as a share of the lifetime of the tokens, and within these limits. It is also
@@ -22,49 +22,54 @@ const LOOKS_IN_A_LIFETIME: u32 = 64;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Files with tokens, in a folder of their own. Both are removed when this is dropped.
+/// Files in a folder of their own. Both are removed when this is dropped.
 pub(super) struct TokenFiles {
-    _folder: TempDir,
-    files: Vec<TokenFile>,
+    folder: TempDir,
+    tokens: Vec<TokenFile>,
 }
 
 struct TokenFile {
-    variable: String,
     path: PathBuf,
     audience: String,
     token: Credential<IdToken>,
 }
 
 impl TokenFiles {
-    /// Writes the tokens of these variables into a new folder below `above`.
-    pub(super) fn write(
-        above: &Path,
-        tokens: Vec<(&TokenVariable, Credential<IdToken>)>,
-    ) -> Result<Self> {
+    /// Makes the folder, below `above`.
+    pub(super) fn make(above: &Path) -> Result<Self> {
         let unwritten = |error| Error::unwritten(above, error);
         // The command can have another current folder.
         let above = std::path::absolute(above).map_err(unwritten)?;
         let folder = private_file::make_temporary_folder(&above).map_err(unwritten)?;
-        let mut files = Vec::new();
-        for (TokenVariable { name, audience, .. }, token) in tokens {
-            let (path, variable) = (folder.path().join(name), name.clone());
-            write(&path, &token)?;
-            files.push(TokenFile { variable, path, audience: audience.clone(), token });
-        }
-        Ok(Self { _folder: folder, files })
+        Ok(Self { folder, tokens: Vec::new() })
     }
 
-    /// The variables, with the paths of the files.
-    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.files.iter().map(|file| (file.variable.as_str(), file.path.as_path()))
+    /// Writes a token into a file of this name, to keep it fresh from then on, and returns the path.
+    pub(super) fn add_token(
+        &mut self,
+        name: &str,
+        audience: &str,
+        token: Credential<IdToken>,
+    ) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        write(&path, token.secret.0.expose())?;
+        self.tokens.push(TokenFile { path: path.clone(), audience: audience.to_owned(), token });
+        Ok(path)
+    }
+
+    /// Writes a file that stays as it is, and returns its path.
+    pub(super) fn add(&self, name: &str, document: &Value) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        write(&path, &document.to_string())?;
+        Ok(path)
     }
 
     /// Replaces the tokens that are past half of their lifetime, for ever. After a failure the file stays as it is.
     pub(super) async fn keep_fresh(&mut self, run: &Run, context: Context<'_>) -> Infallible {
         loop {
-            let pause = self.files.iter().map(TokenFile::pause).min();
+            let pause = self.tokens.iter().map(TokenFile::pause).min();
             tokio::time::sleep(pause.unwrap_or(LONGEST_PAUSE)).await;
-            for file in &mut self.files {
+            for file in &mut self.tokens {
                 if file.is_due(context.clock.now())
                     && let Err(error) = file.refresh(run, context).await
                 {
@@ -92,14 +97,13 @@ impl TokenFile {
         let request = run.id_token_request(&self.audience)?;
         let token = run.broker().fetch_shared(&request, MINIMUM_LIFETIME_IN_FILE, None).await?;
         if token.secret != self.token.secret {
-            write(&self.path, &token)?;
+            write(&self.path, token.secret.0.expose())?;
             self.token = token;
         }
         Ok(())
     }
 }
 
-fn write(path: &Path, token: &Credential<IdToken>) -> Result<()> {
-    let written = private_file::write(path, token.secret.0.expose().as_bytes());
-    written.map_err(|error| Error::unwritten(path, error))
+fn write(path: &Path, content: &str) -> Result<()> {
+    private_file::write(path, content.as_bytes()).map_err(|error| Error::unwritten(path, error))
 }

@@ -78,7 +78,8 @@ impl TokenVariable {
             return Ok(());
         }
         let name = ForeignText::new(&self.name);
-        let problem = message!("`{name}` belongs to the credentials of `--aws` or `--vault`", name);
+        let problem =
+            message!("`{name}` belongs to the credentials of `--aws`, `--vault` or `--gcp`", name);
         Err(unfit(self.origin.clone(), problem))
     }
 }

@@ -17,14 +17,13 @@ mod names;
 mod origin;
 mod resolve;
 pub mod schema;
+mod unnamed_profile;
 mod value;
 mod whole_file;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use tracing::info;
 
 use crate::cache::Key;
 use crate::digest::Digest;
@@ -48,6 +47,8 @@ pub use origin::{Origin, Setting};
 pub use resolve::expand_home;
 use resolve::{Resolved, Resolver, Row, key_source, parsed};
 use schema::COMMON;
+pub use unnamed_profile::unchosen_profiles;
+use unnamed_profile::{consumer_of, unnamed_profile};
 pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
 use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
 pub use whole_file::{Profile, Profiles, problems, profiles};
@@ -252,8 +253,7 @@ impl Settings {
     }
 
     /// The settings of a table that a flag or a variable of this run sets, as text, in the order of their keys. The
-    /// identity's are missing: its
-    /// own value stands for them.
+    /// identity's are missing: its own value stands for them.
     pub fn given(&self, table: &str) -> Vec<(&'static Field, Setting<OsString>)> {
         let is_given = |row: &&Row| {
             row.table == table
@@ -301,58 +301,8 @@ impl Settings {
     }
 }
 
-/// The consumer that runs.
-fn consumer_of(consumers: &[&Table], tables: &[&'static Table]) -> Option<&'static str> {
-    tables.first().filter(|_| tables.len() < consumers.len()).map(|table| table.name)
-}
-
-/// The profile of a run that names none: the default one, or the only one of the file unless something else
-/// sets an identity.
-fn unnamed_profile(
-    file: &File<'_>,
-    flags: &Flags,
-    env: &Env,
-    consumer: Option<&str>,
-) -> Result<Option<Setting<String>>> {
-    let mut profile = file.default_profile(consumer)?;
-    if profile.is_none()
-        && let Some(only) = file.only_profile()
-    {
-        let defaults = file.defaults()?;
-        let is_set = |field: &Field| {
-            flags.get_os(field).is_some()
-                || env.given(field.var()).is_some()
-                || defaults.is_some_and(|defaults| defaults.table.contains_key(field.key))
-        };
-        let identities = [schema::IDENTITY, schema::KEY_FILE, schema::IAM_TOKEN_FILE];
-        let has_identity = identities.iter().any(is_set)
-            || env::IDENTITIES.iter().any(|var| env.get_os(*var).is_some());
-        profile = Some(only).filter(|_| !has_identity);
-    }
-    if let Some(Setting { value, origin }) = &profile {
-        info!("profile `{}` ({origin})", ForeignText::new(value));
-    }
-    Ok(profile)
-}
-
 fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<bool>> {
     parsed(field, setting, "a switch", "`true` or `false`", parse_switch)
-}
-
-/// The profiles to choose from, where a run has none.
-pub fn unchosen_profiles(
-    flags: &Flags,
-    env: &Env,
-    locations: &Locations,
-    consumers: &[&'static Table],
-    tables: &[&'static Table],
-) -> Vec<String> {
-    match Settings::load(flags, env, locations, consumers, tables) {
-        Ok(Settings { profile: None, .. }) => {
-            flags.config_file(env, locations).map(profile_names).unwrap_or_default()
-        }
-        Ok(Settings { profile: Some(_), .. }) | Err(_) => Vec::new(),
-    }
 }
 
 /// The names of the profiles in a configuration file; none of one that cannot be read.

@@ -124,6 +124,10 @@ fn bus_refused(why: &Message) -> Problem {
 }
 
 #[cfg(any(target_os = "macos", windows))]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "on other systems, the cause becomes a part of the problem"
+)]
 fn platform_failure(cause: Box<dyn std::error::Error + Send + Sync>) -> Problem {
     Problem::Failed(ForeignText::sentence(&cause.to_string()).into())
 }

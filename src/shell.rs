@@ -1,13 +1,55 @@
-//! Words of a POSIX shell: quoted for commands that are shown to the user, and read from lines that users write.
+//! Words of shell commands: quoted for a script of `sh` or for the user's own shell, and read from lines that users
+//! write.
+//!
+//! The user's own shell is `sh`, or on Windows PowerShell, where most commands are good for cmd.exe too.
 
-/// One word of a shell command, quoted only if necessary.
+/// One word of a POSIX shell's command, quoted only if necessary.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
-    if word.chars().all(plain) && !word.is_empty() {
+    if is_plain(word, "/._-+~@%:,=") {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// One word of a command in the user's own shell, quoted only if necessary.
+pub fn quoted_here(word: &str) -> String {
+    if cfg!(windows) { quoted_for_windows(word) } else { quoted(word) }
+}
+
+/// A variable and its value in the user's own shell, after [`EXPORT`], or before [`THEN`] and a command.
+pub fn assignment_here(name: &str, value: &str) -> String {
+    if cfg!(windows) {
+        format!("$env:{name} = {}", quoted_for_powershell(value))
+    } else {
+        format!("{name}={}", quoted(value))
+    }
+}
+
+/// What is before an assignment that lasts for the session.
+pub const EXPORT: &str = if cfg!(windows) { "" } else { "export " };
+
+/// What is between an assignment and a command that needs it.
+pub const THEN: &str = if cfg!(windows) { "; " } else { " " };
+
+/// Double quotes are good for PowerShell and cmd.exe, if the word has nothing that one of them expands.
+fn quoted_for_windows(word: &str) -> String {
+    // At the start of a word, PowerShell reads `@` as a mark of its own.
+    if is_plain(word, r"/\._-+~:=@") && !word.starts_with('@') {
+        word.to_owned()
+    } else if word.contains(['"', '$', '`', '%']) {
+        quoted_for_powershell(word)
+    } else {
+        format!("\"{word}\"")
+    }
+}
+
+fn quoted_for_powershell(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "''"))
+}
+
+fn is_plain(word: &str, marks: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
 }
 
 /// The words of a line, as a POSIX shell and Python's `shlex` split them: nothing is expanded. `None` if a quotation
@@ -45,6 +87,23 @@ mod tests {
         assert_eq!(quoted("/home/me/key.json"), "/home/me/key.json");
         assert_eq!(quoted("/home/a b/it's.json"), r"'/home/a b/it'\''s.json'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shells_of_windows() {
+        for (word, expected) in [
+            (r"C:\keys\key.json", r"C:\keys\key.json"),
+            (r"C:\my keys\it's.json", r#""C:\my keys\it's.json""#),
+            ("", r#""""#),
+            ("a,b", r#""a,b""#),
+            ("--context=yandex@prod", "--context=yandex@prod"),
+            ("@prod", r#""@prod""#),
+            ("it's $HOME", "'it''s $HOME'"),
+            (r#"{"a":1}"#, r#"'{"a":1}'"#),
+        ] {
+            assert_eq!(quoted_for_windows(word), expected);
+        }
+        assert_eq!(quoted_for_powershell("https://v.example"), "'https://v.example'");
     }
 
     #[test]

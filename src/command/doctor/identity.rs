@@ -111,5 +111,5 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
 #[cfg(windows)]
 fn tell_mode(file: &Path, group: &mut Group<'_>) {
     let text = message!("who else can read {} is not checked on Windows", shown(file));
-    group.note(message!("{text}; see with `icacls {}`", shown(file), text));
+    group.note(message!("{text}; see with `icacls {}`", shown(file).quoted(), text));
 }

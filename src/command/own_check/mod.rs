@@ -17,6 +17,7 @@ use crate::env::Env;
 use crate::error::Exit;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::shell::THEN;
 
 /// The beginning of the error lines of this program, which the others print or pass on.
 const OWN: &str = "yc-id-token: ";
@@ -102,13 +103,13 @@ impl OwnCheck {
 
     /// The command to run by hand.
     pub(super) fn command(&self) -> Message {
-        let variables = self
-            .variables
-            .iter()
-            .map(|(name, value)| message!("{name}={}", ForeignText::new(value).quoted(), name));
+        let variables = self.variables.iter().map(|(name, value)| {
+            message!("{}{THEN}", ForeignText::new(value).assigned_to(name), THEN)
+        });
+        let variables = Message::join(&variables.collect::<Vec<_>>(), "");
         let words = self.arguments.iter().map(|word| ForeignText::new(word).quoted().into());
-        let words: Vec<Message> = variables.chain([self.program.into()]).chain(words).collect();
-        Message::join(&words, " ")
+        let words: Vec<Message> = [self.program.into()].into_iter().chain(words).collect();
+        message!("{variables}{}", Message::join(&words, " "), variables)
     }
 
     /// Runs the program, for no longer than `limit`.

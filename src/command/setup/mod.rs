@@ -302,9 +302,14 @@ fn is_simple(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-/// One word of a shell command that is shown to the user.
+/// One word of a command that is shown to the user.
 fn shell_word(text: &str) -> ForeignText {
     ForeignText::line(text).quoted()
+}
+
+/// One word of a script for `sh`, which is for an administrator of the server.
+fn script_word(text: &str) -> ForeignText {
+    ForeignText::line(text).quoted_for_sh()
 }
 
 /// How one value of an existing entry differs from the new one.

@@ -39,8 +39,13 @@ impl ServerSide {
     ) -> Result<(Message, Option<FileChange>)> {
         let Some(path) = &setup.common.server_config else {
             let Self { heading, printed, .. } = self;
+            let shell = match self.use_as {
+                Use::Script if cfg!(windows) => ", in a shell such as Git Bash",
+                Use::Script | Use::AuthenticationConfiguration => "",
+            };
+            let note = &trust.note;
             return Ok((
-                message!("# {heading}\n{}\n{printed}", trust.note, heading, printed),
+                message!("# {heading}{shell}\n{note}\n{printed}", heading, shell, note, printed),
                 None,
             ));
         };

@@ -11,7 +11,7 @@ use super::question::{Missing, Question};
 use super::server_check::ServerCheck;
 use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, named_profile, program, shell_word};
+use super::{Common, Setup, is_simple, named_profile, program, script_word, shell_word};
 use crate::command::config::Document;
 use crate::command::own_check::OwnCheck;
 use crate::consumer::vault_settings as rows;
@@ -24,6 +24,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Field;
+use crate::shell::EXPORT;
 
 const WHAT: &str = "address of Vault";
 
@@ -229,7 +230,7 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
     let namespace = server
         .namespace
         .as_ref()
-        .map(|name| message!("export VAULT_NAMESPACE={}\n", shell_word(name)));
+        .map(|name| message!("export VAULT_NAMESPACE={}\n", script_word(name)));
     let commands = message!(
         "
 {namespace}{cli} auth list -format=json | grep -qF {in_list} ||
@@ -242,14 +243,14 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
   token_policies={role} token_ttl=20m
 ",
         namespace = namespace.unwrap_or_default(),
-        in_list = shell_word(&format!("\"{mount}/\"")),
-        mount = shell_word(mount),
-        config = shell_word(&format!("auth/{mount}/config")),
-        issuer = trust.issuer.quoted(),
-        role = shell_word(role),
-        role_path = shell_word(&format!("auth/{mount}/role/{role}")),
-        audience = trust.audience.quoted(),
-        subject = trust.subject.quoted(),
+        in_list = script_word(&format!("\"{mount}/\"")),
+        mount = script_word(mount),
+        config = script_word(&format!("auth/{mount}/config")),
+        issuer = trust.issuer.quoted_for_sh(),
+        role = script_word(role),
+        role_path = script_word(&format!("auth/{mount}/role/{role}")),
+        audience = trust.audience.quoted_for_sh(),
+        subject = trust.subject.quoted_for_sh(),
         cli,
         POLICY
     );
@@ -281,7 +282,7 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
         );
     }
     let export = |(name, value): &(&'static str, String)| {
-        message!("  export {name}={}\n", shell_word(value), name)
+        message!("  {EXPORT}{}\n", ForeignText::line(value).assigned_to(name), EXPORT)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
     Ok(message!("Try it:\n{exports}{login}  {cli} token lookup\n", exports, login, cli))

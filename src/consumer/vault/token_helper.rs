@@ -24,6 +24,7 @@ use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
 use crate::settings::{Profile, Settings, list, profiles};
+use crate::shell::EXPORT;
 
 use super::super::Warning;
 use super::answer::is_token;
@@ -153,7 +154,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
                 "VAULT_ADDR is not set, and the token helper's profile is for {address}: without `-address`, the CLI talks to https://127.0.0.1:8200",
                 address
             ),
-            hint: message!("export VAULT_ADDR={}", address.quoted()),
+            hint: message!("{EXPORT}{}", address.assigned_to("VAULT_ADDR"), EXPORT),
         });
     }
     if !own.covers(&target) {
@@ -181,7 +182,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
                 "the token helper's profile is for the namespace `{namespace}`, and VAULT_NAMESPACE is not set: the CLI does not tell its helper which namespace a `-namespace` flag says",
                 namespace
             ),
-            hint: message!("export VAULT_NAMESPACE={}", namespace.quoted()),
+            hint: message!("{EXPORT}{}", namespace.assigned_to("VAULT_NAMESPACE"), EXPORT),
         });
     }
     Ok(warnings)

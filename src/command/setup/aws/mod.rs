@@ -14,7 +14,9 @@ use super::question::{Missing, Question};
 use super::server_check::ServerCheck;
 use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, named_profile, profile_differs, program, shell_word};
+use super::{
+    Common, Setup, is_simple, named_profile, profile_differs, program, script_word, shell_word,
+};
 use crate::command::own_check::OwnCheck;
 use crate::consumer::aws_settings as rows;
 use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
@@ -259,9 +261,9 @@ fn account_side(trust: &Trust, arn: &str) -> ServerSide {
     let path = if path.is_empty() {
         Message::default()
     } else {
-        message!(" --path {}", shell_word(&format!("{path}/")))
+        message!(" --path {}", script_word(&format!("{path}/")))
     };
-    let arn = shell_word(&format!("arn:{partition}:iam::{account}:oidc-provider/{provider}"));
+    let arn = script_word(&format!("arn:{partition}:iam::{account}:oidc-provider/{provider}"));
     let commands = message!(
         "
 if aws iam get-open-id-connect-provider --open-id-connect-provider-arn {arn} >/dev/null 2>&1; then
@@ -275,9 +277,9 @@ aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(c
 # Then attach the policies that the role needs, such as:
 # aws iam attach-role-policy --role-name {name} --policy-arn arn:{partition}:iam::aws:policy/ReadOnlyAccess
 ",
-        url = issuer.quoted(),
-        audience = audience.quoted(),
-        name = shell_word(name),
+        url = issuer.quoted_for_sh(),
+        audience = audience.quoted_for_sh(),
+        name = script_word(name),
         partition = text(partition),
         arn,
         path,

@@ -86,9 +86,16 @@ fn system_verifier(
             verifier_by(all, provider)
                 .map_err(|error| no_authorities(what, rustls::Error::General(error.to_string())))?
         }
-        None => Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider))
-            .map(Arc::new)
-            .map_err(|error| no_authorities(what, error))?,
+        None => {
+            let provider = Arc::clone(provider);
+            // Wine cannot add authorities to its own, not even none.
+            let verifier = if cfg!(windows) && given.is_empty() {
+                Verifier::new(provider)
+            } else {
+                Verifier::new_with_extra_roots(given.clone(), provider)
+            };
+            verifier.map(Arc::new).map_err(|error| no_authorities(what, error))?
+        }
     };
     debug!("trust is set up");
     Ok((verifier, given))
@@ -104,7 +111,11 @@ fn no_authorities(what: &Message, error: rustls::Error) -> Error {
         ),
         None => (
             "this system has no certificate authorities to trust".into(),
-            "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE",
+            if authorities::ARE_IN_FILES {
+                "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE"
+            } else {
+                "add one to the certificate store of this system, or give a PEM file with `--ca-file`"
+            },
         ),
     };
     Error::Unreached {

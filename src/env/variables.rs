@@ -105,6 +105,14 @@ variables! {
     BAO_OWN_CONFIG_PATH = "BAO_CONFIG_PATH";
     /// Vault's own: configuration file of its CLI
     VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
+    /// Home folder, for programs that come from Unix
+    HOME = "HOME";
+    /// Set by Windows: drive of the home folder
+    HOMEDRIVE = "HOMEDRIVE";
+    /// Set by Windows: home folder on that drive
+    HOMEPATH = "HOMEPATH";
+    /// Set by Windows: folder of the user's profile
+    USERPROFILE = "USERPROFILE";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// kubectl's own: its configuration files

@@ -100,13 +100,13 @@ impl CliConfig {
     }
 
     fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
-        let Context { env, locations, .. } = context;
+        let Context { env, .. } = context;
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
-        let default = |name: &str| Some(locations.home.as_ref()?.join(name));
+        let default = |name: &str| Some(home_of_cli(context)?.join(name));
         let place = |vars: &[Var], name: &str| told(vars).or_else(|| default(name));
         [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
@@ -197,6 +197,12 @@ impl CliConfig {
     pub(super) fn verify(&self, text: &str, helper: Option<&Path>) -> Result<()> {
         verify(self.path(), text, helper)
     }
+}
+
+/// The home folder in which the CLIs look for their files (go-homedir): on Windows too, HOME wins.
+pub(super) fn home_of_cli(context: Context<'_>) -> Option<PathBuf> {
+    let by_variable = if cfg!(windows) { context.env.get_os(env::HOME) } else { None };
+    by_variable.map(PathBuf::from).or_else(|| context.locations.home.clone())
 }
 
 /// Fails unless a CLI reads this helper, or none, from a text.

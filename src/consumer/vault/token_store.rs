@@ -20,7 +20,7 @@ use crate::run::Context;
 use crate::settings::Flags;
 
 use super::answer::VaultToken;
-use super::cli_config::{CliConfig, is_this_program};
+use super::cli_config::{CliConfig, home_of_cli, is_this_program};
 use super::connection::ADDRESS;
 use super::helper::Helper;
 use super::target::Target;
@@ -139,7 +139,7 @@ fn token_file(context: Context<'_>) -> Result<PathBuf> {
     if let Some((_, path)) = context.env.first(TOKEN_PATH) {
         return Ok(path.into());
     }
-    let home = context.locations.home.as_ref().ok_or_else(|| Error::Missing {
+    let home = home_of_cli(context).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to store the token in".into(),
         hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
     })?;

@@ -169,7 +169,7 @@ impl Helper {
 /// OpenBao and older Vaults run it through a shell, which would take other paths apart.
 fn check_path(path: &Path, profile: Option<&str>) -> Result<()> {
     let is_plain = |text: &str, more: &str| {
-        text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+@,".contains(c) || more.contains(c))
+        text.chars().all(|c| c.is_alphanumeric() || "._-+@,".contains(c) || more.contains(c))
     };
     if let Some(profile) = profile.filter(|profile| !is_plain(profile, "")) {
         return Err(Error::Usage {
@@ -296,6 +296,19 @@ mod tests {
             ("yc-id-token", None),
         ] {
             assert_eq!(profile_in_name(Path::new(file)), profile, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_helper_can_be_in_the_home_folder_of_a_user_with_letters_of_any_script() {
+        for (path, is_right) in [
+            ("/home/иван/.local/bin/yc-id-token-vault", true),
+            (r"C:\Users\José\.local\bin\yc-id-token-vault.exe", true),
+            ("/home/i van/yc-id-token-vault", false),
+            ("/home/$(id)/yc-id-token-vault", false),
+            ("/home/a\u{a0}b/yc-id-token-vault", false),
+        ] {
+            assert_eq!(check_path(Path::new(path), None).is_ok(), is_right, "{path}");
         }
     }
 

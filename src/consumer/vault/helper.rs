@@ -115,9 +115,9 @@ impl Helper {
     /// The file that has to be made, if it has, in words.
     pub(super) fn wanted(&self) -> Option<Message> {
         let program = std::env::current_exe().ok()?;
-        let kind = if self.config.is_none() { "link" } else { "script" };
+        let (kind, of) = if self.config.is_none() { system::KIND } else { ("script", "->") };
         (!self.is_current(&program))
-            .then(|| message!("{kind} {} -> {}", shown(&self.path), shown(&program), kind))
+            .then(|| message!("{kind} {} {of} {}", shown(&self.path), shown(&program), kind, of))
     }
 
     /// Makes the file, and says what was done.
@@ -127,7 +127,7 @@ impl Helper {
         let program = std::env::current_exe().map_err(|error| {
             Error::Internal(Cause::from(error).context("cannot find this program's file"))
         })?;
-        let how = if self.config.is_none() { "leads to" } else { "is a script that runs" };
+        let how = if self.config.is_none() { system::HOW } else { "is a script that runs" };
         if self.is_current(&program) {
             return Ok(message!("unchanged  {} {how} {}", shown(path), shown(&program), how));
         }
@@ -243,6 +243,10 @@ mod system {
 
     use crate::private_file;
 
+    pub(super) const KIND: (&str, &str) = ("link", "->");
+
+    pub(super) const HOW: &str = "leads to";
+
     pub(super) fn link(program: &Path, link: &Path) -> Result<()> {
         std::os::unix::fs::symlink(program, link)
     }
@@ -263,6 +267,10 @@ mod system {
     use std::path::Path;
 
     use crate::private_file;
+
+    pub(super) const KIND: (&str, &str) = ("copy", "of");
+
+    pub(super) const HOW: &str = "is a copy of";
 
     /// Links are for administrators here.
     pub(super) fn link(program: &Path, link: &Path) -> Result<()> {

@@ -279,7 +279,7 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
         Some(Offer::ProfileOrConsumer) => {
             let consumers = TABLES.iter().map(|table| table.name.to_owned());
             let mut names: Vec<String> = consumers.chain(around.profiles()).collect();
-            names.sort();
+            names.sort_unstable();
             names.dedup();
             names
         }

@@ -252,7 +252,7 @@ impl Settings {
         self.resolved.text(field)
     }
 
-    /// The settings of a table that a flag or a variable of this run sets, as text, in the order of their keys. The
+    /// The settings of a table that a flag or a variable of this run sets, as text, in the order of the schema. The
     /// identity's are missing: its own value stands for them.
     pub fn given(&self, table: &str) -> Vec<(&'static Field, Setting<OsString>)> {
         let is_given = |row: &&Row| {
@@ -260,9 +260,7 @@ impl Settings {
                 && matches!(row.setting.origin, Origin::Flag(_) | Origin::Variable(_))
         };
         let rows = self.resolved.rows().iter().filter(is_given);
-        let mut given: Vec<_> = rows.map(|row| (row.field, row.setting.clone())).collect();
-        given.sort_by_key(|(field, _)| field.key);
-        given
+        rows.map(|row| (row.field, row.setting.clone())).collect()
     }
 
     /// Whether a setting of a consumer's own is on.

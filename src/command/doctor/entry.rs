@@ -55,7 +55,7 @@ pub(super) struct LeadsTo {
     config: Option<PathBuf>,
     /// The flags and variables that replace settings of the profile.
     flags: Vec<(&'static str, OsString)>,
-    variables: Vec<(String, String)>,
+    variables: HashMap<String, String>,
 }
 
 impl Entry {
@@ -100,15 +100,14 @@ impl LeadsTo {
     pub(super) fn of(settings: &Settings, context: Context<'_>) -> Self {
         let Context { flags, env, locations, .. } = context;
         let flags_that_decide = flags.given().filter(|(field, _)| decides_identity(field));
-        let mut variables: Vec<(String, String)> = match env {
+        let variables = match env {
             Env::Changed { changes, .. } => {
                 let others = [PROFILE.variable, CONFIG.variable, AUDIENCE.variable];
                 let changes = changes.iter().filter(|(name, _)| !others.contains(&name.as_str()));
                 changes.map(|(name, value)| (name.clone(), value.clone())).collect()
             }
-            Env::Real | Env::Fake(_) => Vec::new(),
+            Env::Real | Env::Fake(_) => HashMap::new(),
         };
-        variables.sort();
         Self {
             profile: settings.profile.as_ref().map(|profile| profile.value.clone()),
             config: flags.config_file(env, locations),

@@ -31,15 +31,15 @@ pub(super) fn check(
     }
     let Clusters { config, right } = clusters;
     let of_user = |context: &Context| right.iter().find(|right| right.user == context.user());
-    let mut contexts: Vec<_> = config
+    let (mut contexts, others): (Vec<_>, Vec<_>) = config
         .contexts
         .iter()
         .filter(|context| {
             config.cluster(context.cluster()).is_some_and(|it| !it.server().is_empty())
         })
         .filter_map(|context| Some((context, of_user(context)?.run.as_ref())))
-        .collect();
-    contexts.sort_by_key(|(context, _)| !config.is_current(context));
+        .partition(|(context, _)| config.is_current(context));
+    contexts.extend(others);
     contexts.truncate(MOST);
     let limit = checks.part();
     let questions = contexts

@@ -169,8 +169,13 @@ impl Failure<'_> {
         self.own_lines().find_map(|line| line.strip_prefix(HINT)).map(ForeignText::sentence)
     }
 
+    /// The lines of this program. OpenBao prints them as one quoted string of Go.
     fn own_lines(&self) -> impl Iterator<Item = &str> {
-        self.stderr.lines().filter_map(|line| Some(line.split_once(OWN)?.1))
+        let lines = self.stderr.lines().flat_map(|line| {
+            let is_quoted = line.contains("\"yc-id-token: ");
+            line.split(if is_quoted { "\\n" } else { "\n" })
+        });
+        lines.filter_map(|line| Some(line.split_once(OWN)?.1))
     }
 
     /// The program got no credential from this one.
@@ -199,10 +204,21 @@ mod tests {
 
     /// What a check makes of this standard error: the exit status, with the problem.
     pub(super) fn refusal(check: &OwnCheck, stderr: &str) -> (Option<Exit>, String) {
-        let said = ForeignText::sentence(stderr.lines().last().unwrap_or_default());
-        let failure = Failure { stderr, said, command: check.command() };
-        let Refusal { exit, problem, .. } = (check.refused)(&failure);
+        let Refusal { exit, problem, .. } = refused(check, stderr);
         (exit, problem.to_string())
+    }
+
+    fn refused(check: &OwnCheck, stderr: &str) -> Refusal {
+        let said = ForeignText::sentence(stderr.lines().last().unwrap_or_default());
+        (check.refused)(&Failure { stderr, said, command: check.command() })
+    }
+
+    #[test]
+    fn the_error_and_the_hint_are_found_in_a_quoted_string() {
+        let stderr = r#"failed to get token from token helper: "yc-id-token: no role [E_MISSING]\nyc-id-token: hint: give `--role`\n": exit status 3"#;
+        let Refusal { problem, hint, .. } = refused(&OwnCheck::vault("bao", None), stderr);
+        assert_eq!(problem.as_str(), "the CLI gets no token: no role [E_MISSING]");
+        assert_eq!(hint.as_str(), "give `--role`");
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         }
     }
     if helpers.is_empty() && !has_fault {
-        group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` installs this program");
+        group.good("the Vault CLI has no token helper; `yc-id-token setup vault` installs one");
     }
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {
         program.report(group);

@@ -191,7 +191,7 @@ impl Args {
             consumer,
             profile: flags.get(&PROFILE).map(str::to_owned),
             end_to_end: self.end_to_end,
-            tries_all_ways: self.end_to_end || self.report.is_some(),
+            tries_all_ways: self.report.is_some(),
             program,
             deadline: Deadline::within(budget),
             sharing: Cell::new(1),

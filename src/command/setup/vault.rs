@@ -267,9 +267,11 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
 
 fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
     let cli = cli(setup);
-    let mut exports = vec![("VAULT_ADDR", server.address.clone())];
-    exports.extend(server.namespace.clone().map(|name| ("VAULT_NAMESPACE", name)));
-    exports.extend(server.ca_cert.clone().map(|file| ("VAULT_CACERT", file)));
+    // A variable of OpenBao's own would win over Vault's, which both CLIs read.
+    let prefix = if cli == "bao" { "BAO" } else { "VAULT" };
+    let mut exports = vec![("ADDR", server.address.clone())];
+    exports.extend(server.namespace.clone().map(|name| ("NAMESPACE", name)));
+    exports.extend(server.ca_cert.clone().map(|file| ("CACERT", file)));
     let mut login = Message::default();
     // The helper keeps its profile and its configuration file.
     if !has_helper {
@@ -282,7 +284,8 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
         );
     }
     let export = |(name, value): &(&'static str, String)| {
-        message!("  {EXPORT}{}\n", ForeignText::line(value).assigned_to(name), EXPORT)
+        let name = format!("{prefix}_{name}");
+        message!("  {EXPORT}{}\n", ForeignText::line(value).assigned_to(&name), EXPORT)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
     Ok(message!("Try it:\n{exports}{login}  {cli} token lookup\n", exports, login, cli))

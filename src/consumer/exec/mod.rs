@@ -157,7 +157,7 @@ impl Exec {
         let gcp = gcp.transpose()?;
         if tokens.is_empty() && aws.is_none() && vault.is_none() && gcp.is_none() {
             return Err(Error::Missing {
-                problem: "which credentials the command is to have is not said".into(),
+                problem: "no credential is chosen for the command".into(),
                 hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }

@@ -49,8 +49,7 @@ use question::{Missing, Question};
 #[command(
     arg_required_else_help = true,
     after_help = "On a terminal, it asks for settings that are missing. With `--apply`, and without a terminal, flags have to give them.
-The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the
-cluster, the AWS profile or the server.
+The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the cluster, the AWS profile or the server.
 
 Examples:
   yc-id-token setup kubectl

@@ -101,7 +101,7 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     assert!(again.starts_with("There is nothing to change"), "{again}");
 
     // The API server would read it so.
-    let printed = between(&said, "with these settings.\n\n", "\nor, where");
+    let printed = between(&said, "with these settings.\n\n", "\nOr, if");
     let file: Value = read_yaml(&sandbox, printed);
     setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
     let written = fs::read_to_string(sandbox.home().join("api-server.yaml")).unwrap();

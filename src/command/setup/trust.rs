@@ -60,7 +60,9 @@ impl Trust {
             issuer: claim("iss").unwrap_or_default(),
             subject: claim("sub").unwrap_or_default(),
             audience: ForeignText::line(audience),
-            note: "Issuer, subject and audience below are those of a token that was got with these settings.".into(),
+            note:
+                "Issuer, subject and audience below are from a token obtained with these settings."
+                    .into(),
         })
     }
 }

@@ -212,7 +212,7 @@ fn resolve_audience(
         return Ok(None);
     }
     let question = Question::new("--audience", "audience of the tokens")
-        .with_note("any name that the API server is configured with too, such as kubernetes-prod");
+        .with_note("the API server must have the same, such as kubernetes-prod");
     let answer = setup.missing.collect(question.answer(setup.terminal))?.flatten();
     let audience = answer.unwrap_or_default();
     setup.configuration.set("audience", audience.as_str());
@@ -258,7 +258,7 @@ fn server_side(trust: &Trust) -> ServerSide {
         printed: message!(
             "
 {file}
-or, where it is set up by flags, which can let one service account in:
+Or, if the API server is configured by flags, which allow one service account:
 
 {}
 

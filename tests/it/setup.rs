@@ -447,6 +447,9 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
     assert!(read(&sandbox, CONFIG).starts_with("[profiles.yandex]\nkey_file = \"~/key.json\"\n"));
     assert!(read(&sandbox, ".aws/config").contains("region = eu-central-1\n"));
 
+    let answers = "two\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu\nn\n";
+    let said = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
+    assert!(said.contains("! `~/key.json` is not an ID"), "{said}");
     let said = dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
     assert!(said.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{said:?}");
     assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());

@@ -2,7 +2,7 @@
 //! prompt. With it go all settings of the program that this run has.
 
 use super::paths::{absolute_identity, absolute_path};
-use super::{Setup, error_lines};
+use super::{Setup, error_lines, is_simple};
 use crate::command::config::value_of;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -54,12 +54,14 @@ impl Setup<'_> {
         let Some(terminal) = self.terminal else {
             return self.missing.collect(Err(unknown)).map(|_: Option<()>| ());
         };
-        match terminal.ask(&"ID of the service account (aje…)".into(), None) {
-            Some(account) if !account.is_empty() => {
-                self.configuration.set("service_account", account.as_str());
-                Ok(())
+        loop {
+            let answer = terminal.ask(&"ID of the service account (aje…)".into(), None);
+            let Some(account) = answer.filter(|it| !it.is_empty()) else { return Err(unknown) };
+            if is_simple(&account) {
+                self.configuration.set("service_account", account);
+                return Ok(());
             }
-            _ => Err(unknown),
+            terminal.say(&message!("! `{}` is not an ID", ForeignText::new(&account)));
         }
     }
 
@@ -195,13 +197,18 @@ impl Setup<'_> {
         let Some(terminal) = self.terminal else {
             return self.missing.collect(Err(missing())).map(|_: Option<()>| ());
         };
-        terminal.say(&"How should yc-id-token authenticate to Yandex Cloud? `yc iam key create --output key.json` writes an authorized key. If `yc` is set up here, `yc-cli` is enough.".into());
+        terminal.say(
+            &"How should yc-id-token authenticate to Yandex Cloud?
+- with an authorized key: give its file, which this command makes:
+  yc iam key create --service-account-name NAME --output key.json
+- as the `yc` CLI, if that is set up here: `yc-cli`
+- as the service account of this virtual machine: nothing, just press Enter"
+                .into(),
+        );
         loop {
-            let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
-            let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
-            if answer.is_empty() {
-                self.configuration.set("identity", "metadata");
-            } else if IdentityKind::read(&answer).is_some() {
+            let question = "File of the key, or kind of identity".into();
+            let answer = terminal.ask(&question, Some("metadata")).ok_or_else(missing)?;
+            if IdentityKind::read(&answer).is_some() {
                 let identity = absolute_identity("the answer", &answer)?;
                 self.configuration.set("identity", identity);
             } else {

@@ -49,7 +49,7 @@ impl Setup<'_> {
     pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
         let ChangeSet { mut files, actions, advice, check, next } = changes;
         self.check_profile()?;
-        let advice = self.notes.into_iter().chain(advice);
+        let advice = self.extension_note()?.into_iter().chain(self.notes).chain(advice);
         let profile = self.configuration.profile.clone();
         files.insert(0, self.configuration.change());
         files.retain(FileChange::is_needed);

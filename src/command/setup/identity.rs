@@ -127,27 +127,27 @@ impl Setup<'_> {
         let parent = parent.filter(has_identity).map(|it| it.name);
         let Some(parent) = parent else { return Ok(false) };
         self.configuration.set("extends", parent.as_str());
-        let prefix = format!("{}.", self.consumer.name);
-        let settings = self.settings()?.explained().into_iter();
-        let inherited = settings.filter(|it| {
-            it.name.starts_with(&prefix)
-                && matches!(&it.origin, Origin::Profile { profile, .. } if *profile == parent)
-        });
-        let inherited: Vec<Message> =
-            inherited.map(|it| message!("`{}` (`{}`)", it.name, it.value)).collect();
-        let inherited = if inherited.is_empty() {
-            Message::default()
-        } else {
-            message!(" and {}", Message::join(&inherited, ", "))
-        };
-        self.notes.push(message!(
-            "The profile `{}` extends `{parent}`: it has its identity{inherited} from there. `--key-file` or `--identity` gives it another one.\n",
-            ForeignText::new(self.profile()),
-            parent = ForeignText::new(&parent),
-            inherited
-        ));
         self.extended = Some(parent);
         Ok(true)
+    }
+
+    /// What the new profile has from the one that it extends, if it extends one.
+    pub(super) fn extension_note(&self) -> Result<Option<Message>> {
+        let Some(parent) = &self.extended else { return Ok(None) };
+        let prefix = format!("{}.", self.consumer.name);
+        let settings = self.settings()?.explained().into_iter();
+        let inherited =
+            settings.filter(|it| it.name.starts_with(&prefix) && self.is_inherited(&it.origin));
+        let inherited: Vec<Message> =
+            inherited.map(|it| message!("`{}` (`{}`)", it.name, it.value)).collect();
+        let and = if inherited.is_empty() { "" } else { " and " };
+        Ok(Some(message!(
+            "The profile `{}` extends `{parent}`: it has its identity{and}{} from there. `--key-file` or `--identity` gives it another one.\n",
+            ForeignText::new(self.profile()),
+            Message::join(&inherited, ", "),
+            parent = ForeignText::new(parent),
+            and
+        )))
     }
 
     /// Fails if the service account is unknown. A machine's own is looked up, if that is allowed and this is the machine.

@@ -272,8 +272,24 @@ fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
     setup(&sandbox, &[&apply[..], &["--namespace=team"]].concat()).ok();
     let with_namespace = script.replace("set -eu\n\n", "set -eu\n\nexport VAULT_NAMESPACE=team\n");
     assert_eq!(read(&sandbox, "v.sh"), with_namespace);
-    let of_s3 = ["aws", "--sts-endpoint=https://s3.example", "--server-config=a.sh"];
-    setup(&sandbox, &of_s3).fails(2, "E_USAGE");
+    let of_s3 = ["aws", "--sts-endpoint=https://s3.example"];
+    setup(&sandbox, &[&of_s3[..], &["--server-config=a.sh"]].concat()).fails(2, "E_USAGE");
+    // AWS's tools do not find that server by themselves.
+    let said = setup(&sandbox, &of_s3).ok();
+    let command = "\naws configure set endpoint_url https://s3.example --profile yandex\n";
+    assert!(said.contains(command), "{said}");
+    let said = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
+    assert!(said.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{said}");
+}
+
+#[test]
+fn the_note_on_an_extended_profile_names_only_what_the_new_one_keeps() {
+    let mut sandbox = sandbox();
+    setup(&sandbox, &["aws", "--apply", ROLE, "--region=eu"]).ok();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let other = "--role-arn=arn:aws:iam::123456789012:role/other";
+    let said = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
+    assert!(said.contains("it has its identity and `aws.region` (`eu`) from there."), "{said}");
 }
 
 #[test]

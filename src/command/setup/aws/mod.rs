@@ -110,12 +110,12 @@ impl Args {
                     hint: "leave it out, and follow the printed instructions".into(),
                 });
             }
-            _ => (server_instructions(&trust), None),
+            (_, sts) => (server_instructions(&trust, sts.as_deref(), &name), None),
         };
         let mut advice = vec![instructions];
         advice.extend(overriding_variables(setup.env(), &name));
-        let next =
-            message!("Try it:\n  aws sts get-caller-identity --profile {}\n", shell_word(&name));
+        let command = if sts.is_none() { "sts get-caller-identity" } else { "s3 ls" };
+        let next = message!("Try it:\n  aws {command} --profile {}\n", shell_word(&name), command);
         let verify = {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
@@ -293,21 +293,26 @@ aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(c
     }
 }
 
-/// What an S3-compatible server must trust. Its configuration depends on the product.
-fn server_instructions(trust: &Trust) -> Message {
+/// What an S3-compatible server must trust, which is configured as the product says, and how AWS's tools find it.
+fn server_instructions(trust: &Trust, sts: Option<&str>, profile: &str) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
+    let endpoint = shell_word(sts.unwrap_or("ADDRESS"));
     message!(
         "# The server's side
 {note}
 
-Let it trust, in its own way:
+Configure it, as its documentation says, to trust tokens with:
 
 issuer    {issuer}
 audience  {audience}
 subject   {subject}
 
-Add its address to the profile of AWS's configuration, as `endpoint_url`.
+AWS's tools need the server's address. If that is the address of STS:
+
+aws configure set endpoint_url {endpoint} --profile {}
 ",
+        shell_word(profile),
+        endpoint,
         note,
         issuer,
         audience,

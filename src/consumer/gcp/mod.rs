@@ -135,16 +135,13 @@ impl Consumer for Gcp {
     }
 
     fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
-        let lifetime = &credential.lifetime;
-        // A token that is valid for a minute would otherwise be reported as expired.
-        let skew = SKEW.min(lifetime.whole() / 10);
         let Client { token_type, output_file, is_interactive, .. } = &self.client;
         let answer = Answer {
             version: 1,
             success: true,
             token_type,
             id_token: credential.secret.0.expose(),
-            expiration_time: lifetime.expires_at_here().minus(skew).unix_seconds(),
+            expiration_time: credential.lifetime.expires_early_here(SKEW).unix_seconds(),
         };
         let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
         document.push(b'\n');

@@ -18,8 +18,12 @@ const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
 
 /// A sandbox whose tokens have another issuer than the one that is guessed, and without kubectl.
 fn sandbox() -> Sandbox {
-    let issuer = Some(ISSUER.to_owned());
-    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
+}
+
+/// A sandbox with this program alone on the PATH.
+pub fn without_kubectl(options: Options) -> Sandbox {
+    let mut sandbox = Sandbox::with_options(options);
     let programs = sandbox.home().join("programs");
     fs::create_dir(&programs).unwrap();
     symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
@@ -27,7 +31,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+pub fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup"], arguments].concat())
 }
 

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::{Outcome, PROGRAM, Sandbox};
+use yc_id_token_emulator::Options;
+
+use crate::sandbox::Sandbox;
+use crate::setup::{setup, without_kubectl};
 use crate::setup_kubectl::{BY_HAND, clusters};
 
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/robot";
@@ -13,16 +16,7 @@ const AWS: &str = ".aws/config";
 const KUBECONFIG: &str = ".kube/config";
 
 fn sandbox() -> Sandbox {
-    let mut sandbox = Sandbox::new();
-    let programs = sandbox.home().join("programs");
-    fs::create_dir(&programs).unwrap();
-    symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
-    sandbox.set("PATH", programs);
-    sandbox
-}
-
-fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
-    sandbox.run(&[&["setup"], arguments].concat())
+    without_kubectl(Options::default())
 }
 
 fn aws(sandbox: &Sandbox, profile: &str) {

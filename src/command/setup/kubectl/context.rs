@@ -50,6 +50,7 @@ pub(super) fn choose_cluster(
     let current = context.and_then(|entry| entry.value["cluster"].as_str());
     let question = Question::new("--cluster", "cluster of the kubeconfig")
         .with_default(current.map(str::to_owned));
+    terminal.say(&message!("The clusters of the kubeconfig are {}.", list()));
     loop {
         let name = question.answer(Some(terminal))?.unwrap_or_default();
         if names.contains(&name.as_str()) {

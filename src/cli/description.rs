@@ -16,8 +16,8 @@ const NOTES: &str = "Examples:
   yc-id-token token --key-file key.json --audience https://k8s.example --decode
 
 Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
-configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
-who we are.
+configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read if no other \
+identity is set.
 
 Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
 `exec` ends as its command does.";

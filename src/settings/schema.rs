@@ -55,7 +55,7 @@ pub const AUDIENCE: Field =
 /// Identity.
 pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
-        .help("IDENTITY", "Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
+        .help("IDENTITY", "How to authenticate to Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
         .decides(Decides::How)
         .offers(Offer::Named(IdentityKind::names, "identity"));
 
@@ -124,7 +124,7 @@ pub const BACKGROUND_REFRESH: Field = Field::new(
 
 /// Cache.
 pub const CACHE: Field = Field::new(Kind::Text, "cache", "--cache", "YC_ID_TOKEN_CACHE")
-    .help("WHERE", "Where credentials rest: file, keyring or none [default: file]")
+    .help("WHERE", "Where credentials are cached: file, keyring or none [default: file]")
     .built_in("file")
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&CacheSetting::ALL)));
@@ -142,7 +142,7 @@ pub const CA_FILE: Field = Field::new(Kind::Path, "ca_file", "--ca-file", "YC_ID
 
 /// Proxy.
 pub const PROXY: Field = Field::new(Kind::Proxy, "proxy", "--proxy", "YC_ID_TOKEN_PROXY")
-    .help("URL", "Proxy for Yandex Cloud [default: HTTPS_PROXY and its kin]")
+    .help("URL", "Proxy for Yandex Cloud [default: the system's, such as HTTPS_PROXY]")
     .decides(Decides::How);
 
 /// Installation of Yandex Cloud.
@@ -189,7 +189,7 @@ pub const LOG_FILE: Field =
 /// Form of errors.
 pub const ERROR_FORMAT: Field =
     Field::new(Kind::Text, "error_format", "--error-format", "YC_ID_TOKEN_ERROR_FORMAT")
-        .help("FORM", "Form of errors on stderr: text or json [default: text]")
+        .help("FORMAT", "Format of errors on stderr: text or json [default: text]")
         .decides(Decides::Nothing)
         .offers(Offer::Words(|| names_of(&ErrorFormat::ALL)))
         .not_in_file();

@@ -305,7 +305,11 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     assert!(read(&sandbox, CONFIG).contains("[profiles.d]\nextends = \"b\"\naudience = \"D\"\n"));
     let config = read(&sandbox, CONFIG);
     sandbox.configure(config.strip_prefix("default_profile = \"b\"\n").unwrap());
-    // Of several, none is the default one.
+    // Of several, none is the default one, but all have their identity from one.
+    setup(&sandbox, &["--audience=E", "--cluster=b", "--user=e", "--name=e"]).ok();
+    let config = read(&sandbox, CONFIG);
+    assert!(config.contains("[profiles.e]\nextends = \"a\"\naudience = \"E\"\n"), "{config}");
+    sandbox.configure(&format!("{config}[profiles.f]\nidentity = \"metadata\"\n"));
     let (_, hint) = setup(&sandbox, &["--cluster=b", "--name=c"]).fails(3, "E_MISSING");
     assert!(hint.contains("--key-file") && hint.contains("--audience"), "{hint}");
 }

@@ -37,6 +37,17 @@ fn with_absolute_paths(
     Ok(settings)
 }
 
+/// The profile that all profiles have their identity from.
+fn source_of_identities(all: &[Profile]) -> Option<String> {
+    let source = |it: &Profile| {
+        let identity = it.settings.as_ref().ok()?.identity.as_ref()?;
+        let Origin::Profile { profile, .. } = &identity.origin else { return None };
+        Some(profile.clone())
+    };
+    let first = all.first().and_then(source)?;
+    all.iter().all(|it| source(it).as_ref() == Some(&first)).then_some(first)
+}
+
 impl Setup<'_> {
     /// Resolves the identity and the service account, and writes what this run has been given into the profile.
     pub(super) fn resolve_identity(&mut self) -> Result<()> {
@@ -109,7 +120,8 @@ impl Setup<'_> {
         }
     }
 
-    /// Lets a new profile extend the file's default or only profile if that has an identity. Returns whether it does.
+    /// Lets a new profile extend the file's default or only profile, or the one that all others have their identity from,
+    /// if that has an identity. Returns whether it does.
     fn extend(&mut self) -> Result<bool> {
         if self.configuration.profile_exists() {
             return Ok(false);
@@ -120,7 +132,8 @@ impl Setup<'_> {
         let found = profiles(&flags, env, locations, consumers)?;
         let (default, all) = found.map(|found| (found.default, found.all)).unwrap_or_default();
         let own = all.iter().find(|it| it.default_of.contains(&self.consumer.name));
-        let default = own.map(|it| it.name.clone()).or(default);
+        let default =
+            own.map(|it| it.name.clone()).or(default).or_else(|| source_of_identities(&all));
         let parent = all.into_iter().find(|it| Some(&it.name) == default.as_ref());
         let has_identity =
             |it: &Profile| it.settings.as_ref().is_ok_and(|it| it.identity.is_some());

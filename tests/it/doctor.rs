@@ -1,4 +1,4 @@
-//! `doctor` finds what is wrong, says how to mend it, and its exit status is that of the first.
+//! `doctor` finds what is wrong, says how to fix it, and its exit status is that of the first.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -48,7 +48,11 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            tell_closed(CHECKS_PERMISSIONS, &message!("{} was created: it", shown(&folder)), group);
+            report_closed(
+                CHECKS_PERMISSIONS,
+                &message!("{} was created: it", shown(&folder)),
+                group,
+            );
         }
     }
     if private_file::locks_can_hang(&folder) {
@@ -95,7 +99,7 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            tell_closed(CHECKS_PERMISSIONS, &message!("{name}", name), group);
+            report_closed(CHECKS_PERMISSIONS, &message!("{name}", name), group);
             true
         }
         Ok(open) => {
@@ -121,7 +125,7 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
 }
 
 /// Reports that a folder is closed to others, where that was checked.
-fn tell_closed(is_checked: bool, folder: &Message, group: &mut Group<'_>) {
+fn report_closed(is_checked: bool, folder: &Message, group: &mut Group<'_>) {
     if is_checked {
         group.good(message!("{folder} is closed to others", folder));
     } else {
@@ -156,7 +160,7 @@ mod tests {
     fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
         let tell = |is_checked| {
             let mut report = Report::default();
-            tell_closed(is_checked, &"it".into(), &mut report.group("cache"));
+            report_closed(is_checked, &"it".into(), &mut report.group("cache"));
             report.text(true, Colours::NONE).to_string()
         };
         assert!(tell(true).contains("✓ it is closed to others"));

@@ -13,7 +13,7 @@ use crate::error::shown;
 use crate::foreign_text::ForeignText;
 
 /// Reports the version of this program.
-pub(super) fn tell_version(group: &mut Group<'_>) {
+pub(super) fn report_version(group: &mut Group<'_>) {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe() {
         Ok(path) => group.good(message!("yc-id-token {version} ({})", shown(&path), version)),
@@ -53,13 +53,13 @@ pub(super) fn check(context: Context<'_>, group: &mut Group<'_>) -> (Option<Sett
         None => group.good("no profile is named"),
     }
     if let Ok(without) = load(&without_own_variables(env)) {
-        tell_overridden(&settings, &without, group);
+        report_overridden(&settings, &without, group);
     }
     (Some(settings), true)
 }
 
 /// Variables win over the profile, and are forgotten in a shell's startup file.
-fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
+fn report_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
     let without = without.explained();
     for Explained { name, value, origin } in settings.explained() {
         let Origin::Variable(variable) = origin else { continue };

@@ -54,7 +54,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
         }
     }
     if let Some(file) = setting.as_ref().and_then(|setting| setting.value.secret_file()) {
-        tell_mode(file, group);
+        report_mode(file, group);
     }
     if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(
@@ -99,7 +99,7 @@ fn time_keyring(checks: &Checks<'_>, group: &mut Group<'_>) {
 
 /// One that others can read is an error of its own before this.
 #[cfg(unix)]
-fn tell_mode(file: &Path, group: &mut Group<'_>) {
+fn report_mode(file: &Path, group: &mut Group<'_>) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = file.metadata() else { return };
     if metadata.is_file() {
@@ -109,7 +109,7 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
 }
 
 #[cfg(windows)]
-fn tell_mode(file: &Path, group: &mut Group<'_>) {
+fn report_mode(file: &Path, group: &mut Group<'_>) {
     let text = message!("who else can read {} is not checked on Windows", shown(file));
     group.note(message!("{text}; see with `icacls {}`", shown(file).quoted(), text));
 }

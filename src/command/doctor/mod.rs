@@ -69,7 +69,7 @@ const MOST_PROFILES: usize = 8;
 /// How many checks of one consumer's own are run.
 const MOST_OWN_CHECKS: usize = 4;
 
-/// Check everything that a token depends on, and say how to mend what is wrong
+/// Check everything that a token depends on, and say how to fix what is wrong
 ///
 /// It checks each profile that an entry of kubeconfigs, of the AWS configuration, or a token helper of Vault names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
@@ -181,7 +181,7 @@ impl Args {
         report: &mut Report,
     ) -> Result<()> {
         let Context { flags, env, locations, consumers, .. } = context;
-        configuration::tell_version(&mut report.group("configuration"));
+        configuration::report_version(&mut report.group("configuration"));
         let settings = Settings::load(flags, env, locations, consumers, consumers).ok();
         let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
         let checks = Checks {
@@ -218,7 +218,7 @@ impl Args {
         }
         checks.sharing.set(1);
         report.end_profiles();
-        tell_left_out(&left_out, report);
+        report_left_out(&left_out, report);
         for Looked { consumer, report: mut found, entries, clusters } in looked {
             let name = consumer.table().name;
             if let Some(clusters) = clusters {
@@ -290,7 +290,7 @@ fn run_own_checks(checks: &Checks<'_>, own: &[EntryCheck], group: &mut Group<'_>
     }
 }
 
-fn tell_left_out(profiles: &[Profile], report: &mut Report) {
+fn report_left_out(profiles: &[Profile], report: &mut Report) {
     if profiles.is_empty() {
         return;
     }

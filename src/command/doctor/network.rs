@@ -71,7 +71,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     if servers.is_empty() {
         return;
     }
-    tell_trust(check, &http, group);
+    report_trust(check, &http, group);
     let work = async {
         let looks = servers.iter().map(|server| {
             let route =
@@ -88,7 +88,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     }
     // An earlier profile's servers may have told the time.
     if !checks.has_time.replace(true) || !clocks.is_empty() {
-        tell_clock(&clocks, group);
+        report_clock(&clocks, group);
     }
 }
 
@@ -187,7 +187,7 @@ fn times(steps: &Steps) -> Message {
     if told.is_empty() { Message::default() } else { message!(" ({})", Message::join(&told, ", ")) }
 }
 
-fn tell_trust(check: &ProfileCheck<'_>, http: &Http, group: &mut Group<'_>) {
+fn report_trust(check: &ProfileCheck<'_>, http: &Http, group: &mut Group<'_>) {
     let env = check.context.env;
     let warnings = match http.trust(env) {
         Ok(warnings) => warnings,
@@ -213,7 +213,7 @@ fn tell_trust(check: &ProfileCheck<'_>, http: &Http, group: &mut Group<'_>) {
     }
 }
 
-fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
+fn report_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
     let farthest = clocks.iter().max_by_key(|(_, offset)| offset.seconds().unsigned_abs());
     let Some((server, offset)) = farthest else {
         group.warning("the clock cannot be compared: no server sent the time", "see above");

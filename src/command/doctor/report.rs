@@ -326,11 +326,11 @@ mod tests {
         report.group("cache").warning("open", "close it");
         assert_eq!(report.exit_status(), 0);
         report.group("network").bad(Exit::Temporary, "down", "wait");
-        report.group("network").bad(Exit::Configuration, "wrong", "mend it");
+        report.group("network").bad(Exit::Configuration, "wrong", "correct it");
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
             report.text(true, Colours::NONE),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning; checked: settings without a profile"
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: correct it\n\n2 problems, 1 warning; checked: settings without a profile"
         );
         assert!(report.text(false, Colours::NONE).replace('\u{fffd}', "").is_ascii());
         let json = report.json();

@@ -53,7 +53,7 @@ pub(super) fn check(
     for ((context, run), outcome) in contexts.iter().zip(answers) {
         let place = message!("context `{}`", ForeignText::new(&context.name));
         match outcome {
-            Outcome::Accepted(accepted) => tell_name(&place, &accepted, *run, group),
+            Outcome::Accepted(accepted) => report_name(&place, &accepted, *run, group),
             Outcome::Refused(refusal) => group.refusal(&place, refusal),
             Outcome::NotInstalled => {}
         }
@@ -61,7 +61,7 @@ pub(super) fn check(
 }
 
 /// Compares the user that the server knows with the service account of the token.
-fn tell_name(place: &Message, seen: &Accepted, run: Option<&Run>, group: &mut Group<'_>) {
+fn report_name(place: &Message, seen: &Accepted, run: Option<&Run>, group: &mut Group<'_>) {
     let Accepted { text, user } = seen;
     let Some(Ok(account)) = run.map(Run::service_account) else {
         group.good(message!("{place}: {text}", place, text));

@@ -33,6 +33,9 @@ use process::process_word;
 
 const AWS_PROFILE: &str = "yandex";
 
+/// The key of the address that AWS's tools call instead of AWS.
+const ENDPOINT_URL: &str = "endpoint_url";
+
 /// The tests check that an AWS account accepts this file.
 const TRUST_POLICY: &str = include_str!("../../../../integrations/aws/trust-policy.json");
 
@@ -99,6 +102,9 @@ impl Args {
         let mut settings: Vec<(&str, String)> =
             region.map(|region| ("region", region)).into_iter().collect();
         settings.push(("credential_process", credential_process(&setup)?));
+        if aws_file.value(&name, ENDPOINT_URL)?.is_none() {
+            settings.extend(sts.clone().map(|sts| (ENDPOINT_URL, sts)));
+        }
         check_conflicts(&setup, &aws_file, &path, &name, &settings)?;
         let new_text = aws_file.with_profile(&name, &settings)?;
         aws_file.verify(&new_text, &name, &settings)?;
@@ -110,7 +116,7 @@ impl Args {
                     hint: "leave it out, and follow the printed instructions".into(),
                 });
             }
-            (_, sts) => (server_instructions(&trust, sts.as_deref(), &name), None),
+            _ => (server_instructions(&trust), None),
         };
         let mut advice = vec![instructions];
         advice.extend(overriding_variables(setup.env(), &name));
@@ -122,7 +128,7 @@ impl Args {
         };
         let change = FileChange::new(FileKind::Aws, config, new_text, verify);
         let files = [change].into_iter().chain(server_file).collect();
-        // The profile does not name the address of an S3-compatible server, so the CLI would call AWS.
+        // An S3-compatible server need not know the request.
         let check = sts
             .is_none()
             .then(|| ServerCheck { check: OwnCheck::aws(&name), server: "The AWS account" });
@@ -293,10 +299,9 @@ aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(c
     }
 }
 
-/// What an S3-compatible server must trust, which is configured as the product says, and how AWS's tools find it.
-fn server_instructions(trust: &Trust, sts: Option<&str>, profile: &str) -> Message {
+/// What an S3-compatible server must trust. Its configuration depends on the product.
+fn server_instructions(trust: &Trust) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
-    let endpoint = shell_word(sts.unwrap_or("ADDRESS"));
     message!(
         "# The server's side
 {note}
@@ -307,12 +312,8 @@ issuer    {issuer}
 audience  {audience}
 subject   {subject}
 
-AWS's tools need the server's address. If that is the address of STS:
-
-aws configure set endpoint_url {endpoint} --profile {}
+AWS's tools call the server at `endpoint_url`: correct it if that is not the address of STS.
 ",
-        shell_word(profile),
-        endpoint,
         note,
         issuer,
         audience,

@@ -312,7 +312,7 @@ issuer    {issuer}
 audience  {audience}
 subject   {subject}
 
-AWS's tools call the server at `endpoint_url`: correct it if that is not the address of STS.
+The AWS profile has the address of STS as `endpoint_url`, for all services: correct it if the server has another.
 ",
         note,
         issuer,

@@ -268,10 +268,14 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
 fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
     let cli = cli(setup);
     // A variable of OpenBao's own would win over Vault's, which both CLIs read.
-    let prefix = if cli == "bao" { "BAO" } else { "VAULT" };
-    let mut exports = vec![("ADDR", server.address.clone())];
-    exports.extend(server.namespace.clone().map(|name| ("NAMESPACE", name)));
-    exports.extend(server.ca_cert.clone().map(|file| ("CACERT", file)));
+    let [address, namespace, ca_cert] = if cli == "bao" {
+        ["BAO_ADDR", "BAO_NAMESPACE", "BAO_CACERT"]
+    } else {
+        ["VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT"]
+    };
+    let mut exports = vec![(address, server.address.clone())];
+    exports.extend(server.namespace.clone().map(|name| (namespace, name)));
+    exports.extend(server.ca_cert.clone().map(|file| (ca_cert, file)));
     let mut login = Message::default();
     // The helper keeps its profile and its configuration file.
     if !has_helper {
@@ -284,8 +288,7 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
         );
     }
     let export = |(name, value): &(&'static str, String)| {
-        let name = format!("{prefix}_{name}");
-        message!("  {EXPORT}{}\n", ForeignText::line(value).assigned_to(&name), EXPORT)
+        message!("  {EXPORT}{}\n", ForeignText::line(value).assigned_to(name), EXPORT)
     };
     let exports = Message::join(&exports.iter().map(export).collect::<Vec<_>>(), "");
     Ok(message!("Try it:\n{exports}{login}  {cli} token lookup\n", exports, login, cli))

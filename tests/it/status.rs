@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use yc_id_token_emulator::{Fault, Route};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, change_entry};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -129,13 +129,9 @@ fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
     let first = sandbox.run(&["token", "--profile=prod"]).ok();
     // As written by a version that did not know of it.
     for path in ["id-token", "iam-token"].iter().flat_map(|kind| sandbox.entries(kind)) {
-        let entry = fs::read_to_string(&path).unwrap();
-        let (head, body) = entry.split_once('\n').unwrap();
-        let mut stored: Value = serde_json::from_str(body).unwrap();
-        assert!(stored.as_object_mut().unwrap().remove("about").is_some());
-        let digest = yc_id_token::digest::Digest::of(stored.to_string().as_bytes()).to_hex();
-        let magic = head.rsplit_once(' ').unwrap().0;
-        fs::write(&path, format!("{magic} {digest}\n{stored}")).unwrap();
+        change_entry(&path, |stored| {
+            assert!(stored.as_object_mut().unwrap().remove("about").is_some());
+        });
     }
     assert_eq!(sandbox.run(&["token", "--profile=prod"]).ok(), first);
     assert_eq!(sandbox.token_requests(), (1, 1));

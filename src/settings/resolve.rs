@@ -57,7 +57,7 @@ impl Resolved {
     /// Takes a setting out, whose value another one stands for from now on.
     pub(super) fn take(&mut self, field: &Field) -> Option<Setting<OsString>> {
         let at = self.0.iter().position(|row| row.field.is(field))?;
-        Some(self.0.swap_remove(at).setting)
+        Some(self.0.remove(at).setting)
     }
 
     pub(super) fn text(&self, field: &Field) -> Option<Setting<String>> {

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::error::Exit;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
@@ -28,23 +27,17 @@ fn accepted(answer: &Answer) -> Option<Accepted> {
 }
 
 fn refused(failure: &Failure<'_>) -> Refusal {
-    let said = &failure.said;
     if failure.has(&["custom-process", "Unable to locate credentials", "credential_process"]) {
         failure.without_credential("the AWS CLI gets no keys")
     } else if failure.has(&["An error occurred ("]) {
-        Refusal {
-            exit: Some(Exit::Consumer),
-            problem: message!("AWS does not accept the keys: {said}", said),
-            hint: "compare the role's trust policy with iss, aud and sub of the token".into(),
-        }
+        failure.not_accepted(
+            "AWS does not accept the keys",
+            "compare the role's trust policy with iss, aud and sub of the token",
+        )
     } else if failure.stderr.trim().is_empty() || failure.has(OF_NETWORK) {
         failure.unreached("AWS")
     } else {
-        Refusal {
-            exit: Some(Exit::Configuration),
-            problem: message!("the AWS CLI cannot use it: {said}", said),
-            hint: message!("correct the AWS configuration until `{}` works", failure.command),
-        }
+        failure.misconfigured("the AWS CLI", "the AWS configuration")
     }
 }
 
@@ -56,6 +49,7 @@ const OF_NETWORK: &[&str] =
 mod tests {
     use super::super::tests::refusal;
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn an_error_is_told_by_whose_it_is() {

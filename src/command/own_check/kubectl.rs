@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::error::Exit;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
@@ -29,13 +28,11 @@ fn accepted(answer: &Answer) -> Option<Accepted> {
 }
 
 fn refused(failure: &Failure<'_>) -> Refusal {
-    let said = &failure.said;
     if failure.has(&["Unauthorized", "must be logged in"]) {
-        Refusal {
-            exit: Some(Exit::Consumer),
-            problem: message!("the API server does not accept the token: {said}", said),
-            hint: "compare iss, aud and sub of the token with the API server's AuthenticationConfiguration or --oidc flags".into(),
-        }
+        failure.not_accepted(
+            "the API server does not accept the token",
+            "compare iss, aud and sub of the token with the API server's AuthenticationConfiguration or --oidc flags",
+        )
     } else if failure.has(&["getting credentials:"]) {
         failure.without_credential("kubectl gets no token")
     } else if failure.stderr.trim().is_empty() || failure.has(OF_SERVER) {
@@ -47,14 +44,7 @@ fn refused(failure: &Failure<'_>) -> Refusal {
             hint: "try `kubectl get --raw /version`, or use a newer kubectl".into(),
         }
     } else {
-        Refusal {
-            exit: Some(Exit::Configuration),
-            problem: message!("kubectl cannot use it: {said}", said),
-            hint: message!(
-                "correct the context, its user or its cluster until `{}` works",
-                failure.command
-            ),
-        }
+        failure.misconfigured("kubectl", "the context, its user or its cluster")
     }
 }
 
@@ -75,6 +65,7 @@ const OF_SERVER: &[&str] = &[
 mod tests {
     use super::super::tests::refusal;
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn an_error_is_told_by_whose_it_is() {

@@ -188,6 +188,24 @@ impl Failure<'_> {
         }
     }
 
+    /// The server refuses the credential: `problem` says what it does not accept.
+    fn not_accepted(&self, problem: &'static str, hint: &'static str) -> Refusal {
+        Refusal {
+            exit: Some(Exit::Consumer),
+            problem: message!("{problem}: {}", self.said, problem),
+            hint: hint.into(),
+        }
+    }
+
+    /// The program fails by itself, because of `what` it is configured with.
+    fn misconfigured(&self, who: &'static str, what: &'static str) -> Refusal {
+        Refusal {
+            exit: Some(Exit::Configuration),
+            problem: message!("{who} cannot use it: {}", self.said, who),
+            hint: message!("correct {what} until `{}` works", self.command, what),
+        }
+    }
+
     /// The server cannot be called.
     fn unreached(&self, server: &'static str) -> Refusal {
         Refusal {

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::error::Exit;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
@@ -46,23 +45,17 @@ fn accepted(answer: &Answer) -> Option<Accepted> {
 }
 
 fn refused(failure: &Failure<'_>) -> Refusal {
-    let said = &failure.said;
     if failure.has(&["token helper", "getting token", "yc-id-token: "]) {
         failure.without_credential("the CLI gets no token")
     } else if failure.has(&["Code: 403", "permission denied"]) {
-        Refusal {
-            exit: Some(Exit::Consumer),
-            problem: message!("the server does not accept the token, or got none: {said}", said),
-            hint: "check with `yc-id-token vault status` whether there is a token, and whether the CLI calls the server of the profile".into(),
-        }
+        failure.not_accepted(
+            "the server does not accept the token, or got none",
+            "check with `yc-id-token vault status` whether there is a token, and whether the CLI calls the server of the profile",
+        )
     } else if failure.stderr.trim().is_empty() || failure.has(OF_SERVER) {
         failure.unreached("the server")
     } else {
-        Refusal {
-            exit: Some(Exit::Configuration),
-            problem: message!("the CLI cannot use it: {said}", said),
-            hint: message!("correct the CLI's configuration until `{}` works", failure.command),
-        }
+        failure.misconfigured("the CLI", "the CLI's configuration")
     }
 }
 
@@ -74,6 +67,7 @@ const OF_SERVER: &[&str] =
 mod tests {
     use super::super::tests::refusal;
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn an_error_is_told_by_whose_it_is() {

@@ -53,9 +53,6 @@ pub trait Prompts: Send + Sync {
 
     /// A prompt has been opened or closed.
     fn set_open(&self, is_open: bool);
-
-    /// Whether a prompt is open.
-    fn is_open(&self) -> bool;
 }
 
 /// The default collection of the Secret Service.
@@ -283,6 +280,7 @@ impl Service {
     ) -> Result<T> {
         let mut messages = MessageStream::from(&self.bus);
         let mut work = pin!(work);
+        let mut is_open = false;
         let result = loop {
             tokio::select! {
                 biased;
@@ -294,9 +292,10 @@ impl Service {
                             break Err(Problem::Locked);
                         }
                         info!("the keyring shows a prompt, and waits for its answer");
+                        is_open = true;
                         self.prompts.set_open(true);
                     }
-                    if self.prompts.is_open() && is_end(&message) {
+                    if is_open && is_end(&message) {
                         break Err(Problem::Failed("it ended while its prompt was open"));
                     }
                 }

@@ -60,10 +60,6 @@ impl yc_id_token_secret_service_store::Prompts for Prompts {
     fn set_open(&self, is_open: bool) {
         self.set_open(is_open);
     }
-
-    fn is_open(&self) -> bool {
-        self.is_open()
-    }
 }
 
 impl Drop for Silent {

@@ -269,10 +269,15 @@ impl Cli {
             }
             _ => self.flags.verbosity(),
         };
+        let service_log = match &self.command {
+            Command::Housekeeping(command) => command.service_log(),
+            Command::Consumer(_) => None,
+        };
+        let verbosity = verbosity.max(service_log.is_some().into());
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
         let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
-        log::start(verbosity, log_file.as_deref())
+        log::start(verbosity, log_file.as_deref(), service_log.unwrap_or_default())
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {

@@ -12,11 +12,13 @@
 mod claims;
 mod command;
 mod delivery;
+pub(crate) mod document;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "as a consumer of the list, its `Args` would be reachable")]
 mod example;
 mod exchange;
 mod forecast;
+pub(crate) mod kept_file;
 mod run;
 
 use std::ffi::OsString;

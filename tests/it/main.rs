@@ -12,6 +12,8 @@
 )]
 
 mod accounts;
+mod agent;
+mod agent_service_manager;
 mod aws;
 mod aws_endpoint;
 mod cache;

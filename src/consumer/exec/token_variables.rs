@@ -15,7 +15,7 @@ pub(super) struct TokenVariable {
     pub(super) name: String,
     pub(super) audience: String,
     pub(super) form: Form,
-    origin: Origin,
+    pub(super) origin: Origin,
 }
 
 /// What is in the variable.

@@ -1,0 +1,134 @@
+//! `agent`: one process that keeps any number of credentials in files fresh, for programs that cannot run a helper.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | what the configuration and the flags say | `plan` |
+//! | a file, and who is notified when it changes | `file`, `change` |
+//! | the state of all files | `state` |
+//! | signals, reload, the end | `process` |
+//! | systemd's protocol for services | `service_manager` |
+//! | `agent check` | `check` |
+
+mod change;
+mod check;
+mod file;
+mod plan;
+mod process;
+mod service_manager;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::error::Result;
+use crate::keyring::forbid_prompts;
+use crate::log::LogFormat;
+use crate::run::{Context, OwnedContext};
+use crate::runtime;
+use plan::Plan;
+
+/// Keep credentials in files fresh, for programs that read a token from a file
+///
+/// Without `--file`, the files are those of `[[agent.files]]` in the configuration file. Each is replaced as a whole
+/// before half of the lifetime of its credential has passed. If that fails, the file stays as it is, and the agent
+/// tries again.
+#[derive(clap::Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  yc-id-token agent
+  yc-id-token agent --once
+  yc-id-token agent --file /run/user/1000/aws.jwt --profile aws --signal HUP --pid-file /run/user/1000/app.pid
+
+In the configuration:
+  [[agent.files]]
+  profile = \"aws\"
+  path = \"/run/user/1000/aws.jwt\"
+  on_change = [\"systemctl\", \"--user\", \"reload\", \"app\"]
+
+SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to systemd (Type=notify-reload)."
+)]
+pub struct Args {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Write all files, and end
+    #[arg(long)]
+    once: bool,
+    /// Format of the log on stderr
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Check(Check),
+}
+
+/// Check that every file holds a credential that can be used
+///
+/// The exit status is 0 if each has at least 10 minutes left, or half of its lifetime if that is less. Nothing is
+/// requested, so a probe of Kubernetes can run it as often as it likes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: in a container,
+  startupProbe:
+    exec:
+      command: [yc-id-token, agent, check, --file=/run/yc-id-token/token]")]
+struct Check {
+    #[command(flatten)]
+    file: FileArgs,
+}
+
+/// One file, instead of those of the configuration.
+#[derive(clap::Args, Debug, Default)]
+struct FileArgs {
+    /// Keep this file, with the settings of `--profile` and other options, instead of those of the configuration
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// Format of the file: a format of `token`, kubectl or aws [default: raw]
+    #[arg(long, value_name = "FORMAT", requires = "file")]
+    format: Option<String>,
+    /// Permissions of the file: 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]
+    #[arg(long, value_name = "MODE", requires = "file")]
+    mode: Option<String>,
+    /// Group of the file, by its name or number
+    #[arg(long, value_name = "GROUP", requires = "file")]
+    group: Option<String>,
+    /// Command to run when the file has changed, one word each time; no shell reads it
+    #[arg(long, value_name = "WORD", requires = "file", allow_hyphen_values = true)]
+    on_change: Vec<String>,
+    /// Signal to send when the file has changed, to the process of `--pid-file`
+    #[arg(long, value_name = "NAME", requires_all = ["file", "pid_file"])]
+    signal: Option<String>,
+    /// File with the number of the process that gets the signal
+    #[arg(long, value_name = "PATH", requires_all = ["file", "signal"])]
+    pid_file: Option<PathBuf>,
+    /// Remove the file when the agent ends
+    #[arg(long, requires = "file")]
+    remove_on_exit: bool,
+}
+
+impl Args {
+    /// The format of the log, if it stays. Otherwise it has no log of its own.
+    pub(crate) const fn service_log(&self) -> Option<LogFormat> {
+        if self.once || self.action.is_some() { None } else { Some(self.log_format) }
+    }
+
+    pub(crate) fn run(&self, context: Context<'_>) -> Result<()> {
+        if let Some(Action::Check(Check { file })) = &self.action {
+            return check::check(&Plan::read(file, context)?, context);
+        }
+        // Nobody is there to answer them.
+        forbid_prompts();
+        let read_plan = || Plan::read(&self.file, context);
+        let plan = read_plan()?;
+        let owned = Arc::new(OwnedContext::of(context));
+        if self.once {
+            return runtime::finish(process::write_once(plan, &owned));
+        }
+        runtime::finish(process::serve(plan, &read_plan, &owned, context.env))
+    }
+}

@@ -73,15 +73,7 @@ impl OwnedContext {
     /// The context of a run for this purpose.
     pub const fn to_run<'a>(&'a self, purpose: &'a Purpose) -> Context<'a> {
         let Self { flags, env, locations, clock, consumers } = self;
-        Context {
-            flags,
-            env,
-            locations,
-            clock: *clock,
-            purpose,
-            consumers: *consumers,
-            for_people: false,
-        }
+        Context { flags, env, locations, clock: *clock, purpose, consumers, for_people: false }
     }
 
     pub const fn clock(&self) -> Clock {

@@ -12,7 +12,7 @@ use crate::private_file::{self, Access};
 use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
-    AgentFile, Flags, Origin, Setting, Settings, agent_tables, by_name, list, unfit,
+    AgentFile, Flags, Origin, Setting, Settings, agent_tables, by_name, list, names_of, unfit,
 };
 
 /// The command, for `status`.
@@ -101,7 +101,7 @@ fn source(flags: &Flags, format: DocumentFormat, context: Context<'_>) -> Result
 fn read_format(Setting { value, origin }: Setting<String>) -> Result<DocumentFormat> {
     let formats = DocumentFormat::all();
     by_name(&formats, &value).ok_or_else(|| {
-        let names: Vec<&str> = formats.iter().map(|(_, name)| *name).collect();
+        let names = names_of(&formats);
         let value = ForeignText::new(&value);
         unfit(origin, message!("there is no format `{value}`: it must be {}", list(&names), value))
     })

@@ -176,7 +176,7 @@ mod signals {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

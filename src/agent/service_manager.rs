@@ -1,4 +1,4 @@
-//! What an agent reports to systemd (sd_notify(3)): that it is ready, its state, a reload, and that it works.
+//! What an agent reports to systemd (`sd_notify(3)`): that it is ready, its state, a reload, and that it works.
 //!
 //! A report is a datagram to the socket that the service manager names. One that cannot be sent is dropped, as there
 //! is nothing to do about it.

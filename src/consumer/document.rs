@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::credential::Lifetime;
 use crate::error::{Error, Result};
 use crate::run::{Context, Run};
-use crate::settings::{Settings, Table};
+use crate::settings::{Settings, Table, names_of};
 
 use super::aws::{self, Aws};
 use super::kubectl::{self, Kubectl};
@@ -34,6 +34,11 @@ impl DocumentFormat {
         let tokens = token::FORMATS.iter().map(|(format, name)| (Self::Token(*format), *name));
         let others = [(Self::Kubectl, kubectl::TABLE.name), (Self::Aws, aws::settings::TABLE.name)];
         tokens.chain(others).collect()
+    }
+
+    /// Their names.
+    pub(crate) fn names() -> Vec<&'static str> {
+        names_of(&Self::all())
     }
 
     /// The tables that the settings for it are read from.
@@ -103,18 +108,17 @@ impl DocumentSource {
     ) -> Result<Obtained> {
         let run = Run::of(self.settings.clone(), context, Some(self.command))?;
         let opened = ConsumerRun { run: Rc::new(run), consumer: consumer? };
-        let document = |credential| -> Result<Document> {
-            let content = opened.consumer.render(&credential)?.into_document();
-            Ok(Document { content, lifetime: credential.lifetime })
+        let render = |credential| -> Result<Document> {
+            let delivery = opened.consumer.render(&credential)?;
+            Ok(Document { content: delivery.into_document(), lifetime: credential.lifetime })
         };
         let error = match opened.obtain() {
             Ok(credential) => {
-                let document = Some(document(credential)?);
-                return Ok(Obtained { document, failure: None });
+                return Ok(Obtained { document: Some(render(credential)?), failure: None });
             }
             Err(error) => error,
         };
         let cached = || opened.run.broker().cached(&opened.request().ok()?, Duration::ZERO).ok()?;
-        Ok(Obtained { document: cached().map(document).transpose()?, failure: Some(error) })
+        Ok(Obtained { document: cached().map(render).transpose()?, failure: Some(error) })
     }
 }

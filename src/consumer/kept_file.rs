@@ -87,7 +87,9 @@ impl KeptFile {
                 Err(error) => failure = Some(error),
             }
         }
-        self.lead = Lead::random();
+        if failure.is_none() {
+            self.lead = Lead::random();
+        }
         self.failed = failure.as_ref().map(|failure| Failed {
             times: self.failed.as_ref().map_or(0, |failed| failed.times) + 1,
             retry_after: failure.retry_after().unwrap_or_default(),
@@ -139,5 +141,151 @@ impl KeptFile {
         });
         let doubled = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(10)).min(longest);
         doubled.max(*retry_after).mul_f64(1.0 + random::fraction() / 2.0)
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    use yc_id_token_emulator::{Emulator, Fault, KeySize, Route};
+
+    use super::*;
+    use crate::clock::{Clock, SimulatedTime, Timestamp};
+    use crate::consumer::TABLES;
+    use crate::consumer::document::DocumentFormat;
+    use crate::env::Env;
+    use crate::error::Code;
+    use crate::run::Context;
+    use crate::settings::{Flags, Locations, Settings};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_900_000_000);
+
+    /// A file that a process keeps, whose time and whose cloud's time are simulated.
+    struct World {
+        cloud: Emulator,
+        time: &'static SimulatedTime,
+        folder: tempfile::TempDir,
+        context: Arc<OwnedContext>,
+        file: KeptFile,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let (cloud, folder) = (Emulator::start().unwrap(), tempfile::tempdir().unwrap());
+            let account = cloud.add_service_account("robot", "b1gfolder");
+            let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
+            let key_file = folder.path().join("key.json");
+            private_file::write(&key_file, key.to_json().as_bytes()).unwrap();
+            let env = Env::Fake(HashMap::from([
+                ("YC_ID_TOKEN_AUDIENCE", "k8s".to_owned()),
+                ("YC_ID_TOKEN_KEY_FILE", key_file.to_str().unwrap().to_owned()),
+                ("YC_ID_TOKEN_IAM_ENDPOINT", cloud.url().to_owned()),
+                ("YC_ID_TOKEN_OAUTH_ENDPOINT", cloud.url().to_owned()),
+            ]));
+            let locations = Locations {
+                cache_folder: Some(folder.path().join("cache")),
+                ..Locations::default()
+            };
+            let time = SimulatedTime::starting_at(BEGIN);
+            let context = Context {
+                flags: &Flags::default(),
+                env: &env,
+                locations: &locations,
+                clock: Clock::Simulated(time),
+                purpose: &Purpose::Answer(None),
+                consumers: TABLES,
+                for_people: false,
+            };
+            let format = DocumentFormat::RAW;
+            let settings =
+                Settings::load(context.flags, &env, &locations, TABLES, format.tables()).unwrap();
+            let source = DocumentSource { settings, format, command: "agent" };
+            let file = KeptFile::new(folder.path().join("token"), Access::PRIVATE, source);
+            let context = Arc::new(OwnedContext::of(context));
+            Self { cloud, time, folder, context, file }
+        }
+
+        /// Renews the file until the end, and checks before each renewal what `is_well` says of what is left. The
+        /// renewals of some numbers fail.
+        async fn live_until(
+            &mut self,
+            end: Timestamp,
+            fails: impl Fn(u32) -> bool,
+            is_well: impl Fn(Duration) -> bool,
+        ) -> u32 {
+            let mut renewals = 0;
+            while self.time.now() < end {
+                let shift = self.time.now().unix_seconds() - now().unix_seconds();
+                self.cloud.set_clock_shift(shift);
+                let fault = fails(renewals).then_some(Fault::Status(403));
+                self.cloud.always(Route::TokenExchange, fault);
+                self.file.renew(&self.context).await;
+                renewals += 1;
+                self.file.wait(&self.context).await;
+                let left = self.file.lifetime().unwrap().left(self.time.now().into());
+                assert!(is_well(left), "{left:?} is left at {}", self.time.now());
+            }
+            renewals
+        }
+    }
+
+    fn now() -> Timestamp {
+        Clock::System.now().at
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    fn files(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_has_half_of_its_lifetime_left_through_a_whole_week() {
+        let mut world = World::new();
+        let half = Duration::from_secs(30 * 60 - 5);
+        let end = BEGIN.plus(7 * 24 * HOUR);
+        let renewals = run(world.live_until(end, |_| false, |left| left >= half));
+        // At the latest at half of an hour, at the earliest a fifth of an hour before that.
+        assert!((7 * 24 * 2..=7 * 24 * 10 / 3 + 1).contains(&renewals), "{renewals}");
+        // An IAM token lives for twelve hours, and is used by then.
+        assert!(world.cloud.count(Route::IamToken) <= 20, "{}", world.cloud.count(Route::IamToken));
+        assert!(files(&world.folder.path().join("cache")) < 10, "nothing piles up");
+    }
+
+    #[test]
+    fn a_file_has_a_valid_token_through_a_day_whose_issuer_fails_at_times() {
+        let mut world = World::new();
+        let end = BEGIN.plus(24 * HOUR);
+        // One attempt in five, and two after another.
+        let fails = |renewal: u32| renewal % 10 > 7;
+        run(world.live_until(end, fails, |left| left >= HOUR * 2 / 5));
+        assert!(world.cloud.count(Route::TokenExchange) > 48);
+    }
+
+    #[test]
+    fn the_pause_after_failures_grows_within_limits() {
+        let mut world = World::new();
+        run(async {
+            world.live_until(BEGIN.plus(SHORTEST_PAUSE), |_| false, |_| true).await;
+            world.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
+            let mut pauses = Vec::new();
+            for _ in 0..8 {
+                let failure = world.file.renew(&world.context).await.failure.unwrap();
+                assert_eq!(failure.code(), Code::SourceDenied);
+                let pause = world.file.pause(world.time.now().into());
+                pauses.push(pause.as_secs());
+                world.time.pass(pause);
+            }
+            assert!((5..=7).contains(&pauses[0]), "{pauses:?}");
+            assert!(pauses.iter().all(|pause| *pause <= 3600 / 16 * 3 / 2), "{pauses:?}");
+            assert!(pauses[7] >= 3600 / 16, "{pauses:?}");
+        });
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn read(
         return Err(not_tables(files.span(), files.get_ref().type_str()));
     };
     let mut read = Vec::new();
-    for value in tables.iter() {
+    for value in tables {
         let DeValue::Table(table) = value.get_ref() else {
             return Err(not_tables(value.span(), value.get_ref().type_str()));
         };

@@ -1,4 +1,4 @@
-//! What an agent reports to systemd (sd_notify(3)), which is simulated by a socket.
+//! What an agent reports to systemd (`sd_notify(3)`), which is simulated by a socket.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

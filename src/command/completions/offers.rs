@@ -2,6 +2,7 @@
 //! row says it for its flag; the list here has the options that are no settings.
 
 use crate::consumer::TABLES;
+use crate::consumer::document::DocumentFormat;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
@@ -68,13 +69,19 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),
+    ("", "format", Offer::Words(DocumentFormat::names)),
+    ("", "group", Offer::Text),
     ("", "issuer", Offer::Text),
     ("", "listen", Offer::Text),
+    ("", "mode", Offer::Words(|| vec!["0600", "0400", "0640", "0440"])),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
+    ("", "on_change", Offer::Text),
+    ("", "pid_file", Offer::Path),
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
+    ("", "signal", Offer::Words(|| vec!["HUP", "USR1", "USR2", "TERM"])),
     ("", "sts_endpoint", Offer::Text),
     ("", "unlock_timeout", Offer::Text),
 ];

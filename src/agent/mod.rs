@@ -48,7 +48,7 @@ In the configuration:
   path = \"/run/user/1000/aws.jwt\"
   on_change = [\"systemctl\", \"--user\", \"reload\", \"app\"]
 
-SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to systemd (Type=notify-reload)."
+SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to systemd (Type=notify)."
 )]
 pub struct Args {
     #[command(flatten)]

@@ -41,7 +41,7 @@ fn objects(sandbox: &Sandbox, name: &str) -> Vec<Value> {
 }
 
 /// The pod of a file, which is of the service account beside it.
-fn pod(sandbox: &Sandbox, name: &str) -> Value {
+pub fn pod(sandbox: &Sandbox, name: &str) -> Value {
     let [account, workload] = &objects(sandbox, name)[..] else { panic!("two objects in {name}") };
     let pod = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
     let pod = pod.iter().find_map(|place| workload.pointer(place)).unwrap();
@@ -51,7 +51,7 @@ fn pod(sandbox: &Sandbox, name: &str) -> Value {
 }
 
 /// A sandbox without a key.
-fn sandbox() -> Sandbox {
+pub fn pod_sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
@@ -61,7 +61,7 @@ fn sandbox() -> Sandbox {
 
 /// Gives the pod a token as the kubelet does: a link to a link, which is turned over to the next one. Of mode
 /// 0600, if `runAsUser` is said for the pod.
-fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
+pub fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     let of_volume = "/volumes/0/projected/sources/0/serviceAccountToken";
     let source = pod.pointer(of_volume).unwrap();
     assert_eq!(source["path"], "token");
@@ -79,7 +79,7 @@ fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
 }
 
 /// Gives the sandbox the environment of a container.
-fn set_environment(sandbox: &mut Sandbox, container: &Value) {
+pub fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     for variable in container["env"].as_array().unwrap() {
         let value = variable["value"].as_str().unwrap().replace(ACCOUNT, &sandbox.account);
         sandbox.set(variable["name"].as_str().unwrap(), value);
@@ -95,7 +95,7 @@ fn script(container: &Value) -> String {
 
 /// A command as the first process of a container, with `run` of the home mounted over `/run`, where the pod's
 /// volumes are.
-fn in_container(sandbox: &Sandbox, script: &str) -> Command {
+pub fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     let mount = "mount --bind \"$HOME/run\" /run\nexec /bin/sh -c \"$SCRIPT\"";
     let mut command =
         sandbox.in_own_namespaces(&["--mount", "--pid", "--fork", "--kill-child"], mount);
@@ -173,7 +173,7 @@ fn the_files_are_what_the_kubernetes_api_takes() {
 
 #[test]
 fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
-    let mut sandbox = sandbox();
+    let mut sandbox = pod_sandbox();
     let pod = pod(&sandbox, "sidecar.yaml");
     let sidecar = &pod["initContainers"][0];
     assert_eq!(sidecar["restartPolicy"], "Always", "or it were no sidecar");
@@ -224,7 +224,7 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
 
 #[test]
 fn a_job_runs_the_program_with_the_token_of_its_pod() {
-    let mut sandbox = sandbox();
+    let mut sandbox = pod_sandbox();
     let pod = pod(&sandbox, "projected.yaml");
     let container = &pod["containers"][0];
     set_environment(&mut sandbox, container);
@@ -250,7 +250,7 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
 
 #[test]
 fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
-    let mut sandbox = sandbox();
+    let mut sandbox = pod_sandbox();
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);
     pod["serviceAccountName"] = json!("other");

@@ -3,6 +3,7 @@
 //! `tests/run` provides the programs, the peers. A test whose peer is missing fails: one that is
 //! skipped proves nothing, and nobody notices.
 
+mod agent_files;
 mod api_server;
 mod aws;
 mod aws_credential_process;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::plan::Plan;
 use crate::clock::Timestamp;
-use crate::consumer::kept_file::MINIMUM_LIFETIME_IN_FILE;
+use crate::consumer::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use crate::error::{Code, Error, Result, plain, shown};
 use crate::foreign_text::Message;
 use crate::jwt::Claims;

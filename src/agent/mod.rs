@@ -1,17 +1,20 @@
-//! `agent`: one process that keeps any number of credentials in files fresh, for programs that cannot run a helper.
+//! `agent`: one process that keeps any number of credentials fresh, in files or served on loopback, for programs that
+//! cannot run a helper.
 //!
 //! | to find | look in |
 //! | --- | --- |
 //! | what the configuration and the flags say | `plan` |
-//! | a file, and who is notified when it changes | `file`, `change` |
-//! | the state of all files | `state` |
+//! | a credential, and who is notified when its file changes | `credential`, `change` |
+//! | HTTP servers | `endpoint` |
+//! | the state of all credentials, and metrics | `state` |
 //! | signals, reload, the end | `process` |
 //! | systemd's protocol for services | `service_manager` |
 //! | `agent check` | `check` |
 
 mod change;
 mod check;
-mod file;
+mod credential;
+mod endpoint;
 mod plan;
 mod process;
 mod service_manager;
@@ -27,13 +30,15 @@ use crate::keyring::forbid_prompts;
 use crate::log::LogFormat;
 use crate::run::{Context, OwnedContext};
 use crate::runtime;
+pub(crate) use endpoint::names as endpoint_names;
 use plan::Plan;
 
-/// Keep credentials in files fresh, for programs that read a token from a file
+/// Keep credentials in files fresh, and serve them on loopback
 ///
-/// Without `--file`, the files are those of `[[agent.files]]` in the configuration file. Each is replaced as a whole
-/// before half of the lifetime of its credential has passed. If that fails, the file stays as it is, and the agent
-/// tries again.
+/// It is for programs that read a token from a file or an address. Without `--file` and `--serve`, it keeps the
+/// `[[agent.files]]` and serves the `[[agent.endpoints]]` of the configuration file. A file is replaced as a whole before
+/// half of the lifetime of its credential has passed. If that fails, the file stays as it is, and the agent tries
+/// again.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -48,11 +53,17 @@ In the configuration:
   path = \"/run/user/1000/aws.jwt\"
   on_change = [\"systemctl\", \"--user\", \"reload\", \"app\"]
 
+  [[agent.endpoints]]
+  type = \"aws-container\"
+  profile = \"aws\"
+  listen = \"127.0.0.1:9911\"
+  secret_file = \"/run/user/1000/aws.secret\"
+
 SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to systemd (Type=notify)."
 )]
 pub struct Args {
     #[command(flatten)]
-    file: FileArgs,
+    plan: PlanArgs,
     /// Write all files, and end
     #[arg(long)]
     once: bool,
@@ -79,12 +90,12 @@ enum Action {
       command: [yc-id-token, agent, check, --file=/run/yc-id-token/token]")]
 struct Check {
     #[command(flatten)]
-    file: FileArgs,
+    plan: PlanArgs,
 }
 
-/// One file, instead of those of the configuration.
+/// One file or endpoint, instead of those of the configuration.
 #[derive(clap::Args, Debug, Default)]
-struct FileArgs {
+struct PlanArgs {
     /// Keep this file, with the settings of `--profile` and other options, instead of those of the configuration
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
@@ -109,6 +120,15 @@ struct FileArgs {
     /// Remove the file when the agent ends
     #[arg(long, requires = "file")]
     remove_on_exit: bool,
+    /// Serve an endpoint of this type: aws-container, github, gcp-url or token
+    #[arg(long, value_name = "TYPE", requires = "listen")]
+    serve: Option<String>,
+    /// Address of the endpoint: one of loopback, such as 127.0.0.1:9911, or `unix:` and a path
+    #[arg(long, value_name = "ADDRESS", requires = "serve")]
+    listen: Option<String>,
+    /// File that the agent writes the secret into that clients of the endpoint must send; needed for loopback
+    #[arg(long, value_name = "PATH", requires = "serve")]
+    secret_file: Option<PathBuf>,
 }
 
 impl Args {
@@ -118,12 +138,12 @@ impl Args {
     }
 
     pub(crate) fn run(&self, context: Context<'_>) -> Result<()> {
-        if let Some(Action::Check(Check { file })) = &self.action {
-            return check::check(&Plan::read(file, context)?, context);
+        if let Some(Action::Check(Check { plan })) = &self.action {
+            return check::check(&Plan::read(plan, context)?, context);
         }
         // Nobody is there to answer them.
         forbid_prompts();
-        let read_plan = || Plan::read(&self.file, context);
+        let read_plan = || Plan::read(&self.plan, context);
         let plan = read_plan()?;
         let owned = Arc::new(OwnedContext::of(context));
         if self.once {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::FileArgs;
+use super::PlanArgs;
 use super::change::Change;
+use super::endpoint::PlannedEndpoint;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
@@ -12,7 +13,8 @@ use crate::private_file::{self, Access};
 use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
-    AgentFile, Flags, Origin, Setting, Settings, agent_tables, by_name, list, names_of, unfit,
+    AgentEndpoint, AgentFile, AgentTables, Field, Flags, Origin, Setting, Settings, agent_tables,
+    by_name, list, names_of, unfit,
 };
 
 /// The command, for `status`.
@@ -22,6 +24,7 @@ const COMMAND: &str = "agent";
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) files: Vec<PlannedFile>,
+    pub(super) endpoints: Vec<PlannedEndpoint>,
 }
 
 #[derive(Debug)]
@@ -34,34 +37,50 @@ pub(super) struct PlannedFile {
 }
 
 impl Plan {
-    pub(super) fn read(args: &FileArgs, context: Context<'_>) -> Result<Self> {
+    pub(super) fn read(args: &PlanArgs, context: Context<'_>) -> Result<Self> {
         let Context { flags, env, locations, consumers, .. } = context;
         let mut flags = flags.clone();
-        let tables = match args.to_table() {
-            Some(file) => vec![file],
-            None => {
-                let tables = agent_tables(&flags, env, locations, consumers)?;
-                flags.unwritten = flags.unwritten.or(tables.text);
-                tables.files
-            }
-        };
-        if tables.is_empty() {
+        let mut tables = args.to_tables();
+        if tables.files.is_empty() && tables.endpoints.is_empty() {
+            tables = agent_tables(&flags, env, locations, consumers)?;
+            flags.unwritten = flags.unwritten.or(tables.text);
+        }
+        if tables.files.is_empty() && tables.endpoints.is_empty() {
             return Err(Error::Missing {
                 problem: "which files the agent keeps is not set".into(),
                 hint: "give `--file PATH`, or add a table `[[agent.files]]` with `path` to the configuration file".into(),
             });
         }
-        let mut files: Vec<PlannedFile> = Vec::new();
-        for table in tables {
+        let mut plan = Self { files: Vec::new(), endpoints: Vec::new() };
+        for table in tables.files {
             let origin = table.origin();
             let file = PlannedFile::read(table, &flags, context)?;
-            if files.iter().any(|other| other.path == file.path) {
+            if plan.files.iter().any(|other| other.path == file.path) {
                 let path = shown(&file.path);
                 return Err(unfit(origin, message!("two files of the agent are `{path}`", path)));
             }
-            files.push(file);
+            plan.files.push(file);
         }
-        Ok(Self { files })
+        for table in tables.endpoints {
+            let origin = table.listen.as_ref().map_or(Origin::BuiltIn, |it| it.origin.clone());
+            let endpoint = PlannedEndpoint::read(table, &flags, context)?;
+            if plan.endpoints.iter().any(|other| other.listen == endpoint.listen) {
+                return Err(unfit(origin, "two endpoints of the agent have this address"));
+            }
+            plan.endpoints.push(endpoint);
+        }
+        Ok(plan)
+    }
+
+    /// The files that are removed at the end: those that are meant to be, and those of endpoints.
+    pub(super) fn temporary(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = self.files.iter().filter(|file| file.remove_on_exit).map(|file| &file.path);
+        files.chain(self.endpoints.iter().flat_map(PlannedEndpoint::files))
+    }
+
+    /// Whether a file is one of its files.
+    pub(super) fn has(&self, path: &PathBuf) -> bool {
+        self.files.iter().any(|file| file.path == *path) || self.temporary().any(|it| it == path)
     }
 }
 
@@ -70,14 +89,9 @@ impl PlannedFile {
         let origin = table.origin();
         let AgentFile { profile, audience, path, format, mode, group, .. } = table;
         let format = format.map(read_format).transpose()?.unwrap_or(DocumentFormat::RAW);
-        let mut flags = flags.clone();
-        for (field, setting) in [(&PROFILE, profile), (&AUDIENCE, audience)] {
-            if let Some(setting) = setting {
-                flags = flags.with(field, setting.value);
-            }
-        }
+        let flags = flags_with(flags, &[(&PROFILE, profile), (&AUDIENCE, audience)]);
         let path = path.map(|path| path.value).unwrap_or_default();
-        let source = source(&flags, format, context).map_err(|error| {
+        let source = document_source(&flags, format, context).map_err(|error| {
             error.with_hint(&message!("it is about the file `{}` of the agent", shown(&path)))
         })?;
         Ok(Self {
@@ -90,7 +104,20 @@ impl PlannedFile {
     }
 }
 
-fn source(flags: &Flags, format: DocumentFormat, context: Context<'_>) -> Result<DocumentSource> {
+/// Flags with these settings, which win over variables and the profile.
+pub(super) fn flags_with(
+    flags: &Flags,
+    settings: &[(&'static Field, Option<Setting<String>>)],
+) -> Flags {
+    let set = settings.iter().filter_map(|(field, setting)| Some((*field, setting.as_ref()?)));
+    set.fold(flags.clone(), |flags, (field, setting)| flags.with(field, &setting.value))
+}
+
+pub(super) fn document_source(
+    flags: &Flags,
+    format: DocumentFormat,
+    context: Context<'_>,
+) -> Result<DocumentSource> {
     let Context { env, locations, consumers, .. } = context;
     let settings = Settings::load(flags, env, locations, consumers, format.tables())?;
     let source = DocumentSource { settings, format, command: COMMAND };
@@ -153,9 +180,9 @@ fn read_group(Setting { value, origin }: Setting<String>) -> Result<u32> {
     })
 }
 
-impl FileArgs {
-    /// The file of the flags, if they name one.
-    fn to_table(&self) -> Option<AgentFile> {
+impl PlanArgs {
+    /// The file and the endpoint of the flags, if they name one.
+    fn to_tables(&self) -> AgentTables {
         fn setting<T>(value: Option<&T>, flag: &'static str) -> Option<Setting<T::Owned>>
         where
             T: ToOwned + ?Sized,
@@ -163,10 +190,8 @@ impl FileArgs {
             value.map(|value| Setting { value: value.to_owned(), origin: Origin::Flag(flag) })
         }
         let path = setting(self.file.as_deref(), "--file");
-        path.as_ref()?;
-        Some(AgentFile {
-            profile: None,
-            audience: None,
+        let kind = setting(self.serve.as_deref(), "--serve");
+        let file = path.is_some().then(|| AgentFile {
             path,
             format: setting(self.format.as_deref(), "--format"),
             mode: setting(self.mode.as_deref(), "--mode"),
@@ -175,6 +200,15 @@ impl FileArgs {
             signal: setting(self.signal.as_deref(), "--signal"),
             pid_file: setting(self.pid_file.as_deref(), "--pid-file"),
             remove_on_exit: self.remove_on_exit,
-        })
+            ..AgentFile::default()
+        });
+        let endpoint = kind.is_some().then(|| AgentEndpoint {
+            kind,
+            listen: setting(self.listen.as_deref(), "--listen"),
+            secret_file: setting(self.secret_file.as_deref(), "--secret-file"),
+            ..AgentEndpoint::default()
+        });
+        let (files, endpoints) = (file.into_iter().collect(), endpoint.into_iter().collect());
+        AgentTables { files, endpoints, text: None }
     }
 }

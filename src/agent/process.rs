@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::file::ServedFile;
+use super::credential::AgentCredential;
+use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
@@ -27,10 +28,10 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(super) async fn write_once(plan: Plan, context: &Arc<OwnedContext>) -> Result<()> {
     let shared = Arc::new(Shared::default());
     let mut tasks = JoinSet::new();
-    for (at, planned) in plan.files.into_iter().enumerate() {
-        let mut file = ServedFile::new(planned, at, Arc::clone(&shared));
+    for planned in plan.files {
+        let mut credential = AgentCredential::in_file(planned, &shared);
         let context = Arc::clone(context);
-        tasks.spawn(async move { file.renew(&context).await });
+        tasks.spawn(async move { credential.renew(&context).await });
     }
     let failure = tasks.join_all().await.into_iter().flatten().next();
     failure.map_or(Ok(()), Err)
@@ -45,17 +46,22 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let mut signals = Signals::catch()?;
     let mut manager = ServiceManager::of(env);
-    let mut kept = Kept::start(plan, context);
+    let mut sockets = Sockets::default();
+    sockets.bind(&plan)?;
+    let mut kept = Kept::start(plan, &sockets, context)?;
     loop {
         tokio::select! {
             event = signals.next() => match event {
                 Event::End => break,
                 Event::Reload => {
                     manager.reloading();
-                    match read_plan() {
+                    let read = read_plan().and_then(|plan| sockets.bind(&plan).map(|()| plan));
+                    match read {
                         Ok(plan) => {
-                            kept.stop_with(&plan).await;
-                            kept = Kept::start(plan, context);
+                            kept.stop().await;
+                            kept.remove(Some(&plan));
+                            sockets.close(&plan);
+                            kept = Kept::start(plan, &sockets, context)?;
                             info!("the configuration was read again");
                         }
                         Err(error) => {
@@ -74,12 +80,38 @@ pub(super) async fn serve(
     }
     manager.stopping();
     kept.stop().await;
-    kept.remove(|_| true);
+    kept.remove(None);
     info!("the agent ends");
     Ok(())
 }
 
-/// The files that are kept at a time.
+/// The sockets of all endpoints. They stay open while the configuration is read again.
+#[derive(Default)]
+struct Sockets(Vec<(Listen, Socket)>);
+
+impl Sockets {
+    /// Opens those of a plan that are not open yet.
+    fn bind(&mut self, plan: &Plan) -> Result<()> {
+        for endpoint in &plan.endpoints {
+            if self.of(&endpoint.listen).is_none() {
+                let socket = Socket::bind(&endpoint.listen)?;
+                self.0.push((endpoint.listen.clone(), socket));
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, listen: &Listen) -> Option<&Socket> {
+        self.0.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
+    }
+
+    /// Closes those that a plan does not have.
+    fn close(&mut self, plan: &Plan) {
+        self.0.retain(|(listen, _)| plan.endpoints.iter().any(|it| it.listen == *listen));
+    }
+}
+
+/// What is kept and served at a time.
 struct Kept {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
@@ -89,17 +121,31 @@ struct Kept {
 }
 
 impl Kept {
-    fn start(plan: Plan, context: &Arc<OwnedContext>) -> Self {
-        let paths = plan.files.iter().map(|file| file.path.clone());
-        let shared = Arc::new(Shared::of(paths));
-        let temporary = plan.files.iter().filter(|file| file.remove_on_exit);
-        let temporary = temporary.map(|file| file.path.clone()).collect();
+    fn start(plan: Plan, sockets: &Sockets, context: &Arc<OwnedContext>) -> Result<Self> {
+        let temporary = plan.temporary().cloned().collect();
+        let shared = Arc::new(Shared::default());
         let (mut tasks, (end, _)) = (JoinSet::new(), watch::channel(false));
-        for (at, planned) in plan.files.into_iter().enumerate() {
-            let file = ServedFile::new(planned, at, Arc::clone(&shared));
-            tasks.spawn(file.keep(Arc::clone(context), end.subscribe()));
+        let mut credentials: Vec<AgentCredential> = Vec::new();
+        for planned in plan.files {
+            credentials.push(AgentCredential::in_file(planned, &shared));
         }
-        Self { shared, tasks, end, temporary }
+        for mut planned in plan.endpoints {
+            let mut served = Vec::new();
+            for (audience, source) in std::mem::take(&mut planned.documents) {
+                let memory = Arc::default();
+                let name = planned.name_of(&audience);
+                credentials.push(AgentCredential::in_memory(&memory, source, name, &shared));
+                served.push(Served { audience, memory });
+            }
+            let endpoint = Endpoint::new(&planned, served, context.clock(), Arc::clone(&shared))?;
+            if let Some(socket) = sockets.of(&planned.listen) {
+                tasks.spawn(serve_endpoint(endpoint, socket, end.subscribe())?);
+            }
+        }
+        for credential in credentials {
+            tasks.spawn(credential.keep(Arc::clone(context), end.subscribe()));
+        }
+        Ok(Self { shared, tasks, end, temporary })
     }
 
     /// Ends all tasks.
@@ -111,15 +157,10 @@ impl Kept {
         }
     }
 
-    /// Ends all tasks, and removes the files that are no longer kept.
-    async fn stop_with(&mut self, next: &Plan) {
-        self.stop().await;
-        self.remove(|path| next.files.iter().all(|file| file.path != *path));
-    }
-
-    /// Removes those of the files that are temporary.
-    fn remove(&self, is_meant: impl Fn(&PathBuf) -> bool) {
-        for path in self.temporary.iter().filter(|path| is_meant(path)) {
+    /// Removes what is temporary, except what the next plan has too.
+    fn remove(&self, next: Option<&Plan>) {
+        let is_kept = |path: &PathBuf| next.is_some_and(|next| next.has(path));
+        for path in self.temporary.iter().filter(|path| !is_kept(path)) {
             // It may never have been written.
             let _ = std::fs::remove_file(path);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::credential::Lifetime;
+use crate::credential::{Credential, Lifetime};
 use crate::error::{Error, Result};
 use crate::run::{Context, Run};
 use crate::settings::{Settings, Table, names_of};
@@ -13,7 +13,7 @@ use crate::settings::{Settings, Table, names_of};
 use super::aws::{self, Aws};
 use super::kubectl::{self, Kubectl};
 use super::token::{self, Token};
-use super::{Consumer, ConsumerRun};
+use super::{Consumer, ConsumerRun, Delivery};
 
 /// The format of a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +24,8 @@ pub(crate) enum DocumentFormat {
     Kubectl,
     /// What `aws` prints.
     Aws,
+    /// What the AWS SDKs read from an endpoint of their containers. It is in no file.
+    AwsContainer,
 }
 
 impl DocumentFormat {
@@ -46,7 +48,7 @@ impl DocumentFormat {
         match self {
             Self::Token(_) => Token::TABLES,
             Self::Kubectl => Kubectl::TABLES,
-            Self::Aws => Aws::TABLES,
+            Self::Aws | Self::AwsContainer => Aws::TABLES,
         }
     }
 }
@@ -80,22 +82,27 @@ impl DocumentSource {
             DocumentFormat::Kubectl => {
                 Kubectl::open(&kubectl::Args::default(), settings, context).map(drop)
             }
-            DocumentFormat::Aws => Aws::open(&aws::Args::default(), settings, context).map(drop),
+            DocumentFormat::Aws | DocumentFormat::AwsContainer => {
+                Aws::open(&aws::Args::default(), settings, context).map(drop)
+            }
         }
     }
 
     /// Obtains the credential, and waits for it.
     pub(crate) fn obtain(&self, context: Context<'_>) -> Obtained {
         let settings = &self.settings;
+        let aws = || Aws::open(&aws::Args::default(), settings, context);
         let obtained = match self.format {
             DocumentFormat::Token(format) => {
-                self.obtain_as(Ok(Token::in_file(format, settings)), context)
+                self.obtain_as(Ok(Token::in_file(format, settings)), Token::render, context)
             }
             DocumentFormat::Kubectl => {
-                self.obtain_as(Kubectl::open(&kubectl::Args::default(), settings, context), context)
+                let kubectl = Kubectl::open(&kubectl::Args::default(), settings, context);
+                self.obtain_as(kubectl, Kubectl::render, context)
             }
-            DocumentFormat::Aws => {
-                self.obtain_as(Aws::open(&aws::Args::default(), settings, context), context)
+            DocumentFormat::Aws => self.obtain_as(aws(), Aws::render, context),
+            DocumentFormat::AwsContainer => {
+                self.obtain_as(aws(), Aws::render_for_container, context)
             }
         };
         obtained.unwrap_or_else(|error| Obtained { document: None, failure: Some(error) })
@@ -104,21 +111,22 @@ impl DocumentSource {
     fn obtain_as<C: Consumer>(
         &self,
         consumer: Result<C>,
+        render: fn(&C, &Credential<C::Secret>) -> Result<Delivery>,
         context: Context<'_>,
     ) -> Result<Obtained> {
         let run = Run::of(self.settings.clone(), context, Some(self.command))?;
         let opened = ConsumerRun { run: Rc::new(run), consumer: consumer? };
-        let render = |credential| -> Result<Document> {
-            let delivery = opened.consumer.render(&credential)?;
+        let document = |credential| -> Result<Document> {
+            let delivery = render(&opened.consumer, &credential)?;
             Ok(Document { content: delivery.into_document(), lifetime: credential.lifetime })
         };
         let error = match opened.obtain() {
             Ok(credential) => {
-                return Ok(Obtained { document: Some(render(credential)?), failure: None });
+                return Ok(Obtained { document: Some(document(credential)?), failure: None });
             }
             Err(error) => error,
         };
         let cached = || opened.run.broker().cached(&opened.request().ok()?, Duration::ZERO).ok()?;
-        Ok(Obtained { document: cached().map(render).transpose()?, failure: Some(error) })
+        Ok(Obtained { document: cached().map(document).transpose()?, failure: Some(error) })
     }
 }

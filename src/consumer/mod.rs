@@ -18,7 +18,7 @@ pub(crate) mod document;
 mod example;
 mod exchange;
 mod forecast;
-pub(crate) mod kept_file;
+pub(crate) mod kept_document;
 mod run;
 
 use std::ffi::OsString;

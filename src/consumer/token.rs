@@ -18,7 +18,7 @@ use crate::settings::{
 };
 use crate::source::IdTokenRequest;
 
-use super::kept_file::MINIMUM_LIFETIME_IN_FILE;
+use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::{Consumer, Delivery};
 
 const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")

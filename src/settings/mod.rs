@@ -35,7 +35,7 @@ use crate::http::ProxyAddress;
 use crate::message;
 use crate::private_file::Unread;
 use crate::secret_file;
-pub use agent_tables::{AgentFile, AgentTables, agent_tables};
+pub use agent_tables::{AgentEndpoint, AgentFile, AgentTables, agent_tables};
 pub use explain::Explained;
 pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};

@@ -1,6 +1,7 @@
 //! What a shell offers for the values of options and arguments for which clap knows no possible values. A setting's
 //! row says it for its flag; the list here has the options that are no settings.
 
+use crate::agent::endpoint_names;
 use crate::consumer::TABLES;
 use crate::consumer::document::DocumentFormat;
 use crate::settings;
@@ -69,6 +70,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),
+    ("", "serve", Offer::Words(endpoint_names)),
     ("", "format", Offer::Words(DocumentFormat::names)),
     ("", "group", Offer::Text),
     ("", "issuer", Offer::Text),
@@ -81,6 +83,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
+    ("", "secret_file", Offer::Path),
     ("", "signal", Offer::Words(|| vec!["HUP", "USR1", "USR2", "TERM"])),
     ("", "sts_endpoint", Offer::Text),
     ("", "unlock_timeout", Offer::Text),

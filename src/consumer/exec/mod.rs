@@ -22,7 +22,7 @@ use crate::{child, private_file, runtime};
 
 use super::aws::Aws;
 use super::command::{Signals, of_words, replace_process};
-use super::kept_file::MINIMUM_LIFETIME_IN_FILE;
+use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::vault::{self, VaultRun};
 use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast};
 use token_files::TokenFiles;

@@ -1,7 +1,7 @@
 //! The files with ID tokens that a command reads while it runs: private, kept fresh, and removed at the end.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -17,12 +17,18 @@ use crate::settings::{Setting, Settings};
 use super::token_variables::TokenVariable;
 use super::{CredentialCommand as _, Exec};
 use crate::consumer::document::{Document, DocumentFormat, DocumentSource};
-use crate::consumer::kept_file::KeptFile;
+use crate::consumer::kept_document::{KeptDocument, Place};
 
 /// Files with tokens, in a folder of their own. Both are removed when this is dropped.
 pub(super) struct TokenFiles {
     _folder: TempDir,
-    files: Vec<(String, KeptFile)>,
+    files: Vec<TokenFile>,
+}
+
+struct TokenFile {
+    variable: String,
+    path: PathBuf,
+    file: KeptDocument,
 }
 
 impl TokenFiles {
@@ -42,23 +48,25 @@ impl TokenFiles {
             let settings = settings.clone().for_audience(audience);
             let (format, command) = (DocumentFormat::RAW, Exec::TABLE.name);
             let source = DocumentSource { settings, format, command };
-            let mut file = KeptFile::new(folder.path().join(name), Access::PRIVATE, source);
+            let path = folder.path().join(name);
+            let place = Place::File(path.clone(), Access::PRIVATE);
+            let mut file = KeptDocument::new(place, source);
             let content = token.secret.0.expose().as_bytes().to_vec().into();
             file.write(Document { content, lifetime: token.lifetime })?;
-            files.push((name.clone(), file));
+            files.push(TokenFile { variable: name.clone(), path, file });
         }
         Ok(Self { _folder: folder, files })
     }
 
     /// The variables, with the paths of the files.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.files.iter().map(|(variable, file)| (variable.as_str(), file.path.as_path()))
+        self.files.iter().map(|file| (file.variable.as_str(), file.path.as_path()))
     }
 
     /// Replaces the tokens that are due, for ever. After a failure the file stays as it is.
     pub(super) async fn keep_fresh(&mut self, context: &Arc<OwnedContext>) -> Infallible {
         let mut tasks = JoinSet::new();
-        for (_, mut file) in self.files.drain(..) {
+        for TokenFile { mut file, .. } in self.files.drain(..) {
             let context = Arc::clone(context);
             tasks.spawn(async move {
                 loop {

@@ -1,13 +1,14 @@
-//! A file with a credential that a process keeps fresh: those of `exec` and of the agent.
+//! A credential that a process keeps fresh, in a file or in its memory: those of `exec` and of the agent.
 //!
 //! A credential is renewed in a thread, which ends then, as obtaining one waits for locks, programs and servers.
 //! Between two renewals nothing runs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::broker::{Lead, Purpose};
 use crate::clock::Moment;
@@ -36,13 +37,31 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// The longest pause where there is no valid credential.
 const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(30);
 
-/// A file, and what it holds.
-pub(crate) struct KeptFile {
-    pub(crate) path: PathBuf,
-    pub(crate) access: Access,
+/// Where a document is kept.
+pub(crate) enum Place {
+    File(PathBuf, Access),
+    Memory(Arc<Memory>),
+}
+
+/// A document in memory, which a server answers with.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Option<Document>>);
+
+impl Memory {
+    /// The document, unless its credential has expired.
+    pub(crate) fn read(&self, now: Moment) -> Option<Zeroizing<Vec<u8>>> {
+        let document = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid = document.as_ref().filter(|it| !it.lifetime.left(now).is_zero());
+        valid.map(|document| document.content.clone())
+    }
+}
+
+/// A document, and where it is kept.
+pub(crate) struct KeptDocument {
+    place: Place,
     source: Arc<DocumentSource>,
     lead: Lead,
-    /// That of the credential in it.
+    /// That of the credential that is kept.
     lifetime: Option<Lifetime>,
     failed: Option<Failed>,
 }
@@ -56,23 +75,23 @@ struct Failed {
 
 /// What a renewal came to.
 pub(crate) struct Renewed {
-    /// Whether the file was written.
-    pub(crate) is_written: bool,
+    /// Whether it is new in its place.
+    pub(crate) is_new: bool,
     pub(crate) failure: Option<Error>,
 }
 
-impl KeptFile {
-    pub(crate) fn new(path: PathBuf, access: Access, source: DocumentSource) -> Self {
+impl KeptDocument {
+    pub(crate) fn new(place: Place, source: DocumentSource) -> Self {
         let (source, lead) = (Arc::new(source), Lead::random());
-        Self { path, access, source, lead, lifetime: None, failed: None }
+        Self { place, source, lead, lifetime: None, failed: None }
     }
 
     pub(crate) const fn lifetime(&self) -> Option<&Lifetime> {
         self.lifetime.as_ref()
     }
 
-    /// Obtains a credential that is not due yet, and writes it. After a failure the file stays as it is, unless a
-    /// cached credential expires later.
+    /// Obtains a credential that is not due yet, and keeps it. After a failure the one before is kept, unless a cached
+    /// one expires later.
     pub(crate) async fn renew(&mut self, context: &Arc<OwnedContext>) -> Renewed {
         let Obtained { document, mut failure } = self.obtain(context).await;
         let expires_at = |lifetime: &Lifetime| lifetime.expires_at;
@@ -80,10 +99,10 @@ impl KeptFile {
             failure.is_none()
                 || self.lifetime.as_ref().map(expires_at) < Some(document.lifetime.expires_at)
         };
-        let mut is_written = false;
+        let mut is_new = false;
         if let Some(document) = document.filter(is_better) {
             match self.write(document) {
-                Ok(written) => is_written = written,
+                Ok(new) => is_new = new,
                 Err(error) => failure = Some(error),
             }
         }
@@ -94,7 +113,7 @@ impl KeptFile {
             times: self.failed.as_ref().map_or(0, |failed| failed.times) + 1,
             retry_after: failure.retry_after().unwrap_or_default(),
         });
-        Renewed { is_written, failure }
+        Renewed { is_new, failure }
     }
 
     async fn obtain(&self, context: &Arc<OwnedContext>) -> Obtained {
@@ -117,12 +136,22 @@ impl KeptFile {
     /// Writes a document, unless it is there already. Returns whether it was written.
     pub(crate) fn write(&mut self, document: Document) -> Result<bool> {
         let Document { content, lifetime } = document;
-        let is_there = private_file::is_written(&self.path, &content, self.access);
-        if !is_there {
-            delivery::write(&self.path, &content, self.access)?;
-        }
+        let is_new = match &self.place {
+            Place::File(path, access) => {
+                let is_new = !private_file::is_written(path, &content, *access);
+                if is_new {
+                    delivery::write(path, &content, *access)?;
+                }
+                is_new
+            }
+            Place::Memory(memory) => {
+                let mut kept = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = kept.replace(Document { content, lifetime });
+                before.is_none_or(|before| before.lifetime != lifetime)
+            }
+        };
         self.lifetime = Some(lifetime);
-        Ok(!is_there)
+        Ok(is_new)
     }
 
     /// Waits until the next attempt is due.
@@ -170,7 +199,7 @@ mod tests {
         time: &'static SimulatedTime,
         folder: tempfile::TempDir,
         context: Arc<OwnedContext>,
-        file: KeptFile,
+        file: KeptDocument,
     }
 
     impl World {
@@ -204,7 +233,10 @@ mod tests {
             let settings =
                 Settings::load(context.flags, &env, &locations, TABLES, format.tables()).unwrap();
             let source = DocumentSource { settings, format, command: "agent" };
-            let file = KeptFile::new(folder.path().join("token"), Access::PRIVATE, source);
+            let file = KeptDocument::new(
+                Place::File(folder.path().join("token"), Access::PRIVATE),
+                source,
+            );
             let context = Arc::new(OwnedContext::of(context));
             Self { cloud, time, folder, context, file }
         }

@@ -77,11 +77,6 @@ impl Plan {
         let files = self.files.iter().filter(|file| file.remove_on_exit).map(|file| &file.path);
         files.chain(self.endpoints.iter().flat_map(PlannedEndpoint::files))
     }
-
-    /// Whether a file is one of its files.
-    pub(super) fn has(&self, path: &PathBuf) -> bool {
-        self.files.iter().any(|file| file.path == *path) || self.temporary().any(|it| it == path)
-    }
 }
 
 impl PlannedFile {

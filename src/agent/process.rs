@@ -55,16 +55,20 @@ pub(super) async fn serve(
                 Event::End => break,
                 Event::Reload => {
                     manager.reloading();
-                    let read = read_plan().and_then(|plan| sockets.bind(&plan).map(|()| plan));
-                    match read {
-                        Ok(plan) => {
+                    let started = read_plan().and_then(|plan| {
+                        sockets.bind(&plan)?;
+                        Kept::start(plan, &sockets, context)
+                    });
+                    match started {
+                        Ok(next) => {
                             kept.stop().await;
-                            kept.remove(Some(&plan));
-                            sockets.close(&plan);
-                            kept = Kept::start(plan, &sockets, context)?;
+                            kept.remove(&next.files);
+                            sockets.keep(&next.addresses);
+                            kept = next;
                             info!("the configuration was read again");
                         }
                         Err(error) => {
+                            sockets.keep(&kept.addresses);
                             warn!("the configuration stays as it was: {}", error.with_code());
                         }
                     }
@@ -80,7 +84,7 @@ pub(super) async fn serve(
     }
     manager.stopping();
     kept.stop().await;
-    kept.remove(None);
+    kept.remove(&[]);
     info!("the agent ends");
     Ok(())
 }
@@ -105,9 +109,9 @@ impl Sockets {
         self.0.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
     }
 
-    /// Closes those that a plan does not have.
-    fn close(&mut self, plan: &Plan) {
-        self.0.retain(|(listen, _)| plan.endpoints.iter().any(|it| it.listen == *listen));
+    /// Closes the others.
+    fn keep(&mut self, addresses: &[Listen]) {
+        self.0.retain(|(listen, _)| addresses.contains(listen));
     }
 }
 
@@ -116,13 +120,18 @@ struct Kept {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     end: watch::Sender<bool>,
-    /// The files that are removed at the end.
+    /// All files that are made, and those of them that are removed at the end.
+    files: Vec<PathBuf>,
     temporary: Vec<PathBuf>,
+    addresses: Vec<Listen>,
 }
 
 impl Kept {
     fn start(plan: Plan, sockets: &Sockets, context: &Arc<OwnedContext>) -> Result<Self> {
-        let temporary = plan.temporary().cloned().collect();
+        let temporary: Vec<PathBuf> = plan.temporary().cloned().collect();
+        let mut files = temporary.clone();
+        files.extend(plan.files.iter().map(|file| file.path.clone()));
+        let addresses = plan.endpoints.iter().map(|endpoint| endpoint.listen.clone()).collect();
         let shared = Arc::new(Shared::default());
         let (mut tasks, (end, _)) = (JoinSet::new(), watch::channel(false));
         let mut credentials: Vec<AgentCredential> = Vec::new();
@@ -145,7 +154,7 @@ impl Kept {
         for credential in credentials {
             tasks.spawn(credential.keep(Arc::clone(context), end.subscribe()));
         }
-        Ok(Self { shared, tasks, end, temporary })
+        Ok(Self { shared, tasks, end, files, temporary, addresses })
     }
 
     /// Ends all tasks.
@@ -157,10 +166,9 @@ impl Kept {
         }
     }
 
-    /// Removes what is temporary, except what the next plan has too.
-    fn remove(&self, next: Option<&Plan>) {
-        let is_kept = |path: &PathBuf| next.is_some_and(|next| next.has(path));
-        for path in self.temporary.iter().filter(|path| !is_kept(path)) {
+    /// Removes what is temporary, except what is still used.
+    fn remove(&self, used: &[PathBuf]) {
+        for path in self.temporary.iter().filter(|path| !used.contains(path)) {
             // It may never have been written.
             let _ = std::fs::remove_file(path);
         }

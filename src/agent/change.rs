@@ -9,7 +9,7 @@ use crate::error::{Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
-use crate::settings::{Origin, Setting, by_name, list, names_of, unfit};
+use crate::settings::{Origin, Setting, unfit};
 
 /// How long a command may take. The file is not renewed meanwhile.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -101,7 +101,9 @@ fn send(_: i32, _: i32) -> Result<(), Message> {
 
 #[cfg(unix)]
 fn read_signal(Setting { value, origin }: Setting<String>) -> Result<i32> {
+    use crate::settings::{by_name, list, names_of};
     use rustix::process::Signal;
+
     let signals = [
         (Signal::HUP, "HUP"),
         (Signal::USR1, "USR1"),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keyring::forbid_prompts;
 use crate::log::LogFormat;
 use crate::run::{Context, OwnedContext};
@@ -150,5 +150,13 @@ impl Args {
             return runtime::finish(process::write_once(plan, &owned));
         }
         runtime::finish(process::serve(plan, &read_plan, &owned, context.env))
+    }
+}
+
+/// Checks what the configuration sets for an agent, if it sets anything.
+pub(crate) fn check_tables(context: Context<'_>) -> Result<()> {
+    match Plan::read(&PlanArgs::default(), context) {
+        Err(Error::Missing { .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -363,6 +363,9 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
     let problems = sandbox.run(&["config", "validate"]);
     assert_eq!(problems.status.code(), Some(3));
     assert!(problems.stdout.contains("3 problems"), "{problems:?}");
+    sandbox.configure("[[agent.files]]\npath = \"a\"\nmode = \"0777\"\n");
+    let problems = sandbox.run(&["config", "validate"]);
+    assert!(problems.stdout.contains("config.toml:3: the mode cannot be `0777`"), "{problems:?}");
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Args {
         if let Some(Action::Check(Check { plan })) = &self.action {
             return check::check(&Plan::read(plan, context)?, context);
         }
-        // Nobody is there to answer them.
+        // A service has no user at a prompt.
         forbid_prompts();
         let read_plan = || Plan::read(&self.plan, context);
         let plan = read_plan()?;

@@ -129,7 +129,7 @@ fn read_format(Setting { value, origin }: Setting<String>) -> Result<DocumentFor
     })
 }
 
-/// Security: nobody but the user and a group can read a file, and only the user can write it.
+/// Security: only the user and a group can read a file, and only the user can write it.
 fn read_access(mode: Option<Setting<String>>, group: Option<Setting<String>>) -> Result<Access> {
     const MODES: [(u32, &str); 4] =
         [(0o600, "0600"), (0o400, "0400"), (0o640, "0640"), (0o440, "0440")];

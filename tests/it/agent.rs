@@ -1,4 +1,4 @@
-//! `agent`: files with credentials are written whole, kept fresh through failures, and told apart when they are not.
+//! `agent`: files with credentials are written whole, and kept fresh through failures.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -181,7 +181,7 @@ fn a_file_is_replaced_in_time_and_stays_through_an_outage() {
     sandbox.cloud.always(Route::TokenExchange, None);
     eventually("it is replaced", || read(&token) != last);
     let replaced = |log: &str| log.matches("has a new credential").count();
-    eventually("each change is told", || read(&changes).lines().count() >= 3);
+    eventually("each change is reported", || read(&changes).lines().count() >= 3);
     assert!(read(&changes).lines().all(|line| line == "2"), "no shell reads the words");
     assert_eq!(agent.terminate().ok(), "");
     assert!(replaced(&sandbox.log()) >= read(&changes).lines().count());
@@ -332,18 +332,18 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
         sandbox.run(&[&["agent", "--once"], arguments].concat()).fails(exit, code).0
     };
     fails(&[], 3, "E_MISSING");
-    for (argument, told) in [
+    for (argument, expected) in [
         ("--format=yaml", "there is no format `yaml`: it must be `raw`, "),
         ("--mode=0644", "the mode cannot be `0644`: it must be `0600`, "),
         ("--group=no-such-group", "there is no group `no-such-group`"),
     ] {
         let message = fails(&["--file=token", argument], 2, "E_USAGE");
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     fails(&["--file=token", "--signal=HUP"], 2, "E_USAGE");
     fails(&["--file=token", "--signal=KILL", "--pid-file=pid"], 2, "E_USAGE");
     fails(&["--mode=0600"], 2, "E_USAGE");
-    for (table, told) in [
+    for (table, expected) in [
         ("path = \"a\"\nprofil = \"x\"", "config.toml:3: unknown key `profil`"),
         ("path = \"a\"\nprofile = \"x\"", "there is no profile `x`"),
         ("audience = \"a\"", "config.toml:2: `path` is missing"),
@@ -356,7 +356,7 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
     ] {
         sandbox.configure(&format!("[[agent.files]]\n{table}\n"));
         let message = fails(&[], 3, "E_CONFIG");
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     assert_eq!(sandbox.token_requests(), (0, 0));
     sandbox.configure("[[agent.files]]\nprofil = \"x\"\n[agent.endpoint]\n");

@@ -185,12 +185,32 @@ fn a_unix_socket_is_for_this_user_and_metrics_tell_what_happens() {
 }
 
 #[test]
+fn sighup_changes_the_audiences_of_an_endpoint_and_its_secret() {
+    let sandbox = Sandbox::new();
+    let (agent, endpoint) = start(&sandbox, "token", "audiences = [\"a\"]\n");
+    let secret_file = sandbox.home().join("secret");
+    sandbox.configure(&format!(
+        "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"{}\"\nsecret_file = \"~/secret\"\naudiences = [\"b\"]\n",
+        endpoint.address
+    ));
+    agent.signal("HUP");
+    eventually("the old secret is refused", || endpoint.get("/readyz").0 == 401);
+    let secret = fs::read_to_string(&secret_file).unwrap();
+    sandbox.keep_secret(&secret);
+    let endpoint = Loopback { secret, ..endpoint };
+    eventually("it is ready", || endpoint.get("/readyz").0 == 200);
+    assert_eq!((endpoint.get("/?audience=a").0, endpoint.get("/?audience=b").0), (403, 200));
+    agent.terminate().ok();
+    assert!(!secret_file.exists());
+}
+
+#[test]
 fn an_endpoint_that_others_could_use_is_refused() {
     let sandbox = Sandbox::new();
-    let fails = |table: &str, told: &str| {
+    let fails = |table: &str, expected: &str| {
         sandbox.configure(&format!("[[agent.endpoints]]\n{table}\n"));
         let (message, _) = sandbox.run(&["agent"]).fails(3, "E_CONFIG");
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
     };
     let (token, secret) = ("type = \"token\"", "secret_file = \"s\"\naudiences = [\"a\"]");
     fails(token, "`listen` is missing");

@@ -80,7 +80,8 @@ impl AgentCredential {
             self.shared.note(self.at, lifetime, failure.as_ref().map(Error::code), now.at);
         }
         if let Some(failure) = failure.as_ref().filter(|_| is_news) {
-            warn!(code = failure.code().name(), "`{name}` stays as it is: {failure}");
+            let hint = failure.hint().unwrap_or_default();
+            warn!(code = failure.code().name(), %hint, "`{name}` is not renewed: {failure}");
         }
         if is_new && let Err(problem) = self.change.notify().await {
             warn!("`{name}` has changed, but {problem}");

@@ -177,7 +177,7 @@ fn a_file_is_replaced_in_time_and_stays_through_an_outage() {
     eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
     let last = read(&token);
     assert!(!last.is_empty());
-    assert!(sandbox.log().contains("stays as it is"), "{}", sandbox.log());
+    assert!(sandbox.log().contains("is not renewed"), "{}", sandbox.log());
     sandbox.cloud.always(Route::TokenExchange, None);
     eventually("it is replaced", || read(&token) != last);
     let replaced = |log: &str| log.matches("has a new credential").count();

@@ -19,9 +19,6 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// At the soft point.
-    pub const NONE: Self = Self { percent: 0 };
-
     const MAX_PERCENT: f64 = 20.0;
 
     pub fn random() -> Self {

@@ -1,4 +1,8 @@
-//! The command line: global options and the list of subcommands.
+//! The command line: from its words to the command that runs, and from an error to what is printed of it.
+//!
+//! `description` describes the commands to clap, `words` looks at what is known before clap reads the words, `usage`
+//! turns what clap rejects into an error, `foreign_commands` knows the commands of similar programs, and `again`
+//! completes the commands in hints.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -23,40 +27,31 @@ use crate::pipe;
 use crate::run::Context;
 use crate::settings::schema::{COMMON, ERROR_FORMAT, LOG_FILE, TIMEOUT, VERBOSE};
 use crate::settings::{
-    EMPTY, Field, Flags, Locations, NamedCommand, Table, by_name, expand_home, list,
-    parse_duration, unchosen_profiles, with_flags,
+    EMPTY, Field, Flags, Locations, Table, by_name, expand_home, list, parse_duration,
+    unchosen_profiles,
 };
 
 mod again;
+mod description;
+mod foreign_commands;
 mod usage;
 mod words;
 
-use words::check_values;
+pub use description::program;
+use description::{commands, described, named_command};
 pub use words::error_format;
+use words::{check_values, help_or_version};
 
 const NAME: &str = "yc-id-token";
 
-const ABOUT: &str = "Credential helper: OIDC ID tokens of Yandex Cloud service accounts, for kubectl, AWS, Vault and whatever else trusts OIDC";
-
-const NOTES: &str = "Examples:
-  yc-id-token setup kubectl
-  yc-id-token token --key-file key.json --audience https://k8s.example --decode
-
-Every option can be set by a variable of its name, such as YC_ID_TOKEN_KEY_FILE, or in a profile of the \
-configuration file. Yandex's own YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE and YC_METADATA_ADDR are read where nothing else says \
-who we are.
-
-Exit status: 0 ok, 1 internal or output, 2 usage, 3 configuration, 4 refused by Yandex Cloud, 5 refused by the consumer's server, 6 temporary, 7 a cache that was asked for by name; \
-`exec` ends as its command does.";
-
-/// A command line that was understood.
+/// A parsed command line.
 #[derive(Debug)]
 pub struct Cli {
     command: Command,
     flags: Flags,
     /// The tables of the command's own settings.
     tables: &'static [&'static Table],
-    /// The words that this was read from.
+    /// The words that it was parsed from.
     arguments: Arc<[OsString]>,
 }
 
@@ -69,25 +64,22 @@ enum Command {
     Housekeeping(Housekeeping),
 }
 
-/// What a command line asks for.
+/// What to do for a command line.
 #[derive(Debug)]
 pub enum Invocation {
     Run(Box<Cli>),
-    /// To refresh, in the background, what a command hands out.
+    /// Refresh in the background what a command prints.
     Refresh(Box<Cli>),
-    /// To print help or the version.
+    /// Print help or the version.
     Print(String),
-    /// To tell a shell how one of these words can go on.
+    /// Complete one of these words for a shell.
     Complete(Vec<OsString>),
 }
 
-/// Reads a command line, its first part being the name that the program was called by:
+/// Parses a command line. Its first word is the name that the program was called by:
 /// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
-pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
-    if let Some(command) = arguments.first().and_then(named_command) {
-        let words = consumer::words_of(&command, arguments.get(1));
-        arguments.splice(1..1, words);
-    }
+pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
+    let mut arguments = of_link(arguments);
     if arguments.get(1).is_some_and(|word| word == "--") {
         return Ok(Invocation::Complete(arguments.split_off(2)));
     }
@@ -106,60 +98,28 @@ pub fn parse(mut arguments: Vec<OsString>) -> Result<Invocation> {
         {
             Ok(Invocation::Print(error.render().to_string()))
         }
-        Err(error) => Err(usage::error(error)),
+        // Looked for only here: a cache hit must not pay for it.
+        Err(error) => match help_or_version(&arguments) {
+            Some(arguments) => parse(arguments),
+            None => Err(usage::error(error)),
+        },
     }
 }
 
-/// The description of the whole command line.
-pub fn program() -> clap::Command {
-    let mut program = described(&[]);
-    program.build();
-    program
-}
-
-/// The description of the command line, as far as these words need it. Where the first of them names a command,
-/// that one is meant: to describe the others takes longer than a cache hit.
-fn described(words: &[OsString]) -> clap::Command {
-    let program = clap::Command::new(NAME)
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .after_help(NOTES)
-        .max_term_width(100)
-        .disable_help_subcommand(true)
-        .subcommand_required(true)
-        .arg_required_else_help(true);
-    if let [first, rest @ ..] = words
-        && let Some(named) = commands().find(|command| first == command.name)
-    {
-        return program.subcommand(named.followed_by(rest));
+/// A command line in which the words stand that its link is named after.
+fn of_link(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let Some(link) = arguments.first() {
+        let words = consumer::words_of_helper(Path::new(link), arguments.get(1));
+        let words = words.or_else(|| Some(vec![named_command(link)?.into()]));
+        arguments.splice(1..1, words.into_iter().flatten());
     }
-    let program = program.subcommands(commands().map(NamedCommand::deferred));
-    let mut program = with_flags(program, &COMMON);
-    // The program's own help says what each command is for.
-    let may_ask_for_help = |word: &OsString| {
-        let word = word.as_encoded_bytes();
-        word.starts_with(b"-") && word.contains(&b'h')
-    };
-    if words.iter().any(may_ask_for_help) {
-        program.build();
-    }
-    program
+    arguments
 }
 
-fn commands() -> impl Iterator<Item = &'static NamedCommand> {
-    consumer::COMMANDS.iter().chain(command::COMMANDS)
-}
-
-fn named_command(program: &OsString) -> Option<String> {
-    let name = Path::new(program).file_stem()?.to_str()?;
-    let command = name.strip_prefix(NAME)?.strip_prefix('-')?;
-    commands().any(|known| known.name == command).then(|| command.to_owned())
-}
-
-/// What is printed of an error of this command line: its hint can be pasted.
+/// The report of an error of this command line. The commands in its hint can be pasted.
 pub fn report(error: &Error, arguments: impl Iterator<Item = OsString>) -> Report {
     let mut report = Report::of(error);
-    let arguments: Vec<OsString> = arguments.collect();
+    let arguments = of_link(arguments.collect());
     report.hint = report.hint.map(|hint| completed(&hint, &arguments));
     report
 }
@@ -183,7 +143,7 @@ impl Cli {
         Ok(Self { command, flags, tables, arguments: words.into() })
     }
 
-    /// Runs the command, and tells the exit status of a run that did not fail.
+    /// Runs the command, and returns the exit status of a run that did not fail.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         let locations = &Locations::of_system();
         self.begin(env, locations)?;
@@ -191,7 +151,17 @@ impl Cli {
             Command::Consumer(consumer) => {
                 let purpose = Purpose::Answer(Rerun::of(&self.arguments));
                 let ran = consumer.run(self.context(env, locations, &purpose), output);
-                ran.map_err(|error| self.with_profiles(error, env, locations))
+                ran.or_else(|error| {
+                    let error = self.with_profiles(error, env, locations);
+                    let reader = consumer.reader();
+                    let Some(reader) = reader.filter(|reader| (reader.reads_failure)(&error, env))
+                    else {
+                        return Err(error);
+                    };
+                    let words = [NAME.into()].into_iter().chain(self.arguments.iter().cloned());
+                    let document = (reader.failure_document)(&report(&error, words));
+                    output.document(document.as_bytes()).map(|()| ExitCode::SUCCESS)
+                })
             }
             Command::Housekeeping(command) => {
                 let context = self.context(env, locations, &Purpose::Answer(None));
@@ -217,7 +187,7 @@ impl Cli {
         error.with_hint(&message!("or choose a profile with `--profile`: {}", list(&names)))
     }
 
-    /// Refreshes what the command hands out, in a session of its own.
+    /// Refreshes what the command prints, in a session of its own.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
         forbid_prompts();
@@ -229,7 +199,7 @@ impl Cli {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Tells a shell how one of these words can go on.
+    /// Prints the completions of one of these words for a shell.
     pub fn complete(words: &[OsString], env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         command::complete(&program(), words, env, &Locations::of_system(), output)
             .map(|()| ExitCode::SUCCESS)
@@ -255,7 +225,7 @@ impl Cli {
     fn begin(&self, env: &Env, locations: &Locations) -> Result<()> {
         check_variables(env)?;
         self.check_error_format(env)?;
-        // What the profile says of it is not known before the file is read.
+        // The profile's own value is not known before the file is read.
         let timeout = self.text(env, &TIMEOUT);
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
             pipe::set_deadline(Deadline::within(timeout));
@@ -277,7 +247,19 @@ impl Cli {
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
         let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
+        let is_silent = log_file.is_none() && self.merges_stderr(env);
+        let verbosity = if is_silent { 0 } else { verbosity };
         log::start(verbosity, log_file.as_deref(), service_log.unwrap_or_default())
+    }
+
+    /// Whether the program that runs this one takes standard error for a part of the answer.
+    fn merges_stderr(&self, env: &Env) -> bool {
+        match &self.command {
+            Command::Consumer(consumer) => {
+                consumer.reader().is_some_and(|reader| (reader.merges_stderr)(env))
+            }
+            Command::Housekeeping(_) => false,
+        }
     }
 
     fn check_error_format(&self, env: &Env) -> Result<()> {
@@ -293,13 +275,13 @@ impl Cli {
         }
     }
 
-    /// What a flag or a variable sets, of a setting that counts before the configuration file is read.
+    /// The value by flag or variable of a setting that is needed before the configuration file is read.
     fn text(&self, env: &Env, field: &Field) -> Option<String> {
         self.flags.get(field).map(str::to_owned).or_else(|| env.get(field.var()))
     }
 }
 
-/// Refuses an empty value of a variable that counts before the settings are resolved, which refuses the others.
+/// Rejects an empty value of a variable that is needed before the settings are resolved, which rejects the others.
 fn check_variables(env: &Env) -> Result<()> {
     let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
     let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
@@ -317,25 +299,6 @@ mod tests {
 
     fn parse_words(words: &[&str]) -> Result<Invocation> {
         parse(words.iter().map(OsString::from).collect())
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        described(&[]).debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_every_command_has_an_example() {
-        fn look(command: &clap::Command, path: &str) {
-            let path = format!("{path} {}", command.get_name());
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example"), "{path}");
-            // What the program runs for itself is not for people.
-            for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-                look(command, &path);
-            }
-        }
-        look(&program(), "");
     }
 
     #[test]
@@ -372,6 +335,10 @@ mod tests {
         let helper = "/opt/bin/yc-id-token-vault";
         assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", "get"]);
         assert_eq!(words(&[helper, "token", "--role=r"]), ["vault", "token", "--role=r"]);
+        let helper = "/opt/bin/yc-id-token-vault-prod.eu";
+        let profile = "--profile=prod.eu";
+        assert_eq!(words(&[helper, "get"]), ["vault", "token-helper", profile, "get"]);
+        assert_eq!(words(&[helper, "login"]), ["vault", profile, "login"]);
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// The same for people: with the time until then, or since then.
+    pub const fn beside(self, now: Self) -> RelativeTime {
+        RelativeTime { at: self, now }
+    }
+
     fn from_date_time(at: OffsetDateTime) -> Self {
         Self(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
     }
@@ -97,6 +102,33 @@ impl fmt::Display for Timestamp {
             at.minute(),
             at.second()
         )
+    }
+}
+
+/// A timestamp with its distance from another, which is now: `2026-11-23T20:15:38Z (in 41 min)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RelativeTime {
+    at: Timestamp,
+    now: Timestamp,
+}
+
+impl fmt::Display for RelativeTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, now } = *self;
+        let seconds = at.distance(now).as_secs();
+        let (one, unit) = match seconds {
+            0 => return write!(f, "{at} (now)"),
+            1..60 => (1, "s"),
+            60..7_200 => (60, "min"),
+            7_200..172_800 => (3_600, "h"),
+            _ => (86_400, "days"),
+        };
+        let number = (seconds + one / 2) / one;
+        if at > now {
+            write!(f, "{at} (in {number} {unit})")
+        } else {
+            write!(f, "{at} ({number} {unit} ago)")
+        }
     }
 }
 
@@ -266,6 +298,29 @@ mod tests {
     fn a_timestamp_is_printed_in_rfc_3339_to_the_second() {
         assert_eq!(Timestamp::from_unix_seconds(1_795_464_938).to_string(), "2026-11-23T20:15:38Z");
         assert_eq!(Timestamp(999).to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_time_is_shown_with_its_rounded_distance() {
+        let now = Timestamp::from_unix_seconds(1_795_464_938);
+        for (seconds, distance) in [
+            (0, "(now)"),
+            (1, "(in 1 s)"),
+            (59, "(in 59 s)"),
+            (60, "(in 1 min)"),
+            (89, "(in 1 min)"),
+            (90, "(in 2 min)"),
+            (3_599, "(in 60 min)"),
+            (7_200, "(in 2 h)"),
+            (43_199, "(in 12 h)"),
+            (172_800, "(in 2 days)"),
+            (-59, "(59 s ago)"),
+            (-200, "(3 min ago)"),
+            (-864_000, "(10 days ago)"),
+        ] {
+            let at = Timestamp::from_unix_seconds(now.unix_seconds() + seconds);
+            assert_eq!(at.beside(now).to_string(), format!("{at} {distance}"));
+        }
     }
 
     #[test]

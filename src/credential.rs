@@ -101,6 +101,12 @@ impl Lifetime {
         self.expires_at.shifted(self.clock_offset.reversed())
     }
 
+    /// The same, but earlier by `skew`, so that a program asks again in time; by no more than a tenth of the whole
+    /// lifetime, or a token that is valid for a minute would be reported as expired.
+    pub fn expires_early_here(&self, skew: Duration) -> Timestamp {
+        self.expires_at_here().minus(skew.min(self.whole() / 10))
+    }
+
     /// The remaining lifetime; zero after expiry.
     ///
     /// If the clock is now before `obtained_at`, it was set back and the elapsed time is unknown: the result

@@ -24,7 +24,7 @@ pub use message::{Message, Printable};
 pub(crate) use secrets::from_base64;
 use secrets::redact;
 
-use crate::shell::quoted;
+use crate::shell;
 
 /// The longest value that is printed, in characters.
 pub const VALUE_LIMIT: usize = 300;
@@ -71,10 +71,22 @@ impl ForeignText {
         Self(truncated(&secrets::without_url_secrets(&visible(&text)), PATH_MAX))
     }
 
-    /// The text as one word of a POSIX shell.
+    /// The text as one word of a command in the user's own shell.
     #[must_use]
     pub fn quoted(&self) -> Self {
-        Self(quoted(&self.0))
+        Self(shell::quoted_here(&self.0))
+    }
+
+    /// The text as one word of a script for `sh`.
+    #[must_use]
+    pub fn quoted_for_sh(&self) -> Self {
+        Self(shell::quoted(&self.0))
+    }
+
+    /// The text as the value of a variable, in the user's own shell.
+    #[must_use]
+    pub fn assigned_to(&self, name: &str) -> Self {
+        Self(shell::assignment_here(name, &self.0))
     }
 
     pub fn as_str(&self) -> &str {

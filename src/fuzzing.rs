@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use crate::cache::fuzzing::cache_entry;
 use crate::clock::Timestamp;
+use crate::colour::Colours;
 pub use crate::consumer::{aws_ini, exec_info, sts_xml, vault_hcl};
 use crate::error::{Error, ErrorFormat, Report};
 use crate::foreign_text::{ForeignText, VALUE_LIMIT};
@@ -132,7 +133,7 @@ pub fn addresses(data: &[u8]) {
 /// Whatever an error quotes, it is told in two lines that do nothing to a terminal.
 pub(crate) fn is_told_in_two_lines(error: &Error) {
     let mut told = Vec::new();
-    Report::of(error).print(ErrorFormat::Text, &mut told);
+    Report::of(error).print(ErrorFormat::Text, Colours::NONE, &mut told);
     let told = String::from_utf8_lossy(&told);
     assert!(told.lines().count() <= 2, "{told:?}");
     assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");

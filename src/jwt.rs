@@ -100,6 +100,11 @@ pub fn all_claims(token: &str) -> Result<Map<String, Value>, &'static str> {
         .map_err(|error| unread(&error, "its claims are not a JSON object"))
 }
 
+/// The header of a token.
+pub fn header(token: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&decoded(token.split('.').next().unwrap_or_default())?).ok()
+}
+
 /// Logs the details of a parse error; the user gets only `problem`.
 fn unread(error: &serde_json::Error, problem: &'static str) -> &'static str {
     debug!(%error, "{problem}");
@@ -110,9 +115,7 @@ fn unread(error: &serde_json::Error, problem: &'static str) -> &'static str {
 /// does, and returns the ID of the signing key. Yandex Cloud signs with RS256.
 pub fn verify(token: &str, keys: &Value) -> Result<String, &'static str> {
     let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
-    let header: Value = decoded(token.split('.').next().unwrap_or_default())
-        .and_then(|header| serde_json::from_slice(&header).ok())
-        .ok_or("the token has no header")?;
+    let header = Value::from(header(token).ok_or("the token has no header")?);
     if header["alg"] != "RS256" {
         return Err("the token is not signed with RS256");
     }

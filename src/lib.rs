@@ -42,6 +42,7 @@
 //! | [`foreign_text`] | text from outside the program, without secrets and control characters |
 //! | [`digest`] | SHA-256 digests |
 //! | [`output`] | standard output: one document, written once |
+//! | [`colour`] | colours at a terminal, and whether there are any |
 //! | [`log`] | the log of `-v` and `--log-file` |
 //! | [`spinner`] | the spinner on a terminal during long waits |
 //! | [`runtime`] | the network runtime, and what interrupts a wait: signals, the end of the parent |
@@ -64,6 +65,7 @@ pub mod cache;
 pub mod child;
 pub mod cli;
 pub mod clock;
+pub mod colour;
 pub mod command;
 pub mod consumer;
 pub mod credential;

@@ -5,6 +5,7 @@ use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 use yc_id_token::cli::{self, Cli, Invocation};
+use yc_id_token::colour::Colours;
 use yc_id_token::env::Env;
 use yc_id_token::error::{Error, Report};
 use yc_id_token::harden;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let error_format = cli::error_format(&arguments, &env);
     std::panic::set_hook(Box::new(move |panic| {
         let error = Error::of_panic(panic);
-        Report::of(&error).print(error_format, &mut stderr());
+        Report::of(&error).print(error_format, Colours::NONE, &mut stderr());
         std::process::exit(error.exit_status().into());
     }));
     let result = match cli::parse(arguments) {
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     result.unwrap_or_else(|error| {
-        cli::report(&error, std::env::args_os()).print(error_format, &mut stderr());
+        let report = cli::report(&error, std::env::args_os());
+        report.print(error_format, Colours::of_stderr(&env), &mut stderr());
         ExitCode::from(error.exit_status())
     })
 }

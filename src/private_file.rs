@@ -99,6 +99,11 @@ pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, 
     Ok(Zeroizing::new(read_whole(file, &metadata, limit)?))
 }
 
+/// Whether a file belongs to another user, so that this one cannot change its mode.
+pub fn belongs_to_another_user(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| system::is_of_another_user(&metadata))
+}
+
 /// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = system::open_following(&current_folder::resolve(path))?;

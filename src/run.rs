@@ -12,6 +12,7 @@ use crate::clock::{Clock, Deadline};
 use crate::credential::{Credential, IdToken};
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::foreign_text::Message;
 use crate::http::Http;
 use crate::keyring::Keyring;
 use crate::message;
@@ -138,7 +139,7 @@ impl Run {
     }
 
     /// The service accounts and folders that this run looks up by name.
-    fn directory(&self) -> Directory<'_> {
+    pub fn directory(&self) -> Directory<'_> {
         let Self { settings, source, broker, .. } = self;
         Directory { settings, source, broker }
     }
@@ -165,6 +166,11 @@ impl Run {
     /// The lookup by name that a request for an ID token would begin with, if it needs a server.
     pub fn lookup(&self) -> Result<Option<Forecast>> {
         if self.service_account.get().is_some() { Ok(None) } else { self.directory().lookup() }
+    }
+
+    /// What to do if that lookup finds nothing.
+    pub fn lookup_hint(&self) -> Option<Message> {
+        self.directory().lookup_hint()
     }
 
     /// The request for an ID token for an audience.

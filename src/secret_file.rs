@@ -30,7 +30,10 @@ pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec
 fn permissions_hint(path: &Path) -> Message {
     if is_mounted_by_kubelet(path) {
         // `chmod` fails: the volume is read-only, and the kubelet sets the modes.
-        return "set `defaultMode: 0400` in the volume of the pod that mounts this secret".into();
+        return "set `defaultMode: 0400` in the volume of the pod that mounts this secret, and `fsGroup` if the pod does not run as root".into();
+    }
+    if private_file::belongs_to_another_user(path) {
+        return "it belongs to another user: have its owner set mode 0440 and a group of yours, where it is mounted if a container runtime does that; or copy it to a file of yours with mode 0600".into();
     }
     if private_file::has_no_permissions(path) {
         return NO_PERMISSIONS_HINT.into();

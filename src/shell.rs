@@ -1,13 +1,81 @@
-//! Quotes words for a POSIX shell, in commands that are shown to the user.
+//! Words of shell commands: quoted for a script of `sh` or for the user's own shell, and read from lines that users
+//! write.
+//!
+//! The user's own shell is `sh`, or on Windows PowerShell, where most commands are good for cmd.exe too.
 
-/// One word of a shell command, quoted only if necessary.
+/// One word of a POSIX shell's command, quoted only if necessary.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~@%:,=".contains(c);
-    if word.chars().all(plain) && !word.is_empty() {
+    if is_plain(word, "/._-+~@%:,=") {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// One word of a command in the user's own shell, quoted only if necessary.
+pub fn quoted_here(word: &str) -> String {
+    if cfg!(windows) { quoted_for_windows(word) } else { quoted(word) }
+}
+
+/// A variable and its value in the user's own shell, after [`EXPORT`], or before [`THEN`] and a command.
+pub fn assignment_here(name: &str, value: &str) -> String {
+    if cfg!(windows) {
+        format!("$env:{name} = {}", quoted_for_powershell(value))
+    } else {
+        format!("{name}={}", quoted(value))
+    }
+}
+
+/// What is before an assignment that lasts for the session.
+pub const EXPORT: &str = if cfg!(windows) { "" } else { "export " };
+
+/// What is between an assignment and a command that needs it.
+pub const THEN: &str = if cfg!(windows) { "; " } else { " " };
+
+/// Double quotes are good for PowerShell and cmd.exe, if the word has nothing that one of them expands.
+fn quoted_for_windows(word: &str) -> String {
+    // At the start of a word, PowerShell reads `@` as a mark of its own.
+    if is_plain(word, r"/\._-+~:=@") && !word.starts_with('@') {
+        word.to_owned()
+    } else if word.contains(['"', '$', '`', '%']) {
+        quoted_for_powershell(word)
+    } else {
+        format!("\"{word}\"")
+    }
+}
+
+fn quoted_for_powershell(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "''"))
+}
+
+fn is_plain(word: &str, marks: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
+}
+
+/// The words of a line, as a POSIX shell and Python's `shlex` split them: nothing is expanded. `None` if a quotation
+/// mark is not closed.
+pub fn words(line: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        let part = word.get_or_insert_default();
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '\\') => part.push(chars.next()?),
+            (Some('"'), '\\') => match chars.next()? {
+                escaped @ ('"' | '\\') => part.push(escaped),
+                other => part.extend(['\\', other]),
+            },
+            (None, c) if c.is_ascii_whitespace() => {
+                words.extend(word.take().filter(|word| !word.is_empty()));
+            }
+            (_, c) => part.push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]
@@ -19,5 +87,42 @@ mod tests {
         assert_eq!(quoted("/home/me/key.json"), "/home/me/key.json");
         assert_eq!(quoted("/home/a b/it's.json"), r"'/home/a b/it'\''s.json'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shells_of_windows() {
+        for (word, expected) in [
+            (r"C:\keys\key.json", r"C:\keys\key.json"),
+            (r"C:\my keys\it's.json", r#""C:\my keys\it's.json""#),
+            ("", r#""""#),
+            ("a,b", r#""a,b""#),
+            ("--context=yandex@prod", "--context=yandex@prod"),
+            ("@prod", r#""@prod""#),
+            ("it's $HOME", "'it''s $HOME'"),
+            (r#"{"a":1}"#, r#"'{"a":1}'"#),
+        ] {
+            assert_eq!(quoted_for_windows(word), expected);
+        }
+        assert_eq!(quoted_for_powershell("https://v.example"), "'https://v.example'");
+    }
+
+    #[test]
+    fn a_line_is_split_as_a_shell_splits_it() {
+        for (line, expected) in [
+            ("vi", Some(vec!["vi"])),
+            (" code  --wait\t-n ", Some(vec!["code", "--wait", "-n"])),
+            ("'/opt/my ed/ed' \"-a b\" c'd e'", Some(vec!["/opt/my ed/ed", "-a b", "cd e"])),
+            (r#"a\ b "\"\$""#, Some(vec!["a b", r#""\$"#])),
+            ("ed ''", Some(vec!["ed", ""])),
+            ("  ", Some(vec![])),
+            ("ed 'a", None),
+            ("ed \\", None),
+        ] {
+            let expected = expected.map(|words| words.into_iter().map(str::to_owned).collect());
+            assert_eq!(words(line), expected, "{line}");
+        }
+        for word in ["/home/a b/it's.json", "", "$(x) \"y\""] {
+            assert_eq!(words(&quoted(word)).unwrap(), [word]);
+        }
     }
 }

@@ -14,6 +14,9 @@ use super::clock::{self, Clock};
 use super::id_token::IdTokenVariant;
 use super::random;
 
+/// `subject_token_type` of a service account named by its id. Yandex's own; seen in one public program.
+pub(super) const SUBJECT_ID: &str = "urn:yandex-cloud:token-type:subject_id";
+
 /// Shorter strings are no secrets of this cloud, and would be found by chance in any text.
 const SHORTEST_SECRET: usize = 16;
 
@@ -24,6 +27,10 @@ pub(super) struct Cloud {
     pub(super) id_token_variant: IdTokenVariant,
     /// The account whose IAM tokens the metadata service returns.
     pub(super) attached_to_instance: Option<String>,
+    /// Whether the metadata service names that account.
+    pub(super) names_attached_account: bool,
+    /// The `subject_token_type` of a service account that the exchange accepts.
+    pub(super) subject_token_type: String,
     iam_token_life: Duration,
     /// In order of creation, which is the order of listing.
     service_accounts: Vec<ServiceAccount>,
@@ -84,6 +91,8 @@ impl Cloud {
             id_token_life,
             id_token_variant: IdTokenVariant::default(),
             attached_to_instance: None,
+            names_attached_account: false,
+            subject_token_type: SUBJECT_ID.to_owned(),
             iam_token_life,
             service_accounts: Vec::new(),
             token_creators: HashSet::new(),

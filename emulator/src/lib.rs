@@ -276,6 +276,18 @@ impl Emulator {
         self.service.cloud().attached_to_instance = service_account_id.map(str::to_owned);
     }
 
+    /// Sets whether the metadata service names the attached account. Yandex Cloud documents only that it lists
+    /// `default/`, so it does not name it unless this is set.
+    pub fn name_attached_account(&self, is_named: bool) {
+        self.service.cloud().names_attached_account = is_named;
+    }
+
+    /// Sets the only `subject_token_type` that the token exchange accepts for a service account, as Yandex Cloud
+    /// does not document it.
+    pub fn accept_subject_token_type(&self, subject_token_type: &str) {
+        subject_token_type.clone_into(&mut self.service.cloud().subject_token_type);
+    }
+
     /// Accepts exactly this external JWT in exchange for an IAM token of the account.
     pub fn federate(&self, external_jwt: &str, service_account_id: &str) {
         self.service.cloud().federate(external_jwt, service_account_id);

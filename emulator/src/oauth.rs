@@ -13,8 +13,6 @@ use super::call::Call;
 use super::id_token::Grant;
 use super::service::Service;
 
-/// `subject_token_type` of a service account named by its id. Yandex's own; seen in one public program.
-const SUBJECT_ID: &str = "urn:yandex-cloud:token-type:subject_id";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -36,7 +34,11 @@ pub(super) fn exchange(service: &Service, call: &Call) -> Result<Answer, Refusal
 
 /// The subject is a service account, the actor the subject of the IAM token.
 fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
-    must_be(call, "subject_token_type", SUBJECT_ID)?;
+    let subject_token_type = call.required_field("subject_token_type")?;
+    if subject_token_type != service.cloud().subject_token_type {
+        let problem = format!("Unsupported subject_token_type: {subject_token_type}");
+        return Err(Refusal::invalid_argument(problem));
+    }
     must_be(call, "actor_token_type", ACCESS_TOKEN)?;
     let subject = call.required_field("subject_token")?;
     let actor_token = call.required_field("actor_token")?;
@@ -103,6 +105,7 @@ fn must_be(call: &Call, name: &str, expected: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cloud::SUBJECT_ID;
     use super::super::testing::{Reply, claims_of, emulator, post_form};
     use super::super::{Emulator, ErrorShape, IdTokenVariant, TokenField};
     use super::*;
@@ -178,6 +181,20 @@ mod tests {
         emulator.set_id_token_variant(IdTokenVariant { error_shape, ..Default::default() });
         let reply = ask(&emulator, &account, &stranger, &[]);
         assert_eq!((reply.status, reply.json()["code"].as_i64()), (403, Some(7)));
+    }
+
+    #[test]
+    fn the_subject_token_type_can_be_another() {
+        let emulator = emulator();
+        let account = emulator.add_service_account("robot", "b1gfolder");
+        let actor = emulator.issue_iam_token(&account);
+        emulator.accept_subject_token_type("urn:other:subject");
+        let refused = ask(&emulator, &account, &actor, &[]);
+        assert_eq!(refused.status, 400);
+        let problem = format!("Unsupported subject_token_type: {SUBJECT_ID}");
+        assert_eq!(refused.json()["error_description"], problem);
+        let change = [("subject_token_type", "urn:other:subject")];
+        assert_eq!(ask(&emulator, &account, &actor, &change).status, 200);
     }
 
     #[test]

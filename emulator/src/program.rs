@@ -31,6 +31,12 @@ pub struct Args {
     /// Folder for the key and the certificate authority [default: a new one for temporary files]
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
+    /// Name the service account in the metadata service, which Yandex Cloud does not document
+    #[arg(long)]
+    metadata_names_account: bool,
+    /// The only `subject_token_type` that the token exchange accepts [default: urn:yandex-cloud:token-type:subject_id]
+    #[arg(long, value_name = "URN")]
+    accept_subject_token_type: Option<String>,
 }
 
 /// Why the program ends with a failure.
@@ -58,6 +64,7 @@ pub struct Running {
     account: String,
     key: PathBuf,
     ca: Option<PathBuf>,
+    metadata_names_account: bool,
     runtime: Runtime,
     signals: Signals,
     /// Deletes the folder with the key when dropped.
@@ -78,6 +85,10 @@ impl Args {
         let emulator = Emulator::start_with(options).map_err(Error::Start)?;
         let account = emulator.add_service_account("robot", "b1gemulated");
         emulator.attach_to_instance(Some(&account));
+        emulator.name_attached_account(self.metadata_names_account);
+        if let Some(accepted) = &self.accept_subject_token_type {
+            emulator.accept_subject_token_type(accepted);
+        }
 
         let (folder, temporary) = match &self.directory {
             Some(folder) => {
@@ -94,7 +105,17 @@ impl Args {
         write(&key, &emulator.add_authorized_key(&account, KeySize::Rsa2048).to_json())?;
         let ca = emulator.ca_pem().map(|pem| (folder.join("ca.pem"), pem));
         let ca = ca.map(|(path, pem)| write(&path, pem).map(|()| path)).transpose()?;
-        Ok(Running { emulator, account, key, ca, runtime, signals, _temporary: temporary })
+        let metadata_names_account = self.metadata_names_account;
+        Ok(Running {
+            emulator,
+            account,
+            key,
+            ca,
+            metadata_names_account,
+            runtime,
+            signals,
+            _temporary: temporary,
+        })
     }
 }
 
@@ -118,7 +139,12 @@ impl Running {
             Some(ca) => format!("  export YC_ID_TOKEN_CA_FILE={}", quoted(ca)),
             None => {
                 let address = url.trim_start_matches("http://");
-                format!("or, as a machine with a service account, without the key: export YC_METADATA_ADDR={address}")
+                let account = if self.metadata_names_account {
+                    String::new()
+                } else {
+                    format!(" YC_ID_TOKEN_SERVICE_ACCOUNT={}", self.account)
+                };
+                format!("or, as a machine with a service account, without the key: export YC_METADATA_ADDR={address}{account}")
             }
         });
         lines.push("Then try:".into());

@@ -83,7 +83,7 @@ impl Service {
             Route::IamTokenForServiceAccount => iam_token::create_for_service_account(self, call),
             Route::RevokeIamToken => iam_token::revoke(self, call),
             Route::TokenExchange => oauth::exchange(self, call),
-            Route::Metadata => metadata::token(self, call),
+            Route::Metadata => metadata::answer(self, call),
             Route::Jwks => Ok(Answer::ok(&self.issuer.jwks())),
             Route::Discovery => Ok(discovery::openid_configuration(self)),
             Route::Endpoints => discovery::endpoints(self, call),

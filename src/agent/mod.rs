@@ -99,7 +99,7 @@ struct PlanArgs {
     /// Keep this file, with the settings of `--profile` and other options, instead of those of the configuration
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Format of the file: a format of `token`, kubectl or aws [default: raw]
+    /// Format of the file: a format of `token`, kubectl, aws or gcp [default: raw]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     format: Option<String>,
     /// Permissions of the file: 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]

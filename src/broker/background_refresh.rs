@@ -17,7 +17,7 @@ use crate::settings::schema::PROXY;
 use crate::{child, current_folder};
 
 /// The first word of a command line that only refreshes.
-pub const REFRESH: &str = "refresh";
+pub const REFRESH: &str = "background-refresh";
 
 /// The arguments to run this command again. They are shared and not copied, as few runs start another.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ mod tests {
         ] {
             let command = Rerun(arguments.into()).command().unwrap();
             let given: Vec<_> = command.get_args().collect();
-            assert_eq!(given, ["refresh", "token", "--audience", "k8s"]);
+            assert_eq!(given, ["background-refresh", "token", "--audience", "k8s"]);
             let variables: Vec<_> = command.get_envs().collect();
             assert_eq!(variables, [("YC_ID_TOKEN_PROXY".as_ref(), Some(proxy.as_ref()))]);
         }

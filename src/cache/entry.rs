@@ -1,13 +1,13 @@
 //! The format of a cache entry: a line that identifies it, then one JSON object.
 //!
 //! ```text
-//! yc-id-token 1 <SHA-256 of what follows, hexadecimal>
+//! yc-id-token 1 <CRC-32 of what follows, 8 hexadecimal digits>
 //! {"key":"id-token-…","secret":"eyJ…","lifetime":{…},"about":{…}}
 //! ```
 //!
-//! The digest does not protect against an attacker, who could compute it. It detects a disk that flips a bit
-//! in a token, which would make the credential invalid for no visible reason. The key inside detects an entry
-//! that was copied over another one.
+//! The checksum detects a file that was cut or changed, which would make the credential invalid for no visible reason. A
+//! cryptographic digest would detect no more, as whoever can write the file could compute it, and would cost a hit 20,000
+//! instructions. The key inside detects an entry that was copied over another one.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +20,6 @@ use super::file::ENTRY_LIMIT;
 use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
-use crate::digest::Digest;
 use crate::private_file;
 
 /// The version of the format is part of the file's name, so that two versions of the program do not remove
@@ -31,6 +30,9 @@ pub(super) const EXTENSION: &str = "v1";
 pub(super) const MARKER: &str = "keyring";
 
 const MAGIC: &str = "yc-id-token 1 ";
+
+/// The length of the checksum.
+const CHECKSUM: usize = 8;
 
 #[derive(Deserialize)]
 struct Dated {
@@ -75,9 +77,9 @@ pub(super) fn render<T: Cacheable>(
 }
 
 pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 65 + body.len()));
+    let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + CHECKSUM + 1 + body.len()));
     entry.extend_from_slice(MAGIC.as_bytes());
-    entry.extend_from_slice(Digest::of(body).to_hex().as_bytes());
+    entry.extend_from_slice(checksum(body).as_bytes());
     entry.push(b'\n');
     entry.extend_from_slice(body);
     entry
@@ -118,9 +120,13 @@ fn parse_body<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
 /// What follows the first line, if it is what was written.
 fn body(entry: &[u8]) -> Option<&[u8]> {
     let rest = entry.strip_prefix(MAGIC.as_bytes())?;
-    let (digest, body) = rest.split_at_checked(64)?;
+    let (sum, body) = rest.split_at_checked(CHECKSUM)?;
     let body = body.strip_prefix(b"\n")?;
-    (Digest::of(body).to_hex().as_bytes() == digest).then_some(body)
+    (checksum(body).as_bytes() == sum).then_some(body)
+}
+
+fn checksum(body: &[u8]) -> String {
+    format!("{:08x}", crc32fast::hash(body))
 }
 
 #[cfg(test)]

@@ -78,17 +78,24 @@ impl FileCache {
         self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
     }
 
-    /// Removes all entries and remembered failures, and what a killed writer has left. Locks stay: a process may
-    /// be holding one. What does not have the form of this program's files stays too, and a folder
-    /// that is a link, or another user's, is not touched.
-    pub(super) fn clear(&self) -> io::Result<Cleared> {
+    /// Removes all entries and remembered failures, and what a killed writer has left; or only the entries and
+    /// failures of some keys. Locks stay: a process may be holding one. What does not have the form of this
+    /// program's files stays too, and a folder that is a link, or another user's, is not touched.
+    pub(super) fn clear(&self, only: Option<&[Key]>) -> io::Result<Cleared> {
         match private_file::look_at_folder(&self.folder) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Cleared::default()),
             Err(error) => return Err(error),
         }
+        let is_chosen = |path: &Path| {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let key = name.split('.').next();
+            only.is_none_or(|keys| keys.iter().any(|chosen| Some(chosen.name()) == key))
+        };
         let mut cleared = Cleared::default();
-        for path in private_file::list(&self.folder, usize::MAX) {
+        for path in
+            private_file::list(&self.folder, usize::MAX).into_iter().filter(|it| is_chosen(it))
+        {
             let removed = match Form::of(&path) {
                 Form::Lock => continue,
                 Form::Marker => {

@@ -114,12 +114,13 @@ pub struct Cleared {
     pub left: usize,
 }
 
-/// Removes every credential, from the files of a cache and, if any are there, within `limit` from the keyring.
-pub fn clear(files: &FileCache, limit: Duration) -> Result<Cleared> {
+/// Removes every credential, or only those of some keys, from the files of a cache and, if any are there, within
+/// `limit` from the keyring.
+pub fn clear(files: &FileCache, only: Option<&[Key]>, limit: Duration) -> Result<Cleared> {
     let in_folder = |folder: &Path, error| {
         Error::Cache(Cause::from(error).context(message!("`{}`", shown(folder))))
     };
-    let cleared = files.clear().map_err(|error| in_folder(files.folder(), error))?;
+    let cleared = files.clear(only).map_err(|error| in_folder(files.folder(), error))?;
     let removed = cleared.removed + keyring::clear(cleared.markers, limit)?;
     Ok(Cleared { removed, left: cleared.left })
 }

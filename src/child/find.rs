@@ -9,7 +9,7 @@ use crate::current_folder;
 use crate::env::{self, Env};
 
 /// The file of a program that a setting names: a path, or a name that is looked for on the `PATH`.
-pub(super) fn program(named: &Path) -> io::Result<PathBuf> {
+pub fn program(named: &Path) -> io::Result<PathBuf> {
     let is_name = named.components().count() == 1 && named.file_name() == Some(named.as_os_str());
     if is_name { look(&Env::Real, named) } else { Ok(current_folder::resolve(named).into_owned()) }
 }
@@ -19,16 +19,22 @@ pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
     look(env, Path::new(name)).ok()
 }
 
+/// The extensions of programs. On Windows, the tools of Python and Node.js are `.cmd` files.
+const SUFFIXES: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
+
 /// Security: a folder that depends on the current one (`.`, or nothing between two colons) is passed
 /// over. kubectl runs its plugins in the current folder, which can belong to another user.
 fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "there is no such program on PATH");
-    let mut file = name.as_os_str().to_owned();
-    if name.extension().is_none() {
-        file.push(std::env::consts::EXE_SUFFIX);
-    }
-    for folder in std::env::split_paths(&folders(env)).filter(|folder| folder.is_absolute()) {
-        let path = folder.join(&file);
+    let suffixes = if name.extension().is_none() { SUFFIXES } else { &[""] };
+    let files = suffixes.iter().map(|suffix| {
+        let mut file = name.as_os_str().to_owned();
+        file.push(suffix);
+        file
+    });
+    let folders = folders(env);
+    let folders = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
+    for path in folders.flat_map(|folder| files.clone().map(move |file| folder.join(file))) {
         match path.metadata() {
             Ok(metadata) if may_run(&metadata) => return Ok(path),
             Ok(metadata) if metadata.is_file() => {

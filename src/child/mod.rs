@@ -24,7 +24,7 @@ use crate::env;
 use crate::error::Cause;
 use crate::harden;
 pub use descriptors::{close_on_exec, hand_on};
-pub use find::{is_program, on_path};
+pub use find::{is_program, on_path, program};
 
 /// How many bytes of output are read, unless the caller sets another limit: a token has some kilobytes, and so has a
 /// notice or a page of help.

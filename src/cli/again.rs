@@ -1,4 +1,4 @@
-//! Commands in hints, completed by the options that the user gave: so that they can be pasted.
+//! Completes the commands in hints with the options that the user gave, so that they can be pasted.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use super::NAME;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Options that change how a run goes, and not what it is about. The address of a proxy may hold a password.
+/// Options that change how a run works, and not what it obtains. The address of a proxy may contain a password.
 const NOT_REPEATED: [&str; 6] =
     ["error-format", "format", "log-file", "output", "proxy", "timeout"];
 
@@ -47,9 +47,13 @@ fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Messa
         })
     };
     let options = given(arguments, command).into_iter();
-    let options = options.filter(|(name, _)| !is_hinted(name)).map(|(name, value)| {
-        message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
-    });
+    // `config` takes the options of all commands, and only these change what it does.
+    let acts =
+        |name: &str| words.first() != Some(&"config") || ["config", "profile"].contains(&name);
+    let options =
+        options.filter(|(name, _)| !is_hinted(name) && acts(name)).map(|(name, value)| {
+            message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
+        });
     Message::join(&options.collect::<Vec<_>>(), "")
 }
 
@@ -124,6 +128,11 @@ mod tests {
                 "see `yc-id-token --help`",
                 "yc-id-token vault --profile p",
                 "see `yc-id-token --help`",
+            ),
+            (
+                "`yc-id-token config set audience A`",
+                "yc-id-token token --profile=p --service-account=a",
+                "`yc-id-token config set audience A --profile=p`",
             ),
             ("see `vault status`", "yc-id-token vault --profile p", "see `vault status`"),
             ("`yc-id-token token`", "yc-id-token exec -- x --profile p", "`yc-id-token token`"),

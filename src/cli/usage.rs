@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::NAME;
+use super::{NAME, foreign_commands};
 use crate::error::Error;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -11,7 +11,7 @@ use crate::message;
 pub(super) fn error(mut error: clap::Error) -> Error {
     let usage = match error.remove(ContextKind::Usage) {
         Some(usage) => usage.to_string(),
-        // Help has no context; where it stands for an error, its usage is a line of it.
+        // Help has no context. If it takes the place of an error, its usage is a line of it.
         None => error.render().to_string(),
     };
     let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
@@ -29,15 +29,25 @@ pub(super) fn error(mut error: clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
-    let hint = suggestion(&mut error).unwrap_or_else(help);
-    // Without usage and suggestions, clap's text is the problem, behind a label and before its own hint.
+    let foreign = foreign_command(&command, &error);
+    let hint = foreign.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
+    // Without usage and suggestions, clap's text is the problem, after a label and before its own hint.
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
     Error::Usage { problem: ForeignText::new(&problem).into(), hint }
 }
 
-/// What was probably meant, if clap can tell.
+/// What is meant by a command that other programs have.
+fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let words = format!("{command} {word}");
+    foreign_commands::hint(words.strip_prefix(NAME)?.trim_start())
+}
+
+/// What was probably meant, if clap has a suggestion.
 fn suggestion(error: &mut clap::Error) -> Option<Message> {
     let kinds = [
         (ContextKind::SuggestedSubcommand, "subcommand"),

@@ -1,6 +1,7 @@
-//! What is known of a command line before it is parsed.
+//! What is known of a command line without clap.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 
 use super::NAME;
 use crate::env::Env;
@@ -10,8 +11,8 @@ use crate::message;
 use crate::settings::schema::ERROR_FORMAT;
 use crate::settings::{by_name, text_problem};
 
-/// Refuses values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
-/// those with characters that nobody sees. What follows `--` belongs to another program.
+/// Rejects values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
+/// those with invisible characters. What follows `--` belongs to another program.
 pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     let mut name = NAME;
     for word in
@@ -32,7 +33,24 @@ pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The form of errors, read before anything can go wrong with the rest of the command line.
+/// The same as options: `help COMMAND` and `version`, and no words at all at a terminal, where a person wants to
+/// know what there is.
+pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let (name, words) = arguments.split_first()?;
+    let (first, rest) = match words.split_first() {
+        Some((first, rest)) => (first.to_str()?, rest),
+        None if io::stdout().is_terminal() => ("help", words),
+        None => return None,
+    };
+    let option = match (first, rest) {
+        ("help", _) => "--help",
+        ("version", _) => "--version",
+        (_, _) => return None,
+    };
+    Some([std::slice::from_ref(name), rest, &[option.into()]].concat())
+}
+
+/// The format of errors, read before anything can go wrong with the rest of the command line.
 pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
     let mut asked_for = env.get(ERROR_FORMAT.var());
     let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
@@ -56,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_errors_is_known_even_when_the_rest_is_wrong() {
+    fn the_format_of_errors_is_known_even_when_the_rest_is_wrong() {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let env = Env::Fake(std::collections::HashMap::new());
         assert_eq!(

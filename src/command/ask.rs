@@ -42,10 +42,22 @@ pub(super) async fn ask(
     arguments: &[impl AsRef<OsStr>],
     limit: Duration,
 ) -> Result<Answer, Silence> {
+    ask_with(program, arguments, &[], limit).await
+}
+
+/// The same, with these variables besides those of this process.
+pub(super) async fn ask_with(
+    program: &Path,
+    arguments: &[impl AsRef<OsStr>],
+    variables: &[(&'static str, String)],
+    limit: Duration,
+) -> Result<Answer, Silence> {
     if limit < LEAST {
         return Err(Silence::NoTime);
     }
-    let prepare = |command: &mut tokio::process::Command| _ = command.args(arguments);
+    let prepare = |command: &mut tokio::process::Command| {
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+    };
     let running = child::start(program, "", Kill::Remains, prepare)
         .map_err(|error| Silence::Failed(error.into()))?;
     let outcome = running.with_limit(LIMIT).finish(&[], Deadline::within(limit)).await;

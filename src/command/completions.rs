@@ -1,4 +1,5 @@
-//! `completions`: prints the script that makes a shell complete our command lines, and answers that script.
+//! `completions`: prints the script by which a shell completes command lines of this program, and prints the
+//! completions for that script.
 //!
 //! The script runs this program for each completion, so it knows the current profiles and stays valid when the
 //! program is updated. In such a run `YC_ID_TOKEN_COMPLETE` is the index of the word to complete, and the words
@@ -19,8 +20,8 @@ use crate::consumer::TABLES;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::settings::schema::CONFIG;
-use crate::settings::{Flags, Locations, profile_names};
+use crate::settings::schema::{CONFIG, PROFILE};
+use crate::settings::{Flags, Locations, names_in_file};
 use crate::source::ImportedKeys;
 
 const BASH: &str = r#"_yc_id_token() {
@@ -114,7 +115,7 @@ impl Args {
     }
 }
 
-/// Answers a shell that asks how one of the words of a line goes on.
+/// Prints the completions of one word of a line.
 pub fn complete(
     program: &Command,
     words: &[OsString],
@@ -140,8 +141,8 @@ pub fn complete(
     output.document(answer.as_bytes())
 }
 
-/// The words before the one that is to be completed, and that one. bash takes `--profile=prod` for three
-/// words, and wants the third completed; without the second they mean the same.
+/// The words before the one to complete, and that one. bash splits `--profile=prod` into three words and completes
+/// the third; without the second they mean the same.
 fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     let before = &words[..index.min(words.len())];
     let mut current = words.get(index).cloned().unwrap_or_default();
@@ -154,9 +155,13 @@ fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     (kept.collect(), current)
 }
 
-/// What the words before the one that is to be completed come to.
+/// The state of the line before the word to complete.
 struct Line<'a> {
     command: &'a Command,
+    /// Whether a command is named, be it one that only the parser knows, such as `help`.
+    has_command: bool,
+    /// How many arguments of the command are given.
+    arguments: usize,
     /// The option whose value comes next.
     option: Option<&'a Arg>,
     /// Whether the rest belongs to another program.
@@ -165,9 +170,19 @@ struct Line<'a> {
 
 type Completion = (String, Option<String>);
 
+/// Commands that are not described, with their help. What follows `help` is a command.
+const OF_PARSER: [(&str, &str); 2] =
+    [("help", "Print the help of a command"), ("version", "Print the version")];
+
 impl<'a> Line<'a> {
     fn read(program: &'a Command, words: &[String]) -> Self {
-        let mut line = Self { command: program, option: None, is_over: false };
+        let mut line = Self {
+            command: program,
+            has_command: false,
+            arguments: 0,
+            option: None,
+            is_over: false,
+        };
         for word in words.iter().skip(1) {
             if line.option.take().is_some() {
                 continue;
@@ -175,7 +190,14 @@ impl<'a> Line<'a> {
             match word.strip_prefix("--") {
                 Some("") => line.is_over = true,
                 Some(name) => line.option = line.option_of(name),
-                None => line.command = line.command.find_subcommand(word).unwrap_or(line.command),
+                None if word.starts_with('-') => {}
+                None => {
+                    line.has_command = true;
+                    match line.command.find_subcommand(word) {
+                        Some(command) => (line.command, line.arguments) = (command, 0),
+                        None => line.arguments += 1,
+                    }
+                }
             }
         }
         line
@@ -204,7 +226,7 @@ impl<'a> Line<'a> {
         }
         let options = || self.options();
         let mut found = if current.starts_with('-') { options() } else { self.commands(around) };
-        // Where there is nothing else, options are what can follow.
+        // If nothing else can follow, options can.
         if current.is_empty() && found.is_empty() {
             found = options();
         }
@@ -220,22 +242,23 @@ impl<'a> Line<'a> {
         named.collect()
     }
 
-    /// The commands below this one, or the values of its argument.
+    /// The commands below this one, and the values of its next argument.
     fn commands(&self, around: &Around<'_>) -> Vec<Completion> {
         let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
         let commands = shown.map(|command| {
             let help = command.get_about().map(|about| first_line(&about.to_string()));
             (command.get_name().to_owned(), help)
         });
-        let arguments = self
-            .command
-            .get_positionals()
-            .flat_map(|argument| values(self.command, argument, around));
-        commands.chain(arguments).collect()
+        let next = self.command.get_positionals().nth(self.arguments);
+        let values = next.map(|argument| values(self.command, argument, around));
+        let of_parser = OF_PARSER.iter().filter(|_| !self.has_command);
+        let of_parser =
+            of_parser.map(|(name, help)| ((*name).to_owned(), Some((*help).to_owned())));
+        commands.chain(of_parser).chain(values.into_iter().flatten()).collect()
     }
 }
 
-/// What a value can be, as far as it is known.
+/// The known values of an option or argument.
 fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Completion> {
     let known = argument.get_possible_values();
     if !known.is_empty() {
@@ -244,20 +267,26 @@ fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Complet
             .map(|value| (value.get_name().to_owned(), value.get_help().map(ToString::to_string)))
             .collect();
     }
-    let words: Vec<String> = match offer(command.get_name(), argument.get_id().as_str()) {
-        Some(Offer::Profile) => around.profiles(),
+    let offer = match offer(command.get_name(), argument.get_id().as_str()) {
+        Some(Offer::ConfigValue) => around.config_value(),
+        offer => offer,
+    };
+    let words: Vec<String> = match offer {
+        Some(Offer::Named(words, table)) => {
+            let words = words().into_iter().map(str::to_owned);
+            words.chain(around.names(table)).collect()
+        }
         Some(Offer::ProfileOrConsumer) => {
             let consumers = TABLES.iter().map(|table| table.name.to_owned());
             let mut names: Vec<String> = consumers.chain(around.profiles()).collect();
-            names.sort();
+            names.sort_unstable();
             names.dedup();
             names
         }
         Some(Offer::Kubeconfig(list)) => around.kubeconfig_names(list),
         Some(Offer::Key) => keys(around.locations),
         Some(Offer::ConfigKey) => config::keys(&around.profiles()),
-        Some(Offer::Words(words)) => words().into_iter().map(str::to_owned).collect(),
-        Some(Offer::Path | Offer::Text) | None => Vec::new(),
+        Some(Offer::Path | Offer::Text | Offer::ConfigValue) | None => Vec::new(),
     };
     words.into_iter().map(|word| (word, None)).collect()
 }
@@ -266,7 +295,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// What the names in the files around a line are looked for by.
+/// Where the names that are not part of the program are looked up: the line, the environment and its files.
 struct Around<'a> {
     words: &'a [String],
     env: &'a Env,
@@ -274,7 +303,7 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// The value of an option that is on the line already.
+    /// The value of an option that the line has already.
     fn given(&self, option: &str) -> Option<&str> {
         let after = self.words.iter().position(|word| word == option);
         let named = after.and_then(|at| self.words.get(at + 1)).map(String::as_str);
@@ -284,14 +313,26 @@ impl Around<'_> {
         named.or_else(|| self.words.iter().find_map(|word| joined(word).map(|at| &word[at..])))
     }
 
-    /// The profiles of the configuration that the line names, or else of the usual one.
     fn profiles(&self) -> Vec<String> {
+        self.names("profiles")
+    }
+
+    /// The names below a table of the configuration that the line names, or else of the usual one.
+    fn names(&self, table: &str) -> Vec<String> {
         let flags = Flags::default();
         let flags = match self.given(CONFIG.flag) {
             Some(config) => flags.with(&CONFIG, config),
             None => flags,
         };
-        flags.config_file(self.env, self.locations).map(profile_names).unwrap_or_default()
+        let path = flags.config_file(self.env, self.locations);
+        path.map(|path| names_in_file(path, table)).unwrap_or_default()
+    }
+
+    /// What the value of the last key on the line can be.
+    fn config_value(&self) -> Option<Offer> {
+        let profile = self.given(PROFILE.flag);
+        let mut words = self.words.iter().rev();
+        words.find_map(|word| config::offer(word, profile)).map(Offer::from)
     }
 
     /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.

@@ -1,6 +1,7 @@
 //! `config`: shows, changes and checks the configuration file. Comments are kept.
 
 mod document;
+mod edit;
 mod key;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use toml_edit::Item;
 
-pub(super) use document::{Document, parse, set};
+pub(super) use document::{Document, parse, set, value_of};
 pub(super) use key::keys;
 
 use super::setup::config_path;
@@ -23,7 +24,7 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Settings, problems};
+use crate::settings::{Kind, Offer, Settings, problems};
 use key::Key;
 
 /// Show, change or check the configuration file
@@ -33,6 +34,7 @@ use key::Key;
   yc-id-token config set default_profile prod
   yc-id-token config set audience https://k8s.example --profile prod
   yc-id-token config get profiles.prod.audience
+  yc-id-token config edit
   yc-id-token config validate
 
 KEY is default_profile, defaults.KEY, profiles.NAME.KEY, or one of a consumer: profiles.NAME.CONSUMER.KEY. \
@@ -77,6 +79,13 @@ A relative path is taken from the current folder, and written as an absolute one
         /// Key, such as profiles.prod.audience
         key: String,
     },
+    /// Open the file in the editor that VISUAL or EDITOR names, and check the result before it is written
+    #[command(after_help = "Examples:
+  yc-id-token config edit
+  EDITOR='code --wait' yc-id-token config edit
+
+The editor gets a private copy. A result with mistakes is not written: at a terminal it can be edited again.")]
+    Edit,
     /// Check the whole file with all profiles, and report every mistake
     #[command(after_help = "Example:
   yc-id-token config validate --config config.toml")]
@@ -106,10 +115,27 @@ impl Args {
                 document.table_mut(&key.tables())?.remove(&key.name);
                 write(document, context, output)?;
             }
+            Action::Edit => edit::edit(context, output)?,
             Action::Validate => return validate(context, output),
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What a shell offers for the value of a key; `None` of an unknown one.
+pub(super) fn offer(key: &str, profile: Option<&str>) -> Option<Offer> {
+    let field = Key::read(key, profile).ok()?.field;
+    Some(match field.kind {
+        Kind::Bool | Kind::Switch => Offer::Words(|| vec!["true", "false"]),
+        Kind::Text
+        | Kind::Path
+        | Kind::File
+        | Kind::Key
+        | Kind::Proxy
+        | Kind::Time
+        | Kind::Words
+        | Kind::Count => field.offer,
+    })
 }
 
 fn get(key: &Key, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -140,12 +166,10 @@ fn not_set(key: &Key, path: &Path) -> Error {
 
 /// Writes the file, unless the change makes a mistake in it.
 fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (before, after) = (document.original_text().to_owned(), document.text());
-    let mistakes = |text: String| find_problems(context, document.path(), Some(text));
-    let known = mistakes(before)?;
-    let is_new = |problem: &Error| !known.iter().any(|other| is_same(other, problem));
-    if let Some(problem) = mistakes(after)?.into_iter().find(is_new) {
-        return Err(refused(problem));
+    let (before, after) = (document.original_text(), document.text());
+    let mistakes = new_mistakes(context, document.path(), before, &after)?;
+    if let Some(mistake) = mistakes.into_iter().next() {
+        return Err(refused(mistake));
     }
     let path = document.path().to_owned();
     let (file, text) = document.into_change();
@@ -154,6 +178,19 @@ fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> R
     }
     file.replace(&text, |text| parse(&path, text).map(drop))?;
     output.say(&message!("written {}", shown(&path)))
+}
+
+/// The mistakes of a text that the one before did not have.
+fn new_mistakes(
+    context: Context<'_>,
+    path: &Path,
+    before: &str,
+    after: &str,
+) -> Result<Vec<Error>> {
+    let mistakes = |text: &str| find_problems(context, path, Some(text.to_owned()));
+    let known = mistakes(before)?;
+    let is_new = |mistake: &Error| !known.iter().any(|other| is_same(other, mistake));
+    Ok(mistakes(after)?.into_iter().filter(is_new).collect())
 }
 
 /// The error for a mistake that a change would bring into the file.
@@ -181,22 +218,27 @@ fn validate(context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         output.say(&message!("{} is valid", shown(&path)))?;
         return Ok(ExitCode::SUCCESS);
     }
+    output.say(&Message::join(&problem_lines(&problems), "\n"))?;
+    Ok(ExitCode::from(Exit::Configuration as u8))
+}
+
+/// Each problem with its hint, and how many there are.
+fn problem_lines(problems: &[Error]) -> Vec<Message> {
     let mut lines: Vec<Message> = Vec::new();
-    for problem in &problems {
+    for problem in problems {
         lines.push(problem.with_code());
         lines.extend(problem.hint().map(|hint| message!("  hint: {hint}", hint)));
     }
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
     lines.push(message!("{} {noun}", problems.len(), noun));
-    output.say(&Message::join(&lines, "\n"))?;
-    Ok(ExitCode::from(Exit::Configuration as u8))
+    lines
 }
 
 /// Every mistake in the file, or in a text that is not in it yet.
 fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Result<Vec<Error>> {
     let check = |settings: &Settings| {
         let context = Context { env: &Env::Fake(HashMap::new()), ..context };
-        let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context));
+        let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context, false));
         // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
         let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
         checked.filter_map(Result::err).filter(in_file).collect()

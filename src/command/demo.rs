@@ -76,7 +76,12 @@ impl Args {
             ForeignText::new(&key_id),
             ForeignText::new(&emulator.jwks_url())
         ))?;
-        output.say(&"\nTry it yourself: `yc-id-token emulator` keeps such a cloud running.".into())
+        // Only a build like this one has that command, and another may be on the PATH.
+        let program = std::env::current_exe().map_err(failed)?;
+        output.say(&message!(
+            "\nTry it yourself: `{} emulator` keeps such a cloud running.",
+            shown(&program).quoted()
+        ))
     }
 }
 

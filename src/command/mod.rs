@@ -1,5 +1,5 @@
 //! The commands that are not consumers: setting up, inspecting and removing what the consumers use. One
-//! module per command; `table`, `terminal`, `signals` and `ask` are shared by several.
+//! module per command; `table`, `terminal`, `signals`, `ask` and `own_check` are shared by several.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,6 +26,7 @@ mod doctor;
 mod emulator;
 mod key;
 mod man;
+mod own_check;
 mod profiles;
 mod service_accounts;
 mod setup;

@@ -11,45 +11,72 @@ pub(super) enum Format {
     Json,
 }
 
+/// Changes the look of a cell, which has the full width of its column: it gets the row, the column and the cell.
+type Paint<'a> = &'a dyn Fn(usize, usize, Message) -> Message;
+
 /// The lines of a table. Each column is as wide as its longest cell.
 pub(super) fn lines<const N: usize>(
     heads: [&'static str; N],
     rows: &[[Message; N]],
 ) -> Vec<Message> {
-    let rows: Vec<[Message; N]> =
-        std::iter::once(heads.map(Message::from)).chain(rows.iter().cloned()).collect();
-    let widths = widths(&rows);
-    let line = |row: &[Message; N]| {
-        let cells: Vec<Message> =
-            row.iter().zip(widths).map(|(cell, width)| cell.padded(width)).collect();
-        Message::join(&cells, "  ").trimmed()
-    };
-    rows.iter().map(line).collect()
+    painted(heads, rows, &|_, _, cell| cell)
+}
+
+/// The same, with colours.
+pub(super) fn painted<const N: usize>(
+    heads: [&'static str; N],
+    rows: &[[Message; N]],
+    paint: Paint<'_>,
+) -> Vec<Message> {
+    plain(&heads.map(Message::from), &slices(rows), paint)
 }
 
 /// A table in a frame, as `yc` prints it.
 pub(super) fn framed<const N: usize>(heads: [&'static str; N], rows: &[[Message; N]]) -> Message {
-    let heads = heads.map(Message::from);
-    let widths = widths(&[std::slice::from_ref(&heads), rows].concat());
-    let rule = Message::join(&widths.map(|width| Message::repeated('-', width + 2)), "+");
-    let rule = message!("+{rule}+\n", rule);
-    let line = |cells: [Message; N]| message!("| {} |\n", Message::join(&cells, " | "));
-    let pad = |row: &[Message; N], centred: bool| {
-        std::array::from_fn(|column| {
-            let (cell, width) = (&row[column], widths[column]);
-            if centred { cell.centred(width) } else { cell.padded(width) }
-        })
+    in_frame(&heads.map(Message::from), &slices(rows))
+}
+
+/// So that the code below exists once for all widths of tables.
+fn slices<const N: usize>(rows: &[[Message; N]]) -> Vec<&[Message]> {
+    rows.iter().map(<[Message; N]>::as_slice).collect()
+}
+
+fn plain(heads: &[Message], rows: &[&[Message]], paint: Paint<'_>) -> Vec<Message> {
+    let widths = widths(heads, rows);
+    let line = |cells: &[Message], paint: &dyn Fn(usize, Message) -> Message| {
+        let cells = cells.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| paint(column, cell.padded(*width)));
+        Message::join(&cells.collect::<Vec<_>>(), "  ").trimmed()
     };
-    let mut text = vec![rule.clone(), line(pad(&heads, true)), rule.clone()];
-    text.extend(rows.iter().map(|row| line(pad(row, false))));
+    let mut lines = vec![line(heads, &|_, cell| cell)];
+    lines.extend(
+        rows.iter().enumerate().map(|(at, row)| line(row, &|column, cell| paint(at, column, cell))),
+    );
+    lines
+}
+
+fn in_frame(heads: &[Message], rows: &[&[Message]]) -> Message {
+    let widths = widths(heads, rows);
+    let rules: Vec<Message> =
+        widths.iter().map(|width| Message::repeated('-', width + 2)).collect();
+    let rule = message!("+{}+\n", Message::join(&rules, "+"));
+    let line = |cells: &[Message], pad: fn(&Message, usize) -> Message| {
+        let cells: Vec<Message> =
+            cells.iter().zip(&widths).map(|(cell, width)| pad(cell, *width)).collect();
+        message!("| {} |\n", Message::join(&cells, " | "))
+    };
+    let mut text = vec![rule.clone(), line(heads, Message::centred), rule.clone()];
+    text.extend(rows.iter().map(|row| line(row, Message::padded)));
     text.push(rule);
     Message::join(&text, "")
 }
 
-fn widths<const N: usize>(rows: &[[Message; N]]) -> [usize; N] {
-    std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].as_str().chars().count()).max().unwrap_or(0)
-    })
+fn widths(heads: &[Message], rows: &[&[Message]]) -> Vec<usize> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| &row[column]).chain([&heads[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    (0..heads.len()).map(width).collect()
 }
 
 #[cfg(test)]

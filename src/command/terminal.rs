@@ -43,6 +43,12 @@ impl Terminal {
         Some(if line.is_empty() { default.unwrap_or_default().to_owned() } else { line })
     }
 
+    /// Asks for a yes, which an empty answer is too.
+    pub(super) fn agrees(self, question: &Message) -> bool {
+        let answer = self.ask(&message!("{question} [Y/n]", question), None);
+        answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "" | "y" | "yes"))
+    }
+
     /// Asks for a yes; any other answer is a no.
     pub(super) fn confirms(self, question: &Message) -> bool {
         let answer = self.ask(&message!("{question} [y/N]", question), None).unwrap_or_default();

@@ -1,10 +1,12 @@
 //! The command of a user that gets credentials: it takes the place of this process, or this process waits for it.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use tokio::process::Child;
 
+use crate::child;
 use crate::error::{Code, Error, Result};
 use crate::harden;
 pub(super) use system::Signals;
@@ -12,7 +14,10 @@ pub(super) use system::Signals;
 /// The command of these words.
 pub(super) fn of_words(words: &[OsString]) -> Command {
     let mut words = words.iter();
-    let mut command = Command::new(words.next().map(OsString::as_os_str).unwrap_or_default());
+    let name = words.next().map(OsString::as_os_str).unwrap_or_default();
+    // Windows itself finds no `.cmd` file by its name.
+    let found = if cfg!(windows) { child::program(Path::new(name)).ok() } else { None };
+    let mut command = Command::new(found.as_deref().map_or(name, Path::as_os_str));
     command.args(words);
     command
 }

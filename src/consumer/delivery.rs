@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -15,6 +16,9 @@ pub(crate) enum Delivery {
     Print(Zeroizing<Vec<u8>>),
     /// A file, which is replaced whole, with mode 0600.
     Write(PathBuf, Zeroizing<Vec<u8>>),
+    /// A document for standard output, and a file that keeps it for later runs of the program that reads it. A run
+    /// does not fail without that file.
+    PrintAndKeep(PathBuf, Zeroizing<Vec<u8>>),
 }
 
 impl Delivery {
@@ -34,6 +38,12 @@ impl Delivery {
         match self {
             Self::Print(document) => output.document(&document)?,
             Self::Write(path, document) => write(&path, &document, Access::PRIVATE)?,
+            Self::PrintAndKeep(path, document) => {
+                if let Err(error) = write(&path, &document, Access::PRIVATE) {
+                    info!("{error}");
+                }
+                output.document(&document)?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -41,7 +51,9 @@ impl Delivery {
     /// What is delivered.
     pub(super) fn into_document(self) -> Zeroizing<Vec<u8>> {
         match self {
-            Self::Print(document) | Self::Write(_, document) => document,
+            Self::Print(document) | Self::Write(_, document) | Self::PrintAndKeep(_, document) => {
+                document
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::run::{Context, Run};
 use crate::settings::{Settings, Table, names_of};
 
 use super::aws::{self, Aws};
+use super::gcp::{self, Gcp};
 use super::kubectl::{self, Kubectl};
 use super::token::{self, Token};
 use super::{Consumer, ConsumerRun, Delivery};
@@ -26,6 +27,8 @@ pub(crate) enum DocumentFormat {
     Aws,
     /// What the AWS SDKs read from an endpoint of their containers. It is in no file.
     AwsContainer,
+    /// What `gcp` prints. Google's client libraries read it from the output file of an executable.
+    Gcp,
 }
 
 impl DocumentFormat {
@@ -34,7 +37,11 @@ impl DocumentFormat {
     /// All formats, with their names.
     pub(crate) fn all() -> Vec<(Self, &'static str)> {
         let tokens = token::FORMATS.iter().map(|(format, name)| (Self::Token(*format), *name));
-        let others = [(Self::Kubectl, kubectl::TABLE.name), (Self::Aws, aws::settings::TABLE.name)];
+        let others = [
+            (Self::Kubectl, kubectl::TABLE.name),
+            (Self::Aws, aws::settings::TABLE.name),
+            (Self::Gcp, gcp::TABLE.name),
+        ];
         tokens.chain(others).collect()
     }
 
@@ -49,6 +56,7 @@ impl DocumentFormat {
             Self::Token(_) => Token::TABLES,
             Self::Kubectl => Kubectl::TABLES,
             Self::Aws | Self::AwsContainer => Aws::TABLES,
+            Self::Gcp => Gcp::TABLES,
         }
     }
 }
@@ -85,6 +93,7 @@ impl DocumentSource {
             DocumentFormat::Aws | DocumentFormat::AwsContainer => {
                 Aws::open(&aws::Args::default(), settings, context).map(drop)
             }
+            DocumentFormat::Gcp => Gcp::open(&gcp::Args::default(), settings, context).map(drop),
         }
     }
 
@@ -103,6 +112,10 @@ impl DocumentSource {
             DocumentFormat::Aws => self.obtain_as(aws(), Aws::render, context),
             DocumentFormat::AwsContainer => {
                 self.obtain_as(aws(), Aws::render_for_container, context)
+            }
+            DocumentFormat::Gcp => {
+                let gcp = Gcp::open(&gcp::Args::default(), settings, context);
+                self.obtain_as(gcp, Gcp::render, context)
             }
         };
         obtained.unwrap_or_else(|error| Obtained { document: None, failure: Some(error) })

@@ -7,12 +7,22 @@ use crate::credential::{Credential, IdToken};
 use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::http::{Client, Reply};
+use crate::message;
 use crate::source::IdTokenRequest;
 
-use super::ConsumerRequest;
+use super::{Consumer, ConsumerRequest, ConsumerRun};
 
 /// The ID token is used at once, for one exchange.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Obtains a new credential by an exchange, to try that, and says what it is.
+pub(super) fn try_out<C: Consumer>(
+    opened: &ConsumerRun<C>,
+) -> Result<(Message, Credential<C::Secret>)> {
+    let credential = opened.obtain()?;
+    let (what, end) = (opened.request()?.what(), credential.lifetime.expires_at_here());
+    Ok((message!("an exchange gives {what}, until {end}", what, end), credential))
+}
 
 /// A request for what a server gives for an ID token.
 pub(super) trait Exchange: Request {

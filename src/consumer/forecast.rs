@@ -30,10 +30,16 @@ pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<Consu
         return Ok(None);
     }
     let consumer = C::open(&C::Args::default(), &run.settings, context)?;
-    let (server, warnings) = (consumer.server(), consumer.warnings());
+    let (server, mut warnings) = (consumer.server(), consumer.warnings());
     let mut audience = consumer.audience().map(str::to_owned);
     let credentials = match run.lookup()? {
-        Some(lookup) => vec![lookup],
+        Some(lookup) => {
+            let problem =
+                "it is not documented that the metadata service names the service account";
+            let doubt = |hint| Warning { problem: problem.into(), hint };
+            warnings.extend(run.lookup_hint().map(doubt));
+            vec![lookup]
+        }
         None => {
             if audience.is_none() {
                 audience = Some(run.service_account()?.to_owned());

@@ -148,15 +148,12 @@ impl Consumer for Kubectl {
     }
 
     fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
-        let lifetime = &credential.lifetime;
-        // A token that is valid for a minute would otherwise be reported as expired.
-        let skew = SKEW.min(lifetime.whole() / 10);
         Delivery::json(&ExecCredential {
             kind: "ExecCredential",
             api_version: self.api_version,
             spec: AnsweredSpec { interactive: self.interactive },
             status: Status {
-                expiration_timestamp: lifetime.expires_at_here().minus(skew).to_string(),
+                expiration_timestamp: credential.lifetime.expires_early_here(SKEW).to_string(),
                 token: credential.secret.0.expose(),
             },
         })

@@ -25,6 +25,7 @@ pub(crate) mod kept_document;
 mod run;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,11 +33,13 @@ use clap::Subcommand;
 
 use crate::broker::Request;
 use crate::credential::{Cacheable, Credential};
-use crate::error::Result;
+use crate::env::Env;
+use crate::error::{Error, Report, Result};
 use crate::foreign_text::Message;
 use crate::http::{Endpoint, ServerOptions};
 use crate::output::Output;
 use crate::run::Context;
+use crate::settings::schema::PROFILE;
 use crate::settings::{Arguments, Field, NamedCommand, Origin, Settings, Table};
 use crate::source::IdTokenRequest;
 
@@ -58,6 +61,9 @@ pub(crate) trait Consumer: Sized {
     /// The share of its whole lifetime that must be left of a credential, besides `minimum_lifetime`: 10 is a
     /// tenth.
     const MINIMUM_SHARE: Option<u32> = None;
+
+    /// The program that runs its command, if that reads more than the usual.
+    const READER: Option<&'static OutputReader> = None;
 
     /// Its command line. A forecast is made for the default one.
     type Args: clap::Args + Default;
@@ -95,8 +101,19 @@ pub(crate) trait Consumer: Sized {
         Vec::new()
     }
 
+    /// Exchanges a new ID token at its server, and says what the server gives; `None` if it has no exchange. Only the
+    /// cache keeps that, and what cannot be cached is revoked.
+    fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
+        Ok(None)
+    }
+
     /// Renders a credential, and says where that goes.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
+
+    /// Refreshes in the background what a run has returned past its soft point.
+    fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()> {
+        ConsumerRun::<Self>::open(args, context)?.refresh()
+    }
 
     /// Runs its command. Only commands that do more than to obtain, render and deliver have their own.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
@@ -112,14 +129,22 @@ pub(crate) trait CredentialCommand {
     /// All tables that its settings are read from.
     const TABLES: &'static [&'static Table];
 
+    /// See [`Consumer::READER`].
+    const READER: Option<&'static OutputReader> = None;
+
     /// Its command line.
     type Args;
 
-    /// Checks these settings, if they are meant for it. Nothing is requested.
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()>;
+    /// Checks these settings, if they are meant for it or `is_meant` says so. Nothing is requested.
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()>;
 
     /// What a run would do now, if the settings are meant for it.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
+
+    /// Tries the exchange at its server, if it has one.
+    fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
+        Ok(None)
+    }
 
     /// Refreshes in the background what a run has returned past its soft point.
     fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()>;
@@ -131,11 +156,12 @@ pub(crate) trait CredentialCommand {
 impl<C: Consumer> CredentialCommand for C {
     const TABLE: &'static Table = C::TABLE;
     const TABLES: &'static [&'static Table] = C::TABLES;
+    const READER: Option<&'static OutputReader> = C::READER;
 
     type Args = C::Args;
 
-    fn check(settings: &Settings, context: Context<'_>) -> Result<()> {
-        if C::is_configured(settings) {
+    fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+        if is_meant || C::is_configured(settings) {
             C::open(&C::Args::default(), settings, context)?;
         }
         Ok(())
@@ -145,13 +171,29 @@ impl<C: Consumer> CredentialCommand for C {
         forecast::forecast::<C>(context)
     }
 
+    fn try_exchange(context: Context<'_>) -> Result<Option<Message>> {
+        <C as Consumer>::try_exchange(context)
+    }
+
     fn refresh(args: &C::Args, context: Context<'_>) -> Result<()> {
-        ConsumerRun::<C>::open(args, context)?.refresh()
+        <C as Consumer>::refresh(args, context)
     }
 
     fn run(args: &C::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         <C as Consumer>::run(args, context, output)
     }
+}
+
+/// A program that reads failures from standard output, and takes standard error for a part of that.
+#[derive(Debug)]
+pub struct OutputReader {
+    /// Whether it reads both in this run. If so, no log is written to standard error: the program would fail, and
+    /// might show the credential in its error.
+    pub merges_stderr: fn(&Env) -> bool,
+    /// Whether it reads this failure from standard output.
+    pub reads_failure: fn(&Error, &Env) -> bool,
+    /// The document that it reads then.
+    pub failure_document: fn(&Report) -> String,
 }
 
 /// A request of a consumer: for an ID token, or for what an ID token is exchanged for.
@@ -204,14 +246,19 @@ macro_rules! consumers {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
 
-            /// Whether the consumer can use these settings, if they are meant for it.
-            pub(crate) fn check(self, settings: &Settings, context: Context<'_>) -> Result<()> {
-                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context)),+ }
+            /// Whether the consumer can use these settings, if they are meant for it or `is_meant` says so.
+            pub(crate) fn check(self, settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context, is_meant)),+ }
             }
 
             /// What a run of the consumer would do with these settings, if they are meant for it.
             pub(crate) fn forecast(self, context: Context<'_>) -> Result<Option<ConsumerForecast>> {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::forecast(context)),+ }
+            }
+
+            /// Exchanges a new ID token at the consumer's server, and says what that gives; `None` without an exchange.
+            pub(crate) fn try_exchange(self, context: Context<'_>) -> Result<Option<Message>> {
+                match self { $(Self::$variant => <$module::$variant as CredentialCommand>::try_exchange(context)),+ }
             }
         }
 
@@ -245,18 +292,27 @@ macro_rules! consumers {
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
+
+            /// The program that runs the command, if that reads more than the usual.
+            pub const fn reader(&self) -> Option<&'static OutputReader> {
+                match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::READER),+ }
+            }
         }
     };
 }
 
-/// The words that a link named after a command stands for, before this first argument.
-pub(crate) fn words_of(command: &str, first: Option<&OsString>) -> Vec<OsString> {
-    let mut words = vec![command.into()];
-    // The `vault` CLI runs its token helper by its path alone.
-    if command == vault::settings::TABLE.name && first.is_some_and(|word| vault::is_request(word)) {
+/// The words that the name of a link stands for before this first argument, if it is that of a token helper, which
+/// the `vault` CLI runs without options.
+pub(crate) fn words_of_helper(link: &Path, first: Option<&OsString>) -> Option<Vec<OsString>> {
+    let profile = vault::profile_in_name(link)?;
+    let mut words = vec![vault::settings::TABLE.name.into()];
+    if first.is_some_and(|word| vault::is_request(word)) {
         words.push("token-helper".into());
     }
-    words
+    if !profile.is_empty() {
+        words.push(format!("{}={profile}", PROFILE.flag).into());
+    }
+    Some(words)
 }
 
 /// For `setup` and `doctor`: the formats of other programs' files.
@@ -269,7 +325,7 @@ pub(crate) use {
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1,
     },
-    vault::{HelperInstallation, VaultHelper, settings as vault_settings},
+    vault::{Helper, HelperInstallation, VaultHelper, settings as vault_settings},
 };
 
 #[cfg(feature = "fuzzing")]
@@ -292,6 +348,7 @@ consumers! {
     Kubectl => kubectl;
     Aws => aws;
     Vault => vault;
+    Gcp => gcp;
     Exec => exec;
 }
 

@@ -105,12 +105,30 @@ variables! {
     BAO_OWN_CONFIG_PATH = "BAO_CONFIG_PATH";
     /// Vault's own: configuration file of its CLI
     VAULT_OWN_CONFIG_PATH = "VAULT_CONFIG_PATH";
+    /// Home folder, for programs that come from Unix
+    HOME = "HOME";
+    /// Set by Windows: drive of the home folder
+    HOMEDRIVE = "HOMEDRIVE";
+    /// Set by Windows: home folder on that drive
+    HOMEPATH = "HOMEPATH";
+    /// Set by Windows: folder of the user's profile
+    USERPROFILE = "USERPROFILE";
     /// Set by kubectl: what it asks of its exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// kubectl's own: its configuration files
     KUBECONFIG = "KUBECONFIG";
     /// kubectl's own: its file of preferences, or `off`
     KUBERC = "KUBERC";
+    /// Set by Google's client libraries: the provider that they exchange the token at
+    GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE = "GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE";
+    /// Set by Google's client libraries: the type of token that they expect
+    GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE = "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE";
+    /// Set by Google's client libraries: `1`: the user answers questions at the terminal
+    GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE = "GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE";
+    /// Set by Google's client libraries: the file that keeps the answer for later runs
+    GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE = "GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE";
+    /// Set by Google's client libraries: `1`: the token is to be revoked
+    GOOGLE_EXTERNAL_ACCOUNT_REVOKE = "GOOGLE_EXTERNAL_ACCOUNT_REVOKE";
     /// Set for programs that get a token for this one: what it is getting
     WITHIN = "YC_ID_TOKEN_WITHIN";
     /// Folders that programs are looked for in
@@ -119,6 +137,14 @@ variables! {
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
+    /// The editor of a terminal, with its arguments
+    VISUAL = "VISUAL";
+    /// The editor, with its arguments
+    EDITOR = "EDITOR";
+    /// Anything: no colours
+    NO_COLOR = "NO_COLOR";
+    /// `1`: colours, even if the output is no terminal
+    CLICOLOR_FORCE = "CLICOLOR_FORCE";
     /// The language and its encoding, before all else
     LC_ALL = "LC_ALL";
     /// The encoding of text

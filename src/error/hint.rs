@@ -26,7 +26,7 @@ impl Error {
             }
             Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
             Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
-                        Self::Endpoint { hint, .. }
+            Self::Endpoint { hint, .. }
             | Self::ExecInfo { hint, .. }
             | Self::Usage { hint, .. }
             | Self::NoSuch { hint, .. }
@@ -40,6 +40,9 @@ impl Error {
             | Self::Refused { hint, .. }
             | Self::Unreached { hint, .. }
             | Self::WrongToken { hint, .. } => hint.clone(),
+            Self::Command { .. } if cfg!(windows) => {
+                "give a command that can be run after `--`; a shell's own commands need the shell: `cmd /c …`".into()
+            }
             Self::Command { .. } => "give a command that can be run after `--`; a shell's own commands need the shell: `sh -c '…'`".into(),
             Self::Config { hint, .. } => {
                 hint.clone().unwrap_or_else(|| "correct that line of the file".into())

@@ -1,17 +1,18 @@
-//! How an error reaches the user: two lines on stderr, or one JSON object.
+//! Prints an error: two lines on stderr, or one JSON object.
 
 use std::io::{self, Write};
 
 use serde_json::json;
 
 use super::{Code, Error};
+use crate::colour::{Colour, Colours};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// The form of errors on stderr.
+/// The format of errors on stderr.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ErrorFormat {
-    /// A line that says what failed, and one that says what to do.
+    /// A line with the error, and one with the hint.
     #[default]
     Text,
     /// One JSON object on one line: `code`, `message`, `hint`, `exit`.
@@ -19,7 +20,7 @@ pub enum ErrorFormat {
 }
 
 impl ErrorFormat {
-    /// All forms, with their names.
+    /// All formats, with their names.
     pub const ALL: [(Self, &'static str); 2] = [(Self::Text, "text"), (Self::Json, "json")];
 }
 
@@ -42,22 +43,19 @@ impl Report {
         }
     }
 
-    /// Writes the error to `stderr`. A failed write is ignored: there is nowhere left to report it.
-    pub fn print(&self, format: ErrorFormat, stderr: &mut impl Write) {
-        let _: io::Result<()> = stderr.write_all(self.render(format).as_bytes());
+    /// Writes the error to `stderr`, with colours if it is text. A failed write is ignored: there is nowhere left to report it.
+    pub fn print(&self, format: ErrorFormat, colours: Colours, stderr: &mut impl Write) {
+        let _: io::Result<()> = stderr.write_all(self.render(format, colours).as_bytes());
     }
 
-    fn render(&self, format: ErrorFormat) -> String {
+    fn render(&self, format: ErrorFormat, colours: Colours) -> String {
         let Self { code, message, hint, exit } = self;
         match format {
             ErrorFormat::Text => {
-                let mut text = format!("yc-id-token: {message} [{code}]\n");
-                if let Some(hint) = hint {
-                    text.push_str("yc-id-token: hint: ");
-                    text.push_str(hint.as_str());
-                    text.push('\n');
-                }
-                text
+                let program = colours.paint(Colour::Red, "yc-id-token:");
+                let label = || colours.paint(Colour::Cyan, "yc-id-token: hint:");
+                let hint = hint.as_ref().map(|hint| format!("{} {hint}\n", label()));
+                format!("{program} {message} [{code}]\n{}", hint.unwrap_or_default())
             }
             ErrorFormat::Json => {
                 let object =
@@ -80,11 +78,12 @@ mod tests {
             hint: "give `--audience`".into(),
         };
         assert_eq!(
-            Report::of(&error).render(ErrorFormat::Text),
+            Report::of(&error).render(ErrorFormat::Text, Colours::NONE),
             "yc-id-token: no audience \u{fffd}[2J forged [E_MISSING]\nyc-id-token: hint: give `--audience`\n"
         );
         let object: serde_json::Value =
-            serde_json::from_str(&Report::of(&error).render(ErrorFormat::Json)).unwrap();
+            serde_json::from_str(&Report::of(&error).render(ErrorFormat::Json, Colours::NONE))
+                .unwrap();
         assert_eq!(object["code"], "E_MISSING");
         assert_eq!(object["exit"], 3);
     }

@@ -13,12 +13,12 @@ use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::target::{check_creatable, check_kind, final_target, folder_of, read};
-use super::temporary::{persist_as_free_name, temporary_in};
+use super::temporary::{is_closed_folder, is_mount_point, persist_as_free_name, temporary_in};
 use super::{line_ends, system};
+use crate::digest::Digest;
 use crate::error::{Error, Result, shown};
 use crate::message;
 
@@ -68,8 +68,17 @@ impl EditedFile {
         self.content.is_some()
     }
 
+    /// A digest of the content; that of an empty file if the file does not exist.
+    pub fn digest(&self) -> String {
+        Digest::of(self.content().as_bytes()).to_hex()
+    }
+
     pub fn has_byte_order_mark(&self) -> bool {
-        self.content.as_ref().is_some_and(|content| content.starts_with('\u{feff}'))
+        self.content().starts_with('\u{feff}')
+    }
+
+    fn content(&self) -> &str {
+        self.content.as_ref().map_or("", |content| content.as_str())
     }
 
     /// The text with LF line ends and without a byte order mark; empty if the file does not exist.
@@ -91,13 +100,13 @@ impl EditedFile {
     /// not writable, which is common for a file that is a mount point.
     pub fn copy(&self, name: &Path) -> Result<Option<PathBuf>> {
         let name = self.path.with_file_name(name);
-        let content = self.content.as_ref().map_or("", |content| content.as_str());
-        let copied = temporary_in(folder_of(&name), content.as_bytes()).and_then(|mut file| {
-            // Ignored: a backup with another owner is still a backup.
-            let _ = std::fs::metadata(&self.target)
-                .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
-            persist_as_free_name(file, &name)
-        });
+        let copied =
+            temporary_in(folder_of(&name), self.content().as_bytes()).and_then(|mut file| {
+                // Ignored: a backup with another owner is still a backup.
+                let _ = std::fs::metadata(&self.target)
+                    .and_then(|metadata| system::give_owner(file.as_file_mut(), &metadata));
+                persist_as_free_name(file, &name)
+            });
         match copied {
             Ok(copy) => Ok(Some(copy)),
             Err(error) if is_closed_folder(&error) => Ok(None),
@@ -107,9 +116,23 @@ impl EditedFile {
 
     /// Writes a new text. `verify` gets the text as readers of the file will see it.
     pub fn replace(&self, new_text: &str, verify: impl Fn(&str) -> Result<()>) -> Result<()> {
-        let old = self.content.as_ref().map_or("", |content| content.as_str());
-        let content = Zeroizing::new(line_ends::restored(old, new_text));
+        let content = Zeroizing::new(line_ends::restored(self.content(), new_text));
         verify(&Zeroizing::new(line_ends::plain(&content)))?;
+        self.put(&content)
+    }
+
+    /// Writes the content of another file, to the byte.
+    pub fn replace_with(&self, other: &Self) -> Result<()> {
+        self.put(other.content())
+    }
+
+    pub fn remove(&self) -> Result<()> {
+        let _lock = self.lock();
+        self.check_unchanged()?;
+        std::fs::remove_file(&self.target).map_err(|cause| self.unwritten(cause))
+    }
+
+    fn put(&self, content: &str) -> Result<()> {
         let _lock = self.lock();
         self.check_unchanged()?;
         self.write(content.as_bytes()).map_err(|cause| match cause.kind() {
@@ -118,7 +141,7 @@ impl EditedFile {
             _ => self.unwritten(cause),
         })?;
         match read(&self.target) {
-            Ok(Some(written)) if *written == *content => Ok(()),
+            Ok(Some(written)) if **written == *content => Ok(()),
             Ok(_) => Err(self.unwritten(io::Error::other("it reads back differently"))),
             Err(cause) => Err(self.unwritten(cause)),
         }
@@ -165,15 +188,14 @@ impl EditedFile {
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
         let old = match std::fs::metadata(&self.target) {
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.create(content),
             Err(error) => return Err(error),
         };
-        let Some(old) = old else { return self.create(content) };
         if system::has_links_or_attributes(&self.target, &old) {
             return self.write_in_place(content);
         }
-        let mut file = match self.temporary(content) {
+        let mut file = match temporary_in(folder_of(&self.target), content) {
             Err(error) if is_closed_folder(&error) => return self.write_in_place(content),
             file => file?,
         };
@@ -198,7 +220,7 @@ impl EditedFile {
     fn create(&self, content: &[u8]) -> io::Result<()> {
         let folder = folder_of(&self.target);
         system::make_folders(folder)?;
-        let mut file = self.temporary(content)?;
+        let mut file = temporary_in(folder_of(&self.target), content)?;
         system::take_owner_of_folder(file.as_file_mut(), folder)?;
         file.persist_noclobber(&self.target).map_err(|error| error.error)?;
         system::sync_folder(&self.target);
@@ -208,8 +230,8 @@ impl EditedFile {
     /// Overwrites the content of the file. A copy of the old content is kept until that has succeeded.
     fn write_in_place(&self, content: &[u8]) -> io::Result<()> {
         let mut file = system::open_to_write(&self.target)?;
-        let old = self.content.as_ref().map_or("", |content| content.as_str());
-        let copy = match self.temporary(old.as_bytes()) {
+        let old = self.content();
+        let copy = match temporary_in(folder_of(&self.target), old.as_bytes()) {
             Err(error) if is_closed_folder(&error) => {
                 temporary_in(&std::env::temp_dir(), old.as_bytes())?
             }
@@ -230,21 +252,9 @@ impl EditedFile {
         Err(io::Error::new(cause.kind(), problem))
     }
 
-    fn temporary(&self, content: &[u8]) -> io::Result<NamedTempFile> {
-        temporary_in(folder_of(&self.target), content)
-    }
-
     fn unwritten(&self, cause: io::Error) -> Error {
         Error::unwritten(&self.path, cause)
     }
-}
-
-fn is_mount_point(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices)
-}
-
-fn is_closed_folder(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 #[cfg(all(test, unix))]

@@ -1,4 +1,5 @@
-//! New files that get their final name only after their content is on the disk.
+//! New files that get their final name only after their content is on the disk, and the errors that mean that they
+//! cannot get it.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -29,4 +30,14 @@ pub(super) fn temporary_in(folder: &Path, content: &[u8]) -> io::Result<NamedTem
     file.write_all(content)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// Whether a file cannot be renamed over another one because that is a mount point.
+pub(super) fn is_mount_point(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices)
+}
+
+/// Whether no file can be created in a folder.
+pub(super) fn is_closed_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }

@@ -20,6 +20,10 @@ pub(super) const BUNDLE_LIMIT: u64 = 4 * 1024 * 1024;
 
 pub(super) const PEM_CERTIFICATES: &str = "give a file with `-----BEGIN CERTIFICATE-----` blocks";
 
+/// Whether the system's authorities are in files, which variables can replace. macOS and Windows have a store and ignore
+/// the variables.
+pub(super) const ARE_IN_FILES: bool = cfg!(not(any(target_os = "macos", windows)));
+
 const FILE: &str = "the certificate authority file";
 const FOLDER: &str = "the folder of certificate authorities";
 
@@ -145,9 +149,9 @@ fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 
 /// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which stand for the system's if one is set. What
 /// cannot be read is left out. They are read here and not by the library for the system's authorities, which
-/// reads a pipe or an endless file for ever. On macOS and Windows the system knows neither variable.
+/// reads a pipe or an endless file for ever.
 pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> {
-    if cfg!(any(target_os = "macos", windows)) {
+    if !ARE_IN_FILES {
         return None;
     }
     let (file, folders) = (env.get(env::SSL_CERT_FILE), env.get(env::SSL_CERT_DIR));
@@ -174,6 +178,9 @@ pub(super) fn doubts(ca_file: Option<&Path>, env: &Env) -> Vec<Message> {
 /// What is wrong with `SSL_CERT_FILE` and `SSL_CERT_DIR`, which stand for the system's authorities
 /// (OpenSSL's `SSL_CTX_set_default_verify_paths`).
 pub(super) fn doubt_about_environment(env: &Env) -> Option<Message> {
+    if !ARE_IN_FILES {
+        return None;
+    }
     if let Some(file) = env.get(env::SSL_CERT_FILE) {
         let path = Path::new(&file);
         return match private_file::read_plain(path, BUNDLE_LIMIT) {

@@ -21,6 +21,7 @@ use super::names::Names;
 use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::proxy_question;
+use super::record;
 use super::retry::{read_retry_after, spread};
 use super::server_options::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
@@ -276,12 +277,14 @@ impl Client {
             builder.send().await.map_err(|error| Failure::Client(error.without_url()))?;
         let received = self.clock.now();
         let status = response.status();
+        let url = response.url().clone();
         let header = |headers: &HeaderMap, name: &str| {
             headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         if status.is_redirection() {
             let to =
                 header(response.headers(), "location").and_then(|to| response.url().join(&to).ok());
+            record::add(request, &url, status.as_u16(), response.headers(), None);
             // The query of a login page's address can hold the original request.
             let to = to.map_or_else(
                 || "an unknown place".to_owned(),
@@ -303,6 +306,7 @@ impl Client {
             return Err(Failure::Encoded(ForeignText::new(&coding)));
         }
         let body = read_body(&mut response).await?;
+        record::add(request, &url, status.as_u16(), &headers, Some(&body));
         Ok(Reply {
             status: status.as_u16(),
             body,

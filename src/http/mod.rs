@@ -16,6 +16,7 @@ mod probe;
 mod proxy;
 mod proxy_failure;
 mod proxy_question;
+pub mod record;
 mod retry;
 mod route;
 mod server_options;

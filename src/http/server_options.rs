@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::ProxyAddress;
+use super::{ProxyAddress, authorities};
 
 /// Connection options of one server. The default is what every server has.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,11 @@ impl Default for Advice {
     fn default() -> Self {
         Self {
             redirect: "sign in to the network if it has a login page; else check the endpoint: redirects are not followed with credentials",
-            authority: "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE",
+            authority: if authorities::ARE_IN_FILES {
+                "if your network inspects TLS, give its certificate authority with `--ca-file` or SSL_CERT_FILE"
+            } else {
+                "if your network inspects TLS, give its certificate authority with `--ca-file`, or add it to the certificate store of this system"
+            },
             authority_settings: "`--ca-file`",
             name: "check the name in the endpoint; the server's certificate must have it as a subject alternative name",
         }

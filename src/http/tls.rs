@@ -83,33 +83,45 @@ fn system_verifier(
     let verifier: Arc<dyn ServerCertVerifier> = match authorities::of_environment(&Env::Real) {
         Some(found) => {
             let all = found.into_iter().chain(given.iter().cloned());
-            verifier_by(all, provider).map_err(|error| no_authorities(what, &error.to_string()))?
+            verifier_by(all, provider)
+                .map_err(|error| no_authorities(what, rustls::Error::General(error.to_string())))?
         }
-        None => Verifier::new_with_extra_roots(given.clone(), Arc::clone(provider))
-            .map(Arc::new)
-            .map_err(|error| no_authorities(what, &error.to_string()))?,
+        None => {
+            let provider = Arc::clone(provider);
+            // Wine cannot add authorities to its own, not even none.
+            let verifier = if cfg!(windows) && given.is_empty() {
+                Verifier::new(provider)
+            } else {
+                Verifier::new_with_extra_roots(given.clone(), provider)
+            };
+            verifier.map(Arc::new).map_err(|error| no_authorities(what, error))?
+        }
     };
     debug!("trust is set up");
     Ok((verifier, given))
 }
 
 /// The system's authorities cannot be used, and no others were given.
-fn no_authorities(what: &Message, error: &str) -> Error {
-    debug!(error = %ForeignText::new(error), "no authorities");
-    let (problem, hint) = match authorities::doubt_about_environment(&Env::Real) {
+fn no_authorities(what: &Message, error: rustls::Error) -> Error {
+    debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
+    let (problem, hint): (Message, _) = match authorities::doubt_about_environment(&Env::Real) {
         Some(problem) => (
             problem,
             "correct the variable, unset it to trust the system's authorities, or give a PEM file with `--ca-file`",
         ),
         None => (
             "this system has no certificate authorities to trust".into(),
-            "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE",
+            if authorities::ARE_IN_FILES {
+                "install the package `ca-certificates`, or give a PEM file with `--ca-file` or SSL_CERT_FILE"
+            } else {
+                "add one to the certificate store of this system, or give a PEM file with `--ca-file`"
+            },
         ),
     };
     Error::Unreached {
         what: what.into(),
         code: Code::Tls,
-        problem: problem.into(),
+        problem: Cause::worded(error, problem),
         hint: hint.into(),
     }
 }

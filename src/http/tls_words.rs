@@ -99,8 +99,11 @@ way.advice.name.into()
 /// The same for the proxy's own certificate.
 pub(super) fn proxy_hint(error: &Error) -> Message {
     match error {
-        Error::InvalidCertificate(_) => {
+        Error::InvalidCertificate(_) if authorities::ARE_IN_FILES => {
             "give the proxy's certificate authority with `--ca-file` or SSL_CERT_FILE".into()
+        }
+        Error::InvalidCertificate(_) => {
+            "give the proxy's certificate authority with `--ca-file`".into()
         }
         _ => "few proxies speak TLS themselves: write its address as `http://host:port`".into(),
     }

@@ -37,11 +37,6 @@ impl Prompts {
         self.0.is_open.load(Ordering::Relaxed)
     }
 
-    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
-    pub(super) fn are_allowed(&self) -> bool {
-        !FORBIDDEN.load(Ordering::Relaxed) && !self.0.forbidden.load(Ordering::Relaxed)
-    }
-
     /// Forbids prompts for one call.
     pub(super) fn forbid_for_now(&self) -> Silent {
         self.0.forbidden.store(true, Ordering::Relaxed);
@@ -53,6 +48,21 @@ impl Prompts {
         if !self.0.noticed.swap(true, Ordering::Relaxed) {
             spinner::show_line("waiting for the keyring to be unlocked…");
         }
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+impl yc_id_token_secret_service_store::Prompts for Prompts {
+    fn are_allowed(&self) -> bool {
+        !FORBIDDEN.load(Ordering::Relaxed) && !self.0.forbidden.load(Ordering::Relaxed)
+    }
+
+    fn set_open(&self, is_open: bool) {
+        self.set_open(is_open);
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open()
     }
 }
 

@@ -1,8 +1,5 @@
 //! The keyring of the system, through `keyring_core`. `store` chooses the store of each system.
 
-#[cfg(all(unix, not(target_os = "macos")))]
-mod secret_service;
-
 use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry, Error};
@@ -10,6 +7,15 @@ use zeroize::Zeroizing;
 
 use super::{Items, Problem, Prompts, SERVICE};
 use crate::foreign_text::ForeignText;
+#[cfg(all(unix, not(target_os = "macos")))]
+use crate::{
+    env::{self, Env},
+    error::plain,
+    foreign_text::Message,
+    message,
+};
+#[cfg(all(unix, not(target_os = "macos")))]
+use yc_id_token_secret_service_store as secret_service;
 
 #[cfg(target_os = "macos")]
 fn store(_: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
@@ -23,7 +29,12 @@ fn store(_: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
 
 #[cfg(all(unix, not(target_os = "macos")))]
 fn store(prompts: &Prompts) -> keyring_core::Result<Arc<CredentialStore>> {
-    Ok(secret_service::Store::open(prompts)?)
+    let bus = secret_service::Bus {
+        address: Env::Real.get(env::DBUS_SESSION_BUS_ADDRESS),
+        runtime_dir: Env::Real.get_os(env::XDG_RUNTIME_DIR).map(Into::into),
+    };
+    let store = secret_service::Store::open(&bus, Box::new(prompts.clone()));
+    Ok(store.map_err(|problem| Error::PlatformFailure(Box::new(problem)))?)
 }
 
 struct System(Arc<CredentialStore>);
@@ -78,12 +89,45 @@ impl Items for System {
 fn problem(error: Error) -> Problem {
     match error {
         Error::NoStorageAccess(_) => Problem::Locked,
-        Error::PlatformFailure(cause) => match cause.downcast::<Problem>() {
-            Ok(problem) => *problem,
-            Err(cause) => Problem::Failed(ForeignText::sentence(&cause.to_string()).into()),
-        },
+        Error::PlatformFailure(cause) => platform_failure(cause),
         Error::TooLong(..) => Problem::Failed("a value is too large for it".into()),
         Error::Ambiguous(_) => Problem::Failed("it has several items of one name".into()),
         _ => Problem::Failed("an item is not of the expected form".into()),
     }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn platform_failure(cause: Box<dyn std::error::Error + Send + Sync>) -> Problem {
+    use secret_service::Problem as Failure;
+    let cause = match cause.downcast::<Failure>() {
+        Ok(failure) => *failure,
+        Err(cause) => return Problem::Failed(ForeignText::sentence(&cause.to_string()).into()),
+    };
+    match cause {
+        Failure::Locked => Problem::Locked,
+        Failure::Declined => Problem::Declined,
+        Failure::NoCollection => Problem::Empty,
+        Failure::NoBus | Failure::NoService => {
+            Problem::Absent(ForeignText::new(&cause.to_string()).into())
+        }
+        Failure::BusRefused(why) => bus_refused(&ForeignText::sentence(&why).into()),
+        Failure::BusFailed(error) => bus_refused(&plain(&error)),
+        Failure::Refused(name) => Problem::Failed(ForeignText::new(&name).into()),
+        Failure::Failed(how) => Problem::Failed(how.into()),
+        Failure::System(error) => Problem::Failed(plain(&error)),
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn bus_refused(why: &Message) -> Problem {
+    Problem::Absent(message!("the D-Bus session bus refuses the connection: {why}", why))
+}
+
+#[cfg(any(target_os = "macos", windows))]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "on other systems, the cause becomes a part of the problem"
+)]
+fn platform_failure(cause: Box<dyn std::error::Error + Send + Sync>) -> Problem {
+    Problem::Failed(ForeignText::sentence(&cause.to_string()).into())
 }

@@ -82,6 +82,11 @@ pub(super) fn foreign(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
+/// Root can change the modes of all files.
+pub(super) fn is_of_another_user(metadata: &Metadata) -> bool {
+    own_uid() != 0 && metadata.uid() != own_uid()
+}
+
 /// A pipe is from a process of this user's or root's, or nothing would come of opening it.
 pub(super) fn writable_by_others(metadata: &Metadata) -> Option<&'static str> {
     if !metadata.is_file() {

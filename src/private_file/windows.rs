@@ -51,6 +51,10 @@ pub(super) fn writable_by_others(_: &Metadata) -> Option<&'static str> {
     None
 }
 
+pub(super) fn is_of_another_user(_: &Metadata) -> bool {
+    false
+}
+
 pub(super) fn too_open(_: &Metadata) -> Option<u32> {
     None
 }

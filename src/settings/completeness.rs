@@ -18,13 +18,14 @@ fn rows() -> impl Iterator<Item = (&'static str, &'static Field)> {
 /// A value that is not the built-in one.
 fn sample(field: &Field) -> String {
     let text = match (field.kind, field.offer) {
-        (_, Offer::Words(words)) => words().last().copied().unwrap_or_default(),
+        (_, Offer::Words(words) | Offer::Named(words, "installations")) => {
+            words().last().copied().unwrap_or_default()
+        }
         (Kind::Bool | Kind::Switch, _) => "true",
         (Kind::Time, _) => "7s",
         (Kind::Proxy, _) => "proxy.example:3128",
         (Kind::Path | Kind::File | Kind::Key, _) => "/sample",
         (Kind::Count, _) => "1",
-        (Kind::Text | Kind::Words, _) if field.is(&schema::INSTALLATION) => "ru",
         (Kind::Text | Kind::Words, _) => "sample",
     };
     // The last kind of identity needs a table.
@@ -78,7 +79,7 @@ fn the_help_says_what_a_setting_is_and_what_it_can_be() {
         if let Some(text) = field.built_in {
             assert!(field.help.ends_with(&format!("[default: {text}]")), "{field:?}");
         }
-        if let Offer::Words(words) = field.offer {
+        if let Offer::Words(words) | Offer::Named(words, _) = field.offer {
             // What needs a table of its own cannot be given in a word.
             let words = words().into_iter().filter(|word| *word != "token-command");
             for word in words {

@@ -84,9 +84,9 @@ pub enum Decides {
 pub enum Offer {
     /// Nothing, or files, which shells offer by themselves.
     Nothing,
-    /// The profiles of the configuration file.
-    Profiles,
     Words(fn() -> Vec<&'static str>),
+    /// These words, and the names of the tables below one of the configuration file.
+    Named(fn() -> Vec<&'static str>, &'static str),
 }
 
 impl Field {

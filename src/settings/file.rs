@@ -4,7 +4,7 @@
 //! default_profile = "NAME"        # the profile of runs that name none
 //! [defaults]                      # for every run
 //! [defaults.kubectl]              # settings of one consumer, and the `profile` of its runs that name none
-//! [identity.NAME]                 # who we are: type, and what that type needs
+//! [identity.NAME]                 # how to authenticate: the type, and what that type needs
 //! [installations.NAME]            # where another installation of Yandex Cloud is
 //! [profiles.NAME]                 # a named set of settings; `extends` names another profile
 //! [profiles.NAME.kubectl]         # settings of one consumer
@@ -254,7 +254,7 @@ impl<'a> File<'a> {
         Ok(Layer::new(self, self.table(value, "a profile")?, Some(key.get_ref())))
     }
 
-    fn names(&self, table: &str) -> Vec<&str> {
+    pub(super) fn names(&self, table: &str) -> Vec<&str> {
         let table = self.root.get(table).and_then(|value| value.get_ref().as_table());
         table
             .map(|table| table.keys().map(|key| key.get_ref().as_ref()).collect())

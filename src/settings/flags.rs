@@ -64,6 +64,17 @@ impl Flags {
         given.map(|(_, value)| value.as_os_str())
     }
 
+    /// The first flag that is given of a setting which is none of these.
+    pub fn first_besides(&self, fields: &[Field]) -> Option<&'static str> {
+        let mut given = self.given.iter().map(|(field, _)| *field);
+        given.find(|given| !fields.iter().any(|field| field.is(given))).map(|field| field.flag)
+    }
+
+    /// All that is set.
+    pub fn given(&self) -> impl Iterator<Item = (&'static Field, &OsStr)> {
+        self.given.iter().map(|(field, value)| (*field, value.as_os_str()))
+    }
+
     /// How often `--verbose` is given.
     pub fn verbosity(&self) -> u8 {
         self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)

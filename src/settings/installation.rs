@@ -1,5 +1,5 @@
-//! An installation of Yandex Cloud: where it is, and what it wants to be told. The Russian one is built
-//! in; another is a table `[installations.NAME]` of the configuration file.
+//! An installation of Yandex Cloud: the addresses of its servers, and what its protocol differs in. The Russian one
+//! is built in; another is a table `[installations.NAME]` of the configuration file.
 
 use super::Setting;
 use super::file::File;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// What is known of an installation. What is absent has to be said, or found by its API endpoint.
+/// What is known of an installation. What is absent has to be set, or is found by its API endpoint.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Installation {
     /// The API endpoint, which publishes the addresses of services.
@@ -25,8 +25,16 @@ pub struct Installation {
     pub subject_token_type: Option<String>,
 }
 
+/// The values of `subject_token_type` for a service account that are known: the one that public code sends to the
+/// vendor's server, and those that two other projects document for the same exchange. The vendor documents none.
+pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [
+    "urn:yandex-cloud:token-type:subject_id",
+    "urn:ietf:params:oauth:token-type:subject_id",
+    "urn:nebius:params:oauth:token-type:subject_identifier",
+];
+
 /// The name of the installation that is built in.
-const BUILT_IN: &str = "ru";
+pub(super) const BUILT_IN: &str = "ru";
 
 pub(super) const KEYS: &[&str] = &[
     "assertion_audience",
@@ -54,13 +62,16 @@ impl Installation {
 
 impl Resolver<'_> {
     /// The installation that is named, or the one that is built in.
+    ///
+    /// A table of the built-in one replaces single values of it. Security: one that sets another API or IAM
+    /// endpoint inherits no address, because an IAM token of one installation must not be sent to another's servers.
     pub(super) fn installation(&self, named: Option<Setting<String>>) -> Result<Installation> {
-        let Some(named) = named else { return Ok(Installation::built_in()) };
-        let layer = self.file.map(|file| file.installation(&named.value)).transpose()?.flatten();
+        let name = named.as_ref().map_or(BUILT_IN, |named| &named.value);
+        let layer = self.file.map(|file| file.installation(name)).transpose()?.flatten();
         let Some(layer) = layer else {
-            if named.value == BUILT_IN {
+            let Some(named) = named.filter(|named| named.value != BUILT_IN) else {
                 return Ok(Installation::built_in());
-            }
+            };
             let mut known = vec![BUILT_IN];
             known.extend(self.file.map(File::installations).unwrap_or_default());
             let hint = names::nearest(&named.value, &known).map_or_else(
@@ -81,11 +92,16 @@ impl Resolver<'_> {
             });
         };
         let text = |key| Ok::<_, Error>(layer.text(key)?.map(|(text, _)| text));
+        let (endpoint, iam_endpoint) = (text("endpoint")?, text("iam_endpoint")?);
+        let is_elsewhere = name != BUILT_IN || endpoint.is_some() || iam_endpoint.is_some();
+        let inherited =
+            if is_elsewhere { Installation::default() } else { Installation::built_in() };
         let installation = Installation {
-            endpoint: text("endpoint")?,
-            iam_endpoint: text("iam_endpoint")?,
-            oauth_endpoint: text("oauth_endpoint")?,
-            resource_manager_endpoint: text("resource_manager_endpoint")?,
+            endpoint: endpoint.or(inherited.endpoint),
+            iam_endpoint: iam_endpoint.or(inherited.iam_endpoint),
+            oauth_endpoint: text("oauth_endpoint")?.or(inherited.oauth_endpoint),
+            resource_manager_endpoint: text("resource_manager_endpoint")?
+                .or(inherited.resource_manager_endpoint),
             assertion_audience: text("assertion_audience")?,
             subject_token_type: text("subject_token_type")?,
         };
@@ -93,8 +109,48 @@ impl Resolver<'_> {
             return Err(layer.lacks("endpoint", "give its API endpoint, or `iam_endpoint`"));
         }
         if installation.oauth_endpoint.is_none() {
-            return Err(layer.lacks("oauth_endpoint", "it is not published, and has to be said"));
+            return Err(layer.lacks("oauth_endpoint", "it is not published, so it has to be set"));
         }
         Ok(installation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+    use crate::private_file;
+    use crate::settings::{Flags, Locations, Settings};
+
+    fn installation(file: &str) -> Result<Installation> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        private_file::write(&path, file.as_bytes()).unwrap();
+        let locations = Locations { config_file: Some(path), ..Locations::default() };
+        let env = Env::Fake([].into());
+        let settings = Settings::load(&Flags::default(), &env, &locations, &[], &[]);
+        settings.map(|settings| settings.installation)
+    }
+
+    #[test]
+    fn a_table_of_the_built_in_installation_replaces_single_values() {
+        let changed = Installation {
+            subject_token_type: Some("urn:x".into()),
+            oauth_endpoint: Some("https://auth.example".into()),
+            ..Installation::built_in()
+        };
+        let table = "[installations.ru]\nsubject_token_type = \"urn:x\"\noauth_endpoint = \"https://auth.example\"\n";
+        assert_eq!(installation(table).unwrap(), changed, "it is the default installation");
+        let named = format!("{table}[defaults]\ninstallation = \"ru\"\n");
+        assert_eq!(installation(&named).unwrap(), changed);
+    }
+
+    #[test]
+    fn an_iam_endpoint_of_its_own_needs_its_own_oauth_endpoint() {
+        let table = "[installations.ru]\niam_endpoint = \"https://iam.example\"\n";
+        let error = installation(table).unwrap_err().to_string();
+        assert!(error.contains("`oauth_endpoint` is missing"), "{error}");
+        let table = format!("{table}oauth_endpoint = \"https://auth.example\"\n");
+        assert_eq!(installation(&table).unwrap().endpoint, None, "no address of another one");
     }
 }

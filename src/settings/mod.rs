@@ -18,13 +18,13 @@ mod names;
 mod origin;
 mod resolve;
 pub mod schema;
+mod unnamed_profile;
 mod value;
 mod whole_file;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use tracing::info;
 
 use crate::cache::Key;
 use crate::digest::Digest;
@@ -41,7 +41,7 @@ pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
-pub use installation::Installation;
+pub use installation::{Installation, SUBJECT_TOKEN_TYPES};
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
 pub use names::{list, nearest};
@@ -49,6 +49,8 @@ pub use origin::{Origin, Setting};
 pub use resolve::expand_home;
 use resolve::{Resolved, Resolver, Row, key_source, parsed};
 use schema::COMMON;
+pub use unnamed_profile::unchosen_profiles;
+use unnamed_profile::{consumer_of, unnamed_profile};
 pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
 use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
 pub use whole_file::{Profile, Profiles, problems, profiles};
@@ -72,6 +74,8 @@ pub struct Settings {
     /// The ID of the service account that the identity acts as.
     pub impersonate: Option<Setting<String>>,
     pub id_token_route: Option<Setting<IdTokenRoute>>,
+    /// `subject_token_type` of a service account in the exchange for an ID token.
+    pub subject_token_type: Option<Setting<String>>,
     pub yc_path: Option<Setting<PathBuf>>,
     pub installation: Installation,
     /// Whether to get a new credential whatever is cached.
@@ -216,6 +220,7 @@ impl Settings {
             identity,
             impersonate: all.text(&schema::IMPERSONATE_SERVICE_ACCOUNT),
             id_token_route: all.text(&schema::ID_TOKEN_ROUTE).map(parse_route).transpose()?,
+            subject_token_type: all.text(&schema::SUBJECT_TOKEN_TYPE),
             yc_path: all.path(&schema::YC_PATH),
             installation: resolver.installation(all.text(&schema::INSTALLATION))?,
             force_refresh,
@@ -244,15 +249,27 @@ impl Settings {
         })
     }
 
-    /// The same for another audience.
+    /// The same for another audience, which the caller has read and checked.
     #[must_use]
-    pub fn for_audience(self, audience: Setting<String>) -> Self {
+    pub fn for_audience(self, audience: &str) -> Self {
+        let audience = Setting { value: audience.to_owned(), origin: Origin::BuiltIn };
         Self { audience: Some(audience), ..self }
     }
 
     /// The value of a setting of a consumer's own.
     pub fn own(&self, field: &Field) -> Option<Setting<String>> {
         self.resolved.text(field)
+    }
+
+    /// The settings of a table that a flag or a variable of this run sets, as text, in the order of the schema. The
+    /// identity's are missing: its own value stands for them.
+    pub fn given(&self, table: &str) -> Vec<(&'static Field, Setting<OsString>)> {
+        let is_given = |row: &&Row| {
+            row.table == table
+                && matches!(row.setting.origin, Origin::Flag(_) | Origin::Variable(_))
+        };
+        let rows = self.resolved.rows().iter().filter(is_given);
+        rows.map(|row| (row.field, row.setting.clone())).collect()
     }
 
     /// Whether a setting of a consumer's own is on.
@@ -291,65 +308,20 @@ impl Settings {
     }
 }
 
-/// The consumer that runs.
-fn consumer_of(consumers: &[&Table], tables: &[&'static Table]) -> Option<&'static str> {
-    tables.first().filter(|_| tables.len() < consumers.len()).map(|table| table.name)
-}
-
-/// The profile of a run that names none: the default one, or the only one of the file unless something else
-/// sets an identity.
-fn unnamed_profile(
-    file: &File<'_>,
-    flags: &Flags,
-    env: &Env,
-    consumer: Option<&str>,
-) -> Result<Option<Setting<String>>> {
-    let mut profile = file.default_profile(consumer)?;
-    if profile.is_none()
-        && let Some(only) = file.only_profile()
-    {
-        let defaults = file.defaults()?;
-        let is_set = |field: &Field| {
-            flags.get_os(field).is_some()
-                || env.given(field.var()).is_some()
-                || defaults.is_some_and(|defaults| defaults.table.contains_key(field.key))
-        };
-        let identities = [schema::IDENTITY, schema::KEY_FILE, schema::IAM_TOKEN_FILE];
-        let has_identity = identities.iter().any(is_set)
-            || env::IDENTITIES.iter().any(|var| env.get_os(*var).is_some());
-        profile = Some(only).filter(|_| !has_identity);
-    }
-    if let Some(Setting { value, origin }) = &profile {
-        info!("profile `{}` ({origin})", ForeignText::new(value));
-    }
-    Ok(profile)
-}
-
 fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<bool>> {
     parsed(field, setting, "a switch", "`true` or `false`", parse_switch)
 }
 
-/// The profiles to choose from, where a run has none.
-pub fn unchosen_profiles(
-    flags: &Flags,
-    env: &Env,
-    locations: &Locations,
-    consumers: &[&'static Table],
-    tables: &[&'static Table],
-) -> Vec<String> {
-    match Settings::load(flags, env, locations, consumers, tables) {
-        Ok(Settings { profile: None, .. }) => {
-            flags.config_file(env, locations).map(profile_names).unwrap_or_default()
-        }
-        Ok(Settings { profile: Some(_), .. }) | Err(_) => Vec::new(),
-    }
-}
-
 /// The names of the profiles in a configuration file; none of one that cannot be read.
 pub fn profile_names(path: PathBuf) -> Vec<String> {
+    names_in_file(path, "profiles")
+}
+
+/// The names of the tables below one of a configuration file; none of one that cannot be read.
+pub fn names_in_file(path: PathBuf, table: &str) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
-    let names = File::parse(&text, &[]).map(|file| file.profiles());
-    names.unwrap_or_default()
+    let Ok(file) = File::parse(&text, &[]) else { return Vec::new() };
+    file.names(table).into_iter().map(str::to_owned).collect()
 }
 
 fn read_file(

@@ -10,10 +10,11 @@ use super::file::File;
 use super::key_source::{KeySource, KeyText};
 use super::layer::Layer;
 use super::value::{EMPTY, MISPLACED_SECRET, not_of_form, text_problem, unfit};
-use super::{Flags, Origin, Setting};
+use super::{Flags, Origin, Setting, Settings};
 use crate::env::{Env, OWN, Var};
 use crate::error::Result;
-use crate::foreign_text::is_misplaced_secret;
+use crate::foreign_text::{ForeignText, Message, is_misplaced_secret};
+use crate::message;
 
 /// Looks settings up, the strongest origin first.
 pub(super) struct Resolver<'a> {
@@ -56,7 +57,7 @@ impl Resolved {
     /// Takes a setting out, whose value another one stands for from now on.
     pub(super) fn take(&mut self, field: &Field) -> Option<Setting<OsString>> {
         let at = self.0.iter().position(|row| row.field.is(field))?;
-        Some(self.0.swap_remove(at).setting)
+        Some(self.0.remove(at).setting)
     }
 
     pub(super) fn text(&self, field: &Field) -> Option<Setting<String>> {
@@ -95,6 +96,22 @@ pub(super) fn parsed<T>(
     match parse(&value) {
         Some(value) => Ok(Setting { value, origin }),
         None => Err(not_of_form(origin, &value, what, form)),
+    }
+}
+
+impl Settings {
+    /// The command that sets a setting of the program where this run reads it: in its profile, or for all runs.
+    pub fn set_command(&self, field: &Field, value: &'static str) -> Message {
+        let key = field.key;
+        match &self.profile {
+            Some(profile) => message!(
+                "yc-id-token config set {key} {value} --profile={}",
+                ForeignText::new(&profile.value).quoted(),
+                key,
+                value
+            ),
+            None => message!("yc-id-token config set defaults.{key} {value}", key, value),
+        }
     }
 }
 

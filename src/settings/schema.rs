@@ -5,7 +5,7 @@
 
 use super::field::{Decides, Field, Kind, Offer, Table};
 use super::identity::IdentityKind;
-use super::{CacheSetting, IdTokenRoute, names_of};
+use super::{CacheSetting, IdTokenRoute, installation, names_of};
 use crate::env;
 use crate::error::ErrorFormat;
 
@@ -16,7 +16,7 @@ pub const PROFILE: Field = Field::new(Kind::Text, "profile", "--profile", "YC_ID
         "Profile of the configuration file [default: its `default_profile`, or its only profile]",
     )
     .decides(Decides::Nothing)
-    .offers(Offer::Profiles)
+    .offers(Offer::Named(Vec::new, "profiles"))
     .not_in_file();
 
 /// Configuration file.
@@ -55,9 +55,9 @@ pub const AUDIENCE: Field =
 /// Identity.
 pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
-        .help("IDENTITY", "Who we are towards Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
+        .help("IDENTITY", "How to authenticate to Yandex Cloud: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file")
         .decides(Decides::How)
-        .offers(Offer::Words(IdentityKind::names));
+        .offers(Offer::Named(IdentityKind::names, "identity"));
 
 /// Authorized key.
 pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_ID_TOKEN_KEY_FILE")
@@ -89,6 +89,16 @@ pub const ID_TOKEN_ROUTE: Field =
         .decides(Decides::How)
         .offers(Offer::Words(|| names_of(&IdTokenRoute::ALL)));
 
+/// Subject token type of a service account.
+pub const SUBJECT_TOKEN_TYPE: Field = Field::new(
+    Kind::Text,
+    "subject_token_type",
+    "--subject-token-type",
+    "YC_ID_TOKEN_SUBJECT_TOKEN_TYPE",
+)
+.help("URN", "Type of the service account in the exchange for an ID token, `subject_token_type` [default: urn:yandex-cloud:token-type:subject_id]")
+.decides(Decides::How);
+
 /// The `yc` program.
 pub const YC_PATH: Field = Field::new(Kind::Path, "yc_path", "--yc-path", "YC_ID_TOKEN_YC_PATH")
     .help("FILE", "The `yc` program [default: yc]")
@@ -114,7 +124,7 @@ pub const BACKGROUND_REFRESH: Field = Field::new(
 
 /// Cache.
 pub const CACHE: Field = Field::new(Kind::Text, "cache", "--cache", "YC_ID_TOKEN_CACHE")
-    .help("WHERE", "Where credentials rest: file, keyring or none [default: file]")
+    .help("WHERE", "Where credentials are cached: file, keyring or none [default: file]")
     .built_in("file")
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&CacheSetting::ALL)));
@@ -132,7 +142,7 @@ pub const CA_FILE: Field = Field::new(Kind::Path, "ca_file", "--ca-file", "YC_ID
 
 /// Proxy.
 pub const PROXY: Field = Field::new(Kind::Proxy, "proxy", "--proxy", "YC_ID_TOKEN_PROXY")
-    .help("URL", "Proxy for Yandex Cloud [default: HTTPS_PROXY and its kin]")
+    .help("URL", "Proxy for Yandex Cloud [default: the system's, such as HTTPS_PROXY]")
     .decides(Decides::How);
 
 /// Installation of Yandex Cloud.
@@ -142,7 +152,8 @@ pub const INSTALLATION: Field =
             "NAME",
             "Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]",
         )
-        .decides(Decides::How);
+        .decides(Decides::How)
+        .offers(Offer::Named(|| vec![installation::BUILT_IN], "installations"));
 
 /// API endpoint.
 pub const ENDPOINT: Field =
@@ -178,7 +189,7 @@ pub const LOG_FILE: Field =
 /// Form of errors.
 pub const ERROR_FORMAT: Field =
     Field::new(Kind::Text, "error_format", "--error-format", "YC_ID_TOKEN_ERROR_FORMAT")
-        .help("FORM", "Form of errors on stderr: text or json [default: text]")
+        .help("FORMAT", "Format of errors on stderr: text or json [default: text]")
         .decides(Decides::Nothing)
         .offers(Offer::Words(|| names_of(&ErrorFormat::ALL)))
         .not_in_file();
@@ -200,6 +211,7 @@ pub static COMMON: Table = Table {
         IAM_TOKEN_FILE,
         IMPERSONATE_SERVICE_ACCOUNT,
         ID_TOKEN_ROUTE,
+        SUBJECT_TOKEN_TYPE,
         YC_PATH,
         FORCE_REFRESH,
         BACKGROUND_REFRESH,

@@ -93,27 +93,31 @@ pub fn problems(
     };
     let mut problems = Problems::default();
     WholeFile { file: &file, locations, consumers }.check(check, &mut problems);
-    problems.0.sort_by_key(|problem| match problem {
-        Error::Config { line, .. } => *line,
-        // A name that does not exist: its text has the line.
-        _ => 0,
-    });
     Ok(problems.0)
 }
 
-/// Mistakes, each once.
+/// Mistakes, each once, in the order of their lines.
 #[derive(Default)]
 struct Problems(Vec<Error>);
 
 impl Problems {
     fn add(&mut self, problem: Error) {
         if !self.0.iter().any(|other| other.to_string() == problem.to_string()) {
-            self.0.push(problem);
+            let at = self.0.partition_point(|other| line(other) <= line(&problem));
+            self.0.insert(at, problem);
         }
     }
 
     fn of<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()
+    }
+}
+
+fn line(problem: &Error) -> usize {
+    match problem {
+        Error::Config { line, .. } => *line,
+        // A name that does not exist: its text has the line.
+        _ => 0,
     }
 }
 

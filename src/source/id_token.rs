@@ -22,8 +22,8 @@ use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::jwt::Claims;
 use crate::message;
 
-/// The token type of a service account's ID at the vendor's servers. Another installation may have another.
-const SUBJECT_ID_TYPE: &str = "urn:yandex-cloud:token-type:subject_id";
+/// What it is, in messages.
+const WHAT: &str = "an ID token";
 
 /// The vendor's tokens expire after an hour. A later expiry is a mistake, and is not relied on.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -73,28 +73,39 @@ impl Request for IdTokenRequest<'_> {
     }
 
     fn what(&self) -> Message {
-        message!("an ID token for audience `{}`", ForeignText::new(self.audience))
+        message!("{WHAT} for audience `{}`", ForeignText::new(self.audience), WHAT)
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
         match &self.source.route {
-            Route::Exchange => {
-                let client =
-                    self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
-                let send = async |actor: &IamToken| self.exchange(&client, actor).await;
-                let is_refused = |reply: &Reply| reply.status == 401;
-                let reply =
-                    self.source.with_iam_token(broker, Some(&client), send, is_refused).await?;
-                self.accept(&reply)
-            }
+            Route::Exchange => self.exchange(self.source.subject_token_type(), broker).await,
             Route::YcCli(yc) => self.run_yc(yc, broker).await,
         }
     }
 }
 
 impl IdTokenRequest<'_> {
+    /// Whether an error is the refusal of such a request, and not of what comes before it. A missing role or
+    /// account is no such refusal: it is the same by every way.
+    pub fn is_refused(error: &Error) -> bool {
+        matches!(error, Error::Refused { what, code: Code::SourceRefused, .. } if what.as_str().starts_with(WHAT))
+    }
+
+    /// Exchanges an IAM token for the ID token, with this `subject_token_type` for the service account.
+    pub(crate) async fn exchange(
+        &self,
+        subject_token_type: &str,
+        broker: &Broker,
+    ) -> Result<Credential<IdToken>> {
+        let client = self.source.http.client(self.source.endpoints.oauth()?, &self.what())?;
+        let send = async |actor: &IamToken| self.send(&client, subject_token_type, actor).await;
+        let is_refused = |reply: &Reply| reply.status == 401;
+        let reply = self.source.with_iam_token(broker, Some(&client), send, is_refused).await?;
+        self.accept(&reply, subject_token_type)
+    }
+
     /// Runs the vendor's own command, as the acting account or as the account of `yc`.
-    async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
+    pub(crate) async fn run_yc(&self, yc: &YcCli, broker: &Broker) -> Result<Credential<IdToken>> {
         let (what, source) = (self.what(), self.source);
         let Self { service_account, audience, .. } = self;
         let deadline = source.http.deadline();
@@ -125,16 +136,18 @@ impl IdTokenRequest<'_> {
         Ok(Credential { secret: IdToken(token), lifetime })
     }
 
-    async fn exchange(&self, client: &Client, actor: &IamToken) -> Result<Reply> {
+    async fn send(
+        &self,
+        client: &Client,
+        subject_token_type: &str,
+        actor: &IamToken,
+    ) -> Result<Reply> {
         let what = self.what();
         let fields = [
             ("grant_type", GRANT_TYPE),
             ("requested_token_type", ID_TOKEN_TYPE),
             ("subject_token", self.service_account),
-            (
-                "subject_token_type",
-                self.source.subject_token_type.as_deref().unwrap_or(SUBJECT_ID_TYPE),
-            ),
+            ("subject_token_type", subject_token_type),
             ("actor_token", actor.0.expose()),
             ("actor_token_type", ACCESS_TOKEN_TYPE),
             // What an absent audience means is documented, but not whether the CLI or the server adds it.
@@ -143,11 +156,11 @@ impl IdTokenRequest<'_> {
         client.send(&HttpRequest::post(&what, "/oauth/token", Body::Form(&fields))).await
     }
 
-    fn accept(&self, reply: &Reply) -> Result<Credential<IdToken>> {
+    fn accept(&self, reply: &Reply, subject_token_type: &str) -> Result<Credential<IdToken>> {
         let what = self.what();
         if reply.status != 200 {
             let refusal = Refusal::read(&what, reply)?;
-            let hint = self.hint(&refusal);
+            let hint = self.hint(&refusal, subject_token_type);
             return Err(refusal.into_error(what, hint));
         }
         let answer: Answer = reply.json(&what)?;
@@ -225,11 +238,17 @@ impl IdTokenRequest<'_> {
         Ok(Lifetime::new(received, expires_at.min(server_now.plus(MAX_LIFETIME)), offset))
     }
 
-    fn hint(&self, refusal: &Refusal) -> Message {
+    fn hint(&self, refusal: &Refusal, subject_token_type: &str) -> Message {
         let account = self.service_account;
         let source = self.source;
-        match (refusal.status, refusal.code) {
-            (_, Code::SourceDenied) => match source.service_account() {
+        if refusal.is_of_token_type {
+            return message!(
+                "`{}` was sent as the subject token type; `yc-id-token doctor` tries the others that are known, and `--subject-token-type` sets one; or let the `yc` command get the token, with `--id-token-route yc-cli`",
+                ForeignText::new(subject_token_type)
+            );
+        }
+        match refusal.code {
+            Code::SourceDenied => match source.service_account() {
                 Some(own) if own == account => message!(
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to itself; then see the folder's access policies", account = ForeignText::new(account)),
                 Some(own) => message!(
@@ -238,8 +257,8 @@ impl IdTokenRequest<'_> {
                     "grant `iam.serviceAccounts.tokenCreator` on service account `{account}` to the account behind {}",
                     source.identity.describe(), account = ForeignText::new(account)),
             },
-            (_, Code::SourceAuth) => source.identity.rejected_hint(source.describe()),
-            (_, Code::SourceNotFound) => message!(
+            Code::SourceAuth => source.identity.rejected_hint(source.describe()),
+            Code::SourceNotFound => message!(
                 "check `--service-account`: `{account}` is not known there, or not yet; a name needs `--folder-id`", account = ForeignText::new(account)),
             _ => "check the service account's ID and the OAuth endpoint; if they are right, let the `yc` command get the token, with `--id-token-route yc-cli`".into(),
         }

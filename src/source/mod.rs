@@ -22,9 +22,10 @@ mod refusal;
 mod yc_cli;
 mod yc_config;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::Http;
-use crate::settings::{IdTokenRoute, Setting};
+use crate::message;
+use crate::settings::{IdTokenRoute, SUBJECT_TOKEN_TYPES, Setting};
 pub use directory::{Directory, ServiceAccount, is_account_id};
 pub use endpoints::{Endpoints, ServiceEndpoint};
 pub use id_token::IdTokenRequest;
@@ -33,7 +34,7 @@ pub use identity::{
     KEY_FILE_LIMIT, ResolvedIdentity, YcDefaults, is_iam_token,
 };
 pub use issuer::{DISCOVERY, Issuer};
-use yc_cli::YcCli;
+pub use yc_cli::YcCli;
 #[cfg(feature = "fuzzing")]
 pub(crate) use yc_config::YcProfile;
 
@@ -51,7 +52,7 @@ pub struct Source {
     pub http: Http,
     /// `aud` of assertions, where it is not the vendor's usual one.
     assertion_audience: Option<String>,
-    /// `subject_token_type` of service accounts, where it is not the vendor's usual one.
+    /// `subject_token_type` of service accounts, where it is set.
     subject_token_type: Option<String>,
     route: Route,
     /// Of yc's profile, if the identity comes from one.
@@ -88,10 +89,34 @@ impl Source {
             endpoints,
             http,
             assertion_audience: settings.installation.assertion_audience.clone(),
-            subject_token_type: settings.installation.subject_token_type.clone(),
+            subject_token_type: text(&settings.subject_token_type)
+                .or_else(|| settings.installation.subject_token_type.clone()),
             route,
             yc_defaults,
         })
+    }
+
+    /// The `subject_token_type` that the exchange for an ID token sends.
+    pub fn subject_token_type(&self) -> &str {
+        self.subject_token_type.as_deref().unwrap_or(SUBJECT_TOKEN_TYPES[0])
+    }
+
+    /// Whether the `yc` command gets the ID tokens.
+    pub const fn uses_yc(&self) -> bool {
+        matches!(self.route, Route::YcCli(_))
+    }
+
+    /// The error for a run that needs the ID of a service account, where neither a setting nor the identity
+    /// names one.
+    fn no_service_account(&self) -> Error {
+        Error::Missing {
+            problem: message!(
+                "the service account to get the ID token for is not set, and {} does not name one",
+                self.identity.describe()
+            ),
+            hint: "give `--service-account` with its ID (`aje…`), or its name with `--folder-id`"
+                .into(),
+        }
     }
 
     /// The ID of the acting service account, if that is known without a request.

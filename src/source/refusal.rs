@@ -24,8 +24,9 @@ struct Detail {
 }
 
 pub(super) struct Refusal {
-    pub(super) status: u16,
     pub(super) code: Code,
+    /// Whether it names the subject token type as the cause.
+    pub(super) is_of_token_type: bool,
     reason: Message,
     request_id: Option<ForeignText>,
 }
@@ -39,6 +40,13 @@ impl Refusal {
         let body = body.unwrap_or_default();
         let said = body.error_description.or(body.message);
         let said = said.or_else(|| body.error.as_deref().map(ForeignText::new));
+        let names_token_type = |text: &str| {
+            let text = text.to_ascii_lowercase().replace([' ', '-'], "_");
+            text.contains("subject_token_type") || text.contains("unsupported_token_type")
+        };
+        let is_of_token_type = reply.status == 400
+            && (said.as_ref().is_some_and(|said| names_token_type(said.as_str()))
+                || body.error.as_deref().is_some_and(names_token_type));
         let request_id = body
             .details
             .into_iter()
@@ -60,7 +68,7 @@ impl Refusal {
             (404, _) => Code::SourceNotFound,
             _ => Code::SourceRefused,
         };
-        Ok(Self { status: reply.status, code, reason, request_id })
+        Ok(Self { code, is_of_token_type, reason, request_id })
     }
 
     pub(super) fn into_error(self, what: impl Into<Message>, hint: impl Into<Message>) -> Error {
@@ -109,6 +117,24 @@ mod tests {
         );
         assert_eq!(oauth.code(), Code::SourceAuth);
         assert_eq!(error(503, "").code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn a_refused_subject_token_type_is_recognised() {
+        let is_of_token_type = |status, body: &str| {
+            let refusal = Refusal::read(&"a token".into(), &reply(status, body));
+            refusal.ok().is_some_and(|refusal| refusal.is_of_token_type)
+        };
+        for body in [
+            r#"{"error":"invalid_request","error_description":"Unsupported subject_token_type"}"#,
+            r#"{"error":"invalid_request","error_description":"The subject token type is unknown"}"#,
+            r#"{"error":"unsupported_token_type"}"#,
+            r#"{"code":3,"message":"unsupported subject_token_type: urn:x"}"#,
+        ] {
+            assert!(is_of_token_type(400, body), "{body}");
+            assert!(!is_of_token_type(403, body), "{body}");
+        }
+        assert!(!is_of_token_type(400, r#"{"error":"invalid_grant"}"#));
     }
 
     #[test]

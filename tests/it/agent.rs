@@ -137,6 +137,22 @@ fn once_writes_each_file_in_its_format_for_its_readers() {
 }
 
 #[test]
+fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_AUDIENCE");
+    let provider = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
+    sandbox.set("YC_ID_TOKEN_GCP_PROVIDER", provider);
+    let answer = file(&sandbox, "answer.json");
+    let arguments = ["--file", answer.to_str().unwrap(), "--format=gcp"];
+    sandbox.run(&[&["agent", "--once"], &arguments[..]].concat()).ok();
+    let document: Value = serde_json::from_str(&read(&answer)).unwrap();
+    assert_eq!((&document["version"], &document["success"]), (&1.into(), &true.into()));
+    let token = document["id_token"].as_str().unwrap();
+    assert_eq!(claims(token)["aud"], format!("https:{provider}"));
+    sandbox.run(&[&["agent", "check"], &arguments[..]].concat()).ok();
+}
+
+#[test]
 fn once_gets_keys_of_aws_and_fails_like_any_other_command() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);

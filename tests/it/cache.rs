@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::fake_sts::FakeSts;
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
@@ -276,6 +277,106 @@ fn clear_removes_every_credential_and_says_how_many() {
     assert!(left.iter().all(|path| path.extension() == Some("lock".as_ref())), "{left:?}");
     sandbox.run(TOKEN).ok();
     assert_eq!(sandbox.token_requests(), (2, 2));
+}
+
+/// Profiles of one key, with an audience each.
+fn with_profiles() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let key = sandbox.home().join("key.json").display().to_string();
+    sandbox.configure(&format!(
+        "[defaults]\nkey_file = {key:?}\n[profiles.prod]\naudience = \"a\"\n[profiles.dev]\naudience = \"b\"\n\
+         [profiles.same]\naudience = \"a\"\n"
+    ));
+    sandbox
+}
+
+fn clear(sandbox: &Sandbox, profile: &str) -> (String, Vec<String>) {
+    let printed = sandbox.run(&["cache", "clear", "--profile", profile]).ok();
+    let mut lines = printed.lines().map(|line| line.trim().to_owned());
+    (lines.next().unwrap(), lines.collect())
+}
+
+#[test]
+fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
+    let mut sandbox = with_profiles();
+    let token = |profile: &str| sandbox.run(&["token", "--profile", profile]).ok();
+    let (prod, dev) = (token("prod"), token("dev"));
+    sandbox.run(&["token", "--profile=prod", "--audience=other"]).ok();
+    assert_eq!(sandbox.token_requests(), (1, 3));
+    let folder = sandbox.cache_folder();
+    let head = |count: &str, profile: &str| {
+        format!("removed {count} of profile `{profile}` from {}", folder.display())
+    };
+    let (first, mut removed) = clear(&sandbox, "prod");
+    removed.sort();
+    assert_eq!(first, head("3 credentials", "prod"));
+    assert_eq!(
+        removed,
+        [
+            "iam-token, obtained by token (prod)",
+            "id-token for audience `a`, obtained by token (prod)",
+            "id-token for audience `other`, obtained by token (prod)"
+        ]
+    );
+    assert_eq!(token("dev"), dev, "it is still cached");
+    assert_eq!(sandbox.token_requests(), (1, 3));
+    assert_ne!(token("prod"), prod);
+    assert_eq!(sandbox.token_requests(), (2, 4));
+    // What another profile has obtained, and this one would read.
+    let (first, removed) = clear(&sandbox, "same");
+    assert_eq!((first, removed.len()), (head("2 credentials", "same"), 2));
+    assert_eq!(clear(&sandbox, "same"), (head("0 credentials", "same"), vec![]));
+    sandbox.run(&["cache", "clear", "--profile=stage"]).fails(3, "E_CONFIG");
+    assert_eq!(sandbox.entries("id-token").len(), 1);
+    sandbox.set("YC_ID_TOKEN_PROFILE", "prod");
+    let all = sandbox.run(&["cache", "clear"]).ok();
+    assert_eq!(all, format!("removed 1 credential from {}\n", folder.display()));
+}
+
+#[test]
+fn clear_of_a_profile_finds_the_account_that_is_looked_up_by_name() {
+    let sandbox = with_profiles();
+    let robot = sandbox.cloud.add_service_account("helper", "b1gfolder");
+    sandbox.cloud.grant_token_creator(&robot, &sandbox.account);
+    let key = sandbox.home().join("key.json").display().to_string();
+    sandbox.configure(&format!(
+        "[defaults]\nkey_file = {key:?}\naudience = \"a\"\nservice_account = \"helper\"\nfolder_id = \"b1gfolder\"\n\
+         [profiles.prod]\n[profiles.same]\n"
+    ));
+    let mut command = sandbox.command(&["token", "--profile=same"]);
+    command.env("YC_ID_TOKEN_IAM_ENDPOINT", sandbox.cloud.url());
+    sandbox.finish(command).ok();
+    let requests = sandbox.cloud.requests().len();
+    let (first, removed) = clear(&sandbox, "prod");
+    assert!(first.starts_with("removed 3 credentials of profile `prod`"), "{first}: {removed:?}");
+    assert!(removed.iter().any(|line| line.starts_with("service-account")), "{removed:?}");
+    assert_eq!(sandbox.cloud.requests().len(), requests, "it works offline");
+}
+
+#[test]
+fn clear_of_a_profile_removes_the_whole_chain_of_a_consumer() {
+    let mut sandbox = Sandbox::new();
+    let _sts = FakeSts::start(&mut sandbox);
+    sandbox.configure(
+        "[profiles.one.exec]\ntoken_env = [\"T=a\", \"U=b\"]\n[profiles.two]\nextends = \"one\"\n",
+    );
+    sandbox.run(&["aws", "--profile=one"]).ok();
+    sandbox.run(&["exec", "--profile=one", "--", "true"]).ok();
+    let (first, mut removed) = clear(&sandbox, "two");
+    assert!(first.starts_with("removed 5 credentials"), "{first}: {removed:?}");
+    removed.sort();
+    let kinds: Vec<&str> =
+        removed.iter().map(|line| line.split([',', ' ']).next().unwrap()).collect();
+    assert_eq!(kinds, ["aws-session", "iam-token", "id-token", "id-token", "id-token"]);
+}
+
+#[test]
+fn clear_of_a_profile_needs_no_identity() {
+    let sandbox = with_profiles();
+    sandbox.run(&["token", "--profile=prod"]).ok();
+    fs::remove_file(sandbox.home().join("key.json")).unwrap();
+    assert!(clear(&sandbox, "prod").0.starts_with("removed 2 credentials"));
 }
 
 /// A shell as root of its own mounts, without being root outside.

@@ -1,7 +1,10 @@
 //! `config` shows, changes and checks the configuration file.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
@@ -249,4 +252,138 @@ fn keys_of_the_file_are_completed() {
     assert_eq!(offered("profiles.prod.aud"), ["profiles.prod.audience"]);
     assert_eq!(offered("profiles.\"a.b\".kubectl.api"), ["profiles.\"a.b\".kubectl.api_version"]);
     assert_eq!(offered("defaults.vault.prof"), ["defaults.vault.profile"]);
+}
+
+/// Makes a program of these lines of a shell, whose first argument is the file to edit, the editor.
+fn edit_with(sandbox: &mut Sandbox, lines: &str) {
+    let path = sandbox.write("bin/my editor", &format!("#!/bin/sh\n{lines}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    // The path as it is: the program's blanks are no end of a word.
+    sandbox.set("EDITOR", path);
+    let folder = sandbox.home().join("tmp");
+    fs::create_dir_all(&folder).unwrap();
+    sandbox.set("TMPDIR", folder);
+}
+
+#[test]
+fn edit_writes_what_the_editor_leaves_and_keeps_comments_and_line_ends() {
+    let mut sandbox = Sandbox::new();
+    let path = sandbox.configure("# mine\r\n[profiles.prod] # main\r\naudience = 'a'\r\n");
+    edit_with(
+        &mut sandbox,
+        "stat -c %a \"$1\" \"${1%/*}\" > modes; sed -i \"s/'a'/'new'/\" \"$1\"",
+    );
+    let written = format!("written {}\n", path.display());
+    assert_eq!(sandbox.run(&["config", "edit"]).ok(), written);
+    let text = "# mine\r\n[profiles.prod] # main\r\naudience = 'new'\r\n";
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let modes = fs::read_to_string(sandbox.home().join("modes")).unwrap();
+    assert_eq!(modes, "600\n700\n", "the copy is private");
+    let same = format!("nothing has been changed in {}\n", path.display());
+    assert_eq!(sandbox.run(&["config", "edit"]).ok(), same);
+    // Its arguments are words, and no shell reads them.
+    sandbox.set("VISUAL", "sed -i s/'$new'/x/;s/new/$HOME/");
+    sandbox.run(&["config", "edit"]).ok();
+    assert_eq!(fs::read_to_string(&path).unwrap(), text.replace("new", "$HOME"), "VISUAL wins");
+    assert_eq!(fs::read_dir(sandbox.home().join("tmp")).unwrap().count(), 0, "no copy stays");
+}
+
+#[test]
+fn edit_makes_the_file_that_is_missing() {
+    let mut sandbox = Sandbox::new();
+    edit_with(&mut sandbox, "cp \"$1\" shown; printf '[profiles.prod]\\n' > \"$1\"");
+    sandbox.run(&["config", "edit"]).ok();
+    assert_eq!(fs::read_to_string(file(&sandbox)).unwrap(), "[profiles.prod]\n");
+    let shown = fs::read_to_string(sandbox.home().join("shown")).unwrap();
+    assert!(shown.lines().all(|line| line.starts_with('#')), "{shown}");
+    let example: String = shown.lines().skip(1).map(|line| line[1..].to_owned() + "\n").collect();
+    let path = sandbox.write("example.toml", &example);
+    sandbox.run(&["config", "validate", "--config", path.to_str().unwrap()]).ok();
+}
+
+#[test]
+fn a_mistake_made_in_the_editor_is_refused_with_its_line_and_the_text_is_kept() {
+    let mut sandbox = Sandbox::new();
+    let text = "[profiles.prod]\ncache = \"memory\"\n";
+    let path = sandbox.configure(text);
+    for (addition, problem) in [("audiance = 'a'", ":3: unknown key `audiance`"), ("[open", ":3: ")]
+    {
+        edit_with(&mut sandbox, &format!("echo \"{addition}\" >> \"$1\""));
+        let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_CONFIG");
+        assert!(message.starts_with(&format!("{}{problem}", path.display())), "{message}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let (_, kept) =
+            hint.split_once("nothing has been changed; the edited text is in `").unwrap();
+        let kept = fs::read_to_string(kept.trim_end_matches('`')).unwrap();
+        assert_eq!(kept, format!("{text}{addition}\n"));
+    }
+    // A mistake that was there before is no reason to refuse another change.
+    edit_with(&mut sandbox, "echo \"audience = 'a'\" >> \"$1\"");
+    sandbox.run(&["config", "edit"]).ok();
+}
+
+#[test]
+fn a_broken_file_can_be_corrected_in_the_editor() {
+    let mut sandbox = Sandbox::new();
+    let path = sandbox.configure("[profiles.prod\naudience = 'a'\n");
+    edit_with(&mut sandbox, "sed -i 's/prod$/prod]/' \"$1\"");
+    sandbox.run(&["config", "edit"]).ok();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "[profiles.prod]\naudience = 'a'\n");
+}
+
+#[test]
+fn at_a_terminal_a_mistake_can_be_edited_again() {
+    let mut sandbox = Sandbox::new();
+    let path = sandbox.configure("[profiles.prod]\n");
+    edit_with(
+        &mut sandbox,
+        "if grep -q audiance \"$1\"; then sed -i s/audiance/audience/ \"$1\"; else echo \"audiance = 'a'\" >> \"$1\"; fi",
+    );
+    let mut script = sandbox.other_command("script");
+    script.args([
+        "-q",
+        "-e",
+        "-c",
+        &format!("{} config edit", crate::sandbox::PROGRAM),
+        "/dev/null",
+    ]);
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let seen = sandbox.outcome(child).ok();
+    assert!(seen.contains("config.toml:2: unknown key `audiance`"), "{seen}");
+    assert!(seen.contains("  hint: did you mean `audience`?"), "{seen}");
+    assert!(seen.contains("edit it again [Y/n]: "), "{seen}");
+    assert!(seen.trim_end().ends_with(&format!("written {}", path.display())), "{seen}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "[profiles.prod]\naudience = 'a'\n");
+}
+
+#[test]
+fn without_an_editor_that_works_nothing_is_changed() {
+    let mut sandbox = Sandbox::new();
+    let text = "[profiles.prod]\n";
+    let path = sandbox.configure(text);
+    let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_MISSING");
+    assert_eq!(message, "no editor is set");
+    assert!(hint.starts_with("set EDITOR"), "{hint}");
+    for (editor, problem) in [
+        ("/nonexistent --wait", "cannot edit with `/nonexistent`: no such file"),
+        ("false", "cannot edit with `false`: it ended with exit status: 1"),
+        ("'vi", "EDITOR: `'vi` is no command"),
+    ] {
+        sandbox.set("EDITOR", editor);
+        let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_VALUE");
+        assert!(message.starts_with(problem) && !hint.contains("edited text"), "{message}: {hint}");
+    }
+    edit_with(&mut sandbox, "printf '\\344\\n' >> \"$1\"");
+    let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_UNREADABLE");
+    assert!(message.ends_with("it is not UTF-8 in line 2; save it as UTF-8"), "{message}");
+    assert!(hint.contains("nothing has been changed; the edited text is in"), "{hint}");
+    edit_with(
+        &mut sandbox,
+        "echo >> \"$1\"; echo '[profiles.other]' >> .config/yc-id-token/config.toml",
+    );
+    let (message, hint) = sandbox.run(&["config", "edit"]).fails(3, "E_CONFLICT");
+    assert!(message.ends_with("has changed since it was read"), "{message}");
+    assert!(hint.contains("the edited text is in"), "{hint}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{text}[profiles.other]\n"));
 }

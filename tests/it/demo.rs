@@ -17,6 +17,9 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
     assert_eq!(claims(answer["status"]["token"].as_str().unwrap())["aud"], "https://k8s.example");
     assert!(shown.stdout.contains("answered from the cache, 0 requests"), "{}", shown.stdout);
     assert!(shown.stdout.contains("The token's signature is good"), "{}", shown.stdout);
+    let last = shown.stdout.lines().last().unwrap();
+    let program = last.split('`').nth(1).unwrap().strip_suffix(" emulator").unwrap();
+    assert!(std::path::Path::new(program).is_file(), "it can be pasted: {last}");
     assert!(!sandbox.cache_folder().exists());
 }
 

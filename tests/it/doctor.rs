@@ -1,4 +1,4 @@
-//! `doctor` finds what is wrong, says how to mend it, and its exit status is that of the first.
+//! `doctor` finds what is wrong, says how to fix it, and its exit status is that of the first.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -94,7 +94,7 @@ fn all_is_well_where_all_is_well() {
     assert!(left <= 4, "the probe leaves nothing behind: {left}");
 
     let outcome = sandbox.run(&["doctor", "prod"]);
-    assert!(outcome.stdout.ends_with("\nno problems\n"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("\nno problems; checked: profile `prod`\n"), "{outcome:?}");
     assert!(outcome.stdout.is_ascii(), "by the locale: {outcome:?}");
     let mut command = sandbox.command(&["doctor", "prod"]);
     command.env("LC_ALL", "C.UTF-8");
@@ -122,13 +122,23 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
 #[test]
 fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
     let sandbox = configured();
-    configure(&sandbox, "[profiles.aws]\nextends = \"prod\"\naudience = \"sts\"\n");
+    let profile = "[profiles.aws]\nextends = \"prod\"\naudience = \"sts\"\n";
+    configure(&sandbox, profile);
+    let found = examine(&sandbox, &["aws"]);
+    found.exits(3).has("error", "the role is not set");
+    configure(
+        &sandbox,
+        &format!(
+            "{profile}[profiles.aws.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/robot\"\nsts_endpoint = \"{}\"\n",
+            sandbox.cloud.url()
+        ),
+    );
     let found = examine(&sandbox, &["aws"]);
     found.exits(0).has("ok", "profile `aws`");
     found.has("ok", "aud `sts`");
     let checks = found.0["checks"].as_array().unwrap();
     assert!(checks.iter().all(|check| check["group"] != "kubectl"), "{:#}", found.0);
-    examine(&sandbox, &["aws", "--profile=prod"]).exits(0).has("ok", "profile `prod`");
+    examine(&sandbox, &["aws", "--profile=prod"]).exits(3).has("ok", "profile `prod`");
 }
 
 #[test]
@@ -139,9 +149,11 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["--timeout=6s"]);
-    found.has("warning", "no identity is configured");
     found.has("error", "connection refused");
     found.has("error", "no identity for Yandex Cloud was found");
+    let errors = found.wrong();
+    let is_it = |(_, text): &&(String, String)| text.starts_with("no identity for Yandex Cloud");
+    assert_eq!(errors.iter().filter(is_it).count(), 1, "once: {errors:?}");
     found.has("warning", "the clock cannot be compared");
     assert_ne!(found.0["exit"], 0);
 }
@@ -296,7 +308,7 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
         examine(sandbox, &["aws", "--profile=prod"])
     };
     let right = format!("{PROGRAM} aws --profile=prod");
-    check(&sandbox, &right).exits(0).has("ok", "profile `sa`, ");
+    check(&sandbox, &right).exits(0).has("ok", "profile `sa` of ");
     check(&sandbox, &format!("\"{}\" aws", spaced.display())).exits(0);
     for (process, words) in [
         (format!("{} aws", spaced.display()), "has spaces, and is not quoted"),

@@ -38,7 +38,7 @@ fn files_of_windows_keep_their_line_ends() {
     let said = setup(&sandbox, &["aws", "--apply"]).ok();
     assert!(said.starts_with("There is nothing to change"), "{said}");
     sandbox
-        .run(&["aws", "--profile=aws", "--sts-endpoint=http://127.0.0.1:9"])
+        .run(&["aws", "--profile=yandex", "--sts-endpoint=http://127.0.0.1:9"])
         .fails(6, "E_NETWORK");
 }
 
@@ -93,7 +93,7 @@ mount --bind outer-token token
     );
     let said = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
     assert!(said.contains("There is nothing to change"), "{said}");
-    assert!(read(&sandbox, "outer-config").starts_with("[profiles.aws]\n"));
+    assert!(read(&sandbox, "outer-config").starts_with("[profiles.yandex]\n"));
     assert!(read(&sandbox, "outer-aws").contains("credential_process = "));
     assert_eq!(read(&sandbox, "outer-token").split('.').count(), 3);
     let mode = fs::metadata(sandbox.home().join("outer-token")).unwrap().mode() & 0o777;
@@ -143,7 +143,7 @@ fn runs_at_the_same_time_lose_nothing_of_each_other() {
     let runs: Vec<_> = names
         .iter()
         .map(|name| {
-            let name = format!("--name={name}");
+            let name = format!("--aws-profile={name}");
             let region = "--region=eu-west-1";
             let mut command =
                 sandbox.command(&["setup", "aws", ROLE, region, &name, "--apply", "--offline"]);
@@ -158,7 +158,7 @@ fn runs_at_the_same_time_lose_nothing_of_each_other() {
         }
         assert!(read(&sandbox, CONFIG).contains(&format!("[profiles.{name}]\n")), "{name}");
         let theirs = read(&sandbox, ".aws/config");
-        assert!(theirs.contains(&format!("[profile yandex-{name}]\n")), "{theirs}");
+        assert!(theirs.contains(&format!("[profile {name}]\n")), "{theirs}");
     }
 }
 

@@ -82,12 +82,8 @@ impl FakeSts {
 
 impl Request {
     fn read(request: &fake_server::Request) -> Self {
-        let pairs = request.body.split('&').filter_map(|pair| pair.split_once('='));
-        Self {
-            line: request.line.clone(),
-            headers: request.headers.clone(),
-            fields: pairs.map(|(name, value)| (decoded(name), decoded(value))).collect(),
-        }
+        let fields = form_fields(&request.body);
+        Self { line: request.line.clone(), headers: request.headers.clone(), fields }
     }
 }
 
@@ -104,7 +100,12 @@ fn answer(request: &Request, number: usize, scripted: Option<Answer>) -> Reply {
     Reply::Answer { status, headers, body }
 }
 
-/// `application/x-www-form-urlencoded`.
+/// The fields of a form (`application/x-www-form-urlencoded`).
+pub fn form_fields(body: &str) -> BTreeMap<String, String> {
+    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
+}
+
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();

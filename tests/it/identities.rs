@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 use yc_id_token_emulator::{Fault, KeySize, Route};
 
+use crate::doctor::examine;
+use crate::fake_yc::FakeYc;
+use crate::federation::external;
 use crate::sandbox::{Sandbox, claims};
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -193,6 +196,70 @@ fn the_machines_own_account_works_and_never_through_a_proxy() {
     assert!(hint.contains("yc compute instance update"), "{hint}");
 }
 
+/// A virtual machine with the sandbox's service account, and nothing configured.
+fn machine() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.cloud.attach_to_instance(Some(&sandbox.account));
+    sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
+    sandbox
+}
+
+/// How often the metadata service was asked which account there is.
+fn lookups(sandbox: &Sandbox) -> usize {
+    let requests = sandbox.cloud.requests();
+    requests.iter().filter(|request| request.path.ends_with("/service-accounts/")).count()
+}
+
+#[test]
+fn a_machine_whose_metadata_names_its_account_needs_no_settings() {
+    let sandbox = machine();
+    sandbox.cloud.name_attached_account(true);
+    let first = token(&sandbox, &[]);
+    assert_eq!(claims(&first)["sub"], sandbox.account.as_str());
+    assert_eq!(sandbox.cloud.count(Route::Metadata), 2, "the IAM token, and the account");
+    assert_eq!(token(&sandbox, &[]), first);
+    sandbox.run(&["token", "--audience", "another", "--identity", "metadata"]).ok();
+    assert_eq!(lookups(&sandbox), 1, "the ID is cached");
+    let found = examine(&sandbox, &["--audience=k8s"]);
+    found.exits(0).has("ok", "names its service account");
+    found.has("ok", "its signature is right");
+    sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
+    assert!(!sandbox.run(&["status", "vm"]).ok().contains("not documented"));
+}
+
+#[test]
+fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
+    let sandbox = machine();
+    let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(3, "E_MISSING");
+    assert!(message.ends_with("does not name it"), "{message}");
+    for way in [
+        "`--service-account`",
+        "YC_ID_TOKEN_SERVICE_ACCOUNT",
+        "`yc-id-token config set defaults.service_account ID`",
+    ] {
+        assert!(hint.contains(way), "{way}: {hint}");
+    }
+    let found = examine(&sandbox, &[]);
+    let check = found.exits(3).has("error", &message);
+    assert_eq!(check["fix"], hint.as_str(), "doctor says the same");
+    assert_eq!(found.wrong().iter().filter(|(result, _)| result == "error").count(), 1);
+
+    sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
+    let (_, hint) = sandbox.run(&["token", "--profile", "vm"]).fails(3, "E_MISSING");
+    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status says the same");
+    let start = hint.find("`yc-id-token ").unwrap() + "`yc-id-token ".len();
+    let command = hint[start..].split('`').next().unwrap().replace("ID", &sandbox.account);
+    sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
+    let before = lookups(&sandbox);
+    let offline = ["setup", "kubectl", "--identity=metadata", "--audience=a", "--cluster=c"];
+    sandbox.write(".kube/config", "clusters:\n- name: c\n");
+    sandbox.run(&[&offline[..], &["--offline", "--print"]].concat()).fails(3, "E_MISSING");
+    sandbox.run(&["token", "--profile", "vm"]).ok();
+    token(&sandbox, &["--service-account", &sandbox.account]);
+    assert_eq!(lookups(&sandbox), before, "an account that is set is not looked up");
+}
+
 #[test]
 fn off_cloud_without_any_identity_it_says_what_to_give() {
     let mut sandbox = Sandbox::new();
@@ -282,6 +349,62 @@ fn a_revoked_key_and_a_missing_role_name_their_cure() {
         .fails(4, "E_SOURCE_NOT_FOUND");
     assert!(message.contains("(request id "), "{message}");
     assert!(hint.contains("`ajeunknown` is not known there"), "{hint}");
+}
+
+#[test]
+fn a_refused_subject_token_type_is_corrected_as_doctor_says() {
+    const ACCEPTED: &str = "urn:ietf:params:oauth:token-type:subject_id";
+    let sandbox = Sandbox::new();
+    sandbox.cloud.accept_subject_token_type(ACCEPTED);
+    let (message, hint) = sandbox.run(&["token"]).fails(4, "E_SOURCE_REFUSED");
+    assert!(message.contains("Unsupported subject_token_type"), "{message}");
+    assert!(hint.contains("`yc-id-token doctor`"), "{hint}");
+    assert!(hint.contains("--subject-token-type"), "{hint}");
+
+    let found = examine(&sandbox, &[]);
+    let works = format!("the exchange with subject token type `{ACCEPTED}` works");
+    let check = found.exits(4).has("warning", &works);
+    let command = format!("config set defaults.subject_token_type {ACCEPTED}");
+    assert_eq!(check["group"], "id token");
+    assert_eq!(check["fix"], format!("run `yc-id-token {command}`"));
+    assert!(sandbox.entries("id-token").is_empty(), "what was tried is not cached");
+
+    token(&sandbox, &["--subject-token-type", ACCEPTED]);
+    sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
+    token(&sandbox, &["--force-refresh"]);
+    examine(&sandbox, &[]).exits(0);
+}
+
+#[test]
+fn doctor_finds_that_only_the_vendors_command_gets_a_token() {
+    let sandbox = Sandbox::new();
+    let yc = FakeYc::install(&sandbox);
+    sandbox.cloud.accept_subject_token_type("urn:unknown");
+    let found = examine(&sandbox, &["--endpoint", sandbox.cloud.url()]);
+    found.exits(4).has("warning", "no known way to an ID token works");
+    yc.behave("export YC_ID_TOKEN_SUBJECT_TOKEN_TYPE=urn:unknown");
+    let found = examine(&sandbox, &["--endpoint", sandbox.cloud.url()]);
+    let check = found.exits(4).has("warning", "`yc iam create-id-token` works");
+    assert_eq!(check["fix"], "run `yc-id-token config set defaults.id_token_route yc-cli`");
+
+    sandbox.cloud.accept_subject_token_type("urn:yandex-cloud:token-type:subject_id");
+    yc.behave("echo \"ERROR: unknown command 'create-id-token' for 'yc iam'\" >&2; exit 1");
+    let by_yc = ["--id-token-route=yc-cli", "--endpoint", sandbox.cloud.url()];
+    let found = examine(&sandbox, &by_yc);
+    let check = found.exits(4).has("warning", "the exchange with subject token type");
+    assert!(check["fix"].as_str().unwrap().contains("id_token_route exchange"), "{check}");
+}
+
+#[test]
+fn doctor_tries_no_other_way_without_an_iam_token() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.write_secret("token", &external("stranger", 3600));
+    let account = sandbox.account.clone();
+    let workload = ["--identity=token-file:token", "--service-account", &account];
+    let found = examine(&sandbox, &workload);
+    let wrong = found.exits(4).wrong();
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
 }
 
 #[test]

@@ -104,6 +104,102 @@ fn help_and_version_touch_nothing() {
 }
 
 #[test]
+fn help_and_version_are_commands_too() {
+    let sandbox = Sandbox::new();
+    for (words, option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "token"], &["token", "--help"]),
+        (&["help", "vault", "login"], &["vault", "login", "--help"]),
+        (&["help", "help"], &["--help"]),
+        (&["version"], &["--version"]),
+    ] {
+        assert_eq!(sandbox.run(words).ok(), sandbox.run(option).ok(), "{words:?}");
+    }
+    let (message, _) = sandbox.run(&["help", "tokken"]).fails(2, "E_USAGE");
+    assert_eq!(message, "unrecognized subcommand 'tokken'");
+    sandbox.run(&["version", "token"]).fails(2, "E_USAGE");
+    sandbox.run(&["token", "help"]).fails(2, "E_USAGE");
+}
+
+#[test]
+fn a_command_of_a_similar_program_is_answered_with_the_command_here() {
+    let sandbox = Sandbox::new();
+    for (words, command) in [
+        (&["login"][..], "`yc-id-token setup`"),
+        (&["logout"], "`yc-id-token cache clear`"),
+        (&["get-token"], "`yc-id-token kubectl`"),
+        (&["auth"], "`yc-id-token vault login`"),
+        (&["init"], "`yc-id-token setup`"),
+        (&["configure"], "`yc-id-token setup`"),
+        (&["list"], "`yc-id-token profiles`"),
+        (&["whoami"], "`yc-id-token doctor`"),
+        (&["refresh"], "`yc-id-token token --force-refresh`"),
+        (&["clear"], "`yc-id-token cache clear`"),
+        (&["vault", "logout"], "`yc-id-token vault revoke`"),
+        (&["cache", "list"], "`yc-id-token status`"),
+        (&["config", "view"], "`yc-id-token config get`"),
+        (&["list", "--profile", "prod"], "`yc-id-token status --profile=prod`"),
+    ] {
+        let (message, hint) = sandbox.run(words).fails(2, "E_USAGE");
+        assert!(message.starts_with("unrecognized subcommand"), "{words:?}: {message}");
+        assert!(hint.contains(command), "{words:?}: {hint}");
+    }
+}
+
+/// What a terminal shows of a run, which can fail.
+fn at_terminal(sandbox: &Sandbox, arguments: &str) -> String {
+    let mut script = sandbox.other_command("script");
+    let line = format!("{} {arguments}; true", crate::sandbox::PROGRAM);
+    script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+    sandbox.finish(script).ok()
+}
+
+#[test]
+fn a_terminal_has_colours_unless_the_user_turns_them_off() {
+    let mut sandbox = Sandbox::new();
+    sandbox.run(&["token", "--audience", "a"]).ok();
+    let escape = '\u{1b}';
+    let coloured =
+        |sandbox: &Sandbox, arguments: &str| at_terminal(sandbox, arguments).contains(escape);
+    sandbox.set("TERM", "xterm");
+    let error = at_terminal(&sandbox, "tokken");
+    assert!(error.starts_with("\u{1b}[1;31myc-id-token:\u{1b}[0m unrec"), "{error:?}");
+    assert!(error.contains("\u{1b}[1;36myc-id-token: hint:\u{1b}[0m a similar"), "{error:?}");
+    let status = at_terminal(&sandbox, "status");
+    assert!(status.contains("\u{1b}[1;32mfresh\u{1b}[0m  20"), "{status:?}");
+    for arguments in
+        ["tokken --error-format=json", "status --json", "--help", "profiles", "version"]
+    {
+        assert!(!coloured(&sandbox, arguments), "{arguments}");
+    }
+    let doctor = at_terminal(&sandbox, "doctor --audience a");
+    assert!(doctor.contains("\u{1b}[1;32mok\u{1b}[0m yc-id-token"), "{doctor:?}");
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let before = sandbox.get(name);
+        sandbox.set(name, value);
+        assert!(!coloured(&sandbox, "status") && !coloured(&sandbox, "tokken"), "{name}");
+        sandbox.set(name, before.unwrap_or_default());
+    }
+    // Not at a terminal: only by force.
+    assert!(!sandbox.run(&["status"]).ok().contains(escape));
+    assert!(!sandbox.run(&["tokken"]).stderr.contains(escape));
+    sandbox.set("CLICOLOR_FORCE", "1");
+    assert!(sandbox.run(&["status"]).ok().contains(escape));
+    assert!(sandbox.run(&["tokken"]).stderr.contains(escape));
+    assert!(!sandbox.run(&["tokken", "--error-format=json"]).stderr.contains(escape));
+    sandbox.run(&["token", "--audience", "a"]).ok();
+}
+
+#[test]
+fn without_words_a_terminal_shows_the_help() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).ok();
+    let usage = help.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+    assert!(at_terminal(&sandbox, "").contains(usage));
+    sandbox.run(&[] as &[&str]).fails(2, "E_USAGE");
+}
+
+#[test]
 fn the_log_says_what_is_done_and_why_for_those_who_ask() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_VERBOSE");

@@ -119,7 +119,8 @@ fn the_refresh_in_the_background_shows_no_secret_either() {
         let mut processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         processes.find(|process: &u32| {
             let [arguments, _] = seen(*process);
-            arguments.contains("\0refresh\0") && arguments.contains("seen-in-the-background")
+            arguments.contains("\0background-refresh\0")
+                && arguments.contains("seen-in-the-background")
         })
     };
     eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);

@@ -33,7 +33,7 @@ pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
     let is_one = |path: &PathBuf| {
         let read = |name: &str| fs::read(path.join(name)).unwrap_or_default();
         let words = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        words(read("cmdline")).contains("\0refresh\0")
+        words(read("cmdline")).contains("\0background-refresh\0")
             && words(read("environ")).split('\0').any(|variable| variable == home)
     };
     processes.filter(is_one).collect()
@@ -79,7 +79,10 @@ fn the_refresh_has_a_session_of_its_own_and_no_terminal() {
     let cmdline = fs::read(process.join("cmdline")).unwrap();
     let words: Vec<String> =
         String::from_utf8(cmdline).unwrap().split('\0').map(str::to_owned).collect();
-    assert_eq!(words[1..], ["refresh", "token", "--audience", "https://k8s.example", ""]);
+    assert_eq!(
+        words[1..],
+        ["background-refresh", "token", "--audience", "https://k8s.example", ""]
+    );
 }
 
 #[test]

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use yc_id_token::digest::Digest;
 use yc_id_token_emulator::{AuthorizedKey, Emulator, KeySize, Options, Route};
 
 use crate::leaks;
@@ -133,20 +132,15 @@ impl Sandbox {
         let entries = self.entries(kind);
         assert!(!entries.is_empty(), "there is no `{kind}` in the cache");
         for path in entries {
-            let entry = fs::read_to_string(&path).unwrap();
-            let (head, body) = entry.split_once('\n').unwrap();
-            let mut stored: serde_json::Value = serde_json::from_str(body).unwrap();
-            for point in points.iter().copied() {
-                let at = stored["lifetime"][point].as_i64().unwrap();
-                let before = at - i64::try_from(by.as_millis()).unwrap();
-                // A machine that has not been up for so long was restarted since.
-                let before = if point == "obtained_uptime" { before.max(0) } else { before };
-                stored["lifetime"][point] = before.into();
-            }
-            let body = stored.to_string();
-            let magic = head.rsplit_once(' ').unwrap().0;
-            let digest = Digest::of(body.as_bytes()).to_hex();
-            fs::write(&path, format!("{magic} {digest}\n{body}")).unwrap();
+            change_entry(&path, |stored| {
+                for point in points.iter().copied() {
+                    let at = stored["lifetime"][point].as_i64().unwrap();
+                    let before = at - i64::try_from(by.as_millis()).unwrap();
+                    // A machine that has not been up for so long was restarted since.
+                    let before = if point == "obtained_uptime" { before.max(0) } else { before };
+                    stored["lifetime"][point] = before.into();
+                }
+            });
         }
     }
 
@@ -353,6 +347,18 @@ impl Outcome {
         let hint = hint.strip_prefix("yc-id-token: hint: ").unwrap_or_else(|| panic!("{self:?}"));
         (message.into(), hint.into())
     }
+}
+
+/// Changes what a cache entry holds, so that it is still a valid entry.
+pub fn change_entry(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let entry = fs::read_to_string(path).unwrap();
+    let (head, body) = entry.split_once('\n').unwrap();
+    let mut stored = serde_json::from_str(body).unwrap();
+    change(&mut stored);
+    let body = stored.to_string();
+    let magic = head.rsplit_once(' ').unwrap().0;
+    let checksum = crc32fast::hash(body.as_bytes());
+    fs::write(path, format!("{magic} {checksum:08x}\n{body}")).unwrap();
 }
 
 /// Waits until something holds, or fails: never by sleeping for a guessed time.

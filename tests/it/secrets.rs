@@ -34,7 +34,9 @@ const LINES: &[Line] = &[
     obtains("kubectl", &["--api-version=v1"]),
     obtains("kubectl", &["--api-version=v1beta1"]),
     obtains("aws", &[]),
+    obtains("gcp", &[]),
     obtains("exec", &["--aws", "--", "true"]),
+    obtains("exec", &["--gcp", "--", "true"]),
     obtains("exec", &["--vault", "--token-env=TOKEN", "--token-file-env=FILE=sts", "--", "true"]),
     obtains("vault token", &[]),
     obtains("vault token", &["--wrap-ttl=60s"]),
@@ -61,6 +63,7 @@ const LINES: &[Line] = &[
     keeps_house("setup vault"),
     keeps_house("completions"),
     keeps_house("config path"),
+    keeps_house("config edit"),
     keeps_house("config get"),
     keeps_house("config set"),
     keeps_house("config unset"),
@@ -112,6 +115,8 @@ pub fn sandbox() -> (Sandbox, Servers) {
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
+    let provider = "projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
+    sandbox.set("YC_ID_TOKEN_GCP_PROVIDER", provider);
     for file in ["output", ".vault-token"] {
         sandbox.may_hold_secrets(&sandbox.home().join(file));
     }
@@ -236,13 +241,18 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
     let (sandbox, Servers { sts, vault }) = sandbox();
     let usual = IdTokenVariant::default;
     let fails = |line: &Line, code: &str| {
-        let outcome = sandbox.run(&line.words(&["-vvv", "--force-refresh"]));
-        assert!(
-            outcome.stderr.contains(&format!("[{code}]")),
-            "{:?}: {outcome:?}",
-            line.words(&[])
-        );
-        assert_eq!(outcome.stdout, "", "{:?}", line.words(&[]));
+        let words = line.words(&["-vvv", "--force-refresh"]);
+        let outcome = sandbox.run(&words);
+        if line.command == "gcp" {
+            let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+            assert_eq!(answer["code"], code, "{outcome:?}");
+            for secret in sandbox.secrets() {
+                assert!(!crate::leaks::holds(&outcome.stdout, &secret), "{outcome:?}");
+            }
+        } else {
+            assert!(outcome.stderr.contains(&format!("[{code}]")), "{words:?}: {outcome:?}");
+            assert_eq!(outcome.stdout, "", "{words:?}");
+        }
     };
     for line in those_that_obtain().filter(|line| line.is_first()) {
         for route in [Route::IamToken, Route::TokenExchange] {

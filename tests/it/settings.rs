@@ -213,3 +213,19 @@ fn one_profiles_mistake_does_not_take_the_others_down() {
     sandbox.configure("[profiles.broken]\nnonsense = 1\n[profiles.prod]\naudience = \"a\"\n");
     assert_eq!(audience(&sandbox, &["--profile", "prod"]), "a");
 }
+
+#[test]
+fn a_subject_token_type_is_set_for_an_installation_or_for_a_run() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.accept_subject_token_type("urn:x");
+    sandbox.configure("[installations.ru]\nsubject_token_type = \"urn:x\"\n");
+    assert_eq!(audience(&sandbox, &["--audience", "a"]), "a", "the default installation is `ru`");
+    assert_eq!(audience(&sandbox, &["--audience", "b", "--installation", "ru"]), "b");
+    sandbox.cloud.accept_subject_token_type("urn:y");
+    sandbox.run(&["token", "--audience", "c"]).fails(4, "E_SOURCE_REFUSED");
+    let mut command = sandbox.command(&["token", "--audience", "c"]);
+    command.env("YC_ID_TOKEN_SUBJECT_TOKEN_TYPE", "urn:y");
+    sandbox.finish(command).ok();
+    let cached = audience(&sandbox, &["--audience", "c"]);
+    assert_eq!(cached, "c", "it decides how, so the cached token is used with every value");
+}

@@ -1,5 +1,5 @@
-//! `setup` changes what it shows and nothing else: our configuration and the consumer's, once, with a copy of
-//! what was there; and it says what the other side must be told.
+//! `setup` writes a profile and the consumer's configuration: exactly the changes that it shows, once, with a backup of
+//! each file. It prints or writes the configuration of the server too.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,6 +7,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use yc_id_token::settings::schema::COMMON;
+use yc_id_token::settings::{Kind, Offer};
 use yc_id_token_emulator::Options;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
@@ -14,10 +16,14 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 const ISSUER: &str = "https://issuer.example";
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
 
-/// A sandbox whose tokens are of an issuer that can be told from a guess, and where no kubectl is.
+/// A sandbox whose tokens have another issuer than the one that is guessed, and without kubectl.
 fn sandbox() -> Sandbox {
-    let issuer = Some(ISSUER.to_owned());
-    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
+}
+
+/// A sandbox with this program alone on the PATH.
+pub fn without_kubectl(options: Options) -> Sandbox {
+    let mut sandbox = Sandbox::with_options(options);
     let programs = sandbox.home().join("programs");
     fs::create_dir(&programs).unwrap();
     symlink(PROGRAM, programs.join("yc-id-token")).unwrap();
@@ -25,12 +31,18 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+pub fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup"], arguments].concat())
 }
 
 fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
+}
+
+/// The settings of the sandbox's environment, as they are written into a profile.
+fn endpoints(sandbox: &Sandbox) -> String {
+    let url = sandbox.cloud.url();
+    format!("iam_endpoint = \"{url}\"\noauth_endpoint = \"{url}\"\n")
 }
 
 const CONFIG: &str = ".config/yc-id-token/config.toml";
@@ -54,15 +66,16 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
     let said = setup(&sandbox, &arguments).ok();
     let key = sandbox.home().join("key.json");
     let configuration = format!(
-        "[profiles.aws]\nkey_file = \"{}\"\n\n[profiles.aws.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-central-1\"\n",
-        key.display()
+        "[profiles.yandex]\nkey_file = \"{}\"\n{}\n[profiles.yandex.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-central-1\"\n",
+        key.display(),
+        endpoints(&sandbox)
     );
     assert_eq!(read(&sandbox, CONFIG), configuration);
     let program = sandbox.home().join("programs/yc-id-token");
     assert_eq!(
         read(&sandbox, ".aws/config"),
         format!(
-            "[profile yandex]\nregion = eu-central-1\ncredential_process = {} aws --profile=aws\n",
+            "[profile yandex]\nregion = eu-central-1\ncredential_process = {} aws --profile=yandex\n",
             program.display()
         )
     );
@@ -71,7 +84,7 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
         assert_eq!(mode(sandbox.home().join(path).parent().unwrap()), 0o700, "{path}");
     }
     for part in [
-        "+[profiles.aws]\n",
+        "+[profiles.yandex]\n",
         "+[profile yandex]\n",
         "--url https://issuer.example --client-id-list sts.amazonaws.com\n",
         "\"arn:aws:iam::123456789012:oidc-provider/issuer.example\"",
@@ -123,7 +136,7 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
     let after = read(&sandbox, CONFIG);
     let added = "\n[profiles.prod.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-west-1\"\naudience = \"sts.amazonaws.com\"\n";
     assert_eq!(
-        after.replacen(added, "", 1),
+        after.replacen(added, "", 1).replacen(&endpoints(&sandbox), "", 1),
         before,
         "the audience of kubectl is not AWS's: {after}"
     );
@@ -140,6 +153,160 @@ fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
         let [copy] = &copies[..] else { panic!("{copies:?}") };
         assert_eq!((fs::read_to_string(copy).unwrap().as_str(), mode(copy)), (text, 0o600));
     }
+}
+
+#[test]
+fn every_setting_of_the_run_is_written_into_the_profile() {
+    let mut sandbox = sandbox();
+    sandbox.write_secret("iam-token", "t1.sample");
+    sandbox.keep_secret("hunter2");
+    sandbox.write("ca.pem", "");
+    let run = ["setup", "aws", ROLE, "--region=eu", "--offline", "--print"];
+    for field in COMMON.settings.iter().filter(|field| field.is_in_file) {
+        let value = match (field.key, field.kind, field.offer) {
+            ("identity", ..) => "metadata",
+            ("key_file", ..) => "key.json",
+            ("iam_token_file", ..) => "iam-token",
+            ("installation", ..) => "ru",
+            ("service_account", ..) => &sandbox.account.clone(),
+            ("endpoint" | "iam_endpoint" | "oauth_endpoint", ..) => "https://yc.example",
+            (_, _, Offer::Words(words)) => words().last().unwrap(),
+            (_, Kind::Path, _) => "ca.pem",
+            (_, Kind::Time, _) => "7s",
+            (_, Kind::Proxy, _) => "proxy.example:3128",
+            _ => "sample",
+        };
+        let flag = format!("{}={value}", field.flag);
+        // Most kinds of identity need it.
+        let account = format!("--service-account={}", sandbox.account);
+        let account = Some(account.as_str()).filter(|_| field.key != "service_account");
+        let arguments: Vec<&str> = run.into_iter().chain(account).collect();
+        let by_flag = sandbox.run(&[&arguments[..], &[&flag]].concat()).ok();
+        let before = sandbox.get(field.variable);
+        sandbox.set(field.variable, value);
+        if ["identity", "iam_token_file"].contains(&field.key) {
+            sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        }
+        let by_variable = sandbox.run(&arguments).ok();
+        sandbox.unset(field.variable);
+        if let Some(before) = before {
+            sandbox.set(field.variable, before);
+        }
+        sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
+        for said in [by_flag, by_variable] {
+            let line = format!("+{} = ", field.key);
+            let line = said.lines().find(|text| text.starts_with(&line));
+            let line = line.unwrap_or_else(|| panic!("no {} in {said}", field.key));
+            let text =
+                if field.kind == Kind::Bool { value.to_owned() } else { format!("{value}\"") };
+            assert!(line.ends_with(&text), "{line}");
+            if [Kind::Path, Kind::Key].contains(&field.kind) {
+                assert!(line.contains("\"/"), "it is no absolute path: {line}");
+            }
+        }
+    }
+    sandbox.set("YC_ID_TOKEN_AWS_DURATION", "30m");
+    let said = sandbox.run(&[&run[..], &["--proxy=http://me:hunter2@proxy.example"]].concat()).ok();
+    assert!(said.contains("+duration = \"30m\"\n"), "{said}");
+    assert!(said.contains("The proxy is not written into the profile") && !said.contains("+proxy"));
+}
+
+#[test]
+fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
+    let sandbox = sandbox();
+    let aws = ["aws", ROLE, "--region=eu", "--apply"];
+    // As a previous version has written it.
+    setup(&sandbox, &[&aws[..], &["--name=aws"]].concat()).ok();
+    let first = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
+    assert!(first.1.contains("[profile yandex]\n") && first.1.ends_with(" --profile=aws\n"));
+    assert!(setup(&sandbox, &aws).ok().starts_with("There is nothing to change"));
+    setup(&sandbox, &[&aws[..], &["--aws-profile=prod.account"]].concat()).ok();
+    setup(&sandbox, &[&aws[..], &["--aws-profile=prod-account"]].concat()).ok();
+    let config = read(&sandbox, CONFIG);
+    assert!(config.starts_with(&first.0) && config.contains("[profiles.prod-account]\n"));
+    assert!(config.contains("[profiles.aws-prod-account]\n"), "{config}");
+    let theirs = read(&sandbox, ".aws/config");
+    assert!(theirs.starts_with(&first.1), "{theirs}");
+    setup(&sandbox, &[&aws[..], &["--name=third"]].concat()).ok();
+    assert!(read(&sandbox, ".aws/config").contains("[profile yandex-third]\n"));
+
+    let vault = ["vault", "--role=r", "--no-helper", "--apply"];
+    let at = |address: &'static str, more: &[&'static str]| {
+        let address = format!("--address={address}");
+        setup(&sandbox, &[&vault[..], &[&address], more].concat()).ok()
+    };
+    at("https://a.example:8200", &["--name=vault"]);
+    let before = read(&sandbox, CONFIG);
+    let again = at("a.example:8200/", &[]);
+    assert!(again.starts_with("There is nothing to change"), "{again}");
+    let again = setup(&sandbox, &["vault", "--no-helper", "--apply"]).ok();
+    assert!(again.starts_with("There is nothing to change"), "the only server: {again}");
+    at("https://b.example", &[]);
+    at("https://b.example:8200", &[]);
+    at("https://b.example", &["--namespace=team"]);
+    let after = read(&sandbox, CONFIG);
+    assert!(after.starts_with(&before), "{after}");
+    for name in ["b-example", "b-example-8200", "b-example-team"] {
+        assert!(after.contains(&format!("\n[profiles.{name}.vault]\n")), "{name}: {after}");
+    }
+}
+
+#[test]
+fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
+    let sandbox = sandbox();
+    let arguments = ["vault", "--address=https://v.example", "--role=r", "--server-config=v.sh"];
+    let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("+bao policy") || said.contains("+vault policy read r "), "{said}");
+    assert!(!sandbox.home().join("v.sh").exists());
+    sandbox.write("v.sh", "# theirs\n");
+    let apply = [&arguments[..], &["--apply"]].concat();
+    let (text, hint) = setup(&sandbox, &apply).fails(3, "E_CONFLICT");
+    assert!(text.contains("v.sh` exists") && hint.contains("--force"), "{text}");
+    assert_eq!(
+        (read(&sandbox, "v.sh").as_str(), read(&sandbox, CONFIG).as_str()),
+        ("# theirs\n", "")
+    );
+    setup(&sandbox, &[&apply[..], &["--force"]].concat()).ok();
+    let script = read(&sandbox, "v.sh");
+    assert!(
+        script.starts_with("#!/bin/sh\n# Written by `yc-id-token setup`. Issuer, "),
+        "{script}"
+    );
+    // Its own file is replaced.
+    setup(&sandbox, &[&apply[..], &["--namespace=team"]].concat()).ok();
+    let with_namespace = script.replace("set -eu\n\n", "set -eu\n\nexport VAULT_NAMESPACE=team\n");
+    assert_eq!(read(&sandbox, "v.sh"), with_namespace);
+    let of_s3 = ["aws", "--sts-endpoint=https://s3.example"];
+    setup(&sandbox, &[&of_s3[..], &["--server-config=a.sh"]].concat()).fails(2, "E_USAGE");
+    let said = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
+    assert!(said.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{said}");
+    // AWS's tools do not find that server by themselves, and the user may know better where it is.
+    let config = read(&sandbox, ".aws/config");
+    assert!(config.ends_with("endpoint_url = https://s3.example\n"), "{config}");
+    sandbox.write(".aws/config", &config.replace("/s3", "/other"));
+    assert!(setup(&sandbox, &of_s3).ok().starts_with("There is nothing to change"));
+}
+
+#[test]
+fn the_note_on_an_extended_profile_names_only_what_the_new_one_keeps() {
+    let mut sandbox = sandbox();
+    setup(&sandbox, &["aws", "--apply", ROLE, "--region=eu"]).ok();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let other = "--role-arn=arn:aws:iam::123456789012:role/other";
+    let said = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
+    assert!(said.contains("it has its identity and `aws.region` (`eu`) from there."), "{said}");
+}
+
+#[test]
+fn a_key_in_a_variable_is_not_written_into_the_profile() {
+    let mut sandbox = sandbox();
+    let run = ["aws", ROLE, "--region=eu", "--offline", "--apply"];
+    let (text, _) = setup(&sandbox, &[&run[..], &["--key-file=-"]].concat()).fails(3, "E_VALUE");
+    assert!(text.starts_with("--key-file: a profile needs the key in a file"), "{text}");
+    sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.key.to_json());
+    let (text, _) = setup(&sandbox, &run).fails(3, "E_VALUE");
+    assert!(text.starts_with("YC_ID_TOKEN_KEY_FILE: a profile needs the key in a file"), "{text}");
+    assert!(!sandbox.home().join(".config").exists() && !sandbox.home().join(".aws").exists());
 }
 
 #[test]
@@ -161,6 +328,15 @@ fn what_is_missing_is_named_by_its_flag() {
     assert!(message.contains("cannot be the name of a role"), "{message}");
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     missing(&sandbox, &["aws", ROLE], "--key-file");
+    for (consumer, flags) in [
+        ("kubectl", &["--cluster", "--audience", "--key-file"][..]),
+        ("aws", &["--role-arn", "--key-file"]),
+        ("vault", &["--address", "--role", "--key-file"]),
+    ] {
+        for flag in flags {
+            missing(&sandbox, &[consumer, "--apply"], flag);
+        }
+    }
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
     setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
     // What `aws` rejects, `setup aws` rejects too.
@@ -229,18 +405,21 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     assert!(!sandbox.home().join(".vault").exists());
     for part in [
         "vault auth enable -path=team/jwt jwt\n",
+        "vault policy write robot - <<'EOF'\n",
         "vault write auth/team/jwt/config oidc_discovery_url=https://issuer.example\n",
         &format!("bound_audiences=https://vault.example:8200 bound_subject={} ", sandbox.account),
-        "  yc-id-token vault login --profile=vault\n  vault token lookup\n",
+        "  yc-id-token vault login --profile=vault-example\n  vault token lookup\n",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 
     let said = setup(&sandbox, &arguments).ok();
-    let link = sandbox.home().join(".local/bin/yc-id-token-vault");
+    let link = sandbox.home().join(".local/bin/yc-id-token-vault-vault-example");
     let entry = format!("token_helper = \"{}\"\n", link.display());
     assert_eq!((read(&sandbox, ".vault"), read(&sandbox, ".bao")), (entry.clone(), entry));
-    assert!(link.exists() && said.contains("  export YC_ID_TOKEN_PROFILE=vault\n"), "{said}");
+    assert!(link.exists());
+    let steps = "Try it:\n  export VAULT_ADDR=https://vault.example:8200/\n  vault token lookup\n";
+    assert!(said.ends_with(steps), "{said}");
     assert!(setup(&sandbox, &arguments).ok().starts_with("There is nothing to change"));
 
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
@@ -256,7 +435,7 @@ fn a_configuration_in_another_place_is_named_in_the_command() {
     setup(&sandbox, &["aws", ROLE, "--apply", &flag, "--name=prod"]).ok();
     assert!(config.exists() && !sandbox.home().join(".config").exists());
     let theirs = read(&sandbox, ".aws/config");
-    assert!(theirs.contains("[profile yandex-prod]\n"), "{theirs}");
+    assert!(theirs.contains("[profile yandex]\n"), "{theirs}");
     assert!(theirs.ends_with(&format!(" aws --profile=prod {flag}\n")), "{theirs}");
 }
 
@@ -274,7 +453,7 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let answers =
-        "none.json\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\n\neu-central-1\ny\n";
+        "\nnone.json\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu-central-1\ny\n";
     let said = dialogue(&sandbox, "setup aws", answers).stdout;
     for part in [
         "! cannot read the authorized key file",
@@ -286,14 +465,19 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert!(read(&sandbox, CONFIG).starts_with("[profiles.aws]\nkey_file = \"~/key.json\"\n"));
+    assert!(read(&sandbox, CONFIG).starts_with("[profiles.yandex]\nkey_file = \"~/key.json\"\n"));
     assert!(read(&sandbox, ".aws/config").contains("region = eu-central-1\n"));
 
+    let answers = "two\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu\nn\n";
+    let said = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
+    assert!(said.contains("! `~/key.json` is not an ID"), "{said}");
     let said = dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
     assert!(said.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{said:?}");
     assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());
+    let said = dialogue(&sandbox, "setup aws --apply --aws-profile=other", "never read\n");
+    assert!(said.stdout.contains("the role to assume is missing [E_MISSING]"), "{said:?}");
     let said = dialogue(&sandbox, "setup vault --key-file=key.json", "");
-    assert!(said.stdout.contains("the address of the server is not said"), "{said:?}");
+    assert!(said.stdout.contains("the address of the server is missing"), "{said:?}");
 }
 
 #[test]
@@ -317,8 +501,9 @@ fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
 }
 
 #[test]
-fn there_is_no_colour_even_at_a_terminal() {
-    let sandbox = sandbox();
+fn with_no_color_there_is_no_colour_even_at_a_terminal() {
+    let mut sandbox = sandbox();
+    sandbox.set("NO_COLOR", "1");
     for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
     {
         let said = dialogue(&sandbox, arguments, "").stdout;

@@ -1,5 +1,5 @@
-//! `setup kubectl` edits the user's kubeconfig: nothing of it is lost, whatever it looks like and whatever is
-//! called kubectl on this machine.
+//! `setup kubectl` edits the user's kubeconfig and keeps all that is in it. Each cluster gets a profile and a user of
+//! its own.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,7 +38,7 @@ pub const USER: &str = "- name: yandex
       apiVersion: client.authentication.k8s.io/v1
       args:
       - kubectl
-      - --profile=kubernetes
+      - --profile=prod
       command: yc-id-token
       installHint: |
         This cluster is signed in to with yc-id-token, which is not on the PATH.
@@ -177,9 +177,9 @@ fn a_user_that_was_changed_by_hand_is_not_replaced() {
     let written = read(&sandbox, KUBECONFIG);
     for (old, new, part) in [
         (
-            "- --profile=kubernetes",
+            "- --profile=prod",
             "- --audience=mine",
-            "its `args` are `kubectl --audience=mine` instead of `kubectl --profile=kubernetes`",
+            "its `args` are `kubectl --audience=mine` instead of `kubectl --profile=prod`",
         ),
         (
             "      - kubectl\n",
@@ -224,14 +224,15 @@ fn a_path_that_works_as_command_stays() {
 }
 
 #[test]
-fn a_second_cluster_leaves_the_profile_of_the_first_alone() {
+fn a_second_cluster_gets_a_profile_and_a_user_of_its_own() {
     let sandbox = sandbox(&clusters(&["a", "eu/b", "c"]));
     setup(&sandbox, &["--audience=A", "--cluster=a"]).ok();
     let first = read(&sandbox, CONFIG);
+    assert!(first.starts_with("[profiles.a]\n"), "{first}");
     setup(&sandbox, &["--audience=B", "--cluster=eu/b"]).ok();
     let both = read(&sandbox, CONFIG);
     assert!(both.starts_with(&first) && both.contains("[profiles.eu-b]\n"), "{both}");
-    assert!(both.ends_with("audience = \"B\"\n"), "{both}");
+    assert!(both.contains("audience = \"B\"\n"), "{both}");
     let kubeconfig = read(&sandbox, KUBECONFIG);
     assert!(
         kubeconfig.contains("- name: yandex-eu-b\n") && kubeconfig.contains("--profile=eu-b\n")
@@ -243,13 +244,74 @@ fn a_second_cluster_leaves_the_profile_of_the_first_alone() {
 
     let part = "`audience` is `A`, not `C`";
     conflicts(&sandbox, &["--audience=C", "--cluster=a"], part);
-    conflicts(&sandbox, &["--audience=C", "--cluster=c", "--name=kubernetes"], part);
+    conflicts(&sandbox, &["--audience=C", "--cluster=c", "--name=a"], part);
     let part = "it is of the account of its key, not of `ajeother`";
     conflicts(&sandbox, &["--service-account=ajeother", "--cluster=a"], part);
     setup(&sandbox, &["--audience=A", "--cluster=c"]).ok();
-    assert_eq!(read(&sandbox, CONFIG), both, "the same audience is the same profile");
+    assert!(read(&sandbox, CONFIG).starts_with(&both), "the others stay as they are");
+    assert!(read(&sandbox, KUBECONFIG).contains("- name: yandex-c\n"));
     setup(&sandbox, &["--audience=C", "--cluster=a", "--force"]).ok();
-    assert!(read(&sandbox, CONFIG).contains("audience = \"C\"\n"));
+    assert!(read(&sandbox, CONFIG).starts_with(&first.replace("\"A\"", "\"C\"")));
+}
+
+#[test]
+fn the_entry_of_an_earlier_version_keeps_its_profile() {
+    let contexts = "contexts:\n- name: yandex@prod\n  context: {cluster: prod, user: yandex}\n";
+    let user = USER.replace("--profile=prod", "--profile=kubernetes");
+    let sandbox = sandbox(&format!("{}{contexts}users:\n{user}", clusters(&["prod", "b"])));
+    sandbox.configure("[profiles.kubernetes]\naudience = \"A\"\n");
+    let before = read(&sandbox, KUBECONFIG);
+    setup(&sandbox, &["--cluster=prod"]).ok();
+    assert!(read(&sandbox, CONFIG).starts_with("[profiles.kubernetes]\naudience = \"A\"\n"));
+    let after = read(&sandbox, KUBECONFIG);
+    assert_eq!(after, format!("{before}current-context: yandex@prod\n"));
+    setup(&sandbox, &["--cluster=b", "--audience=B"]).ok();
+    let kubeconfig = read(&sandbox, KUBECONFIG);
+    assert!(kubeconfig.contains(&user) && kubeconfig.contains("- name: yandex-b\n"));
+}
+
+#[test]
+fn a_profile_of_another_consumer_is_not_taken_for_a_cluster() {
+    let sandbox = sandbox(&clusters(&["prod", "кластер"]));
+    let theirs = "[profiles.prod]\n[profiles.prod.aws]\nregion = \"eu\"\n";
+    sandbox.configure(theirs);
+    for (cluster, profile) in [("prod", "kubectl-prod"), ("кластер", "kubectl")] {
+        setup(&sandbox, &["--audience=A", &format!("--cluster={cluster}")]).ok();
+        let config = read(&sandbox, CONFIG);
+        assert!(config.contains(&format!("[profiles.{profile}]\n")), "{config}");
+        assert!(config.starts_with(theirs), "{config}");
+    }
+}
+
+#[test]
+fn a_new_profile_extends_the_only_one_that_has_an_identity() {
+    let mut sandbox = sandbox(&clusters(&["a", "b"]));
+    setup(&sandbox, &["--audience=A", "--cluster=a"]).ok();
+    let first = read(&sandbox, CONFIG);
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let (text, hint) = setup(&sandbox, &["--cluster=b"]).fails(3, "E_MISSING");
+    assert!(text.contains("the audience of the tokens is missing"), "it is the first cluster's");
+    assert!(hint.contains("give `--audience`") && !hint.contains("--key-file"), "{hint}");
+    let said = setup(&sandbox, &["--audience=B", "--cluster=b"]).ok();
+    assert!(
+        said.contains("The profile `b` extends `a`: it has its identity from there."),
+        "{said}"
+    );
+    let added = read(&sandbox, CONFIG).replacen(&first, "", 1);
+    assert!(added.starts_with("\n[profiles.b]\nextends = \"a\"\naudience = \"B\"\n"), "{added}");
+    assert!(!added.contains("key_file"), "{added}");
+    sandbox.configure(&format!("default_profile = \"b\"\n{}", read(&sandbox, CONFIG)));
+    setup(&sandbox, &["--audience=D", "--cluster=b", "--user=d", "--name=d"]).ok();
+    assert!(read(&sandbox, CONFIG).contains("[profiles.d]\nextends = \"b\"\naudience = \"D\"\n"));
+    let config = read(&sandbox, CONFIG);
+    sandbox.configure(config.strip_prefix("default_profile = \"b\"\n").unwrap());
+    // Of several, none is the default one, but all have their identity from one.
+    setup(&sandbox, &["--audience=E", "--cluster=b", "--user=e", "--name=e"]).ok();
+    let config = read(&sandbox, CONFIG);
+    assert!(config.contains("[profiles.e]\nextends = \"a\"\naudience = \"E\"\n"), "{config}");
+    sandbox.configure(&format!("{config}[profiles.f]\nidentity = \"metadata\"\n"));
+    let (_, hint) = setup(&sandbox, &["--cluster=b", "--name=c"]).fails(3, "E_MISSING");
+    assert!(hint.contains("--key-file") && hint.contains("--audience"), "{hint}");
 }
 
 #[test]
@@ -320,10 +382,9 @@ fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
     setup(&sandbox, &["--audience=k8s"]).ok();
     let v1 = read(&sandbox, KUBECONFIG);
     setup(&sandbox, &["--audience=k8s", "--api-version=v1beta1"]).ok();
-    let v1beta1 = v1.replace("k8s.io/v1\n", "k8s.io/v1beta1\n").replace(
-        "- --profile=kubernetes\n",
-        "- --profile=kubernetes\n      - --api-version=v1beta1\n",
-    );
+    let v1beta1 = v1
+        .replace("k8s.io/v1\n", "k8s.io/v1beta1\n")
+        .replace("- --profile=prod\n", "- --profile=prod\n      - --api-version=v1beta1\n");
     assert_eq!(read(&sandbox, KUBECONFIG), v1beta1);
     let again = setup(&sandbox, &["--audience=k8s"]).ok();
     assert!(again.starts_with("There is nothing to change"), "{again}");

@@ -1,4 +1,5 @@
-//! `setup kubectl` has the kubectl on the PATH read the new kubeconfig, and believes it where it makes sense.
+//! `setup kubectl` runs the kubectl on the PATH twice: to read the new kubeconfig before it is written, and to ask the
+//! API server for the user afterwards.
 
 use std::os::unix::fs::symlink;
 use std::time::Instant;
@@ -84,4 +85,31 @@ echo '{{{}}}'",
     let wanted = format!("kubectl cannot read `{path}`: {path}: cannot unmarshal number");
     assert!(message.contains(&wanted), "{message}");
     assert_eq!((read(&sandbox, KUBECONFIG), read(&sandbox, CONFIG)), (text, String::new()));
+}
+
+#[test]
+fn an_applied_run_ends_with_the_user_that_the_server_sees() {
+    let whoami = "echo auth >>runs; echo '{\"status\": {\"userInfo\": {\"username\": \"me\"}}}'";
+    let denied = "echo 'error: You must be logged in to the server (Unauthorized)' >&2; exit 1";
+    for (script, offline, part) in [
+        (
+            whoami,
+            false,
+            "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `me`.",
+        ),
+        (denied, false, "fails: the API server does not accept the token: "),
+        (whoami, true, "Try it:"),
+    ] {
+        let sandbox = sandbox(BY_HAND);
+        install_kubectl(&sandbox, "exit 3");
+        // The name of the script that this kubectl runs for `kubectl auth`.
+        sandbox.write("auth", script);
+        let offline = if offline { &["--offline"][..] } else { &[] };
+        let said = setup(&sandbox, &[&["--audience=k8s", "--cluster=prod"], offline].concat()).ok();
+        assert!(said.contains(part) && read(&sandbox, KUBECONFIG).contains(USER), "{said}");
+        let is_asked = read(&sandbox, "runs").contains("auth");
+        assert_eq!(is_asked, script == whoami && offline.is_empty());
+        let is_denied = said.contains("The API server is probably not set up yet");
+        assert_eq!(is_denied, script == denied, "{said}");
+    }
 }

@@ -91,9 +91,14 @@ fn there_is_a_manual_page_for_every_command() {
 #[test]
 fn bash_completes_the_values_that_are_known() {
     let sandbox = sandbox();
+    sandbox.configure(
+        "[profiles.prod]\n[profiles.preview]\n[profiles.other]\n\
+         [identity.ci]\ntype = \"metadata\"\n[installations.kz]\noauth_endpoint = \"https://a.example\"\n",
+    );
     sandbox.write(
         ".kube/config",
-        "clusters:\n- name: prod-a\n  cluster: {server: https://a.example}\nusers:\n- name: me\n",
+        "clusters:\n- name: prod-a\n  cluster: {server: https://a.example}\nusers:\n- name: me\n\
+         contexts:\n- name: work\n  context: {cluster: prod-a, user: me}\n",
     );
     for (line, expected) in [
         ("yc-id-token token --format ", &["raw", "json", "header", "curl", "env", "terraform"][..]),
@@ -104,10 +109,25 @@ fn bash_completes_the_values_that_are_known() {
         ("yc-id-token token --id-token-route y", &["yc-cli"]),
         ("yc-id-token setup kubectl --cluster ", &["prod-a"]),
         ("yc-id-token setup kubectl --user m", &["me"]),
+        ("yc-id-token setup kubectl --context ", &["work"]),
+        ("yc-id-token setup kubectl --context=w", &["--context=work"]),
         ("yc-id-token status p", &["preview", "prod"]),
+        ("yc-id-token cache clear --profile p", &["preview", "prod"]),
+        ("yc-id-token token --installation ", &["ru", "kz"]),
+        ("yc-id-token token --identity c", &["ci"]),
+        ("yc-id-token help ku", &["kubectl"]),
+        ("yc-id-token help vault log", &["login"]),
+        ("yc-id-token he", &["help"]),
+        ("yc-id-token help he", &[""]),
+        ("yc-id-token config set defaults.cac", &["defaults.cache"]),
+        ("yc-id-token config set defaults.cache ", &["file", "keyring", "none"]),
+        ("yc-id-token config set default_profile p", &["preview", "prod"]),
+        ("yc-id-token -v config -v set -v --profile prod background_refresh ", &["true", "false"]),
+        ("yc-id-token config set --profile prod kubectl.api_version v1b", &["v1beta1"]),
+        ("yc-id-token config get profiles.prod.ins", &["profiles.prod.installation"]),
         (
             "yc-id-token doctor ",
-            &["aws", "exec", "kubectl", "other", "preview", "prod", "token", "vault"],
+            &["aws", "exec", "gcp", "kubectl", "other", "preview", "prod", "token", "vault"],
         ),
     ] {
         assert_eq!(in_bash(&sandbox, line), expected, "{line}");

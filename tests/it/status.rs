@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use yc_id_token_emulator::{Fault, Route};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, change_entry};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -74,6 +74,24 @@ fn each_credential_is_told_with_what_it_is_for() {
 }
 
 #[test]
+fn times_are_shown_with_their_distance_from_now() {
+    let sandbox = configured();
+    sandbox.run(&["kubectl", "--profile=prod"]).ok();
+    sandbox.age("id-token", Duration::from_secs(40 * 60 - 15));
+    let table = status(&sandbox, &[]);
+    let at = table.lines().position(|line| line.starts_with("id-token")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].ends_with("REFRESH AFTER"), "{table}");
+    assert!(lines[at].contains("Z (in 20 min)  20"), "{table}");
+    assert!(lines[at].ends_with("Z (10 min ago)"), "{table}");
+    assert!(lines[at + 1].contains("Z (40 min ago) from"), "{table}");
+    let explained = status(&sandbox, &["prod"]);
+    assert!(explained.contains("the cache has it until 20"), "{explained}");
+    assert!(explained.contains("Z (in 20 min); a run gets another"), "{explained}");
+    assert!(!json(&sandbox, &[]).to_string().contains(" min"), "programs get RFC 3339");
+}
+
+#[test]
 fn what_has_aged_expired_or_failed_is_shown_so() {
     let sandbox = configured();
     let state = |kind: &str| {
@@ -111,13 +129,9 @@ fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
     let first = sandbox.run(&["token", "--profile=prod"]).ok();
     // As written by a version that did not know of it.
     for path in ["id-token", "iam-token"].iter().flat_map(|kind| sandbox.entries(kind)) {
-        let entry = fs::read_to_string(&path).unwrap();
-        let (head, body) = entry.split_once('\n').unwrap();
-        let mut stored: Value = serde_json::from_str(body).unwrap();
-        assert!(stored.as_object_mut().unwrap().remove("about").is_some());
-        let digest = yc_id_token::digest::Digest::of(stored.to_string().as_bytes()).to_hex();
-        let magic = head.rsplit_once(' ').unwrap().0;
-        fs::write(&path, format!("{magic} {digest}\n{stored}")).unwrap();
+        change_entry(&path, |stored| {
+            assert!(stored.as_object_mut().unwrap().remove("about").is_some());
+        });
     }
     assert_eq!(sandbox.run(&["token", "--profile=prod"]).ok(), first);
     assert_eq!(sandbox.token_requests(), (1, 1));

@@ -309,5 +309,5 @@ fn a_secret_of_a_pod_that_others_can_read_is_closed_in_its_manifest() {
     let (_, hint) = sandbox
         .run(&[TOKEN, &["--key-file", link.to_str().unwrap()]].concat())
         .fails(3, "E_IDENTITY");
-    assert_eq!(hint, "set `defaultMode: 0400` in the volume of the pod that mounts this secret");
+    assert!(hint.starts_with("set `defaultMode: 0400` in the volume of the pod"), "{hint}");
 }

@@ -1,15 +1,11 @@
-//! The files of `integrations/agent`: the unit read by systemd's own reader, the manifest held against the schema of the
-//! Kubernetes API, and what both run, run.
+//! The files of `integrations/agent`: the unit is read by systemd's own reader, and the commands of the unit and of the
+//! README are run.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::documents::{Readme, filled_in};
-use super::kubernetes_files::{give_token, in_container, pod, pod_sandbox, set_environment};
-use super::{aws, moto, peer, project_file};
+use super::project_file;
 use crate::agent::{Agent, file};
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 
@@ -69,50 +65,4 @@ fn the_readmes_commands_install_the_unit() {
     assert!(outcome.status.success(), "{outcome:?}");
     let wanted = format!(".config/systemd/user/default.target.wants/{UNIT}");
     assert!(fs::read_to_string(sandbox.home().join(wanted)).unwrap().contains("[Install]"));
-}
-
-/// The words of a command of the manifest, for a shell. The image has the program in its root.
-fn line(command: &Value) -> String {
-    let words: Vec<&str> = command.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    filled_in(&words.join(" "), "/yc-id-token agent", "yc-id-token agent")
-}
-
-#[test]
-fn the_sidecar_without_a_shell_keeps_a_token_for_the_workload() {
-    const MANIFEST: &str = "../agent/sidecar.yaml";
-    let mut sandbox = pod_sandbox();
-    for version in ["1.29", "1.37"] {
-        let mut validate = sandbox.other_command(peer("schema-venv/bin/kubernetes-validate"));
-        validate.args(["--strict", "--quiet", "-k", version]);
-        validate.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations/agent/sidecar.yaml"));
-        assert_eq!(sandbox.finish(validate).ok(), "", "{version}");
-    }
-    let pod = pod(&sandbox, MANIFEST);
-    let sidecar = &pod["initContainers"][0];
-    assert_eq!(sidecar["restartPolicy"], "Always");
-    set_environment(&mut sandbox, sidecar);
-    let external = give_token(&sandbox, &pod);
-    sandbox.cloud.federate(&external, &sandbox.account);
-    let token = file(&sandbox, "run/yc-id-token/token");
-    let check = line(&sidecar["startupProbe"]["exec"]["command"]);
-    let is_ready = || in_container(&sandbox, &check).status().unwrap().success();
-    assert!(!is_ready());
-
-    // No home, as in an image with the program alone.
-    let script = format!("unset HOME; exec {}", line(&sidecar["command"]));
-    let agent = Agent::of(&sandbox, in_container(&sandbox, &script));
-    eventually("it is ready", is_ready);
-    let content = fs::read_to_string(&token).unwrap();
-    assert_eq!(claims(&content)["sub"], sandbox.account.as_str());
-    assert_eq!(fs::metadata(&token).unwrap().mode() & 0o777, 0o600);
-
-    drop(agent);
-
-    let moto = moto::Moto::start();
-    set_environment(&mut sandbox, &pod["containers"][0]);
-    aws::set_up(&mut sandbox, &moto.url());
-    let cli = peer("aws-venv/bin/aws");
-    let caller = format!("{} sts get-caller-identity --query Arn --output text", cli.display());
-    let arn = sandbox.finish(in_container(&sandbox, &caller)).ok();
-    assert!(arn.contains(":assumed-role/yandex-robot/"), "{arn}");
 }

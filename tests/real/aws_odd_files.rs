@@ -66,7 +66,7 @@ fn edited(texts: &[String]) -> Vec<Outcome> {
         };
         let yandex = &after["profiles"]["yandex"];
         assert_eq!(yandex["region"], "eu-central-1", "{case}");
-        let process = format!("{PROGRAM} aws --profile=aws");
+        let process = format!("{PROGRAM} aws --profile=yandex");
         assert_eq!(yandex["credential_process"], process.as_str(), "{case}");
         let rest = |read: &Value| {
             let mut read = read.clone();

@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
+use super::aws::set_up;
 use super::kubeconfig::{V1, kubectl};
+use super::moto::Moto;
 use super::openbao::{OpenBao, bao, sign_in};
 use super::peer;
 use crate::sandbox::{PROGRAM, Sandbox};
@@ -75,4 +77,46 @@ fn the_aws_cli_tells_its_version() {
     let folder = peer("aws-venv/bin/aws").parent().unwrap().to_owned();
     sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
     has(&findings(&sandbox, &["aws"]), "ok", "aws-cli/");
+}
+
+#[test]
+fn the_cli_of_openbao_and_the_server_confirm_the_helper() {
+    let mut sandbox = Sandbox::new();
+    let server = OpenBao::start(&sandbox.cloud);
+    sign_in(&mut sandbox, &server);
+    let folder = bao().parent().unwrap().to_owned();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    let link = sandbox.home().join("yc-id-token-vault");
+    symlink(PROGRAM, &link).unwrap();
+    sandbox.write(".bao", &format!("token_helper = \"{}\"\n", link.display()));
+    let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);
+    has(&found, "ok", "the server sees `jwt-");
+    has(&found, "ok", "it was for this check, and is revoked");
+    // The server no longer knows the role, and the helper has a token in the cache.
+    sandbox.run(&["cache", "clear"]).ok();
+    sandbox.set("YC_ID_TOKEN_VAULT_ROLE", "absent");
+    let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);
+    has(&found, "error", "absent");
+    has(&found, "error", "the CLI gets no token");
+}
+
+#[test]
+fn the_aws_cli_and_its_server_confirm_the_profile() {
+    let mut sandbox = Sandbox::new();
+    let folder = peer("aws-venv/bin/aws").parent().unwrap().to_owned();
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    let moto = Moto::start();
+    set_up(&mut sandbox, &moto.url());
+    let process = |arguments: &str| {
+        let line = format!("[profile robot]\ncredential_process = {PROGRAM} aws {arguments}\n");
+        sandbox.write(".aws/config", &line);
+        findings(&sandbox, &["aws", "--end-to-end", "--timeout=60s"])
+    };
+    let found = process("--role-arn=arn:aws:iam::123456789012:role/robot");
+    has(&found, "ok", "AWS sees `arn:aws:sts::123456789012:assumed-role/robot/");
+    has(&found, "ok", "an exchange gives keys of the role");
+    // The helper fails, and the CLI passes on its words.
+    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
+    let found = process("--force-refresh --role-arn=arn:aws:iam::123456789012:role/robot");
+    has(&found, "error", "the AWS CLI gets no keys: cannot get");
 }

@@ -7,15 +7,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use yc_id_token_emulator::{Fault, Route};
 
 use super::documents::{Readme, filled_in, with_request_id_of_readme};
 use super::kubeconfig::put_on_path;
 use super::{aws, peer, project_file};
+use crate::agent::Agent;
 use crate::fake_server::{FakeServer, Reply};
 use crate::federation::external_token;
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
@@ -41,7 +40,7 @@ fn objects(sandbox: &Sandbox, name: &str) -> Vec<Value> {
 }
 
 /// The pod of a file, which is of the service account beside it.
-pub fn pod(sandbox: &Sandbox, name: &str) -> Value {
+fn pod(sandbox: &Sandbox, name: &str) -> Value {
     let [account, workload] = &objects(sandbox, name)[..] else { panic!("two objects in {name}") };
     let pod = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
     let pod = pod.iter().find_map(|place| workload.pointer(place)).unwrap();
@@ -51,7 +50,7 @@ pub fn pod(sandbox: &Sandbox, name: &str) -> Value {
 }
 
 /// A sandbox without a key.
-pub fn pod_sandbox() -> Sandbox {
+fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
@@ -61,7 +60,7 @@ pub fn pod_sandbox() -> Sandbox {
 
 /// Gives the pod a token as the kubelet does: a link to a link, which is turned over to the next one. Of mode
 /// 0600, if `runAsUser` is said for the pod.
-pub fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
+fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     let of_volume = "/volumes/0/projected/sources/0/serviceAccountToken";
     let source = pod.pointer(of_volume).unwrap();
     assert_eq!(source["path"], "token");
@@ -79,7 +78,7 @@ pub fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
 }
 
 /// Gives the sandbox the environment of a container.
-pub fn set_environment(sandbox: &mut Sandbox, container: &Value) {
+fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     for variable in container["env"].as_array().unwrap() {
         let value = variable["value"].as_str().unwrap().replace(ACCOUNT, &sandbox.account);
         sandbox.set(variable["name"].as_str().unwrap(), value);
@@ -95,7 +94,7 @@ fn script(container: &Value) -> String {
 
 /// A command as the first process of a container, with `run` of the home mounted over `/run`, where the pod's
 /// volumes are.
-pub fn in_container(sandbox: &Sandbox, script: &str) -> Command {
+fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     let mount = "mount --bind \"$HOME/run\" /run\nexec /bin/sh -c \"$SCRIPT\"";
     let mut command =
         sandbox.in_own_namespaces(&["--mount", "--pid", "--fork", "--kill-child"], mount);
@@ -104,48 +103,10 @@ pub fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     command
 }
 
-/// A sidecar whose minutes are milliseconds, and which notes how long it would have slept.
-struct Sidecar<'a> {
-    sandbox: &'a Sandbox,
-    process: Child,
-}
-
-impl<'a> Sidecar<'a> {
-    fn start(sandbox: &'a Sandbox, script: &str) -> Self {
-        let script =
-            format!("sleep() {{ echo \"$1\" >>\"$HOME/slept\"; command sleep 0.05; }}\n{script}");
-        let log = fs::File::create(sandbox.home().join("sidecar.log")).unwrap();
-        let mut command = in_container(sandbox, &script);
-        command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
-        Self { sandbox, process: command.spawn().unwrap() }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.sandbox.home().join("sidecar.log")).unwrap()
-    }
-
-    /// How long it has slept last.
-    fn slept(&self) -> String {
-        let slept = fs::read_to_string(self.sandbox.home().join("slept")).unwrap_or_default();
-        slept.lines().last().unwrap_or_default().to_owned()
-    }
-
-    /// Has the first process of the container end, as the kubelet does, and returns what it ends with.
-    fn terminate(mut self) -> Option<i32> {
-        let id = self.process.id();
-        let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let first = Pid::from_raw(first.trim().parse().unwrap()).unwrap();
-        kill_process(first, Signal::TERM).unwrap();
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Sidecar<'_> {
-    fn drop(&mut self) {
-        // With it goes the first process, and with that all of the container.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The words of a container's command, for a shell in which the program is on the `PATH`.
+fn line(command: &Value) -> String {
+    let words: Vec<&str> = command.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    filled_in(&words.join(" "), "/usr/local/bin/yc-id-token agent", "yc-id-token agent")
 }
 
 #[test]
@@ -173,7 +134,7 @@ fn the_files_are_what_the_kubernetes_api_takes() {
 
 #[test]
 fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
-    let mut sandbox = pod_sandbox();
+    let mut sandbox = sandbox();
     let pod = pod(&sandbox, "sidecar.yaml");
     let sidecar = &pod["initContainers"][0];
     assert_eq!(sidecar["restartPolicy"], "Always", "or it were no sidecar");
@@ -182,33 +143,24 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     sandbox.cloud.federate(&external, &sandbox.account);
     let file = sandbox.home().join("run/yc-id-token/token");
     sandbox.may_hold_secrets(&file);
-    let ready = || {
-        let words = &sidecar["startupProbe"]["exec"]["command"];
-        let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        let mut probe = in_container(&sandbox, &words.join(" "));
-        probe.status().unwrap().success()
-    };
-    assert!(!ready());
+    let check = line(&sidecar["startupProbe"]["exec"]["command"]);
+    let is_ready = || in_container(&sandbox, &check).status().unwrap().success();
+    assert!(!is_ready());
 
-    let running = Sidecar::start(&sandbox, &script(sidecar));
-    eventually("it is ready", ready);
-    let read = || fs::read_to_string(&file).unwrap();
-    let first = read();
-    assert_eq!(claims(&first)["sub"], sandbox.account.as_str());
-    assert_eq!(first, first.trim(), "no newline");
+    // No home, as in an image with the program alone.
+    let script = format!("unset HOME; exec {}", line(&sidecar["command"]));
+    let agent = Agent::of(&sandbox, in_container(&sandbox, &script));
+    eventually("it is ready", is_ready);
+    let content = fs::read_to_string(&file).unwrap();
+    assert_eq!(claims(&content)["sub"], sandbox.account.as_str());
+    assert_eq!(content, content.trim(), "no newline");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-    eventually("it is written anew", || read() != first);
-    assert_eq!(running.slept(), "1200");
-    assert_eq!(running.log(), "", "it has nothing to say");
-
-    // The cloud cannot be asked.
-    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(503)));
-    eventually("it is tried again soon", || running.slept() == "30");
-    let last = read();
-    assert!(running.log().contains("[E_UNAVAILABLE]"), "{}", running.log());
-    sandbox.cloud.always(Route::TokenExchange, None);
-    eventually("it is written anew", || read() != last);
-    assert_eq!(running.terminate(), Some(0), "it ends when it is told to");
+    // The kubelet ends the first process of a container, which ignores signals that it does not catch.
+    let id = agent.pid();
+    let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(Command::new("kill").args(["-TERM", first.trim()]).status().unwrap().success());
+    eventually("it ends", || !Path::new("/proc").join(first.trim()).exists());
+    drop(agent);
 
     // The workload's own environment is enough for the AWS CLI.
     let moto = super::moto::Moto::start();
@@ -224,7 +176,7 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
 
 #[test]
 fn a_job_runs_the_program_with_the_token_of_its_pod() {
-    let mut sandbox = pod_sandbox();
+    let mut sandbox = sandbox();
     let pod = pod(&sandbox, "projected.yaml");
     let container = &pod["containers"][0];
     set_environment(&mut sandbox, container);
@@ -250,7 +202,7 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
 
 #[test]
 fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
-    let mut sandbox = pod_sandbox();
+    let mut sandbox = sandbox();
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);
     pod["serviceAccountName"] = json!("other");

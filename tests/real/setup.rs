@@ -79,11 +79,16 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{said}");
     assert!(!said.contains("a-token-of-somebody-else"), "{said}");
     assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
+    let seen = format!(
+        "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `cloud-sa:{}`.\n",
+        sandbox.account
+    );
+    assert!(said.contains(&seen), "{said}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
     let exec = &user.unwrap()["user"]["exec"];
-    assert_eq!(exec["args"], json!(["kubectl", "--profile=kubernetes"]));
+    assert_eq!(exec["args"], json!(["kubectl", "--profile=prod"]));
     assert_eq!(
         (exec["command"].as_str(), exec["interactiveMode"].as_str()),
         (Some("yc-id-token"), Some("Never"))
@@ -96,8 +101,13 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     assert!(again.starts_with("There is nothing to change"), "{again}");
 
     // The API server would read it so.
-    let file = between(&said, "with these settings.\n\n", "\nor, where");
-    let file: Value = read_yaml(&sandbox, file);
+    let printed = between(&said, "with these settings.\n\n", "\nOr, if");
+    let file: Value = read_yaml(&sandbox, printed);
+    setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
+    let written = fs::read_to_string(sandbox.home().join("api-server.yaml")).unwrap();
+    assert_eq!(read_yaml::<Value>(&sandbox, &written), file);
+    let user = format!("--user=yandex:{}\n", sandbox.account);
+    assert!(written.contains(&user) && said.contains(&user), "{written}");
     let jwt = &file["jwt"][0];
     assert_eq!(jwt["issuer"]["url"], sandbox.cloud.issuer());
     assert_eq!(jwt["issuer"]["audiences"], json!(["k8s"]));
@@ -163,9 +173,9 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
         ["config", "set-context", "yandex@prod", "--cluster=stage"],
     ] {
         sandbox.finish(kubectl(&sandbox, &arguments)).ok();
-        let (_, hint) = set_up(&["--cluster=prod"]).fails(3, "E_CONFLICT");
+        let (_, hint) = set_up(&["--cluster=prod", "--name=prod"]).fails(3, "E_CONFLICT");
         assert!(hint.contains("--force"), "{hint}");
-        set_up(&["--cluster=prod", "--force"]).ok();
+        set_up(&["--cluster=prod", "--name=prod", "--force"]).ok();
         assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     }
     sandbox.write(".kube/config", "{");
@@ -206,11 +216,16 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     let moto = Moto::start();
     aws::set_up(&mut sandbox, &moto.url());
     let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
-    let said = setup(&sandbox, &["aws", role, "--region=eu-central-1", "--apply"]).ok();
+    let apply = ["aws", role, "--region=eu-central-1", "--apply", "--server-config=account.sh"];
+    let said = setup(&sandbox, &apply).ok();
+    let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
+    // moto knows every role.
+    let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
+    assert!(said.contains(&seen), "{said}");
 
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
-    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen give"));
+    type_in(&sandbox, "sh account.sh");
     let query = "aws iam get-role --role-name robot --query Role.AssumeRolePolicyDocument.Statement[0].Condition.StringEquals --output json";
     let conditions: Value = serde_json::from_str(&type_in(&sandbox, query)).unwrap();
     let wanted =
@@ -225,7 +240,6 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     sandbox.unset("AWS_DEFAULT_REGION");
     let (_, next) = said.split_once("Try it:\n").unwrap();
     let identity: Value = serde_json::from_str(&type_in(&sandbox, next)).unwrap();
-    let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
     assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
 }
 
@@ -240,20 +254,23 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     let ca = sandbox.write("vault-ca.pem", &server.ca_pem);
     let address = format!("--address={}", server.url());
     let ca_cert = format!("--ca-cert={}", ca.display());
-    let arguments = ["vault", &address, "--role=robot", &ca_cert, "--apply"];
+    let script = "--server-config=server.sh";
+    let arguments = ["vault", &address, "--role=robot", &ca_cert, script, "--apply"];
     let said = setup(&sandbox, &arguments).ok();
+    assert!(said.contains("\nThe files are written, but `VAULT_ADDR="), "{said}");
+    assert!(said.contains("The server is probably not set up yet"), "{said}");
 
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
     sandbox.set("VAULT_TOKEN", server.root_token());
-    let policy = "path \"secret/data/robot\" { capabilities = [\"read\"] }";
-    sandbox.write("policy.hcl", policy);
-    type_in(&sandbox, between(&said, "with these settings.\n\n", "\nThen write"));
-    type_in(&sandbox, "vault policy write robot policy.hcl");
+    // As it is written, and a second time.
+    type_in(&sandbox, "sh server.sh && sh server.sh");
     for name in ["VAULT_ADDR", "VAULT_CACERT", "VAULT_TOKEN"] {
         sandbox.unset(name);
     }
 
+    // The check has met a server that was not set up yet.
+    sandbox.let_half_a_minute_pass("vault-token");
     let (_, next) = said.split_once("Try it:\n").unwrap();
     let read = format!("{next}vault kv get -field=answer {SECRET}\n");
     assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");
@@ -296,7 +313,7 @@ fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
         }
         let users = seen["users"].as_array().unwrap();
         let ours = users.iter().find(|user| user["name"] == "ours").unwrap();
-        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=kubernetes"]));
+        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=prod"]));
         assert_eq!(seen["contexts"][0]["context"]["user"], "ours", "{after}");
         let comments = |text: &str| text.matches('#').count();
         assert_eq!(comments(&after), comments(&before), "{after}");

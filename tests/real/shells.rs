@@ -27,6 +27,9 @@ fn zsh_and_fish_complete_commands_and_profiles() {
     };
     assert!(zsh(&["ku"]).starts_with("kubectl:"), "{}", zsh(&["ku"]));
     assert_eq!(zsh(&["kubectl", "--profile", "pr"]), "preview\nprod\n");
+    assert_eq!(zsh(&["token", "--cache", ""]), "file\nkeyring\nnone\n");
+    assert_eq!(zsh(&["token", "--installation", ""]), "ru\n");
+    assert!(zsh(&["help", "vault", "log"]).starts_with("login:"));
     let fish = |line: &str| {
         let mut fish = sandbox.other_command("fish");
         let source = "yc-id-token completions fish | source";
@@ -35,6 +38,9 @@ fn zsh_and_fish_complete_commands_and_profiles() {
     };
     assert!(fish("yc-id-token ku").starts_with("kubectl\tPrint"), "{}", fish("yc-id-token ku"));
     assert_eq!(fish("yc-id-token kubectl --profile pr"), "preview\nprod\n");
+    assert_eq!(fish("yc-id-token token --cache "), "file\nkeyring\nnone\n");
+    assert_eq!(fish("yc-id-token token --installation "), "ru\n");
+    assert!(fish("yc-id-token help vault log").starts_with("login\t"));
 }
 
 #[test]

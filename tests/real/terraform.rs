@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::peer;
 use crate::sandbox::Sandbox;
 
@@ -42,6 +44,32 @@ pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{stdout}\n{}", errors(&sandbox.home().join("terraform.log")));
     stdout
+}
+
+/// The blocks of a file of Terraform, without the quotes that the reader leaves on strings.
+pub fn read_hcl(sandbox: &Sandbox, text: &str) -> Value {
+    const READ: &str = "
+import json, sys, hcl2
+def plain(value):
+    if isinstance(value, dict):
+        return {plain(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value.strip('\"') if isinstance(value, str) else value
+print(json.dumps(plain(hcl2.loads(sys.argv[1]))))
+";
+    let mut python = sandbox.other_command(peer("schema-venv/bin/python"));
+    python.args(["-c", READ, text]);
+    serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
+}
+
+/// Terraform's formatter reads a file, and would change nothing in it.
+pub fn assert_formatted(sandbox: &Sandbox, name: &str, text: &str) {
+    let path = sandbox.write(name, text);
+    let mut terraform = sandbox.other_command(peer("terraform/terraform"));
+    terraform.args(["fmt", "-check", "-diff"]).arg(path);
+    let output = terraform.output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
 fn errors(log: &Path) -> String {

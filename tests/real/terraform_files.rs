@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::api_server::{ApiServer, Trust};
 use super::documents::Readme;
 use super::kubeconfig::{put_on_path, set_up, whoami};
-use super::{peer, project_file, terraform};
+use super::{project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 fn file(name: &str) -> String {
@@ -27,23 +27,6 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// The blocks of a file of Terraform, without the quotes that the reader leaves on strings.
-fn read_hcl(sandbox: &Sandbox, name: &str) -> Value {
-    const READ: &str = "
-import json, sys, hcl2
-def plain(value):
-    if isinstance(value, dict):
-        return {plain(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value.strip('\"') if isinstance(value, str) else value
-print(json.dumps(plain(hcl2.loads(sys.argv[1]))))
-";
-    let mut python = sandbox.other_command(peer("schema-venv/bin/python"));
-    python.args(["-c", READ, &file(name)]);
-    serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
-}
-
 /// Types one of the README's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
@@ -56,18 +39,14 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
 fn terraform_can_read_the_files() {
     let sandbox = sandbox();
     for name in ["external.tf", "kubernetes.tf"] {
-        let path = sandbox.write(name, &file(name));
-        let mut terraform = sandbox.other_command(peer("terraform/terraform"));
-        terraform.args(["fmt", "-check", "-diff"]).arg(path);
-        let output = terraform.output().unwrap();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+        terraform::assert_formatted(&sandbox, name, &file(name));
     }
 }
 
 #[test]
 fn the_exec_blocks_sign_in_to_kubernetes() {
     let mut sandbox = sandbox();
-    let read = read_hcl(&sandbox, "kubernetes.tf");
+    let read = terraform::read_hcl(&sandbox, &file("kubernetes.tf"));
     let provider = |name: &str| {
         let providers = read["provider"].as_array().unwrap();
         providers.iter().find_map(|provider| provider.get(name)).unwrap().clone()
@@ -93,7 +72,7 @@ fn the_exec_blocks_sign_in_to_kubernetes() {
 #[test]
 fn the_external_data_source_gets_what_terraform_makes_of_it() {
     let mut sandbox = sandbox();
-    let read = read_hcl(&sandbox, "external.tf");
+    let read = terraform::read_hcl(&sandbox, &file("external.tf"));
     let program = read["data"][0]["external"]["id_token"]["program"].as_array().unwrap().clone();
     let mut words = program.iter().map(|word| word.as_str().unwrap());
     let mut command = sandbox.other_command(words.next().unwrap());

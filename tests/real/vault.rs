@@ -132,6 +132,54 @@ fn logins_by_the_cli_itself_go_on_working_with_the_helper() {
 }
 
 #[test]
+fn after_setup_the_cli_logs_in_to_each_of_two_servers_by_its_address() {
+    let mut sandbox = Sandbox::new();
+    let servers = [(); 2].map(|()| OpenBao::start(&sandbox.cloud));
+    let authorities = servers.each_ref().map(|server| server.ca_pem.as_str()).concat();
+    let ca = sandbox.write("vault-ca.pem", &authorities);
+    let [key, iam, oauth] = ["KEY_FILE", "IAM_ENDPOINT", "OAUTH_ENDPOINT"].map(|name| {
+        let name = format!("YC_ID_TOKEN_{name}");
+        let value = sandbox.get(&name).unwrap().into_string().unwrap();
+        sandbox.unset(&name);
+        value
+    });
+    for (server, role) in servers.iter().zip(["one", "two"]) {
+        server.role("", role, &server.url(), &sandbox.account, &Value::Null);
+        sandbox
+            .run(&[
+                "setup",
+                "vault",
+                "--apply",
+                &format!("--name={role}"),
+                &format!("--role={role}"),
+                &format!("--address={}", server.url()),
+                &format!("--ca-cert={}", ca.display()),
+                &format!("--key-file={key}"),
+                &format!("--iam-endpoint={iam}"),
+                &format!("--oauth-endpoint={oauth}"),
+            ])
+            .ok();
+    }
+    // What the CLI itself needs, and nothing for its helper.
+    sandbox.set("SHELL", "/bin/sh");
+    sandbox.set("VAULT_CACERT", ca);
+    for _ in 0..2 {
+        for (server, role) in servers.iter().zip(["one", "two"]) {
+            sandbox.set("VAULT_ADDR", server.url());
+            let lookup = sandbox.finish(cli(&sandbox, &["token", "lookup", "-format=json"])).ok();
+            let lookup: Value = serde_json::from_str(&lookup).unwrap();
+            assert_eq!(lookup["data"]["meta"], json!({ "role": role }));
+            assert_eq!(server.leases("jwt"), 1);
+        }
+    }
+    // The CLI tells its helper so of a flag, and there is no token for a third server.
+    let address = format!("-address={}", servers[0].url());
+    sandbox.finish(cli(&sandbox, &["kv", "get", &address, SECRET])).ok();
+    sandbox.set("VAULT_ADDR", "https://other.example:8200");
+    assert_eq!(sandbox.finish(cli(&sandbox, &["print", "token"])).ok().trim(), "");
+}
+
+#[test]
 fn a_namespace_has_its_own_tokens() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);

@@ -94,8 +94,9 @@ fn the_readmes_commands_do_what_it_says() {
     let said = typed("vault login");
     assert!(said.contains("role       robot\n") && said.ends_with(ANSWER), "{said}");
     fs::remove_file(file).unwrap();
-    let said = typed("export YC_ID_TOKEN_PROFILE");
-    assert!(said.contains("yc-id-token-vault, which leads to") && said.ends_with(ANSWER), "{said}");
+    let said = typed("install-helper --profile");
+    let made = "yc-id-token-vault-vault, which leads to";
+    assert!(said.contains(made) && said.ends_with(ANSWER), "{said}");
     assert_eq!(server.leases("jwt"), 1, "all of them have had the same token");
     assert!(typed("--remove").lines().all(|line| line.starts_with("removed ")));
     assert!(!sandbox.home().join(".bao").exists());

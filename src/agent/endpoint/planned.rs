@@ -99,8 +99,7 @@ fn tokens(
         if let Some(problem) = text_problem(AUDIENCE.key, audience) {
             return Err(unfit(origin.clone(), message!("an audience {problem}", problem)));
         }
-        let setting = Setting { value: audience.clone(), origin: origin.clone() };
-        let settings = source.settings.clone().for_audience(setting);
+        let settings = source.settings.clone().for_audience(audience);
         Ok((audience.clone(), DocumentSource { settings, ..source.clone() }))
     };
     audiences.iter().map(token).collect()

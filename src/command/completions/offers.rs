@@ -1,5 +1,5 @@
-//! What a shell offers for the values of options and arguments for which clap knows no possible values. A setting's
-//! row says it for its flag; the list here has the options that are no settings.
+//! What a shell offers for the values of options and arguments that have no possible values in clap. For a flag of a
+//! setting, it is in the setting's row; this list has the other options and the arguments.
 
 use crate::agent::endpoint_names;
 use crate::consumer::TABLES;
@@ -7,11 +7,11 @@ use crate::consumer::document::DocumentFormat;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
-/// What the value of an option is.
+/// What an option or an argument can have as its value.
 #[derive(Clone, Copy)]
 pub(super) enum Offer {
-    /// A profile of the configuration file.
-    Profile,
+    /// These words, and the names of the tables below one of the configuration file.
+    Named(fn() -> Vec<&'static str>, &'static str),
     /// A profile, or a consumer that has one.
     ProfileOrConsumer,
     /// An entry of the kubeconfig, by the name of its list.
@@ -20,36 +20,44 @@ pub(super) enum Offer {
     Key,
     /// A key of the configuration file.
     ConfigKey,
-    /// One of these.
-    Words(fn() -> Vec<&'static str>),
+    /// The value of the key that stands before it.
+    ConfigValue,
     /// A file or a folder: shells complete those by themselves.
     Path,
     /// Text that cannot be predicted.
     Text,
 }
 
-/// What the value of a command's option or argument is. `None` if this table lacks it.
+/// What a command's option or argument can have as its value. `None` if this list lacks it.
 pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
     let tables = TABLES.iter().copied().chain([&COMMON]);
     if let Some(field) = tables.flat_map(|table| table.settings).find(|field| field.flag == option)
     {
-        return Some(match field.offer {
-            settings::Offer::Nothing => Offer::Text,
-            settings::Offer::Profiles => Offer::Profile,
-            settings::Offer::Words(words) => Offer::Words(words),
-        });
+        return Some(field.offer.into());
     }
     let of_command = OFFERS.iter().find(|(at, name, _)| *at == command && *name == option);
     let of_any = || OFFERS.iter().find(|(at, name, _)| at.is_empty() && *name == option);
     of_command.or_else(of_any).map(|(_, _, offer)| *offer)
 }
 
+impl From<settings::Offer> for Offer {
+    fn from(offer: settings::Offer) -> Self {
+        match offer {
+            settings::Offer::Nothing => Self::Text,
+            settings::Offer::Words(words) => Self::Named(words, ""),
+            settings::Offer::Named(words, table) => Self::Named(words, table),
+        }
+    }
+}
+
+const PROFILE: Offer = Offer::Named(Vec::new, "profiles");
+
 /// Command, or none for all; option; its value.
 const OFFERS: &[(&str, &str, Offer)] = &[
-    ("status", "named", Offer::Profile),
+    ("status", "named", PROFILE),
     ("doctor", "named", Offer::ProfileOrConsumer),
     // `setup --name` names a profile; that of a key is another thing.
-    ("", "name", Offer::Profile),
+    ("", "name", PROFILE),
     ("import", "name", Offer::Text),
     ("remove", "name", Offer::Key),
     ("read-back", "name", Offer::Key),
@@ -58,24 +66,27 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "user", Offer::Kubeconfig("users")),
     ("get", "key", Offer::ConfigKey),
     ("set", "key", Offer::ConfigKey),
-    ("set", "value", Offer::Text),
+    ("set", "value", Offer::ConfigValue),
     ("unset", "key", Offer::ConfigKey),
-    ("token-helper", "request", Offer::Words(|| vec!["get", "store", "erase"])),
+    ("token-helper", "request", Offer::Named(|| vec!["get", "store", "erase"], "")),
     ("", "ca_cert", Offer::Path),
     ("", "directory", Offer::Path),
     ("", "file", Offer::Path),
     ("", "kubeconfig", Offer::Path),
     ("", "link", Offer::Path),
     ("", "output", Offer::Path),
+    ("", "server_config", Offer::Path),
+    ("", "report", Offer::Path),
+    ("", "accept_subject_token_type", Offer::Text),
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),
-    ("", "serve", Offer::Words(endpoint_names)),
-    ("", "format", Offer::Words(DocumentFormat::names)),
+    ("", "serve", Offer::Named(endpoint_names, "")),
+    ("", "format", Offer::Named(DocumentFormat::names, "")),
     ("", "group", Offer::Text),
     ("", "issuer", Offer::Text),
     ("", "listen", Offer::Text),
-    ("", "mode", Offer::Words(|| vec!["0600", "0400", "0640", "0440"])),
+    ("", "mode", Offer::Named(|| vec!["0600", "0400", "0640", "0440"], "")),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
     ("", "on_change", Offer::Text),
@@ -84,7 +95,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
     ("", "secret_file", Offer::Path),
-    ("", "signal", Offer::Words(|| vec!["HUP", "USR1", "USR2", "TERM"])),
+    ("", "signal", Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], "")),
     ("", "sts_endpoint", Offer::Text),
     ("", "unlock_timeout", Offer::Text),
 ];

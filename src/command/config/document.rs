@@ -1,13 +1,15 @@
-//! The configuration file as a document that is edited: comments, order and spacing of everything else are kept.
+//! The configuration file as a document that is edited: comments, order and spacing of everything else are kept. `config`
+//! and `setup` use it.
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::ForeignText;
 use crate::message;
+use crate::settings::Kind;
 
 /// The configuration file, with pending changes.
 #[derive(Debug)]
@@ -109,6 +111,17 @@ pub(in crate::command) fn parse(path: &Path, text: &str) -> Result<DocumentMut> 
             hint: None,
         }
     })
+}
+
+/// The value that a setting's text is in the file. What does not fit its kind is written as text, which the reader of
+/// the file reports.
+pub(in crate::command) fn value_of(kind: Kind, text: &str) -> Value {
+    match kind {
+        Kind::Bool | Kind::Switch => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        Kind::Time => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        Kind::Words => Value::Array(text.lines().collect::<Array>()),
+        Kind::Text | Kind::Path | Kind::File | Kind::Key | Kind::Proxy | Kind::Count => text.into(),
+    }
 }
 
 /// Sets a value. A replaced one keeps the comment at the end of its line, and the same text keeps its quotes.

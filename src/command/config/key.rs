@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml_edit::{Array, Value};
 
+use crate::command::config::value_of;
 use crate::command::setup::{absolute_identity, absolute_path};
 use crate::consumer::TABLES;
 use crate::error::{Error, Result};
@@ -21,8 +22,7 @@ pub(super) struct Key {
     /// The names of the tables that it is in.
     pub(super) tables: Vec<String>,
     pub(super) name: String,
-    kind: Kind,
-    is_identity: bool,
+    pub(super) field: &'static Field,
 }
 
 impl Key {
@@ -65,12 +65,11 @@ impl Key {
         }
     }
 
-    fn of(tables: &[&str], name: &str, field: &Field) -> Self {
+    fn of(tables: &[&str], name: &str, field: &'static Field) -> Self {
         Self {
             tables: tables.iter().map(ToString::to_string).collect(),
             name: name.to_owned(),
-            kind: field.kind,
-            is_identity: field.key == IDENTITY.key,
+            field,
         }
     }
 
@@ -86,7 +85,7 @@ impl Key {
 
     /// The value that these words are. What does not fit the key is written as text, which its reader reports.
     pub(super) fn value(&self, words: &[String]) -> Result<Value> {
-        if self.kind == Kind::Words {
+        if self.field.kind == Kind::Words {
             return Ok(Value::Array(words.iter().map(String::as_str).collect::<Array>()));
         }
         let [word] = words else {
@@ -95,23 +94,15 @@ impl Key {
                 hint: "quote a value that has blanks in it".into(),
             });
         };
-        Ok(match self.kind {
-            Kind::Bool | Kind::Switch => {
-                word.parse::<bool>().map_or_else(|_| word.as_str().into(), Value::from)
-            }
-            Kind::Time => word.parse::<i64>().map_or_else(|_| word.as_str().into(), Value::from),
+        Ok(match self.field.kind {
             // A relative path in the file starts in the file's folder; one of the command line does not.
             Kind::Path | Kind::File | Kind::Key if is_relative(word) => {
                 absolute_path("the value", word)?.into()
             }
-            Kind::Text if self.is_identity => absolute_identity("the value", word)?.into(),
-            Kind::Path
-            | Kind::File
-            | Kind::Key
-            | Kind::Text
-            | Kind::Proxy
-            | Kind::Words
-            | Kind::Count => word.as_str().into(),
+            Kind::Text if self.field.key == IDENTITY.key => {
+                absolute_identity("the value", word)?.into()
+            }
+            kind => value_of(kind, word),
         })
     }
 }

@@ -3,35 +3,75 @@
 use std::path::{Path, PathBuf};
 
 use crate::command::on_path::{is_program, on_path};
-use crate::consumer::AwsFiles;
+use crate::command::own_check::OwnCheck;
+use crate::consumer::{AwsFiles, ConsumerName};
 use crate::env;
 use crate::error::{Exit, shown};
 use crate::message;
+use crate::settings::schema::PROFILE;
 
 use super::Checks;
+use super::entry::{self, Entries, Entry, EntryCheck, LeadsTo, Wording};
+use super::launch::{Launch, plain_words};
 use super::programs::{Programs, is_ours};
 use super::report::Group;
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+const WORDING: Wording = Wording {
+    arguments: "its arguments",
+    reader: "AWS",
+    fix: "write it as `/usr/local/bin/yc-id-token aws --profile=NAME`",
+};
+
+/// Checks the profiles of AWS, and returns those that run this program.
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) -> Entries {
+    let mut entries = Entries::default();
     let files = AwsFiles::read(checks.env, checks.locations.home.as_deref());
     let ours: Vec<_> = files.processes.iter().filter(|(_, command)| mentions_us(command)).collect();
     for (process, command) in &ours {
         let place = message!(
-            "profile `{}`, {}:{}",
+            "AWS profile `{}` of {}:{}",
             ForeignText::new(&process.profile),
             shown(&process.path),
             process.line
         );
         let is_on_path = |name: &str| on_path(checks.env, name).is_some();
-        match command_problem(command, is_on_path) {
-            Some(Problem { is_bad: true, text, fix }) => {
-                group.bad(Exit::Configuration, message!("{place}: {text}", place, text), fix);
+        let problem = command_problem(command, is_on_path);
+        if let Some(Problem { is_bad, text, fix }) = &problem {
+            let text = message!("{place}: {text}", place, text);
+            if *is_bad {
+                group.bad(Exit::Configuration, text, fix);
+            } else {
+                group.warning(text, fix);
             }
-            Some(Problem { text, fix, .. }) => {
-                group.warning(message!("{place}: {text}", place, text), fix);
+        }
+        // A command that cannot be run has settings all the same.
+        if problem.as_ref().is_some_and(|problem| problem.is_bad) {
+            entries.usable.extend(entry(checks, &place, command).ok().flatten());
+        } else {
+            match entry(checks, &place, command) {
+                Ok(entry) => {
+                    let leads_to = entry.as_ref().map(|entry| &entry.leads_to);
+                    group.profile = leads_to.and_then(|leads_to| leads_to.profile.clone());
+                    let profile = leads_to.map(LeadsTo::shown).unwrap_or_default();
+                    if problem.is_none() {
+                        group.good(message!("{place} runs yc-id-token{profile}", place, profile));
+                    }
+                    entries.own_checks.push(EntryCheck {
+                        place: place.clone(),
+                        profile: group.profile.clone(),
+                        check: OwnCheck::aws(&process.profile),
+                    });
+                    entries.usable.extend(entry);
+                }
+                Err((problem, fix)) => {
+                    group.bad(
+                        Exit::Configuration,
+                        message!("{place}: {problem}", place, problem),
+                        fix,
+                    );
+                }
             }
-            None => group.good(message!("{place} runs yc-id-token", place)),
         }
         if let Some(keys) = files.keys.iter().find(|keys| keys.profile == process.profile) {
             group.bad(
@@ -43,6 +83,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                 "remove `aws_access_key_id` and `aws_secret_access_key` from that profile",
             );
         }
+        group.profile = None;
     }
     for (path, fault) in &files.faults {
         group.bad(
@@ -66,6 +107,35 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         }
         None => {}
     }
+    entries.is_mentioned = !ours.is_empty();
+    entries
+}
+
+/// The settings of a command line, if it can be read without a shell and leads to the profile that is named.
+fn entry(
+    checks: &Checks<'_>,
+    place: &Message,
+    command: &str,
+) -> Result<Option<Entry>, (Message, Message)> {
+    // Both mean the same in paths there, and a shell's words have other escapes.
+    let line = if cfg!(windows) { command.replace('\\', "/") } else { command.to_owned() };
+    let Some(words) = plain_words(&line) else { return Ok(None) };
+    let launch = words.split_first().and_then(|(first, rest)| Launch::find(first, rest, |_| false));
+    let Some(launch) = launch else { return Ok(None) };
+    let Some(arguments) = &launch.arguments else { return Ok(None) };
+    let flags = entry::flags(checks, ConsumerName::Aws, &launch.program, arguments, WORDING)?;
+    if checks.is_about_another_profile(&flags) {
+        return Ok(None);
+    }
+    let env = entry::environment(checks, &launch, std::iter::empty());
+    let profile =
+        flags.get(&PROFILE).map(|name| message!(", with profile `{}`,", ForeignText::new(name)));
+    let resolved = Entry::resolve(checks, ConsumerName::Aws, place.clone(), flags, env);
+    resolved.map(Some).map_err(|error| {
+        let hint = error.hint().unwrap_or_else(|| WORDING.fix.into());
+        let profile = profile.unwrap_or_default();
+        (message!("yc-id-token{profile} fails there: {error}", profile, error), hint)
+    })
 }
 
 fn mentions_us(command: &str) -> bool {
@@ -83,7 +153,7 @@ struct Problem {
 /// What is wrong with a command line that some tools pass to a shell and others do not: it must mean the same to
 /// both.
 fn command_problem(command: &str, is_on_path: impl Fn(&str) -> bool) -> Option<Problem> {
-    let example = || "write it as `/usr/local/bin/yc-id-token aws --profile=NAME`".into();
+    let example = || WORDING.fix.into();
     let bad = |text: Message, fix: Message| Some(Problem { is_bad: true, text, fix });
     let Some(first) = first_word(command) else {
         return bad("the quotes of `credential_process` do not match".into(), example());

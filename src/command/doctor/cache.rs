@@ -7,7 +7,7 @@ use crate::error::{Exit, plain, shown};
 use crate::private_file::{self, CHECKS_PERMISSIONS};
 use crate::settings::CacheSetting;
 
-use super::Checks;
+use super::profile::ProfileCheck;
 use super::report::Group;
 use crate::foreign_text::Message;
 use crate::message;
@@ -15,8 +15,9 @@ use crate::message;
 /// All that is stored there takes less than this.
 const SPACE: u64 = 1024 * 1024;
 
-pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
-    let setting = checks.settings.as_ref().map(|settings| &settings.cache);
+pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
+    let checks = check.checks;
+    let setting = check.settings.as_ref().map(|settings| &settings.cache);
     if let Some(setting) = setting.filter(|setting| setting.value == CacheSetting::None) {
         group.warning(
             message!("nothing is cached ({})", setting.origin),
@@ -31,6 +32,10 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
         );
         return;
     };
+    // All profiles have the same.
+    if checks.has_checked_cache.replace(true) {
+        return;
+    }
     match std::fs::symlink_metadata(&folder) {
         Ok(_) => {
             if !is_ours(&folder, group) {
@@ -43,11 +48,11 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            group.good(message!(
-                "{} was created: it {}",
-                shown(&folder),
-                closed(CHECKS_PERMISSIONS)
-            ));
+            report_closed(
+                CHECKS_PERMISSIONS,
+                &message!("{} was created: it", shown(&folder)),
+                group,
+            );
         }
     }
     if private_file::locks_can_hang(&folder) {
@@ -94,7 +99,7 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            group.good(message!("{name} {}", closed(CHECKS_PERMISSIONS), name));
+            report_closed(CHECKS_PERMISSIONS, &message!("{name}", name), group);
             true
         }
         Ok(open) => {
@@ -119,12 +124,12 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
     }
 }
 
-/// What is known of who can read a folder or a file.
-const fn closed(is_checked: bool) -> &'static str {
+/// Reports that a folder is closed to others, where that was checked.
+fn report_closed(is_checked: bool, folder: &Message, group: &mut Group<'_>) {
     if is_checked {
-        "is closed to others"
+        group.good(message!("{folder} is closed to others", folder));
     } else {
-        "exists; who else can read it is not checked on Windows"
+        group.note(message!("{folder} exists; who else can read it is not checked on Windows, where it inherits the permissions of the user's profile folder", folder));
     }
 }
 
@@ -147,11 +152,18 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Report;
     use super::*;
+    use crate::colour::Colours;
 
     #[test]
     fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
-        assert_eq!(closed(true), "is closed to others");
-        assert!(closed(false).contains("not checked") && !closed(false).contains("closed"));
+        let tell = |is_checked| {
+            let mut report = Report::default();
+            report_closed(is_checked, &"it".into(), &mut report.group("cache"));
+            report.text(true, Colours::NONE).to_string()
+        };
+        assert!(tell(true).contains("✓ it is closed to others"));
+        assert!(tell(false).contains("not checked") && !tell(false).contains('✓'));
     }
 }

@@ -6,25 +6,25 @@ use crate::env::{self, Env};
 use crate::message;
 use crate::run::Context;
 use crate::settings::schema::{CONFIG, PROFILE};
-use crate::settings::{Explained, Locations, Origin, Settings};
+use crate::settings::{Explained, Origin, Settings};
 
 use super::report::Group;
 use crate::error::shown;
 use crate::foreign_text::ForeignText;
 
-/// Checks the configuration, and returns what has been told and whether it is all of it: what is broken in the
-/// file is left out.
-pub(super) fn check(
-    context: Context<'_>,
-    locations: &Locations,
-    group: &mut Group<'_>,
-) -> (Option<Settings>, bool) {
+/// Reports the version of this program.
+pub(super) fn report_version(group: &mut Group<'_>) {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe() {
         Ok(path) => group.good(message!("yc-id-token {version} ({})", shown(&path), version)),
         Err(_) => group.good(message!("yc-id-token {version}", version)),
     }
-    let Context { flags, env, consumers, .. } = context;
+}
+
+/// Checks the configuration of a profile, and returns the settings and whether they are all: what is broken in the
+/// file is left out.
+pub(super) fn check(context: Context<'_>, group: &mut Group<'_>) -> (Option<Settings>, bool) {
+    let Context { flags, env, locations, consumers, .. } = context;
     let load = |env: &Env| Settings::load(flags, env, locations, consumers, consumers);
     let settings = match load(env) {
         Ok(settings) => settings,
@@ -53,13 +53,13 @@ pub(super) fn check(
         None => group.good("no profile is named"),
     }
     if let Ok(without) = load(&without_own_variables(env)) {
-        tell_overridden(&settings, &without, group);
+        report_overridden(&settings, &without, group);
     }
     (Some(settings), true)
 }
 
 /// Variables win over the profile, and are forgotten in a shell's startup file.
-fn tell_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
+fn report_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
     let without = without.explained();
     for Explained { name, value, origin } in settings.explained() {
         let Origin::Variable(variable) = origin else { continue };

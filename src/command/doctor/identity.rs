@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::Result;
-use crate::error::shown;
+use crate::error::{Result, shown};
 use crate::keyring::Keyring;
 use crate::message;
 use crate::run::Run;
 use crate::settings::{CacheSetting, IdentityKind};
 
 use super::Checks;
+use super::profile::ProfileCheck;
 use super::report::Group;
 use crate::foreign_text::ForeignText;
 
@@ -19,23 +19,23 @@ use crate::foreign_text::ForeignText;
 const SLOW: Duration = Duration::from_millis(500);
 
 /// A run of the identity, with its part of the time before it.
-pub(super) fn run(checks: &Checks<'_>) -> Option<Result<Run>> {
-    let mut settings = checks.settings.clone()?;
-    settings.timeout.value = checks.part();
+pub(super) fn run(check: &ProfileCheck<'_>) -> Option<Result<Run>> {
+    let mut settings = check.settings.clone()?;
+    settings.timeout.value = check.checks.part();
     settings.force_refresh = true;
-    let context = checks.context.for_people();
+    let context = check.context.for_people();
     Some(Run::of(settings, context, Some("doctor")))
 }
 
 /// Checks the identity, and returns a run of it.
-pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Option<Run> {
-    let settings = checks.settings.as_ref()?;
+pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<Run> {
+    let settings = check.settings.as_ref()?;
     let setting = settings.identity.clone();
     let in_keyring = setting.as_ref().is_some_and(|it| it.value.kind == IdentityKind::Keyring);
     if in_keyring || settings.cache.value == CacheSetting::Keyring {
-        time_keyring(checks, group);
+        time_keyring(check.checks, group);
     }
-    let run = match run(checks)? {
+    let run = match run(check)? {
         Ok(run) => run,
         Err(error) => {
             group.error(&error);
@@ -54,16 +54,30 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Option<Run> {
         }
     }
     if let Some(file) = setting.as_ref().and_then(|setting| setting.value.secret_file()) {
-        tell_mode(file, group);
-    }
-    if let Some((problem, hint)) = identity.warning() {
-        group.warning(problem, hint);
+        report_mode(file, group);
     }
     if let Some(acts_as) = &run.source().impersonated {
         group.good(message!(
             "it acts as service account `{acts_as}`",
             acts_as = ForeignText::new(acts_as)
         ));
+    }
+    if run.lookup_hint().is_some() {
+        match run.service_account() {
+            Ok(account) => group.good(message!(
+                "the metadata service names its service account: `{}`",
+                ForeignText::new(account)
+            )),
+            Err(error) => {
+                check.checks.end_if_interrupted(&error);
+                group.error(&error);
+                return None;
+            }
+        }
+    }
+    // An identity that was only guessed, and has no account, is an error already.
+    if let Some((problem, hint)) = identity.warning() {
+        group.warning(problem, hint);
     }
     Some(run)
 }
@@ -85,7 +99,7 @@ fn time_keyring(checks: &Checks<'_>, group: &mut Group<'_>) {
 
 /// One that others can read is an error of its own before this.
 #[cfg(unix)]
-fn tell_mode(file: &Path, group: &mut Group<'_>) {
+fn report_mode(file: &Path, group: &mut Group<'_>) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = file.metadata() else { return };
     if metadata.is_file() {
@@ -95,6 +109,7 @@ fn tell_mode(file: &Path, group: &mut Group<'_>) {
 }
 
 #[cfg(windows)]
-fn tell_mode(file: &Path, group: &mut Group<'_>) {
-    group.good(message!("who else can read {} is not checked on Windows", shown(file)));
+fn report_mode(file: &Path, group: &mut Group<'_>) {
+    let text = message!("who else can read {} is not checked on Windows", shown(file));
+    group.note(message!("{text}; see with `icacls {}`", shown(file).quoted(), text));
 }

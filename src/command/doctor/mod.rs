@@ -1,83 +1,128 @@
 //! `doctor`: what is wrong, and how to fix it.
 //!
+//! It follows the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault) to the profiles that
+//! their entries lead to, and checks each of these once. Without such entries it checks the profile that is chosen.
+//!
 //! One file for each group of checks. A check that fails is a finding, and the others go on; what depends on it is left
 //! out. All checks share the time limit: a group that needs the network gets a part of it.
 
 mod aws;
+mod bundle;
 mod cache;
 mod configuration;
+mod entry;
+mod id_token_ways;
 mod identity;
 mod kubectl;
+mod launch;
 mod network;
+mod profile;
 mod programs;
 mod report;
 mod token;
 mod vault;
+mod which_profiles;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use kubectl::fuzz_kubeconfig;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::clock::Deadline;
-use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
+use crate::colour::Colours;
+use crate::consumer::ConsumerName;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+use crate::foreign_text::{ForeignText, Message};
 use crate::http::Http;
+use crate::message;
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::Context;
 use crate::runtime;
 use crate::settings::schema::PROFILE;
-use crate::settings::{Locations, Settings, profile_names};
+use crate::settings::{Flags, Locations, Settings};
 use crate::spinner::Spinner;
 
 use super::Complete;
+use super::own_check::{Accepted, Outcome};
 use super::status::with_profile;
+use bundle::Bundle;
+use entry::{Entries, EntryCheck};
+use kubectl::Clusters;
+use network::all;
+use profile::Profile;
 use programs::Programs;
 use report::{Group, Report};
 
 /// If there are no settings.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Check everything that a token depends on, and say how to mend what is wrong
+/// How many profiles are checked in one run.
+const MOST_PROFILES: usize = 8;
+
+/// How many checks of one consumer's own are run.
+const MOST_OWN_CHECKS: usize = 4;
+
+/// Check everything that a token depends on, and say how to fix what is wrong
 ///
-/// It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
+/// It checks each profile that an entry of kubeconfigs, of the AWS configuration, or a token helper of Vault names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor
   yc-id-token doctor prod
+  yc-id-token doctor aws --end-to-end
+  yc-id-token doctor --report
   yc-id-token doctor kubectl --profile prod --json
 
-Each line is ✓ (well), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
+Each line is ✓ (well), - (not checked), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
 first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
 5 refused by the consumer's server; 6 the network; 7 the cache.")]
 pub struct Args {
-    /// Profile of the configuration file; or kubectl, aws or vault, to look at what belongs to one of them only, with the profile of that name if there is one and no other is named
+    /// Profile of the configuration file, to check that one only; or kubectl, aws or vault, to check what belongs to one of them only [default: the profiles that their files name, or the chosen one]
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
+    /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`
+    #[arg(long)]
+    end_to_end: bool,
+    /// Also write a file for a bug report, without secrets: settings, findings, and what the servers answer [default: yc-id-token-report.txt]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option, reason = "clap reads a flag with an optional value so")]
+    report: Option<Option<PathBuf>>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+/// What all checks share.
 struct Checks<'a> {
     context: Context<'a>,
     env: &'a Env,
     locations: &'a Locations,
-    /// The settings. Without the configuration file, if that is broken; `None` if flags or variables are broken too.
-    settings: Option<Settings>,
-    /// A run with the identity, if there is one.
-    run: Option<Run>,
-    /// What runs of the consumers would do.
-    forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)>,
     /// The only consumer to check, if one is named.
     consumer: Option<ConsumerName>,
+    /// The only profile to check, if one is named.
+    profile: Option<String>,
+    /// Whether consumers' exchanges are tried, and their own checks run.
+    end_to_end: bool,
+    /// Whether other ways to an ID token are tried, although the usual one works.
+    tries_all_ways: bool,
     /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
+    /// How many profiles share the time that is left.
+    sharing: Cell<u32>,
+    /// Whether the cache folder has been checked.
+    has_checked_cache: Cell<bool>,
+    /// Whether the clock has been compared, or could not be.
+    has_time: Cell<bool>,
+    /// The servers that have been looked at, and how they were reached.
+    servers: RefCell<Vec<(String, String)>>,
     spinner: Spinner,
     /// What has ended the checks: a signal. Nothing is waited for any more.
     interrupted: OnceCell<Error>,
@@ -94,101 +139,174 @@ impl Args {
         let named = self.named.as_deref();
         let consumer =
             ConsumerName::ALL.iter().find(|name| Some(name.table().name) == named).copied();
-        let is_profile = || {
-            context.flags.get(&PROFILE).is_none()
-                && context.env.get(PROFILE.var()).is_none()
-                && named.is_some_and(|named| has_profile(context, named))
-        };
-        let profile = self.named.as_ref().filter(|_| consumer.is_none() || is_profile());
+        let profile = self.named.as_ref().filter(|_| consumer.is_none());
         let flags = with_profile(context, profile)?;
         let context = Context { flags: &flags, ..context };
+        let named = self.report.as_ref().map(Option::as_deref);
+        let bundle = named.map(Bundle::begin).transpose()?;
         let mut report = Report::default();
-        run_checks(context, consumer, program, &mut report)?;
-        let profile: Vec<OsString> =
-            profile.map(|name| format!("--profile={name}").into()).into_iter().collect();
-        report.complete(|text| complete(text, &profile));
+        self.run_checks(context, consumer, program, &mut report)?;
+        // A profile that the command line names by a flag is among its own words.
+        let is_by_flag = profile.is_none() && flags.get(&PROFILE).is_some();
+        report.complete(|text, of_finding| {
+            let name = of_finding.or(profile.map(String::as_str)).filter(|_| !is_by_flag);
+            let words: Vec<OsString> =
+                name.map(|name| format!("--profile={name}").into()).into_iter().collect();
+            complete(text, &words)
+        });
+        let written = bundle.map(|bundle| bundle.write(&report, context.env)).transpose()?;
         if self.json {
-            output.json(&report.json())?;
+            let mut json = report.json();
+            json["report"] = json!(written);
+            output.json(&json)?;
         } else {
-            output.say(&report.text(context.env.is_utf8()))?;
+            let mut text = report.text(context.env.is_utf8(), Colours::of_stdout(context.env));
+            if let Some(path) = written {
+                text = message!(
+                    "{text}\nwritten to {path}: versions, settings, findings, and the shapes of requests and answers; no secrets, but names of hosts, files, roles and accounts. Read it before you send it.",
+                    text,
+                    path
+                );
+            }
+            output.say(&text)?;
         }
         Ok(ExitCode::from(report.exit_status()))
     }
-}
 
-/// Whether the configuration has a profile of this name.
-fn has_profile(context: Context<'_>, name: &str) -> bool {
-    let Context { flags, env, locations, .. } = context;
-    let path = flags.config_file(env, locations);
-    path.is_some_and(|path| profile_names(path).iter().any(|profile| profile == name))
-}
-
-/// Checks a consumer's own configuration.
-type ClientCheck = fn(&Checks<'_>, &Programs, &mut Group<'_>);
-
-/// The check of a consumer's own configuration; `None` if it has none that this program knows.
-const fn client_check(consumer: ConsumerName) -> Option<ClientCheck> {
-    match consumer {
-        ConsumerName::Kubectl => Some(kubectl::check),
-        ConsumerName::Aws => Some(aws::check),
-        ConsumerName::Vault => Some(vault::check),
-        ConsumerName::Token | ConsumerName::Exec => None,
-    }
-}
-
-fn run_checks(
-    context: Context<'_>,
-    consumer: Option<ConsumerName>,
-    program: fn() -> clap::Command,
-    report: &mut Report,
-) -> Result<()> {
-    let env = context.env;
-    let locations = context.locations;
-    let (settings, is_whole) =
-        configuration::check(context, locations, &mut report.group("configuration"));
-    let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
-    let deadline = Deadline::within(budget);
-    let mut checks = Checks {
-        context,
-        env,
-        locations,
-        settings,
-        run: None,
-        forecasts: Vec::new(),
-        consumer,
-        program,
-        deadline,
-        spinner: context.for_people().spinner(),
-        interrupted: OnceCell::new(),
-    };
-    checks.run = identity::check(&checks, &mut report.group("identity"));
-    // Otherwise each would report again what is wrong in the file.
-    if is_whole && checks.run.is_some() {
-        let consumers = ConsumerName::ALL.iter().filter(|name| checks.is_about(**name));
-        checks.forecasts = consumers
-            .filter_map(|name| Some((*name, name.forecast(context).transpose()?)))
-            .collect();
-    }
-    cache::check(&checks, &mut report.group("cache"));
-    network::check(&checks, &mut report.group("network"));
-    token::check(&checks, &mut report.group("token"));
-    let programs = Programs::look(&checks);
-    for name in ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name)) {
-        let Some(check) = client_check(name) else { continue };
-        let mut group = report.group(name.table().name);
-        for (_, forecast) in checks.forecasts.iter().filter(|(of, _)| *of == name) {
-            match forecast {
-                Ok(forecast) => {
-                    for Warning { problem, hint } in &forecast.warnings {
-                        group.warning(problem.clone(), hint.clone());
-                    }
-                }
-                Err(error) => group.error(error),
-            }
+    fn run_checks(
+        &self,
+        context: Context<'_>,
+        consumer: Option<ConsumerName>,
+        program: fn() -> clap::Command,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Context { flags, env, locations, consumers, .. } = context;
+        configuration::report_version(&mut report.group("configuration"));
+        let settings = Settings::load(flags, env, locations, consumers, consumers).ok();
+        let budget = settings.as_ref().map_or(DEFAULT_TIMEOUT, |settings| settings.timeout.value);
+        let checks = Checks {
+            context,
+            env,
+            locations,
+            consumer,
+            profile: flags.get(&PROFILE).map(str::to_owned),
+            end_to_end: self.end_to_end,
+            tries_all_ways: self.report.is_some(),
+            program,
+            deadline: Deadline::within(budget),
+            sharing: Cell::new(1),
+            has_checked_cache: Cell::new(false),
+            has_time: Cell::new(false),
+            servers: RefCell::default(),
+            spinner: context.for_people().spinner(),
+            interrupted: OnceCell::new(),
+        };
+        let programs = Programs::look(&checks);
+        let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
+        let mut looked: Vec<Looked> =
+            names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
+        let is_any_mentioned = looked.iter().any(|looked| looked.entries.is_mentioned);
+        let entries =
+            looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
+        let mut profiles =
+            which_profiles::choose(&checks, settings.as_ref(), entries.collect(), is_any_mentioned);
+        let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
+        let is_only = profiles.len() == 1;
+        for (done, profile) in profiles.iter().enumerate() {
+            checks.sharing.set(u32::try_from(profiles.len() - done).unwrap_or(u32::MAX));
+            profile.check(&checks, is_only, report);
         }
-        check(&checks, &programs, &mut group);
+        checks.sharing.set(1);
+        report.end_profiles();
+        report_left_out(&left_out, report);
+        for Looked { consumer, report: mut found, entries, clusters } in looked {
+            let name = consumer.table().name;
+            if let Some(clusters) = clusters {
+                clusters.call(&checks, &programs, &mut found.group(name));
+            }
+            if checks.end_to_end {
+                run_own_checks(&checks, &entries.own_checks, &mut found.group(name));
+            }
+            let is_checked = entries.is_mentioned || checks.consumer.is_some();
+            report.append(name, is_checked, found);
+        }
+        checks.interrupted.into_inner().map_or(Ok(()), Err)
     }
-    checks.interrupted.into_inner().map_or(Ok(()), Err)
+}
+
+/// The findings of one consumer's own files, and the entries in them.
+struct Looked {
+    consumer: ConsumerName,
+    report: Report,
+    entries: Entries,
+    /// The clusters that kubectl can call.
+    clusters: Option<Clusters>,
+}
+
+/// Checks a consumer's own configuration, if it has one that this program knows.
+fn look_at_files(
+    checks: &Checks<'_>,
+    programs: &Programs,
+    consumer: ConsumerName,
+) -> Option<Looked> {
+    let (mut report, mut clusters) = (Report::default(), None);
+    let mut group = report.group(consumer.table().name);
+    let entries = match consumer {
+        ConsumerName::Kubectl => {
+            let (entries, found) = kubectl::check(checks, programs, &mut group);
+            clusters = found;
+            entries
+        }
+        ConsumerName::Aws => aws::check(checks, programs, &mut group),
+        ConsumerName::Vault => vault::check(checks, programs, &mut group),
+        ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => return None,
+    };
+    Some(Looked { consumer, report, entries, clusters })
+}
+
+/// Runs the consumer's own checks.
+fn run_own_checks(checks: &Checks<'_>, own: &[EntryCheck], group: &mut Group<'_>) {
+    let limit = checks.part();
+    let first = &own[..MOST_OWN_CHECKS.min(own.len())];
+    let runs = first.iter().map(|own| own.check.run(checks.env, limit)).collect();
+    let Some(outcomes) = checks.wait("running the consumer's own check", all(runs)) else { return };
+    for (EntryCheck { place, profile, check }, outcome) in first.iter().zip(outcomes) {
+        group.profile.clone_from(profile);
+        match outcome {
+            Outcome::Accepted(Accepted { text, .. }) => {
+                group.good(message!("{place}: {text}", place, text));
+            }
+            Outcome::Refused(refusal) => group.refusal(place, refusal),
+            Outcome::NotInstalled => group.note(message!(
+                "{place}: not checked, as the program is not on the PATH; run `{}`",
+                check.command(),
+                place
+            )),
+        }
+    }
+    group.profile = None;
+    if first.len() < own.len() {
+        group.note(message!("{} more were not checked", own.len() - first.len()));
+    }
+}
+
+fn report_left_out(profiles: &[Profile], report: &mut Report) {
+    if profiles.is_empty() {
+        return;
+    }
+    let names: Vec<Message> = profiles
+        .iter()
+        .filter_map(Profile::name)
+        .map(|name| message!("`{}`", ForeignText::new(name)))
+        .collect();
+    report.group("configuration").warning(
+        message!(
+            "{} more profiles were not checked: {}",
+            profiles.len(),
+            Message::join(&names, ", ")
+        ),
+        "check one at a time, with `yc-id-token doctor NAME`",
+    );
 }
 
 impl Checks<'_> {
@@ -197,9 +315,15 @@ impl Checks<'_> {
         self.consumer.is_none_or(|consumer| consumer == name)
     }
 
-    /// A part of the time: of what is left, no more than a third of the whole.
+    /// Whether only a profile is checked that is not the one of these flags.
+    fn is_about_another_profile(&self, flags: &Flags) -> bool {
+        let other = flags.get(&PROFILE).filter(|_| self.profile.is_some());
+        other.is_some_and(|profile| self.profile.as_deref() != Some(profile))
+    }
+
+    /// A part of the time: of what is left for a profile, no more than a third of the whole.
     fn part(&self) -> Duration {
-        self.deadline.left().min(self.deadline.budget() / 3)
+        (self.deadline.left() / self.sharing.get()).min(self.deadline.budget() / 3)
     }
 
     /// How servers are reached, within a part of the time.
@@ -219,6 +343,13 @@ impl Checks<'_> {
         }
         let waited = runtime::wait_beside(&self.spinner, &what.into(), &"a diagnosis".into(), work);
         waited.inspect_err(|error| self.end(error)).ok()
+    }
+
+    /// Ends the checks, if this is the error of an interruption.
+    fn end_if_interrupted(&self, error: &Error) {
+        if error.code() == Code::Interrupted {
+            self.end(error);
+        }
     }
 
     /// Ends the checks.

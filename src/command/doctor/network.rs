@@ -12,7 +12,7 @@ use crate::http::{Endpoint, Http, HttpRequest, Route, ServerOptions, Steps};
 use crate::message;
 use crate::source::{DISCOVERY, Endpoints, ServiceEndpoint};
 
-use super::Checks;
+use super::profile::ProfileCheck;
 use super::report::Group;
 use crate::foreign_text::{ForeignText, Message};
 
@@ -39,13 +39,13 @@ struct Found {
     offset: Result<Option<Offset>>,
 }
 
-pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
-    let Some(settings) = &checks.settings else { return };
+pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
+    let checks = check.checks;
+    let Some(settings) = &check.settings else { return };
     let (http, limit) = (checks.http(settings), checks.part());
-    tell_trust(checks, &http, group);
     let usual = ServerOptions::default();
-    // Where Yandex Cloud is does not need to be known from who we are.
-    let endpoints = match &checks.run {
+    // The servers are known also without an identity.
+    let endpoints = match &check.run {
         Some(session) => Some(session.source().endpoints.clone()),
         None => match Endpoints::from_settings(settings, None) {
             Ok(endpoints) => Some(endpoints),
@@ -55,10 +55,27 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
             }
         },
     };
-    let servers = servers(checks, endpoints.as_ref(), &usual);
+    let mut servers = servers(check, endpoints.as_ref(), &usual);
+    // Those of Yandex Cloud that earlier profiles reach in the same way have been looked at.
+    let way = format!("{:?} {:?}", settings.ca_file, settings.proxy);
+    let mut seen = checks.servers.borrow_mut();
+    let earlier = seen.len();
+    servers.retain(|server| {
+        let server_by = (server.endpoint.as_str().to_owned(), way.clone());
+        let is_usual = std::ptr::eq(server.options, &raw const usual);
+        let is_new = !is_usual || !seen[..earlier].contains(&server_by);
+        seen.push(server_by);
+        is_new
+    });
+    drop(seen);
+    if servers.is_empty() {
+        return;
+    }
+    report_trust(check, &http, group);
     let work = async {
         let looks = servers.iter().map(|server| {
-            let route = http.route(server.endpoint, server.options.proxy.as_ref(), checks.env);
+            let route =
+                http.route(server.endpoint, server.options.proxy.as_ref(), check.context.env);
             look(server, route, &http, limit)
         });
         all(looks.collect()).await
@@ -69,11 +86,14 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
         let offset = tell(server, &found, group);
         clocks.extend(offset.map(|offset| (server.name, offset)));
     }
-    tell_clock(&clocks, group);
+    // An earlier profile's servers may have told the time.
+    if !checks.has_time.replace(true) || !clocks.is_empty() {
+        report_clock(&clocks, group);
+    }
 }
 
 fn servers<'a>(
-    checks: &'a Checks<'_>,
+    check: &'a ProfileCheck<'_>,
     endpoints: Option<&'a Endpoints>,
     usual: &'a ServerOptions,
 ) -> Vec<Server<'a>> {
@@ -90,7 +110,7 @@ fn servers<'a>(
             add("OAuth", oauth, DISCOVERY);
         }
     }
-    let forecasts = checks.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
+    let forecasts = check.forecasts.iter().filter_map(|(_, forecast)| forecast.as_ref().ok());
     servers.extend(forecasts.filter_map(|forecast| forecast.server.as_ref()).map(|server| {
         Server {
             name: server.name,
@@ -167,8 +187,9 @@ fn times(steps: &Steps) -> Message {
     if told.is_empty() { Message::default() } else { message!(" ({})", Message::join(&told, ", ")) }
 }
 
-fn tell_trust(checks: &Checks<'_>, http: &Http, group: &mut Group<'_>) {
-    let warnings = match http.trust(checks.env) {
+fn report_trust(check: &ProfileCheck<'_>, http: &Http, group: &mut Group<'_>) {
+    let env = check.context.env;
+    let warnings = match http.trust(env) {
         Ok(warnings) => warnings,
         Err(error) => {
             group.error(&error);
@@ -177,14 +198,14 @@ fn tell_trust(checks: &Checks<'_>, http: &Http, group: &mut Group<'_>) {
     };
     let mut trusted = Vec::new();
     let mut replaced = [env::SSL_CERT_FILE, env::SSL_CERT_DIR].into_iter();
-    let replaced = replaced.find_map(|var| Some((var.name, checks.env.get(var)?)));
+    let replaced = replaced.find_map(|var| Some((var.name, env.get(var)?)));
     trusted.push(match replaced {
         Some((variable, place)) => {
             message!("those of {place} ({variable})", place = ForeignText::new(&place), variable)
         }
         None => "the system's".into(),
     });
-    let extra = checks.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
+    let extra = check.settings.as_ref().and_then(|settings| settings.ca_file.as_ref());
     trusted.extend(extra.map(|file| message!("those of {} ({})", shown(&file.value), file.origin)));
     group.good(message!("trusted certificate authorities: {}", Message::join(&trusted, " and ")));
     for warning in warnings {
@@ -192,7 +213,7 @@ fn tell_trust(checks: &Checks<'_>, http: &Http, group: &mut Group<'_>) {
     }
 }
 
-fn tell_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
+fn report_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
     let farthest = clocks.iter().max_by_key(|(_, offset)| offset.seconds().unsigned_abs());
     let Some((server, offset)) = farthest else {
         group.warning("the clock cannot be compared: no server sent the time", "see above");

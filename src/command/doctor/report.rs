@@ -1,21 +1,39 @@
-//! The report: what was found, in text and in JSON from the same structure.
+//! The report: what was found, in text, in JSON and for the file of a bug report, from the same structure.
 //!
-//! Security: it is made of texts, numbers and error messages. No type that holds a secret goes in, so none comes
-//! out.
+//! Security: it is made of texts, numbers and error messages, and of the shapes of tokens. No type that holds a secret
+//! goes in, so none comes out.
 
 use serde_json::{Value, json};
 
+use crate::colour::{Colour, Colours};
+use crate::command::own_check::Refusal;
 use crate::error::{Error, Exit};
-use crate::foreign_text::Message;
+use crate::foreign_text::{ForeignText, Message};
+use crate::http::record;
+use crate::jwt::{self, Claims};
 use crate::message;
+use crate::settings::Explained;
 
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
+    /// The profile that is being checked, and the heading of what is found of it.
+    profile: Option<String>,
+    heading: Option<Message>,
+    /// The profiles and consumers that have been checked; no name is a run without a profile.
+    profiles: Vec<Option<String>>,
+    consumers: Vec<&'static str>,
+    /// The settings of each profile, for the file of a bug report.
+    settings: Vec<Value>,
+    /// What ID tokens have in them, for the same.
+    tokens: Vec<Value>,
 }
 
 #[derive(Debug)]
 struct Finding {
+    /// The heading of the profile's part of the report.
+    heading: Option<Message>,
+    profile: Option<String>,
     group: &'static str,
     grade: Grade,
     text: Message,
@@ -26,6 +44,8 @@ struct Finding {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Grade {
     Good,
+    /// It was not looked at.
+    Note,
     /// It works, and not well or not for long.
     Warning,
     /// It does not work: this is how a run that meets it ends.
@@ -36,8 +56,18 @@ impl Grade {
     const fn name(self) -> &'static str {
         match self {
             Self::Good => "ok",
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Bad(_) => "error",
+        }
+    }
+
+    fn paint(self, mark: &'static str, colours: Colours) -> Message {
+        match self {
+            Self::Good => colours.paint(Colour::Green, mark),
+            Self::Note => mark.into(),
+            Self::Warning => colours.paint(Colour::Yellow, mark),
+            Self::Bad(_) => colours.paint(Colour::Red, mark),
         }
     }
 
@@ -45,6 +75,8 @@ impl Grade {
         match (self, utf8) {
             (Self::Good, true) => "✓",
             (Self::Bad(_), true) => "✗",
+            (Self::Note, true) => "-",
+            (Self::Note, false) => "- ",
             (Self::Good, false) => "ok",
             (Self::Bad(_), false) => "x ",
             (Self::Warning, true) => "!",
@@ -58,18 +90,41 @@ impl Grade {
 pub(super) struct Group<'a> {
     report: &'a mut Report,
     name: &'static str,
+    /// The profile that the findings are about.
+    pub(super) profile: Option<String>,
 }
 
 impl Report {
-    pub(super) const fn group(&mut self, name: &'static str) -> Group<'_> {
-        Group { report: self, name }
+    pub(super) fn group(&mut self, name: &'static str) -> Group<'_> {
+        let profile = self.profile.clone();
+        Group { report: self, name, profile }
     }
 
-    /// Completes the commands in what was found, and in what to do.
-    pub(super) fn complete(&mut self, complete: impl Fn(&Message) -> Message) {
-        for finding in &mut self.findings {
-            finding.text = complete(&finding.text);
-            finding.fix = finding.fix.as_ref().map(&complete);
+    /// Begins the part of a profile, under this heading.
+    pub(super) fn begin_profile(&mut self, name: Option<&str>, heading: Option<Message>) {
+        self.profile = name.map(str::to_owned);
+        self.heading = heading;
+        self.profiles.push(self.profile.clone());
+    }
+
+    /// Ends the parts of profiles.
+    pub(super) fn end_profiles(&mut self) {
+        self.profile = None;
+        self.heading = None;
+    }
+
+    /// Adds what was found of a consumer's own files.
+    pub(super) fn append(&mut self, consumer: &'static str, is_checked: bool, more: Self) {
+        self.findings.extend(more.findings);
+        self.consumers.extend(is_checked.then_some(consumer));
+    }
+
+    /// Completes the commands in what was found of a profile, and in what to do.
+    pub(super) fn complete(&mut self, complete: impl Fn(&Message, Option<&str>) -> Message) {
+        for Finding { profile, text, fix, .. } in &mut self.findings {
+            let profile = profile.as_deref();
+            *text = complete(text, profile);
+            *fix = fix.as_ref().map(|fix| complete(fix, profile));
         }
     }
 
@@ -77,42 +132,85 @@ impl Report {
     pub(super) fn exit_status(&self) -> u8 {
         let bad = self.findings.iter().find_map(|finding| match finding.grade {
             Grade::Bad(exit) => Some(exit as u8),
-            Grade::Good | Grade::Warning => None,
+            Grade::Good | Grade::Note | Grade::Warning => None,
         });
         bad.unwrap_or(0)
+    }
+
+    /// Adds the settings of the profile.
+    pub(super) fn add_settings(&mut self, settings: &[Explained]) {
+        let setting = |Explained { name, value, origin }: &Explained| json!({ "name": name, "value": value, "origin": message!("{origin}", origin) });
+        let profile = self.profile.as_deref().map(ForeignText::new);
+        let settings: Vec<Value> = settings.iter().map(setting).collect();
+        self.settings.push(json!({ "profile": profile, "settings": settings }));
+    }
+
+    pub(super) fn settings(&self) -> &[Value] {
+        &self.settings
+    }
+
+    pub(super) fn tokens(&self) -> &[Value] {
+        &self.tokens
     }
 
     fn count(&self, is_it: impl Fn(Grade) -> bool) -> usize {
         self.findings.iter().filter(|finding| is_it(finding.grade)).count()
     }
 
-    pub(super) fn text(&self, utf8: bool) -> Message {
-        let mut lines = Vec::new();
-        let mut group = "";
+    pub(super) fn text(&self, utf8: bool, colours: Colours) -> Message {
+        let mut lines: Vec<Message> = Vec::new();
+        let (mut heading, mut group) = (&None, "");
         for finding in &self.findings {
-            if finding.group != group {
-                let gap = if group.is_empty() { "" } else { "\n" };
+            let gap = if lines.is_empty() { "" } else { "\n" };
+            let is_new = finding.heading != *heading;
+            heading = &finding.heading;
+            if let Some(heading) = heading.as_ref().filter(|_| is_new) {
+                lines.push(message!("{gap}{heading}", gap, heading));
+            }
+            let margin = if heading.is_some() { "  " } else { "" };
+            if is_new || finding.group != group {
+                let gap = if heading.is_some() && is_new { "" } else { gap };
                 group = finding.group;
-                lines.push(message!("{gap}{group}", gap, group));
+                lines.push(message!("{gap}{margin}{group}", gap, margin, group));
             }
             let mark = finding.grade.mark(utf8);
+            let painted = finding.grade.paint(mark, colours);
             let code = finding.code.map(|code| message!(" [{code}]", code)).unwrap_or_default();
-            lines.push(message!("  {mark} {}{code}", finding.text, mark, code));
+            lines.push(message!(
+                "{margin}  {painted} {}{code}",
+                finding.text,
+                margin,
+                painted,
+                code
+            ));
             if let Some(fix) = &finding.fix {
                 let indent = Message::repeated(' ', mark.chars().count());
-                lines.push(message!("  {indent} fix: {fix}", indent, fix));
+                lines.push(message!("{margin}  {indent} fix: {fix}", margin, indent, fix));
             }
         }
         let bad = self.count(|grade| matches!(grade, Grade::Bad(_)));
         let warnings = self.count(|grade| grade == Grade::Warning);
-        lines.push(message!("\n{}", verdict(bad, warnings)));
+        lines.push(message!("\n{}; checked: {}", verdict(bad, warnings), self.checked()));
         Message::join(&lines, "\n")
+    }
+
+    /// What has been checked: "3 profiles, kubectl, aws".
+    fn checked(&self) -> Message {
+        let profiles: Option<Message> = match &self.profiles[..] {
+            [] => None,
+            [Some(one)] => Some(message!("profile `{}`", ForeignText::new(one))),
+            [None] => Some("settings without a profile".into()),
+            more => Some(message!("{} profiles", more.len())),
+        };
+        let consumers = self.consumers.iter().map(|name| Message::from(*name));
+        Message::join(&profiles.into_iter().chain(consumers).collect::<Vec<_>>(), ", ")
     }
 
     /// This shape does not change; keys may come.
     pub(super) fn json(&self) -> Value {
         let finding = |finding: &Finding| {
             json!({
+                "profile": finding.profile.as_deref().map(ForeignText::new),
                 "group": finding.group,
                 "result": finding.grade.name(),
                 "finding": finding.text,
@@ -123,6 +221,10 @@ impl Report {
         json!({
             "exit": self.exit_status(),
             "version": env!("CARGO_PKG_VERSION"),
+            "checked": {
+                "profiles": self.profiles.iter().flatten().map(|name| ForeignText::new(name)).collect::<Vec<_>>(),
+                "consumers": self.consumers,
+            },
             "checks": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
@@ -148,6 +250,11 @@ impl Group<'_> {
         self.add(Grade::Good, text.into(), None, None);
     }
 
+    /// It was not looked at.
+    pub(super) fn note(&mut self, text: impl Into<Message>) {
+        self.add(Grade::Note, text.into(), None, None);
+    }
+
     /// It works, and not well or not for long; the fix says what to do.
     pub(super) fn warning(&mut self, text: impl Into<Message>, fix: impl Into<Message>) {
         self.add(Grade::Warning, text.into(), Some(fix.into()), None);
@@ -159,16 +266,37 @@ impl Group<'_> {
     }
 
     /// It does not work, as a run would say it.
+    ///
+    /// One that several checks of a profile meet is reported once.
     #[inline(never)]
     pub(super) fn error(&mut self, error: &Error) {
         let code = error.code();
+        let text = message!("{error}", error);
+        let is_it =
+            |finding: &Finding| finding.profile == self.profile && finding.text == text.as_str();
+        if self.report.findings.iter().any(is_it) {
+            return;
+        }
         let hint = error.hint().unwrap_or_else(|| "see `yc-id-token --help`".into());
-        self.add(
-            Grade::Bad(code.exit()),
-            message!("{error}", error),
-            Some(hint),
-            Some(code.name()),
-        );
+        self.add(Grade::Bad(code.exit()), text, Some(hint), Some(code.name()));
+    }
+
+    /// Adds what an ID token is like: its header, the names of its claims, and for how long it is valid.
+    pub(super) fn add_token(&mut self, token: &str, claims: &Claims) {
+        let seconds = || Some(claims.exp? - claims.iat?);
+        self.report.tokens.push(json!({
+            "profile": self.profile.as_deref().map(ForeignText::new),
+            "header": jwt::header(token).map(record::shape_of_object),
+            "claims": jwt::all_claims(token).ok().map(record::shape_of_object),
+            "exp_minus_iat": seconds(),
+        }));
+    }
+
+    /// The consumer's own check fails.
+    pub(super) fn refusal(&mut self, place: &Message, refusal: Refusal) {
+        let Refusal { exit, problem, hint } = refusal;
+        let grade = exit.map_or(Grade::Warning, Grade::Bad);
+        self.add(grade, message!("{place}: {problem}", place, problem), Some(hint), None);
     }
 
     /// There are a hundred places that call it.
@@ -180,29 +308,31 @@ impl Group<'_> {
         fix: Option<Message>,
         code: Option<&'static str>,
     ) {
-        self.report.findings.push(Finding { group: self.name, grade, text, fix, code });
+        let (heading, profile) = (self.report.heading.clone(), self.profile.clone());
+        let group = self.name;
+        self.report.findings.push(Finding { heading, profile, group, grade, text, fix, code });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foreign_text::ForeignText;
 
     #[test]
     fn text_and_json_say_the_same_and_nothing_rewrites_the_terminal() {
         let mut report = Report::default();
+        report.begin_profile(None, None);
         report.group("cache").good(ForeignText::new("a\u{1b}[2Jb"));
         report.group("cache").warning("open", "close it");
         assert_eq!(report.exit_status(), 0);
         report.group("network").bad(Exit::Temporary, "down", "wait");
-        report.group("network").bad(Exit::Configuration, "wrong", "mend it");
+        report.group("network").bad(Exit::Configuration, "wrong", "correct it");
         assert_eq!(report.exit_status(), 6, "the first decides");
         assert_eq!(
-            report.text(true),
-            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: mend it\n\n2 problems, 1 warning"
+            report.text(true, Colours::NONE),
+            "cache\n  ✓ a\u{fffd}[2Jb\n  ! open\n    fix: close it\n\nnetwork\n  ✗ down\n    fix: wait\n  ✗ wrong\n    fix: correct it\n\n2 problems, 1 warning; checked: settings without a profile"
         );
-        assert!(report.text(false).replace('\u{fffd}', "").is_ascii());
+        assert!(report.text(false, Colours::NONE).replace('\u{fffd}', "").is_ascii());
         let json = report.json();
         assert_eq!(json["checks"][1]["result"], "warning");
         assert_eq!(json["checks"][1]["fix"], "close it");

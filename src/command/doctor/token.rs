@@ -2,31 +2,32 @@
 
 use std::time::Duration;
 
-use crate::error::{Code, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::jwt::{self, Claims};
 use crate::message;
 use crate::run::Run;
-use crate::source::Issuer;
+use crate::source::{IdTokenRequest, Issuer};
 
+use super::profile::ProfileCheck;
 use super::report::Group;
 use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
+/// Checks a new token. Returns whether the request for it was refused as such, so that another way may work.
+pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> bool {
+    let checks = check.checks;
     // Anew, as its time has not begun when the others' did.
-    let Some(Ok(run)) = checks.run.as_ref().and_then(|_| identity::run(checks)) else {
-        return;
+    let Some(Ok(run)) = check.run.as_ref().and_then(|_| identity::run(check)) else {
+        return false;
     };
     let run = &run;
-    let token = audience(checks, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
+    let token = audience(check, run).and_then(|audience| run.id_token(&audience, Duration::ZERO));
     let credential = match token {
         Ok(credential) => credential,
         Err(error) => {
-            if error.code() == Code::Interrupted {
-                checks.end(&error);
-            }
+            checks.end_if_interrupted(&error);
             group.error(&error);
-            return;
+            return IdTokenRequest::is_refused(&error);
         }
     };
     let token = credential.secret.0.expose();
@@ -38,11 +39,13 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
                 message!("the ID token: {problem}", problem),
                 "check the endpoints",
             );
-            return;
+            return false;
         }
     };
+    group.add_token(token, &claims);
+    let now = checks.context.clock.now().at;
     let at = |at: Option<crate::clock::Timestamp>| {
-        at.map_or_else(|| Message::from("?"), |at| message!("{at}", at))
+        at.map_or_else(|| Message::from("?"), |at| message!("{}", at.beside(now)))
     };
     let text = |claim: &Option<String>| ForeignText::new(claim.as_deref().unwrap_or("?"));
     group.good(message!(
@@ -61,14 +64,16 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) {
             "check the endpoints",
         ),
     }
+    false
 }
 
-/// That of the consumer that it is about, or of the profile, or of the first consumer.
-fn audience(checks: &Checks<'_>, run: &Run) -> Result<String> {
-    let mut forecasts = checks.forecasts.iter();
+/// That of the first consumer whose entries lead here, or that is named; or else that of the profile.
+pub(super) fn audience(check: &ProfileCheck<'_>, run: &Run) -> Result<String> {
+    let mut forecasts = check.forecasts.iter();
     let audience = forecasts.find_map(|(name, forecast)| {
         let audience = forecast.as_ref().ok()?.audience.clone()?;
-        (checks.consumer == Some(*name)).then_some(audience)
+        let is_it = !check.entries.is_empty() || check.checks.consumer == Some(*name);
+        is_it.then_some(audience)
     });
     if let Some(audience) = audience {
         return Ok(audience);

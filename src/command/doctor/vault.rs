@@ -3,17 +3,22 @@
 use std::path::Path;
 
 use crate::command::on_path::is_program;
-use crate::consumer::VaultHelper;
+use crate::command::own_check::OwnCheck;
+use crate::consumer::{ConsumerName, VaultHelper, Warning};
 use crate::env;
-use crate::error::{Exit, shown};
+use crate::error::{Exit, Result, shown};
 use crate::message;
+use crate::run::Context;
 
 use super::Checks;
+use super::entry::{Entries, Entry, EntryCheck};
 use super::programs::Programs;
 use super::report::Group;
 use crate::foreign_text::Message;
 
-pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+/// Checks the configurations of both CLIs, and returns the token helpers that are this program.
+pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) -> Entries {
+    let mut entries = Entries::default();
     let mut helpers = Vec::new();
     let mut has_fault = false;
     for helper in VaultHelper::all(checks.context) {
@@ -25,22 +30,56 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             }
         }
     }
-    let mut mentioned = false;
-    for VaultHelper { config, helper, is_ours } in &helpers {
+    let [vault, bao] = VaultHelper::places(checks.context);
+    let mut mentioned = None;
+    let mut checked = Vec::new();
+    for found in &helpers {
+        let VaultHelper { config, helper, is_ours } = found;
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
         if !is_ours && !mentions_us(helper) {
             group.good(message!("{place}, is another program's", place));
             continue;
         }
-        mentioned = true;
-        match problem(helper) {
-            Some((problem, fix)) => {
-                group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
-            }
-            None => group.good(message!("{place}, is yc-id-token", place)),
+        mentioned = Some(found);
+        if let Some((problem, fix)) = problem(found) {
+            group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
+            entries.usable.extend(entry(checks, found, place).ok());
+            continue;
         }
+        let entry = match entry(checks, found, place.clone()) {
+            Ok(entry) => entry,
+            Err(error) => {
+                group.bad(
+                    Exit::Configuration,
+                    message!("{place}: yc-id-token fails there: {error}", place, error),
+                    error.hint().unwrap_or_else(|| "see `yc-id-token vault login`".into()),
+                );
+                continue;
+            }
+        };
+        group.profile.clone_from(&entry.leads_to.profile);
+        let profile = entry.leads_to.shown();
+        group.good(message!("{place}, is yc-id-token{profile}", place, profile));
+        if !checked.contains(&helper) {
+            checked.push(helper);
+            match found.check(checks.context) {
+                Ok(warnings) => {
+                    for Warning { problem, hint } in warnings {
+                        group.warning(problem, hint);
+                    }
+                }
+                Err(error) => group.error(&error),
+            }
+        }
+        group.profile = None;
+        let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();
+        let cli = if is_bao { "bao" } else { "vault" };
+        let check = OwnCheck::vault(cli, address(checks, &entry).as_deref());
+        let profile = entry.leads_to.profile.clone();
+        entries.own_checks.push(EntryCheck { place, profile, check });
+        entries.usable.push(entry);
     }
-    if mentioned
+    if mentioned.is_some()
         && let Some((var, _)) = checks.env.first([env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN])
     {
         group.warning(
@@ -49,11 +88,12 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         );
     }
     // Neither CLI reads the other's file.
-    let [vault, bao] = VaultHelper::places(checks.context);
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
-        let Some(place) = place.filter(|_| program.is_some() && mentioned && !has_fault) else {
+        let (Some(place), Some(ours)) =
+            (place.filter(|_| program.is_some() && !has_fault), mentioned)
+        else {
             continue;
         };
         if helpers.iter().all(|helper| helper.config != place) {
@@ -63,16 +103,37 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     shown(&place),
                     name
                 ),
-                "run `yc-id-token vault install-helper`, which writes it into the files of both CLIs",
+                message!(
+                    "run {}, which writes it into the files of both CLIs",
+                    ours.installation()
+                ),
             );
         }
     }
     if helpers.is_empty() && !has_fault {
-        group.good("the Vault CLI has no token helper; `yc-id-token vault install-helper` installs this program");
+        group.good("the Vault CLI has no token helper; `yc-id-token setup vault` installs one");
     }
     for program in [&programs.vault, &programs.bao].into_iter().flatten() {
         program.report(group);
     }
+    entries.is_mentioned = mentioned.is_some();
+    entries
+}
+
+/// The settings of the helper: the CLI passes it none, so it has its own and those of the environment.
+fn entry(checks: &Checks<'_>, found: &VaultHelper, place: Message) -> Result<Entry> {
+    let (flags, env) = (found.flags(), checks.env.clone());
+    Entry::resolve(checks, ConsumerName::Vault, place, flags, env)
+}
+
+/// The server of the profile, where no variable names one to the CLI.
+fn address(checks: &Checks<'_>, entry: &Entry) -> Option<String> {
+    if checks.env.first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).is_some() {
+        return None;
+    }
+    let context = Context { flags: &entry.flags, env: &entry.env, ..checks.context };
+    let forecast = ConsumerName::Vault.forecast(context).ok()??;
+    Some(forecast.server?.endpoint.as_str().to_owned())
 }
 
 /// Whether this program is named, with arguments behind it or not.
@@ -82,8 +143,9 @@ fn mentions_us(helper: &Path) -> bool {
     [&*text, program].iter().any(|path| super::programs::is_ours(Path::new(path)))
 }
 
-fn problem(helper: &Path) -> Option<(Message, Message)> {
-    let anew = || "install it again with `yc-id-token vault install-helper`".into();
+fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
+    let helper = &*found.helper;
+    let anew = || message!("install it again with {}", found.installation());
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
         return Some(("it has arguments, and the CLI takes all of it as one path".into(), anew()));
@@ -106,9 +168,8 @@ fn problem(helper: &Path) -> Option<(Message, Message)> {
         let what = if helper.exists() { "it cannot be run" } else { "there is no such file" };
         return Some((what.into(), anew()));
     }
-    let name = helper.file_stem().and_then(|name| name.to_str());
-    (name != Some("yc-id-token-vault")).then(|| {
-        let what = "only under the name yc-id-token-vault does the program work as a token helper";
+    (!found.has_name()).then(|| {
+        let what = "only under the name yc-id-token-vault, or yc-id-token-vault-PROFILE, does the program work as a token helper";
         (what.into(), anew())
     })
 }

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use toml_edit::{Item, TableLike};
+use toml_edit::{Item, TableLike, Value};
 
-use super::changes::FileChange;
+use super::changes::{FileChange, FileKind};
 use super::difference;
 use crate::command::config::{Document, parse, set};
 use crate::error::Result;
@@ -28,6 +28,11 @@ impl Configuration {
         Ok(Self { path, profile, document })
     }
 
+    /// The file as it is on disk.
+    pub(super) fn original(&self) -> (PathBuf, String) {
+        (self.path.clone(), self.document.original_text().to_owned())
+    }
+
     /// The new text of the file.
     pub(super) fn text(&self) -> String {
         self.document.text()
@@ -36,7 +41,9 @@ impl Configuration {
     pub(super) fn change(self) -> FileChange {
         let path = self.path;
         let (file, new_text) = self.document.into_change();
-        FileChange::new(file, new_text, move |text| parse(&path, text).map(drop))
+        FileChange::new(FileKind::Configuration, file, new_text, move |text| {
+            parse(&path, text).map(drop)
+        })
     }
 
     /// Whether the file on disk has the profile.
@@ -44,9 +51,9 @@ impl Configuration {
         self.original_profile().is_some()
     }
 
-    /// The value of a key in the profile on disk.
-    pub(super) fn original_value(&self, key: &str) -> Option<&str> {
-        self.original_profile()?.get(key)?.as_str()
+    /// Whether the profile on disk has this key.
+    pub(super) fn original_has(&self, key: &str) -> bool {
+        self.original_profile().is_some_and(|profile| profile.contains_key(key))
     }
 
     /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added
@@ -75,14 +82,21 @@ impl Configuration {
 
     /// The value of a key in a consumer's table of the profile itself.
     pub(super) fn text_of(&self, consumer: &str, key: &str) -> Option<String> {
-        let profile = self.new_profile()?;
-        let table = profile.get(consumer)?.as_table_like()?;
-        table.get(key)?.as_str().map(str::to_owned)
+        self.table_of(consumer)?.get(key)?.as_str().map(str::to_owned)
     }
 
-    pub(super) fn set(&mut self, key: &str, text: &str) {
+    /// The same, whatever its type is.
+    pub(super) fn has_of(&self, consumer: &str, key: &str) -> bool {
+        self.table_of(consumer).is_some_and(|table| table.contains_key(key))
+    }
+
+    fn table_of(&self, consumer: &str) -> Option<&dyn TableLike> {
+        self.new_profile()?.get(consumer)?.as_table_like()
+    }
+
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         if let Some(profile) = self.profile_mut() {
-            set(profile, key, text);
+            set(profile, key, value);
         }
     }
 
@@ -93,10 +107,10 @@ impl Configuration {
     }
 
     /// Sets a key in a consumer's table of the profile.
-    pub(super) fn set_of(&mut self, consumer: &str, key: &str, text: &str) {
+    pub(super) fn set_of(&mut self, consumer: &str, key: &str, value: impl Into<Value>) {
         // `read` has made the profile a table; a consumer that is none is reported when the profile is checked.
         if let Ok(table) = self.document.table_mut(&["profiles", &self.profile, consumer]) {
-            set(table, key, text);
+            set(table, key, value);
         }
     }
 

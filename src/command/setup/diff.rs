@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use similar::algorithms::{Capture, Compact, Replace, myers};
 use similar::udiff::UnifiedHunkHeader;
 use similar::{ChangeTag, group_diff_ops};
@@ -38,6 +39,31 @@ pub(super) fn unified(before: &str, after: &str) -> Message {
         }
     }
     Message::join(&lines, "")
+}
+
+/// A place where a text differs from an earlier one.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Hunk {
+    /// The first line of the earlier text that was replaced, counted from 0.
+    pub(super) at: usize,
+    /// The number of lines that were replaced.
+    pub(super) removed: usize,
+    /// The lines that replaced them.
+    pub(super) added: String,
+}
+
+/// The places where two texts differ, from the first to the last.
+pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
+    let [before, after]: [Vec<&str>; 2] =
+        [before, after].map(|text| text.split_inclusive('\n').collect());
+    let operations = operations(&before, &after).into_iter();
+    let changes = operations.filter(|it| it.tag() != similar::DiffTag::Equal);
+    let hunk = |change: similar::DiffOp| Hunk {
+        at: change.old_range().start,
+        removed: change.old_range().len(),
+        added: after[change.new_range()].concat(),
+    };
+    changes.map(hunk).collect()
 }
 
 /// By one algorithm: `TextDiff` brings all of them, which are 300 kB.

@@ -1,19 +1,18 @@
-//! The identity to authenticate with: from flags, from variables, or from a prompt.
+//! The identity to authenticate with: from flags, from variables, from a profile that the new one extends, or from a
+//! prompt. With it go all settings of the program that this run has.
 
 use super::paths::{absolute_identity, absolute_path};
-use super::{Setup, error_lines};
+use super::{Setup, error_lines, is_simple};
+use crate::command::config::value_of;
 use crate::error::{Error, Result};
-use crate::settings::schema::{IAM_TOKEN_FILE, IDENTITY, KEY_FILE, SERVICE_ACCOUNT};
-use crate::settings::{Field, Flags, IdentityKind};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+use crate::run::Context;
+use crate::settings::schema::{AUDIENCE, IAM_TOKEN_FILE, IDENTITY, KEY_FILE};
+use crate::settings::{Field, IdentityKind, KeyText, Kind, Origin, Profile, Setting, profiles};
 
 /// The settings of a profile that configure the identity.
 const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
-
-/// The identity settings that flags give, with absolute paths.
-pub(super) fn identity_flags(flags: &Flags) -> Result<Vec<(&'static str, String)>> {
-    let given = |field: &Field| flags.get(field).map(str::to_owned);
-    with_absolute_paths(given, |field| field.flag)
-}
 
 /// The identity settings that `given` gives. `origin` names the flag or variable that a value comes from.
 fn with_absolute_paths(
@@ -23,39 +22,167 @@ fn with_absolute_paths(
     let mut settings = Vec::new();
     for field in &FIELDS {
         let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
-        if let Some(value) = given(field) {
-            settings.push((field.key, absolute(origin(field), &value)?));
+        let Some(value) = given(field) else { continue };
+        // Security: a variable can hold the key itself, which must not get into the profile.
+        if field.kind == Kind::Key
+            && (value == "-" || KeyText::read(&value, field.variable).is_some())
+        {
+            return Err(Error::Value {
+                origin: origin(field).into(),
+                problem: "a profile needs the key in a file: give its path, or import the key with `yc-id-token key import` and give `--identity=keyring:NAME`".into(),
+            });
         }
+        settings.push((field.key, absolute(origin(field), &value)?));
     }
     Ok(settings)
 }
 
+/// The profile that all profiles have their identity from.
+fn source_of_identities(all: &[Profile]) -> Option<String> {
+    let source = |it: &Profile| {
+        let identity = it.settings.as_ref().ok()?.identity.as_ref()?;
+        let Origin::Profile { profile, .. } = &identity.origin else { return None };
+        Some(profile.clone())
+    };
+    let first = all.first().and_then(source)?;
+    all.iter().all(|it| source(it).as_ref() == Some(&first)).then_some(first)
+}
+
 impl Setup<'_> {
-    /// Resolves the identity, the service account and the connection to Yandex Cloud.
+    /// Resolves the identity and the service account, and writes what this run has been given into the profile.
     pub(super) fn resolve_identity(&mut self) -> Result<()> {
-        self.set_connection()?;
-        // Before the identity: some identities obtain their tokens as this service account.
-        self.set_from_flag_or_variable(&SERVICE_ACCOUNT);
         self.set_identity()?;
-        if self.settings()?.identity.is_some() {
-            self.run()?;
-        } else {
+        if self.settings()?.identity.is_none() && !self.extend()? {
             self.ask_identity()?;
         }
-        let Err(unknown) = self.run()?.service_account().map(drop) else { return Ok(()) };
-        let Some(terminal) = self.terminal else { return Err(unknown) };
-        match terminal.ask(&"ID of the service account (aje…)".into(), None) {
-            Some(account) if !account.is_empty() => {
-                self.configuration.set("service_account", &account);
-                Ok(())
-            }
-            _ => Err(unknown),
+        for table in ["", self.consumer.name] {
+            self.set_given(table)?;
         }
+        if self.settings()?.identity.is_none() {
+            return Ok(());
+        }
+        let Err(unknown) = self.check_service_account() else { return Ok(()) };
+        let Some(terminal) = self.terminal else {
+            return self.missing.collect(Err(unknown)).map(|_: Option<()>| ());
+        };
+        loop {
+            let answer = terminal.ask(&"ID of the service account (aje…)".into(), None);
+            let Some(account) = answer.filter(|it| !it.is_empty()) else { return Err(unknown) };
+            if is_simple(&account) {
+                self.configuration.set("service_account", account);
+                return Ok(());
+            }
+            terminal.say(&message!("! `{}` is not an ID", ForeignText::new(&account)));
+        }
+    }
+
+    /// Writes the settings of a table that flags and variables give into the profile: the consumer runs later, without
+    /// them. A variable counts only if the profile has no value.
+    fn set_given(&mut self, table: &'static str) -> Result<()> {
+        let has_own = |field: &Field| self.consumer.settings.iter().any(|own| own.key == field.key);
+        let given = self.settings()?.given(table);
+        // A consumer with a key of its own for the audience writes it there.
+        let given = given.into_iter().filter(|(field, _)| {
+            field.is_in_file && !(table.is_empty() && field.key == AUDIENCE.key && has_own(field))
+        });
+        for (field, Setting { value, origin }) in given.collect::<Vec<_>>() {
+            let text = value.to_string_lossy();
+            let origin = match origin {
+                Origin::Flag(flag) => flag,
+                _ if self.has(table, field) => continue,
+                _ => field.variable,
+            };
+            let text = match field.kind {
+                Kind::Path => absolute_path(origin, &text)?,
+                // Security: the file is not as private as the environment.
+                Kind::Proxy if text.contains('@') => {
+                    self.notes.push(message!(
+                        "The proxy is not written into the profile, because its address contains credentials: set {} where the profile is used.\n",
+                        field.variable
+                    ));
+                    continue;
+                }
+                _ => text.into_owned(),
+            };
+            let value = value_of(field.kind, &text);
+            match table {
+                "" => self.configuration.set(field.key, value),
+                consumer => self.configuration.set_of(consumer, field.key, value),
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, table: &str, field: &Field) -> bool {
+        match table {
+            "" => self.configuration.has_any(&[field.key]),
+            consumer => self.configuration.has_of(consumer, field.key),
+        }
+    }
+
+    /// Lets a new profile extend the file's default or only profile, or the one that all others have their identity from,
+    /// if that has an identity. Returns whether it does.
+    fn extend(&mut self) -> Result<bool> {
+        if self.configuration.profile_exists() {
+            return Ok(false);
+        }
+        let Context { flags, env, locations, consumers, .. } = self.context;
+        let mut flags = flags.clone();
+        flags.unwritten = Some(self.configuration.original());
+        let found = profiles(&flags, env, locations, consumers)?;
+        let (default, all) = found.map(|found| (found.default, found.all)).unwrap_or_default();
+        let own = all.iter().find(|it| it.default_of.contains(&self.consumer.name));
+        let default =
+            own.map(|it| it.name.clone()).or(default).or_else(|| source_of_identities(&all));
+        let parent = all.into_iter().find(|it| Some(&it.name) == default.as_ref());
+        let has_identity =
+            |it: &Profile| it.settings.as_ref().is_ok_and(|it| it.identity.is_some());
+        let parent = parent.filter(has_identity).map(|it| it.name);
+        let Some(parent) = parent else { return Ok(false) };
+        self.configuration.set("extends", parent.as_str());
+        self.extended = Some(parent);
+        Ok(true)
+    }
+
+    /// What the new profile has from the one that it extends, if it extends one.
+    pub(super) fn extension_note(&self) -> Result<Option<Message>> {
+        let Some(parent) = &self.extended else { return Ok(None) };
+        let prefix = format!("{}.", self.consumer.name);
+        let settings = self.settings()?.explained().into_iter();
+        let inherited =
+            settings.filter(|it| it.name.starts_with(&prefix) && self.is_inherited(&it.origin));
+        let inherited: Vec<Message> =
+            inherited.map(|it| message!("`{}` (`{}`)", it.name, it.value)).collect();
+        let and = if inherited.is_empty() { "" } else { " and " };
+        Ok(Some(message!(
+            "The profile `{}` extends `{parent}`: it has its identity{and}{} from there. `--key-file` or `--identity` gives it another one.\n",
+            ForeignText::new(self.profile()),
+            Message::join(&inherited, ", "),
+            parent = ForeignText::new(parent),
+            and
+        )))
+    }
+
+    /// Fails if the service account is unknown. A machine's own is looked up, if that is allowed and this is the machine.
+    fn check_service_account(&self) -> Result<()> {
+        let run = self.run()?;
+        let Some(hint) = run.lookup_hint() else { return run.service_account().map(drop) };
+        let problem = if self.common.offline {
+            "the service account to get the ID token for is not set".into()
+        } else {
+            match run.service_account() {
+                Err(error @ Error::Unreached { .. }) => message!("{error}", error),
+                found => return found.map(drop),
+            }
+        };
+        Err(Error::Missing { problem, hint })
     }
 
     /// Identity flags replace the whole identity of the profile; variables only fill in a missing one.
     fn set_identity(&mut self) -> Result<()> {
-        let mut settings = identity_flags(self.context.flags)?;
+        let flags = self.context.flags;
+        let given = |field: &Field| flags.get(field).map(str::to_owned);
+        let mut settings = with_absolute_paths(given, |field| field.flag)?;
         let keys = FIELDS.map(|field| field.key);
         if settings.is_empty() && !self.configuration.has_any(&keys) {
             let given = |field: &Field| self.env().get(field.var());
@@ -66,7 +193,7 @@ impl Setup<'_> {
         }
         for key in keys {
             match settings.iter().find(|(name, _)| *name == key) {
-                Some((_, value)) => self.configuration.set(key, value),
+                Some((_, value)) => self.configuration.set(key, value.as_str()),
                 None => self.configuration.remove(key),
             }
         }
@@ -80,16 +207,23 @@ impl Setup<'_> {
             hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
         }
         };
-        let terminal = self.terminal.ok_or_else(missing)?;
-        terminal.say(&"How should yc-id-token authenticate to Yandex Cloud? `yc iam key create --output key.json` writes an authorized key; where `yc` is set up, `yc-cli` is enough.".into());
+        let Some(terminal) = self.terminal else {
+            return self.missing.collect(Err(missing())).map(|_: Option<()>| ());
+        };
+        terminal.say(
+            &"How should yc-id-token authenticate to Yandex Cloud?
+- with an authorized key: give its file, which this command makes:
+  yc iam key create --service-account-name NAME --output key.json
+- as the `yc` CLI, if that is set up here: `yc-cli`
+- as the service account of this virtual machine: nothing, just press Enter"
+                .into(),
+        );
         loop {
-            let question = "File of the authorized key, or a kind of identity (none: the service account of this machine)";
-            let answer = terminal.ask(&question.into(), None).ok_or_else(missing)?;
-            if answer.is_empty() {
-                self.configuration.set("identity", "metadata");
-            } else if IdentityKind::read(&answer).is_some() {
+            let question = "File of the key, or kind of identity".into();
+            let answer = terminal.ask(&question, Some("metadata")).ok_or_else(missing)?;
+            if IdentityKind::read(&answer).is_some() {
                 let identity = absolute_identity("the answer", &answer)?;
-                self.configuration.set("identity", &identity);
+                self.configuration.set("identity", identity);
             } else {
                 // The configuration file supports `~/` too.
                 let file = if answer.starts_with("~/") {
@@ -97,7 +231,7 @@ impl Setup<'_> {
                 } else {
                     absolute_path("the answer", &answer)?
                 };
-                self.configuration.set("key_file", &file);
+                self.configuration.set("key_file", file);
             }
             match self.run() {
                 Ok(_) => return Ok(()),

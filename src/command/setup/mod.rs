@@ -1,5 +1,5 @@
-//! `setup`: writes the profile and the consumer's own configuration, and prints what its server must be
-//! configured with.
+//! `setup`: writes a profile and the consumer's own configuration, and prints the configuration of the consumer's
+//! server.
 //!
 //! One module per consumer ([`aws`], [`kubectl`], [`vault`]). Each collects its settings from flags, the
 //! profile, the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet).
@@ -12,13 +12,18 @@ mod diff;
 mod identity;
 mod kubectl;
 mod mask;
+mod names;
 mod paths;
 mod program;
 mod question;
+mod record;
+mod server_check;
+mod server_side;
 mod trust;
+mod undo;
 mod vault;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 pub(super) use kubectl::kubeconfig_names;
@@ -31,29 +36,35 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::{Context, Run};
-use crate::settings::schema::{
-    AUDIENCE, CA_FILE, CLOUD_ID, ENDPOINT, FOLDER_ID, FOLDER_NAME, IAM_ENDPOINT, ID_TOKEN_ROUTE,
-    IMPERSONATE_SERVICE_ACCOUNT, INSTALLATION, OAUTH_ENDPOINT, PROFILE, YC_PATH,
-};
+use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{Field, Flags, Origin, Settings, Table};
 
+use changes::Consent;
 use configuration::Configuration;
 pub(super) use paths::{absolute_identity, absolute_path, config_path};
-use question::Question;
+use question::{Missing, Question};
 
 /// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "On a terminal it asks for what is not said; elsewhere everything is said by flags. What would be changed is shown as a diff first.
+    arg_required_else_help = true,
+    after_help = "On a terminal, it asks for settings that are missing. With `--apply`, and without a terminal, flags have to give them.
+The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the cluster, the AWS profile or the server.
 
 Examples:
   yc-id-token setup kubectl
   yc-id-token setup aws --print --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot
+  yc-id-token setup --undo"
 )]
 pub struct Args {
     #[command(subcommand)]
-    consumer: Consumer,
+    consumer: Option<Consumer>,
+    /// Undo the last run that changed something, or the last one of `--profile`
+    #[arg(long)]
+    undo: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,31 +76,42 @@ enum Consumer {
 
 /// Flags of every consumer.
 #[derive(clap::Args, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Common {
-    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the consumer]
+    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the cluster, AWS profile or server]
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
-    /// Show what would be changed, and change nothing
-    #[arg(long, conflicts_with = "apply")]
-    print: bool,
-    /// Make the changes without asking
-    #[arg(long)]
-    apply: bool,
-    /// Do not try to get a token; what it would say is filled in as far as it is known
+    #[command(flatten)]
+    consent: Consent,
+    /// Get no test token, and do not run the consumer's program afterwards
     #[arg(long)]
     offline: bool,
-    /// Replace what is in the way: another user, profile or credential of the same name
+    /// Write the configuration of the server to this file, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    server_config: Option<PathBuf>,
+    /// Replace an existing user, profile or credential of the same name
     #[arg(long)]
     force: bool,
 }
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let has_flag = self.undo || self.consent.print || self.consent.apply;
         match &self.consumer {
-            Consumer::Kubectl(arguments) => arguments.run(context, output),
-            Consumer::Aws(arguments) => arguments.run(context, output),
-            Consumer::Vault(arguments) => arguments.run(context, output),
+            None if self.undo => undo::run(&self.consent, context, output),
+            Some(Consumer::Kubectl(arguments)) if !has_flag => arguments.run(context, output),
+            Some(Consumer::Aws(arguments)) if !has_flag => arguments.run(context, output),
+            Some(Consumer::Vault(arguments)) if !has_flag => arguments.run(context, output),
+            Some(_) if self.undo => Err(Error::Usage {
+                problem: "`--undo` takes no consumer".into(),
+                hint:
+                    "undo the last run of a profile with `yc-id-token setup --undo --profile NAME`"
+                        .into(),
+            }),
+            None | Some(_) => Err(Error::Usage {
+                problem: "`--print` and `--apply` follow the name of a consumer, or `--undo`"
+                    .into(),
+                hint: "see `yc-id-token setup --help`".into(),
+            }),
         }
     }
 }
@@ -103,53 +125,55 @@ struct Setup<'a> {
     configuration: Configuration,
     /// Whether the profile has no settings of this consumer yet.
     is_new: bool,
+    /// The profile that this run lets the new one extend.
+    extended: Option<String>,
+    missing: Missing,
+    /// Notes for the user on what is written.
+    notes: Vec<Message>,
+}
+
+/// The profile that a flag names. Its name becomes part of commands, so that it must need no quoting.
+fn named_profile<'a>(context: Context<'a>, common: &'a Common) -> Result<Option<&'a str>> {
+    let name = common.name.as_deref().or(context.flags.get(&PROFILE));
+    match name.filter(|name| !is_simple(name)) {
+        None => Ok(name),
+        Some(name) => Err(Error::Usage {
+            problem: message!(
+                "`{name}` cannot be the name of a profile here",
+                name = ForeignText::new(name)
+            ),
+            hint: "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
+                .into(),
+        }),
+    }
 }
 
 impl<'a> Setup<'a> {
-    /// Reads the configuration file. `default_profile` is used if no flag names a profile.
+    /// Reads the configuration file. `missing` is what is known to be missing already.
     fn begin(
         context: Context<'a>,
         common: &'a Common,
         consumer: ConsumerName,
-        default_profile: &str,
+        profile: String,
+        missing: Missing,
     ) -> Result<Self> {
-        let named = common.name.as_deref().or(context.flags.get(&PROFILE));
-        let name = named.unwrap_or(default_profile).to_owned();
-        if !is_simple(&name) {
-            return Err(Error::Usage {
-                problem: message!(
-                    "`{name}` cannot be the name of a profile here",
-                    name = ForeignText::new(&name)
-                ),
-                hint:
-                    "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
-                        .into(),
-            });
-        }
-        let path = config_path(context)?;
         let consumer = consumer.table();
-        let configuration = Configuration::read(path, name)?;
+        let configuration = Configuration::read(config_path(context)?, profile)?;
         Ok(Self {
             context,
             common,
             consumer,
             is_new: !configuration.has_any(&[consumer.name]),
-            // Also with `--print` and `--apply`: missing settings are still prompted for.
-            terminal: Terminal::find(),
+            terminal: common.consent.terminal(),
             configuration,
+            extended: None,
+            missing,
+            notes: Vec::new(),
         })
     }
 
     fn profile(&self) -> &str {
         &self.configuration.profile
-    }
-
-    /// The name for a consumer's own entry: `usual`, or `usual-PROFILE` for another profile than the default.
-    fn entry_name(&self, default_profile: &str, usual: &str) -> String {
-        match self.profile() {
-            profile if profile == default_profile => usual.to_owned(),
-            profile => format!("{usual}-{profile}"),
-        }
     }
 
     fn env(&self) -> &'a Env {
@@ -174,43 +198,6 @@ impl<'a> Setup<'a> {
         Run::open(context.for_people(), &[self.consumer])
     }
 
-    /// Sets a key of the profile from its flag or, if the profile has no value, from its variable.
-    fn set_from_flag_or_variable(&mut self, field: &Field) {
-        let is_set = self.configuration.has_any(&[field.key]);
-        let variable = if is_set { None } else { self.env().get(field.var()) };
-        if let Some(text) = self.context.flags.get(field).map(str::to_owned).or(variable) {
-            self.configuration.set(field.key, &text);
-        }
-    }
-
-    /// Copies connection flags into the profile. Variables are not copied: they may apply to more than this
-    /// profile.
-    fn set_connection(&mut self) -> Result<()> {
-        let flags = self.context.flags;
-        for field in [
-            ENDPOINT,
-            IAM_ENDPOINT,
-            OAUTH_ENDPOINT,
-            INSTALLATION,
-            FOLDER_ID,
-            FOLDER_NAME,
-            CLOUD_ID,
-            IMPERSONATE_SERVICE_ACCOUNT,
-            ID_TOKEN_ROUTE,
-            // Without the proxy: its URL may contain a password.
-        ] {
-            if let Some(text) = flags.get(&field) {
-                self.configuration.set(field.key, text);
-            }
-        }
-        for field in [CA_FILE, YC_PATH] {
-            if let Some(file) = flags.get(&field) {
-                self.configuration.set(field.key, &absolute_path(field.flag, file)?);
-            }
-        }
-        Ok(())
-    }
-
     /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it, and checks it.
     fn resolve_or_ask(
         &mut self,
@@ -218,35 +205,42 @@ impl<'a> Setup<'a> {
         flag: Option<&String>,
         question: &Question,
     ) -> Result<Option<String>> {
-        if let Some(text) = self.resolve(field, flag)? {
+        let found = self.resolve(field, flag)?;
+        // What the extended profile has is for another entry.
+        if let Some(text) = found.filter(|_| !question.is_required() || !self.inherits(field)) {
             question.check(&text)?;
             return Ok(Some(text));
         }
-        let answer = question.answer(self.terminal)?;
+        let answer = self.missing.collect(question.answer(self.terminal))?.flatten();
         if let Some(text) = &answer {
-            self.configuration.set_of(self.consumer.name, field.key, text);
+            self.configuration.set_of(self.consumer.name, field.key, text.as_str());
         }
         Ok(answer)
     }
 
-    /// Resolves a setting of the consumer: flag, then profile, then variable. A value from a flag or variable
-    /// is written to the profile; one from the rest of the configuration file is not.
+    /// Whether a setting of the consumer is only set in the profile that the new one extends.
+    fn inherits(&self, field: &Field) -> bool {
+        let setting = self.settings().ok().and_then(|settings| settings.own(field));
+        setting.is_some_and(|setting| self.is_inherited(&setting.origin))
+    }
+
+    fn is_inherited(&self, origin: &Origin) -> bool {
+        let Some(parent) = &self.extended else { return false };
+        matches!(origin, Origin::Profile { profile, .. } if profile == parent)
+    }
+
+    /// Resolves a setting of the consumer: flag of `setup`, then profile, then the rest of the configuration file. A
+    /// flag is written to the profile.
     fn resolve(&mut self, field: &Field, flag: Option<&String>) -> Result<Option<String>> {
         let consumer = self.consumer.name;
         if let Some(text) = flag {
-            self.configuration.set_of(consumer, field.key, text);
+            self.configuration.set_of(consumer, field.key, text.as_str());
             return Ok(Some(text.clone()));
         }
         if let Some(text) = self.configuration.text_of(consumer, field.key) {
             return Ok(Some(text));
         }
-        let setting = self.settings()?.own(field);
-        if let Some(setting) = &setting
-            && matches!(setting.origin, Origin::Variable(_))
-        {
-            self.configuration.set_of(consumer, field.key, &setting.value);
-        }
-        Ok(setting.map(|setting| setting.value))
+        Ok(self.settings()?.own(field).map(|setting| setting.value))
     }
 
     /// Resolves the audience for a consumer that has its own `audience` key. The profile's general audience
@@ -262,7 +256,7 @@ impl<'a> Setup<'a> {
             _ if self.is_new => default.to_owned(),
             _ => return Ok(general.value),
         };
-        self.configuration.set_of(self.consumer.name, field.key, &audience);
+        self.configuration.set_of(self.consumer.name, field.key, audience.as_str());
         Ok(audience)
     }
 
@@ -307,9 +301,14 @@ fn is_simple(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-/// One word of a shell command that is shown to the user.
+/// One word of a command that is shown to the user.
 fn shell_word(text: &str) -> ForeignText {
     ForeignText::line(text).quoted()
+}
+
+/// One word of a script for `sh`, which is for an administrator of the server.
+fn script_word(text: &str) -> ForeignText {
+    ForeignText::line(text).quoted_for_sh()
 }
 
 /// How one value of an existing entry differs from the new one.
@@ -342,7 +341,7 @@ mod tests {
         for consumer in ConsumerName::ALL {
             let has_setup = match consumer {
                 ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
-                ConsumerName::Token | ConsumerName::Exec => false,
+                ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => false,
             };
             let name = consumer.table().name;
             assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");

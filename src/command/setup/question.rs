@@ -1,9 +1,41 @@
-//! The prompt for one setting, and the check of its answer.
+//! The prompt for one setting, the check of its answer, and the list of settings that are missing.
 
 use crate::command::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
+
+/// Settings that are needed and that nothing gives. They are reported together, so that one more run is enough.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    problems: Vec<Message>,
+    hints: Vec<Message>,
+}
+
+impl Missing {
+    /// The value, or `None` if the error is that a setting is missing. Other errors are returned.
+    pub(super) fn collect<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Err(Error::Missing { problem, hint }) => {
+                self.problems.push(problem);
+                self.hints.push(hint);
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+
+    /// Fails if a setting is missing.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            problem: Message::join(&self.problems, "; "),
+            hint: Message::join(&self.hints, "; "),
+        })
+    }
+}
 
 /// The prompt for a setting that also has a flag.
 pub(super) struct Question {
@@ -35,6 +67,10 @@ impl Question {
 
     pub(super) fn optional(self) -> Self {
         Self { required: false, ..self }
+    }
+
+    pub(super) const fn is_required(&self) -> bool {
+        self.required
     }
 
     pub(super) fn validated_by(self, validate: fn(&str) -> Option<Message>) -> Self {
@@ -97,7 +133,7 @@ impl Question {
 
     fn missing(&self) -> Error {
         Error::Missing {
-            problem: message!("the {} is not said", self.what),
+            problem: message!("the {} is missing", self.what),
             hint: message!("give `{}`{}", self.flag, self.note_in_brackets()),
         }
     }

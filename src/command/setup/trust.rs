@@ -42,7 +42,7 @@ impl Trust {
         }
         let token = match run.id_token(audience, MINIMUM_LIFETIME) {
             Ok(token) => token,
-            Err(error) if setup.common.apply => {
+            Err(error) if setup.common.consent.apply => {
                 let addition = "nothing has been changed; `--offline` sets up without a token";
                 return Err(error.with_hint(&addition.into()));
             }
@@ -60,13 +60,10 @@ impl Trust {
             issuer: claim("iss").unwrap_or_default(),
             subject: claim("sub").unwrap_or_default(),
             audience: ForeignText::line(audience),
-            note: "Issuer, subject and audience below are those of a token that was got with these settings.".into(),
+            note:
+                "Issuer, subject and audience below are from a token obtained with these settings."
+                    .into(),
         })
-    }
-
-    /// A section for the server's administrator: the heading, where the values come from, and `body`.
-    pub(super) fn section(&self, heading: &'static str, body: &Message) -> Message {
-        message!("# {heading}\n{}\n{body}", self.note, heading, body)
     }
 }
 

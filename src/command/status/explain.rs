@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::broker::{Forecast, Prediction};
 use crate::cache::Key;
+use crate::clock::Timestamp;
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -19,6 +20,7 @@ pub(super) struct Explanation {
     /// The identity, or why there is none.
     identity: Result<Message>,
     consumers: Vec<(&'static str, Result<ConsumerForecast>)>,
+    now: Timestamp,
 }
 
 pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
@@ -41,7 +43,8 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     } else {
         Vec::new()
     };
-    Ok(Explanation { settings: explained, background_refresh, identity, consumers })
+    let now = context.clock.now().at;
+    Ok(Explanation { settings: explained, background_refresh, identity, consumers, now })
 }
 
 impl Explanation {
@@ -99,37 +102,38 @@ impl Explanation {
     /// What would happen now, and why.
     fn verdict(&self, forecast: &Forecast) -> Message {
         let from = &forecast.about.from;
+        let relative = |at: &Timestamp| at.beside(self.now);
         match &forecast.prediction {
             Prediction::Hit { soft_at, expires_at } => {
                 message!(
-                    "the cache has it: it expires at {expires_at}, and is refreshed from {soft_at}",
-                    expires_at,
-                    soft_at
+                    "the cache has it: it expires at {}, and is refreshed after {}",
+                    relative(expires_at),
+                    relative(soft_at)
                 )
             }
             Prediction::Ageing { soft_at, expires_at } if self.background_refresh => message!(
-                "the cache has it until {expires_at}; a run gets another from {from} in the background, as half of its lifetime was over at {soft_at}",
-                expires_at,
-                from,
-                soft_at
+                "the cache has it until {}; a run gets another from {from} in the background, as half of its lifetime was over at {}",
+                relative(expires_at),
+                relative(soft_at),
+                from
             ),
             Prediction::Ageing { expires_at, .. } => message!(
-                "the cache has it until {expires_at}; `background_refresh` turns the refresh in the background off",
-                expires_at
+                "the cache has it until {}; `background_refresh` turns the refresh in the background off",
+                relative(expires_at)
             ),
             Prediction::Short { expires_at, minimum_lifetime } => message!(
-                "a run gets it from {from}, as the one in the cache expires at {expires_at}, and must be valid for {} more",
+                "a run gets it from {from}, as the one in the cache expires at {}, and must be valid for {} more",
+                relative(expires_at),
                 seconds(*minimum_lifetime),
-                from,
-                expires_at
+                from
             ),
             Prediction::Absent => message!("a run gets it from {from}, as none is cached", from),
             Prediction::Fails(failure, until) => message!(
-                "it fails at once until {until}, as it failed at {}: {} [{}]",
-                failure.at,
+                "it fails at once until {}, as it failed at {}: {} [{}]",
+                relative(until),
+                relative(&failure.at),
                 failure.message,
-                failure.code,
-                until
+                failure.code
             ),
             Prediction::NotCached => "it is used as it is given, and not cached".into(),
         }

@@ -5,6 +5,7 @@
 mod explain;
 mod table;
 
+use crate::colour::Colours;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -30,13 +31,13 @@ pub struct Args {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let flags = with_profile(context, self.named.as_ref())?;
-        // What is said by `--profile` or its variable is the user's usual one, and no question about it.
+        // `--profile` and its variable name the usual profile; only the argument asks for an explanation.
         if self.named.is_none() {
             let cached = table::rows(context)?;
             return if self.json {
                 output.json(&table::json(&cached))
             } else {
-                output.say(&table::text(&cached))
+                output.say(&table::text(&cached, Colours::of_stdout(context.env)))
             };
         }
         let explained = explain::explain(Context { flags: &flags, ..context })?;
@@ -44,7 +45,7 @@ impl Args {
     }
 }
 
-/// The flags of a run for a profile that is named by an argument of its own.
+/// The flags of a run for a profile that an argument names.
 pub(super) fn with_profile(
     context: Context<'_>,
     named: Option<&String>,

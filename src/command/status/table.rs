@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::broker::{Row, State, overview};
 use crate::cache::{FileCache, Place};
 use crate::clock::{Clock, Timestamp};
+use crate::colour::{Colour, Colours};
 use crate::command::table;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -21,7 +22,8 @@ pub(super) struct CacheTable {
 }
 
 const HEADS: [&str; 7] =
-    ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", "STATE", "EXPIRES", "REFRESH AFTER"];
+    ["CREDENTIAL", "FOR", "AUDIENCE", "SERVICE ACCOUNT", STATE, "EXPIRES", "REFRESH AFTER"];
+const STATE: &str = "STATE";
 
 pub(super) fn rows(context: Context<'_>) -> Result<CacheTable> {
     let Locations { cache_folder, runtime_folder, .. } = context.locations.clone();
@@ -33,13 +35,18 @@ pub(super) fn rows(context: Context<'_>) -> Result<CacheTable> {
     Ok(CacheTable { folder, now: now.at, rows: overview(&files, now) })
 }
 
-pub(super) fn text(cache: &CacheTable) -> Message {
+pub(super) fn text(cache: &CacheTable, colours: Colours) -> Message {
     let folder = shown(&cache.folder);
     if cache.rows.is_empty() {
         return message!("nothing is cached in {folder}\n", folder);
     }
-    let rows: Vec<[Message; 7]> = cache.rows.iter().map(cells).collect();
-    let mut table = table::lines(HEADS, &rows).into_iter();
+    let now = cache.now;
+    let rows: Vec<[Message; 7]> = cache.rows.iter().map(|row| cells(row, now)).collect();
+    let paint = |row: usize, column: usize, cell: Message| {
+        let is_state = HEADS[column] == STATE;
+        if is_state { colours.paint(colour(cache.rows[row].state), cell) } else { cell }
+    };
+    let mut table = table::painted(HEADS, &rows, &paint).into_iter();
     let mut lines: Vec<Message> = table.next().into_iter().collect();
     for (row, line) in cache.rows.iter().zip(table) {
         lines.push(line);
@@ -49,18 +56,19 @@ pub(super) fn text(cache: &CacheTable) -> Message {
                 Place::Keyring => ", in the keyring",
             };
             let from = origin(&row.about.from);
-            lines.push(message!("  obtained {}{from}{place}", cached.obtained_at, from, place));
+            let at = cached.obtained_at.beside(now);
+            lines.push(message!("  obtained {at}{from}{place}", at, from, place));
         }
         if let Some(failure) = &row.failure {
             lines.push(message!(
                 "  failed   {}: {} [{}]",
-                failure.at,
+                failure.at.beside(now),
                 failure.message,
                 failure.code
             ));
         }
     }
-    lines.push(message!("\nin {folder}; it is {} now\n", cache.now, folder));
+    lines.push(message!("\nin {folder}; it is {now} now\n", now, folder));
     Message::join(&lines, "\n")
 }
 
@@ -68,7 +76,15 @@ fn origin(from: &ForeignText) -> Message {
     if from.is_empty() { Message::default() } else { message!(" from {from}", from) }
 }
 
-fn cells(row: &Row) -> [Message; 7] {
+const fn colour(state: State) -> Colour {
+    match state {
+        State::Fresh => Colour::Green,
+        State::Ageing => Colour::Yellow,
+        State::Expired | State::Failed => Colour::Red,
+    }
+}
+
+fn cells(row: &Row, now: Timestamp) -> [Message; 7] {
     let about = &row.about;
     // An entry of an earlier version does not say.
     let text_or_dash =
@@ -77,7 +93,8 @@ fn cells(row: &Row) -> [Message; 7] {
         (Some(consumer), Some(profile)) => message!("{consumer} ({profile})", consumer, profile),
         (consumer, _) => text_or_dash(consumer),
     };
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| message!("{at}", at));
+    let at =
+        |at: Option<Timestamp>| at.map_or_else(|| "-".into(), |at| message!("{}", at.beside(now)));
     [
         ForeignText::new(row.kind()).into(),
         requester,

@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::shell;
 
 /// The sections and settings of a file. They are borrowed from its text, which can hold keys.
 #[derive(Default)]
@@ -179,7 +180,7 @@ impl<'a> Section<'a> {
             Kind::Profile => "profile",
             Kind::Services => "services",
         };
-        match <[String; 2]>::try_from(words(header)?) {
+        match <[String; 2]>::try_from(shell::words(header)?) {
             Ok([first, name]) if first.starts_with(begin) => Some(name),
             _ => None,
         }
@@ -248,31 +249,6 @@ fn without_comment(value: &str) -> &str {
     let begins = marks.iter().filter_map(|mark| value.find(mark)).min();
     let value = value[..begins.unwrap_or(value.len())].trim();
     if value.starts_with(['#', ';']) { "" } else { value }
-}
-
-/// The words of a header, as Python's `shlex` splits them. `None` if a quote is not closed.
-fn words(header: &str) -> Option<Vec<String>> {
-    let mut words: Vec<String> = Vec::new();
-    let (mut word, mut quote) = (None::<String>, None);
-    let mut chars = header.chars();
-    while let Some(c) = chars.next() {
-        let part = word.get_or_insert_default();
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '\\') => part.push(chars.next()?),
-            (Some('"'), '\\') => match chars.next()? {
-                escaped @ ('"' | '\\') => part.push(escaped),
-                other => part.extend(['\\', other]),
-            },
-            (None, c) if c.is_ascii_whitespace() => {
-                words.extend(word.take().filter(|word| !word.is_empty()));
-            }
-            (_, c) => part.push(c),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]

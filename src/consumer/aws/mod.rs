@@ -24,12 +24,13 @@ use serde::Serialize;
 
 use crate::credential::{Credential, Secret};
 use crate::error::Result;
+use crate::foreign_text::Message;
 use crate::http::ServerOptions;
 use crate::run::Context;
 use crate::settings::{Settings, Table};
 use crate::source::IdTokenRequest;
 
-use super::{Consumer, Delivery, PublicPath, Server, Warning};
+use super::{Consumer, ConsumerRun, Delivery, PublicPath, Server, Warning, exchange};
 pub(super) use answer::SessionKeys;
 use endpoint::Sts;
 use role::RoleSession;
@@ -175,6 +176,11 @@ impl Consumer for Aws {
             problem: "the keys are valid for 15 minutes, and botocore runs the helper for every request when less than that is left".into(),
             hint: "set `duration` to `1h`, or leave it out".into(),
         }]
+    }
+
+    fn try_exchange(context: Context<'_>) -> Result<Option<Message>> {
+        let opened = ConsumerRun::<Self>::open(&Args::default(), context)?;
+        exchange::try_out(&opened).map(|(what, _)| Some(what))
     }
 
     fn render(&self, credential: &Credential<SessionKeys>) -> Result<Delivery> {

@@ -24,7 +24,7 @@ use super::aws::Aws;
 use super::command::{Signals, of_words, replace_process};
 use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::vault::{self, VaultRun};
-use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast};
+use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast, gcp};
 use token_files::TokenFiles;
 use token_variables::{Form, TokenVariable};
 
@@ -53,8 +53,12 @@ const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_E
     .help("", "A token of Vault or OpenBao")
     .decides(Decides::Nothing);
 
+const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GCP")
+    .help("", "A private credential configuration of Google Cloud and the ID token that it names, which is kept fresh; both are removed when the command ends")
+    .decides(Decides::Nothing);
+
 const TABLE: Table =
-    Table { name: "exec", heading: "", settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, VAULT] };
+    Table { name: "exec", heading: "", settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, VAULT, GCP] };
 
 /// The broker takes this for half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
@@ -69,7 +73,8 @@ const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
 With --aws, the command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
 the region; and no AWS_PROFILE or other variable that would win over them. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
-reach the server, and the same as BAO_TOKEN and so on.")]
+reach the server, and the same as BAO_TOKEN and so on. With --gcp, GOOGLE_APPLICATION_CREDENTIALS and gcloud's CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE \
+name the configuration, and no variable that would win over them is there.")]
 pub struct Args {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -82,21 +87,22 @@ pub(super) struct Exec {
     tokens: Vec<TokenVariable>,
     aws: Option<ConsumerRun<Aws>>,
     vault: Option<VaultRun>,
+    gcp: Option<gcp::Configuration>,
 }
 
 impl CredentialCommand for Exec {
     const TABLE: &'static Table = &TABLE;
     const TABLES: &'static [&'static Table] =
-        &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE];
+        &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE, &gcp::TABLE];
 
     type Args = Args;
 
-    /// Checks its own settings. `aws` and `vault` check theirs.
-    fn check(settings: &Settings, _: Context<'_>) -> Result<()> {
+    /// Checks its own settings. `aws`, `vault` and `gcp` check theirs.
+    fn check(settings: &Settings, _: Context<'_>, _: bool) -> Result<()> {
         token_variables::read(settings).map(drop)
     }
 
-    /// That of its ID tokens. `aws` and `vault` have their own.
+    /// That of its ID tokens. `aws`, `vault` and `gcp` have their own.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
         let run = Run::open(context, Self::TABLES)?;
         let tokens = token_variables::read(&run.settings)?;
@@ -126,7 +132,7 @@ impl CredentialCommand for Exec {
         let exec = Self::open(Context { purpose: &purpose, ..context })?;
         let mut command = of_words(&args.command);
         exec.put_into_environment(&mut command)?;
-        if exec.tokens.iter().any(|token| token.form == Form::File) {
+        if exec.has_files() {
             exec.run_beside_files(command, context).map(ExitCode::from)
         } else {
             replace_process(command)
@@ -145,13 +151,20 @@ impl Exec {
         } else {
             None
         };
-        if tokens.is_empty() && aws.is_none() && vault.is_none() {
+        let settings = &run.settings;
+        let gcp = settings.is_on(&GCP)?.value.then(|| gcp::Configuration::read(settings));
+        let gcp = gcp.transpose()?;
+        if tokens.is_empty() && aws.is_none() && vault.is_none() && gcp.is_none() {
             return Err(Error::Missing {
-                problem: "which credentials the command is to have is not said".into(),
-                hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, or `--vault` for a token of Vault".into(),
+                problem: "no credential is chosen for the command".into(),
+                hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }
-        Ok(Self { run, tokens, aws, vault })
+        Ok(Self { run, tokens, aws, vault, gcp })
+    }
+
+    fn has_files(&self) -> bool {
+        self.gcp.is_some() || self.of_form(Form::File).next().is_some()
     }
 
     /// Obtains all that is in no file.
@@ -162,6 +175,9 @@ impl Exec {
         }
         if let Some(vault) = &self.vault {
             vault.put_into_environment(command)?;
+        }
+        if self.gcp.is_some() {
+            gcp::Configuration::clear_environment(command);
         }
         for token in &self.tokens {
             token.check_free(command)?;
@@ -175,17 +191,28 @@ impl Exec {
 
     /// Runs the command while the files are kept fresh, and returns its exit status.
     fn run_beside_files(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
+        let obtain = |audience: &str| self.run.id_token(audience, MINIMUM_LIFETIME_IN_FILE);
         let mut tokens = Vec::new();
-        for token in self.of_form(Form::File) {
-            tokens.push((token, self.run.id_token(&token.audience, MINIMUM_LIFETIME_IN_FILE)?));
+        for variable in self.of_form(Form::File) {
+            tokens.push((variable, obtain(&variable.audience)?));
         }
+        let gcp = match &self.gcp {
+            Some(gcp) => Some((gcp, obtain(&gcp.audience)?)),
+            None => None,
+        };
         let kept_by = Arc::new(OwnedContext::of(context));
         runtime::finish(async {
             // From here on no signal ends this process before the files are removed.
             let signals = Signals::catch()?;
-            let mut files =
-                TokenFiles::write(&folder_for_files(context), tokens, &self.run.settings)?;
-            command.envs(files.variables());
+            let mut files = TokenFiles::make(&folder_for_files(context), &self.run.settings)?;
+            for (TokenVariable { name, audience, .. }, token) in tokens {
+                command.env(name, files.add_token(name, audience, &token)?);
+            }
+            if let Some((gcp, token)) = gcp {
+                let token = files.add_token("google-cloud.jwt", &gcp.audience, &token)?;
+                let configuration = files.add("google-cloud.json", &gcp.document(&token))?;
+                gcp::Configuration::put_into_environment(&configuration, &mut command);
+            }
             let mut running = signals.start(command)?;
             tokio::select! {
                 ended = running.wait() => ended,

@@ -15,7 +15,7 @@ pub(super) struct TokenVariable {
     pub(super) name: String,
     pub(super) audience: String,
     pub(super) form: Form,
-    pub(super) origin: Origin,
+    origin: Origin,
 }
 
 /// What is in the variable.
@@ -78,7 +78,8 @@ impl TokenVariable {
             return Ok(());
         }
         let name = ForeignText::new(&self.name);
-        let problem = message!("`{name}` belongs to the credentials of `--aws` or `--vault`", name);
+        let problem =
+            message!("`{name}` belongs to the credentials of `--aws`, `--vault` or `--gcp`", name);
         Err(unfit(self.origin.clone(), problem))
     }
 }

@@ -72,7 +72,7 @@ impl VaultRun {
             code: Code::ConsumerRefused,
             reason: message!(
                 "it is a batch token, which cannot be revoked; it expires at {}",
-                credential.lifetime.expires_at_here()
+                credential.lifetime.expires_at_here().beside(self.now().at)
             ),
             request_id: None,
             hint: instead.into(),

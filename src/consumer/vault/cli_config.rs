@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use crate::env::{self, Var};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
+use crate::foreign_text::Message;
 use crate::message;
 use crate::private_file::{self, Unread};
 use crate::run::Context;
 use crate::secret_file;
+use crate::settings::Flags;
 
+use super::super::Warning;
 use super::hcl;
+use super::helper::{Helper, profile_in_name};
+use super::install::kept_options;
+use super::token_helper::check_profile;
 
 const WHAT: &str = "the configuration of the Vault CLI";
-
-/// The name by which this program is a token helper.
-pub(super) const HELPER: &str =
-    if cfg!(windows) { "yc-id-token-vault.exe" } else { "yc-id-token-vault" };
 
 const LIMIT: u64 = 64 * 1024;
 
@@ -41,6 +43,31 @@ pub(crate) struct VaultHelper {
 }
 
 impl VaultHelper {
+    /// Fails unless a CLI can read the text of its configuration.
+    pub(crate) fn check_readable(path: &Path, text: &str) -> Result<()> {
+        parse(path, text, "correct that line: the CLI cannot read the file").map(drop)
+    }
+
+    /// Whether its name is one by which this program is a token helper.
+    pub(crate) fn has_name(&self) -> bool {
+        profile_in_name(&self.helper).is_some()
+    }
+
+    /// The flags that it runs this program with.
+    pub(crate) fn flags(&self) -> Flags {
+        Helper::of_file(&self.helper).map_or_else(Flags::default, |helper| helper.flags())
+    }
+
+    /// The command that installs it, to be shown.
+    pub(crate) fn installation(&self) -> Message {
+        message!("`yc-id-token vault install-helper{}`", kept_options(&self.flags()))
+    }
+
+    /// What keeps the CLI from getting a token of this helper. Fails if the helper's profile cannot be used.
+    pub(crate) fn check(&self, context: Context<'_>) -> Result<Vec<Warning>> {
+        check_profile(Context { flags: &self.flags(), ..context })
+    }
+
     /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.
     pub(crate) fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
         CliConfig::places(context)
@@ -73,13 +100,13 @@ impl CliConfig {
     }
 
     fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
-        let Context { env, locations, .. } = context;
+        let Context { env, .. } = context;
         let told = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
-        let default = |name: &str| Some(locations.home.as_ref()?.join(name));
+        let default = |name: &str| Some(home_of_cli(context)?.join(name));
         let place = |vars: &[Var], name: &str| told(vars).or_else(|| default(name));
         [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
@@ -120,8 +147,8 @@ impl CliConfig {
         parse(self.path(), self.file.text(), hint)
     }
 
-    /// Its text with a token helper, in place of a line that names the same with a mistake.
-    pub(super) fn with_helper(&self, helper: &Path) -> Result<String> {
+    /// Its text with a token helper, in place of the line that names `old`, or that names the same with a mistake.
+    pub(super) fn with_helper(&self, helper: &Path, old: Option<&Path>) -> Result<String> {
         if self.file.has_byte_order_mark() {
             self.token_helper()?;
         }
@@ -130,7 +157,7 @@ impl CliConfig {
             line.trim_start().starts_with(hcl::TOKEN_HELPER)
                 && matches!(hcl::token_helper(line), Ok(None))
         };
-        let mut text = self.without_helper(helper);
+        let mut text = self.without_helper(old.unwrap_or(helper));
         if verify(self.path(), &text, None).is_ok() {
             text = text.split_inclusive('\n').filter(|line| !is_empty(line)).collect();
         }
@@ -172,6 +199,12 @@ impl CliConfig {
     }
 }
 
+/// The home folder in which the CLIs look for their files (go-homedir): on Windows too, HOME wins.
+pub(super) fn home_of_cli(context: Context<'_>) -> Option<PathBuf> {
+    let by_variable = if cfg!(windows) { context.env.get_os(env::HOME) } else { None };
+    by_variable.map(PathBuf::from).or_else(|| context.locations.home.clone())
+}
+
 /// Fails unless a CLI reads this helper, or none, from a text.
 pub(super) fn verify(path: &Path, text: &str, helper: Option<&Path>) -> Result<()> {
     let hint = "correct that line: the CLI cannot read the file; nothing has been changed";
@@ -205,7 +238,7 @@ pub(super) fn line(helper: &Path) -> String {
 /// Whether a token helper is this program.
 pub(super) fn is_this_program(helper: &Path) -> bool {
     let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
-    helper.file_stem() == Path::new(HELPER).file_stem()
+    profile_in_name(helper).is_some()
         || std::env::current_exe().is_ok_and(|program| same(helper, &program))
 }
 
@@ -224,7 +257,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let helper = Path::new("C:\\Users\\x\\helper");
         for before in ["", "# mine\n"] {
-            let with = config(folder.path(), before).with_helper(helper).unwrap();
+            let with = config(folder.path(), before).with_helper(helper, None).unwrap();
             let with = config(folder.path(), &with);
             assert_eq!(with.token_helper().unwrap().as_deref(), Some(helper));
             assert_eq!(with.without_helper(helper), before);
@@ -242,7 +275,7 @@ mod tests {
             (format!("/*\n{line}*/\n"), format!("/*\n{line}*/\n")),
         ] {
             let without = config(folder.path(), &before);
-            let after = without.with_helper(helper).unwrap();
+            let after = without.with_helper(helper, None).unwrap();
             assert_eq!(after, rest.clone() + line);
             assert_eq!(without.without_helper(helper), before);
             assert_eq!(config(folder.path(), &after).without_helper(helper), rest);
@@ -256,9 +289,9 @@ mod tests {
         let broken = config(folder.path(), "# mine\ntoken_helper = \"C:\\Users\\x\\helper\"\n");
         let error = broken.token_helper().unwrap_err().to_string();
         assert!(error.contains("config:2: `\\U` is no escape"), "{error}");
-        let after = broken.with_helper(helper).unwrap();
+        let after = broken.with_helper(helper, None).unwrap();
         assert_eq!(after, "# mine\ntoken_helper = \"C:\\\\Users\\\\x\\\\helper\"\n");
         // JSON has no place for a line of HCL.
-        assert!(config(folder.path(), "{}").with_helper(helper).is_err());
+        assert!(config(folder.path(), "{}").with_helper(helper, None).is_err());
     }
 }

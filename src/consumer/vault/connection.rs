@@ -19,14 +19,15 @@ use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
 use super::answer::{State, VaultToken};
 use super::refusal;
 use super::settings as rows;
+use super::target::{Target, namespace_of_cli, normal_address};
 use crate::foreign_text::{ForeignText, Message};
 
 /// The default of the official clients.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
 pub(super) const ADDRESS: [Var; 2] = [env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR];
-const AGENT_ADDRESS: [Var; 2] = [env::BAO_OWN_AGENT_ADDR, env::VAULT_OWN_AGENT_ADDR];
-const NAMESPACE: [Var; 2] = [env::BAO_OWN_NAMESPACE, env::VAULT_OWN_NAMESPACE];
+pub(super) const AGENT_ADDRESS: [Var; 2] = [env::BAO_OWN_AGENT_ADDR, env::VAULT_OWN_AGENT_ADDR];
+pub(super) const NAMESPACE: [Var; 2] = [env::BAO_OWN_NAMESPACE, env::VAULT_OWN_NAMESPACE];
 const CA_CERT: [Var; 2] = [env::BAO_OWN_CACERT, env::VAULT_OWN_CACERT];
 const CA_BYTES: [Var; 2] = [env::BAO_OWN_CACERT_BYTES, env::VAULT_OWN_CACERT_BYTES];
 const CA_PATH: [Var; 2] = [env::BAO_OWN_CAPATH, env::VAULT_OWN_CAPATH];
@@ -50,15 +51,6 @@ const ADVICE: Advice = Advice {
 /// A setting of the official clients.
 pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
     env.first(vars).map(|(var, value)| Setting { value, origin: Origin::Variable(var.name) })
-}
-
-/// Whether the official clients talk to their server, or to an agent before it, by a socket of this machine.
-/// OpenBao's tells its token helper so by an address without a port, which it then has in place of the
-/// socket's (`ParseAddress` of its API client).
-pub(super) fn is_by_socket(env: &Env) -> bool {
-    let address = [AGENT_ADDRESS, ADDRESS].into_iter().find_map(|vars| official(env, vars));
-    address.is_some_and(|address| address.value.starts_with("unix:"))
-        || env.get(env::BAO_OWN_ADDR).is_some_and(|address| address == "http://localhost")
 }
 
 #[derive(Debug)]
@@ -154,14 +146,26 @@ impl Server {
         message!("the Vault token at {} revoked", self.name())
     }
 
-    /// The server that the CLI is about to talk to, as far as that is known. It can talk to addresses that this
-    /// program cannot, such as `unix:///run/vault.sock`.
-    pub(super) fn address_of_cli(&self, env: &Env) -> String {
-        let ours = || self.endpoint.as_str().to_owned();
-        official(env, ADDRESS).filter(|_| self.is_ours).map_or_else(ours, |setting| {
-            let known = Endpoint::parse("address of Vault", &setting.value);
-            known.map_or(setting.value, |endpoint| endpoint.as_str().to_owned())
-        })
+    /// Where its tokens are for.
+    pub(super) fn target(&self) -> Target {
+        Target { address: self.endpoint.as_str().to_owned(), namespace: self.namespace.clone() }
+    }
+
+    /// Where the CLI sends its token: what its variables say, and this server for what they do not say.
+    pub(super) fn target_of_cli(&self, env: &Env) -> Target {
+        let mut target = self.target();
+        if self.is_ours
+            && let Some(setting) = official(env, ADDRESS)
+            && setting.value != target.address
+        {
+            target.address = normal_address(&setting.value).unwrap_or(setting.value);
+        }
+        if self.namespace.is_some()
+            && let Some(namespace) = namespace_of_cli(env)
+        {
+            target.namespace = Some(namespace);
+        }
+        target
     }
 
     /// What the server knows of a token; `None` if it does not know the token. This is a use of the token.

@@ -12,10 +12,13 @@ use tracing::info;
 use crate::child;
 use crate::credential::Secret;
 use crate::error::Result;
+use crate::foreign_text::Message;
+use crate::message;
 use crate::run::{Context, Run};
 use crate::runtime;
 
 use super::super::command::{Signals, of_words, replace_process};
+use super::super::exchange;
 use super::{Action, Args, VaultRun};
 
 pub(super) fn run(
@@ -65,6 +68,17 @@ fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
             };
         }
     }
+}
+
+/// Logs in for a token that is revoked at once. One that cannot be revoked expires.
+pub(super) fn try_and_revoke(vault: &VaultRun) -> Result<Message> {
+    let (what, credential) = exchange::try_out(vault)?;
+    if credential.secret.is_batch {
+        return Ok(message!("{what}; a batch token, which cannot be revoked", what));
+    }
+    let (server, token) = (&vault.consumer.server, &credential.secret.token);
+    runtime::finish(server.revoke(token, vault.run.http()))?;
+    Ok(message!("{what}; it was for this check, and is revoked", what))
 }
 
 /// The token is requested for this command alone: other runs use the one in the cache.

@@ -1,33 +1,72 @@
-//! `vault install-helper`: this program as the token helper of the `vault` and `bao` CLIs, and back.
+//! `vault install-helper`: makes this program the token helper of the `vault` and `bao` CLIs, and removes it again.
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Cause, Error, Result, shown};
+use crate::error::{Error, Result, shown};
 use crate::files::edit::{EditedFile, Verify};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
+use crate::settings::schema::{CONFIG, ERROR_FORMAT, LOG_FILE, PROFILE, VERBOSE};
+use crate::settings::{Field, Flags, Settings};
 
-use super::cli_config::{self, CliConfig, HELPER};
+use super::cli_config::{self, CliConfig};
+use super::helper::{Helper, exists, is_made_here, profile_in_name};
+use super::settings::{ADDRESS, TABLE};
+use super::target::normal_address;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Undo it
+    /// Undo it: remove the helper and the lines that name it
     #[arg(long)]
     remove: bool,
-    /// The link to make [default: ~/.local/bin/yc-id-token-vault]
+    /// The helper's file: a link to this program, or a script if `--config` is given [default: ~/.local/bin/yc-id-token-vault, or yc-id-token-vault-PROFILE]
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
 }
 
+/// The flags that a helper keeps.
+const KEPT: [Field; 2] = [PROFILE, CONFIG];
+
+/// Those that are given, as words of a command that is shown.
+pub(super) fn kept_options(flags: &Flags) -> Message {
+    let option = |field: &Field| {
+        let value = ForeignText::line(flags.get(field)?).quoted();
+        Some(message!(" {}={value}", field.flag, value))
+    };
+    Message::join(&KEPT.iter().filter_map(option).collect::<Vec<_>>(), "")
+}
+
+/// The flags that are about the run itself.
+const OF_RUN: [Field; 3] = [VERBOSE, LOG_FILE, ERROR_FORMAT];
+
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
+        let Context { flags, env, locations, consumers, .. } = context;
+        if let Some(flag) = flags.first_besides(&[&KEPT[..], &OF_RUN].concat()) {
+            return Err(Error::Usage {
+                problem: message!("a token helper cannot keep `{flag}`", flag),
+                hint:
+                    "set it in a profile of the configuration file, and give `--profile` with that"
+                        .into(),
+            });
+        }
+        let by_flag = flags.get(&PROFILE).map(str::to_owned);
         let done = if self.remove {
-            let link = link_path(self.link.as_ref(), context)?;
-            remove(&link, &CliConfig::of_both(context)?)?
+            let is_named =
+                self.link.is_some() || KEPT.iter().any(|field| flags.get_os(field).is_some());
+            let helper = Helper::new(self.link.as_ref(), by_flag.as_deref(), context)?;
+            remove(helper, is_named, &CliConfig::of_both(context)?)?
         } else {
-            HelperInstallation::plan(self.link.as_ref(), context)?.carry_out()?
+            let profile = by_flag.or_else(|| env.get(PROFILE.var()));
+            let helper = Helper::new(self.link.as_ref(), profile.as_deref(), context)?;
+            let own = helper.flags();
+            // Without its profile, every command of the CLI would fail.
+            if own.first_besides(&[]).is_some() {
+                Settings::load(&own, env, locations, consumers, &[&TABLE])?;
+            }
+            HelperInstallation::plan(helper, context)?.carry_out()?
         };
         output.say(&Message::join(&done, "\n"))
     }
@@ -36,28 +75,40 @@ impl Args {
 /// What makes this program the token helper of both CLIs.
 #[derive(Debug)]
 pub(crate) struct HelperInstallation {
-    link: PathBuf,
+    helper: Helper,
     configs: Vec<CliConfig>,
 }
 
 impl HelperInstallation {
-    /// Looks at all that can be in the way before anything is changed. `link` is where the link is to be, if
-    /// not in its usual place.
-    pub(crate) fn plan(link: Option<&PathBuf>, context: Context<'_>) -> Result<Self> {
-        let link = link_path(link, context)?;
-        let configs = CliConfig::of_both(context)?;
-        for config in &configs {
-            match config.token_helper() {
-                Ok(Some(other)) if other != link => return Err(has_another(config, &other)),
-                Ok(Some(_)) => {}
-                // A line of this program's that is broken is made anew.
-                Ok(None) | Err(_) => drop(config.with_helper(&link)?),
-            }
+    /// Looks at all that can be in the way before anything is changed.
+    pub(crate) fn plan(helper: Helper, context: Context<'_>) -> Result<Self> {
+        let plan = Self { helper, configs: CliConfig::of_both(context)? };
+        for config in &plan.configs {
+            plan.edited(config)?;
         }
-        if std::fs::symlink_metadata(&link).is_ok() && !is_link_of_ours(&link) {
-            return Err(is_something_else(&link));
+        plan.helper.check_free()?;
+        Ok(plan)
+    }
+
+    /// The same with the helper that the CLIs have already, if that is for another server: for this address, it
+    /// finds the profile by itself.
+    pub(crate) fn or_present(mut self, address: &str, context: Context<'_>) -> Self {
+        let Context { env, locations, consumers, .. } = context;
+        let mut named = self.configs.iter().map(|config| config.token_helper().ok().flatten());
+        let Some(Some(path)) = named.next() else { return self };
+        let Some(present) = Helper::of_file(&path).filter(|present| {
+            is_made_here(&path)
+                && present.config == self.helper.config
+                && named.all(|other| other.as_ref() == Some(&path))
+        }) else {
+            return self;
+        };
+        let settings = Settings::load(&present.flags(), env, locations, consumers, &[&TABLE]);
+        let own = settings.ok().and_then(|settings| normal_address(&settings.own(&ADDRESS)?.value));
+        if own.is_some() && own != normal_address(address) {
+            self.helper = present;
         }
-        Ok(Self { link, configs })
+        self
     }
 
     /// The changes of the files that do not name it yet: the file, its new text, and its reader.
@@ -67,155 +118,152 @@ impl HelperInstallation {
     ) -> Result<Vec<(EditedFile, String, Verify)>> {
         let mut changes = Vec::new();
         for config in CliConfig::of_both(context)? {
-            if self.is_named_in(&config) {
-                continue;
-            }
-            let (after, path) = (config.with_helper(&self.link)?, config.path().to_owned());
-            let link = self.link.clone();
-            let verify = move |text: &str| cli_config::verify(&path, text, Some(&link));
+            let Some(after) = self.edited(&config)? else { continue };
+            let (path, helper) = (config.path().to_owned(), self.helper.path.clone());
+            let verify = move |text: &str| cli_config::verify(&path, text, Some(&helper));
             changes.push((config.into_file(), after, Box::new(verify) as Verify));
         }
         Ok(changes)
     }
 
-    fn is_named_in(&self, config: &CliConfig) -> bool {
-        matches!(config.token_helper(), Ok(Some(helper)) if helper == self.link)
+    /// The new text of a configuration, unless it names the helper already.
+    fn edited(&self, config: &CliConfig) -> Result<Option<String>> {
+        match config.token_helper() {
+            Ok(Some(named)) if named == self.helper.path => Ok(None),
+            Ok(Some(old)) => {
+                let is_ours =
+                    profile_in_name(&old).is_some() && (is_made_here(&old) || !exists(&old));
+                if !is_ours {
+                    return Err(has_another(config, &old));
+                }
+                config.with_helper(&self.helper.path, Some(&old)).map(Some)
+            }
+            // A line of this program's that is broken is made anew.
+            Ok(None) | Err(_) => config.with_helper(&self.helper.path, None).map(Some),
+        }
     }
 
-    /// The link that has to be made, if it has, in words.
+    /// The path of the helper.
+    pub(crate) fn path(&self) -> &Path {
+        &self.helper.path
+    }
+
+    /// The file that has to be made, if it has, in words.
     pub(crate) fn wanted_link(&self) -> Option<Message> {
-        let program = std::env::current_exe().ok()?;
-        let is_there = system::leads_to(&self.link, &program);
-        (!is_there).then(|| message!("link {} -> {}", shown(&self.link), shown(&program)))
+        self.helper.wanted()
     }
 
-    /// Makes the link, and tells what was done.
+    /// Makes the file, and says what was done.
     pub(crate) fn make_link(&self) -> Result<Message> {
-        make_link(&self.link)
+        self.helper.make()
     }
 
     fn carry_out(&self) -> Result<Vec<Message>> {
-        for config in self.configs.iter().filter(|config| !self.is_named_in(config)) {
-            config.file().check_writable()?;
-        }
-        let mut done = vec![self.make_link()?];
+        let mut edits = Vec::new();
         for config in &self.configs {
+            let after = self.edited(config)?;
+            if after.is_some() {
+                config.file().check_writable()?;
+            }
+            edits.push((config, after));
+        }
+        let helper = &self.helper.path;
+        let mut done = vec![self.helper.make()?];
+        let mut replaced: Vec<PathBuf> = Vec::new();
+        for (config, after) in edits {
             let path = shown(config.path());
-            if self.is_named_in(config) {
+            let Some(after) = after else {
                 done.push(message!("unchanged  {path} names it already", path));
                 continue;
+            };
+            let old = config.token_helper().ok().flatten();
+            config.file().replace(&after, |text| config.verify(text, Some(helper)))?;
+            if let Some(old) = &old {
+                done.push(message!("removed    from {path}: {}", helper_line(old), path));
             }
-            let after = config.with_helper(&self.link)?;
-            config.file().replace(&after, |text| config.verify(text, Some(&self.link)))?;
-            done.push(message!("added      to {path}: {}", helper_line(&self.link), path));
+            done.push(message!("added      to {path}: {}", helper_line(helper), path));
+            replaced.extend(old.filter(|old| !replaced.contains(old)));
+        }
+        // One in another folder may be a package's or another user's.
+        for old in
+            replaced.iter().filter(|old| old.parent() == helper.parent() && is_made_here(old))
+        {
+            std::fs::remove_file(old).map_err(|error| Error::unwritten(old, error))?;
+            done.push(message!("removed    {}", shown(old)));
         }
         Ok(done)
     }
 }
 
-fn link_path(given: Option<&PathBuf>, context: Context<'_>) -> Result<PathBuf> {
-    let home = context.locations.home.as_ref();
-    let default = || Some(home?.join(".local").join("bin").join(HELPER));
-    let link = given.cloned().or_else(default).ok_or_else(|| Error::Missing {
-        problem: "there is no home folder to make the link in".into(),
-        hint: "give `--link`".into(),
-    })?;
-    let link = std::path::absolute(&link).map_err(|error| Error::unwritten(link, error))?;
-    // OpenBao and older Vaults run it through a shell, which would take the path apart.
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+@,".contains(c);
-    if !link.to_str().is_some_and(|text| text.chars().all(is_plain)) {
-        return Err(Error::Usage {
-            problem: message!(
-                "`{}` cannot be the path of a token helper: the CLI passes it to a shell",
-                shown(&link)
-            ),
-            hint: "give `--link` with a path without spaces and special characters".into(),
-        });
+/// Removes a helper that is named by options, or else every one that the configurations name.
+fn remove(helper: Helper, is_named: bool, configs: &[CliConfig]) -> Result<Vec<Message>> {
+    let mut helpers = Vec::new();
+    if !is_named {
+        let named = configs.iter().filter_map(|config| config.token_helper().ok().flatten());
+        helpers
+            .extend(named.filter(|named| profile_in_name(named).is_some() && is_made_here(named)));
+        helpers.dedup();
     }
-    if link.file_stem() != Path::new(HELPER).file_stem() {
-        return Err(Error::Usage {
-            problem: message!("`{}` is not named yc-id-token-vault", shown(&link)),
-            hint: "the program knows by this name what it is to do".into(),
-        });
+    if helpers.is_empty() {
+        helpers.push(helper.path);
     }
-    Ok(link)
-}
-
-fn remove(link: &Path, configs: &[CliConfig]) -> Result<Vec<Message>> {
-    let lefts: Vec<String> = configs.iter().map(|config| config.without_helper(link)).collect();
-    for (config, left) in configs.iter().zip(&lefts) {
+    let mut edits = Vec::new();
+    for config in configs {
+        let named = config.token_helper().ok().flatten();
+        let helper =
+            named.filter(|named| helpers.contains(named)).unwrap_or_else(|| helpers[0].clone());
+        let left = config.without_helper(&helper);
         if left != config.file().text() {
             config.file().check_writable()?;
-            config.verify(left, None)?;
+            config.verify(&left, None)?;
         }
+        edits.push((config, helper, left));
     }
     let mut done = Vec::new();
-    for (config, left) in configs.iter().zip(&lefts) {
-        let path = config.path();
-        if !config.file().exists() {
+    for (config, helper, left) in edits.iter().filter(|(config, ..)| config.file().exists()) {
+        done.push(remove_line(config, helper, left)?);
+    }
+    for helper in &helpers {
+        if !exists(helper) {
+            done.push(message!("unchanged  there is no {}", shown(helper)));
             continue;
         }
-        if left == config.file().text() {
-            if config.token_helper().is_ok_and(|helper| helper.as_deref() == Some(link)) {
-                config.verify(left, None)?;
-            }
-            done.push(message!("unchanged  {} does not name it", shown(path)));
-        } else if left.trim().is_empty() && !is_symlink(path) {
-            match std::fs::remove_file(path) {
-                // A file that is mounted by itself can only be emptied.
-                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                    config.file().replace("", |text| config.verify(text, None))?;
-                }
-                removed => removed.map_err(|error| Error::unwritten(path, error))?,
-            }
-            done.push(message!("removed    {}, in which nothing else stood", shown(path)));
-        } else {
-            config.file().replace(left, |text| config.verify(text, None))?;
-            done.push(message!("removed    from {}: {}", shown(path), helper_line(link)));
+        if !is_made_here(helper) {
+            return Err(Error::unwritten(helper, "there is a file of another program"));
         }
-    }
-    match std::fs::symlink_metadata(link) {
-        Ok(_) if !is_link_of_ours(link) => return Err(is_something_else(link)),
-        Ok(_) => {
-            std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
-            done.push(message!("removed    {}", shown(link)));
-        }
-        Err(_) => done.push(message!("unchanged  there is no {}", shown(link))),
+        std::fs::remove_file(helper).map_err(|error| Error::unwritten(helper, error))?;
+        done.push(message!("removed    {}", shown(helper)));
     }
     Ok(done)
+}
+
+/// Removes the line that names a helper. `left` is the rest of the text.
+fn remove_line(config: &CliConfig, helper: &Path, left: &str) -> Result<Message> {
+    let path = config.path();
+    if left == config.file().text() {
+        if config.token_helper().is_ok_and(|named| named.as_deref() == Some(helper)) {
+            config.verify(left, None)?;
+        }
+        return Ok(message!("unchanged  {} does not name it", shown(path)));
+    }
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    if !left.trim().is_empty() || is_link {
+        config.file().replace(left, |text| config.verify(text, None))?;
+        return Ok(message!("removed    from {}: {}", shown(path), helper_line(helper)));
+    }
+    match std::fs::remove_file(path) {
+        // A file that is mounted by itself can only be emptied.
+        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+            config.file().replace("", |text| config.verify(text, None))?;
+        }
+        removed => removed.map_err(|error| Error::unwritten(path, error))?,
+    }
+    Ok(message!("removed    {}, in which nothing else stood", shown(path)))
 }
 
 /// The line of the configuration that names a helper.
 fn helper_line(helper: &Path) -> ForeignText {
     ForeignText::line(&cli_config::line(helper))
-}
-
-fn make_link(link: &Path) -> Result<Message> {
-    let program = std::env::current_exe().map_err(|error| {
-        Error::Internal(Cause::from(error).context("cannot find this program's file"))
-    })?;
-    if std::fs::symlink_metadata(link).is_ok() {
-        if system::leads_to(link, &program) {
-            return Ok(message!("unchanged  {} leads to {}", shown(link), shown(&program)));
-        }
-        if !is_link_of_ours(link) {
-            return Err(is_something_else(link));
-        }
-        std::fs::remove_file(link).map_err(|error| Error::unwritten(link, error))?;
-    } else if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::unwritten(folder, error))?;
-    }
-    system::link(&program, link).map_err(|error| Error::unwritten(link, error))?;
-    Ok(message!("made       {}, which leads to {}", shown(link), shown(&program)))
-}
-
-/// Whether what is there was made here: a link, wherever it leads by now; on Windows, the copy.
-fn is_link_of_ours(link: &Path) -> bool {
-    cfg!(windows) || is_symlink(link)
-}
-
-fn is_symlink(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 fn has_another(config: &CliConfig, other: &Path) -> Error {
@@ -226,37 +274,5 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
             shown(other)
         ),
         hint: "take that line out if you do not need it; nothing has been changed".into(),
-    }
-}
-
-fn is_something_else(link: &Path) -> Error {
-    Error::unwritten(link, "there is a file of another program")
-}
-
-#[cfg(unix)]
-mod system {
-    use std::path::Path;
-
-    pub(super) fn link(program: &Path, link: &Path) -> std::io::Result<()> {
-        std::os::unix::fs::symlink(program, link)
-    }
-
-    pub(super) fn leads_to(link: &Path, program: &Path) -> bool {
-        std::fs::read_link(link).is_ok_and(|target| target == program)
-    }
-}
-
-#[cfg(windows)]
-mod system {
-    use std::path::Path;
-
-    /// Links are for administrators here.
-    pub(super) fn link(program: &Path, link: &Path) -> std::io::Result<()> {
-        std::fs::copy(program, link).map(|_| ())
-    }
-
-    /// A copy may be of an older version.
-    pub(super) fn leads_to(_: &Path, _: &Path) -> bool {
-        false
     }
 }

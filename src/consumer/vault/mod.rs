@@ -11,10 +11,12 @@ mod exec;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod hcl;
+mod helper;
 mod install;
 mod login;
 mod refusal;
 pub(crate) mod settings;
+mod target;
 mod token_commands;
 mod token_helper;
 mod token_store;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use crate::credential::Credential;
 use crate::env::{self, Env};
 use crate::error::Result;
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
@@ -39,6 +41,8 @@ pub(crate) use cli_config::VaultHelper;
 use connection::{Server, checked_path};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::vault_hcl;
+pub(crate) use helper::Helper;
+pub(super) use helper::profile_in_name;
 pub(crate) use install::HelperInstallation;
 use login::{Login, Sharing};
 use settings::{ADDRESS, MOUNT, OWN_AUDIENCE, ROLE, TABLE, WRAP_TTL};
@@ -62,7 +66,7 @@ const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 and then one of
   yc-id-token vault login --profile prod
   yc-id-token vault exec --profile prod -- bao kv get secret/robot
-  yc-id-token vault install-helper"
+  yc-id-token vault install-helper --profile prod"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -112,8 +116,12 @@ enum Action {
     },
     /// Make this program the token helper of the `vault` and `bao` CLIs
     #[command(after_help = "Example:
-  yc-id-token vault install-helper
-  yc-id-token vault install-helper --remove")]
+  yc-id-token vault install-helper --profile prod
+  yc-id-token vault install-helper --remove
+
+The helper keeps `--profile` and `--config`: they win over YC_ID_TOKEN_PROFILE and YC_ID_TOKEN_CONFIG of the shell \
+that the CLI runs in. For a server that is not the profile's, the helper uses the profile with the `address` of that \
+server, if there is exactly one.")]
     InstallHelper(install::Args),
 }
 
@@ -177,8 +185,22 @@ impl Consumer for Vault {
         Some(super::Server { name: "Vault", endpoint, options, public })
     }
 
+    fn try_exchange(context: Context<'_>) -> Result<Option<Message>> {
+        let action = Action::Exec { revoke: true, command: Vec::new() };
+        exec::try_and_revoke(&VaultRun::open(&Args { action }, context)?).map(Some)
+    }
+
     fn render(&self, credential: &Credential<VaultToken>) -> Result<Delivery> {
         Ok(Delivery::line(credential.secret.token.expose()))
+    }
+
+    fn refresh(args: &Args, context: Context<'_>) -> Result<()> {
+        let vault = if matches!(args.action, Action::TokenHelper { .. }) {
+            token_helper::open(args, context)?.vault
+        } else {
+            VaultRun::open(args, context)?
+        };
+        vault.refresh()
     }
 
     fn run(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {

@@ -13,6 +13,7 @@ use crate::run::Context;
 use crate::runtime;
 
 use super::answer::VaultToken;
+use super::install::kept_options;
 use super::{Args, VaultRun, token_store};
 
 const TOKEN: [Var; 2] = [env::BAO_OWN_TOKEN, env::VAULT_OWN_TOKEN];
@@ -39,12 +40,19 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let is_ours = |token: &Secret| {
         resting.as_ref().is_some_and(|credential| credential.secret.token == *token)
     };
-    let address = vault.consumer.server.address_of_cli(context.env);
-    if token_store::stored_override(&vault, &address)?.is_some_and(|token| !is_ours(&token)) {
+    if token_store::stored_override(&vault, &vault.consumer.server.target())?
+        .is_some_and(|token| !is_ours(&token))
+    {
         // It is the user's, and may be good for so many uses: it is not looked at.
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
-            ("token", "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase`".into()),
+            (
+                "token",
+                message!(
+                    "one that was stored, which the token helper returns until `yc-id-token vault token-helper erase{}`",
+                    kept_options(context.flags)
+                ),
+            ),
         ]);
         return output.say(&text);
     }
@@ -92,9 +100,10 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let was_known = runtime::finish(server.revoke(token, vault.run.http()))?;
     vault.forget()?;
     // The CLI would go on using it.
-    let stored = token_store::stored_override(&vault, &server.address_of_cli(context.env))?;
+    let target = server.target();
+    let stored = token_store::stored_override(&vault, &target)?;
     if stored.is_some_and(|stored| stored == *token) {
-        token_store::remove_override(&vault, server.endpoint.as_str())?;
+        token_store::remove_override(&vault, &target)?;
     }
     let file = token_store::remove_file_of(token, context)?;
     let done = if was_known { "revoked" } else { "it had been revoked before" };

@@ -11,7 +11,7 @@ use crate::broker::Request as _;
 use crate::cache::{Cache, EntryMetadata, Key};
 use crate::child::{self, Kill, Outcome, Silence};
 use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
-use crate::env::{self, Var};
+use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -20,8 +20,11 @@ use crate::run::Context;
 use crate::settings::Flags;
 
 use super::answer::VaultToken;
-use super::cli_config::{CliConfig, is_this_program};
-use super::{Args, TABLE, VaultRun};
+use super::cli_config::{CliConfig, home_of_cli, is_this_program};
+use super::connection::ADDRESS;
+use super::helper::Helper;
+use super::target::Target;
+use super::{Args, TABLE, VaultRun, token_helper};
 
 const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
 
@@ -59,12 +62,12 @@ fn store_with(
         run_helper(helper, vault, token)?;
         return Ok(message!("by {}", shown(helper)));
     }
-    let server = vault.consumer.server.endpoint.as_str();
-    if !is_what_helper_gets(vault, context) {
-        store_override(vault, server, token.clone(), credential.lifetime)?;
+    let target = vault.consumer.server.target();
+    if !is_what_helper_gets(helper, vault, context) {
+        store_override(vault, &target, token.clone(), credential.lifetime)?;
         return Ok("for the token helper, which is yc-id-token, until it expires".into());
     }
-    remove_override(vault, server)?;
+    remove_override(vault, &target)?;
     Ok(if credential.secret.num_uses > 0 {
         "nowhere: the token helper, yc-id-token, gets one for each command".into()
     } else {
@@ -72,12 +75,16 @@ fn store_with(
     })
 }
 
-/// Whether the token helper, which is run without these flags, gets the same token by itself.
-fn is_what_helper_gets(vault: &VaultRun, context: Context<'_>) -> bool {
-    let (args, flags) = (Args::default(), Flags::default());
+/// Whether a token helper that is this program gets the same token by itself, when the CLI talks to this server.
+fn is_what_helper_gets(helper: &Path, vault: &VaultRun, context: Context<'_>) -> bool {
+    let flags = Helper::of_file(helper).map_or_else(Flags::default, |helper| helper.flags());
+    let server = &vault.consumer.server;
+    let addresses = ADDRESS.iter().filter(|_| server.is_ours);
+    let changes = addresses.map(|var| (var.name.to_owned(), server.endpoint.as_str().to_owned()));
+    let env = &Env::Changed { changes: changes.collect(), rest: Box::new(context.env.clone()) };
     let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
-    let helpers = VaultRun::open(&args, Context { flags: &flags, ..context });
-    helpers.is_ok_and(|helpers| key(&helpers) == key(vault))
+    let helpers = token_helper::open(&Args::default(), Context { flags: &flags, env, ..context });
+    helpers.is_ok_and(|helpers| key(&helpers.vault) == key(vault))
 }
 
 /// Runs `HELPER store`, which reads the token from its standard input.
@@ -132,7 +139,7 @@ fn token_file(context: Context<'_>) -> Result<PathBuf> {
     if let Some((_, path)) = context.env.first(TOKEN_PATH) {
         return Ok(path.into());
     }
-    let home = context.locations.home.as_ref().ok_or_else(|| Error::Missing {
+    let home = home_of_cli(context).ok_or_else(|| Error::Missing {
         problem: "there is no home folder to store the token in".into(),
         hint: "set VAULT_TOKEN_PATH, or run the command by `yc-id-token vault exec`".into(),
     })?;
@@ -159,15 +166,15 @@ struct Override(#[serde(serialize_with = "exposed")] Secret);
 impl Cacheable for Override {}
 
 /// The token that this program as the token helper returns for a server in place of its own.
-pub(super) fn stored_override(vault: &VaultRun, server: &str) -> Result<Option<Secret>> {
-    let found = vault.run.broker().cache().get::<Override>(&override_key(vault, server))?;
+pub(super) fn stored_override(vault: &VaultRun, target: &Target) -> Result<Option<Secret>> {
+    let found = vault.run.broker().cache().get::<Override>(&override_key(target))?;
     let valid = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());
     Ok(valid.map(|credential| credential.secret.0))
 }
 
 pub(super) fn store_override(
     vault: &VaultRun,
-    server: &str,
+    target: &Target,
     token: Secret,
     lifetime: Lifetime,
 ) -> Result<()> {
@@ -176,19 +183,19 @@ pub(super) fn store_override(
         return Err(Error::Cache("there is no place to store the token".into()));
     }
     let consumer = Some(TABLE.name.into());
-    let about = EntryMetadata { consumer, ..EntryMetadata::from(server) };
+    let about = EntryMetadata { consumer, ..EntryMetadata::from(&target.address) };
     let credential = Credential { secret: Override(token), lifetime };
-    let stored = cache.put(&override_key(vault, server), &credential, &about);
+    let stored = cache.put(&override_key(target), &credential, &about);
     stored.map_err(|error| error.within_cache("the token is not stored"))
 }
 
-pub(super) fn remove_override(vault: &VaultRun, server: &str) -> Result<()> {
-    vault.remove_from_cache(&override_key(vault, server))
+pub(super) fn remove_override(vault: &VaultRun, target: &Target) -> Result<()> {
+    vault.remove_from_cache(&override_key(target))
 }
 
-fn override_key(vault: &VaultRun, server: &str) -> Key {
+fn override_key(target: &Target) -> Key {
     Key::of("vault-override")
-        .with("address", server)
-        .with("namespace", vault.consumer.server.namespace.as_deref().unwrap_or_default())
+        .with("address", &target.address)
+        .with("namespace", target.namespace.as_deref().unwrap_or_default())
         .build()
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::service_accounts::is_account_name;
-use super::{Get, ResourceId};
+use super::{Get, NAME_TTL, ResourceId};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::Credential;
@@ -86,7 +86,7 @@ impl Request for FolderRequest<'_> {
         let get = Get { source, client: &client, what: &what, path: PATH, query: &query };
         let page: Page = get.send(broker).await?.json(&what)?;
         match page.folders.into_iter().find(|folder| folder.name == name) {
-            Some(folder) => Ok(ResourceId::found(folder.id, broker)),
+            Some(folder) => Ok(ResourceId::found(folder.id, broker, NAME_TTL)),
             None => Err(Error::Refused {
                 what,
                 code: Code::SourceNotFound,

@@ -1,6 +1,7 @@
 //! Service accounts and folders by name: the lookups of one run.
 
 mod folder;
+mod own_account;
 mod service_accounts;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::http::{Client, HttpRequest, Reply};
 use crate::message;
 use crate::settings::Settings;
 use folder::FolderRequest;
+use own_account::OwnAccountRequest;
 use service_accounts::ServiceAccountRequest;
 pub use service_accounts::{ServiceAccount, is_account_id};
 
@@ -45,20 +47,25 @@ pub(super) struct ResourceId(String);
 impl Cacheable for ResourceId {}
 
 impl ResourceId {
-    fn found(id: String, broker: &Broker) -> Credential<Self> {
+    fn found(id: String, broker: &Broker, ttl: Duration) -> Credential<Self> {
         let now = broker.clock().now();
-        let lifetime = Lifetime::new(now, now.at.plus(NAME_TTL), Offset::default());
+        let lifetime = Lifetime::new(now, now.at.plus(ttl), Offset::default());
         Credential { secret: Self(id), lifetime }
     }
 }
 
 impl<'a> Directory<'a> {
     /// The ID of the service account to get the ID token for: the one that is set, looked up if it is set
-    /// by its name, or else that of the identity.
+    /// by its name, or else that of the identity, looked up if that is this machine.
     pub fn service_account(&self) -> Result<String> {
         let Some(setting) = &self.settings.service_account else {
-            let own = self.source.service_account().map(str::to_owned);
-            return own.ok_or_else(|| self.source.identity.missing_service_account());
+            return match (self.source.service_account(), self.own_account()) {
+                (Some(own), _) => Ok(own.to_owned()),
+                (None, Some(request)) => {
+                    Ok(self.broker.obtain(&request, MINIMUM_LIFETIME)?.secret.0)
+                }
+                (None, None) => Err(self.source.no_service_account()),
+            };
         };
         let account = &setting.value;
         if is_account_id(account) {
@@ -70,6 +77,19 @@ impl<'a> Directory<'a> {
         };
         let request = ServiceAccountRequest { source: self.source, folder: &folder, name: account };
         Ok(self.broker.obtain(&request, MINIMUM_LIFETIME)?.secret.0)
+    }
+
+    /// The request for the service account of this machine, if neither a setting nor the identity names one.
+    fn own_account(&self) -> Option<OwnAccountRequest<'a>> {
+        let Self { settings, source, .. } = *self;
+        let is_named = settings.service_account.is_some() || source.service_account().is_some();
+        let metadata = source.identity.metadata().filter(|_| !is_named)?;
+        Some(OwnAccountRequest { source, metadata, settings })
+    }
+
+    /// What to do if the lookup that comes first may find nothing.
+    pub fn lookup_hint(&self) -> Option<Message> {
+        self.own_account().map(|request| request.hint())
     }
 
     /// The ID of the folder that names of service accounts are looked up in, if one is set.
@@ -102,24 +122,39 @@ impl<'a> Directory<'a> {
         self.broker.wait(what, list)
     }
 
-    /// The forecast of the first lookup that needs a server: of the folder, or of the service account.
+    /// The forecast of the lookup that needs a server: of the folder, or of the service account.
     pub fn lookup(&self) -> Result<Option<Forecast>> {
-        let Some(account) = &self.settings.service_account else { return Ok(None) };
-        if is_account_id(&account.value) {
-            return Ok(None);
+        let last = self.lookups()?.pop();
+        Ok(last.filter(|lookup| !lookup.prediction.is_hit()))
+    }
+
+    /// The forecasts of the folder and of the service account, as far as they are looked up. They end with the first
+    /// that needs a server, as the next one depends on it.
+    pub fn lookups(&self) -> Result<Vec<Forecast>> {
+        let mut lookups = Vec::new();
+        let Some(account) = &self.settings.service_account else {
+            let own = self.own_account();
+            lookups.extend(own.map(|request| self.broker.forecast(&request, MINIMUM_LIFETIME)));
+            return Ok(lookups);
+        };
+        let name = &account.value;
+        if is_account_id(name) {
+            return Ok(lookups);
         }
         if let (Some(name), Some(cloud)) = (&self.settings.folder_name, self.cloud()) {
             let request = FolderRequest { source: self.source, cloud, name: &name.value };
             let folder = self.broker.forecast(&request, MINIMUM_LIFETIME);
-            if !folder.prediction.is_hit() {
-                return Ok(Some(folder));
+            let is_known = folder.prediction.is_hit();
+            lookups.push(folder);
+            if !is_known {
+                return Ok(lookups);
             }
         }
-        let Some(folder) = self.folder()? else { return Ok(None) };
-        let name = &account.value;
-        let request = ServiceAccountRequest { source: self.source, folder: &folder, name };
-        let account = self.broker.forecast(&request, MINIMUM_LIFETIME);
-        Ok(Some(account).filter(|account| !account.prediction.is_hit()))
+        if let Some(folder) = self.folder()? {
+            let request = ServiceAccountRequest { source: self.source, folder: &folder, name };
+            lookups.push(self.broker.forecast(&request, MINIMUM_LIFETIME));
+        }
+        Ok(lookups)
     }
 }
 

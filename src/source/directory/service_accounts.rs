@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Get, ResourceId};
+use super::{Get, NAME_TTL, ResourceId};
 use crate::broker::{Broker, Request};
 use crate::cache::{EntryMetadata, KeyBuilder};
 use crate::credential::Credential;
@@ -103,7 +103,9 @@ impl Request for ServiceAccountRequest<'_> {
                 request_id: None,
                 hint: "activate the service account".into(),
             }),
-            Some(account) => Ok(ResourceId::found(account.id.as_str().to_owned(), broker)),
+            Some(account) => {
+                Ok(ResourceId::found(account.id.as_str().to_owned(), broker, NAME_TTL))
+            }
             None => Err(Error::Refused {
                 what,
                 code: Code::SourceNotFound,

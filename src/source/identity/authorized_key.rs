@@ -158,9 +158,9 @@ impl AuthorizedKey {
     fn hint(&self, code: Code) -> Message {
         if code == Code::SourceAuth {
             message!(
-                "the key `{}` may be revoked or its service account deleted; see `yc iam key list --service-account-id {}`",
+                "the key `{}` may be revoked or its service account deleted; see `yc iam key list --service-account-id {account}`, and make a new key with `yc iam key create --service-account-id {account} --output key.json`",
                 ForeignText::new(&self.id),
-                ForeignText::new(&self.service_account_id)
+                account = ForeignText::new(&self.service_account_id)
             )
         } else if code == Code::SourceNotFound {
             "check `--iam-endpoint`".into()

@@ -50,7 +50,11 @@ pub(super) fn open_iam_token(
         not_set(
             setting,
             "the identity `iam-token` needs an IAM token",
-            "set YC_IAM_TOKEN, for example with `export YC_IAM_TOKEN=$(yc iam create-token)`",
+            if cfg!(windows) {
+                "set YC_IAM_TOKEN, for example with `$env:YC_IAM_TOKEN = yc iam create-token`"
+            } else {
+                "set YC_IAM_TOKEN, for example with `export YC_IAM_TOKEN=$(yc iam create-token)`"
+            },
         )
     })?;
     Ok(token.into())

@@ -33,7 +33,7 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// The metadata service of this machine.
 #[derive(Debug)]
-pub(super) struct Metadata {
+pub struct Metadata {
     endpoint: Endpoint,
     /// As the last resort: why each other identity was skipped. `None` if it is configured.
     instead_of: Option<Vec<Message>>,
@@ -60,7 +60,8 @@ impl Identity for Metadata {
 
     fn fetch<'a>(&'a self, source: &'a Source, _: &'a Broker) -> Fetching<'a> {
         Box::pin(async {
-            let reply = self.ask(&source.http).await?;
+            let what = self.what();
+            let reply = self.get(&source.http, HttpRequest::get(&what, PATH)).await?;
             let answer = self.read(&reply)?;
             let life = answer.expires_in.map_or(TOKEN_TTL, Duration::from_secs).min(TOKEN_TTL);
             let lifetime = reply.lifetime(reply.server_now().plus(life));
@@ -80,11 +81,8 @@ impl Identity for Metadata {
         !self.is_chosen()
     }
 
-    fn missing_service_account(&self) -> Error {
-        if self.is_chosen() {
-            return super::no_service_account(&self.describe());
-        }
-        self.not_tried("this machine's own service account is only tried with `--service-account`")
+    fn metadata(&self) -> Option<&Self> {
+        Some(self)
     }
 
     fn warning(&self) -> Option<(Message, &'static str)> {
@@ -92,8 +90,10 @@ impl Identity for Metadata {
             "no identity is configured; the service account of the machine is looked up at {}",
             ForeignText::new(self.endpoint.as_str())
         );
-        self.is_last_resort()
-            .then_some((problem, "give `--key-file`, or set `identity` in the profile"))
+        self.is_last_resort().then_some((
+            problem,
+            "set `identity = \"metadata\"` in the profile; on other machines give `--key-file`",
+        ))
     }
 }
 
@@ -124,18 +124,26 @@ impl Metadata {
         Error::NoIdentity { tried: Message::join(&tried, "; ") }
     }
 
-    async fn ask(&self, http: &Http) -> Result<Reply> {
-        let what = self.what();
+    pub fn address(&self) -> &str {
+        self.endpoint.as_str()
+    }
+
+    /// Sends a request to the service.
+    pub(in crate::source) async fn get(
+        &self,
+        http: &Http,
+        request: HttpRequest<'_>,
+    ) -> Result<Reply> {
         let connect_timeout = if self.is_chosen() { CONNECT_TIMEOUT } else { PROBE_TIMEOUT };
         let client = http.metadata_client(&self.endpoint, connect_timeout)?;
         let headers = &[("metadata-flavor", "Google")];
-        let request = HttpRequest { headers, ..HttpRequest::get(&what, PATH) };
+        let request = HttpRequest { headers, ..request };
         let answer = client.send(&request);
         if self.is_chosen() {
             return answer.await.map_err(|error| match error {
                 Error::Unreached { what, code, problem, .. } => {
                     let hint =
-                        "this identity works inside Yandex Cloud only; on other machines give `--key-file`";
+                        "this identity works inside Yandex Cloud only; on other machines give `--key-file`, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN";
                     Error::Unreached { what, code, problem, hint: hint.into() }
                 }
                 other => other,
@@ -177,7 +185,10 @@ impl Metadata {
                 ));
             }
             (404, false) => {
-                return Err(self.nothing_else(&message!("{host} has no service account", host)));
+                return Err(self.not_tried(message!(
+                    "the metadata service at {host} has no service account",
+                    host
+                )));
             }
             (status, false) => {
                 return Err(self.nothing_else(&message!("{host} answered {status}", host, status)));

@@ -37,6 +37,7 @@ use crate::settings::{IdentityKind, IdentitySetting, Locations, Setting, Setting
 pub use authorized_key::{AuthorizedKey, KEY_FILE, KEY_FILE_LIMIT};
 pub use given_token::is_iam_token;
 pub use imported_key::{ImportedKey, ImportedKeys};
+pub(super) use metadata::Metadata;
 
 /// What authenticates to Yandex IAM.
 pub trait Identity: fmt::Debug {
@@ -72,15 +73,14 @@ pub trait Identity: fmt::Debug {
         None
     }
 
+    /// The metadata service, if it is the service account of this machine.
+    fn metadata(&self) -> Option<&Metadata> {
+        None
+    }
+
     /// Whether it is only tried because no identity was configured or found.
     fn is_last_resort(&self) -> bool {
         false
-    }
-
-    /// The error for a run that needs the ID of a service account, when none is set and
-    /// [`service_account`](Self::service_account) is `None`.
-    fn missing_service_account(&self) -> Error {
-        no_service_account(&self.describe())
     }
 
     /// What to do when an IAM token of `account`, which is this identity or acts through it, is rejected.
@@ -151,17 +151,6 @@ pub(super) fn open(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
     }?;
     info!("identity: {}, from {}", resolved.identity.describe(), setting.origin);
     Ok(resolved)
-}
-
-fn no_service_account(identity: &Message) -> Error {
-    Error::Missing {
-        problem: message!(
-            "the service account to get the ID token for is not set, and {identity} does not name one",
-            identity
-        ),
-        hint: "give `--service-account` with its ID (`aje…`), or its name with `--folder-id`"
-            .into(),
-    }
 }
 
 /// The error for a kind that is set without its argument, where no variable has it either.

@@ -1,15 +1,12 @@
 //! One user whose exec plugin is this program: whether kubectl can run it, and what it would do then.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use clap::error::ErrorKind;
-
 use crate::command::doctor::Checks;
+use crate::command::doctor::entry::{self, Wording};
+use crate::command::doctor::launch::{Launch, Way};
 use crate::command::on_path::{is_program, on_path};
-use crate::consumer::{EXEC_V1 as V1, EXEC_V1BETA1 as V1BETA1, KubectlPlugin};
-use crate::env::Env;
+use crate::consumer::{ConsumerName, EXEC_V1 as V1, EXEC_V1BETA1 as V1BETA1, KubectlPlugin};
 use crate::error::{Error, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -18,12 +15,13 @@ use crate::settings::{Flags, Settings};
 
 use super::Found;
 use super::kubeconfig::{Credentials, Exec};
-use super::launch::{Launch, Way};
 
 const ARGUMENTS: &str = "the shortest that works is `args: [kubectl, --profile=NAME]`";
 
 pub(super) struct Entry<'a> {
     pub(super) checks: &'a Checks<'a>,
+    /// The user, and the file.
+    pub(super) place: &'a Message,
     pub(super) exec: &'a Exec,
     pub(super) launch: &'a Launch,
     pub(super) credentials: &'a Credentials,
@@ -36,6 +34,8 @@ pub(super) struct Plugin {
     pub(super) does: KubectlPlugin,
     /// The opened run of its identity, which has sent no request yet.
     pub(super) run: Run,
+    /// Its settings.
+    pub(super) entry: entry::Entry,
 }
 
 pub(super) struct Findings {
@@ -207,71 +207,32 @@ impl Entry<'_> {
 
     /// What these arguments do, with the variables that the entry sets.
     fn plugin(&self, arguments: &[String]) -> Result<Plugin, (Message, Message)> {
-        let mut words: Vec<OsString> = vec!["yc-id-token".into()];
-        // By the name of a link, the command is in the program's own name.
-        let link = Path::new(&self.launch.program).file_stem().and_then(|name| name.to_str());
-        let command = link.and_then(|name| name.strip_prefix("yc-id-token-"));
-        words.extend(command.map(OsString::from));
-        words.extend(arguments.iter().map(OsString::from));
-        let fix = || Message::from(ARGUMENTS);
-        let matches = match (self.checks.program)().try_get_matches_from(&words) {
-            Ok(matches) => matches,
-            Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                return Err(("`args` name no command".into(), fix()));
-            }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
-            {
-                return Err((
-                    "`args` print the help or the version, and no credential".into(),
-                    fix(),
-                ));
-            }
-            Err(error) => {
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                return Err((message!("`args`: {first}", first = ForeignText::new(first)), fix()));
-            }
-        };
-        match matches.subcommand_name() {
-            Some("kubectl") => {}
-            Some(other) => {
-                let problem = message!(
-                    "`args` run `{other}`, whose output kubectl cannot read",
-                    other = ForeignText::new(other)
-                );
-                return Err((problem, fix()));
-            }
-            None => return Err(("`args` name no command".into(), fix())),
-        }
-        let flags = Flags::read(&matches, &[KubectlPlugin::TABLE]);
-        self.resolve(&flags).map_err(|error| {
-            let hint = error.hint().unwrap_or_else(fix);
+        let wording = Wording { arguments: "`args`", reader: "kubectl", fix: ARGUMENTS };
+        let program = &self.launch.program;
+        let flags = entry::flags(self.checks, ConsumerName::Kubectl, program, arguments, wording)?;
+        self.resolve(flags).map_err(|error| {
+            let hint = error.hint().unwrap_or_else(|| ARGUMENTS.into());
             (message!("the plugin fails: {error}", error), hint)
         })
     }
 
-    fn resolve(&self, flags: &Flags) -> Result<Plugin, Error> {
+    fn resolve(&self, flags: Flags) -> Result<Plugin, Error> {
         let checks = self.checks;
-        let env = self.environment();
+        let listed = self.exec.env.iter().flatten();
+        let listed = listed
+            .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()));
+        let env = entry::environment(checks, self.launch, listed);
+        let place = self.place.clone();
+        let entry = entry::Entry::resolve(checks, ConsumerName::Kubectl, place, flags, env)?;
         let consumers = checks.context.consumers;
+        let (flags, env) = (&entry.flags, &entry.env);
         let tables = [KubectlPlugin::TABLE];
-        let mut settings = Settings::load(flags, &env, checks.locations, consumers, &tables)?;
+        let mut settings = Settings::load(flags, env, checks.locations, consumers, &tables)?;
         let does = KubectlPlugin::of(&settings)?;
         settings.timeout.value = checks.part();
-        let context = Context { flags, env: &env, ..checks.context.for_people() };
+        let context = Context { flags, env, ..checks.context.for_people() };
         let run = Run::of(settings, context, Some("kubectl"))?;
-        Ok(Plugin { does, run })
-    }
-
-    /// The environment that kubectl runs it in.
-    fn environment(&self) -> Env {
-        let listed = self.exec.env.iter().flatten();
-        let mut changes: HashMap<String, String> = listed
-            .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()))
-            .collect();
-        changes.extend(self.launch.variables.iter().cloned());
-        Env::Changed { changes, rest: Box::new(self.checks.env.clone()) }
+        Ok(Plugin { does, run, entry })
     }
 
     /// Whether its answer is of the version that kubectl expects.

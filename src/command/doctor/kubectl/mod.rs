@@ -6,7 +6,6 @@
 mod context;
 mod entry;
 mod kubeconfig;
-mod launch;
 mod policy;
 mod scalar;
 mod whoami;
@@ -17,32 +16,45 @@ use crate::error::{Exit, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::kubeconfig_paths;
 use crate::message;
+use crate::run::Run;
 
 use super::Checks;
+use super::entry::Entries;
+use super::launch::Launch;
 use super::programs::{Program, Programs};
 use super::report::Group;
 use crate::command::ask::Silence;
 use entry::Entry;
 use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
-use launch::Launch;
 use policy::Policy;
 
 const CORRECT: &str = "correct the file until `kubectl config view` prints it";
 
-pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+/// Checks the kubeconfigs, and returns the users that run this program, with the clusters to call for them.
+pub(super) fn check(
+    checks: &Checks<'_>,
+    programs: &Programs,
+    group: &mut Group<'_>,
+) -> (Entries, Option<Clusters>) {
     let kubectl = programs.kubectl.as_ref();
     if let Some(kubectl) = kubectl {
         kubectl.report(group);
     }
     let files = kubeconfig_paths(checks.env, checks.locations.home.as_deref());
+    let (mut entries, mut clusters) = (Entries::default(), None);
     let (mentioned, by_kubectl) = match read(checks, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
             let look = Look { checks, kubectl, files: &files, config: &config };
-            (look.check(group), by_kubectl)
+            let right = look.check(&mut entries, group);
+            clusters = Some(Clusters { config, right });
+            (entries.is_mentioned, by_kubectl)
         }
         // The report has the reason.
-        Read::Nothing { mentioned } => (mentioned, true),
+        Read::Nothing { mentioned } => {
+            entries.is_mentioned = files.iter().any(|file| kubeconfig::mentions(file));
+            (mentioned, true)
+        }
     };
     match kubectl {
         None if mentioned || checks.consumer.is_some() => group.warning(
@@ -58,6 +70,29 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     if !mentioned {
         group
             .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
+    }
+    (entries, clusters)
+}
+
+/// The kubeconfig, and its users that are right.
+pub(super) struct Clusters {
+    config: Kubeconfig,
+    right: Vec<Right>,
+}
+
+/// A user that is right.
+struct Right {
+    user: String,
+    /// The opened run of its identity, if its arguments can be read.
+    run: Option<Run>,
+}
+
+impl Clusters {
+    /// Calls the clusters of the users that are right.
+    pub(super) fn call(&self, checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
+        if let Some(kubectl) = &programs.kubectl {
+            whoami::check(checks, kubectl, self, group);
+        }
     }
 }
 
@@ -162,12 +197,13 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether the kubeconfig mentions this program.
-    fn check(&self, group: &mut Group<'_>) -> bool {
+    /// Adds the users that run this program to the entries, and returns those that are right.
+    fn check(&self, entries: &mut Entries, group: &mut Group<'_>) -> Vec<Right> {
         let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
         if ours.is_empty() {
-            return false;
+            return Vec::new();
         }
+        entries.is_mentioned = true;
         let policy = self.kubectl.and_then(|kubectl| Policy::read(self.checks, kubectl, group));
         let mut right = Vec::new();
         for (user, exec, launch, credentials) in &ours {
@@ -177,7 +213,8 @@ impl Look<'_> {
                 None => message!("user `{}`", ForeignText::new(user)),
             };
             let folder = origin.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-            let entry = Entry { checks: self.checks, exec, launch, credentials, folder };
+            let entry =
+                Entry { checks: self.checks, place: &place, exec, launch, credentials, folder };
             let mut findings = entry.findings();
             findings.bad.extend(policy.as_ref().and_then(|policy| policy.problem(&entry)));
             if let Some(plugin) = &findings.plugin {
@@ -185,6 +222,8 @@ impl Look<'_> {
             }
             let entry::Findings { bad, found, plugin } = findings;
             let is_right = bad.is_empty() && found.bad.is_empty();
+            let (run, entry) = plugin.map(|plugin| (plugin.run, plugin.entry)).unzip();
+            group.profile = entry.as_ref().and_then(|entry| entry.leads_to.profile.clone());
             for (problem, fix) in bad.into_iter().chain(found.bad) {
                 group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
@@ -192,17 +231,17 @@ impl Look<'_> {
                 group.warning(message!("{place}: {warning}", place, warning), fix);
             }
             if is_right {
-                group.good(message!("{place} is right", place));
-                right.push((*user, plugin));
+                let profile = entry.as_ref().map(|entry| entry.leads_to.shown());
+                group.good(message!("{place} is right{}", profile.unwrap_or_default(), place));
+                right.push(Right { user: (*user).to_owned(), run });
             }
+            entries.usable.extend(entry);
         }
+        group.profile = None;
         let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
         context::check_users(self.config, &names, group);
         context::check_current(self.config, group);
-        if let Some(kubectl) = self.kubectl {
-            whoami::check(self.checks, kubectl, self.config, &right, group);
-        }
-        true
+        right
     }
 
     /// The exec plugin of a user, if that is this program.

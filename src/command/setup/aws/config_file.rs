@@ -83,6 +83,16 @@ impl<'a> AwsFile<'a> {
         Ok(item.map(Item::plain_value).filter(|value| !value.is_empty()))
     }
 
+    /// The profile of this program that an AWS profile uses.
+    pub(super) fn own_profile(&self, name: &str) -> Result<Option<&'a str>> {
+        Ok(self.profile(name)?.and_then(own_profile))
+    }
+
+    /// The profiles of this program that AWS profiles use.
+    pub(super) fn own_profiles(&self) -> impl Iterator<Item = &'a str> {
+        self.ini.sections.iter().filter_map(own_profile)
+    }
+
     /// The keys of other credentials in a profile.
     pub(super) fn other_credentials(&self, profile: &str) -> Result<Vec<&'a str>> {
         let section = self.profile(profile)?.into_iter();
@@ -232,6 +242,13 @@ impl<'a> AwsFile<'a> {
         let of_all = self.ini.of_all_sections().filter(is_other).map(|item| item.key);
         items.filter(is_other).map(|item| item.key).chain(of_all).collect()
     }
+}
+
+/// The profile in a section's command line of this program.
+fn own_profile<'a>(section: &Section<'a>) -> Option<&'a str> {
+    let command = section.item(PROCESS)?.plain_value();
+    let own = Some(arguments(command)).filter(|_| command.contains("yc-id-token"))?;
+    own.split_whitespace().find_map(|word| word.strip_prefix("--profile="))
 }
 
 /// The lines of each item of a section, without some keys.

@@ -8,10 +8,16 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::changes::{ChangeSet, FileChange};
-use super::question::Question;
+use super::changes::{ChangeSet, FileChange, FileKind};
+use super::names::{entry_name, free_profile};
+use super::question::{Missing, Question};
+use super::server_check::ServerCheck;
+use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
-use super::{Common, Setup, is_simple, profile_differs, program, shell_word};
+use super::{
+    Common, Setup, is_simple, named_profile, profile_differs, program, script_word, shell_word,
+};
+use crate::command::own_check::OwnCheck;
 use crate::consumer::aws_settings as rows;
 use crate::consumer::{AWS_AUDIENCE, ConsumerName, expanded, role_arn_problem};
 use crate::env::{self, Env, Var};
@@ -25,8 +31,10 @@ use crate::run::Context;
 use config_file::AwsFile;
 use process::process_word;
 
-const PROFILE: &str = "aws";
 const AWS_PROFILE: &str = "yandex";
+
+/// The key of the address that AWS's tools call instead of AWS.
+const ENDPOINT_URL: &str = "endpoint_url";
 
 /// The tests check that an AWS account accepts this file.
 const TRUST_POLICY: &str = include_str!("../../../../integrations/aws/trust-policy.json");
@@ -53,31 +61,14 @@ pub(super) struct Args {
     /// Address of an S3-compatible server's STS
     #[arg(long, value_name = "URL")]
     sts_endpoint: Option<String>,
-    /// Profile of AWS's configuration to write [default: yandex]
+    /// Profile of AWS's configuration to write [default: yandex, or yandex-NAME with another `--name`]
     #[arg(long, value_name = "NAME")]
     aws_profile: Option<String>,
 }
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
-        let mut setup = Setup::begin(context, &self.common, ConsumerName::Aws, PROFILE)?;
-        setup.resolve_identity()?;
-        // Not prompted for: few users have one.
-        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
-        let role = Question::new("--role-arn", "role to assume")
-            .with_note("such as arn:aws:iam::123456789012:role/robot");
-        let role = match sts {
-            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
-            None => role.validated_by(|arn| role_arn_problem(arn, true)),
-        };
-        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
-
-        let name = Question::new("--aws-profile", "profile of AWS's configuration")
-            .with_default(Some(setup.entry_name(PROFILE, AWS_PROFILE)))
-            .validated_by(name_problem)
-            .flag_or_answer(self.aws_profile.as_ref(), setup.terminal)?
-            .unwrap_or_default();
-        let path = file(setup.context, env::AWS_CONFIG_FILE, "config")?;
+        let path = file(context, env::AWS_CONFIG_FILE, "config")?;
         let config = EditedFile::open("AWS's configuration", &path)?;
         let text = Zeroizing::new(config.text().to_owned());
         let aws_file = AwsFile::read(&path, &text)?;
@@ -89,29 +80,82 @@ impl Args {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
+        let (name, profile) = self.names(context, &aws_file)?;
+        let consumer = ConsumerName::Aws;
+        let missing = Missing::default();
+        let mut setup = Setup::begin(context, &self.common, consumer, profile, missing)?;
+        setup.resolve_identity()?;
+        // Not prompted for: few users have one.
+        let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
+        let role = Question::new("--role-arn", "role to assume")
+            .with_note("such as arn:aws:iam::123456789012:role/robot");
+        let role = match sts {
+            Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
+            None => role.validated_by(|arn| role_arn_problem(arn, true)),
+        };
+        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
         let region = self.region(&mut setup, &aws_file, &name)?;
+        setup.missing.check()?;
         let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, AWS_AUDIENCE)?;
         let trust = Trust::find(&setup, &audience)?;
 
         let mut settings: Vec<(&str, String)> =
             region.map(|region| ("region", region)).into_iter().collect();
         settings.push(("credential_process", credential_process(&setup)?));
+        if aws_file.value(&name, ENDPOINT_URL)?.is_none() {
+            settings.extend(sts.clone().map(|sts| (ENDPOINT_URL, sts)));
+        }
         check_conflicts(&setup, &aws_file, &path, &name, &settings)?;
         let new_text = aws_file.with_profile(&name, &settings)?;
         aws_file.verify(&new_text, &name, &settings)?;
-        let mut advice = vec![match (&role, &sts) {
-            (Some(arn), None) => account_instructions(&trust, arn),
-            _ => server_instructions(&trust),
-        }];
+        let (instructions, server_file) = match (&role, &sts) {
+            (Some(arn), None) => account_side(&trust, arn).present(&trust, &setup)?,
+            _ if self.common.server_config.is_some() => {
+                return Err(Error::Usage {
+                    problem: "`--server-config` is for an AWS account: how another server is configured depends on the product".into(),
+                    hint: "leave it out, and follow the printed instructions".into(),
+                });
+            }
+            _ => (server_instructions(&trust), None),
+        };
+        let mut advice = vec![instructions];
         advice.extend(overriding_variables(setup.env(), &name));
-        let next =
-            message!("Try it:\n  aws sts get-caller-identity --profile {}\n", shell_word(&name));
+        let command = if sts.is_none() { "sts get-caller-identity" } else { "s3 ls" };
+        let next = message!("Try it:\n  aws {command} --profile {}\n", shell_word(&name), command);
         let verify = {
             let (text, name) = (text.clone(), name.clone());
             move |new: &str| AwsFile::read(&path, &text)?.verify(new, &name, &settings)
         };
-        let files = vec![FileChange::new(config, new_text, verify)];
-        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+        let change = FileChange::new(FileKind::Aws, config, new_text, verify);
+        let files = [change].into_iter().chain(server_file).collect();
+        // An S3-compatible server need not know the request.
+        let check = sts
+            .is_none()
+            .then(|| ServerCheck { check: OwnCheck::aws(&name), server: "The AWS account" });
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, check, next }, output)
+    }
+
+    /// The names of the AWS profile and of the profile that it uses. The latter is the one that an existing AWS profile
+    /// uses, whatever version of this program wrote it, or is named after the AWS profile.
+    fn names(&self, context: Context<'_>, file: &AwsFile<'_>) -> Result<(String, String)> {
+        let named = named_profile(context, &self.common)?;
+        let default = match named {
+            Some(profile) => entry_name(AWS_PROFILE, file.own_profile(AWS_PROFILE)?, profile),
+            None => AWS_PROFILE.to_owned(),
+        };
+        let name = Question::new("--aws-profile", "profile of AWS's configuration")
+            .with_default(Some(default))
+            .validated_by(name_problem)
+            .flag_or_answer(self.aws_profile.as_ref(), self.common.consent.terminal())?
+            .unwrap_or_default();
+        let existing = file.own_profile(&name)?.filter(|profile| is_simple(profile));
+        let profile = match named.or(existing) {
+            Some(profile) => profile.to_owned(),
+            None => free_profile(context, ConsumerName::Aws.table(), &[&name], |profile| {
+                file.own_profiles().any(|used| used == profile)
+            })?,
+        };
+        Ok((name, profile))
     }
 
     /// The region; the default is that of the existing AWS profile, or of the environment.
@@ -149,6 +193,11 @@ fn credential_process(setup: &Setup<'_>) -> Result<String> {
         })
     };
     Ok(words.iter().map(word).collect::<Result<Vec<_>>>()?.join(" "))
+}
+
+/// Fails if the AWS tools could not read this text of a configuration.
+pub(super) fn check_readable(path: &Path, text: &str) -> Result<()> {
+    AwsFile::read(path, text).map(drop)
 }
 
 /// Fails if the AWS profile has other settings, or credentials that would be used instead.
@@ -201,7 +250,7 @@ fn name_problem(name: &str) -> Option<Message> {
 }
 
 /// The commands that create the identity provider and the role.
-fn account_instructions(trust: &Trust, arn: &str) -> Message {
+fn account_side(trust: &Trust, arn: &str) -> ServerSide {
     let Trust { issuer, subject, audience, .. } = trust;
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [partition, account, role] = [1, 4, 5].map(|at| parts.get(at).copied().unwrap_or_default());
@@ -218,46 +267,57 @@ fn account_instructions(trust: &Trust, arn: &str) -> Message {
     let path = if path.is_empty() {
         Message::default()
     } else {
-        message!(" --path {}", shell_word(&format!("{path}/")))
+        message!(" --path {}", script_word(&format!("{path}/")))
     };
-    trust.section(
-        "The account's side",
-        &message!(
-            "
-aws iam create-open-id-connect-provider --url {} --client-id-list {}
-cat >trust-policy.json <<'EOF'
+    let arn = script_word(&format!("arn:{partition}:iam::{account}:oidc-provider/{provider}"));
+    let commands = message!(
+        "
+if aws iam get-open-id-connect-provider --open-id-connect-provider-arn {arn} >/dev/null 2>&1; then
+  aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id {audience}
+else
+  aws iam create-open-id-connect-provider --url {url} --client-id-list {audience}
+fi
+aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(cat <<'EOF'
 {policy}EOF
-aws iam create-role --role-name {}{path} --assume-role-policy-document file://trust-policy.json
-
-Then give the role the rights that it is to have.
+)\"
+# Then attach the policies that the role needs, such as:
+# aws iam attach-role-policy --role-name {name} --policy-arn arn:{partition}:iam::aws:policy/ReadOnlyAccess
 ",
-            issuer.quoted(),
-            audience.quoted(),
-            shell_word(name),
-            policy,
-            path
-        ),
-    )
+        url = issuer.quoted_for_sh(),
+        audience = audience.quoted_for_sh(),
+        name = script_word(name),
+        partition = text(partition),
+        arn,
+        path,
+        policy
+    );
+    ServerSide {
+        heading: "The account's side",
+        printed: commands.clone(),
+        content: commands,
+        use_as: Use::Script,
+    }
 }
 
 /// What an S3-compatible server must trust. Its configuration depends on the product.
 fn server_instructions(trust: &Trust) -> Message {
-    let Trust { issuer, subject, audience, .. } = trust;
-    trust.section(
-        "The server's side",
-        &message!(
-            "Let it trust, in its own way:
+    let Trust { issuer, subject, audience, note } = trust;
+    message!(
+        "# The server's side
+{note}
+
+Configure it, as its documentation says, to trust tokens with:
 
 issuer    {issuer}
 audience  {audience}
 subject   {subject}
 
-Add its address to the profile of AWS's configuration, as `endpoint_url`.
+The AWS profile has the address of STS as `endpoint_url`, for all services: correct it if the server has another.
 ",
-            issuer,
-            audience,
-            subject
-        ),
+        note,
+        issuer,
+        audience,
+        subject
     )
 }
 
@@ -286,7 +346,7 @@ mod tests {
             audience: "aud".into(),
             note: Message::default(),
         };
-        let text = account_instructions(&trust, "arn:aws-cn:iam::210987654321:role/team/robot");
+        let text = account_side(&trust, "arn:aws-cn:iam::210987654321:role/team/robot").printed;
         for part in [
             "\"arn:aws-cn:iam::210987654321:oidc-provider/auth.example\"",
             "\"auth.example:aud\": \"aud\"",

@@ -13,7 +13,11 @@ use crate::kubeconfig::Step;
 use crate::message;
 
 /// The cluster of the flag, or the only one, or the answer to a prompt.
-pub(super) fn choose_cluster(flag: Option<&String>, kubeconfig: &Kubeconfig) -> Result<String> {
+pub(super) fn choose_cluster(
+    flag: Option<&String>,
+    kubeconfig: &Kubeconfig,
+    terminal: Option<Terminal>,
+) -> Result<String> {
     let merged = kubeconfig.merged();
     let names = merged.names("clusters");
     let list = || ForeignText::new(&names.join(", "));
@@ -37,7 +41,7 @@ pub(super) fn choose_cluster(flag: Option<&String>, kubeconfig: &Kubeconfig) -> 
     if let [only] = names[..] {
         return Ok(only.to_owned());
     }
-    let terminal = Terminal::find().ok_or_else(|| Error::Missing {
+    let terminal = terminal.ok_or_else(|| Error::Missing {
         problem: "the kubeconfig has several clusters".into(),
         hint: message!("give `--cluster`: {}", list()),
     })?;
@@ -46,6 +50,7 @@ pub(super) fn choose_cluster(flag: Option<&String>, kubeconfig: &Kubeconfig) -> 
     let current = context.and_then(|entry| entry.value["cluster"].as_str());
     let question = Question::new("--cluster", "cluster of the kubeconfig")
         .with_default(current.map(str::to_owned));
+    terminal.say(&message!("The clusters of the kubeconfig are {}.", list()));
     loop {
         let name = question.answer(Some(terminal))?.unwrap_or_default();
         if names.contains(&name.as_str()) {

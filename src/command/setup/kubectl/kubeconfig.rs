@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::check::Check;
 use crate::command::on_path::on_path;
-use crate::command::setup::changes::FileChange;
+use crate::command::setup::changes::{FileChange, FileKind};
 use crate::command::setup::paths::refuse_pipe;
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ impl Kubeconfig {
         });
         // The text is verified again when it is written; running kubectl once is enough.
         let is_checked = Cell::new(false);
-        FileChange::new(self.file, new_text, move |text| {
+        FileChange::new(FileKind::Kubeconfig, self.file, new_text, move |text| {
             let read =
                 Document::parse(text.to_owned()).map_err(|fault| unparsable(&path, &fault))?;
             if *read.value() != expected {
@@ -113,7 +113,6 @@ impl Kubeconfig {
             }
             check.as_ref().map_or(Ok(()), |check| check.run(text, &expected))
         })
-        .locked()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::command::setup::changes::FileChange;
+use crate::command::setup::changes::{FileChange, FileKind};
 use crate::error::{Error, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::{ForeignText, Message};
@@ -64,7 +64,7 @@ pub(super) fn allow(
     document.append(LIST, &json!({ plugins.key: command })).map_err(invalid)?;
     let advice = plugins.still_blocked(others, &path);
     let (new_text, expected) = (document.text().to_owned(), document.value().clone());
-    let change = FileChange::new(file, new_text, move |text| {
+    let change = FileChange::new(FileKind::Kuberc, file, new_text, move |text| {
         if *read(&path, text)?.value() == expected {
             return Ok(());
         }

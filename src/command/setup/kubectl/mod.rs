@@ -13,9 +13,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::changes::ChangeSet;
-use super::question::Question;
+use super::names::entry_name;
+use super::question::{Missing, Question};
+use super::server_check::ServerCheck;
+use super::server_side::{ServerSide, Use};
 use super::trust::Trust;
-use super::{Common, Setup, program, shell_word};
+use super::{Common, Setup, named_profile, program, shell_word};
+use crate::command::own_check::OwnCheck;
 use crate::consumer::ConsumerName;
 use crate::error::{Result, shown};
 use crate::foreign_text::{ForeignText, Message, is_invisible};
@@ -23,14 +27,14 @@ use crate::message;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::Origin;
-use crate::settings::schema::AUDIENCE;
 
 use kubeconfig::Kubeconfig;
 pub(in crate::command) use kubeconfig::kubeconfig_names;
 pub(super) use lock::KubeconfigLock;
 
-const PROFILE: &str = "kubernetes";
 const USER: &str = "yandex";
+/// Of the names of users on the API server, in the file below.
+const USER_PREFIX: &str = "yandex:";
 /// The tests check that an API server accepts this file.
 const AUTHENTICATION: &str =
     include_str!("../../../../integrations/kubectl/authentication-configuration.yaml");
@@ -50,7 +54,7 @@ pub(super) struct Args {
     /// Cluster of the kubeconfig [default: the only one]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// User to write [default: yandex]
+    /// User to write [default: yandex, or yandex-PROFILE for another cluster]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Context to write [default: USER@CLUSTER]
@@ -96,12 +100,21 @@ impl Args {
             context.env,
             context.locations.home.as_deref(),
         )?;
-        let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig)?;
-        let profile = profile_choice::choose(context, &cluster, kubeconfig.merged(), PROFILE)?;
-        let mut setup = Setup::begin(context, &self.common, ConsumerName::Kubectl, &profile)?;
+        let named = named_profile(context, &self.common)?;
+        let mut missing = Missing::default();
+        let terminal = self.common.consent.terminal();
+        let cluster = context::choose_cluster(self.cluster.as_ref(), &kubeconfig, terminal);
+        let cluster = missing.collect(cluster)?.unwrap_or_default();
+        let profile = match named {
+            Some(name) => name.to_owned(),
+            None => profile_choice::choose(context, &cluster, kubeconfig.merged())?,
+        };
+        let consumer = ConsumerName::Kubectl;
+        let mut setup = Setup::begin(context, &self.common, consumer, profile, missing)?;
         setup.resolve_identity()?;
         let cluster_audience = kubeconfig.merged().audience_of(&cluster).map(str::to_owned);
         let own_audience = resolve_audience(&mut setup, cluster_audience.as_deref())?;
+        setup.missing.check()?;
         let desired = self.desired_entries(&setup, &kubeconfig, cluster, own_audience.is_none())?;
         let user_state = user::check(&setup, &kubeconfig, &desired)?;
         context::check(&setup, &kubeconfig, &desired)?;
@@ -109,7 +122,8 @@ impl Args {
         let audience = own_audience.or(cluster_audience).unwrap_or_default();
         let trust = Trust::find(&setup, &audience)?;
 
-        let mut advice = vec![api_server_instructions(&trust)];
+        let (instructions, server_file) = server_side(&trust).present(&trust, &setup)?;
+        let mut advice = vec![instructions];
         let current = kubeconfig.merged().current_context();
         let is_current = self.use_context || current.is_none_or(|name| name == desired.context);
         let next = next_steps(&desired, is_current, self.kubeconfig.as_deref());
@@ -119,9 +133,14 @@ impl Args {
         let mut files = vec![kubeconfig.change(&desired.user)];
         let (kuberc_change, kuberc_advice) =
             kuberc::allow(&command, self.kuberc, &others, context)?;
-        files.extend(kuberc_change);
+        files.extend(kuberc_change.into_iter().chain(server_file));
         advice.extend(kuberc_advice);
-        setup.finish(ChangeSet { files, actions: Vec::new(), advice, next }, output)
+        let check = ServerCheck {
+            check: OwnCheck::kubectl(&desired.context, self.kubeconfig.as_deref()),
+            server: "The API server",
+        };
+        let check = Some(check);
+        setup.finish(ChangeSet { files, actions: Vec::new(), advice, check, next }, output)
     }
 
     fn desired_entries(
@@ -136,7 +155,11 @@ impl Args {
             let question = question.validated_by(name_problem);
             question.flag_or_answer(flag.as_ref(), setup.terminal).map(Option::unwrap_or_default)
         };
-        let default = setup.entry_name(PROFILE, USER);
+        let (merged, profile) = (kubeconfig.merged(), setup.profile());
+        let default = profile_choice::user_of(&cluster, profile, merged).map_or_else(
+            || entry_name(USER, profile_choice::profile_of(USER, merged), profile),
+            str::to_owned,
+        );
         let user = ask(&self.user, "--user", "user of the kubeconfig", default)?;
         let default = format!("{user}@{cluster}");
         let context = ask(&self.context, "--context", "context of the kubeconfig", default)?;
@@ -171,21 +194,28 @@ fn resolve_audience(
     setup: &mut Setup<'_>,
     cluster_audience: Option<&str>,
 ) -> Result<Option<String>> {
-    setup.set_from_flag_or_variable(&AUDIENCE);
     let known = setup.settings()?.audience;
     let known = known.filter(|known| {
         cluster_audience.is_none() || !matches!(known.origin, Origin::Defaults { .. })
     });
-    if let Some(known) = known {
+    let (inherited, known): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|known| setup.is_inherited(&known.origin));
+    if let Some(known) = known.into_iter().next() {
         return Ok(Some(known.value));
     }
-    if cluster_audience.is_some() {
+    if let Some(audience) = cluster_audience {
+        // Otherwise, the audience of the extended profile would take precedence.
+        if !inherited.is_empty() {
+            setup.configuration.set("audience", audience);
+            return Ok(Some(audience.to_owned()));
+        }
         return Ok(None);
     }
     let question = Question::new("--audience", "audience of the tokens")
-        .with_note("any name that the API server is configured with too, such as kubernetes-prod");
-    let audience = question.answer(setup.terminal)?.unwrap_or_default();
-    setup.configuration.set("audience", &audience);
+        .with_note("the API server must have the same, such as kubernetes-prod");
+    let answer = setup.missing.collect(question.answer(setup.terminal))?.flatten();
+    let audience = answer.unwrap_or_default();
+    setup.configuration.set("audience", audience.as_str());
     Ok(Some(audience))
 }
 
@@ -203,8 +233,8 @@ fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
     commands
 }
 
-/// The configuration of the API server, as a file and as flags.
-fn api_server_instructions(trust: &Trust) -> Message {
+/// The configuration of the API server, as a file and as flags, and the rights of the user.
+fn server_side(trust: &Trust) -> ServerSide {
     let Trust { issuer, subject, audience, .. } = trust;
     let audiences = json!([audience]).to_string();
     let file = Message::from(AUTHENTICATION)
@@ -216,24 +246,33 @@ fn api_server_instructions(trust: &Trust) -> Message {
         format!("--oidc-client-id={audience}"),
         format!("--oidc-required-claim=sub={subject}"),
         "--oidc-username-claim=sub".into(),
-        "--oidc-username-prefix=yandex:".into(),
+        format!("--oidc-username-prefix={USER_PREFIX}"),
     ];
-    trust.section(
-        "The API server's side",
-        &message!(
+    let binding = message!(
+        "kubectl create clusterrolebinding {} --clusterrole=view --user={}",
+        shell_word(&format!("yandex-{subject}-view")),
+        shell_word(&format!("{USER_PREFIX}{subject}"))
+    );
+    ServerSide {
+        heading: "The API server's side",
+        printed: message!(
             "
 {file}
-or, where it is set up by flags, which can let one service account in:
+Or, if the API server is configured by flags, which allow one service account:
 
 {}
 
-Then bind roles to the user `yandex:{subject}`.
+Then give rights to the user, such as to read most objects:
+
+{binding}
 ",
             Message::join(&flags.map(|flag| shell_word(&flag).into()), "\n"),
             file,
-            subject
+            binding
         ),
-    )
+        content: message!("# {binding}\n{file}", binding, file),
+        use_as: Use::AuthenticationConfiguration,
+    }
 }
 
 fn next_steps(desired: &DesiredEntries, is_current: bool, kubeconfig: Option<&Path>) -> Message {

@@ -1,13 +1,18 @@
 //! A store of `keyring_core` for the Secret Service (freedesktop.org's "Secret Service API Draft"): the items of the
 //! user's default collection, over D-Bus, encrypted in transit.
 //!
-//! The crate `secret-service` makes the calls. This module adds what it lacks: it reports open prompts, stops
-//! forbidden ones, notices that the service has ended, and begins a new session if both sides have different keys.
+//! The crate `secret-service` makes the calls. This one adds what it lacks: it reports open prompts, stops forbidden
+//! ones, notices that the service has ended, and begins a new session if both sides have different keys.
 //!
 //! A service may lock the collection, as GNOME Keyring and `KWallet` do, or each item for each connection, as
 //! `KeePassXC` does. Both are unlocked before they are used, by the service's own prompt.
+//!
+//! It is a crate of its own because it is built for size: most of it is code of the D-Bus library for its types.
+
+#![cfg(all(unix, not(target_os = "macos")))]
 
 mod bus;
+mod problem;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -26,11 +31,8 @@ use zbus::zvariant::OwnedObjectPath;
 use zbus::{Connection, Message, MessageStream};
 use zeroize::Zeroizing;
 
-use super::{Problem, Prompts};
-use crate::env::Env;
-use crate::error::plain;
-use crate::foreign_text::ForeignText;
-use crate::message;
+pub use bus::Bus;
+pub use problem::Problem;
 
 /// The service's name on the bus.
 const NAME: &str = "org.freedesktop.secrets";
@@ -44,14 +46,29 @@ const SESSIONS: usize = 4;
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// The default collection.
-pub(super) struct Store(Arc<Service>);
+/// What the user of a store decides about the service's prompts, and learns of them.
+pub trait Prompts: Send + Sync {
+    /// Whether a prompt may be shown. Without, what needs one fails with [`Problem::Locked`].
+    fn are_allowed(&self) -> bool;
+
+    /// A prompt has been opened or closed.
+    fn set_open(&self, is_open: bool);
+
+    /// Whether a prompt is open.
+    fn is_open(&self) -> bool;
+}
+
+/// The default collection of the Secret Service.
+///
+/// The errors of its entries are [`keyring_core::Error::PlatformFailure`] with a [`Problem`], and
+/// [`keyring_core::Error::NoEntry`].
+pub struct Store(Arc<Service>);
 
 struct Service {
     session: RwLock<SecretService<'static>>,
     collection: OwnedObjectPath,
     bus: Connection,
-    prompts: Prompts,
+    prompts: Box<dyn Prompts>,
     /// It runs on the thread of the call, and only during a call.
     runtime: Runtime,
 }
@@ -64,9 +81,9 @@ struct Named {
 }
 
 impl Store {
-    pub(super) fn open(prompts: &Prompts) -> keyring_core::Result<Arc<Self>> {
-        let service = Service::open(prompts.clone()).map_err(failure)?;
-        Ok(Arc::new(Self(Arc::new(service))))
+    /// Connects to the service, and unlocks the collection, by a prompt if it must.
+    pub fn open(bus: &Bus, prompts: Box<dyn Prompts>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self(Arc::new(Service::open(bus, prompts)?))))
     }
 }
 
@@ -133,11 +150,11 @@ impl Named {
 }
 
 impl Service {
-    fn open(prompts: Prompts) -> Result<Self> {
+    fn open(bus: &Bus, prompts: Box<dyn Prompts>) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Problem::Failed(plain(&error)))?;
+        let runtime = runtime.map_err(|error| Problem::System(Arc::new(error)))?;
         let (session, collection, bus) = runtime.block_on(async {
-            let bus = bus::connect(&Env::Real).await?;
+            let bus = bus.connect().await?;
             let session = begin_session(&bus).await?;
             let collection = session.get_default_collection().await.map_err(problem)?;
             let collection = collection.collection_path.clone();
@@ -189,14 +206,14 @@ impl Service {
             }
             self.renew_session().await?;
         }
-        Err(Problem::Failed("what it sent cannot be decrypted".into()))
+        Err(Problem::Failed("what it sent cannot be decrypted"))
     }
 
     async fn set(&self, named: &Named, secret: &[u8]) -> Result<()> {
         let mut tried = self.try_set(named, secret).await;
         for _ in 1..SESSIONS {
             // A service with another key refuses the secret, or stores something else.
-            let Err(Problem::Failed(_)) = tried else { break };
+            let Err(Problem::Failed(_) | Problem::Refused(_)) = tried else { break };
             if self.renew_session().await.is_err() {
                 break;
             }
@@ -228,7 +245,7 @@ impl Service {
         if self.get(named).await?.is_some_and(|stored| *stored == secret) {
             Ok(())
         } else {
-            Err(Problem::Failed("it did not store the value".into()))
+            Err(Problem::Failed("it did not store the value"))
         }
     }
 
@@ -242,7 +259,7 @@ impl Service {
             self.watched(item.delete()).await?;
         }
         if !find(&collection, named).await?.is_empty() {
-            return Err(Problem::Failed("an item is still there after its deletion".into()));
+            return Err(Problem::Failed("an item is still there after its deletion"));
         }
         Ok(!found.is_empty())
     }
@@ -280,7 +297,7 @@ impl Service {
                         self.prompts.set_open(true);
                     }
                     if self.prompts.is_open() && is_end(&message) {
-                        break Err(Problem::Failed("it ended while its prompt was open".into()));
+                        break Err(Problem::Failed("it ended while its prompt was open"));
                     }
                 }
                 done = &mut work => break done.map_err(problem),
@@ -354,23 +371,20 @@ fn is_unknown_service(error: &str) -> bool {
 }
 
 fn broken() -> Problem {
-    Problem::Failed("the connection to it broke".into())
+    Problem::Failed("the connection to it broke")
 }
 
 /// Security: of an error that may hold a secret, only its name.
 fn problem(error: Error) -> Problem {
     match error {
         Error::Locked => Problem::Locked,
-        Error::NoResult => Problem::Empty,
+        Error::NoResult => Problem::NoCollection,
         Error::Prompt => Problem::Declined,
-        Error::Crypto(_) => Problem::Failed("what it sent cannot be decrypted".into()),
+        Error::Crypto(_) => Problem::Failed("what it sent cannot be decrypted"),
         Error::Zbus(zbus::Error::MethodError(name, ..)) => match name.as_str() {
             "org.freedesktop.Secret.Error.IsLocked" => Problem::Locked,
-            name if is_unknown_service(name) => Problem::Absent(message!(
-                "nothing on the D-Bus session bus provides `{NAME}`",
-                NAME
-            )),
-            name => Problem::Failed(ForeignText::new(name).into()),
+            name if is_unknown_service(name) => Problem::NoService,
+            name => Problem::Refused(name.into()),
         },
         // The enum is open. The others are faults of the connection or of a message.
         _ => broken(),

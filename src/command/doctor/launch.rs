@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::command::doctor::programs::is_ours;
+use super::programs::is_ours;
 
 /// A run of this program, as a command line describes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The words of a line that means the same to every shell: one command, without anything to expand.
-fn plain_words(line: &str) -> Option<Vec<String>> {
+pub(super) fn plain_words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = line.chars();

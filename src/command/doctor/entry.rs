@@ -1,0 +1,200 @@
+//! An entry of a consumer's file that runs this program, such as a user of a kubeconfig: the settings that it has, and
+//! so the profile that it leads to.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+
+use super::Checks;
+use super::launch::Launch;
+use crate::command::own_check::OwnCheck;
+use crate::consumer::ConsumerName;
+use crate::env::Env;
+use crate::error::Result;
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
+use crate::run::Context;
+use crate::settings::schema::{AUDIENCE, COMMON, CONFIG, PROFILE, TIMEOUT};
+use crate::settings::{Decides, Field, Flags, Settings};
+
+/// The entries of a consumer's files.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Those whose settings can be read.
+    pub(super) usable: Vec<Entry>,
+    /// Whether there are any that name this program.
+    pub(super) is_mentioned: bool,
+    /// The checks by the consumer itself.
+    pub(super) own_checks: Vec<EntryCheck>,
+}
+
+/// The check of an entry by its consumer.
+pub(super) struct EntryCheck {
+    pub(super) place: Message,
+    pub(super) profile: Option<String>,
+    pub(super) check: OwnCheck,
+}
+
+/// An entry whose settings can be read.
+pub(super) struct Entry {
+    pub(super) consumer: ConsumerName,
+    /// Where it is: "user `sa` of ~/.kube/config".
+    pub(super) place: Message,
+    /// Its settings; a default profile of the consumer alone is among the flags.
+    pub(super) flags: Flags,
+    pub(super) env: Env,
+    pub(super) leads_to: LeadsTo,
+}
+
+/// What entries have in common that lead to the same profile.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LeadsTo {
+    pub(super) profile: Option<String>,
+    config: Option<PathBuf>,
+    /// The flags and variables that replace settings of the profile.
+    flags: Vec<(&'static str, OsString)>,
+    variables: HashMap<String, String>,
+}
+
+impl Entry {
+    /// Resolves the settings of an entry. The settings that its consumer cannot do without are checked.
+    pub(super) fn resolve(
+        checks: &Checks<'_>,
+        consumer: ConsumerName,
+        place: Message,
+        flags: Flags,
+        env: Env,
+    ) -> Result<Self> {
+        let context = Context { flags: &flags, env: &env, ..checks.context };
+        let settings = Settings::load(
+            &flags,
+            &env,
+            context.locations,
+            context.consumers,
+            &[consumer.table()],
+        )?;
+        // The audience of a kubeconfig may be in the cluster's entry.
+        consumer.check(&settings, context, !matches!(consumer, ConsumerName::Kubectl))?;
+        let leads_to = LeadsTo::of(&settings, context);
+        // The consumer can have a default profile of its own.
+        let Context { locations, consumers, .. } = context;
+        let of_all = Settings::load(&flags, &env, locations, consumers, consumers);
+        let of_all = of_all.ok().and_then(|settings| Some(settings.profile?.value));
+        let flags = match &leads_to.profile {
+            Some(profile) if of_all.as_ref() != Some(profile) => flags.with(&PROFILE, profile),
+            Some(_) | None => flags,
+        };
+        Ok(Self { consumer, place, flags, env, leads_to })
+    }
+}
+
+impl LeadsTo {
+    /// The end of a sentence about an entry.
+    pub(super) fn shown(&self) -> Message {
+        let name = self.profile.as_deref();
+        name.map(|name| message!(", with profile `{}`", ForeignText::new(name))).unwrap_or_default()
+    }
+
+    pub(super) fn of(settings: &Settings, context: Context<'_>) -> Self {
+        let Context { flags, env, locations, .. } = context;
+        let flags_that_decide = flags.given().filter(|(field, _)| decides_identity(field));
+        let variables = match env {
+            Env::Changed { changes, .. } => {
+                let others = [PROFILE.variable, CONFIG.variable, AUDIENCE.variable];
+                let changes = changes.iter().filter(|(name, _)| !others.contains(&name.as_str()));
+                changes.map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+            Env::Real | Env::Fake(_) => HashMap::new(),
+        };
+        Self {
+            profile: settings.profile.as_ref().map(|profile| profile.value.clone()),
+            config: flags.config_file(env, locations),
+            flags: flags_that_decide.map(|(field, value)| (field.key, value.to_owned())).collect(),
+            variables,
+        }
+    }
+}
+
+/// Whether a flag sets what the consumers of a profile have in common.
+pub(super) fn decides_identity(field: &Field) -> bool {
+    let is_common = COMMON.settings.iter().any(|common| common.flag == field.flag);
+    let others = [AUDIENCE.flag, TIMEOUT.flag];
+    is_common && field.decides != Decides::Nothing && !others.contains(&field.flag)
+}
+
+/// How the problems of an entry's arguments are worded.
+#[derive(Clone, Copy)]
+pub(super) struct Wording {
+    /// What the arguments are called: "`args`".
+    pub(super) arguments: &'static str,
+    /// The program that reads the output.
+    pub(super) reader: &'static str,
+    /// What to do.
+    pub(super) fix: &'static str,
+}
+
+/// The flags that the arguments of an entry set, or what is wrong with them, and what to do.
+pub(super) fn flags(
+    checks: &Checks<'_>,
+    consumer: ConsumerName,
+    program: &str,
+    arguments: &[String],
+    wording: Wording,
+) -> std::result::Result<Flags, (Message, Message)> {
+    let Wording { arguments: what, reader, fix } = wording;
+    let problem = |problem: Message| Err((problem, fix.into()));
+    let mut words: Vec<OsString> = vec!["yc-id-token".into()];
+    // By the name of a link, the command is in the program's own name.
+    let link = Path::new(program).file_stem().and_then(|name| name.to_str());
+    let command = link.and_then(|name| name.strip_prefix("yc-id-token-"));
+    words.extend(command.map(OsString::from));
+    words.extend(arguments.iter().map(OsString::from));
+    let matches = match (checks.program)().try_get_matches_from(&words) {
+        Ok(matches) => matches,
+        Err(error) => {
+            return match error.kind() {
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    problem(message!("{what} name no command", what))
+                }
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => problem(message!(
+                    "{what} print the help or the version, and no credential",
+                    what
+                )),
+                _ => {
+                    let text = error.to_string();
+                    let first = text.lines().next().unwrap_or_default();
+                    let first = ForeignText::new(first.trim_start_matches("error: "));
+                    problem(message!("{what}: {first}", what, first))
+                }
+            };
+        }
+    };
+    match matches.subcommand_name() {
+        Some(name) if name == consumer.table().name => {
+            Ok(Flags::read(&matches, &[consumer.table()]))
+        }
+        Some(other) => problem(message!(
+            "{what} run `{}`, whose output {reader} cannot read",
+            ForeignText::new(other),
+            what,
+            reader
+        )),
+        None => problem(message!("{what} name no command", what)),
+    }
+}
+
+/// The environment with the variables that an entry sets.
+pub(super) fn environment(
+    checks: &Checks<'_>,
+    launch: &Launch,
+    listed: impl Iterator<Item = (String, String)>,
+) -> Env {
+    let mut changes: HashMap<String, String> = listed.collect();
+    changes.extend(launch.variables.iter().cloned());
+    if changes.is_empty() {
+        return checks.env.clone();
+    }
+    Env::Changed { changes, rest: Box::new(checks.env.clone()) }
+}

@@ -1,0 +1,286 @@
+//! `gcp`: the ID token as Google's client libraries read it from an executable (AIP-4117, "executable-sourced
+//! credentials"), and the credential configuration of a command that `exec --gcp` runs.
+//!
+//! A failure is a document on standard output too, with exit status 0: the libraries show its code and message. Of an
+//! executable that fails in another way they show the status and raw output, or the status alone.
+
+mod configuration;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::credential::{Credential, IdToken};
+use crate::env::{self, Env, Var};
+use crate::error::{Code, Error, Report, Result};
+use crate::foreign_text::ForeignText;
+use crate::message;
+use crate::run::Context;
+use crate::settings::{Field, Kind, Origin, Setting, Settings, Table};
+use crate::source::IdTokenRequest;
+
+use super::{Consumer, Delivery, OutputReader};
+pub(super) use configuration::Configuration;
+
+const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
+    .help("AUD", "Audience of the ID token for Google Cloud");
+
+const PROVIDER: Field =
+    Field::new(Kind::Text, "provider", "--provider", "YC_ID_TOKEN_GCP_PROVIDER").help(
+        "PROVIDER",
+        "Provider of the workload identity pool, by its full name: //iam.googleapis.com/projects/NUMBER/… [default: the one that the client names]",
+    );
+
+const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
+    Kind::Text,
+    "service_account_email",
+    "--service-account-email",
+    "YC_ID_TOKEN_GCP_SERVICE_ACCOUNT_EMAIL",
+)
+.help(
+    "EMAIL",
+    "Google service account that `exec --gcp` lets the command impersonate [default: none]",
+);
+
+pub(super) const TABLE: Table = Table {
+    name: "gcp",
+    heading: "Google Cloud options",
+    settings: &[OWN_AUDIENCE, PROVIDER, SERVICE_ACCOUNT_EMAIL],
+};
+
+/// The token is exchanged at once.
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// A client that keeps the answer in a file uses it up to the last second, and the exchange takes time. So the token
+/// is reported to expire this much before it does.
+const SKEW: Duration = Duration::from_secs(60);
+
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// Print the ID token as Google's client libraries read it from an executable
+///
+/// A failure is printed as a JSON document too, with exit status 0, as the libraries require.
+#[derive(clap::Args, Debug, Default)]
+#[command(
+    after_help = "Example: in the credential configuration that GOOGLE_APPLICATION_CREDENTIALS names
+(and GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the environment),
+  \"credential_source\": {
+    \"executable\": {\"command\": \"/usr/local/bin/yc-id-token gcp --profile prod\", \"timeout_millis\": 30000}
+  }
+
+The audience is `https:` and the provider, which the client names. Set another one if the provider has a list of its own."
+)]
+pub struct Args {}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    version: u8,
+    success: bool,
+    token_type: &'static str,
+    id_token: &'a str,
+    expiration_time: i64,
+}
+
+/// The ID token, as the answer of an executable.
+pub(super) struct Gcp {
+    audience: String,
+    client: Client,
+}
+
+/// What a client sets for the executable that it runs. Some set nothing.
+struct Client {
+    provider: Option<String>,
+    token_type: &'static str,
+    output_file: Option<PathBuf>,
+    is_interactive: bool,
+}
+
+impl Consumer for Gcp {
+    const TABLE: &'static Table = &TABLE;
+    const READER: Option<&'static OutputReader> =
+        Some(&OutputReader { merges_stderr, reads_failure, failure_document });
+
+    type Args = Args;
+    type Secret = IdToken;
+    type Request<'a> = IdTokenRequest<'a>;
+
+    /// The provider that a client names is known only in a run by the client.
+    fn is_configured(settings: &Settings) -> bool {
+        [OWN_AUDIENCE, PROVIDER].iter().any(|field| settings.own(field).is_some())
+    }
+
+    fn open(_: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {
+        let client = Client::read(context.env)?;
+        let provider = match &client.provider {
+            Some(provider) => Some(provider.clone()),
+            None => configuration::provider(settings)?,
+        };
+        Ok(Self { audience: audience(settings, provider.as_deref())?, client })
+    }
+
+    fn audience(&self) -> Option<&str> {
+        Some(&self.audience)
+    }
+
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        MINIMUM_LIFETIME + SKEW
+    }
+
+    fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
+        let Client { token_type, output_file, is_interactive, .. } = &self.client;
+        let answer = Answer {
+            version: 1,
+            success: true,
+            token_type,
+            id_token: credential.secret.0.expose(),
+            expiration_time: credential.lifetime.expires_early_here(SKEW).unix_seconds(),
+        };
+        let mut document = Zeroizing::new(serde_json::to_vec(&answer).map_err(Error::internal)?);
+        document.push(b'\n');
+        Ok(match output_file {
+            // Standard output is the user's terminal then.
+            Some(file) if *is_interactive => Delivery::Write(file.clone(), document),
+            Some(file) => Delivery::PrintAndKeep(file.clone(), document),
+            None => Delivery::Print(document),
+        })
+    }
+}
+
+/// In the interactive mode the client reads the output file alone, and the user standard output and error.
+fn reads_failure(error: &Error, env: &Env) -> bool {
+    !matches!(error.code(), Code::Interrupted | Code::Output)
+        && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE)
+}
+
+fn merges_stderr(env: &Env) -> bool {
+    env.get(env::GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE).is_some()
+        && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE)
+}
+
+fn failure_document(Report { code, message, hint, .. }: &Report) -> String {
+    let hint = hint.as_ref().map(|hint| message!(". Hint: {hint}", hint)).unwrap_or_default();
+    let document = json!({
+        "version": 1,
+        "success": false,
+        // Google's library for Rust rejects an answer without it.
+        "token_type": ID_TOKEN,
+        "code": code.name(),
+        "message": message!("{message}{hint}", message, hint),
+    });
+    format!("{document}\n")
+}
+
+/// The audience that is set for this run or profile, else the provider's, else that of `[defaults]`, which is for all
+/// consumers.
+fn audience(settings: &Settings, provider: Option<&str>) -> Result<String> {
+    let is_default = |setting: &Setting<String>| matches!(setting.origin, Origin::Defaults { .. });
+    let is_for_all =
+        settings.own(&OWN_AUDIENCE).is_none() && settings.audience.as_ref().is_some_and(is_default);
+    let set = super::audience(settings, &OWN_AUDIENCE);
+    // A provider without a list of audiences accepts its own name.
+    let of_provider = provider.map(|provider| format!("https:{provider}"));
+    let (first, second) = if is_for_all { (of_provider, set) } else { (set, of_provider) };
+    first.or(second).ok_or_else(|| Error::Missing {
+        problem: "the audience is not set".into(),
+        hint: "give `--provider` with the name of the provider of the workload identity pool, or `--audience` with what it accepts; Google's client libraries name the provider in GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE".into(),
+    })
+}
+
+impl Client {
+    fn read(env: &Env) -> Result<Self> {
+        if is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_REVOKE) {
+            return Err(Error::Invalid {
+                problem: "an ID token cannot be revoked".into(),
+                hint: "it is valid until it expires; `yc-id-token cache clear` removes it from this computer".into(),
+            });
+        }
+        let provider = env.get(env::GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE);
+        Ok(Self {
+            provider: provider.filter(|provider| provider.starts_with("//")),
+            token_type: token_type(env)?,
+            output_file: env.get_os(env::GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE).map(PathBuf::from),
+            is_interactive: is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE),
+        })
+    }
+}
+
+fn token_type(env: &Env) -> Result<&'static str> {
+    let Some(wanted) = env.get(env::GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE) else {
+        return Ok(ID_TOKEN);
+    };
+    [ID_TOKEN, JWT].into_iter().find(|known| *known == wanted).ok_or_else(|| Error::Invalid {
+        problem: message!(
+            "the client expects a subject token of type `{}`",
+            ForeignText::new(&wanted)
+        ),
+        hint: message!(
+            "set `subject_token_type` of the credential configuration to `{ID_TOKEN}`",
+            ID_TOKEN
+        ),
+    })
+}
+
+fn is_one(env: &Env, var: Var) -> bool {
+    env.get(var).is_some_and(|value| value == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::schema::AUDIENCE;
+    use crate::settings::{Flags, Locations};
+
+    const NAME: &str = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
+
+    fn with(flags: &Flags, provider: &str) -> Result<Option<String>> {
+        let env = Env::Fake([(PROVIDER.variable, provider.to_owned())].into());
+        let settings = Settings::without_file(flags, &env, &Locations::default(), &[&TABLE]);
+        let settings = settings.unwrap();
+        let provider = configuration::provider(&settings)?;
+        assert_eq!(provider.as_deref().unwrap_or(NAME), NAME);
+        audience(&settings, provider.as_deref()).map(Some)
+    }
+
+    #[test]
+    fn a_provider_is_accepted_in_each_way_that_google_writes_it() {
+        let relative = NAME.strip_prefix("//iam.googleapis.com/").unwrap();
+        let audience = format!("https:{NAME}");
+        for provider in [NAME, relative, &audience] {
+            assert_eq!(with(&Flags::default(), provider).unwrap().as_ref(), Some(&audience));
+        }
+        let flags = Flags::default().with(&AUDIENCE, "own".to_owned());
+        assert_eq!(with(&flags, NAME).unwrap().as_deref(), Some("own"));
+        for (part, wrong) in [
+            ("projects/1/", "projects/my-project/"),
+            ("/providers/yandex", ""),
+            ("pool/", "pool/more/"),
+            ("/global/", "/eu/"),
+            ("yandex", "yan dex"),
+            ("iam.googleapis.com", "iam.example"),
+        ] {
+            let provider = NAME.replace(part, wrong);
+            let error = with(&Flags::default(), &provider).unwrap_err();
+            assert_eq!(error.code(), Code::Value, "{provider}");
+        }
+    }
+
+    #[test]
+    fn a_client_must_expect_an_id_token() {
+        let wanted = |kind: &str| {
+            let name = env::GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE.name;
+            token_type(&Env::Fake([(name, kind.to_owned())].into()))
+        };
+        for (kind, answered) in [("", ID_TOKEN), (ID_TOKEN, ID_TOKEN), (JWT, JWT)] {
+            assert_eq!(wanted(kind).unwrap(), answered);
+        }
+        assert!(wanted("urn:ietf:params:oauth:token-type:saml2").is_err());
+    }
+}

@@ -239,11 +239,17 @@ impl Cli {
             }
             _ => self.flags.verbosity(),
         };
+        let service_log = match &self.command {
+            Command::Housekeeping(command) => command.service_log(),
+            Command::Consumer(_) => None,
+        };
+        let verbosity = verbosity.max(service_log.is_some().into());
         let log_file = self.flags.get_os(&LOG_FILE).map(OsStr::to_owned);
         let log_file = log_file.or_else(|| env.get_os(LOG_FILE.var())).map(PathBuf::from);
         let log_file = log_file.map(|path| expand_home(&path, locations.home.as_deref()));
         let is_silent = log_file.is_none() && self.merges_stderr(env);
-        log::start(if is_silent { 0 } else { verbosity }, log_file.as_deref())
+        let verbosity = if is_silent { 0 } else { verbosity };
+        log::start(verbosity, log_file.as_deref(), service_log.unwrap_or_default())
     }
 
     /// Whether the program that runs this one takes standard error for a part of the answer.

@@ -208,6 +208,29 @@ pub enum Clock {
     System,
     /// For tests.
     Fixed(Moment),
+    /// For tests of processes that stay: time passes only while they sleep.
+    #[cfg(test)]
+    Simulated(&'static SimulatedTime),
+}
+
+/// A time that tests set: milliseconds since 1970-01-01T00:00:00Z.
+#[cfg(test)]
+#[derive(Debug)]
+pub struct SimulatedTime(std::sync::atomic::AtomicI64);
+
+#[cfg(test)]
+impl SimulatedTime {
+    pub fn starting_at(begin: Timestamp) -> &'static Self {
+        Box::leak(Box::new(Self(begin.0.into())))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    pub fn pass(&self, duration: Duration) {
+        self.0.fetch_add(millis(duration), std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 impl Clock {
@@ -215,6 +238,8 @@ impl Clock {
         match self {
             Self::System => Moment { at: system_now(), uptime: system_uptime() },
             Self::Fixed(moment) => moment,
+            #[cfg(test)]
+            Self::Simulated(time) => time.now().into(),
         }
     }
 }

@@ -25,6 +25,7 @@
 //! | --- | --- |
 //! | [`cli`] | the command line: one parser, and the start of each command |
 //! | [`consumer`] | the programs that receive a credential, one file or folder each |
+//! | [`agent`] | the process that keeps credentials in files fresh |
 //! | [`command`] | the other commands, such as `setup`, `status` and `doctor`, one file or folder each |
 //! | [`settings`] | the settings, their rows, the configuration file, and the origin of each value |
 //! | [`run`] | one run: its settings, opened into a source, a broker and an HTTP layer |
@@ -56,7 +57,9 @@
 //! | [`files`] | edits of the user's files, which keep everything else in them |
 //! | `kubeconfig` | kubeconfigs: read together, and edited in place |
 //! | `yaml` | YAML as a tree with the place of each node |
+//! | `random` | random numbers that spread requests over time |
 
+pub mod agent;
 pub mod broker;
 pub mod cache;
 pub mod child;
@@ -85,6 +88,7 @@ pub mod log;
 pub mod output;
 pub mod pipe;
 pub mod private_file;
+mod random;
 pub mod run;
 pub mod runtime;
 pub mod secret_file;

@@ -144,27 +144,61 @@ fn read_up_to(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizi
 /// Writes a file whole or not at all: a new file of mode 0600 in the same folder, synced, renamed
 /// over the old one. Readers see the old content or the new, at any moment, through any crash.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with(path, content, Access::PRIVATE)
+}
+
+fn write_with(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    if access != Access::PRIVATE {
+        system::set_access(file.as_file(), access)?;
+    }
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
+/// Who can read a file that another program reads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Access {
+    /// Its permissions.
+    pub mode: u32,
+    /// The group that it belongs to, if not to that of this process.
+    pub group: Option<u32>,
+}
+
+impl Access {
+    /// This user alone.
+    pub const PRIVATE: Self = Self { mode: 0o600, group: None };
+}
+
 /// Writes a file that another program reads. One that is a mount point of its own, as containers have
 /// them, cannot be renamed over: its content is replaced, and it is closed to others before.
-pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
-    match write(path, content) {
+pub fn write_output(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    match write_with(path, content, access) {
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
         written => return written,
     }
     let mut file = system::options().write(true).open(path)?;
-    system::close_file(&file)?;
+    system::set_access(&file, access)?;
     file.write_all(content)?;
     file.set_len(content.len() as u64)?;
     file.sync_all()
+}
+
+/// Whether a file has this content and access already.
+pub fn is_written(path: &Path, content: &[u8], access: Access) -> bool {
+    system::open_own(path).is_ok_and(|file| {
+        let metadata = file.metadata();
+        metadata.is_ok_and(|metadata| {
+            metadata.is_file()
+                && system::has_access(&metadata, access)
+                && read_up_to(file, &metadata, content.len() as u64 + 1)
+                    .is_ok_and(|found| **found == *content)
+        })
+    })
 }
 
 /// Opens a file for appending, 0600, making it if need be. A link is not followed, and the reader of a

@@ -54,6 +54,34 @@ impl Context<'_> {
     }
 }
 
+/// A context that a thread of its own can have.
+#[derive(Clone, Debug)]
+pub struct OwnedContext {
+    flags: Flags,
+    env: Env,
+    locations: Locations,
+    clock: Clock,
+    consumers: &'static [&'static Table],
+}
+
+impl OwnedContext {
+    pub fn of(context: Context<'_>) -> Self {
+        let Context { flags, env, locations, clock, consumers, .. } = context;
+        let (flags, env, locations) = (flags.clone(), env.clone(), locations.clone());
+        Self { flags, env, locations, clock, consumers }
+    }
+
+    /// The context of a run for this purpose.
+    pub const fn to_run<'a>(&'a self, purpose: &'a Purpose) -> Context<'a> {
+        let Self { flags, env, locations, clock, consumers } = self;
+        Context { flags, env, locations, clock: *clock, purpose, consumers, for_people: false }
+    }
+
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+}
+
 #[derive(Debug)]
 pub struct Run {
     pub settings: Rc<Settings>,
@@ -108,13 +136,6 @@ impl Run {
             outer_runs: env.get(env::WITHIN).unwrap_or_default(),
         });
         Ok(Self { settings, source, broker, service_account: OnceCell::new() })
-    }
-
-    /// The same run with a new time limit and for the purpose of this context, while a command of the user runs. The
-    /// service account is not looked up again.
-    pub fn again(&self, context: Context<'_>, consumer: &'static str) -> Result<Self> {
-        let run = Self::of(Settings::clone(&self.settings), context, Some(consumer))?;
-        Ok(Self { service_account: self.service_account.clone(), ..run })
     }
 
     /// The service accounts and folders that this run looks up by name.

@@ -33,7 +33,7 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
                 self.minimum_lifetime,
                 self.broker.options.clock.now(),
             );
-            if self.broker.is_sufficient(freshness) {
+            if self.broker.is_sufficient(freshness, &credential.lifetime) {
                 return Some(Ok(credential));
             }
         }
@@ -52,7 +52,7 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
 
     /// After a failure: the cached credential, until it expires. A run that needs a new one fails.
     pub(super) fn fall_back(&self, failure: Error) -> Result<Credential<T>> {
-        if self.wants_new() {
+        if self.wants_new() || self.broker.returns_failures() {
             return Err(failure);
         }
         let Some(credential) = self.unexpired() else { return Err(failure) };

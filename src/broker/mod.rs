@@ -31,7 +31,7 @@ use tracing::{debug, info};
 
 use crate::cache::{Cache, EntryMetadata, Key, KeyBuilder};
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::credential::{Cacheable, Credential};
+use crate::credential::{Cacheable, Credential, Lifetime};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
@@ -42,6 +42,7 @@ use attempt::Attempt;
 pub use background_refresh::{REFRESH, Rerun, begin_session};
 pub use forecast::{Forecast, Prediction};
 use freshness::Freshness;
+pub use freshness::Lead;
 use negative_cache::RememberedFailure;
 pub use overview::{CachedCredential, Failure, Row, State, overview};
 use single_flight::{Pause, SingleFlight};
@@ -95,6 +96,9 @@ pub enum Purpose {
     Answer(Option<Rerun>),
     /// To refresh one, in the background.
     Refresh,
+    /// To renew one, in a process that stays and has the one before. A failure is returned, although that one may
+    /// still be valid.
+    Renew(Lead),
 }
 
 #[derive(Debug)]
@@ -169,7 +173,7 @@ impl Broker {
         minimum_lifetime: Duration,
     ) -> Result<Credential<O::Secret>> {
         if let Some((hit, freshness)) = self.look(request, minimum_lifetime)?
-            && self.is_sufficient(freshness)
+            && self.is_sufficient(freshness, &hit.lifetime)
         {
             self.refresh_soon(request, freshness);
             return Ok(hit);
@@ -215,10 +219,11 @@ impl Broker {
     }
 
     /// Whether this is enough for the purpose of this run.
-    const fn is_sufficient(&self, freshness: Freshness) -> bool {
+    fn is_sufficient(&self, freshness: Freshness, lifetime: &Lifetime) -> bool {
         match self.options.purpose {
             Purpose::Answer(_) => freshness.is_good_enough(),
             Purpose::Refresh => matches!(freshness, Freshness::Fresh),
+            Purpose::Renew(lead) => !lead.due_in(lifetime, self.options.clock.now()).is_zero(),
         }
     }
 
@@ -344,7 +349,13 @@ impl Broker {
 
     /// Whether this runs in the background, where a question would have no answer.
     pub const fn is_unattended(&self) -> bool {
-        matches!(self.options.purpose, Purpose::Refresh)
+        matches!(self.options.purpose, Purpose::Refresh | Purpose::Renew(_))
+    }
+
+    /// Whether a failure is returned although a valid credential is cached: where this one is to be renewed, and is
+    /// not obtained on the way to another one.
+    fn returns_failures(&self) -> bool {
+        matches!(self.options.purpose, Purpose::Renew(_)) && self.within.is_outermost()
     }
 
     /// Whether something that happened at `at` happened during this run. A time in the future is from before

@@ -31,6 +31,11 @@ impl Within {
         [&self.outer[..], &self.own.borrow()[..]].concat().join(",")
     }
 
+    /// Whether nothing is being obtained here on the way to something else.
+    pub(super) fn is_outermost(&self) -> bool {
+        self.own.borrow().len() <= 1
+    }
+
     pub(super) fn begin(&self, name: &str, what: &Message) -> Result<UnderWay<'_>> {
         if self.outer.iter().any(|outer| outer == name) {
             return Err(Error::Configuration {

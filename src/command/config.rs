@@ -15,6 +15,7 @@ pub(super) use document::{Document, parse, set, value_of};
 pub(super) use key::keys;
 
 use super::setup::config_path;
+use crate::agent;
 use crate::consumer::ConsumerName;
 use crate::env::Env;
 use crate::error::{Error, Exit, Result, shown};
@@ -242,5 +243,15 @@ fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Res
         let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
         checked.filter_map(Result::err).filter(in_file).collect()
     };
-    problems(path, text, context.locations, context.consumers, &check)
+    let mut flags = context.flags.clone();
+    flags.unwritten = text.clone().map(|text| (path.to_owned(), text));
+    let mut found = problems(path, text, context.locations, context.consumers, &check)?;
+    let env = &Env::Fake(HashMap::new());
+    if let Err(problem) = agent::check_tables(Context { flags: &flags, env, ..context })
+        && matches!(&problem, Error::Config { path: at, .. } if at == path)
+        && !found.iter().any(|other| other.to_string() == problem.to_string())
+    {
+        found.push(problem);
+    }
+    Ok(found)
 }

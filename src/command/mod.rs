@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::agent;
 use crate::child as on_path;
 use crate::error::Result;
 use crate::foreign_text::Message;
+use crate::log::LogFormat;
 use crate::output::Output;
 use crate::run::Context;
 use crate::settings::{Arguments, NamedCommand};
@@ -57,6 +59,7 @@ macro_rules! housekeeping {
 }
 
 housekeeping! {
+    "agent" => Agent(Box<agent::Args>);
     "cache" => Cache(cache::Args);
     "setup" => Setup(Box<setup::Args>);
     "completions" => Completions(completions::Args);
@@ -74,6 +77,11 @@ housekeeping! {
 }
 
 impl Housekeeping {
+    /// The format of the log of a command that stays, which is written without `-v` too.
+    pub fn service_log(&self) -> Option<LogFormat> {
+        if let Self::Agent(arguments) = self { arguments.service_log() } else { None }
+    }
+
     /// Runs the command and returns the exit status of a successful run. `program` describes the whole
     /// command line, and `complete` adds its options to the commands in a hint.
     pub fn run(
@@ -84,6 +92,7 @@ impl Housekeeping {
         output: &mut Output<'_>,
     ) -> Result<ExitCode> {
         match self {
+            Self::Agent(arguments) => arguments.run(context)?,
             Self::Cache(arguments) => arguments.run(context, output)?,
             Self::Setup(arguments) => arguments.run(context, output)?,
             Self::Completions(arguments) => arguments.run(output)?,

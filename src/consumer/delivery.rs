@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::private_file;
+use crate::private_file::{self, Access};
 
 /// A rendered credential, and where it goes.
 pub(crate) enum Delivery {
@@ -37,9 +37,9 @@ impl Delivery {
     pub(super) fn carry_out(self, output: &mut Output<'_>) -> Result<ExitCode> {
         match self {
             Self::Print(document) => output.document(&document)?,
-            Self::Write(path, document) => write(&path, &document)?,
+            Self::Write(path, document) => write(&path, &document, Access::PRIVATE)?,
             Self::PrintAndKeep(path, document) => {
-                if let Err(error) = write(&path, &document) {
+                if let Err(error) = write(&path, &document, Access::PRIVATE) {
                     info!("{error}");
                 }
                 output.document(&document)?;
@@ -47,13 +47,23 @@ impl Delivery {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    /// What is delivered.
+    pub(super) fn into_document(self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Print(document) | Self::Write(_, document) | Self::PrintAndKeep(_, document) => {
+                document
+            }
+        }
+    }
 }
 
-fn write(path: &Path, document: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, document: &[u8], access: Access) -> Result<()> {
     // A device or a pipe would be replaced by a file of that name.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     if special {
         return Err(Error::unwritten(path, "it is not a regular file"));
     }
-    private_file::write_output(path, document).map_err(|error| Error::unwritten(path, error))
+    private_file::write_output(path, document, access)
+        .map_err(|error| Error::unwritten(path, error))
 }

@@ -7,16 +7,21 @@
 //! `CredentialCommand` is what the list at the end needs of a command. Every consumer is one; `exec` is one with the
 //! requests of several consumers.
 //!
+//! A process that stays (`exec`, the agent) keeps what a consumer renders fresh: `document` obtains it, and
+//! `kept_document` renews it in time.
+//!
 //! To add a consumer, write its file and name it in the list at the end; CONTRIBUTING.md has an example.
 
 mod claims;
 mod command;
 mod delivery;
+pub(crate) mod document;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "as a consumer of the list, its `Args` would be reachable")]
 mod example;
 mod exchange;
 mod forecast;
+pub(crate) mod kept_document;
 mod run;
 
 use std::ffi::OsString;

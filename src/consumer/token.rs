@@ -18,6 +18,7 @@ use crate::settings::{
 };
 use crate::source::IdTokenRequest;
 
+use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::{Consumer, Delivery};
 
 const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
@@ -37,9 +38,6 @@ pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[
 /// A token that is printed is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// A token in a file is used until the next one is written.
-const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
-
 /// Print the ID token, as `yc iam create-id-token` does
 ///
 /// Without an audience, it is the service account's own ID, as for the vendor's command.
@@ -55,8 +53,8 @@ pub struct Args {
     decode: bool,
 }
 
-#[derive(Clone, Copy)]
-enum Format {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
     Raw,
     Json,
     Header,
@@ -66,7 +64,7 @@ enum Format {
 }
 
 /// All forms, with their names.
-const FORMATS: [(Format, &str); 6] = [
+pub(super) const FORMATS: [(Format, &str); 6] = [
     (Format::Raw, "raw"),
     (Format::Json, "json"),
     (Format::Header, "header"),
@@ -86,6 +84,14 @@ enum Rendering {
     Claims,
     Print(Format),
     Write(Format, PathBuf),
+}
+
+impl Token {
+    /// A token for a file that is kept fresh.
+    pub(super) fn in_file(format: Format, settings: &Settings) -> Self {
+        let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
+        Self { audience, rendering: Rendering::Write(format, PathBuf::new()) }
+    }
 }
 
 impl Consumer for Token {
@@ -108,8 +114,7 @@ impl Consumer for Token {
             Some(file) => Rendering::Write(format, file.value.into()),
             None => Rendering::Print(format),
         };
-        let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
-        Ok(Self { audience, rendering })
+        Ok(Self { rendering, ..Self::in_file(format, settings) })
     }
 
     fn audience(&self) -> Option<&str> {

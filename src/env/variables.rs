@@ -173,6 +173,12 @@ variables! {
     DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
     /// Where the session bus is, if nothing else says so
     XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
+    /// systemd's own: the socket that a service reports its state to
+    NOTIFY_SOCKET = "NOTIFY_SOCKET";
+    /// systemd's own: how often a service has to report that it works, in microseconds
+    WATCHDOG_USEC = "WATCHDOG_USEC";
+    /// systemd's own: the process that has to report that
+    WATCHDOG_PID = "WATCHDOG_PID";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case

@@ -22,11 +22,12 @@ use super::proxy::ProxyAddress;
 use super::proxy_failure::ProxyFailure;
 use super::proxy_question;
 use super::record;
-use super::retry::{random, read_retry_after, spread};
+use super::retry::{read_retry_after, spread};
 use super::server_options::Advice;
 use crate::clock::{Clock, Deadline, Moment, Offset, Timestamp};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
+use crate::random;
 
 /// More than any token, key set or error has.
 const MAX_BODY: usize = 1024 * 1024;
@@ -191,7 +192,7 @@ impl Client {
                     Retryable::Busy(reply) => reply.retry_after,
                     Retryable::Failed(_) => None,
                 };
-                let delay = delay.map(|delay| spread(delay, asked, random()));
+                let delay = delay.map(|delay| spread(delay, asked, random::fraction()));
                 delay.filter(|delay| *delay < self.deadline.left())
             })
             .await;

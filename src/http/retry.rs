@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
-
 use crate::clock::Timestamp;
 
 /// The longest time that a server can ask to wait.
@@ -14,14 +12,6 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
     let asked = asked.unwrap_or_default();
     usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
-}
-
-/// A random number from 0 to 1.
-pub(super) fn random() -> f64 {
-    let mut bytes = [0_u8; 4];
-    // Without randomness there is no TLS either.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, however many, or a date on the server's clock.
@@ -38,6 +28,7 @@ pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Dura
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
 
     #[test]
     fn a_server_can_say_in_two_ways_when_to_ask_again() {
@@ -94,7 +85,7 @@ mod tests {
 
     #[test]
     fn two_clients_do_not_wait_alike() {
-        let waits: Vec<u64> = (0..8).map(|_| random().to_bits()).collect();
+        let waits: Vec<u64> = (0..8).map(|_| random::fraction().to_bits()).collect();
         assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");
     }
 }

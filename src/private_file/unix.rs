@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::sync::OnceLock;
 
 use rustix::fs::{Dir, Mode, OFlags};
 
-use super::{File, Metadata, OpenOptions, Path, PathBuf, io};
+use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 pub(super) fn options() -> OpenOptions {
@@ -29,8 +29,18 @@ pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
     Ok(paths.take(limit).collect())
 }
 
-pub(super) fn close_file(file: &File) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(0o600))
+pub(super) fn set_access(file: &File, access: Access) -> io::Result<()> {
+    // The group first: the old one is not to read it for a moment.
+    if access.group.is_some() {
+        fchown(file, None, access.group)?;
+    }
+    file.set_permissions(Permissions::from_mode(access.mode))
+}
+
+pub(super) fn has_access(metadata: &Metadata, access: Access) -> bool {
+    metadata.uid() == own_uid()
+        && metadata.mode() & 0o7777 == access.mode
+        && access.group.is_none_or(|group| metadata.gid() == group)
 }
 
 pub(super) fn open_own(path: &Path) -> io::Result<File> {

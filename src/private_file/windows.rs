@@ -1,6 +1,6 @@
 //! Private files on Windows. Its profile folders are closed to others, so there is little to check.
 
-use super::{File, Metadata, OpenOptions, Path, PathBuf, io};
+use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 
 #[expect(clippy::disallowed_methods, reason = "this is the room")]
 pub(super) fn options() -> OpenOptions {
@@ -12,8 +12,12 @@ pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-pub(super) fn close_file(_: &File) -> io::Result<()> {
+pub(super) const fn set_access(_: &File, _: Access) -> io::Result<()> {
     Ok(())
+}
+
+pub(super) const fn has_access(_: &Metadata, _: Access) -> bool {
+    true
 }
 
 pub(super) fn options_without_waiting() -> OpenOptions {

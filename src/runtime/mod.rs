@@ -1,5 +1,6 @@
 //! The network runtime, and waiting in it: with a spinner, until the work is done or the run has to end.
 
+mod alarm;
 mod block_on;
 mod interruption;
 
@@ -8,6 +9,7 @@ use std::pin::{Pin, pin};
 use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::spinner::Spinner;
+pub(crate) use alarm::sleep;
 pub(crate) use block_on::block_on;
 #[cfg(unix)]
 pub use interruption::is_ignored;

@@ -8,6 +8,7 @@
 //! [installations.NAME]            # where another installation of Yandex Cloud is
 //! [profiles.NAME]                 # a named set of settings; `extends` names another profile
 //! [profiles.NAME.kubectl]         # settings of one consumer
+//! [[agent.files]]                 # a file that `agent` keeps fresh
 //! ```
 //!
 //! Only the tables that this run uses are checked key by key, so that one profile's mistake does not
@@ -35,7 +36,7 @@ pub(super) const DEFAULT_PROFILE: &str = "default_profile";
 
 /// The keys of the file itself.
 pub(super) const ROOT_KEYS: &[&str] =
-    &[DEFAULT_PROFILE, "defaults", "identity", "installations", "profiles"];
+    &[DEFAULT_PROFILE, "agent", "defaults", "identity", "installations", "profiles"];
 
 /// Ten thousand profiles fit.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -43,7 +44,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// The text of a configuration file and where it is.
 pub(super) struct Text {
     pub(super) path: PathBuf,
-    content: String,
+    pub(super) content: String,
 }
 
 impl Text {

@@ -1,5 +1,6 @@
 //! Settings: flag > environment > profile > defaults > built-in, and who won.
 
+mod agent_tables;
 #[cfg(test)]
 mod completeness;
 mod explain;
@@ -34,6 +35,7 @@ use crate::http::ProxyAddress;
 use crate::message;
 use crate::private_file::Unread;
 use crate::secret_file;
+pub use agent_tables::{AgentEndpoint, AgentFile, AgentTables, agent_tables};
 pub use explain::Explained;
 pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
@@ -245,6 +247,13 @@ impl Settings {
             oauth_endpoint: all.text(&schema::OAUTH_ENDPOINT),
             resolved: all,
         })
+    }
+
+    /// The same for another audience, which the caller has read and checked.
+    #[must_use]
+    pub fn for_audience(self, audience: &str) -> Self {
+        let audience = Setting { value: audience.to_owned(), origin: Origin::BuiltIn };
+        Self { audience: Some(audience), ..self }
     }
 
     /// The value of a setting of a consumer's own.

@@ -11,7 +11,7 @@ use super::file::{File, ROOT_KEYS, Text};
 use super::layer::Layer;
 use super::resolve::Resolver;
 use super::schema::COMMON;
-use super::{CONFIGURATION, read_file, unnamed_profile};
+use super::{CONFIGURATION, agent_tables, read_file, unnamed_profile};
 use super::{Field, Flags, Locations, Origin, Setting, Settings, Sources, Table};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -154,6 +154,12 @@ impl<'a> WholeFile<'a> {
         }
         self.check_tables(problems);
         self.check_default_profiles(problems);
+        let home = self.locations.home.as_deref();
+        let read = agent_tables::read(file, home, &mut |problem| {
+            problems.add(problem);
+            Ok(())
+        });
+        problems.of(read);
         let mut names: Vec<Option<String>> = file.profiles().into_iter().map(Some).collect();
         if names.is_empty() {
             names.push(None);

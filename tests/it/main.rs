@@ -12,6 +12,9 @@
 )]
 
 mod accounts;
+mod agent;
+mod agent_endpoints;
+mod agent_service_manager;
 mod aws;
 mod aws_endpoint;
 mod cache;

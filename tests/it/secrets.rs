@@ -44,6 +44,8 @@ const LINES: &[Line] = &[
     obtains("vault exec", &["--", "true"]),
     obtains("vault exec", &["--revoke", "--", "true"]),
     obtains("vault token-helper", &["get"]),
+    obtains("agent", &["--once", "--file=output"]),
+    keeps_house("agent check"),
     keeps_house("vault status"),
     keeps_house("vault revoke"),
     keeps_house("vault install-helper"),
@@ -130,10 +132,14 @@ fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
     let entries = list.lines().take_while(|line| !line.is_empty());
     // A description that goes on in the next line is further in.
     let names = entries.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    names
-        .filter(|name| !name.is_empty())
-        .flat_map(|name| commands(sandbox, &[below, &[name]].concat()))
-        .collect()
+    let names = names.filter(|name| !name.is_empty());
+    let mut commands: BTreeSet<String> =
+        names.flat_map(|name| commands(sandbox, &[below, &[name]].concat())).collect();
+    // One that does something without those below it has a line of its own in the usage.
+    if !below.is_empty() && help.contains(&format!("{} [OPTIONS]\n", below.join(" "))) {
+        commands.insert(below.join(" "));
+    }
+    commands
 }
 
 #[test]

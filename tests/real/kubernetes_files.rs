@@ -7,15 +7,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use yc_id_token_emulator::{Fault, Route};
 
 use super::documents::{Readme, filled_in, with_request_id_of_readme};
 use super::kubeconfig::put_on_path;
 use super::{aws, peer, project_file};
+use crate::agent::Agent;
 use crate::fake_server::{FakeServer, Reply};
 use crate::federation::external_token;
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
@@ -104,48 +103,10 @@ fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     command
 }
 
-/// A sidecar whose minutes are milliseconds, and which notes how long it would have slept.
-struct Sidecar<'a> {
-    sandbox: &'a Sandbox,
-    process: Child,
-}
-
-impl<'a> Sidecar<'a> {
-    fn start(sandbox: &'a Sandbox, script: &str) -> Self {
-        let script =
-            format!("sleep() {{ echo \"$1\" >>\"$HOME/slept\"; command sleep 0.05; }}\n{script}");
-        let log = fs::File::create(sandbox.home().join("sidecar.log")).unwrap();
-        let mut command = in_container(sandbox, &script);
-        command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
-        Self { sandbox, process: command.spawn().unwrap() }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.sandbox.home().join("sidecar.log")).unwrap()
-    }
-
-    /// How long it has slept last.
-    fn slept(&self) -> String {
-        let slept = fs::read_to_string(self.sandbox.home().join("slept")).unwrap_or_default();
-        slept.lines().last().unwrap_or_default().to_owned()
-    }
-
-    /// Has the first process of the container end, as the kubelet does, and returns what it ends with.
-    fn terminate(mut self) -> Option<i32> {
-        let id = self.process.id();
-        let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let first = Pid::from_raw(first.trim().parse().unwrap()).unwrap();
-        kill_process(first, Signal::TERM).unwrap();
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Sidecar<'_> {
-    fn drop(&mut self) {
-        // With it goes the first process, and with that all of the container.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The words of a container's command, for a shell in which the program is on the `PATH`.
+fn line(command: &Value) -> String {
+    let words: Vec<&str> = command.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    filled_in(&words.join(" "), "/usr/local/bin/yc-id-token agent", "yc-id-token agent")
 }
 
 #[test]
@@ -182,33 +143,24 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     sandbox.cloud.federate(&external, &sandbox.account);
     let file = sandbox.home().join("run/yc-id-token/token");
     sandbox.may_hold_secrets(&file);
-    let ready = || {
-        let words = &sidecar["startupProbe"]["exec"]["command"];
-        let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        let mut probe = in_container(&sandbox, &words.join(" "));
-        probe.status().unwrap().success()
-    };
-    assert!(!ready());
+    let check = line(&sidecar["startupProbe"]["exec"]["command"]);
+    let is_ready = || in_container(&sandbox, &check).status().unwrap().success();
+    assert!(!is_ready());
 
-    let running = Sidecar::start(&sandbox, &script(sidecar));
-    eventually("it is ready", ready);
-    let read = || fs::read_to_string(&file).unwrap();
-    let first = read();
-    assert_eq!(claims(&first)["sub"], sandbox.account.as_str());
-    assert_eq!(first, first.trim(), "no newline");
+    // No home, as in an image with the program alone.
+    let script = format!("unset HOME; exec {}", line(&sidecar["command"]));
+    let agent = Agent::of(&sandbox, in_container(&sandbox, &script));
+    eventually("it is ready", is_ready);
+    let content = fs::read_to_string(&file).unwrap();
+    assert_eq!(claims(&content)["sub"], sandbox.account.as_str());
+    assert_eq!(content, content.trim(), "no newline");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-    eventually("it is written anew", || read() != first);
-    assert_eq!(running.slept(), "1200");
-    assert_eq!(running.log(), "", "it has nothing to say");
-
-    // The cloud cannot be asked.
-    sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(503)));
-    eventually("it is tried again soon", || running.slept() == "30");
-    let last = read();
-    assert!(running.log().contains("[E_UNAVAILABLE]"), "{}", running.log());
-    sandbox.cloud.always(Route::TokenExchange, None);
-    eventually("it is written anew", || read() != last);
-    assert_eq!(running.terminate(), Some(0), "it ends when it is told to");
+    // The kubelet ends the first process of a container, which ignores signals that it does not catch.
+    let id = agent.pid();
+    let first = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(Command::new("kill").args(["-TERM", first.trim()]).status().unwrap().success());
+    eventually("it ends", || !Path::new("/proc").join(first.trim()).exists());
+    drop(agent);
 
     // The workload's own environment is enough for the AWS CLI.
     let moto = super::moto::Moto::start();

@@ -3,6 +3,8 @@
 //! `tests/run` provides the programs, the peers. A test whose peer is missing fails: one that is
 //! skipped proves nothing, and nobody notices.
 
+mod agent_endpoints;
+mod agent_files;
 mod api_server;
 mod aws;
 mod aws_credential_process;
@@ -109,7 +111,7 @@ fn http_with(
 
 /// A port for a server that cannot be told to take any free one. It is below those that the kernel
 /// gives out, so that nobody else is given it before it is used.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const FIRST: u32 = 20_000;
     const MANY: u32 = 12_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);

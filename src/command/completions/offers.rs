@@ -1,7 +1,9 @@
 //! What a shell offers for the values of options and arguments that have no possible values in clap. For a flag of a
 //! setting, it is in the setting's row; this list has the other options and the arguments.
 
+use crate::agent::endpoint_names;
 use crate::consumer::TABLES;
+use crate::consumer::document::DocumentFormat;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
@@ -79,13 +81,21 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "address", Offer::Text),
     ("", "aws_profile", Offer::Text),
     ("", "command", Offer::Text),
+    ("", "serve", Offer::Named(endpoint_names, "")),
+    ("", "format", Offer::Named(DocumentFormat::names, "")),
+    ("", "group", Offer::Text),
     ("", "issuer", Offer::Text),
     ("", "listen", Offer::Text),
+    ("", "mode", Offer::Named(|| vec!["0600", "0400", "0640", "0440"], "")),
     ("", "mount", Offer::Text),
     ("", "namespace", Offer::Text),
+    ("", "on_change", Offer::Text),
+    ("", "pid_file", Offer::Path),
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
+    ("", "secret_file", Offer::Path),
+    ("", "signal", Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], "")),
     ("", "sts_endpoint", Offer::Text),
     ("", "unlock_timeout", Offer::Text),
 ];

@@ -83,6 +83,18 @@ struct CredentialProcess<'a> {
     account_id: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ContainerCredentials<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    // botocore fails without it.
+    token: &'a str,
+    expiration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+}
+
 /// The session of a role, and the STS that it is requested from.
 pub(super) struct Aws {
     sts: Sts,
@@ -98,6 +110,22 @@ impl Aws {
         let audience =
             super::audience(settings, &OWN_AUDIENCE).unwrap_or_else(|| AUDIENCE.to_owned());
         Ok(Self { sts, role, audience })
+    }
+
+    /// The keys as the SDKs read them from an endpoint of a container (AWS SDKs and Tools Reference Guide, "Container
+    /// credential provider").
+    pub(super) fn render_for_container(
+        _: &Self,
+        credential: &Credential<SessionKeys>,
+    ) -> Result<Delivery> {
+        let keys = &credential.secret;
+        Delivery::json(&ContainerCredentials {
+            access_key_id: &keys.access_key_id,
+            secret_access_key: keys.secret_access_key.expose(),
+            token: keys.session_token.as_ref().map_or("", Secret::expose),
+            expiration: credential.lifetime.expires_at_here().to_string(),
+            account_id: keys.account_id.as_deref(),
+        })
     }
 
     /// Whether the keys are valid for so short a time that botocore never keeps them.

@@ -10,17 +10,19 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Purpose;
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::run::{Context, Run};
+use crate::run::{Context, OwnedContext, Run};
 use crate::settings::{Decides, Field, Kind, Settings, Table};
 use crate::{child, private_file, runtime};
 
 use super::aws::Aws;
 use super::command::{Signals, of_words, replace_process};
+use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::vault::{self, VaultRun};
 use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast, gcp};
 use token_files::TokenFiles;
@@ -60,9 +62,6 @@ const TABLE: Table =
 
 /// The broker takes this for half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
-
-/// A file is refreshed long before, unless the servers cannot be reached.
-const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
 
 /// Run a command with credentials in its environment or in files
 #[derive(clap::Args, Debug, Default)]
@@ -201,23 +200,23 @@ impl Exec {
             Some(gcp) => Some((gcp, obtain(&gcp.audience)?)),
             None => None,
         };
-        let context = Context { purpose: &Purpose::Refresh, ..context };
+        let kept_by = Arc::new(OwnedContext::of(context));
         runtime::finish(async {
             // From here on no signal ends this process before the files are removed.
             let signals = Signals::catch()?;
-            let mut files = TokenFiles::make(&folder_for_files(context))?;
+            let mut files = TokenFiles::make(&folder_for_files(context), &self.run.settings)?;
             for (TokenVariable { name, audience, .. }, token) in tokens {
-                command.env(name, files.add_token(name, audience, token)?);
+                command.env(name, files.add_token(name, audience, &token)?);
             }
             if let Some((gcp, token)) = gcp {
-                let token = files.add_token("google-cloud.jwt", &gcp.audience, token)?;
+                let token = files.add_token("google-cloud.jwt", &gcp.audience, &token)?;
                 let configuration = files.add("google-cloud.json", &gcp.document(&token))?;
                 gcp::Configuration::put_into_environment(&configuration, &mut command);
             }
             let mut running = signals.start(command)?;
             tokio::select! {
                 ended = running.wait() => ended,
-                never = files.keep_fresh(&self.run, context) => match never {},
+                never = files.keep_fresh(&kept_by) => match never {},
             }
         })
     }

@@ -1,0 +1,91 @@
+//! A credential of the agent, in a file or in memory: it is renewed, the readers of the file are notified, and what
+//! happens is logged.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::change::Change;
+use super::plan::PlannedFile;
+use super::state::Shared;
+use crate::consumer::document::DocumentSource;
+use crate::consumer::kept_document::{KeptDocument, Memory, Place, Renewed};
+use crate::error::{Code, Error, shown};
+use crate::foreign_text::ForeignText;
+use crate::run::OwnedContext;
+
+/// A credential, and its place in the state.
+pub(super) struct AgentCredential {
+    document: KeptDocument,
+    name: ForeignText,
+    change: Change,
+    at: usize,
+    shared: Arc<Shared>,
+}
+
+impl AgentCredential {
+    pub(super) fn in_file(planned: PlannedFile, shared: &Arc<Shared>) -> Self {
+        let PlannedFile { path, access, source, change, .. } = planned;
+        let name = shown(&path);
+        let document = KeptDocument::new(Place::File(path, access), source);
+        Self::new(document, name, change, shared)
+    }
+
+    pub(super) fn in_memory(
+        memory: &Arc<Memory>,
+        source: DocumentSource,
+        name: ForeignText,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let document = KeptDocument::new(Place::Memory(Arc::clone(memory)), source);
+        Self::new(document, name, Change::default(), shared)
+    }
+
+    fn new(
+        document: KeptDocument,
+        name: ForeignText,
+        change: Change,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let at = shared.add(name.clone());
+        Self { document, name, change, at, shared: Arc::clone(shared) }
+    }
+
+    /// Keeps it fresh until the agent ends, or reads its configuration again.
+    pub(super) async fn keep(mut self, context: Arc<OwnedContext>, mut end: watch::Receiver<bool>) {
+        loop {
+            // A signal that ends the agent interrupts a renewal too, so that this returns soon.
+            self.renew(&context).await;
+            tokio::select! {
+                _ = end.wait_for(|ends| *ends) => return,
+                () = self.document.wait(&context) => {}
+            }
+        }
+    }
+
+    /// Renews it. Returns the failure if there is no valid credential then.
+    pub(super) async fn renew(&mut self, context: &Arc<OwnedContext>) -> Option<Error> {
+        let Renewed { is_new, failure } = self.document.renew(context).await;
+        let lifetime = self.document.lifetime().copied();
+        let name = &self.name;
+        if let (true, Some(lifetime)) = (is_new, lifetime) {
+            info!(expires_at = %lifetime.expires_at_here(), "`{name}` has a new credential");
+        }
+        let now = context.clock().now();
+        let is_valid = lifetime.is_some_and(|lifetime| !lifetime.left(now).is_zero());
+        // After a signal there is no news: it is tried again at once, or never.
+        let is_news = failure.as_ref().is_none_or(|failure| failure.code() != Code::Interrupted);
+        if is_news {
+            self.shared.note(self.at, lifetime, failure.as_ref().map(Error::code), now.at);
+        }
+        if let Some(failure) = failure.as_ref().filter(|_| is_news) {
+            let hint = failure.hint().unwrap_or_default();
+            warn!(code = failure.code().name(), %hint, "`{name}` is not renewed: {failure}");
+        }
+        if is_new && let Err(problem) = self.change.notify().await {
+            warn!("`{name}` has changed, but {problem}");
+        }
+        failure.filter(|_| !is_valid)
+    }
+}

@@ -1,0 +1,134 @@
+//! The connections of an endpoint: who can connect, how many at once, and how slow they can be.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::answer::Answer;
+use super::{Endpoint, Socket};
+use crate::error::{Cause, Error, Result};
+
+/// How many connections are served at once. The next ones wait in the queue of the system.
+const CONNECTIONS: usize = 128;
+
+/// How long a client may take to send the head of a request, and to keep a connection without one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may last, however slowly its client reads.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long to wait when no connection can be accepted, such as for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How large the head of a request may be. No body is read.
+const HEAD_LIMIT: usize = 16 * 1024;
+
+/// Serves an endpoint until the agent ends, or reads its configuration again.
+pub(in crate::agent) fn serve(
+    endpoint: Endpoint,
+    socket: &Socket,
+    mut end: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + 'static> {
+    let listener = Listener::of(socket)
+        .map_err(|error| Error::Internal(Cause::from(error).context("cannot use a socket")))?;
+    let endpoint = Arc::new(endpoint);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    Ok(async move {
+        // Dropped at the end, it ends them all.
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                _ = end.wait_for(|ends| *ends) => return,
+                accepted = listener.accept() => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok(Some(stream)) => {
+                    let endpoint = Arc::clone(&endpoint);
+                    connections.spawn(async move {
+                        let _ = timeout(CONNECTION_TIMEOUT, connection(stream, endpoint)).await;
+                        drop(place);
+                    });
+                }
+                Ok(None) => {
+                    warn!("a connection of another user to `{}` was refused", endpoint.name());
+                }
+                Err(error) => {
+                    warn!("cannot accept a connection: {}", Cause::from(error).text());
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    })
+}
+
+async fn connection(stream: Stream, endpoint: Arc<Endpoint>) {
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let response = response(endpoint.answer(&request));
+        async move { Ok::<_, Infallible>(response) }
+    });
+    // A client that breaks the protocol, or the connection, has no answer to get.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+fn response(Answer { status, content_type, body }: Answer) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+type Stream = Box<dyn ReadWrite>;
+
+trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
+
+enum Listener {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    fn of(socket: &Socket) -> std::io::Result<Self> {
+        Ok(match socket.try_clone()? {
+            Socket::Tcp(listener) => Self::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            #[cfg(unix)]
+            Socket::Unix(listener) => Self::Unix(tokio::net::UnixListener::from_std(listener)?),
+        })
+    }
+
+    /// The next connection; `None` for one of another user.
+    async fn accept(&self) -> std::io::Result<Option<Stream>> {
+        match self {
+            Self::Tcp(listener) => Ok(Some(Box::new(listener.accept().await?.0))),
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred()?.uid();
+                let is_known = user == 0 || user == rustix::process::geteuid().as_raw();
+                Ok(if is_known { Some(Box::new(stream)) } else { None })
+            }
+        }
+    }
+}

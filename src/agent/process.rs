@@ -1,0 +1,261 @@
+//! The process of the agent: its files as tasks, signals, reload, and its end.
+//!
+//! Between two renewals it sleeps: it wakes up for signals and for the watchdog of the service manager only.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::credential::AgentCredential;
+use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
+use super::plan::Plan;
+use super::service_manager::ServiceManager;
+use super::state::Shared;
+use crate::env::Env;
+use crate::error::Result;
+use crate::run::OwnedContext;
+use signals::{Event, Signals};
+
+/// How long renewals that are under way may take to end.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Writes all files. It fails if one of them has no valid credential then.
+pub(super) async fn write_once(plan: Plan, context: &Arc<OwnedContext>) -> Result<()> {
+    let shared = Arc::new(Shared::default());
+    let mut tasks = JoinSet::new();
+    for planned in plan.files {
+        let mut credential = AgentCredential::in_file(planned, &shared);
+        let context = Arc::clone(context);
+        tasks.spawn(async move { credential.renew(&context).await });
+    }
+    let failure = tasks.join_all().await.into_iter().flatten().next();
+    failure.map_or(Ok(()), Err)
+}
+
+/// Keeps all files until a signal ends the agent.
+pub(super) async fn serve(
+    plan: Plan,
+    read_plan: &dyn Fn() -> Result<Plan>,
+    context: &Arc<OwnedContext>,
+    env: &Env,
+) -> Result<()> {
+    let mut signals = Signals::catch()?;
+    let mut manager = ServiceManager::of(env);
+    let mut sockets = Sockets::default();
+    sockets.bind(&plan)?;
+    let mut kept = Kept::start(plan, &sockets, context)?;
+    loop {
+        tokio::select! {
+            event = signals.next() => match event {
+                Event::End => break,
+                Event::Reload => {
+                    manager.reloading();
+                    let started = read_plan().and_then(|plan| {
+                        sockets.bind(&plan)?;
+                        Kept::start(plan, &sockets, context)
+                    });
+                    match started {
+                        Ok(next) => {
+                            kept.stop().await;
+                            kept.remove(&next.files);
+                            sockets.keep(&next.addresses);
+                            kept = next;
+                            info!("the configuration was read again");
+                        }
+                        Err(error) => {
+                            sockets.keep(&kept.addresses);
+                            warn!("the configuration stays as it was: {}", error.with_code());
+                        }
+                    }
+                    manager.reloaded();
+                }
+            },
+            () = kept.shared.changed() => {
+                let summary = kept.shared.summary(context.clock().now());
+                manager.report(&summary, kept.shared.is_complete());
+            }
+            () = manager.watchdog() => {}
+        }
+    }
+    manager.stopping();
+    kept.stop().await;
+    kept.remove(&[]);
+    info!("the agent ends");
+    Ok(())
+}
+
+/// The sockets of all endpoints. They stay open while the configuration is read again.
+#[derive(Default)]
+struct Sockets(Vec<(Listen, Socket)>);
+
+impl Sockets {
+    /// Opens those of a plan that are not open yet.
+    fn bind(&mut self, plan: &Plan) -> Result<()> {
+        for endpoint in &plan.endpoints {
+            if self.of(&endpoint.listen).is_none() {
+                let socket = Socket::bind(&endpoint.listen)?;
+                self.0.push((endpoint.listen.clone(), socket));
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, listen: &Listen) -> Option<&Socket> {
+        self.0.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
+    }
+
+    /// Closes the others.
+    fn keep(&mut self, addresses: &[Listen]) {
+        self.0.retain(|(listen, _)| addresses.contains(listen));
+    }
+}
+
+/// What is kept and served at a time.
+struct Kept {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    end: watch::Sender<bool>,
+    /// All files that are made, and those of them that are removed at the end.
+    files: Vec<PathBuf>,
+    temporary: Vec<PathBuf>,
+    addresses: Vec<Listen>,
+}
+
+impl Kept {
+    fn start(plan: Plan, sockets: &Sockets, context: &Arc<OwnedContext>) -> Result<Self> {
+        let temporary: Vec<PathBuf> = plan.temporary().cloned().collect();
+        let mut files = temporary.clone();
+        files.extend(plan.files.iter().map(|file| file.path.clone()));
+        let addresses = plan.endpoints.iter().map(|endpoint| endpoint.listen.clone()).collect();
+        let shared = Arc::new(Shared::default());
+        let (mut tasks, (end, _)) = (JoinSet::new(), watch::channel(false));
+        let mut credentials: Vec<AgentCredential> = Vec::new();
+        for planned in plan.files {
+            credentials.push(AgentCredential::in_file(planned, &shared));
+        }
+        for mut planned in plan.endpoints {
+            let mut served = Vec::new();
+            for (audience, source) in std::mem::take(&mut planned.documents) {
+                let memory = Arc::default();
+                let name = planned.name_of(&audience);
+                credentials.push(AgentCredential::in_memory(&memory, source, name, &shared));
+                served.push(Served { audience, memory });
+            }
+            let endpoint = Endpoint::new(&planned, served, context.clock(), Arc::clone(&shared))?;
+            if let Some(socket) = sockets.of(&planned.listen) {
+                tasks.spawn(serve_endpoint(endpoint, socket, end.subscribe())?);
+            }
+        }
+        for credential in credentials {
+            tasks.spawn(credential.keep(Arc::clone(context), end.subscribe()));
+        }
+        Ok(Self { shared, tasks, end, files, temporary, addresses })
+    }
+
+    /// Ends all tasks.
+    async fn stop(&mut self) {
+        let _ = self.end.send(true);
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(GRACE, ended).await.is_err() {
+            self.tasks.abort_all();
+        }
+    }
+
+    /// Removes what is temporary, except what is still used.
+    fn remove(&self, used: &[PathBuf]) {
+        for path in self.temporary.iter().filter(|path| !used.contains(path)) {
+            // It may never have been written.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(unix)]
+mod signals {
+    use rustix::process::Signal;
+    use tokio::signal::unix::{self, SignalKind, signal};
+
+    use crate::error::{Cause, Error, Result};
+    use crate::runtime::is_ignored;
+
+    pub(super) enum Event {
+        End,
+        Reload,
+    }
+
+    /// The signals of an agent. Those that it was started to ignore stay ignored.
+    pub(super) struct Signals {
+        end: [Option<unix::Signal>; 2],
+        reload: Option<unix::Signal>,
+    }
+
+    impl Signals {
+        pub(super) fn catch() -> Result<Self> {
+            let catch = |number: Signal| {
+                let number = number.as_raw();
+                let caught = (!is_ignored(number)).then(|| signal(SignalKind::from_raw(number)));
+                caught.transpose().map_err(|error| {
+                    Error::Internal(Cause::from(error).context("cannot wait for signals"))
+                })
+            };
+            Ok(Self {
+                end: [catch(Signal::TERM)?, catch(Signal::INT)?],
+                reload: catch(Signal::HUP)?,
+            })
+        }
+
+        pub(super) async fn next(&mut self) -> Event {
+            let Self { end: [terminate, interrupt], reload } = self;
+            tokio::select! {
+                () = received(terminate) => Event::End,
+                () = received(interrupt) => Event::End,
+                () = received(reload) => Event::Reload,
+            }
+        }
+    }
+
+    async fn received(signal: &mut Option<unix::Signal>) {
+        if let Some(signal) = signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(windows)]
+mod signals {
+    use tokio::signal::windows::{CtrlC, ctrl_c};
+
+    use crate::error::{Cause, Error, Result};
+
+    pub(super) enum Event {
+        End,
+        #[expect(dead_code, reason = "Windows has no signal for it")]
+        Reload,
+    }
+
+    /// What ends an agent: a break of the console.
+    pub(super) struct Signals(CtrlC);
+
+    impl Signals {
+        pub(super) fn catch() -> Result<Self> {
+            let failed =
+                |error| Error::Internal(Cause::from(error).context("cannot wait for a break"));
+            ctrl_c().map(Self).map_err(failed)
+        }
+
+        pub(super) async fn next(&mut self) -> Event {
+            if self.0.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            Event::End
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The files of `integrations/agent`: the unit is read by systemd's own reader, and the commands of the unit and of the
+//! README are run.
+
+use std::fs;
+use std::path::Path;
+
+use super::documents::{Readme, filled_in};
+use super::project_file;
+use crate::agent::{Agent, file};
+use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
+
+const HELPER: &str = "/usr/local/bin/yc-id-token";
+const UNIT: &str = "yc-id-token-agent.service";
+const FOLDER: &str = "/run/user/1000/yc-id-token";
+
+#[test]
+fn the_unit_keeps_the_files_of_the_readme() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let unit = filled_in(&project_file(&format!("integrations/agent/{UNIT}")), HELPER, PROGRAM);
+    sandbox.write(UNIT, &unit);
+    let mut analyze = sandbox.other_command("systemd-analyze");
+    analyze.args(["verify", "--user", &format!("./{UNIT}")]);
+    analyze.env("XDG_RUNTIME_DIR", sandbox.home());
+    assert_eq!(sandbox.finish(analyze).ok(), "");
+
+    let readme = Readme::of("agent");
+    let run = sandbox.home().join("run");
+    fs::create_dir(&run).unwrap();
+    let block = readme.block("toml", "[[agent.files]]");
+    sandbox.configure(&filled_in(block, FOLDER, run.to_str().unwrap()));
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    let files = ["run/aws.jwt", "run/vault.jwt"].map(|name| file(&sandbox, name));
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", readme.block("sh", "--once")]);
+    shell.env("PATH", format!("{}:/bin", Path::new(PROGRAM).parent().unwrap().display()));
+    sandbox.finish(shell).ok();
+    let audiences = files.each_ref().map(|file| claims(&fs::read_to_string(file).unwrap()));
+    assert_eq!(audiences[0]["aud"], "sts.amazonaws.com");
+    assert_eq!(audiences[1]["aud"], "https://vault.example:8200");
+    for file in &files {
+        fs::remove_file(file).unwrap();
+    }
+
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let mut words = line.split(' ');
+    let mut command = sandbox.other_command(words.next().unwrap());
+    command.args(words).env_remove("PATH");
+    let agent = Agent::of(&sandbox, command);
+    eventually("the files are there", || files.iter().all(|file| file.exists()));
+    agent.terminate().ok();
+}
+
+#[test]
+fn the_readmes_commands_install_the_unit() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write(UNIT, &project_file(&format!("integrations/agent/{UNIT}")));
+    // Then `systemctl` does what it can without a manager.
+    sandbox.set("SYSTEMD_OFFLINE", "1");
+    let readme = Readme::of("agent");
+    let script = filled_in(readme.block("sh", "enable --now"), "enable --now", "enable");
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-e", "-c", &script]);
+    let outcome = sandbox.finish(shell);
+    assert!(outcome.status.success(), "{outcome:?}");
+    let wanted = format!(".config/systemd/user/default.target.wants/{UNIT}");
+    assert!(fs::read_to_string(sandbox.home().join(wanted)).unwrap().contains("[Install]"));
+}

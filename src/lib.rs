@@ -59,41 +59,16 @@
 //! | `yaml` | YAML as a tree with the place of each node |
 //! | `random` | random numbers that spread requests over time |
 
-pub mod agent;
-pub mod broker;
-pub mod cache;
-pub mod child;
 pub mod cli;
-pub mod clock;
-pub mod colour;
-pub mod command;
-pub mod consumer;
-pub mod credential;
-pub mod current_folder;
-pub mod digest;
-pub mod encoding;
-pub mod env;
-pub mod error;
-pub mod files;
-pub mod foreign_text;
+
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
-pub mod fuzzing;
-pub mod harden;
-pub mod http;
-pub mod jwt;
-pub mod keyring;
-mod kubeconfig;
-pub mod log;
-pub mod output;
-pub mod pipe;
-pub mod private_file;
-mod random;
-pub mod run;
-pub mod runtime;
-pub mod secret_file;
-pub mod settings;
-pub mod shell;
-pub mod source;
-pub mod spinner;
-mod yaml;
+pub use yc_id_token_commands::fuzzing;
+#[doc(inline)]
+pub use yc_id_token_commands::{agent, command};
+#[doc(inline)]
+pub use yc_id_token_core::{
+    broker, cache, child, clock, colour, consumer, credential, current_folder, digest, encoding,
+    env, error, files, foreign_text, harden, http, jwt, keyring, log, message, output, pipe,
+    private_file, random, run, runtime, secret_file, settings, shell, source, spinner, yaml,
+};

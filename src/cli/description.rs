@@ -90,4 +90,25 @@ mod tests {
         }
         look(&program(), "");
     }
+
+    #[test]
+    fn every_flag_is_in_the_help_of_a_command() {
+        fn has(command: &clap::Command, flag: &str) -> bool {
+            let long = flag.strip_prefix("--");
+            command.get_arguments().any(|argument| argument.get_long() == long)
+                || command.get_subcommands().any(|below| has(below, flag))
+        }
+        let program = program();
+        for table in [&COMMON].into_iter().chain(consumer::TABLES.iter().copied()) {
+            let command = program.find_subcommand(table.name).unwrap_or(&program);
+            for field in table.settings.iter().filter(|field| !field.flag.is_empty()) {
+                assert!(has(command, field.flag), "{}: {field:?}", table.name);
+            }
+        }
+        for command in program.get_subcommands() {
+            for field in COMMON.settings {
+                assert!(has(command, field.flag), "{}: {field:?}", command.get_name());
+            }
+        }
+    }
 }

@@ -1,0 +1,28 @@
+//! The fuzz targets: every reader of text from other programs, with what must hold for any text. The programs in `fuzz/`
+//! call them, and the tests give them the corpus.
+
+pub use yc_id_token_core::fuzzing::*;
+
+/// The name of a target, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets. Each has a program in `fuzz/fuzz_targets`, and a folder in `fuzz/corpus`.
+pub const TARGETS: &[Target] = &[
+    ("addresses", addresses),
+    ("aws_ini", aws_ini),
+    ("cache_entry", cache_entry),
+    ("config", config),
+    ("dates", dates),
+    ("exec_info", exec_info),
+    ("jwt_claims", jwt_claims),
+    ("key_file", key_file),
+    ("kubeconfig", kubeconfig),
+    ("sts_xml", sts_xml),
+    ("vault_hcl", vault_hcl),
+    ("yc_config", yc_config),
+];
+
+/// A kubeconfig, and what it runs.
+pub fn kubeconfig(data: &[u8]) {
+    crate::command::fuzz_kubeconfig(data);
+}

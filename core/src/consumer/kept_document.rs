@@ -1,0 +1,322 @@
+//! A credential that a process keeps fresh, in a file or in its memory: those of `exec` and of the agent.
+//!
+//! A credential is renewed in a thread, which ends then, as obtaining one waits for locks, programs and servers.
+//! Between two renewals nothing runs.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::broker::{Lead, Purpose};
+use crate::clock::Moment;
+use crate::credential::Lifetime;
+use crate::error::{Error, Result};
+use crate::private_file::{self, Access};
+use crate::run::OwnedContext;
+use crate::{random, runtime};
+
+use super::delivery;
+use super::document::{Document, DocumentSource, Obtained};
+
+/// A token in a file is used until the next one is written: what must be left of it.
+pub const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
+
+/// The shortest pause after a success, in case that a server issues credentials that are due already.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after the first failed attempt, which the broker remembers for as long. It doubles with each one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause between failed attempts, as a share of the lifetime and at most.
+const PAUSES_IN_A_LIFETIME: u32 = 16;
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// The longest pause where there is no valid credential.
+const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(30);
+
+/// Where a document is kept.
+pub enum Place {
+    File(PathBuf, Access),
+    Memory(Arc<Memory>),
+}
+
+/// A document in memory, which a server answers with.
+#[derive(Default)]
+pub struct Memory(Mutex<Option<Document>>);
+
+impl Memory {
+    /// The document, unless its credential has expired.
+    pub fn read(&self, now: Moment) -> Option<Zeroizing<Vec<u8>>> {
+        let document = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid = document.as_ref().filter(|it| !it.lifetime.left(now).is_zero());
+        valid.map(|document| document.content.clone())
+    }
+}
+
+/// A document, and where it is kept.
+pub struct KeptDocument {
+    place: Place,
+    source: Arc<DocumentSource>,
+    lead: Lead,
+    /// That of the credential that is kept.
+    lifetime: Option<Lifetime>,
+    failed: Option<Failed>,
+}
+
+/// Failed attempts since the last success.
+struct Failed {
+    times: u32,
+    /// How long the server asked to wait.
+    retry_after: Duration,
+}
+
+/// What a renewal came to.
+pub struct Renewed {
+    /// Whether it is new in its place.
+    pub is_new: bool,
+    pub failure: Option<Error>,
+}
+
+impl KeptDocument {
+    pub fn new(place: Place, source: DocumentSource) -> Self {
+        let (source, lead) = (Arc::new(source), Lead::random());
+        Self { place, source, lead, lifetime: None, failed: None }
+    }
+
+    pub const fn lifetime(&self) -> Option<&Lifetime> {
+        self.lifetime.as_ref()
+    }
+
+    /// Obtains a credential that is not due yet, and keeps it. After a failure the one before is kept, unless a cached
+    /// one expires later.
+    pub async fn renew(&mut self, context: &Arc<OwnedContext>) -> Renewed {
+        let Obtained { document, mut failure } = self.obtain(context).await;
+        let expires_at = |lifetime: &Lifetime| lifetime.expires_at;
+        let is_better = |document: &Document| {
+            failure.is_none()
+                || self.lifetime.as_ref().map(expires_at) < Some(document.lifetime.expires_at)
+        };
+        let mut is_new = false;
+        if let Some(document) = document.filter(is_better) {
+            match self.write(document) {
+                Ok(new) => is_new = new,
+                Err(error) => failure = Some(error),
+            }
+        }
+        if failure.is_none() {
+            self.lead = Lead::random();
+        }
+        self.failed = failure.as_ref().map(|failure| Failed {
+            times: self.failed.as_ref().map_or(0, |failed| failed.times) + 1,
+            retry_after: failure.retry_after().unwrap_or_default(),
+        });
+        Renewed { is_new, failure }
+    }
+
+    async fn obtain(&self, context: &Arc<OwnedContext>) -> Obtained {
+        let (sender, receiver) = oneshot::channel();
+        let (source, context, lead) = (Arc::clone(&self.source), Arc::clone(context), self.lead);
+        let work = move || {
+            let purpose = Purpose::Renew(lead);
+            let _ = sender.send(source.obtain(context.to_run(&purpose)));
+        };
+        let failed = |error: Error| Obtained { document: None, failure: Some(error) };
+        let started = std::thread::Builder::new().name("renewal".into()).spawn(work);
+        match started {
+            Ok(_) => receiver
+                .await
+                .unwrap_or_else(|_| failed(Error::Internal("a renewal has no result".into()))),
+            Err(error) => failed(Error::denied("cannot start a thread", error)),
+        }
+    }
+
+    /// Writes a document, unless it is there already. Returns whether it was written.
+    pub(crate) fn write(&mut self, document: Document) -> Result<bool> {
+        let Document { content, lifetime } = document;
+        let is_new = match &self.place {
+            Place::File(path, access) => {
+                let is_new = !private_file::is_written(path, &content, *access);
+                if is_new {
+                    delivery::write(path, &content, *access)?;
+                }
+                is_new
+            }
+            Place::Memory(memory) => {
+                let mut kept = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = kept.replace(Document { content, lifetime });
+                before.is_none_or(|before| before.lifetime != lifetime)
+            }
+        };
+        self.lifetime = Some(lifetime);
+        Ok(is_new)
+    }
+
+    /// Waits until the next attempt is due.
+    pub async fn wait(&self, context: &OwnedContext) {
+        runtime::sleep(context.clock(), self.pause(context.clock().now())).await;
+    }
+
+    /// The time until the next attempt.
+    pub(crate) fn pause(&self, now: Moment) -> Duration {
+        let due_in = |lifetime| self.lead.due_in(lifetime, now);
+        let until_due = self.lifetime.as_ref().map(due_in).unwrap_or_default().max(SHORTEST_PAUSE);
+        let Some(Failed { times, retry_after }) = &self.failed else { return until_due };
+        let valid = self.lifetime.filter(|lifetime| !lifetime.left(now).is_zero());
+        let longest = valid.map_or(LONGEST_PAUSE_WITHOUT, |lifetime| {
+            (lifetime.whole() / PAUSES_IN_A_LIFETIME).clamp(FIRST_PAUSE, LONGEST_PAUSE)
+        });
+        let doubled = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(10)).min(longest);
+        doubled.max(*retry_after).mul_f64(1.0 + random::fraction() / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    use yc_id_token_emulator::{Emulator, Fault, KeySize, Route};
+
+    use super::*;
+    use crate::clock::{Clock, SimulatedTime, Timestamp};
+    use crate::consumer::TABLES;
+    use crate::consumer::document::DocumentFormat;
+    use crate::env::Env;
+    use crate::error::Code;
+    use crate::run::Context;
+    use crate::settings::{Flags, Locations, Settings};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_900_000_000);
+
+    /// A file that a process keeps, whose time and whose cloud's time are simulated.
+    struct World {
+        cloud: Emulator,
+        time: &'static SimulatedTime,
+        folder: tempfile::TempDir,
+        context: Arc<OwnedContext>,
+        file: KeptDocument,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let (cloud, folder) = (Emulator::start().unwrap(), tempfile::tempdir().unwrap());
+            let account = cloud.add_service_account("robot", "b1gfolder");
+            let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
+            let key_file = folder.path().join("key.json");
+            private_file::write(&key_file, key.to_json().as_bytes()).unwrap();
+            let env = Env::Fake(HashMap::from([
+                ("YC_ID_TOKEN_AUDIENCE", "k8s".to_owned()),
+                ("YC_ID_TOKEN_KEY_FILE", key_file.to_str().unwrap().to_owned()),
+                ("YC_ID_TOKEN_IAM_ENDPOINT", cloud.url().to_owned()),
+                ("YC_ID_TOKEN_OAUTH_ENDPOINT", cloud.url().to_owned()),
+            ]));
+            let locations = Locations {
+                cache_folder: Some(folder.path().join("cache")),
+                ..Locations::default()
+            };
+            let time = SimulatedTime::starting_at(BEGIN);
+            let context = Context {
+                flags: &Flags::default(),
+                env: &env,
+                locations: &locations,
+                clock: Clock::Simulated(time),
+                purpose: &Purpose::Answer(None),
+                consumers: TABLES,
+                for_people: false,
+            };
+            let format = DocumentFormat::RAW;
+            let settings =
+                Settings::load(context.flags, &env, &locations, TABLES, format.tables()).unwrap();
+            let source = DocumentSource { settings, format, command: "agent" };
+            let file = KeptDocument::new(
+                Place::File(folder.path().join("token"), Access::PRIVATE),
+                source,
+            );
+            let context = Arc::new(OwnedContext::of(context));
+            Self { cloud, time, folder, context, file }
+        }
+
+        /// Renews the file until the end, and checks before each renewal what `is_well` says of what is left. The
+        /// renewals of some numbers fail.
+        async fn live_until(
+            &mut self,
+            end: Timestamp,
+            fails: impl Fn(u32) -> bool,
+            is_well: impl Fn(Duration) -> bool,
+        ) -> u32 {
+            let mut renewals = 0;
+            while self.time.now() < end {
+                let shift = self.time.now().unix_seconds() - now().unix_seconds();
+                self.cloud.set_clock_shift(shift);
+                let fault = fails(renewals).then_some(Fault::Status(403));
+                self.cloud.always(Route::TokenExchange, fault);
+                self.file.renew(&self.context).await;
+                renewals += 1;
+                self.file.wait(&self.context).await;
+                let left = self.file.lifetime().unwrap().left(self.time.now().into());
+                assert!(is_well(left), "{left:?} is left at {}", self.time.now());
+            }
+            renewals
+        }
+    }
+
+    fn now() -> Timestamp {
+        Clock::System.now().at
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    fn files(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_has_half_of_its_lifetime_left_through_a_whole_week() {
+        let mut world = World::new();
+        let half = Duration::from_secs(30 * 60 - 5);
+        let end = BEGIN.plus(7 * 24 * HOUR);
+        let renewals = run(world.live_until(end, |_| false, |left| left >= half));
+        // At the latest at half of an hour, at the earliest a fifth of an hour before that.
+        assert!((7 * 24 * 2..=7 * 24 * 10 / 3 + 1).contains(&renewals), "{renewals}");
+        // An IAM token lives for twelve hours, and is used by then.
+        assert!(world.cloud.count(Route::IamToken) <= 20, "{}", world.cloud.count(Route::IamToken));
+        assert!(files(&world.folder.path().join("cache")) < 10, "nothing piles up");
+    }
+
+    #[test]
+    fn a_file_has_a_valid_token_through_a_day_whose_issuer_fails_at_times() {
+        let mut world = World::new();
+        let end = BEGIN.plus(24 * HOUR);
+        // One attempt in five, and two after another.
+        let fails = |renewal: u32| renewal % 10 > 7;
+        run(world.live_until(end, fails, |left| left >= HOUR * 2 / 5));
+        assert!(world.cloud.count(Route::TokenExchange) > 48);
+    }
+
+    #[test]
+    fn the_pause_after_failures_grows_within_limits() {
+        let mut world = World::new();
+        run(async {
+            world.live_until(BEGIN.plus(SHORTEST_PAUSE), |_| false, |_| true).await;
+            world.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
+            let mut pauses = Vec::new();
+            for _ in 0..8 {
+                let failure = world.file.renew(&world.context).await.failure.unwrap();
+                assert_eq!(failure.code(), Code::SourceDenied);
+                let pause = world.file.pause(world.time.now().into());
+                pauses.push(pause.as_secs());
+                world.time.pass(pause);
+            }
+            assert!((5..=7).contains(&pauses[0]), "{pauses:?}");
+            assert!(pauses.iter().all(|pause| *pause <= 3600 / 16 * 3 / 2), "{pauses:?}");
+            assert!(pauses[7] >= 3600 / 16, "{pauses:?}");
+        });
+    }
+}

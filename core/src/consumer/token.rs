@@ -1,0 +1,194 @@
+//! `token`: the bare ID token, for everything that has no command of its own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::credential::{Credential, IdToken};
+use crate::error::{Error, Result};
+use crate::foreign_text::ForeignText;
+use crate::jwt::{self, Claims};
+use crate::message;
+use crate::run::Context;
+use crate::settings::{
+    Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
+};
+use crate::source::IdTokenRequest;
+
+use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
+use super::{Consumer, Delivery};
+
+const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
+    .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
+    .decides(Decides::Nothing)
+    .offers(Offer::Words(|| names_of(&FORMATS)));
+
+const OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
+    .help(
+        "FILE",
+        "Write to this file instead: whole or not at all, mode 0600, without a final newline",
+    )
+    .decides(Decides::Nothing);
+
+pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[FORMAT, OUTPUT] };
+
+/// A token that is printed is used soon.
+const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// Print the ID token, as `yc iam create-id-token` does
+///
+/// Without an audience, it is the service account's own ID, as for the vendor's command.
+#[derive(clap::Args, Debug, Default)]
+#[command(after_help = "Examples:
+  yc-id-token token --key-file key.json --audience https://k8s.example
+  curl --config <(yc-id-token token --format curl) https://service.example
+  yc-id-token token --output /run/user/1000/aws.jwt --audience sts.amazonaws.com")]
+pub struct Args {
+    // It stands behind the settings in the help.
+    /// Print the token's claims instead of the token
+    #[arg(long, conflicts_with_all = [FORMAT.flag, OUTPUT.flag], display_order = 3)]
+    decode: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    Raw,
+    Json,
+    Header,
+    Curl,
+    Env,
+    Terraform,
+}
+
+/// All forms, with their names.
+pub(super) const FORMATS: [(Format, &str); 6] = [
+    (Format::Raw, "raw"),
+    (Format::Json, "json"),
+    (Format::Header, "header"),
+    (Format::Curl, "curl"),
+    (Format::Env, "env"),
+    (Format::Terraform, "terraform"),
+];
+
+/// The ID token, in one of the formats.
+pub(super) struct Token {
+    audience: Option<String>,
+    rendering: Rendering,
+}
+
+enum Rendering {
+    /// Its claims only.
+    Claims,
+    Print(Format),
+    Write(Format, PathBuf),
+}
+
+impl Token {
+    /// A token for a file that is kept fresh.
+    pub(super) fn in_file(format: Format, settings: &Settings) -> Self {
+        let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
+        Self { audience, rendering: Rendering::Write(format, PathBuf::new()) }
+    }
+}
+
+impl Consumer for Token {
+    const TABLE: &'static Table = &TABLE;
+    const FOR_PEOPLE: bool = true;
+
+    type Args = Args;
+    type Secret = IdToken;
+    type Request<'a> = IdTokenRequest<'a>;
+
+    fn is_configured(_: &Settings) -> bool {
+        true
+    }
+
+    fn open(args: &Args, settings: &Settings, _: Context<'_>) -> Result<Self> {
+        let format = format(settings)?;
+        let file = settings.own(&OUTPUT);
+        let rendering = match file {
+            _ if args.decode => Rendering::Claims,
+            Some(file) => Rendering::Write(format, file.value.into()),
+            None => Rendering::Print(format),
+        };
+        Ok(Self { rendering, ..Self::in_file(format, settings) })
+    }
+
+    fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+
+    fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> IdTokenRequest<'a> {
+        id_token
+    }
+
+    fn minimum_lifetime(&self) -> Duration {
+        match self.rendering {
+            Rendering::Claims | Rendering::Print(_) => MINIMUM_LIFETIME,
+            Rendering::Write(..) => MINIMUM_LIFETIME_IN_FILE,
+        }
+    }
+
+    fn render(&self, credential: &Credential<IdToken>) -> Result<Delivery> {
+        Ok(match &self.rendering {
+            Rendering::Claims => Delivery::line(claims(credential)?),
+            Rendering::Print(format) => Delivery::line(render(*format, credential)?),
+            Rendering::Write(format, file) => {
+                let document = Zeroizing::new(render(*format, credential)?.into_bytes());
+                Delivery::Write(file.clone(), document)
+            }
+        })
+    }
+}
+
+fn format(settings: &Settings) -> Result<Format> {
+    let Some(setting) = settings.own(&FORMAT) else {
+        return Ok(Format::Raw);
+    };
+    by_name(&FORMATS, &setting.value).ok_or_else(|| {
+        let problem = message!(
+            "there is no format `{}`: it must be {}",
+            ForeignText::new(&setting.value),
+            list(&FORMATS.map(|(_, name)| name))
+        );
+        unfit(setting.origin, problem)
+    })
+}
+
+fn render(format: Format, credential: &Credential<IdToken>) -> Result<String> {
+    let token = credential.secret.0.expose();
+    let expires_at = credential.lifetime.expires_at;
+    Ok(match format {
+        Format::Raw => token.to_owned(),
+        Format::Json => {
+            let claims = Claims::read(token).map_err(|problem| Error::Internal(problem.into()))?;
+            json!({
+                "token": token,
+                "expires_at": expires_at.to_string(),
+                "issued_at": claims.issued_at().map(|at: Timestamp| at.to_string()),
+                "issuer": claims.iss,
+                "subject": claims.sub,
+                "audience": claims.aud.first(),
+            })
+            .to_string()
+        }
+        Format::Header => format!("Authorization: Bearer {token}"),
+        // The form of a curl configuration file, so that the token is in no command line.
+        Format::Curl => format!("header = \"Authorization: Bearer {token}\""),
+        // One line without `export`, as env files and `>> $GITHUB_ENV` want it.
+        Format::Env => format!("YC_ID_TOKEN={token}"),
+        // Terraform's external data source takes an object of strings.
+        Format::Terraform => {
+            json!({ "token": token, "expires_at": expires_at.to_string() }).to_string()
+        }
+    })
+}
+
+fn claims(credential: &Credential<IdToken>) -> Result<String> {
+    let claims = jwt::all_claims(credential.secret.0.expose())
+        .map_err(|problem| Error::Internal(problem.into()))?;
+    serde_json::to_string_pretty(&claims).map_err(Error::internal)
+}

@@ -1,0 +1,186 @@
+//! The pages of `docs` about one consumer each, as a user follows them: the files of the page's folder in
+//! `integrations`, its shell blocks, and what the other side checks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use yc_id_token::jwt;
+use yc_id_token_emulator::Options;
+
+use super::documents::{Readme, filled_in};
+use super::{http_get, peer, project_file};
+use crate::agent::file;
+use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
+
+/// The values of the files that a user replaces.
+pub const ACCOUNT: &str = "ajeexampleaccount000";
+pub const ISSUER: &str = "https://auth.yandex.cloud";
+const FOLDER: &str = "/run/user/1000/yc-id-token";
+
+const PAGES: [&str; 1] = ["envoy"];
+
+/// A page, and a sandbox that is configured as the page says.
+pub struct Page {
+    name: &'static str,
+    pub text: Readme,
+    pub sandbox: Sandbox,
+}
+
+impl Page {
+    pub fn of(name: &'static str) -> Self {
+        let options = Options { issuer: Some(ISSUER.to_owned()), ..Options::default() };
+        Self::with_options(name, options)
+    }
+
+    pub fn with_options(name: &'static str, options: Options) -> Self {
+        let mut sandbox = Sandbox::with_options(options);
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+        let clients = peer("client-venv/bin/python");
+        let folders = [Path::new(PROGRAM), &clients].map(|path| path.parent().unwrap().display());
+        sandbox.set("PATH", format!("{}:{}:/usr/bin:/bin", folders[0], folders[1]));
+        fs::create_dir(sandbox.home().join("run")).unwrap();
+        let page = Self { name, text: Readme::page(name), sandbox };
+        page.sandbox.configure(&page.file("config.toml"));
+        page
+    }
+
+    /// A file of the page's folder, for the account and the folders of the sandbox.
+    pub fn file(&self, name: &str) -> String {
+        let text = project_file(&format!("integrations/{}/{name}", self.name));
+        self.for_sandbox(&text)
+    }
+
+    fn for_sandbox(&self, text: &str) -> String {
+        let folder = self.sandbox.home().join("run");
+        text.replace(ACCOUNT, &self.sandbox.account).replace(FOLDER, folder.to_str().unwrap())
+    }
+
+    /// The token file that the agent of the configuration keeps.
+    pub fn token_file(&self) -> PathBuf {
+        file(&self.sandbox, &format!("run/{}.jwt", self.name))
+    }
+
+    /// Types the page's block that contains this into a shell, with other words in place of some.
+    pub fn type_in(&self, saying: &str, replaced: &[(&str, &str)]) -> Outcome {
+        let mut block = self.for_sandbox(self.text.block("sh", saying));
+        for (said, had) in replaced {
+            block = filled_in(&block, said, had);
+        }
+        let mut shell = self.sandbox.other_command("/bin/sh");
+        shell.args(["-e", "-c", &block]);
+        self.sandbox.finish(shell)
+    }
+
+    /// The other side, which trusts the account for this audience.
+    pub fn relying_party(&self, audience: &str) -> RelyingParty {
+        RelyingParty::of(&self.sandbox, audience)
+    }
+}
+
+/// What a consumer's server checks of an ID token.
+pub struct RelyingParty {
+    keys: Value,
+    expected: [(&'static str, String); 3],
+}
+
+impl RelyingParty {
+    fn of(sandbox: &Sandbox, audience: &str) -> Self {
+        let address = sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
+        let (_, keys) = http_get(address, "/oauth/jwks/keys");
+        let expected = [
+            ("iss", ISSUER.to_owned()),
+            ("aud", audience.to_owned()),
+            ("sub", sandbox.account.clone()),
+        ];
+        Self { keys: serde_json::from_str(&keys).unwrap(), expected }
+    }
+
+    /// The token's claims are returned, or the name of the claim that is wrong.
+    pub fn check(&self, token: &str) -> Result<(), String> {
+        jwt::verify(token, &self.keys)?;
+        let claims = claims(token);
+        for (name, value) in &self.expected {
+            if claims[*name] != **value {
+                return Err(format!("{name} is {}", claims[*name]));
+            }
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        if claims["exp"].as_u64() <= Some(now) {
+            return Err("exp is in the past".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn every_page_has_the_same_sections_and_reports_what_was_tried() {
+    for name in PAGES {
+        let page = project_file(&format!("docs/{name}.md"));
+        let headings: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let expected = ["Trust", "Configure", "Run", "Check", "Troubleshooting"];
+        assert_eq!(headings, expected, "{name}");
+        let last = page.lines().last().unwrap();
+        assert!(
+            last.starts_with("Tried with: ") && last.contains("; not tried: "),
+            "{name}: {last}"
+        );
+        assert!((30..=80).contains(&page.lines().count()), "{name}: {}", page.lines().count());
+    }
+}
+
+#[test]
+fn every_file_of_a_page_is_linked_there_and_used_by_its_test() {
+    for name in PAGES {
+        let page = project_file(&format!("docs/{name}.md"));
+        let test = project_file(&format!("tests/real/{name}.rs"));
+        for path in files(&format!("integrations/{name}")) {
+            let file = path.file_name().unwrap().to_str().unwrap();
+            assert!(page.contains(&format!("](../integrations/{name}/{file})")), "{name}: {file}");
+            // `Page` uses the first for all pages.
+            assert!(
+                file == "config.toml" || test.contains(&format!("\"{file}\"")),
+                "{name}: {file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_documentation_lists_every_page() {
+    let table = project_file("docs/README.md");
+    for name in PAGES {
+        let row = table.lines().find(|line| line.contains(&format!("({name}.md)")));
+        assert!(row.is_some_and(|row| row.starts_with("| ")), "{name}");
+    }
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = files("docs");
+    for folder in fs::read_dir(root.join("integrations")).unwrap() {
+        pages.extend(Some(folder.unwrap().path().join("README.md")).filter(|path| path.exists()));
+    }
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let place = link.split('#').next().unwrap();
+            if !place.contains("://") && !place.is_empty() {
+                let target = page.parent().unwrap().join(place);
+                assert!(target.exists(), "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// The files of a folder of the project.
+fn files(folder: &str) -> BTreeSet<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+}

@@ -11,6 +11,7 @@ mod aws_credential_process;
 mod aws_files;
 mod aws_odd_files;
 mod aws_web_identity;
+mod azure;
 mod clock;
 mod display;
 mod doctor;

@@ -20,7 +20,7 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 1] = ["envoy"];
+const PAGES: [&str; 2] = ["envoy", "azure"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {
@@ -75,9 +75,13 @@ impl Page {
         self.sandbox.finish(shell)
     }
 
-    /// The other side, which trusts the account for this audience.
-    pub fn relying_party(&self, audience: &str) -> RelyingParty {
-        RelyingParty::of(&self.sandbox, audience)
+    /// The other side, which trusts what its configuration names.
+    pub fn relying_party(&self, issuer: &str, audience: &str, subject: &str) -> RelyingParty {
+        let address = self.sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
+        let (_, keys) = http_get(address, "/oauth/jwks/keys");
+        let expected = [("iss", issuer), ("aud", audience), ("sub", subject)];
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
+        RelyingParty { keys: serde_json::from_str(&keys).unwrap(), expected }
     }
 }
 
@@ -88,18 +92,7 @@ pub struct RelyingParty {
 }
 
 impl RelyingParty {
-    fn of(sandbox: &Sandbox, audience: &str) -> Self {
-        let address = sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
-        let (_, keys) = http_get(address, "/oauth/jwks/keys");
-        let expected = [
-            ("iss", ISSUER.to_owned()),
-            ("aud", audience.to_owned()),
-            ("sub", sandbox.account.clone()),
-        ];
-        Self { keys: serde_json::from_str(&keys).unwrap(), expected }
-    }
-
-    /// The token's claims are returned, or the name of the claim that is wrong.
+    /// The problem begins with the name of the claim, if one of the claims is not as configured.
     pub fn check(&self, token: &str) -> Result<(), String> {
         jwt::verify(token, &self.keys)?;
         let claims = claims(token);

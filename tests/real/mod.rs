@@ -13,6 +13,7 @@ mod aws_odd_files;
 mod aws_web_identity;
 mod azure;
 mod clock;
+mod databricks;
 mod display;
 mod doctor;
 mod doctor_kubectl;

@@ -20,7 +20,7 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 2] = ["envoy", "azure"];
+const PAGES: [&str; 3] = ["envoy", "azure", "databricks"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {
@@ -117,7 +117,7 @@ fn every_page_has_the_same_sections_and_reports_what_was_tried() {
             page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
         let expected = ["Trust", "Configure", "Run", "Check", "Troubleshooting"];
         assert_eq!(headings, expected, "{name}");
-        let last = page.lines().last().unwrap();
+        let last = page.rsplit_once("\n\n").unwrap().1;
         assert!(
             last.starts_with("Tried with: ") && last.contains("; not tried: "),
             "{name}: {last}"

@@ -25,6 +25,7 @@ mod github;
 mod github_files;
 mod gnome_keyring;
 mod google;
+mod kafka;
 mod keepassxc;
 mod keyring;
 mod kubeconfig;

@@ -33,6 +33,7 @@ mod kubectl;
 mod kubectl_files;
 mod kubernetes_files;
 mod kwallet;
+mod mongodb;
 mod moto;
 mod openbao;
 mod pages;

@@ -20,7 +20,7 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 4] = ["envoy", "azure", "databricks", "kafka"];
+const PAGES: [&str; 5] = ["envoy", "azure", "databricks", "kafka", "mongodb"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {

@@ -35,6 +35,7 @@ mod kubernetes_files;
 mod kwallet;
 mod mongodb;
 mod moto;
+mod mysql;
 mod openbao;
 mod pages;
 mod proxies;

@@ -5,6 +5,7 @@
 
 mod agent_endpoints;
 mod agent_files;
+mod alibaba;
 mod api_server;
 mod aws;
 mod aws_credential_process;

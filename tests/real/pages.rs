@@ -20,7 +20,7 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 6] = ["envoy", "azure", "databricks", "kafka", "mongodb", "mysql"];
+const PAGES: [&str; 7] = ["envoy", "azure", "databricks", "kafka", "mongodb", "mysql", "alibaba"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {

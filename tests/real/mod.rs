@@ -44,6 +44,7 @@ mod proxy_servers;
 mod seaweedfs;
 mod setup;
 mod shells;
+mod snowflake;
 mod systemd_files;
 mod terraform;
 mod terraform_files;

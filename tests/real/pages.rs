@@ -20,7 +20,8 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 7] = ["envoy", "azure", "databricks", "kafka", "mongodb", "mysql", "alibaba"];
+const PAGES: [&str; 8] =
+    ["envoy", "azure", "databricks", "kafka", "mongodb", "mysql", "alibaba", "snowflake"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {

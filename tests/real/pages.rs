@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,8 +21,19 @@ pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
-const PAGES: [&str; 8] =
-    ["envoy", "azure", "databricks", "kafka", "mongodb", "mysql", "alibaba", "snowflake"];
+const PAGES: [&str; 11] = [
+    "envoy",
+    "azure",
+    "databricks",
+    "kafka",
+    "mongodb",
+    "mysql",
+    "alibaba",
+    "snowflake",
+    "consul",
+    "teleport",
+    "tailscale",
+];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {
@@ -63,6 +75,25 @@ impl Page {
     /// The token file that the agent of the configuration keeps.
     pub fn token_file(&self) -> PathBuf {
         file(&self.sandbox, &format!("run/{}.jwt", self.name))
+    }
+
+    /// Puts a script in the place of a client that is in no package registry.
+    pub fn play(&mut self, client: &str, script: &str) {
+        let path =
+            self.sandbox.write(&format!("clients/{client}"), &format!("#!/bin/sh\n{script}"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut folders = path.parent().unwrap().as_os_str().to_owned();
+        folders.push(":");
+        folders.push(self.sandbox.get("PATH").unwrap());
+        self.sandbox.set("PATH", folders);
+    }
+
+    /// A file of the page's folder in YAML, as JSON.
+    pub fn yaml(&self, name: &str) -> Value {
+        const READ: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
+        let mut python = self.sandbox.other_command(peer("schema-venv/bin/python"));
+        python.args(["-c", READ, &self.file(name)]);
+        serde_json::from_str(&self.sandbox.finish(python).ok()).unwrap()
     }
 
     /// Types the page's block that contains this into a shell, with other words in place of some.

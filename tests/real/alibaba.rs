@@ -1,4 +1,4 @@
-//! `docs/alibaba.md`: Alibaba Cloud's SDK exchanges the page's token at a copy of its STS ("AssumeRoleWithOIDC").
+//! `docs/alibaba.md`: Alibaba Cloud's SDK exchanges the page's token at a copy of its STS (`AssumeRoleWithOIDC`).
 
 use serde_json::{Value, json};
 
@@ -26,8 +26,7 @@ fn sts(page: &Page) -> FakeServer {
     let provider = statement["Principal"]["Federated"][0].as_str().unwrap().to_owned();
     FakeServer::start(move |request, _| {
         let (status, body) = answer(request, &provider, &relying_party);
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Reply::Answer { status, headers, body: body.to_string() }
+        Reply::json(status, &body)
     })
 }
 

@@ -29,8 +29,7 @@ fn authority(page: &mut Page) -> (FakeServer, Front) {
     );
     let server = FakeServer::start(move |request, _| {
         let (status, body) = answer(request, &relying_party);
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Reply::Answer { status, headers, body: body.to_string() }
+        Reply::json(status, &body)
     });
     let front = Front::before(&server.url(), "authority itself", "as it is");
     page.sandbox.set("AZURE_AUTHORITY_HOST", front.url());

@@ -38,6 +38,7 @@ for word; do case $word in -token-sink-file=*) echo sink >\"${word#*=}\" ;; esac
     let claims: Value = serde_json::from_str(&page.type_in("--decode", &[]).ok()).unwrap();
     assert_eq!(claims["aud"], audience);
     let kept = page.token_file();
+    fs::create_dir(kept.parent().unwrap()).unwrap();
     page.sandbox.run(&["agent", "--once"]).ok();
     relying_party.check(&fs::read_to_string(kept).unwrap()).unwrap();
 }

@@ -23,8 +23,7 @@ fn workspace(page: &Page) -> FakeServer {
     );
     FakeServer::start(move |request, _| {
         let (status, body) = answer(request, &relying_party);
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Reply::Answer { status, headers, body: body.to_string() }
+        Reply::json(status, &body)
     })
 }
 

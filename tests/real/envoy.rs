@@ -53,9 +53,9 @@ fn envoy_lets_only_the_pages_token_pass() {
     let _envoy = start(&page, port, &service);
     let port = port.to_string();
 
-    let typed = |saying| page.type_in(saying, &[("10000", &port)]).ok();
-    assert_eq!(typed("--write-out"), "Jwt is missing (401)\n");
-    assert_eq!(typed("--format=curl"), "the service");
+    let here = [("10000", &*port)];
+    assert_eq!(page.type_in("--write-out", &here).ok(), "Jwt is missing (401)\n");
+    assert_eq!(page.type_in("--format=curl", &here).ok(), "the service");
     let received = service.requests();
     assert_eq!(received.len(), 1);
     assert!(

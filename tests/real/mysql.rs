@@ -1,4 +1,4 @@
-//! `docs/mysql.md`: MySQL's client library for Python logs in with the page's token at a copy of a server.
+//! `docs/mysql.md`: the client library for Python logs in with the page's token at a copy of a server.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -68,7 +68,7 @@ fn mysqls_client_library_logs_in_with_the_pages_token() {
     assert!(refused.contains("Access denied for user 'robot'@"), "{refused}");
 }
 
-/// The client `mysql` and StarRocks are in no package registry.
+/// The client `mysql` and the other server of the page are in no package registry.
 #[test]
 fn the_files_for_mysql_and_starrocks_fit_the_token() {
     let page = Page::of("mysql");

@@ -55,7 +55,6 @@ impl Page {
         let clients = peer("client-venv/bin/python");
         let folders = [Path::new(PROGRAM), &clients].map(|path| path.parent().unwrap().display());
         sandbox.set("PATH", format!("{}:{}:/usr/bin:/bin", folders[0], folders[1]));
-        fs::create_dir(sandbox.home().join("run")).unwrap();
         let page = Self { name, text: Readme::page(name), sandbox };
         page.sandbox.configure(&page.file("config.toml"));
         page
@@ -171,6 +170,19 @@ fn every_file_of_a_page_is_linked_there_and_used_by_its_test() {
                 file == "config.toml" || test.contains(&format!("\"{file}\"")),
                 "{name}: {file}"
             );
+        }
+    }
+}
+
+/// So what a page says to type was typed.
+#[test]
+fn every_shell_block_of_a_page_is_run_by_its_test() {
+    for name in PAGES {
+        let test = project_file(&format!("tests/real/{name}.rs"));
+        let typed: Vec<&str> =
+            test.split("type_in(").skip(1).filter_map(|rest| rest.split('"').nth(1)).collect();
+        for block in Readme::page(name).blocks("sh") {
+            assert!(typed.iter().any(|saying| block.contains(saying)), "{name}: {block}");
         }
     }
 }

@@ -20,11 +20,7 @@ fn service(page: &Page) -> FakeServer {
     let audience = "snowflakecomputing.com";
     let relying_party =
         page.relying_party(option(&user, "ISSUER"), audience, option(&user, "SUBJECT"));
-    FakeServer::start(move |request, _| {
-        let body = answer(request, &relying_party).to_string();
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Reply::Answer { status: 200, headers, body }
-    })
+    FakeServer::start(move |request, _| Reply::json(200, &answer(request, &relying_party)))
 }
 
 fn answer(request: &Request, relying_party: &RelyingParty) -> Value {
@@ -91,7 +87,9 @@ fn the_library_of_snowflake_logs_in_with_the_pages_token() {
         command.arg("check.py");
         page.sandbox.finish(command).stderr
     };
-    let output = format!("--output={}", page.token_file().display());
+    let token_file = page.token_file();
+    fs::create_dir(token_file.parent().unwrap()).unwrap();
+    let output = format!("--output={}", token_file.display());
     page.sandbox.run(&["token", "--profile=snowflake", &output]).ok();
     let refused = python(&page);
     assert!(refused.contains("Refusing to send a Workload Identity attestation to"), "{refused}");
@@ -103,7 +101,7 @@ fn the_library_of_snowflake_logs_in_with_the_pages_token() {
     page.sandbox.run(&["token", "--profile=snowflake", "--audience=other", &output]).ok();
     let refused = python(&page);
     assert!(refused.contains("Failed to login: Login error: aud is"), "{refused}");
-    fs::remove_file(page.token_file()).unwrap();
+    fs::remove_file(token_file).unwrap();
     let refused = python(&page);
     assert!(refused.contains("Could not read token file: No such file"), "{refused}");
 }

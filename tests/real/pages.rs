@@ -174,6 +174,19 @@ fn every_file_of_a_page_is_linked_there_and_used_by_its_test() {
     }
 }
 
+#[test]
+fn every_other_file_of_the_integrations_is_named_by_a_test() {
+    let tests: Vec<String> =
+        files("tests/real").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let is_named = |file: &str| tests.iter().any(|test| test.contains(file));
+    for path in files("integrations") {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let is_readme = file == "README.md" && is_named(&format!("Readme::of(\"{folder}\")"));
+        assert!(is_readme || is_named(file), "{}", path.display());
+    }
+}
+
 /// So what a page says to type was typed.
 #[test]
 fn every_shell_block_of_a_page_is_run_by_its_test() {
@@ -198,11 +211,8 @@ fn the_table_of_the_documentation_lists_every_page() {
 
 #[test]
 fn every_link_of_the_documentation_leads_to_a_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = files("docs");
-    for folder in fs::read_dir(root.join("integrations")).unwrap() {
-        pages.extend(Some(folder.unwrap().path().join("README.md")).filter(|path| path.exists()));
-    }
+    pages.extend(files("integrations").into_iter().filter(|path| path.ends_with("README.md")));
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
@@ -215,9 +225,18 @@ fn every_link_of_the_documentation_leads_to_a_file() {
     }
 }
 
-/// The files of a folder of the project.
+/// The files of a folder of the project, and of the folders in it.
 fn files(folder: &str) -> BTreeSet<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let entries = fs::read_dir(&folder).unwrap();
-    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut files = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path);
+            }
+        }
+    }
+    files
 }

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 /// A request, as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -19,6 +21,13 @@ pub enum Reply {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// This, to the byte, and the end of the connection.
     Bytes(String),
+}
+
+impl Reply {
+    pub fn json(status: u16, body: &Value) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self::Answer { status, headers, body: body.to_string() }
+    }
 }
 
 /// A running server. It stops when dropped.
@@ -119,5 +128,9 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { line: line.trim().to_owned(), headers, body: String::from_utf8(body).unwrap() })
+    Some(Request {
+        line: line.trim().to_owned(),
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }

@@ -1,4 +1,4 @@
-//! A server before the emulator that uses certificates and answers of the kinds that real gateways have.
+//! A server before the emulator, or another server of a test, that uses certificates and answers of the kinds that real gateways have.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,9 +19,14 @@ pub struct Front {
 impl Front {
     /// Starts one. `certificate` is a kind that the script knows, or `none` for plain http.
     pub fn start(sandbox: &Sandbox, certificate: &str, answer: &str) -> Self {
+        Self::before(sandbox.cloud.url(), certificate, answer)
+    }
+
+    /// The same before another server.
+    pub fn before(server: &str, certificate: &str, answer: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(peer("proxy-venv/bin/python"));
-        command.arg(SCRIPT).arg(folder.path()).args([sandbox.cloud.url(), certificate, answer]);
+        command.arg(SCRIPT).arg(folder.path()).args([server, certificate, answer]);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let process = Killed(command.spawn().unwrap());
         eventually("the server listens", || folder.path().join("port").exists());

@@ -3,12 +3,17 @@
 
 use super::project_file;
 
-/// The README of a folder of `integrations`.
+/// The README of a folder of `integrations`, or a page of `docs`.
 pub struct Readme(String);
 
 impl Readme {
     pub fn of(folder: &str) -> Self {
         Self(project_file(&format!("integrations/{folder}/README.md")))
+    }
+
+    /// The page of `docs` about a consumer.
+    pub fn page(name: &str) -> Self {
+        Self(project_file(&format!("docs/{name}.md")))
     }
 
     /// Its blocks in a language, in order.

@@ -54,9 +54,9 @@ impl Google {
             sandbox.keep_secret(secret);
         }
         Self(FakeServer::start(move |request, number| match provider.answer(request, number) {
-            Ok(answer) => reply(200, &answer),
+            Ok(answer) => Reply::json(200, &answer),
             Err(Refusal(status, error, description)) => {
-                reply(status, &json!({ "error": error, "error_description": description }))
+                Reply::json(status, &json!({ "error": error, "error_description": description }))
             }
         }))
     }
@@ -170,9 +170,4 @@ fn generate_access_token(request: &Request, number: usize) -> Result<Value, Refu
     Ok(
         json!({ "accessToken": format!("{IMPERSONATED}{number}"), "expireTime": "2099-01-01T00:00:00Z" }),
     )
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Reply::Answer { status, headers, body: body.to_string() }
 }

@@ -1,0 +1,242 @@
+//! The pages of `docs` about one consumer each, as a user follows them: the files of the page's folder in
+//! `integrations`, its shell blocks, and what the other side checks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use yc_id_token::jwt;
+use yc_id_token_emulator::Options;
+
+use super::documents::{Readme, filled_in};
+use super::{http_get, peer, project_file};
+use crate::agent::file;
+use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
+
+/// The values of the files that a user replaces.
+pub const ACCOUNT: &str = "ajeexampleaccount000";
+pub const ISSUER: &str = "https://auth.yandex.cloud";
+const FOLDER: &str = "/run/user/1000/yc-id-token";
+
+const PAGES: [&str; 11] = [
+    "envoy",
+    "azure",
+    "databricks",
+    "kafka",
+    "mongodb",
+    "mysql",
+    "alibaba",
+    "snowflake",
+    "consul",
+    "teleport",
+    "tailscale",
+];
+
+/// A page, and a sandbox that is configured as the page says.
+pub struct Page {
+    name: &'static str,
+    pub text: Readme,
+    pub sandbox: Sandbox,
+}
+
+impl Page {
+    pub fn of(name: &'static str) -> Self {
+        let options = Options { issuer: Some(ISSUER.to_owned()), ..Options::default() };
+        Self::with_options(name, options)
+    }
+
+    pub fn with_options(name: &'static str, options: Options) -> Self {
+        let mut sandbox = Sandbox::with_options(options);
+        sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+        sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+        let clients = peer("client-venv/bin/python");
+        let folders = [Path::new(PROGRAM), &clients].map(|path| path.parent().unwrap().display());
+        sandbox.set("PATH", format!("{}:{}:/usr/bin:/bin", folders[0], folders[1]));
+        let page = Self { name, text: Readme::page(name), sandbox };
+        page.sandbox.configure(&page.file("config.toml"));
+        page
+    }
+
+    /// A file of the page's folder, for the account and the folders of the sandbox.
+    pub fn file(&self, name: &str) -> String {
+        let text = project_file(&format!("integrations/{}/{name}", self.name));
+        self.for_sandbox(&text)
+    }
+
+    fn for_sandbox(&self, text: &str) -> String {
+        let folder = self.sandbox.home().join("run");
+        text.replace(ACCOUNT, &self.sandbox.account).replace(FOLDER, folder.to_str().unwrap())
+    }
+
+    /// The token file that the agent of the configuration keeps.
+    pub fn token_file(&self) -> PathBuf {
+        file(&self.sandbox, &format!("run/{}.jwt", self.name))
+    }
+
+    /// Puts a script in the place of a client that is in no package registry.
+    pub fn play(&mut self, client: &str, script: &str) {
+        let path =
+            self.sandbox.write(&format!("clients/{client}"), &format!("#!/bin/sh\n{script}"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut folders = path.parent().unwrap().as_os_str().to_owned();
+        folders.push(":");
+        folders.push(self.sandbox.get("PATH").unwrap());
+        self.sandbox.set("PATH", folders);
+    }
+
+    /// A file of the page's folder in YAML, as JSON.
+    pub fn yaml(&self, name: &str) -> Value {
+        const READ: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
+        let mut python = self.sandbox.other_command(peer("schema-venv/bin/python"));
+        python.args(["-c", READ, &self.file(name)]);
+        serde_json::from_str(&self.sandbox.finish(python).ok()).unwrap()
+    }
+
+    /// Types the page's block that contains this into a shell, with other words in place of some.
+    pub fn type_in(&self, saying: &str, replaced: &[(&str, &str)]) -> Outcome {
+        let mut block = self.for_sandbox(self.text.block("sh", saying));
+        for (said, had) in replaced {
+            block = filled_in(&block, said, had);
+        }
+        let mut shell = self.sandbox.other_command("/bin/sh");
+        shell.args(["-e", "-c", &block]);
+        self.sandbox.finish(shell)
+    }
+
+    /// The other side, which trusts what its configuration names.
+    pub fn relying_party(&self, issuer: &str, audience: &str, subject: &str) -> RelyingParty {
+        let address = self.sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
+        let (_, keys) = http_get(address, "/oauth/jwks/keys");
+        let expected = [("iss", issuer), ("aud", audience), ("sub", subject)];
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
+        RelyingParty { keys: serde_json::from_str(&keys).unwrap(), expected }
+    }
+}
+
+/// What a consumer's server checks of an ID token.
+pub struct RelyingParty {
+    keys: Value,
+    expected: [(&'static str, String); 3],
+}
+
+impl RelyingParty {
+    /// The problem begins with the name of the claim, if one of the claims is not as configured.
+    pub fn check(&self, token: &str) -> Result<(), String> {
+        jwt::verify(token, &self.keys)?;
+        let claims = claims(token);
+        for (name, value) in &self.expected {
+            if claims[*name] != **value {
+                return Err(format!("{name} is {}", claims[*name]));
+            }
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        if claims["exp"].as_u64() <= Some(now) {
+            return Err("exp is in the past".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn every_page_has_the_same_sections_and_reports_what_was_tried() {
+    for name in PAGES {
+        let page = project_file(&format!("docs/{name}.md"));
+        let headings: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let expected = ["Trust", "Configure", "Run", "Check", "Troubleshooting"];
+        assert_eq!(headings, expected, "{name}");
+        let last = page.rsplit_once("\n\n").unwrap().1;
+        assert!(
+            last.starts_with("Tried with: ") && last.contains("; not tried: "),
+            "{name}: {last}"
+        );
+        assert!((30..=80).contains(&page.lines().count()), "{name}: {}", page.lines().count());
+    }
+}
+
+#[test]
+fn every_file_of_a_page_is_linked_there_and_used_by_its_test() {
+    for name in PAGES {
+        let page = project_file(&format!("docs/{name}.md"));
+        let test = project_file(&format!("tests/real/{name}.rs"));
+        for path in files(&format!("integrations/{name}")) {
+            let file = path.file_name().unwrap().to_str().unwrap();
+            assert!(page.contains(&format!("](../integrations/{name}/{file})")), "{name}: {file}");
+            // `Page` uses the first for all pages.
+            assert!(
+                file == "config.toml" || test.contains(&format!("\"{file}\"")),
+                "{name}: {file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_other_file_of_the_integrations_is_named_by_a_test() {
+    let tests: Vec<String> =
+        files("tests/real").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let is_named = |file: &str| tests.iter().any(|test| test.contains(file));
+    for path in files("integrations") {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let is_readme = file == "README.md" && is_named(&format!("Readme::of(\"{folder}\")"));
+        assert!(is_readme || is_named(file), "{}", path.display());
+    }
+}
+
+/// So what a page says to type was typed.
+#[test]
+fn every_shell_block_of_a_page_is_run_by_its_test() {
+    for name in PAGES {
+        let test = project_file(&format!("tests/real/{name}.rs"));
+        let typed: Vec<&str> =
+            test.split("type_in(").skip(1).filter_map(|rest| rest.split('"').nth(1)).collect();
+        for block in Readme::page(name).blocks("sh") {
+            assert!(typed.iter().any(|saying| block.contains(saying)), "{name}: {block}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_documentation_lists_every_page() {
+    let table = project_file("docs/README.md");
+    for name in PAGES {
+        let row = table.lines().find(|line| line.contains(&format!("({name}.md)")));
+        assert!(row.is_some_and(|row| row.starts_with("| ")), "{name}");
+    }
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_to_a_file() {
+    let mut pages = files("docs");
+    pages.extend(files("integrations").into_iter().filter(|path| path.ends_with("README.md")));
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let place = link.split('#').next().unwrap();
+            if !place.contains("://") && !place.is_empty() {
+                let target = page.parent().unwrap().join(place);
+                assert!(target.exists(), "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// The files of a folder of the project, and of the folders in it.
+fn files(folder: &str) -> BTreeSet<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut files = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path);
+            }
+        }
+    }
+    files
+}

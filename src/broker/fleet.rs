@@ -226,6 +226,8 @@ fn run(agents: Range<u64>) -> Log {
                 machine.renew(file, number).await;
             }
         });
+        let expiries = files.map(|file| file.schedule.lifetime().unwrap().expires_at);
+        assert!(expiries.iter().all(|at| second_of(*at) > END), "a file has expired at the end");
     }
     log.into_inner()
 }

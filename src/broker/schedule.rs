@@ -135,3 +135,34 @@ impl Schedule {
         doubled.max(*retry_after).mul_f64(1.0 + random::fraction() / 2.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Offset, Timestamp};
+    use crate::random::repeatable;
+
+    const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    #[test]
+    fn a_credential_is_due_when_the_pause_is_over() {
+        repeatable::begin(1);
+        for millis in 0..2_000 {
+            for least in [0, 3_600_000] {
+                let expires_at = BEGIN.plus(Duration::from_millis(least + millis));
+                let lifetime = Lifetime::new(BEGIN.into(), expires_at, Offset::default());
+                let mut schedule = Schedule::default();
+                // The first renewal, and the second.
+                for _ in 0..2 {
+                    schedule.keep(lifetime);
+                    schedule.note(None, BEGIN.into());
+                    let later = BEGIN.plus(schedule.pause(BEGIN.into())).into();
+                    let due_in = schedule.lead().due_in(&lifetime, later);
+                    assert!(due_in.is_zero(), "{due_in:?} of {lifetime:?}");
+                    let is_long_enough = least > 0;
+                    assert!(!is_long_enough || lifetime.left(later) > lifetime.whole() / 2);
+                }
+            }
+        }
+    }
+}

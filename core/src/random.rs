@@ -4,8 +4,38 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// A random number from 0 to 1.
 pub(crate) fn fraction() -> f64 {
+    #[cfg(test)]
+    if let Some(fraction) = repeatable::next() {
+        return fraction;
+    }
     let mut bytes = [0_u8; 4];
     // Without randomness there is no TLS either.
     let _ = SystemRandom::new().fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// Numbers that are the same in each run of a test.
+#[cfg(test)]
+pub(crate) mod repeatable {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STATE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    /// Begins the sequence of a seed, for this thread.
+    pub(crate) fn begin(seed: u64) {
+        STATE.set(Some(seed));
+    }
+
+    /// `SplitMix64`, whose sequences are independent even for neighbouring seeds.
+    pub(super) fn next() -> Option<f64> {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let state = STATE.get()?.wrapping_add(STEP);
+        STATE.set(Some(state));
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let high = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(u32::MAX);
+        Some(f64::from(high) / f64::from(u32::MAX))
+    }
 }

@@ -1,8 +1,8 @@
-//! The files of `integrations/kubernetes`, held against the schema of the Kubernetes API, and the containers'
+//! The files of `integrations/kubernetes`, checked against the schema of the Kubernetes API, and the containers'
 //! commands run where the pod's volumes would be mounted.
 //!
-//! There is no cluster. What it does for a pod is done here: the pod's token, in the layout of the kubelet,
-//! the mounts, the environment, and a process that is the first of its container.
+//! There is no cluster. The test does what the kubelet does for a pod: it writes the pod's token, in the layout of the
+//! kubelet, mounts the volumes, sets the environment, and makes the command the first process of a container.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -54,7 +54,9 @@ fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
-    fs::create_dir_all(sandbox.home().join("run/yc-id-token")).unwrap();
+    for volume in ["run/yc-id-token", "run/home"] {
+        fs::create_dir_all(sandbox.home().join(volume)).unwrap();
+    }
     sandbox
 }
 
@@ -77,6 +79,12 @@ fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     token
 }
 
+/// Each container of a pod, the sidecars too.
+fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    let kinds = ["initContainers", "containers"].into_iter();
+    kinds.flat_map(|kind| pod[kind].as_array().into_iter().flatten())
+}
+
 /// Gives the sandbox the environment of a container.
 fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     for variable in container["env"].as_array().unwrap() {
@@ -95,9 +103,10 @@ fn script(container: &Value) -> String {
 /// A command as the first process of a container, with `run` of the home mounted over `/run`, where the pod's
 /// volumes are.
 fn in_container(sandbox: &Sandbox, script: &str) -> Command {
-    let mount = "mount --bind \"$HOME/run\" /run\nexec /bin/sh -c \"$SCRIPT\"";
+    let mount = "mount --bind \"$VOLUMES\" /run\nexec /bin/sh -c \"$SCRIPT\"";
     let mut command =
         sandbox.in_own_namespaces(&["--mount", "--pid", "--fork", "--kill-child"], mount);
+    command.env("VOLUMES", sandbox.home().join("run"));
     let program = Path::new(PROGRAM).parent().unwrap().display();
     command.env("PATH", format!("{program}:/usr/sbin:/usr/bin:/sbin:/bin")).env("SCRIPT", script);
     command
@@ -133,6 +142,33 @@ fn the_files_are_what_the_kubernetes_api_takes() {
 }
 
 #[test]
+fn the_pods_run_without_rights() {
+    let sandbox = Sandbox::new();
+    for name in ["sidecar.yaml", "projected.yaml"] {
+        let pod = pod(&sandbox, name);
+        assert_eq!(pod["automountServiceAccountToken"], json!(false), "{name}");
+        let of_pod = json!({
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        });
+        assert_eq!(pod["securityContext"], of_pod, "{name}");
+        let of_container = json!({
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] },
+        });
+        for container in containers(&pod) {
+            assert_eq!(container["securityContext"], of_container, "{name}");
+        }
+        let volumes = pod["volumes"].as_array().unwrap().iter();
+        let mut written = volumes.filter_map(|volume| volume.get("emptyDir"));
+        assert!(written.all(|volume| volume["medium"] == "Memory"), "{name}");
+    }
+}
+
+#[test]
 fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     let mut sandbox = sandbox();
     let pod = pod(&sandbox, "sidecar.yaml");
@@ -147,9 +183,9 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     let is_ready = || in_container(&sandbox, &check).status().unwrap().success();
     assert!(!is_ready());
 
-    // No home, as in an image with the program alone.
-    let script = format!("unset HOME; exec {}", line(&sidecar["command"]));
-    let agent = Agent::of(&sandbox, in_container(&sandbox, &script));
+    let command = format!("exec {}", line(&sidecar["command"]));
+    let start = || Agent::of(&sandbox, in_container(&sandbox, &command));
+    let agent = start();
     eventually("it is ready", is_ready);
     let content = fs::read_to_string(&file).unwrap();
     assert_eq!(claims(&content)["sub"], sandbox.account.as_str());
@@ -162,9 +198,21 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     eventually("it ends", || !Path::new("/proc").join(first.trim()).exists());
     drop(agent);
 
+    // A restart of the container finds the cache of the one before, which the workload cannot see.
+    let requests = sandbox.token_requests();
+    fs::remove_file(&file).unwrap();
+    let agent = start();
+    eventually("it is ready again", is_ready);
+    drop(agent);
+    assert_eq!(sandbox.token_requests(), requests);
+    let workload = &pod["containers"][0];
+    let mounts = workload["volumeMounts"].as_array().unwrap();
+    assert!(mounts.iter().all(|mount| mount["name"] != "home"));
+    fs::remove_dir_all(sandbox.home().join("run/home")).unwrap();
+
     // The workload's own environment is enough for the AWS CLI.
     let moto = super::moto::Moto::start();
-    let workload = &pod["containers"][0];
+    sandbox.set("HOME", sandbox.home().to_owned());
     assert_eq!(workload["volumeMounts"][0]["mountPath"], "/run/yc-id-token");
     set_environment(&mut sandbox, workload);
     aws::set_up(&mut sandbox, &moto.url());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::freshness::Freshness;
-use super::{Broker, Request};
+use super::{Broker, Purpose, Request};
 use crate::credential::{Credential, Lifetime};
 use crate::error::Result;
 
@@ -50,6 +50,14 @@ impl Broker {
         })
     }
 
+    /// Whether a process that stays replaces a parent now, although it could still be used. If that fails, it is used.
+    fn is_ending(&self, parent: &Lifetime) -> bool {
+        match self.options.purpose {
+            Purpose::Renew(lead) => lead.is_ending(parent, self.options.clock.now()),
+            Purpose::Answer(_) | Purpose::Refresh => false,
+        }
+    }
+
     /// Whether a derived credential expires early because its parent was taken from the cache.
     fn is_cut_short(&self, derived: &Lifetime, parent: &Lifetime) -> bool {
         let (end, parents_end) = (derived.expires_at_here(), parent.expires_at_here());
@@ -70,8 +78,8 @@ impl Broker {
         is_refused: impl Fn(&R) -> bool,
     ) -> Result<(Credential<O::Secret>, R)> {
         let credential = match self.cached(request, minimum_lifetime)? {
-            Some(credential) => credential,
-            None => {
+            Some(credential) if !self.is_ending(&credential.lifetime) => credential,
+            Some(_) | None => {
                 tokio::spawn(meanwhile);
                 self.fetch_shared(request, minimum_lifetime, None).await?
             }

@@ -8,31 +8,6 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::credential::Lifetime;
-use crate::random;
-
-/// How far before its soft point a process that stays renews a credential. It is random, so that a fleet of such
-/// processes that was started at once does not renew at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Lead {
-    /// In percent of the lifetime.
-    percent: u32,
-}
-
-impl Lead {
-    const MAX_PERCENT: f64 = 20.0;
-
-    pub fn random() -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 20")]
-        let percent = (random::fraction() * Self::MAX_PERCENT) as u32;
-        Self { percent }
-    }
-
-    /// The time until a credential is due to be renewed; zero if it is.
-    pub fn due_in(self, lifetime: &Lifetime, now: Moment) -> Duration {
-        let whole = lifetime.whole();
-        lifetime.left(now).saturating_sub(whole / 2 + whole / 100 * self.percent)
-    }
-}
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Freshness {

@@ -10,6 +10,7 @@
 //! | what another process has obtained, or failed to | `attempt` |
 //! | the lock, and what waits for it | `single_flight` |
 //! | failures that are remembered | `negative_cache` |
+//! | when a process that stays renews a credential | `schedule` |
 //! | the process that refreshes in the background | `background_refresh` |
 //! | one credential for another | `exchange` |
 //! | what `status` shows | `forecast`, `overview` |
@@ -22,6 +23,7 @@ mod forecast;
 mod freshness;
 mod negative_cache;
 mod overview;
+mod schedule;
 mod single_flight;
 mod within;
 
@@ -42,9 +44,9 @@ use attempt::Attempt;
 pub use background_refresh::{REFRESH, Rerun, begin_session};
 pub use forecast::{Forecast, Prediction};
 use freshness::Freshness;
-pub use freshness::Lead;
 use negative_cache::RememberedFailure;
 pub use overview::{CachedCredential, Failure, Row, State, overview};
+pub use schedule::{Lead, Schedule};
 use single_flight::{Pause, SingleFlight};
 pub use within::UnderWay;
 use within::Within;
@@ -365,5 +367,7 @@ impl Broker {
     }
 }
 
+#[cfg(test)]
+mod fleet;
 #[cfg(test)]
 mod tests;

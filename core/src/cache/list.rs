@@ -32,6 +32,8 @@ impl Cache {
                 Some(marker.lifetime)
             }
             Self::None => None,
+            #[cfg(test)]
+            Self::Memory(_) => None,
         }
     }
 }

@@ -16,10 +16,14 @@ mod sweep;
 
 use std::path::Path;
 use std::time::Duration;
+#[cfg(test)]
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
+#[cfg(test)]
+use crate::credential::Lifetime;
 use crate::credential::{Cacheable, Credential};
 use crate::error::{Cause, Error, Result, shown};
 use crate::message;
@@ -39,7 +43,14 @@ pub enum Cache {
     Keyring(KeyringCache),
     /// Nowhere: each run obtains its own. `--cache none`, or no folder to use.
     None,
+    /// Entries in memory, for a simulation of many machines.
+    #[cfg(test)]
+    Memory(Memory),
 }
+
+/// The secrets of one machine, by the name of the key.
+#[cfg(test)]
+pub(crate) type Memory = Rc<RefCell<HashMap<String, (serde_json::Value, Lifetime)>>>;
 
 impl Cache {
     /// Its part in files: everything, or the locks and the remembered failures.
@@ -48,6 +59,8 @@ impl Cache {
             Self::File(files) => Some(files),
             Self::Keyring(keyring) => Some(keyring.files()),
             Self::None => None,
+            #[cfg(test)]
+            Self::Memory(_) => None,
         }
     }
 
@@ -56,6 +69,8 @@ impl Cache {
         match self {
             Self::Keyring(keyring) => keyring.open(),
             Self::File(_) | Self::None => Ok(()),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(()),
         }
     }
 
@@ -67,6 +82,12 @@ impl Cache {
             Self::File(files) => files.read(key).and_then(|entry| parse(&entry)),
             Self::Keyring(keyring) => keyring.read(key)?.and_then(|entry| parse(entry.as_bytes())),
             Self::None => None,
+            #[cfg(test)]
+            Self::Memory(entries) => {
+                entries.borrow().get(key.name()).and_then(|(secret, lifetime)| {
+                    Some(Credential { secret: T::deserialize(secret).ok()?, lifetime: *lifetime })
+                })
+            }
         })
     }
 
@@ -94,6 +115,12 @@ impl Cache {
                 keyring.write(key, credential.lifetime, about, entry)
             }
             Self::None => Ok(()),
+            #[cfg(test)]
+            Self::Memory(entries) => {
+                let secret = serde_json::to_value(&credential.secret).unwrap_or_default();
+                entries.borrow_mut().insert(key.name().to_owned(), (secret, credential.lifetime));
+                Ok(())
+            }
         }
     }
 
@@ -103,6 +130,11 @@ impl Cache {
             Self::File(files) => files.remove(key).map_err(unusable),
             Self::Keyring(keyring) => keyring.remove(key),
             Self::None => Ok(()),
+            #[cfg(test)]
+            Self::Memory(entries) => {
+                entries.borrow_mut().remove(key.name());
+                Ok(())
+            }
         }
     }
 }

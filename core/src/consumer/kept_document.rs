@@ -10,32 +10,19 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::broker::{Lead, Purpose};
+use crate::broker::{Purpose, Schedule};
 use crate::clock::Moment;
 use crate::credential::Lifetime;
 use crate::error::{Error, Result};
 use crate::private_file::{self, Access};
 use crate::run::OwnedContext;
-use crate::{random, runtime};
+use crate::runtime;
 
 use super::delivery;
 use super::document::{Document, DocumentSource, Obtained};
 
 /// A token in a file is used until the next one is written: what must be left of it.
 pub const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
-
-/// The shortest pause after a success, in case that a server issues credentials that are due already.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The pause after the first failed attempt, which the broker remembers for as long. It doubles with each one.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest pause between failed attempts, as a share of the lifetime and at most.
-const PAUSES_IN_A_LIFETIME: u32 = 16;
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
-
-/// The longest pause where there is no valid credential.
-const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(30);
 
 /// Where a document is kept.
 pub enum Place {
@@ -60,17 +47,7 @@ impl Memory {
 pub struct KeptDocument {
     place: Place,
     source: Arc<DocumentSource>,
-    lead: Lead,
-    /// That of the credential that is kept.
-    lifetime: Option<Lifetime>,
-    failed: Option<Failed>,
-}
-
-/// Failed attempts since the last success.
-struct Failed {
-    times: u32,
-    /// How long the server asked to wait.
-    retry_after: Duration,
+    schedule: Schedule,
 }
 
 /// What a renewal came to.
@@ -82,12 +59,11 @@ pub struct Renewed {
 
 impl KeptDocument {
     pub fn new(place: Place, source: DocumentSource) -> Self {
-        let (source, lead) = (Arc::new(source), Lead::random());
-        Self { place, source, lead, lifetime: None, failed: None }
+        Self { place, source: Arc::new(source), schedule: Schedule::default() }
     }
 
     pub const fn lifetime(&self) -> Option<&Lifetime> {
-        self.lifetime.as_ref()
+        self.schedule.lifetime()
     }
 
     /// Obtains a credential that is not due yet, and keeps it. After a failure the one before is kept, unless a cached
@@ -97,7 +73,7 @@ impl KeptDocument {
         let expires_at = |lifetime: &Lifetime| lifetime.expires_at;
         let is_better = |document: &Document| {
             failure.is_none()
-                || self.lifetime.as_ref().map(expires_at) < Some(document.lifetime.expires_at)
+                || self.lifetime().map(expires_at) < Some(document.lifetime.expires_at)
         };
         let mut is_new = false;
         if let Some(document) = document.filter(is_better) {
@@ -106,21 +82,15 @@ impl KeptDocument {
                 Err(error) => failure = Some(error),
             }
         }
-        if failure.is_none() {
-            self.lead = Lead::random();
-        }
-        self.failed = failure.as_ref().map(|failure| Failed {
-            times: self.failed.as_ref().map_or(0, |failed| failed.times) + 1,
-            retry_after: failure.retry_after().unwrap_or_default(),
-        });
+        self.schedule.note(failure.as_ref(), context.clock().now());
         Renewed { is_new, failure }
     }
 
     async fn obtain(&self, context: &Arc<OwnedContext>) -> Obtained {
         let (sender, receiver) = oneshot::channel();
-        let (source, context, lead) = (Arc::clone(&self.source), Arc::clone(context), self.lead);
+        let (source, context) = (Arc::clone(&self.source), Arc::clone(context));
+        let purpose = Purpose::Renew(self.schedule.lead());
         let work = move || {
-            let purpose = Purpose::Renew(lead);
             let _ = sender.send(source.obtain(context.to_run(&purpose)));
         };
         let failed = |error: Error| Obtained { document: None, failure: Some(error) };
@@ -150,26 +120,13 @@ impl KeptDocument {
                 before.is_none_or(|before| before.lifetime != lifetime)
             }
         };
-        self.lifetime = Some(lifetime);
+        self.schedule.keep(lifetime);
         Ok(is_new)
     }
 
     /// Waits until the next attempt is due.
     pub async fn wait(&self, context: &OwnedContext) {
-        runtime::sleep(context.clock(), self.pause(context.clock().now())).await;
-    }
-
-    /// The time until the next attempt.
-    pub(crate) fn pause(&self, now: Moment) -> Duration {
-        let due_in = |lifetime| self.lead.due_in(lifetime, now);
-        let until_due = self.lifetime.as_ref().map(due_in).unwrap_or_default().max(SHORTEST_PAUSE);
-        let Some(Failed { times, retry_after }) = &self.failed else { return until_due };
-        let valid = self.lifetime.filter(|lifetime| !lifetime.left(now).is_zero());
-        let longest = valid.map_or(LONGEST_PAUSE_WITHOUT, |lifetime| {
-            (lifetime.whole() / PAUSES_IN_A_LIFETIME).clamp(FIRST_PAUSE, LONGEST_PAUSE)
-        });
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(10)).min(longest);
-        doubled.max(*retry_after).mul_f64(1.0 + random::fraction() / 2.0)
+        runtime::sleep(context.clock(), self.schedule.pause(context.clock().now())).await;
     }
 }
 
@@ -186,6 +143,7 @@ mod tests {
     use crate::consumer::document::DocumentFormat;
     use crate::env::Env;
     use crate::error::Code;
+    use crate::random::repeatable;
     use crate::run::Context;
     use crate::settings::{Flags, Locations, Settings};
 
@@ -301,16 +259,29 @@ mod tests {
     }
 
     #[test]
+    fn an_iam_token_is_replaced_before_it_expires_and_used_if_that_fails() {
+        repeatable::begin(1);
+        let mut world = World::new();
+        let minutes = |minutes: u64| BEGIN.plus(Duration::from_secs(minutes * 60));
+        let half = Duration::from_secs(30 * 60 - 5);
+        run(world.live_until(minutes(680), |_| false, |left| left >= half));
+        assert_eq!(world.cloud.count(Route::IamToken), 1);
+        world.cloud.always(Route::IamToken, Some(Fault::Status(403)));
+        run(world.live_until(minutes(715), |_| false, |left| left >= half));
+        assert!(world.cloud.count(Route::IamToken) > 1);
+    }
+
+    #[test]
     fn the_pause_after_failures_grows_within_limits() {
         let mut world = World::new();
         run(async {
-            world.live_until(BEGIN.plus(SHORTEST_PAUSE), |_| false, |_| true).await;
+            world.live_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
             world.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
             let mut pauses = Vec::new();
             for _ in 0..8 {
                 let failure = world.file.renew(&world.context).await.failure.unwrap();
                 assert_eq!(failure.code(), Code::SourceDenied);
-                let pause = world.file.pause(world.time.now().into());
+                let pause = world.file.schedule.pause(world.time.now().into());
                 pauses.push(pause.as_secs());
                 world.time.pass(pause);
             }

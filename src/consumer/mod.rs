@@ -321,6 +321,10 @@ pub(crate) use {
         AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
         settings as aws_settings,
     },
+    gcp::{
+        Configuration as GcpConfiguration, CredentialFile, IN_THE_WAY as GCP_IN_THE_WAY, Provider,
+        TokenSource, email_problem, provider_problem, settings as gcp_settings,
+    },
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1,

@@ -196,6 +196,8 @@ pub(super) enum FileKind {
     Kuberc,
     Aws,
     VaultCli,
+    /// A credential configuration of Google's libraries.
+    Google,
     /// The file of `--server-config`, which has no secrets.
     Server,
 }
@@ -263,6 +265,7 @@ impl FileChange {
             | FileKind::Kuberc
             | FileKind::Aws
             | FileKind::VaultCli
+            | FileKind::Google
             | FileKind::Server => Ok(None),
         }
     }

@@ -127,6 +127,8 @@ fn ends_block(rest: &str, removed: &str, next: Option<&str>, kind: FileKind) -> 
             indent(line) <= removed.lines().find(is_content).map_or(0, indent)
         }
         FileKind::VaultCli | FileKind::Server => true,
+        // A part of a document is none.
+        FileKind::Google => false,
     }
 }
 
@@ -153,7 +155,8 @@ fn check(kind: FileKind, path: &Path, now: &str, text: &str, context: Context<'_
         }
         FileKind::Aws => check_aws(path, text),
         FileKind::VaultCli => VaultHelper::check_readable(path, text),
-        FileKind::Server => Ok(()),
+        // It is restored or removed as a whole.
+        FileKind::Google | FileKind::Server => Ok(()),
     }
 }
 

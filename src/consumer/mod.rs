@@ -323,7 +323,8 @@ pub(crate) use {
     },
     gcp::{
         Configuration as GcpConfiguration, CredentialFile, IN_THE_WAY as GCP_IN_THE_WAY, Provider,
-        TokenSource, email_problem, provider_problem, settings as gcp_settings,
+        TokenSource, VARIABLES as GCP_VARIABLES, email_problem, provider_problem,
+        settings as gcp_settings,
     },
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,

@@ -21,7 +21,7 @@ mod gcp_files;
 mod github;
 mod github_files;
 mod gnome_keyring;
-mod google;
+pub mod google;
 mod keepassxc;
 mod keyring;
 mod kubeconfig;
@@ -86,7 +86,7 @@ fn http(
 }
 
 /// The same with more headers.
-fn http_with(
+pub fn http_with(
     server: SocketAddr,
     method: &str,
     path: &str,

@@ -107,7 +107,7 @@ pub(super) fn check_file(
         bad(
             group,
             message!(
-                "the token in {shown_path} is for the audience `{}`, and not for the provider",
+                "the token in {shown_path} is for the audience {}, and not for the provider",
                 ForeignText::new(&claims.aud.to_string()),
                 shown_path
             ),

@@ -270,7 +270,7 @@ impl Found {
         let Self { place, file, variable, .. } = self;
         let profile = entry.leads_to.shown();
         let by = match variable {
-            Some(variable) => message!(", by {}", variable.name),
+            Some(variable) => message!(", by {},", variable.name),
             None => Message::default(),
         };
         group.good(message!(

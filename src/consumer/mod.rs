@@ -336,6 +336,7 @@ pub(crate) use {
 #[cfg(feature = "fuzzing")]
 pub use {
     aws::{aws_ini, sts_xml},
+    gcp::gcp_credential_file,
     kubectl::exec_info,
     vault::vault_hcl,
 };

@@ -70,7 +70,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
         (&*other_command, "run `token`, whose output Google's libraries cannot read"),
     ] {
         let found = examine_with(&sandbox, |it| {
-            it["credential_source"]["executable"]["command"] = command.into()
+            it["credential_source"]["executable"]["command"] = command.into();
         });
         found.exits(3).has("error", words);
     }
@@ -85,7 +85,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
         (json!(10_000), "warning", "wait for 10 s, and a run may take 20 s"),
     ] {
         let found = examine_with(&sandbox, |it| {
-            it["credential_source"]["executable"]["timeout_millis"] = millis
+            it["credential_source"]["executable"]["timeout_millis"] = millis;
         });
         found.has(result, words);
     }
@@ -102,10 +102,16 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
         .has("error", "not that of an ID token");
 
     sandbox.unset("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES");
+    let config = sandbox.home().join(".config/yc-id-token/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    sandbox.configure(&format!("{text}\n[profiles.other]\nextends = \"yandex-cloud\"\n"));
+    examine(&sandbox, &["other"]).exits(0);
     let found = examine(&sandbox, &["gcp"]);
     let fix = &found.exits(3).has("error", "libraries run no executable")["fix"];
     assert_eq!(fix, "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1");
     sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+    sandbox.set("GOOGLE_CREDENTIALS", sandbox.home().join(OUTPUT));
+    assert_eq!(examine(&sandbox, &["gcp"]).wrong(), []);
     sandbox.set("GOOGLE_CREDENTIALS", "{\"private_key\": \"x\"}");
     examine(&sandbox, &["gcp"])
         .exits(0)

@@ -128,8 +128,8 @@ fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
 #[test]
 fn an_address_has_one_secret_for_all_agents_which_no_output_shows() {
     let mut sandbox = sandbox();
-    let taken = "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"127.0.0.1:9911\"\nsecret_file = \"~/s\"\naudiences = [\"a\"]\n";
-    sandbox.configure(taken);
+    let other = "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"127.0.0.1:9911\"\nsecret_file = \"~/s\"\naudiences = [\"a\"]\n";
+    sandbox.configure(other);
     let said = setup(&sandbox, &["gcp", "--provider", short(), "--source=url", "--print"]).ok();
     assert!(said.contains("+listen = \"127.0.0.1:9912\"\n"), "{said}");
     sandbox.configure("");
@@ -160,7 +160,7 @@ fn an_address_has_one_secret_for_all_agents_which_no_output_shows() {
     assert!(!sandbox.home().join(OUTPUT).exists());
 
     let key = format!("--key-file={}", sandbox.home().join("key.json").display());
-    apply(&sandbox, &["--source=url", &key]).ok();
+    apply(&sandbox, &["--source=url", &listen, &key]).ok();
     secret_in(&sandbox, OUTPUT);
     fs::set_permissions(sandbox.home().join(OUTPUT), fs::Permissions::from_mode(0o644)).unwrap();
     let (_, hint) = apply(&sandbox, &["--source=url"]).fails(3, "E_IDENTITY");

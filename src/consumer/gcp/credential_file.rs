@@ -85,6 +85,26 @@ impl CredentialFile {
     }
 }
 
+/// A credential configuration, and what is read from it: values that the libraries accept, or none.
+///
+/// # Panics
+/// If that does not hold.
+#[cfg(feature = "fuzzing")]
+pub fn gcp_credential_file(data: &[u8]) {
+    let Some(file) = CredentialFile::parse(data) else { return };
+    if let Some(timeout) = file.timeout() {
+        assert!((5..=120).contains(&timeout.as_secs()));
+    }
+    if let Some(provider) = super::Provider::parse(file.audience()) {
+        let again = super::Provider::parse(provider.name());
+        assert_eq!(again.as_ref().map(super::Provider::name), Some(provider.name()));
+        assert!(provider.parts().iter().all(|part| !part.is_empty()));
+    }
+    assert!(file.secret().is_none_or(|secret| !secret.is_empty()));
+    let _ = (file.command(), file.url(), file.file(), file.has_type_of_id_token());
+    let _ = file.token_in("{\"id_token\": \"a.b.c\"}");
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

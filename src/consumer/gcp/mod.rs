@@ -29,6 +29,8 @@ pub(crate) use configuration::{
     Configuration, IN_THE_WAY, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
 };
 pub(crate) use credential_file::CredentialFile;
+#[cfg(feature = "fuzzing")]
+pub use credential_file::gcp_credential_file;
 use settings::{OWN_AUDIENCE, PROVIDER, TABLE};
 
 /// The token is exchanged at once.

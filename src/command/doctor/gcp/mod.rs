@@ -60,6 +60,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
     let known = profiles(flags, env, locations, context.consumers).ok().flatten();
     let known = known.map(|profiles| profiles.all).unwrap_or_default();
     let mut entries = Entries::default();
+    let mut paths = Vec::new();
     for found in files(checks, group) {
         let Some((origin, profile)) = found.origin(&agent, &known) else {
             if let Some(variable) = found.variable {
@@ -74,9 +75,15 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
         entries.is_mentioned = true;
         found.check(checks, &origin, profile, &mut entries, group);
         group.profile = None;
+        paths.push(found.path);
     }
     if entries.is_mentioned {
-        for variable in GCP_IN_THE_WAY.into_iter().filter(|it| env.get_os(*it).is_some()) {
+        // Terraform reads the same configuration by a variable of its own.
+        let is_another = |variable: &Var| {
+            let value = env.get_os(*variable);
+            value.is_some_and(|value| paths.iter().all(|path| path.as_os_str() != value))
+        };
+        for variable in GCP_IN_THE_WAY.into_iter().filter(is_another) {
             group.warning(
                 message!("{} is set: gcloud or Terraform uses it instead", variable.name),
                 message!("unset {}", variable.name),
@@ -205,7 +212,7 @@ impl Found {
         match origin {
             Origin::Command(_) => self.check_timeout(settings.as_ref(), group),
             Origin::File(path, table) => {
-                check_file(self, path, table.is_some(), accepts, checks, group)
+                check_file(self, path, table.is_some(), accepts, checks, group);
             }
             Origin::Endpoint(url, table) => check_endpoint(self, url, *table, accepts, group),
         }
@@ -232,6 +239,11 @@ impl Found {
             takes_quotes: false,
             wording: WORDING,
         };
+        let provider = env::GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE.name.to_owned();
+        let entry = line.entry(checks, place, Some((provider, self.file.audience().to_owned())));
+        if checks.profile.is_some() && matches!(entry, Ok(None)) {
+            return None;
+        }
         let problem = line.problem(|name| on_path(checks.env, name).is_some());
         if let Some(Problem { is_bad, text, fix }) = problem {
             let text = message!("{place}: {text}", place, text);
@@ -253,9 +265,7 @@ impl Found {
                 message!("set {}=1", allows.name),
             );
         }
-        let provider = env::GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE.name.to_owned();
-        let variable = Some((provider, self.file.audience().to_owned()));
-        match line.entry(checks, place, variable) {
+        match entry {
             Ok(entry) => entry,
             Err((problem, fix)) => {
                 let text = message!("{place}: {problem}", place, problem);

@@ -110,6 +110,9 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
     let fix = &found.exits(3).has("error", "libraries run no executable")["fix"];
     assert_eq!(fix, "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1");
     sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+    sandbox.set("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", sandbox.write("key.txt", "{}"));
+    examine(&sandbox, &["gcp"]).exits(0).has("warning", "two files: gcloud uses the second");
+    sandbox.unset("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE");
     sandbox.set("GOOGLE_CREDENTIALS", sandbox.home().join(OUTPUT));
     assert_eq!(examine(&sandbox, &["gcp"]).wrong(), []);
     sandbox.set("GOOGLE_CREDENTIALS", "{\"private_key\": \"x\"}");

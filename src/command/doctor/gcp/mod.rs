@@ -78,6 +78,20 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
         paths.push(found.path);
     }
     if entries.is_mentioned {
+        let [libraries, gcloud] = GCP_VARIABLES;
+        let named = [libraries, gcloud].map(|variable| env.get_os(variable));
+        if let [Some(one), Some(other)] = named
+            && one != other
+        {
+            group.warning(
+                message!(
+                    "{} and {} name two files: gcloud uses the second",
+                    libraries.name,
+                    gcloud.name
+                ),
+                message!("unset {}, or let both name the same file", gcloud.name),
+            );
+        }
         // Terraform reads the same configuration by a variable of its own.
         let is_another = |variable: &Var| {
             let value = env.get_os(*variable);

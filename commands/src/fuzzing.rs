@@ -14,6 +14,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("dates", dates),
     ("exec_info", exec_info),
+    ("gcp_credential_file", gcp_credential_file),
     ("jwt_claims", jwt_claims),
     ("key_file", key_file),
     ("kubeconfig", kubeconfig),

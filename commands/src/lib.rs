@@ -14,6 +14,6 @@ mod kubeconfig;
 
 use yc_id_token_core::{
     broker, cache, child, clock, colour, consumer, credential, digest, env, error, files,
-    foreign_text, harden, http, jwt, keyring, log, message, output, private_file, run, runtime,
-    secret_file, settings, shell, source, spinner, yaml,
+    foreign_text, harden, http, jwt, keyring, log, message, output, private_file, random, run,
+    runtime, secret_file, settings, shell, source, spinner, yaml,
 };

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use crate::cache::fuzzing::cache_entry;
 use crate::clock::Timestamp;
 use crate::colour::Colours;
-pub use crate::consumer::{aws_ini, exec_info, sts_xml, vault_hcl};
+pub use crate::consumer::{aws_ini, exec_info, gcp_credential_file, sts_xml, vault_hcl};
 use crate::error::{Error, ErrorFormat, Report};
 use crate::foreign_text::{ForeignText, VALUE_LIMIT};
 use crate::http::{Endpoint, ProxyAddress};

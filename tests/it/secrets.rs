@@ -61,6 +61,7 @@ const LINES: &[Line] = &[
     keeps_house("setup kubectl"),
     keeps_house("setup aws"),
     keeps_house("setup vault"),
+    keeps_house("setup gcp"),
     keeps_house("completions"),
     keeps_house("config path"),
     keeps_house("config edit"),

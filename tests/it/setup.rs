@@ -440,7 +440,7 @@ fn a_configuration_in_another_place_is_named_in_the_command() {
 }
 
 /// Has a person at a terminal give these answers.
-fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
+pub fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
     let mut script = sandbox.other_command("/usr/bin/script");
     script.args(["-qec", &format!("{PROGRAM} {arguments}"), "/dev/null"]).env("SHELL", "/bin/sh");
     script.env("CLICOLOR_FORCE", "1").env("TERM", "xterm-256color");

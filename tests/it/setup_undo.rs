@@ -24,6 +24,9 @@ fn aws(sandbox: &Sandbox, profile: &str) {
     setup(sandbox, &["aws", ROLE, "--region=eu", "--offline", "--apply", &name]).ok();
 }
 
+const PROVIDER: &str =
+    "--provider=projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
+
 /// Undoes the last run.
 #[track_caller]
 fn undo(sandbox: &Sandbox, more: &[&str]) -> String {
@@ -77,6 +80,7 @@ fn an_undone_run_leaves_every_file_as_it_was() {
             &["kubectl", "--cluster=prod", "--audience=k8s", "--offline"][..],
             &["aws", ROLE, "--region=eu", "--offline"],
             &[&vault[..], &["--offline"]].concat(),
+            &["gcp", PROVIDER, "--source=url", "--offline"],
         ] {
             let said = setup(&sandbox, &[arguments, &["--apply"]].concat()).ok();
             assert!(said.contains("\n`yc-id-token setup --undo --profile="), "{said}");

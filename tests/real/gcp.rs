@@ -2,16 +2,20 @@
 //! this program.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use yc_id_token_emulator::{Fault, KeySize, Route};
+use yc_id_token_emulator::{Fault, KeySize, Options, Route};
 
 use super::google::{EMAIL, FEDERATED, Google, IMPERSONATED, PROVIDER};
-use super::peer;
+use super::{free_port, peer};
+use crate::agent::Agent;
 use crate::leaks;
-use crate::sandbox::{PROGRAM, Sandbox, claims};
+use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
+use crate::setup::{setup, without_kubectl};
+use crate::setup_gcp::secret_in;
 
 /// A program that gets an access token.
 #[derive(Clone, Copy, Debug)]
@@ -264,4 +268,61 @@ fn a_command_of_exec_acts_as_the_provider_or_as_a_service_account() {
         assert!(run(&[]).starts_with(FEDERATED), "{client:?}");
         assert!(run(&["--service-account-email", EMAIL]).starts_with(IMPERSONATED), "{client:?}");
     }
+}
+
+/// Sets clients up by `setup gcp` with this source.
+fn set_up_by_setup(source: &[&str]) -> Sandbox {
+    let mut sandbox = without_kubectl(Options::default());
+    let written = sandbox.home().join("google.json");
+    let output = format!("--output={}", written.display());
+    setup(&sandbox, &[&["gcp", "--apply", "--provider", PROVIDER, &output], source].concat()).ok();
+    for name in ["KEY_FILE", "IAM_ENDPOINT", "OAUTH_ENDPOINT"] {
+        sandbox.unset(&format!("YC_ID_TOKEN_{name}"));
+    }
+    sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", written);
+    sandbox
+}
+
+#[test]
+fn the_libraries_accept_what_setup_writes_for_an_executable() {
+    let mut sandbox = set_up_by_setup(&[]);
+    let google = Google::start(&sandbox);
+    let shown = Client::Python.error(&sandbox, &google);
+    assert!(shown.contains("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"), "{shown}");
+    sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+    for client in CLIENTS {
+        assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}");
+    }
+}
+
+#[test]
+fn the_libraries_accept_what_setup_writes_for_a_file_that_the_agent_keeps() {
+    let email = format!("--service-account-email={EMAIL}");
+    let sandbox = set_up_by_setup(&["--source=file", &email]);
+    let google = Google::start(&sandbox);
+    sandbox.may_hold_secrets(&sandbox.home().join("google.jwt"));
+    sandbox.run(&["agent", "--once"]).ok();
+    for client in CLIENTS {
+        assert!(client.token(&sandbox, &google).starts_with(IMPERSONATED), "{client:?}");
+    }
+}
+
+#[test]
+fn the_libraries_accept_what_setup_writes_for_an_address_of_the_agent() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let sandbox = set_up_by_setup(&["--source=url", &format!("--listen={address}")]);
+    let google = Google::start(&sandbox);
+    secret_in(&sandbox, "google.json");
+    // The libraries read their configuration once, so that a new agent must know the same secret.
+    for run in 1..=2 {
+        let agent = Agent::start(&sandbox, &[]);
+        let ready = || sandbox.log().matches("has a new credential").count();
+        eventually("the token is there", || ready() == run);
+        eventually("the agent answers", || TcpStream::connect(&address).is_ok());
+        for client in CLIENTS {
+            assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}");
+        }
+        agent.terminate().ok();
+    }
+    assert_eq!(sandbox.token_requests(), (1, 1), "they are answered from the cache");
 }

@@ -35,7 +35,10 @@ fn readme() -> Readme {
 /// arguments.
 fn sandbox() -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
-    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    configured(Sandbox::with_options(Options { issuer, ..Options::default() }))
+}
+
+fn configured(mut sandbox: Sandbox) -> Sandbox {
     sandbox.configure(readme().block("toml", "[profiles.gcp]"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -108,6 +111,25 @@ fn the_files_configuration_impersonates_with_the_token_that_the_readme_writes() 
     type_in(&sandbox, readme().block("sh", "gcloud iam service-accounts"));
     let arguments = fs::read_to_string(sandbox.home().join("gcloud")).unwrap();
     assert!(arguments.contains(EMAIL), "{arguments}");
+}
+
+#[test]
+fn what_setup_does_and_the_endpoint_that_the_readme_shows_are_accepted() {
+    // `doctor` asks the issuer for its keys.
+    let sandbox = configured(Sandbox::new());
+    let readme = readme();
+    sandbox.write_secret("key.json", &sandbox.key.to_json());
+    let config = sandbox.home().join(".config/yc-id-token/config.toml");
+    fs::remove_file(&config).unwrap();
+    let said = type_in(&sandbox, readme.block("sh", "setup gcp --apply"));
+    assert!(said.contains("+[profiles.yandex-cloud.gcp]\n"), "{said}");
+    let checked = type_in(&sandbox, readme.block("sh", "doctor gcp"));
+    assert!(checked.contains("no problems; checked: profile `yandex-cloud`, gcp"), "{checked}");
+
+    let endpoint = readme.block("toml", "gcp-url").replace("\"gcp\"", "\"yandex-cloud\"");
+    let text = fs::read_to_string(&config).unwrap();
+    sandbox.configure(&format!("{text}\n{endpoint}"));
+    sandbox.run(&["config", "validate"]).ok();
 }
 
 #[test]

@@ -26,7 +26,7 @@ mod gcp_files;
 mod github;
 mod github_files;
 mod gnome_keyring;
-mod google;
+pub mod google;
 mod kafka;
 mod keepassxc;
 mod keyring;
@@ -98,7 +98,7 @@ fn http(
 }
 
 /// The same with more headers.
-fn http_with(
+pub fn http_with(
     server: SocketAddr,
     method: &str,
     path: &str,

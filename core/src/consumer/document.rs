@@ -40,7 +40,7 @@ impl DocumentFormat {
         let others = [
             (Self::Kubectl, kubectl::TABLE.name),
             (Self::Aws, aws::settings::TABLE.name),
-            (Self::Gcp, gcp::TABLE.name),
+            (Self::Gcp, gcp::settings::TABLE.name),
         ];
         tokens.chain(others).collect()
     }

@@ -321,6 +321,11 @@ pub use {
         AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
         settings as aws_settings,
     },
+    gcp::{
+        Configuration as GcpConfiguration, CredentialFile, IN_THE_WAY as GCP_IN_THE_WAY, Provider,
+        TokenSource, VARIABLES as GCP_VARIABLES, email_problem, provider_problem,
+        settings as gcp_settings,
+    },
     kubectl::{
         EXTENSION as EXEC_EXTENSION, GROUP as EXEC_GROUP, KubectlPlugin, V1 as EXEC_V1,
         V1BETA1 as EXEC_V1BETA1,
@@ -331,6 +336,7 @@ pub use {
 #[cfg(feature = "fuzzing")]
 pub use {
     aws::{aws_ini, sts_xml},
+    gcp::gcp_credential_file,
     kubectl::exec_info,
     vault::vault_hcl,
 };

@@ -119,6 +119,22 @@ variables! {
     KUBECONFIG = "KUBECONFIG";
     /// kubectl's own: its file of preferences, or `off`
     KUBERC = "KUBERC";
+    /// Google's own: the credentials that its client libraries use
+    GOOGLE_APPLICATION_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS";
+    /// gcloud's own: the same, for gcloud
+    CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE = "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE";
+    /// gcloud's own: file of an access token, which is used instead
+    CLOUDSDK_AUTH_ACCESS_TOKEN_FILE = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE";
+    /// Terraform's own: access token for Google Cloud
+    GOOGLE_OAUTH_ACCESS_TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN";
+    /// Terraform's own: credentials for Google Cloud
+    GOOGLE_CREDENTIALS = "GOOGLE_CREDENTIALS";
+    /// Terraform's own: the same, by an older name
+    GOOGLE_CLOUD_KEYFILE_JSON = "GOOGLE_CLOUD_KEYFILE_JSON";
+    /// Terraform's own: the same, by an older name
+    GCLOUD_KEYFILE_JSON = "GCLOUD_KEYFILE_JSON";
+    /// Google's own: `1`: its client libraries may run an executable for a token
+    GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
     /// Set by Google's client libraries: the provider that they exchange the token at
     GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE = "GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE";
     /// Set by Google's client libraries: the type of token that they expect

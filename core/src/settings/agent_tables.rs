@@ -48,12 +48,16 @@ pub struct AgentEndpoint {
     pub profile: Option<Setting<String>>,
     /// The only audiences that it answers for.
     pub audiences: Vec<String>,
+    /// The file that the agent writes a secret into.
     pub secret_file: Option<Setting<PathBuf>>,
+    /// The credential configuration of Google's libraries that has the secret.
+    pub credential_file: Option<Setting<PathBuf>>,
 }
 
 const TABLES: &[&str] = &["endpoints", "files"];
 
-const ENDPOINT_KEYS: &[&str] = &["audiences", "listen", "profile", "secret_file", "type"];
+const ENDPOINT_KEYS: &[&str] =
+    &["audiences", "credential_file", "listen", "profile", "secret_file", "type"];
 
 const FILE_KEYS: &[&str] = &[
     "audience",
@@ -181,6 +185,7 @@ impl<'a> Reader<'a> {
             profile: self.profile()?,
             audiences: self.layer.words("audiences")?,
             secret_file: self.path("secret_file")?,
+            credential_file: self.path("credential_file")?,
         })
     }
 

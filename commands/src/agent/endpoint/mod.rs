@@ -16,22 +16,22 @@ mod planned;
 mod server;
 mod socket;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::state::Shared;
 use crate::clock::Clock;
+use crate::consumer::CredentialFile;
 use crate::consumer::kept_document::Memory;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::foreign_text::ForeignText;
+use crate::message;
 use crate::private_file::{self, Access};
+use crate::random;
+use crate::secret_file;
 use crate::settings::names_of;
-pub(super) use planned::PlannedEndpoint;
+pub(super) use planned::{PlannedEndpoint, SecretPlace};
 pub(super) use server::serve;
 pub(super) use socket::{Listen, Socket};
 
@@ -88,7 +88,11 @@ impl Endpoint {
         clock: Clock,
         shared: Arc<Shared>,
     ) -> Result<Self> {
-        let secret = planned.secret_file.as_ref().map(write_secret).transpose()?;
+        let secret = match &planned.secret {
+            Some(SecretPlace::New(path)) => Some(write_secret(path)?),
+            Some(SecretPlace::Credential(path)) => Some(read_secret(path)?),
+            None => None,
+        };
         let (kind, listen) = (planned.kind, planned.listen.clone());
         Ok(Self { kind, listen, secret, documents, clock, shared })
     }
@@ -100,12 +104,21 @@ impl Endpoint {
 }
 
 /// Writes a new secret, and returns its digest.
-fn write_secret(path: &PathBuf) -> Result<Digest> {
-    let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
-    let filled = SystemRandom::new().fill(&mut *bytes);
-    filled.map_err(|_| Error::Internal("there is no randomness".into()))?;
-    let secret = zeroize::Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
+fn write_secret(path: &Path) -> Result<Digest> {
+    let secret = random::secret()?;
     private_file::write_output(path, secret.as_bytes(), Access::PRIVATE)
         .map_err(|error| Error::unwritten(path, error))?;
     Ok(Digest::of(secret.as_bytes()))
+}
+
+/// The digest of the secret in a credential configuration of Google's libraries. It stays the same for all agents, as
+/// the libraries read their configuration once.
+fn read_secret(path: &Path) -> Result<Digest> {
+    let content = secret_file::read("the credential configuration", path, CredentialFile::LIMIT)?;
+    let file = CredentialFile::parse(&content);
+    let secret = file.as_ref().and_then(CredentialFile::secret);
+    secret.map(|secret| Digest::of(secret.as_bytes())).ok_or_else(|| Error::Configuration {
+        problem: message!("`{}` has no header Authorization with a secret", shown(path)),
+        hint: "write it with `yc-id-token setup gcp --source=url`".into(),
+    })
 }

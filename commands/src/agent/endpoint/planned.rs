@@ -18,9 +18,18 @@ use crate::settings::{
 pub(in crate::agent) struct PlannedEndpoint {
     pub(super) kind: Kind,
     pub(in crate::agent) listen: Listen,
-    pub(in crate::agent) secret_file: Option<PathBuf>,
+    pub(super) secret: Option<SecretPlace>,
     /// What it answers with, each with its audience.
     pub(in crate::agent) documents: Vec<(String, DocumentSource)>,
+}
+
+/// Where the secret is that clients send.
+#[derive(Debug)]
+pub(in crate::agent) enum SecretPlace {
+    /// A file that each agent writes a new one into.
+    New(PathBuf),
+    /// The credential configuration of Google's libraries, which send the one in it.
+    Credential(PathBuf),
 }
 
 impl PlannedEndpoint {
@@ -29,7 +38,8 @@ impl PlannedEndpoint {
         flags: &Flags,
         context: Context<'_>,
     ) -> Result<Self> {
-        let AgentEndpoint { kind, listen, profile, audiences, secret_file } = table;
+        let AgentEndpoint { kind, listen, profile, audiences, secret_file, credential_file } =
+            table;
         let (Some(kind), Some(listen)) = (kind, listen) else {
             return Err(Error::Usage {
                 problem: "an endpoint needs a type and an address".into(),
@@ -38,7 +48,24 @@ impl PlannedEndpoint {
         };
         let origin = listen.origin.clone();
         let (kind, listen) = (read_kind(kind)?, Listen::read(listen)?);
-        if matches!(listen, Listen::Tcp(_)) && secret_file.is_none() {
+        let secret = match (secret_file, credential_file) {
+            (None, None) => None,
+            (Some(file), None) => Some(SecretPlace::New(file.value)),
+            (None, Some(file)) if kind == Kind::GcpUrl => Some(SecretPlace::Credential(file.value)),
+            (None, Some(file)) => {
+                return Err(unfit(
+                    file.origin,
+                    "`credential_file` is for endpoints of the type `gcp-url`",
+                ));
+            }
+            (Some(_), Some(file)) => {
+                return Err(unfit(
+                    file.origin,
+                    "an endpoint has `secret_file` or `credential_file`, not both",
+                ));
+            }
+        };
+        if matches!(listen, Listen::Tcp(_)) && secret.is_none() {
             return Err(unfit(
                 origin,
                 "every user of this machine can reach it: set `secret_file`, where the agent writes the secret that clients must send",
@@ -60,7 +87,7 @@ impl PlannedEndpoint {
                 tokens(&audiences, &origin, &flags, context)?
             }
         };
-        Ok(Self { kind, listen, secret_file: secret_file.map(|file| file.value), documents })
+        Ok(Self { kind, listen, secret, documents })
     }
 }
 
@@ -71,7 +98,11 @@ impl PlannedEndpoint {
             Listen::Unix(path) => Some(path),
             Listen::Tcp(_) => None,
         };
-        socket.into_iter().chain(&self.secret_file)
+        let secret = match &self.secret {
+            Some(SecretPlace::New(path)) => Some(path),
+            Some(SecretPlace::Credential(_)) | None => None,
+        };
+        socket.into_iter().chain(secret)
     }
 
     /// How its credential for an audience is called.

@@ -2,6 +2,7 @@
 //! setting, it is in the setting's row; this list has the other options and the arguments.
 
 use crate::agent::endpoint_names;
+use crate::command::setup::gcp_source_names;
 use crate::consumer::TABLES;
 use crate::consumer::document::DocumentFormat;
 use crate::settings;
@@ -94,9 +95,13 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "region", Offer::Text),
     ("", "role", Offer::Text),
     ("", "role_arn", Offer::Text),
+    ("", "provider", Offer::Text),
     ("", "secret_file", Offer::Path),
+    ("", "service_account_email", Offer::Text),
     ("", "signal", Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], "")),
+    ("", "source", Offer::Named(gcp_source_names, "")),
     ("", "sts_endpoint", Offer::Text),
+    ("", "token_file", Offer::Path),
     ("", "unlock_timeout", Offer::Text),
 ];
 

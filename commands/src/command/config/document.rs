@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
 use crate::error::{Error, Result};
 use crate::files::edit::EditedFile;
@@ -87,6 +87,39 @@ impl Document {
             };
         }
         Ok(table)
+    }
+
+    /// The tables of `[[agent.LIST]]` with the pending changes.
+    pub(in crate::command) fn agent_tables(
+        &self,
+        list: &'static str,
+    ) -> impl Iterator<Item = &Table> {
+        let tables = self.table(&["agent"]).and_then(|agent| agent.get(list));
+        tables.and_then(Item::as_array_of_tables).into_iter().flatten()
+    }
+
+    /// The same, to change them.
+    pub(in crate::command) fn agent_tables_mut(
+        &mut self,
+        list: &'static str,
+    ) -> Result<&mut ArrayOfTables> {
+        let agent = self.edited.entry("agent").or_insert_with(|| {
+            let mut agent = Table::new();
+            agent.set_implicit(true);
+            Item::Table(agent)
+        });
+        let tables = agent.as_table_like_mut().and_then(|agent| {
+            agent
+                .entry(list)
+                .or_insert(Item::ArrayOfTables(ArrayOfTables::new()))
+                .as_array_of_tables_mut()
+        });
+        tables.ok_or_else(|| Error::Config {
+            path: self.path.clone(),
+            line: 1,
+            problem: message!("`agent.{list}` must be a list of tables `[[agent.{list}]]`", list),
+            hint: None,
+        })
     }
 }
 

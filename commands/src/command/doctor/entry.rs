@@ -11,7 +11,7 @@ use super::Checks;
 use super::launch::Launch;
 use crate::command::own_check::OwnCheck;
 use crate::consumer::ConsumerName;
-use crate::env::Env;
+use crate::env::{Env, GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE};
 use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -102,7 +102,13 @@ impl LeadsTo {
         let flags_that_decide = flags.given().filter(|(field, _)| decides_identity(field));
         let variables = match env {
             Env::Changed { changes, .. } => {
-                let others = [PROFILE.variable, CONFIG.variable, AUDIENCE.variable];
+                // The last is that of one provider of Google Cloud.
+                let others = [
+                    PROFILE.variable,
+                    CONFIG.variable,
+                    AUDIENCE.variable,
+                    GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE.name,
+                ];
                 let changes = changes.iter().filter(|(name, _)| !others.contains(&name.as_str()));
                 changes.map(|(name, value)| (name.clone(), value.clone())).collect()
             }

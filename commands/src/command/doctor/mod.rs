@@ -1,6 +1,7 @@
 //! `doctor`: what is wrong, and how to fix it.
 //!
-//! It follows the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault) to the profiles that
+//! It follows the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault, credential
+//! configurations of Google's libraries) to the profiles that
 //! their entries lead to, and checks each of these once. Without such entries it checks the profile that is chosen.
 //!
 //! One file for each group of checks. A check that fails is a finding, and the others go on; what depends on it is left
@@ -9,8 +10,10 @@
 mod aws;
 mod bundle;
 mod cache;
+mod command_line;
 mod configuration;
 mod entry;
+mod gcp;
 mod id_token_ways;
 mod identity;
 mod kubectl;
@@ -71,7 +74,7 @@ const MOST_OWN_CHECKS: usize = 4;
 
 /// Check everything that a token depends on, and say how to fix what is wrong
 ///
-/// It checks each profile that an entry of kubeconfigs, of the AWS configuration, or a token helper of Vault names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
+/// It checks each profile that an entry of kubeconfigs, of the AWS configuration, a token helper of Vault, or a credential configuration of Google Cloud names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor
@@ -84,10 +87,10 @@ Each line is ✓ (well), - (not checked), ! (works, and not well or not for long
 first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
 5 refused by the consumer's server; 6 the network; 7 the cache.")]
 pub struct Args {
-    /// Profile of the configuration file, to check that one only; or kubectl, aws or vault, to check what belongs to one of them only [default: the profiles that their files name, or the chosen one]
+    /// Profile of the configuration file, to check that one only; or kubectl, aws, vault or gcp, to check what belongs to one of them only [default: the profiles that their files name, or the chosen one]
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
-    /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`
+    /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`, `gcloud auth application-default print-access-token`
     #[arg(long)]
     end_to_end: bool,
     /// Also write a file for a bug report, without secrets: settings, findings, and what the servers answer [default: yc-id-token-report.txt]
@@ -259,7 +262,8 @@ fn look_at_files(
         }
         ConsumerName::Aws => aws::check(checks, programs, &mut group),
         ConsumerName::Vault => vault::check(checks, programs, &mut group),
-        ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => return None,
+        ConsumerName::Gcp => gcp::check(checks, &mut group),
+        ConsumerName::Token | ConsumerName::Exec => return None,
     };
     Some(Looked { consumer, report, entries, clusters })
 }

@@ -159,8 +159,10 @@ impl ProfileCheck<'_> {
     /// Reports what the consumers would do, but not well, and what they lack.
     fn report_consumers(&self, report: &mut Report) {
         let has_files = |name: ConsumerName| match name {
-            ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
-            ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => false,
+            ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault | ConsumerName::Gcp => {
+                true
+            }
+            ConsumerName::Token | ConsumerName::Exec => false,
         };
         for (name, forecast) in self.forecasts.iter().filter(|(name, _)| has_files(*name)) {
             let mut group = report.group(name.table().name);

@@ -5,6 +5,7 @@
 //! mean.
 
 mod aws;
+mod gcloud;
 mod kubectl;
 mod vault;
 
@@ -93,6 +94,11 @@ impl OwnCheck {
     /// variables of this process do not name it.
     pub(super) fn vault(cli: &'static str, address: Option<&str>) -> Self {
         vault::check(cli, address)
+    }
+
+    /// `gcloud auth application-default print-access-token` with this credential configuration.
+    pub(super) fn gcloud(file: &Path) -> Self {
+        gcloud::check(file)
     }
 
     /// The same with a variable, if that has a value.

@@ -196,6 +196,8 @@ pub(super) enum FileKind {
     Kuberc,
     Aws,
     VaultCli,
+    /// A credential configuration of Google's libraries.
+    Google,
     /// The file of `--server-config`, which has no secrets.
     Server,
 }
@@ -263,6 +265,7 @@ impl FileChange {
             | FileKind::Kuberc
             | FileKind::Aws
             | FileKind::VaultCli
+            | FileKind::Google
             | FileKind::Server => Ok(None),
         }
     }
@@ -289,7 +292,16 @@ impl FileChange {
         };
         let kept = backup.as_ref().map(|copy| message!(" (as it was: {})", shown(copy)));
         let message = message!("{done} {}{}", shown(path), kept.unwrap_or_default(), done);
-        let hunks = diff::hunks(self.file.text(), self.new_text());
+        let hunks = match self.kind {
+            // Security: its lines can hold a secret. It is undone as a whole.
+            FileKind::Google => Vec::new(),
+            FileKind::Configuration
+            | FileKind::Kubeconfig
+            | FileKind::Kuberc
+            | FileKind::Aws
+            | FileKind::VaultCli
+            | FileKind::Server => diff::hunks(self.file.text(), self.new_text()),
+        };
         Ok((message, ChangedFile::new(self.kind, &self.file, backup.as_deref(), hunks)))
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use toml_edit::{Item, TableLike, Value};
+use toml_edit::{Item, Table, TableLike, Value};
 
 use super::changes::{FileChange, FileKind};
 use super::difference;
@@ -112,6 +112,55 @@ impl Configuration {
         if let Ok(table) = self.document.table_mut(&["profiles", &self.profile, consumer]) {
             set(table, key, value);
         }
+    }
+
+    /// Sets values in the table of `[[agent.LIST]]` that has a key with this value; it is added if there is none. Returns
+    /// how one that existed differs.
+    pub(super) fn set_in_agent(
+        &mut self,
+        list: &'static str,
+        (key, id): (&'static str, &str),
+        values: Vec<(&'static str, Value)>,
+    ) -> Result<Vec<Message>> {
+        let tables = self.document.agent_tables_mut(list)?;
+        let is_it = |table: &&mut Table| table.get(key).and_then(Item::as_str) == Some(id);
+        let mut differences = Vec::new();
+        if let Some(table) = tables.iter_mut().find(is_it) {
+            for (key, new) in values {
+                let text = |value: &Value| value.clone().decorated("", "").to_string();
+                let old = table.get(key).and_then(Item::as_value).map(text);
+                if let Some(old) = old.filter(|old| *old != text(&new)) {
+                    differences.push(difference(key, &old, &text(&new)));
+                }
+                set(table, key, new);
+            }
+            return Ok(differences);
+        }
+        let mut table = Table::new();
+        table.decor_mut().set_prefix("\n");
+        for (key, value) in [(key, id.into())].into_iter().chain(values) {
+            set(&mut table, key, value);
+        }
+        tables.push(table);
+        Ok(differences)
+    }
+
+    /// The text of a key in the table of `[[agent.LIST]]` that has another key with this value.
+    pub(super) fn text_in_agent(
+        &self,
+        list: &'static str,
+        (key, id): (&'static str, &str),
+        wanted: &str,
+    ) -> Option<String> {
+        let mut tables = self.document.agent_tables(list);
+        let table = tables.find(|table| table.get(key).and_then(Item::as_str) == Some(id))?;
+        Some(table.get(wanted)?.as_str()?.to_owned())
+    }
+
+    /// The texts of a key in all tables of `[[agent.LIST]]`.
+    pub(super) fn texts_in_agent(&self, list: &'static str, key: &str) -> Vec<String> {
+        let texts = self.document.agent_tables(list);
+        texts.filter_map(|table| Some(table.get(key)?.as_str()?.to_owned())).collect()
     }
 
     fn original_profile(&self) -> Option<&dyn TableLike> {

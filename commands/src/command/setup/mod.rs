@@ -9,6 +9,7 @@ mod aws;
 mod changes;
 mod configuration;
 mod diff;
+mod gcp;
 mod identity;
 mod kubectl;
 mod mask;
@@ -26,6 +27,7 @@ mod vault;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+pub(super) use gcp::source_names as gcp_source_names;
 pub(super) use kubectl::kubeconfig_names;
 
 use crate::command::terminal::Terminal;
@@ -44,12 +46,12 @@ use configuration::Configuration;
 pub(super) use paths::{absolute_identity, absolute_path, config_path};
 use question::{Missing, Question};
 
-/// Connect kubectl, AWS or Vault: write a profile and the consumer's own configuration
+/// Connect kubectl, AWS, Vault or Google Cloud: write a profile and the consumer's own configuration
 #[derive(clap::Args, Debug)]
 #[command(
     arg_required_else_help = true,
     after_help = "On a terminal, it asks for settings that are missing. With `--apply`, and without a terminal, flags have to give them.
-The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the cluster, the AWS profile or the server.
+The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the cluster, the AWS profile, the server or the workload identity pool.
 
 Examples:
   yc-id-token setup kubectl
@@ -72,12 +74,13 @@ enum Consumer {
     Kubectl(kubectl::Args),
     Aws(aws::Args),
     Vault(vault::Args),
+    Gcp(gcp::Args),
 }
 
 /// Flags of every consumer.
 #[derive(clap::Args, Debug)]
 struct Common {
-    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the cluster, AWS profile or server]
+    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the cluster, AWS profile, server or pool]
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
     #[command(flatten)]
@@ -101,6 +104,7 @@ impl Args {
             Some(Consumer::Kubectl(arguments)) if !has_flag => arguments.run(context, output),
             Some(Consumer::Aws(arguments)) if !has_flag => arguments.run(context, output),
             Some(Consumer::Vault(arguments)) if !has_flag => arguments.run(context, output),
+            Some(Consumer::Gcp(arguments)) if !has_flag => arguments.run(context, output),
             Some(_) if self.undo => Err(Error::Usage {
                 problem: "`--undo` takes no consumer".into(),
                 hint:
@@ -340,8 +344,11 @@ mod tests {
     fn every_consumer_with_a_configuration_of_its_own_has_a_setup() {
         for consumer in ConsumerName::ALL {
             let has_setup = match consumer {
-                ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault => true,
-                ConsumerName::Token | ConsumerName::Gcp | ConsumerName::Exec => false,
+                ConsumerName::Kubectl
+                | ConsumerName::Aws
+                | ConsumerName::Vault
+                | ConsumerName::Gcp => true,
+                ConsumerName::Token | ConsumerName::Exec => false,
             };
             let name = consumer.table().name;
             assert_eq!(<Consumer as Subcommand>::has_subcommand(name), has_setup, "{name}");

@@ -90,8 +90,11 @@ fn undone(changed: &ChangedFile, context: Context<'_>) -> Result<Option<FileChan
 }
 
 /// The text without the lines that were added, and with those that they replaced, which are in `old`. `None` if the
-/// lines are not in the text once, or lines were added below that belong to them.
+/// lines are not in the text once, or lines were added below that belong to them, or no lines were recorded.
 fn without(text: &str, hunks: &[Hunk], kind: FileKind, old: Option<&str>) -> Option<String> {
+    if hunks.is_empty() {
+        return None;
+    }
     let old: Option<Vec<&str>> = old.map(|old| old.split_inclusive('\n').collect());
     let mut text = text.to_owned();
     for Hunk { at, removed, added } in hunks {
@@ -126,7 +129,7 @@ fn ends_block(rest: &str, removed: &str, next: Option<&str>, kind: FileKind) -> 
         FileKind::Kubeconfig | FileKind::Kuberc => {
             indent(line) <= removed.lines().find(is_content).map_or(0, indent)
         }
-        FileKind::VaultCli | FileKind::Server => true,
+        FileKind::VaultCli | FileKind::Google | FileKind::Server => true,
     }
 }
 
@@ -153,7 +156,8 @@ fn check(kind: FileKind, path: &Path, now: &str, text: &str, context: Context<'_
         }
         FileKind::Aws => check_aws(path, text),
         FileKind::VaultCli => VaultHelper::check_readable(path, text),
-        FileKind::Server => Ok(()),
+        // It is restored or removed as a whole.
+        FileKind::Google | FileKind::Server => Ok(()),
     }
 }
 

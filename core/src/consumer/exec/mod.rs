@@ -93,7 +93,7 @@ pub(super) struct Exec {
 impl CredentialCommand for Exec {
     const TABLE: &'static Table = &TABLE;
     const TABLES: &'static [&'static Table] =
-        &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE, &gcp::TABLE];
+        &[&TABLE, &aws::settings::TABLE, &vault::settings::TABLE, &gcp::settings::TABLE];
 
     type Args = Args;
 
@@ -210,7 +210,8 @@ impl Exec {
             }
             if let Some((gcp, token)) = gcp {
                 let token = files.add_token("google-cloud.jwt", &gcp.audience, &token)?;
-                let configuration = files.add("google-cloud.json", &gcp.document(&token))?;
+                let document = gcp.document(&gcp::TokenSource::File(token));
+                let configuration = files.add("google-cloud.json", &document)?;
                 gcp::Configuration::put_into_environment(&configuration, &mut command);
             }
             let mut running = signals.start(command)?;

@@ -1,17 +1,20 @@
-//! The credential configuration of a command (AIP-4117, `external_account`): where Google's client libraries find the ID
-//! token, and what they exchange it for.
+//! The credential configuration (AIP-4117, `external_account`): where Google's client libraries find the ID token, and
+//! what they exchange it for. `exec --gcp` writes one for its command, `setup gcp` one that stays.
 //!
-//! The token is in a file: every library and tool reads one, also those that run no executable (.NET, older ones) or
-//! only if `GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES` permits all of them. They read it again for each exchange.
+//! Every library and tool reads a token from a file, also those that run no executable (.NET, older ones) or only if
+//! `GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES` permits all of them. They read it again for each exchange.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use super::{JWT, PROVIDER, SERVICE_ACCOUNT_EMAIL, audience};
+use super::settings::{PROVIDER, SERVICE_ACCOUNT_EMAIL};
+use super::{ID_TOKEN, JWT, audience};
+use crate::env::{self, Var};
 use crate::error::{Error, Result};
-use crate::foreign_text::ForeignText;
+use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::settings::{Setting, Settings, unfit};
 
@@ -19,58 +22,90 @@ use crate::settings::{Setting, Settings, unfit};
 const HOST: &str = "//iam.googleapis.com/";
 
 /// Variables that name the configuration. gcloud and the tools that come with it read one of their own.
-const VARIABLES: [&str; 2] =
-    ["GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"];
+pub const VARIABLES: [Var; 2] =
+    [env::GOOGLE_APPLICATION_CREDENTIALS, env::CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE];
 
 /// Variables that a command must not inherit: gcloud or Terraform would use them instead.
-const IN_THE_WAY: [&str; 5] = [
-    "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
-    "GOOGLE_OAUTH_ACCESS_TOKEN",
-    "GOOGLE_CREDENTIALS",
-    "GOOGLE_CLOUD_KEYFILE_JSON",
-    "GCLOUD_KEYFILE_JSON",
+pub const IN_THE_WAY: [Var; 5] = [
+    env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE,
+    env::GOOGLE_OAUTH_ACCESS_TOKEN,
+    env::GOOGLE_CREDENTIALS,
+    env::GOOGLE_CLOUD_KEYFILE_JSON,
+    env::GCLOUD_KEYFILE_JSON,
 ];
 
-/// A credential configuration, but for the file with the ID token.
-pub(in crate::consumer) struct Configuration {
+/// How long a library waits for the executable: more than a run of this program takes by default.
+const TIMEOUT_MILLIS: u32 = 30_000;
+
+/// The field of the agent's answer that has the token.
+const TOKEN_FIELD: &str = "id_token";
+
+/// A credential configuration, but for where the ID token is.
+pub struct Configuration {
     /// The audience of the ID token.
-    pub(in crate::consumer) audience: String,
-    provider: String,
-    service_account_email: Option<String>,
+    pub audience: String,
+    pub provider: Provider,
+    pub service_account_email: Option<String>,
+}
+
+/// Where the libraries get the ID token.
+pub enum TokenSource {
+    /// From this program, by a command line.
+    Executable(String),
+    File(PathBuf),
+    /// From an agent.
+    Url {
+        url: String,
+        secret: Zeroizing<String>,
+    },
 }
 
 impl Configuration {
-    pub(in crate::consumer) fn read(settings: &Settings) -> Result<Self> {
+    pub fn read(settings: &Settings) -> Result<Self> {
         let provider = provider(settings)?.ok_or_else(|| Error::Missing {
             problem: "the provider of the workload identity pool is not set".into(),
             hint: "give `--provider` with its name, as `gcloud iam workload-identity-pools providers describe` shows it".into(),
         })?;
-        let audience = audience(settings, Some(&provider))?;
+        let audience = audience(settings, Some(provider.name()))?;
         let service_account_email = settings.own(&SERVICE_ACCOUNT_EMAIL).map(checked_email);
         Ok(Self { audience, provider, service_account_email: service_account_email.transpose()? })
     }
 
     /// Removes from the environment of a command what would be used instead.
     pub(in crate::consumer) fn clear_environment(command: &mut Command) {
-        for name in VARIABLES.iter().chain(&IN_THE_WAY) {
-            command.env_remove(name);
+        for variable in VARIABLES.iter().chain(&IN_THE_WAY) {
+            command.env_remove(variable.name);
         }
     }
 
     /// Puts the path of the configuration into the environment of a command.
     pub(in crate::consumer) fn put_into_environment(path: &Path, command: &mut Command) {
-        command.envs(VARIABLES.map(|name| (name, path)));
+        command.envs(VARIABLES.map(|variable| (variable.name, path)));
     }
 
-    /// The document, for an ID token in this file.
-    pub(in crate::consumer) fn document(&self, token: &Path) -> Value {
+    /// The document, for an ID token that is there.
+    pub fn document(&self, source: &TokenSource) -> Value {
+        let (token_type, source) = match source {
+            TokenSource::Executable(command) => {
+                let executable = json!({ "command": command, "timeout_millis": TIMEOUT_MILLIS });
+                (ID_TOKEN, json!({ "executable": executable }))
+            }
+            TokenSource::File(path) => {
+                (JWT, json!({ "file": path.to_string_lossy(), "format": { "type": "text" } }))
+            }
+            TokenSource::Url { url, secret } => {
+                let headers = json!({ "Authorization": format!("Bearer {}", **secret) });
+                let format = json!({ "type": "json", "subject_token_field_name": TOKEN_FIELD });
+                (JWT, json!({ "url": url, "headers": headers, "format": format }))
+            }
+        };
         let mut document = json!({
             "universe_domain": "googleapis.com",
             "type": "external_account",
-            "audience": self.provider,
-            "subject_token_type": JWT,
+            "audience": self.provider.name(),
+            "subject_token_type": token_type,
             "token_url": "https://sts.googleapis.com/v1/token",
-            "credential_source": { "file": token.to_string_lossy(), "format": { "type": "text" } },
+            "credential_source": source,
         });
         if let Some(email) = &self.service_account_email {
             document["service_account_impersonation_url"] = format!(
@@ -82,42 +117,80 @@ impl Configuration {
     }
 }
 
-/// The provider that is set, by its full name.
-pub(super) fn provider(settings: &Settings) -> Result<Option<String>> {
-    let Some(Setting { value, origin }) = settings.own(&PROVIDER) else { return Ok(None) };
-    let name = value.strip_prefix("https:").unwrap_or(&value);
-    let name = name.strip_prefix(HOST).unwrap_or(name);
-    let parts: Vec<&str> = name.split('/').collect();
-    let is_provider = matches!(
-        parts[..],
-        ["projects", number, "locations", "global", "workloadIdentityPools", pool, "providers", provider]
-            if is_made_of(number, |byte| byte.is_ascii_digit()) && is_made_of(pool, is_of_id) && is_made_of(provider, is_of_id)
-    );
-    if is_provider {
-        return Ok(Some(format!("{HOST}{name}")));
+/// The provider of a workload identity pool, by its full name.
+#[derive(Debug)]
+pub struct Provider(String);
+
+impl Provider {
+    /// Reads a name as Google writes it: in full, with `https:` before it, or from `projects` on.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("https:").unwrap_or(text);
+        let name = name.strip_prefix(HOST).unwrap_or(name);
+        let parts: Vec<&str> = name.split('/').collect();
+        let is_provider = matches!(
+            parts[..],
+            ["projects", number, "locations", "global", "workloadIdentityPools", pool, "providers", provider]
+                if is_made_of(number, |byte| byte.is_ascii_digit()) && is_made_of(pool, is_of_id) && is_made_of(provider, is_of_id)
+        );
+        is_provider.then(|| Self(format!("{HOST}{name}")))
     }
-    let problem = message!(
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn into_name(self) -> String {
+        self.0
+    }
+
+    /// The number of its project, its pool, and its own ID.
+    pub fn parts(&self) -> [&str; 3] {
+        let parts: Vec<&str> = self.0.split('/').collect();
+        [4, 8, 10].map(|at| parts.get(at).copied().unwrap_or_default())
+    }
+}
+
+/// The provider that is set.
+pub(super) fn provider(settings: &Settings) -> Result<Option<Provider>> {
+    let Some(Setting { value, origin }) = settings.own(&PROVIDER) else { return Ok(None) };
+    match Provider::parse(&value) {
+        Some(provider) => Ok(Some(provider)),
+        None => Err(unfit(origin, not_a_provider(&value))),
+    }
+}
+
+/// What is wrong with the name of a provider.
+pub fn provider_problem(text: &str) -> Option<Message> {
+    Provider::parse(text).is_none().then(|| not_a_provider(text))
+}
+
+fn not_a_provider(text: &str) -> Message {
+    message!(
         "`{}` is not the name of a provider: it must be `{HOST}projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER`, with the number of the project and not its ID",
-        ForeignText::new(&value),
+        ForeignText::new(text),
         HOST
-    );
-    Err(unfit(origin, problem))
+    )
 }
 
 fn checked_email(Setting { value, origin }: Setting<String>) -> Result<String> {
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    match value.split_once('@') {
-        Some((name, domain)) if is_made_of(name, is_of_name) && is_made_of(domain, is_of_name) => {
-            Ok(value)
-        }
-        _ => {
-            let problem = message!(
-                "`{}` is not the email of a service account, such as `robot@project.iam.gserviceaccount.com`",
-                ForeignText::new(&value)
-            );
-            Err(unfit(origin, problem))
-        }
+    match email_problem(&value) {
+        None => Ok(value),
+        Some(problem) => Err(unfit(origin, problem)),
     }
+}
+
+/// What is wrong with the email of a service account.
+pub fn email_problem(email: &str) -> Option<Message> {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_email = email.split_once('@').is_some_and(|(name, domain)| {
+        is_made_of(name, is_of_name) && is_made_of(domain, is_of_name)
+    });
+    (!is_email).then(|| {
+        message!(
+            "`{}` is not the email of a service account, such as `robot@project.iam.gserviceaccount.com`",
+            ForeignText::new(email)
+        )
+    })
 }
 
 fn is_made_of(text: &str, is_member: impl Fn(u8) -> bool) -> bool {

@@ -5,6 +5,8 @@
 //! executable that fails in another way they show the status and raw output, or the status alone.
 
 mod configuration;
+mod credential_file;
+pub mod settings;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,37 +21,17 @@ use crate::error::{Code, Error, Report, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::run::Context;
-use crate::settings::{Field, Kind, Origin, Setting, Settings, Table};
+use crate::settings::{Origin, Setting, Settings, Table};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery, OutputReader};
-pub(super) use configuration::Configuration;
-
-const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
-    .help("AUD", "Audience of the ID token for Google Cloud");
-
-const PROVIDER: Field =
-    Field::new(Kind::Text, "provider", "--provider", "YC_ID_TOKEN_GCP_PROVIDER").help(
-        "PROVIDER",
-        "Provider of the workload identity pool, by its full name: //iam.googleapis.com/projects/NUMBER/… [default: the one that the client names]",
-    );
-
-const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
-    Kind::Text,
-    "service_account_email",
-    "--service-account-email",
-    "YC_ID_TOKEN_GCP_SERVICE_ACCOUNT_EMAIL",
-)
-.help(
-    "EMAIL",
-    "Google service account that `exec --gcp` lets the command impersonate [default: none]",
-);
-
-pub(super) const TABLE: Table = Table {
-    name: "gcp",
-    heading: "Google Cloud options",
-    settings: &[OWN_AUDIENCE, PROVIDER, SERVICE_ACCOUNT_EMAIL],
+pub use configuration::{
+    Configuration, IN_THE_WAY, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
 };
+pub use credential_file::CredentialFile;
+#[cfg(feature = "fuzzing")]
+pub use credential_file::gcp_credential_file;
+use settings::{OWN_AUDIENCE, PROVIDER, TABLE};
 
 /// The token is exchanged at once.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -117,7 +99,7 @@ impl Consumer for Gcp {
         let client = Client::read(context.env)?;
         let provider = match &client.provider {
             Some(provider) => Some(provider.clone()),
-            None => configuration::provider(settings)?,
+            None => configuration::provider(settings)?.map(Provider::into_name),
         };
         Ok(Self { audience: audience(settings, provider.as_deref())?, client })
     }
@@ -245,8 +227,8 @@ mod tests {
         let settings = Settings::without_file(flags, &env, &Locations::default(), &[&TABLE]);
         let settings = settings.unwrap();
         let provider = configuration::provider(&settings)?;
-        assert_eq!(provider.as_deref().unwrap_or(NAME), NAME);
-        audience(&settings, provider.as_deref()).map(Some)
+        assert_eq!(provider.as_ref().map_or(NAME, Provider::name), NAME);
+        audience(&settings, provider.as_ref().map(Provider::name)).map(Some)
     }
 
     #[test]

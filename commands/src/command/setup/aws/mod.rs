@@ -29,7 +29,7 @@ use crate::output::Output;
 use crate::run::Context;
 
 use config_file::AwsFile;
-use process::process_word;
+pub(super) use process::process_word;
 
 const AWS_PROFILE: &str = "yandex";
 

@@ -10,7 +10,7 @@ pub(super) fn arguments(command: &str) -> &str {
 
 /// One word of the command line, or `None` if it cannot be written for all tools. botocore splits the command
 /// line as a shell does, other SDKs pass it to a shell, and Windows has neither; all understand `"…"`.
-pub(super) fn process_word(word: &str) -> Option<String> {
+pub(in crate::command::setup) fn process_word(word: &str) -> Option<String> {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c) || (cfg!(windows) && c == '\\')
     };

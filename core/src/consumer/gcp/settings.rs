@@ -1,0 +1,29 @@
+//! The settings of `gcp`: a row each, with the names of its flag, its variable and its key.
+
+use crate::settings::{Field, Kind, Table};
+
+pub const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
+    .help("AUD", "Audience of the ID token for Google Cloud");
+
+pub const PROVIDER: Field =
+    Field::new(Kind::Text, "provider", "--provider", "YC_ID_TOKEN_GCP_PROVIDER").help(
+        "PROVIDER",
+        "Provider of the workload identity pool, by its full name: //iam.googleapis.com/projects/NUMBER/… [default: the one that the client names]",
+    );
+
+pub const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
+    Kind::Text,
+    "service_account_email",
+    "--service-account-email",
+    "YC_ID_TOKEN_GCP_SERVICE_ACCOUNT_EMAIL",
+)
+.help(
+    "EMAIL",
+    "Google service account that `exec --gcp` lets the command impersonate [default: none]",
+);
+
+pub const TABLE: Table = Table {
+    name: "gcp",
+    heading: "Google Cloud options",
+    settings: &[OWN_AUDIENCE, PROVIDER, SERVICE_ACCOUNT_EMAIL],
+};

@@ -187,6 +187,7 @@ mod tests {
     use crate::consumer::document::DocumentFormat;
     use crate::env::Env;
     use crate::error::Code;
+    use crate::jwt::Claims;
     use crate::run::Context;
     use crate::settings::{Flags, Locations, Settings};
 
@@ -241,8 +242,8 @@ mod tests {
             Self { cloud, time, folder, context, file }
         }
 
-        /// Renews the file until the end, and checks before each renewal what `is_well` says of what is left. The
-        /// renewals of some numbers fail.
+        /// Renews the file until the end, and checks before each renewal, when its token is oldest, what `is_well` says
+        /// of what is left of the token. The renewals of some numbers fail.
         async fn live_until(
             &mut self,
             end: Timestamp,
@@ -258,7 +259,9 @@ mod tests {
                 self.file.renew(&self.context).await;
                 renewals += 1;
                 self.file.wait(&self.context).await;
-                let left = self.file.lifetime().unwrap().left(self.time.now().into());
+                let token = std::fs::read_to_string(self.folder.path().join("token")).unwrap();
+                let left =
+                    Claims::read(&token).unwrap().expires_at().unwrap().since(self.time.now());
                 assert!(is_well(left), "{left:?} is left at {}", self.time.now());
             }
             renewals

@@ -73,7 +73,8 @@ fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
     }
 }
 
-/// What the agent answers at `/readyz`.
+/// What the agent answers at `/readyz`. If the agent was killed and another program listens in its place, that gets a
+/// secret that is of no use any more.
 fn ask(endpoint: &PlannedEndpoint) -> Result<Vec<u8>, Cause> {
     const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close";
     let mut request = Zeroizing::new(REQUEST.to_vec());

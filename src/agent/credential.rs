@@ -96,8 +96,7 @@ impl AgentCredential {
             self.shared.note(self.at, lifetime, failure.as_ref().map(Error::code), now.at);
         }
         if let Some(failure) = failure.as_ref().filter(|_| is_news) {
-            let hint = failure.hint().unwrap_or_default();
-            warn!(code = failure.code().name(), %hint, "`{name}` is not renewed: {failure}");
+            log_failure(&message!("`{name}` is not renewed", name), failure);
         }
         let unnotified = if is_new { self.change.notify().await.err() } else { None };
         if let Some(problem) = &unnotified {
@@ -105,4 +104,10 @@ impl AgentCredential {
         }
         (failure, unnotified)
     }
+}
+
+/// Logs an error, with its code and hint as fields.
+pub(super) fn log_failure(consequence: &str, error: &Error) {
+    let hint = error.hint().unwrap_or_default();
+    warn!(code = error.code().name(), %hint, "{consequence}: {error}");
 }

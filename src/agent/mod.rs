@@ -136,7 +136,7 @@ struct PlanArgs {
 }
 
 impl Args {
-    /// The format of the log, if it stays. Otherwise it has no log of its own.
+    /// The format of the log of an agent that stays. One that writes files or checks, and ends, reports errors alone.
     pub(crate) const fn service_log(&self) -> Option<LogFormat> {
         if self.once || self.action.is_some() { None } else { Some(self.log_format) }
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::credential::AgentCredential;
+use super::credential::{AgentCredential, log_failure};
 use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
                         }
                         Err(error) => {
                             sockets.keep(&kept.addresses);
-                            warn!("the configuration stays as it was: {}", error.with_code());
+                            log_failure("the configuration stays as it was", &error);
                         }
                     }
                     manager.reloaded();

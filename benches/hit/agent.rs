@@ -44,14 +44,15 @@ struct Agent {
 impl Agent {
     /// Starts it, under a tool that watches it if one is named.
     fn start(place: &Place, id_token_life: Duration, tool: &[&str]) -> Result<Self, String> {
-        let options = Options { id_token_life, ..Options::default() };
+        let options = Options { tls: true, id_token_life, ..Options::default() };
         let cloud = Emulator::start_with(options).map_err(|error| error.to_string())?;
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         private(&place.write("agent/key.json", &key.to_json()));
+        place.write("agent/ca.pem", cloud.ca_pem().ok_or("the emulator has no authority")?);
         let url = cloud.url();
         let mut config = format!(
-            "[defaults]\nkey_file = \"key.json\"\niam_endpoint = \"{url}\"\noauth_endpoint = \"{url}\"\n"
+            "[defaults]\nkey_file = \"key.json\"\nca_file = \"ca.pem\"\niam_endpoint = \"{url}\"\noauth_endpoint = \"{url}\"\n"
         );
         for number in 0..FILES {
             let _ = write!(

@@ -4,10 +4,11 @@
 //! Between two renewals nothing runs.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::broker::{Lead, Purpose};
@@ -23,6 +24,14 @@ use super::document::{Document, DocumentSource, Obtained};
 
 /// A token in a file is used until the next one is written: what must be left of it.
 pub(crate) const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
+
+/// Held by the renewal that runs. Each has a client of its own, with all authorities that the system trusts. If all ran at
+/// once, as at the start, the allocator would keep the memory of all.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How long a renewal waits for others. Then it runs beside them, as a server that does not answer must not delay what
+/// does not need it.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The shortest pause after a success, in case that a server issues credentials that are due already.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -45,7 +54,7 @@ pub(crate) enum Place {
 
 /// A document in memory, which a server answers with.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Option<Document>>);
+pub(crate) struct Memory(std::sync::Mutex<Option<Document>>);
 
 impl Memory {
     /// The document, unless its credential has expired.
@@ -124,6 +133,7 @@ impl KeptDocument {
             let _ = sender.send(source.obtain(context.to_run(&purpose)));
         };
         let failed = |error: Error| Obtained { document: None, failure: Some(error) };
+        let _turn = timeout(TURN_TIMEOUT, TURN.lock()).await;
         let started = std::thread::Builder::new().name("renewal".into()).spawn(work);
         match started {
             Ok(_) => receiver

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
-use yc_id_token_emulator::{Options, Route};
+use yc_id_token_emulator::{Fault, Options, Route};
 
 use crate::agent::{Agent, file};
 use crate::sandbox::{PROGRAM, Sandbox, eventually};
@@ -79,4 +79,18 @@ fn an_agent_needs_no_home_no_capability_and_no_writable_root() {
     let levels: Vec<_> = lines.map(|line| line["level"].clone()).collect();
     assert!(levels.iter().all(|level| level == "info"), "{outcome:?}");
     assert!(!sandbox.cache_folder().exists());
+}
+
+#[test]
+fn a_server_that_does_not_answer_does_not_keep_other_files_from_their_credentials() {
+    let sandbox = Sandbox::new();
+    sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
+    let files = ["one", "two"].map(|name| file(&sandbox, name));
+    sandbox.configure(
+        "[[agent.files]]\npath = \"~/one\"\naudience = \"1\"\n[[agent.files]]\npath = \"~/two\"\naudience = \"2\"\n",
+    );
+    let agent = Agent::start(&sandbox, &["--timeout=100s"]);
+    eventually("one is there", || files.iter().any(|file| file.exists()));
+    assert!(!sandbox.log().contains("is not renewed"), "the other still waits");
+    agent.terminate().ok();
 }

@@ -52,7 +52,7 @@ fn not_fresh(name: &ForeignText, problem: Message) -> Error {
 }
 
 fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
-    let name = endpoint.listen.shown();
+    let name = endpoint.name_of("");
     let unreached = |code, problem: Cause, hint: &'static str| Error::Unreached {
         what: message!("an answer of the agent at `{name}`", name),
         code,

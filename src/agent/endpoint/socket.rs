@@ -46,7 +46,7 @@ impl Listen {
         }
     }
 
-    pub(in crate::agent) fn shown(&self) -> ForeignText {
+    pub(super) fn shown(&self) -> ForeignText {
         match self {
             Self::Tcp(address) => ForeignText::new(&address.to_string()),
             Self::Unix(path) => shown(path),

@@ -1,4 +1,4 @@
-//! What a run costs: a cache hit beside the cheapest program there is, `/bin/true`, and another cloud's
+//! What a run and an agent cost: a cache hit beside the cheapest program there is, `/bin/true`, and another cloud's
 //! plugin; two hundred runs at once; and how often a server is asked.
 //!
 //! `benches/run` builds what is measured and runs this: `hit PROGRAM FLOOR`, where FLOOR is an empty
@@ -6,7 +6,8 @@
 //! busy machine makes no failure. It fails when something could not be measured.
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which looks only at what can be counted and does not depend
-//! on the machine, and fails where that is over its limit.
+//! on the machine, and fails where that is over its limit. `benches/agent` runs `hit agent PROGRAM`, which measures an
+//! agent alone.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -14,6 +15,7 @@
     reason = "a bench makes files, prints, and fails by panicking"
 )]
 
+mod agent;
 mod check;
 mod counts;
 mod place;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         .map(Into::into)
         .collect();
     let (program, floor) = match arguments.as_slice() {
+        [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
         [program, floor] => (program, floor),
         [program] => return check::check(program),
         _ => panic!("give the static program, and an empty static `main`: use benches/run"),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         let memory = counts::memory(&place, consumer).map(megabytes);
         table.add(format!("`{consumer}`, hit, peak memory"), memory, "≤ 4 MB");
     }
+    agent::measure(&place, &mut table);
     cold_requests(&place, &mut table);
     cold_time(&place, &mut table);
     at_once(&place, &mut table);
@@ -71,6 +75,13 @@ fn main() -> ExitCode {
     }
 
     println!("{}\n\n{table}", table::machine(RUNS));
+    if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn agent_alone(program: &Path) -> ExitCode {
+    let mut table = Table::default();
+    agent::measure(&Place::new(program), &mut table);
+    println!("{table}");
     if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -50,23 +50,28 @@ pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     Some([std::slice::from_ref(name), rest, &[option.into()]].concat())
 }
 
-/// The format of errors, read before anything can go wrong with the rest of the command line.
+/// The format of errors, read before anything can go wrong with the rest of the command line. Where it is not set, it
+/// is that of the agent's log, whose lines one program reads.
 pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
-    let mut asked_for = env.get(ERROR_FORMAT.var());
+    let asked_for = last_value(arguments, ERROR_FORMAT.flag)
+        .map(str::to_owned)
+        .or_else(|| env.get(ERROR_FORMAT.var()))
+        .or_else(|| last_value(arguments, "--log-format").map(str::to_owned));
+    asked_for.and_then(|name| by_name(&ErrorFormat::ALL, &name)).unwrap_or_default()
+}
+
+/// The last value of a flag.
+fn last_value<'a>(arguments: &'a [OsString], flag: &str) -> Option<&'a str> {
+    let mut last = None;
     let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
-    while let Some(argument) = arguments.next() {
-        if argument == "--" {
-            break;
-        }
-        match argument.strip_prefix(ERROR_FORMAT.flag) {
-            Some("") => asked_for = arguments.next().map(str::to_owned),
-            Some(rest) => {
-                asked_for = rest.strip_prefix('=').map(str::to_owned).or(asked_for);
-            }
+    while let Some(argument) = arguments.next().filter(|argument| *argument != "--") {
+        match argument.strip_prefix(flag) {
+            Some("") => last = arguments.next(),
+            Some(rest) => last = rest.strip_prefix('=').or(last),
             None => {}
         }
     }
-    asked_for.and_then(|name| by_name(&ErrorFormat::ALL, &name)).unwrap_or_default()
+    last
 }
 
 #[cfg(test)]
@@ -85,5 +90,9 @@ mod tests {
             error_format(&words(&["x", "--", "--error-format=json"]), &env),
             ErrorFormat::Text
         );
+        let log_format = ["x", "agent", "--log-format", "json"];
+        assert_eq!(error_format(&words(&log_format), &env), ErrorFormat::Json);
+        let both = words(&[&log_format[..], &["--error-format=text"]].concat());
+        assert_eq!(error_format(&both, &env), ErrorFormat::Text);
     }
 }

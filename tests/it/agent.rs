@@ -10,6 +10,7 @@ use serde_json::Value;
 use yc_id_token_emulator::{Fault, KeySize, Options, Route};
 
 use crate::fake_sts::FakeSts;
+use crate::federation::external;
 use crate::sandbox::{Outcome, Sandbox, claims, eventually};
 
 /// A running agent, which is killed when it is dropped.
@@ -141,9 +142,12 @@ fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_AUDIENCE");
     let provider = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
-    sandbox.set("YC_ID_TOKEN_GCP_PROVIDER", provider);
     let answer = file(&sandbox, "answer.json");
     let arguments = ["--file", answer.to_str().unwrap(), "--format=gcp"];
+    let (_, hint) =
+        sandbox.run(&[&["agent", "--once"], &arguments[..]].concat()).fails(3, "E_MISSING");
+    assert!(hint.contains("`--provider`"), "{hint}");
+    let arguments = [&arguments[..], &["--provider", provider]].concat();
     sandbox.run(&[&["agent", "--once"], &arguments[..]].concat()).ok();
     let document: Value = serde_json::from_str(&read(&answer)).unwrap();
     assert_eq!((&document["version"], &document["success"]), (&1.into(), &true.into()));
@@ -270,7 +274,7 @@ fn the_process_that_reads_a_file_gets_a_signal_when_it_changes() {
     fs::write(pid_file, "1\n").unwrap();
     sandbox.run(&[&["agent", "--once", "--force-refresh"], &arguments[..], &["output"]].concat());
     sandbox.may_hold_secrets(&sandbox.home().join("output"));
-    assert!(sandbox.log().contains("has no number of a process"), "{}", sandbox.log());
+    assert!(sandbox.log().contains("holds no process ID"), "{}", sandbox.log());
 }
 
 #[test]
@@ -310,7 +314,9 @@ fn a_new_configuration_is_used_after_sighup_and_a_broken_one_is_not() {
     sandbox.configure("[[agent.files]]\npath = \"~/two\"\nmode = \"0666\"\n");
     agent.signal("HUP");
     eventually("it is refused", || sandbox.log().contains("the configuration stays as it was"));
-    assert!(sandbox.log().contains("the mode cannot be `0666`"), "{}", sandbox.log());
+    for expected in ["the mode cannot be `0666`", "code=\"E_CONFIG\""] {
+        assert!(sandbox.log().contains(expected), "{}", sandbox.log());
+    }
     assert!(one.exists() && !two.exists());
     sandbox.configure(&(table("one", "b") + &table("two", "a")));
     agent.signal("HUP");
@@ -339,6 +345,49 @@ fn a_key_that_is_exchanged_is_used_at_the_next_renewal() {
     sandbox.write_secret("key.json", &key.to_json());
     eventually("it is used", || claims(&read(&token))["sub"] == other.as_str());
     agent.terminate().ok();
+}
+
+#[test]
+fn a_projected_token_that_is_replaced_is_used_at_the_next_renewal() {
+    let mut sandbox = with_lifetime(4);
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
+    let replace = |lifetime: i64| {
+        let projected = external("system:serviceaccount:prod:app", lifetime);
+        sandbox.cloud.federate(&projected, &sandbox.account);
+        sandbox.write_secret("projected", &projected);
+        projected
+    };
+    replace(3600);
+    let token = file(&sandbox, "token");
+    let identity = format!("--identity=kubernetes:{}", sandbox.home().join("projected").display());
+    let arguments =
+        ["--audience=k8s", "--cache=none", &identity, "--file", token.to_str().unwrap()];
+    let agent = Agent::start(&sandbox, &arguments);
+    eventually("it is there", || token.exists());
+    let next = replace(7200);
+    eventually("it is used", || {
+        sandbox.cloud.requests().iter().any(|request| request.body.contains(&next))
+    });
+    agent.terminate().ok();
+}
+
+#[test]
+fn once_fails_if_it_writes_no_file_or_cannot_notify_its_readers() {
+    let sandbox = Sandbox::new();
+    let token = file(&sandbox, "token");
+    let once = |more: &[&str]| sandbox.run(&[&["agent", "--once"], more].concat());
+    let arguments = ["--audience=k8s", "--file", token.to_str().unwrap(), "--on-change=no-such"];
+    let (message, _) = once(&arguments).fails(126, "E_NOT_RUN");
+    assert!(message.contains("has changed, but cannot run `no-such`"), "{message}");
+    assert!(token.exists());
+    sandbox.configure(
+        "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"unix:/tmp/socket\"\naudiences = [\"a\"]\n",
+    );
+    let (message, _) = once(&[]).fails(3, "E_MISSING");
+    assert!(message.contains("no files are configured"), "{message}");
+    let arguments = ["--serve=token", "--listen=unix:/tmp/socket"];
+    once(&arguments).fails(2, "E_USAGE");
 }
 
 #[test]
@@ -385,6 +434,30 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
 }
 
 #[test]
+fn validate_reports_all_mistakes_about_an_agent_in_the_order_of_their_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[[agent.files]]
+path = \"a\"
+mode = \"0777\"
+[[agent.files]]
+path = \"a\"
+format = \"x\"
+profil = \"x\"
+[[agent.endpoints]]
+type = \"x\"
+listen = \"127.0.0.1:1\"
+[profiles.x]
+audienc = \"x\"
+",
+    );
+    let problems = sandbox.run(&["config", "validate"]).stdout;
+    let lines = problems.lines().filter_map(|line| line.split_once("config.toml:"));
+    let lines: Vec<&str> = lines.map(|(_, rest)| rest.split_once(':').unwrap().0).collect();
+    assert_eq!(lines, ["3", "5", "6", "7", "9", "12"], "{problems}");
+}
+
+#[test]
 fn the_log_can_be_read_by_programs() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
@@ -403,4 +476,8 @@ fn the_log_can_be_read_by_programs() {
     for field in ["time", "expires_at"] {
         assert!(event[field].as_str().unwrap().ends_with('Z'), "{event}");
     }
+    // So is an error that there is no log for yet.
+    let outcome = sandbox.run(&["agent", "--log-format=json", "--file=x", "--mode=0777"]);
+    let error: Value = serde_json::from_str(&outcome.stderr).unwrap();
+    assert_eq!((&error["code"], &error["exit"]), (&"E_USAGE".into(), &2.into()));
 }

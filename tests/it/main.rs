@@ -13,7 +13,9 @@
 
 mod accounts;
 mod agent;
+mod agent_check;
 mod agent_endpoints;
+mod agent_process;
 mod agent_service_manager;
 mod aws;
 mod aws_endpoint;

@@ -1,8 +1,14 @@
 //! The files of `integrations/agent`: the unit is read by systemd's own reader, and the commands of the unit and of the
 //! README are run.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+
+use serde_json::Value;
+use yc_id_token_emulator::{Fault, Route};
 
 use super::documents::{Readme, filled_in};
 use super::project_file;
@@ -49,6 +55,42 @@ fn the_unit_keeps_the_files_of_the_readme() {
     let agent = Agent::of(&sandbox, command);
     eventually("the files are there", || files.iter().all(|file| file.exists()));
     agent.terminate().ok();
+}
+
+#[test]
+fn the_readme_explains_every_metric_and_every_field_of_the_log() {
+    let mut sandbox = Sandbox::new();
+    sandbox.unset("YC_ID_TOKEN_LOG_FILE");
+    sandbox.unset("YC_ID_TOKEN_VERBOSE");
+    sandbox.cloud.script(Route::TokenExchange, [Fault::Status(403)]);
+    let readme = project_file("integrations/agent/README.md");
+    let socket = sandbox.home().join("socket");
+    let listen = format!("--listen=unix:{}", socket.display());
+    let arguments = ["--serve=token", &listen, "--audience=a"];
+    let agent = Agent::start(&sandbox, &[&arguments[..], &["--log-format=json"]].concat());
+    eventually("it is ready", || {
+        sandbox.run(&[&["agent", "check"], &arguments[..]].concat()).status.success()
+    });
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let metrics = io::read_to_string(stream).unwrap();
+    assert!(metrics.contains("code=\"E_SOURCE_DENIED\"} 1\n"), "{metrics}");
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types: Vec<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
+    assert_eq!(types.len(), 5);
+    for (name, kind) in types {
+        assert!(readme.contains(&format!("\n| `{name}` | {kind} | ")), "{name}");
+    }
+    let outcome = agent.terminate();
+    let lines = outcome.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let names: BTreeSet<String> = lines
+        .flat_map(|line| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>())
+        .collect();
+    assert!(names.contains("code") && names.contains("expires_at"), "{names:?}");
+    let (_, section) = readme.split_once("\n## Log\n").unwrap();
+    for name in names {
+        assert!(section.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 #[test]

@@ -1,9 +1,13 @@
-//! Clients of AWS that exchange the ID token themselves, from a file that `token --output` has written.
+//! Clients of AWS that exchange the ID token themselves, from a file that `token --output` or an agent has written.
+
+use std::fs;
+use std::path::Path;
 
 use super::aws::{Client, access_keys_of_fifty_requests, cli, put_get, set_up};
 use super::moto::Moto;
 use super::seaweedfs::{BUCKET, SeaweedFs};
-use crate::sandbox::Sandbox;
+use crate::agent::{Agent, file};
+use crate::sandbox::{Sandbox, eventually};
 
 /// Those that look for `AWS_WEB_IDENTITY_TOKEN_FILE` by themselves.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
@@ -15,6 +19,11 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     let output = format!("--output={}", file.display());
     let audience = format!("--audience={audience}");
     assert_eq!(sandbox.run(&["token", &audience, &output]).ok(), "");
+    look_for(sandbox, endpoint, &file, role);
+}
+
+/// Has the clients look for a token in a file, to assume a role with.
+fn look_for(sandbox: &mut Sandbox, endpoint: &str, file: &Path, role: &str) {
     set_up(sandbox, endpoint);
     sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", file);
     sandbox.set("AWS_ROLE_ARN", SeaweedFs::role_arn(role));
@@ -32,6 +41,29 @@ fn the_clients_of_aws_store_objects_with_a_token_file() {
         assert_eq!(outcome.ok(), format!("{text}\n"));
     }
     assert_eq!(sandbox.token_requests(), (1, 1));
+}
+
+#[test]
+fn the_clients_of_aws_store_objects_with_the_file_of_an_agent() {
+    let mut sandbox = Sandbox::new();
+    let store = SeaweedFs::with_writer(&sandbox);
+    let token = file(&sandbox, "aws.jwt");
+    look_for(&mut sandbox, &store.url(), &token, "writer");
+    let arguments = ["--audience=s3", "--file", token.to_str().unwrap()];
+    for refresh in [&[][..], &["--force-refresh"]] {
+        let before = fs::read_to_string(&token).unwrap_or_default();
+        let agent = Agent::start(&sandbox, &[&arguments[..], refresh].concat());
+        eventually("the agent has written it", || {
+            fs::read_to_string(&token).is_ok_and(|token| token != before)
+        });
+        for client in CLIENTS {
+            let text = format!("by {client:?}, {refresh:?}");
+            let outcome = put_get(&sandbox, client, BUCKET, "object", &text);
+            assert_eq!(outcome.ok(), format!("{text}\n"));
+        }
+        sandbox.run(&[&["agent", "check"], &arguments[..]].concat()).ok();
+        agent.terminate().ok();
+    }
 }
 
 #[test]

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use yc_id_token_emulator::{Fault, KeySize, Options, Route};
 
 use super::google::{EMAIL, FEDERATED, Google, IMPERSONATED, PROVIDER};
-use super::{free_port, peer};
-use crate::agent::Agent;
+use super::{Killed, free_port, peer};
+use crate::agent::{Agent, file};
 use crate::leaks;
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 use crate::setup::{setup, without_kubectl};
@@ -233,6 +233,40 @@ fn the_libraries_exchange_a_token_file() {
             assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}, {format}");
         }
     }
+}
+
+#[test]
+fn the_libraries_exchange_what_an_agent_keeps_in_a_file_and_serves() {
+    let mut sandbox = Sandbox::new();
+    let google = Google::start(&sandbox);
+    let (path, secret) = (file(&sandbox, "google.jwt"), file(&sandbox, "secret"));
+    let address = format!("127.0.0.1:{}", free_port());
+    let audience = format!("--audience=https:{PROVIDER}");
+    let (listen, secret_file) =
+        (format!("--listen={address}"), format!("--secret-file={}", secret.display()));
+    let endpoint = ["--serve=gcp-url", &listen, &secret_file, &audience];
+    let arguments = [&endpoint[..], &["--file", path.to_str().unwrap()]].concat();
+    let agent = sandbox.command(&[&["agent"], &arguments[..]].concat()).spawn().unwrap();
+    let _agent = Killed(agent);
+    eventually("it is ready", || {
+        path.exists()
+            && sandbox.run(&[&["agent", "check"], &endpoint[..]].concat()).status.success()
+    });
+    let secret = fs::read_to_string(secret).unwrap();
+    sandbox.keep_secret(&secret);
+    let served = json!({
+        "url": format!("http://{address}/"),
+        "headers": { "Authorization": format!("Bearer {secret}") },
+        "format": { "type": "json", "subject_token_field_name": "id_token" },
+    });
+    for source in [json!({ "file": path, "format": { "type": "text" } }), served] {
+        set_up(&mut sandbox, &source, &[]);
+        sandbox.may_hold_secrets(&sandbox.home().join("credentials.json"));
+        for client in CLIENTS {
+            assert!(client.token(&sandbox, &google).starts_with(FEDERATED), "{client:?}, {source}");
+        }
+    }
+    assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
 #[test]

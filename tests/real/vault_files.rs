@@ -7,8 +7,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use yc_id_token_emulator::Options;
 
 use super::documents::{Readme, filled_in};
 use super::kubeconfig::put_on_path;
@@ -43,7 +45,11 @@ fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
 
 /// A sandbox and a server, configured as the README says, with `vault` and `bao` on the `PATH`.
 fn start() -> (Sandbox, OpenBao) {
-    let mut sandbox = Sandbox::new();
+    start_in(Sandbox::new())
+}
+
+/// The same in this sandbox.
+fn start_in(mut sandbox: Sandbox) -> (Sandbox, OpenBao) {
     let server = OpenBao::start_untrusting();
     sandbox.write("vault-ca.pem", &server.ca_pem);
     let configuration = readme().block("toml", "[profiles.vault]").to_owned();
@@ -134,6 +140,39 @@ fn the_agent_logs_in_again_at_each_rotation_of_the_token_file() {
         type_in(&sandbox, &server, &rotate);
     }
     assert!(server.leases("jwt") >= 3);
+}
+
+#[test]
+fn openbaos_agent_logs_in_again_at_each_renewal_by_an_agent() {
+    let id_token_life = Duration::from_secs(20);
+    let options = Options { id_token_life, ..Options::default() };
+    let (mut sandbox, server) = start_in(Sandbox::with_options(options));
+    let config = here(&sandbox, &server, &file("agent.hcl"));
+    let config = sandbox.write("agent.hcl", &filled_in(&config, "\"30s\"", "\"100ms\""));
+    let (jwt, sink) = (sandbox.home().join("vault.jwt"), sandbox.home().join("vault-token"));
+    for file in [&jwt, &sink] {
+        sandbox.may_hold_secrets(file);
+    }
+    let arguments = ["agent", "--profile=vault", "--file", jwt.to_str().unwrap()];
+    let _agent = Killed(sandbox.command(&arguments).spawn().unwrap());
+    let log = fs::File::create(sandbox.home().join("agent.log")).unwrap();
+    let mut agent = cli(&sandbox, &["agent", &format!("-config={}", config.display())]);
+    agent.stdout(log.try_clone().unwrap()).stderr(log);
+    let _openbaos_agent = Killed(agent.spawn().unwrap());
+    let mut tokens: Vec<String> = Vec::new();
+    while tokens.len() < 3 {
+        let mut next = String::new();
+        eventually("it has another token", || {
+            next = fs::read_to_string(&sink).unwrap_or_default();
+            !next.is_empty() && !tokens.contains(&next)
+        });
+        sandbox.keep_secret(&next);
+        sandbox.set("VAULT_TOKEN", &next);
+        assert_eq!(super::openbao::read_secret(&sandbox).ok(), ANSWER);
+        tokens.push(next);
+    }
+    let renewals = sandbox.log().matches("has a new credential").count();
+    assert!(renewals >= 3, "{renewals}");
 }
 
 #[test]

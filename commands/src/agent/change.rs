@@ -14,7 +14,7 @@ use crate::settings::{Origin, Setting, unfit};
 /// How long a command may take. The file is not renewed meanwhile.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The number of a process has fewer digits.
+/// A process ID has fewer digits.
 const PID_FILE_LIMIT: u64 = 64;
 
 #[derive(Clone, Debug, Default)]
@@ -80,7 +80,7 @@ impl Change {
         let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.trim().parse().ok());
         match pid.filter(|pid: &i32| *pid > 1) {
             Some(pid) => send(*signal, pid),
-            None => Err(message!("`{}` has no number of a process", shown(pid_file))),
+            None => Err(message!("`{}` holds no process ID", shown(pid_file))),
         }
     }
 }

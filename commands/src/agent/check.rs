@@ -1,43 +1,131 @@
-//! `agent check`: whether every file holds a credential that can be used. It reads the files alone, so that it works
-//! in another process, without a cache, and as often as a probe likes.
+//! `agent check`: whether every credential can be used. Files are read. What an endpoint serves is in the memory of
+//! the agent alone, so the agent is asked for it at `/readyz`. No other server is asked, and no cache is needed, so that
+//! a probe can run it as often as it likes.
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
+use super::endpoint::{Listen, PlannedEndpoint};
 use super::plan::Plan;
 use crate::clock::Timestamp;
 use crate::consumer::kept_document::MINIMUM_LIFETIME_IN_FILE;
-use crate::error::{Code, Error, Result, plain, shown};
-use crate::foreign_text::Message;
+use crate::error::{Cause, Code, Error, Result, plain, shown};
+use crate::foreign_text::{ForeignText, Message};
 use crate::jwt::Claims;
 use crate::message;
 use crate::private_file;
 use crate::run::Context;
 
 /// More than any credential has.
-const LIMIT: u64 = 256 * 1024;
+const FILE_LIMIT: u64 = 256 * 1024;
 
-/// Fails if a file is not there, or its credential has too little left.
+/// More than an answer of `/readyz` has.
+const ANSWER_LIMIT: u64 = 16 * 1024;
+
+/// How long the agent may take for each step of an answer, which it has in memory.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Fails if a file is not there, if its credential has too little left, or if an endpoint does not answer that all
+/// credentials of the agent are valid.
 pub(super) fn check(plan: &Plan, context: Context<'_>) -> Result<()> {
     let now = context.clock.now().at;
     for file in &plan.files {
         if let Some(problem) = problem(&file.path, now) {
-            return Err(Error::WrongToken {
-                what: message!("`{}`", shown(&file.path)),
-                code: Code::Expired,
-                problem,
-                hint: "see the log of the agent for why it has not been renewed".into(),
-            });
+            return Err(not_fresh(&shown(&file.path), problem));
         }
     }
-    Ok(())
+    plan.endpoints.iter().try_for_each(check_endpoint)
+}
+
+fn not_fresh(name: &ForeignText, problem: Message) -> Error {
+    Error::WrongToken {
+        what: message!("`{name}`", name),
+        code: Code::Expired,
+        problem,
+        hint: "see the log of the agent for why it has not been renewed".into(),
+    }
+}
+
+fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
+    let name = endpoint.name_of("");
+    let unreached = |code, problem: Cause, hint: &'static str| Error::Unreached {
+        what: message!("an answer of the agent at `{name}`", name),
+        code,
+        problem,
+        hint: hint.into(),
+    };
+    let answer = ask(endpoint)
+        .map_err(|problem| unreached(Code::Network, problem, "start the agent, or see its log"))?;
+    let (status, body) = parsed(&answer);
+    match status {
+        Some("200") => Ok(()),
+        Some("503") => Err(not_fresh(&name, body)),
+        _ => Err(unreached(
+            Code::Foreign,
+            body.into(),
+            "check that the agent runs with this configuration, and that no other program listens there",
+        )),
+    }
+}
+
+/// What the agent answers at `/readyz`. If the agent was killed and another program listens in its place, that gets a
+/// secret that is of no use any more.
+fn ask(endpoint: &PlannedEndpoint) -> Result<Vec<u8>, Cause> {
+    const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+    let mut request = Zeroizing::new(REQUEST.to_vec());
+    if let Some(place) = &endpoint.secret {
+        let secret = place.read()?;
+        *request = [&request, &b"\r\nAuthorization: Bearer "[..], &secret].concat();
+    }
+    request.extend_from_slice(b"\r\n\r\n");
+    exchange(&endpoint.listen, &request).map_err(Cause::from)
+}
+
+fn exchange(listen: &Listen, request: &[u8]) -> io::Result<Vec<u8>> {
+    match listen {
+        Listen::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, ANSWER_TIMEOUT)?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+            exchange_on(&mut &stream, &mut &stream, request)
+        }
+        #[cfg(unix)]
+        Listen::Unix(path) => {
+            let stream = std::os::unix::net::UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+            exchange_on(&mut &stream, &mut &stream, request)
+        }
+        #[cfg(windows)]
+        Listen::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn exchange_on(to: &mut dyn Write, from: &mut dyn Read, request: &[u8]) -> io::Result<Vec<u8>> {
+    to.write_all(request)?;
+    let mut answer = Vec::new();
+    from.take(ANSWER_LIMIT).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// The status of an answer, and its message.
+fn parsed(answer: &[u8]) -> (Option<&str>, Message) {
+    let answer = std::str::from_utf8(answer).unwrap_or_default();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    match body.get("message").and_then(Value::as_str) {
+        Some(message) => (status, ForeignText::sentence(message).into()),
+        None => (status, "it is not an answer of an agent".into()),
+    }
 }
 
 fn problem(path: &Path, now: Timestamp) -> Option<Message> {
-    let content = match private_file::read_plain(path, LIMIT) {
-        Ok(content) => zeroize::Zeroizing::new(content),
+    let content = match private_file::read_plain(path, FILE_LIMIT) {
+        Ok(content) => Zeroizing::new(content),
         Err(error) => {
             return Some(message!("it cannot be read: {}", plain(&error)));
         }

@@ -11,8 +11,9 @@ use super::plan::PlannedFile;
 use super::state::Shared;
 use crate::consumer::document::DocumentSource;
 use crate::consumer::kept_document::{KeptDocument, Memory, Place, Renewed};
-use crate::error::{Code, Error, shown};
-use crate::foreign_text::ForeignText;
+use crate::error::{Code, Error, Result, shown};
+use crate::foreign_text::{ForeignText, Message};
+use crate::message;
 use crate::run::OwnedContext;
 
 /// A credential, and its place in the state.
@@ -64,8 +65,24 @@ impl AgentCredential {
         }
     }
 
-    /// Renews it. Returns the failure if there is no valid credential then.
-    pub(super) async fn renew(&mut self, context: &Arc<OwnedContext>) -> Option<Error> {
+    /// Renews it once. It fails if there is no valid credential then, or if its readers are not notified of a new one.
+    pub(super) async fn write_once(&mut self, context: &Arc<OwnedContext>) -> Result<()> {
+        let (failure, unnotified) = self.renew(context).await;
+        let now = context.clock().now();
+        let is_valid = self.document.lifetime().is_some_and(|it| !it.left(now).is_zero());
+        let failure = failure.filter(|_| !is_valid).or_else(|| {
+            let problem = unnotified?;
+            Some(Error::Remembered {
+                code: Code::NotRun,
+                message: message!("`{}` has changed, but {problem}", self.name, problem),
+                hint: Some("correct `on_change`, or `signal` and `pid_file`".into()),
+            })
+        });
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Renews it, and notifies its readers. Returns what failed of both.
+    async fn renew(&mut self, context: &Arc<OwnedContext>) -> (Option<Error>, Option<Message>) {
         let Renewed { is_new, failure } = self.document.renew(context).await;
         let lifetime = self.document.lifetime().copied();
         let name = &self.name;
@@ -73,19 +90,24 @@ impl AgentCredential {
             info!(expires_at = %lifetime.expires_at_here(), "`{name}` has a new credential");
         }
         let now = context.clock().now();
-        let is_valid = lifetime.is_some_and(|lifetime| !lifetime.left(now).is_zero());
         // After a signal there is no news: it is tried again at once, or never.
         let is_news = failure.as_ref().is_none_or(|failure| failure.code() != Code::Interrupted);
         if is_news {
             self.shared.note(self.at, lifetime, failure.as_ref().map(Error::code), now.at);
         }
         if let Some(failure) = failure.as_ref().filter(|_| is_news) {
-            let hint = failure.hint().unwrap_or_default();
-            warn!(code = failure.code().name(), %hint, "`{name}` is not renewed: {failure}");
+            log_failure(&message!("`{name}` is not renewed", name), failure);
         }
-        if is_new && let Err(problem) = self.change.notify().await {
+        let unnotified = if is_new { self.change.notify().await.err() } else { None };
+        if let Some(problem) = &unnotified {
             warn!("`{name}` has changed, but {problem}");
         }
-        failure.filter(|_| !is_valid)
+        (failure, unnotified)
     }
+}
+
+/// Logs an error, with its code and hint as fields.
+pub(super) fn log_failure(consequence: &str, error: &Error) {
+    let hint = error.hint().unwrap_or_default();
+    warn!(code = error.code().name(), %hint, "{consequence}: {error}");
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
+pub(crate) use crate::consumer::document::TABLES;
 use crate::error::{Error, Result};
 use crate::keyring::forbid_prompts;
 use crate::log::LogFormat;
@@ -64,10 +65,10 @@ SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to 
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
-    /// Write all files, and end
-    #[arg(long)]
+    /// Write all files, and end; endpoints are not served
+    #[arg(long, conflicts_with = "serve")]
     once: bool,
-    /// Format of the log on stderr
+    /// Format of the log on stderr, and of errors unless `--error-format` sets that
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -79,15 +80,18 @@ enum Action {
     Check(Check),
 }
 
-/// Check that every file holds a credential that can be used
+/// Check that every credential can be used, in files and at endpoints
 ///
-/// The exit status is 0 if each has at least 10 minutes left, or half of its lifetime if that is less. Nothing is
-/// requested, so a probe of Kubernetes can run it as often as it likes.
+/// A file must hold a credential with at least 10 minutes left, or half of its lifetime if that is less. An endpoint
+/// must answer at `/readyz` that all credentials of the agent are valid. No other server is asked, so a probe of
+/// Kubernetes can run it as often as it likes.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: in a container,
   startupProbe:
     exec:
-      command: [yc-id-token, agent, check, --file=/run/yc-id-token/token]")]
+      command: [yc-id-token, agent, check, --file=/run/yc-id-token/token]
+
+Exit status: 0 if all can be used, 2 usage, 3 a credential that cannot be used (E_EXPIRED) or the configuration, 6 an endpoint that does not answer")]
 struct Check {
     #[command(flatten)]
     plan: PlanArgs,
@@ -99,7 +103,7 @@ struct PlanArgs {
     /// Keep this file, with the settings of `--profile` and other options, instead of those of the configuration
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Format of the file: a format of `token`, kubectl, aws or gcp [default: raw]
+    /// Format of the file: raw, json, header, curl, env, terraform, kubectl, aws or gcp [default: raw]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     format: Option<String>,
     /// Permissions of the file: 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]
@@ -114,7 +118,7 @@ struct PlanArgs {
     /// Signal to send when the file has changed, to the process of `--pid-file`
     #[arg(long, value_name = "NAME", requires_all = ["file", "pid_file"])]
     signal: Option<String>,
-    /// File with the number of the process that gets the signal
+    /// File with the ID of the process that gets the signal
     #[arg(long, value_name = "PATH", requires_all = ["file", "signal"])]
     pid_file: Option<PathBuf>,
     /// Remove the file when the agent ends
@@ -132,7 +136,7 @@ struct PlanArgs {
 }
 
 impl Args {
-    /// The format of the log, if it stays. Otherwise it has no log of its own.
+    /// The format of the log of an agent that stays. One that writes files or checks, and ends, reports errors alone.
     pub(crate) const fn service_log(&self) -> Option<LogFormat> {
         if self.once || self.action.is_some() { None } else { Some(self.log_format) }
     }
@@ -153,10 +157,13 @@ impl Args {
     }
 }
 
-/// Checks what the configuration sets for an agent, if it sets anything.
-pub(crate) fn check_tables(context: Context<'_>) -> Result<()> {
-    match Plan::read(&PlanArgs::default(), context) {
-        Err(Error::Missing { .. }) | Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    }
+/// The mistakes in what the configuration sets for an agent.
+pub(crate) fn check_tables(context: Context<'_>) -> Vec<Error> {
+    let mut mistakes = Vec::new();
+    let read = Plan::read_with(&PlanArgs::default(), context, &mut |mistake| {
+        mistakes.push(mistake);
+        Ok(())
+    });
+    mistakes.extend(read.err());
+    mistakes
 }

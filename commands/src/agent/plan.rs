@@ -38,36 +38,52 @@ pub(super) struct PlannedFile {
 
 impl Plan {
     pub(super) fn read(args: &PlanArgs, context: Context<'_>) -> Result<Self> {
+        Self::read_with(args, context, &mut Err)
+    }
+
+    /// Reads it, with a function that can go on after a mistake.
+    pub(super) fn read_with(
+        args: &PlanArgs,
+        context: Context<'_>,
+        report: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
         let Context { flags, env, locations, consumers, .. } = context;
         let mut flags = flags.clone();
         let mut tables = args.to_tables();
         if tables.files.is_empty() && tables.endpoints.is_empty() {
-            tables = agent_tables(&flags, env, locations, consumers)?;
+            tables = agent_tables(&flags, env, locations, consumers, report)?;
             flags.unwritten = flags.unwritten.or(tables.text);
         }
         if tables.files.is_empty() && tables.endpoints.is_empty() {
             return Err(Error::Missing {
-                problem: "which files the agent keeps is not set".into(),
-                hint: "give `--file PATH`, or add a table `[[agent.files]]` with `path` to the configuration file".into(),
+                problem: "no files and no endpoints are configured for the agent".into(),
+                hint: "give `--file PATH` or `--serve TYPE`, or add a table `[[agent.files]]` or `[[agent.endpoints]]` to the configuration file".into(),
             });
         }
         let mut plan = Self { files: Vec::new(), endpoints: Vec::new() };
+        let mut paths = Vec::new();
         for table in tables.files {
-            let origin = table.origin();
-            let file = PlannedFile::read(table, &flags, context)?;
-            if plan.files.iter().any(|other| other.path == file.path) {
-                let path = shown(&file.path);
-                return Err(unfit(origin, message!("two files of the agent are `{path}`", path)));
+            let path = table.path.as_ref().map(|path| path.value.clone()).unwrap_or_default();
+            if paths.contains(&path) {
+                let path = shown(&path);
+                let problem = message!("two files of the agent are `{path}`", path);
+                report(unfit(table.origin(), problem))?;
             }
-            plan.files.push(file);
+            paths.push(path);
+            match PlannedFile::read(table, &flags, context) {
+                Ok(file) => plan.files.push(file),
+                Err(error) => report(error)?,
+            }
         }
         for table in tables.endpoints {
             let origin = table.listen.as_ref().map_or(Origin::BuiltIn, |it| it.origin.clone());
-            let endpoint = PlannedEndpoint::read(table, &flags, context)?;
-            if plan.endpoints.iter().any(|other| other.listen == endpoint.listen) {
-                return Err(unfit(origin, "two endpoints of the agent have this address"));
+            match PlannedEndpoint::read(table, &flags, context) {
+                Ok(it) if plan.endpoints.iter().any(|other| other.listen == it.listen) => {
+                    report(unfit(origin, "two endpoints of the agent have this address"))?;
+                }
+                Ok(endpoint) => plan.endpoints.push(endpoint),
+                Err(error) => report(error)?,
             }
-            plan.endpoints.push(endpoint);
         }
         Ok(plan)
     }
@@ -86,16 +102,12 @@ impl PlannedFile {
         let format = format.map(read_format).transpose()?.unwrap_or(DocumentFormat::RAW);
         let flags = flags_with(flags, &[(&PROFILE, profile), (&AUDIENCE, audience)]);
         let path = path.map(|path| path.value).unwrap_or_default();
+        let access = read_access(mode, group)?;
+        let change = Change::read(table.on_change, table.signal, table.pid_file, origin)?;
         let source = document_source(&flags, format, context).map_err(|error| {
-            error.with_hint(&message!("it is about the file `{}` of the agent", shown(&path)))
+            error.with_hint(&message!("this is about the file `{}` of the agent", shown(&path)))
         })?;
-        Ok(Self {
-            path,
-            access: read_access(mode, group)?,
-            source,
-            change: Change::read(table.on_change, table.signal, table.pid_file, origin)?,
-            remove_on_exit: table.remove_on_exit,
-        })
+        Ok(Self { path, access, source, change, remove_on_exit: table.remove_on_exit })
     }
 }
 

@@ -9,32 +9,37 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::credential::AgentCredential;
+use super::credential::{AgentCredential, log_failure};
 use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::OwnedContext;
 use signals::{Event, Signals};
 
 /// How long renewals that are under way may take to end.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Writes all files. It fails if one of them has no valid credential then.
+/// Writes all files. It fails if one of them has no valid credential then, or if its readers are not notified.
 pub(super) async fn write_once(plan: Plan, context: &Arc<OwnedContext>) -> Result<()> {
+    if plan.files.is_empty() {
+        return Err(Error::Missing {
+            problem: "no files are configured for the agent, and `--once` serves no endpoints".into(),
+            hint: "add a table `[[agent.files]]` to the configuration file, or run `yc-id-token agent` without `--once`".into(),
+        });
+    }
     let shared = Arc::new(Shared::default());
     let mut tasks = JoinSet::new();
     for planned in plan.files {
         let mut credential = AgentCredential::in_file(planned, &shared);
         let context = Arc::clone(context);
-        tasks.spawn(async move { credential.renew(&context).await });
+        tasks.spawn(async move { credential.write_once(&context).await });
     }
-    let failure = tasks.join_all().await.into_iter().flatten().next();
-    failure.map_or(Ok(()), Err)
+    tasks.join_all().await.into_iter().collect()
 }
 
 /// Keeps all files until a signal ends the agent.
@@ -69,7 +74,7 @@ pub(super) async fn serve(
                         }
                         Err(error) => {
                             sockets.keep(&kept.addresses);
-                            warn!("the configuration stays as it was: {}", error.with_code());
+                            log_failure("the configuration stays as it was", &error);
                         }
                     }
                     manager.reloaded();

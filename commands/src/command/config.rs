@@ -236,22 +236,17 @@ fn problem_lines(problems: &[Error]) -> Vec<Message> {
 
 /// Every mistake in the file, or in a text that is not in it yet.
 fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Result<Vec<Error>> {
+    // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
+    let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
     let check = |settings: &Settings| {
         let context = Context { env: &Env::Fake(HashMap::new()), ..context };
         let checked = ConsumerName::ALL.iter().map(|name| name.check(settings, context, false));
-        // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
-        let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
         checked.filter_map(Result::err).filter(in_file).collect()
     };
     let mut flags = context.flags.clone();
     flags.unwritten = text.clone().map(|text| (path.to_owned(), text));
-    let mut found = problems(path, text, context.locations, context.consumers, &check)?;
     let env = &Env::Fake(HashMap::new());
-    if let Err(problem) = agent::check_tables(Context { flags: &flags, env, ..context })
-        && matches!(&problem, Error::Config { path: at, .. } if at == path)
-        && !found.iter().any(|other| other.to_string() == problem.to_string())
-    {
-        found.push(problem);
-    }
-    Ok(found)
+    let mut of_agent = agent::check_tables(Context { flags: &flags, env, ..context });
+    of_agent.retain(in_file);
+    problems(path, text, context.locations, context.consumers, &check, of_agent)
 }

@@ -13,7 +13,7 @@ use crate::foreign_text::Message;
 use crate::log::LogFormat;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Arguments, NamedCommand};
+use crate::settings::{Arguments, NamedCommand, Table};
 
 mod ask;
 mod cache;
@@ -43,14 +43,19 @@ pub(crate) use doctor::fuzz_kubeconfig;
 pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
 macro_rules! housekeeping {
-    ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty);)+) => {
+    ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty) $(with $tables:path)?;)+) => {
         /// A housekeeping command.
         #[derive(Debug, Subcommand)]
         pub enum Housekeeping {
             $($(#[$attribute])* #[command(name = $name)] $variant($arguments),)+
         }
 
-        $($(#[$attribute])* impl Arguments for $arguments {})+
+        $(
+            $(#[$attribute])*
+            impl Arguments for $arguments {
+                $(const TABLES: &'static [&'static Table] = $tables;)?
+            }
+        )+
 
         /// Their names, and how they are described.
         pub const COMMANDS: &[NamedCommand] =
@@ -59,7 +64,7 @@ macro_rules! housekeeping {
 }
 
 housekeeping! {
-    "agent" => Agent(Box<agent::Args>);
+    "agent" => Agent(Box<agent::Args>) with agent::TABLES;
     "cache" => Cache(cache::Args);
     "setup" => Setup(Box<setup::Args>);
     "completions" => Completions(completions::Args);

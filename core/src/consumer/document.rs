@@ -61,6 +61,9 @@ impl DocumentFormat {
     }
 }
 
+/// The tables of settings that all formats but those of `token` have. That one's own say where a token is printed.
+pub const TABLES: &[&Table] = &[&kubectl::TABLE, &aws::settings::TABLE, &gcp::TABLE];
+
 /// A document that can be obtained again and again.
 #[derive(Clone, Debug)]
 pub struct DocumentSource {

@@ -72,18 +72,19 @@ const FILE_KEYS: &[&str] = &[
     "signal",
 ];
 
-/// Reads `[agent]`; nothing is there without a configuration file.
+/// Reads `[agent]`, with a function that can go on after a mistake; nothing is there without a configuration file.
 pub fn agent_tables(
     flags: &Flags,
     env: &Env,
     locations: &Locations,
     consumers: &[&'static Table],
+    report: &mut dyn FnMut(Error) -> Result<()>,
 ) -> Result<AgentTables> {
     let Some(text) = read_file(flags, env, locations, None)? else {
         return Ok(AgentTables::default());
     };
     let home = locations.home.as_deref();
-    let tables = read(&File::parse(&text, consumers)?, home, &mut Err)?;
+    let tables = read(&File::parse(&text, consumers)?, home, report)?;
     let Text { path, content } = text;
     Ok(AgentTables { text: Some((path, content)), ..tables })
 }

@@ -22,7 +22,14 @@ pub fn config(data: &[u8]) {
     }
     let check = |_: &Settings| Vec::new();
     let home = Locations::default();
-    let problems = problems(Path::new("config.toml"), Some(text.to_owned()), &home, TABLES, &check);
+    let problems = problems(
+        Path::new("config.toml"),
+        Some(text.to_owned()),
+        &home,
+        TABLES,
+        &check,
+        Vec::new(),
+    );
     problems.iter().flatten().for_each(is_told_in_two_lines);
     if let Ok(file) = File::parse(&whole, TABLES) {
         for name in file.identities() {

@@ -74,13 +74,14 @@ pub fn profiles(
 }
 
 /// Every mistake in a configuration file, or in a text that is not in it yet, in the order of their lines. `check`
-/// returns the mistakes that the consumers find in a profile.
+/// returns the mistakes that the consumers find in a profile; `others` are known already.
 pub fn problems(
     path: &Path,
     text: Option<String>,
     locations: &Locations,
     consumers: &[&'static Table],
     check: &dyn Fn(&Settings) -> Vec<Error>,
+    others: Vec<Error>,
 ) -> Result<Vec<Error>> {
     let text = match text {
         Some(text) => Text::of(path.to_owned(), text),
@@ -93,6 +94,9 @@ pub fn problems(
     };
     let mut problems = Problems::default();
     WholeFile { file: &file, locations, consumers }.check(check, &mut problems);
+    for problem in others {
+        problems.add(problem);
+    }
     Ok(problems.0)
 }
 

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use super::super::plan::{document_source, flags_with};
 use super::{Kind, Listen};
+use crate::consumer::CredentialFile;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
+use crate::private_file;
 use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
@@ -18,7 +22,7 @@ use crate::settings::{
 pub(in crate::agent) struct PlannedEndpoint {
     pub(super) kind: Kind,
     pub(in crate::agent) listen: Listen,
-    pub(super) secret: Option<SecretPlace>,
+    pub(in crate::agent) secret: Option<SecretPlace>,
     /// What it answers with, each with its audience.
     pub(in crate::agent) documents: Vec<(String, DocumentSource)>,
 }
@@ -30,6 +34,22 @@ pub(in crate::agent) enum SecretPlace {
     New(PathBuf),
     /// The credential configuration of Google's libraries, which send the one in it.
     Credential(PathBuf),
+}
+
+impl SecretPlace {
+    /// The secret that clients send now.
+    pub(in crate::agent) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Cause> {
+        let (Self::New(path) | Self::Credential(path)) = self;
+        let content = private_file::read_plain(path, CredentialFile::LIMIT)
+            .map_err(|error| Cause::from(error).context(message!("`{}`", shown(path))))?;
+        let content = Zeroizing::new(content);
+        if let Self::New(_) = self {
+            return Ok(content);
+        }
+        let file = CredentialFile::parse(&content);
+        let secret = file.as_ref().and_then(CredentialFile::secret).unwrap_or_default();
+        Ok(Zeroizing::new(secret.as_bytes().to_vec()))
+    }
 }
 
 impl PlannedEndpoint {

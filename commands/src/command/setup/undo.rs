@@ -140,7 +140,14 @@ fn check(kind: FileKind, path: &Path, now: &str, text: &str, context: Context<'_
             parse(path, text)?;
             let mistakes = |text: &str| {
                 let text = Some(text.to_owned());
-                problems(path, text, context.locations, context.consumers, &|_| Vec::new())
+                problems(
+                    path,
+                    text,
+                    context.locations,
+                    context.consumers,
+                    &|_| Vec::new(),
+                    Vec::new(),
+                )
             };
             let (known, mut new) = (mistakes(now)?.len(), mistakes(text)?);
             // Such as another profile that extends the one that is removed.

@@ -31,7 +31,8 @@ pub use configuration::{
 pub use credential_file::CredentialFile;
 #[cfg(feature = "fuzzing")]
 pub use credential_file::gcp_credential_file;
-use settings::{OWN_AUDIENCE, PROVIDER, TABLE};
+pub(super) use settings::TABLE;
+use settings::{OWN_AUDIENCE, PROVIDER};
 
 /// The token is exchanged at once.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);

@@ -56,7 +56,8 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
     let context = checks.context;
     let (flags, env, locations) = (context.flags, checks.env, checks.locations);
     // A broken configuration file is reported with the profile.
-    let agent = agent_tables(flags, env, locations, context.consumers).unwrap_or_default();
+    let agent = agent_tables(flags, env, locations, context.consumers, &mut Err);
+    let agent = agent.unwrap_or_default();
     let known = profiles(flags, env, locations, context.consumers).ok().flatten();
     let known = known.map(|profiles| profiles.all).unwrap_or_default();
     let mut entries = Entries::default();

@@ -12,10 +12,11 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::credential::AgentCredential;
-use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
+use super::endpoint::{self, Served};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
+use crate::endpoint::{Listen, Socket, serve as serve_endpoint};
 use crate::env::Env;
 use crate::error::Result;
 use crate::run::OwnedContext;
@@ -146,9 +147,16 @@ impl Kept {
                 credentials.push(AgentCredential::in_memory(&memory, source, name, &shared));
                 served.push(Served { audience, memory });
             }
-            let endpoint = Endpoint::new(&planned, served, context.clock(), Arc::clone(&shared))?;
+            let endpoint = endpoint::open(&planned, served, context.clock(), Arc::clone(&shared))?;
             if let Some(socket) = sockets.of(&planned.listen) {
-                tasks.spawn(serve_endpoint(endpoint, socket, end.subscribe())?);
+                let mut end = end.subscribe();
+                let served = serve_endpoint(endpoint, socket)?;
+                tasks.spawn(async move {
+                    tokio::select! {
+                        _ = end.wait_for(|ends| *ends) => {}
+                        never = served => match never {},
+                    }
+                });
             }
         }
         for credential in credentials {

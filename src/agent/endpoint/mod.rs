@@ -1,39 +1,21 @@
-//! The endpoints of an agent: HTTP servers on loopback or a Unix socket, which answer from memory.
+//! The endpoints of an agent: their configuration, and what they answer. How requests come in is in
+//! [`crate::endpoint`].
 //!
-//! Security: a request is answered only to a program that knows the secret of the endpoint or, on a Unix socket, that
-//! runs as this user or root. Browsers are refused, whatever name they call the address by. Only the audiences that
-//! the configuration names are answered for.
-//!
-//! | to find | look in |
-//! | --- | --- |
-//! | what the configuration says | `planned` |
-//! | addresses, and how they are bound | `socket` |
-//! | connections | `server` |
-//! | what is answered | `answer` |
+//! Security: only the audiences that the configuration names are answered for.
 
-mod answer;
+mod pages;
 mod planned;
-mod server;
-mod socket;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::state::Shared;
 use crate::clock::Clock;
 use crate::consumer::kept_document::Memory;
-use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::endpoint::{Endpoint, SecretFile};
+use crate::error::Result;
 use crate::foreign_text::ForeignText;
-use crate::private_file::{self, Access};
 use crate::settings::names_of;
 pub(super) use planned::PlannedEndpoint;
-pub(super) use server::serve;
-pub(super) use socket::{Listen, Socket};
 
 /// Whose protocol an endpoint speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,42 +52,25 @@ pub(super) struct Served {
     pub(super) memory: Arc<Memory>,
 }
 
-/// An endpoint that is served.
-pub(super) struct Endpoint {
+/// What an endpoint answers with.
+struct Pages {
     kind: Kind,
-    listen: Listen,
-    /// The digest of the secret, so that a comparison takes as long for every wrong one.
-    secret: Option<Digest>,
+    /// Its address, for metrics.
+    name: ForeignText,
     documents: Vec<Served>,
     clock: Clock,
     shared: Arc<Shared>,
 }
 
-impl Endpoint {
-    pub(super) fn new(
-        planned: &PlannedEndpoint,
-        documents: Vec<Served>,
-        clock: Clock,
-        shared: Arc<Shared>,
-    ) -> Result<Self> {
-        let secret = planned.secret_file.as_ref().map(write_secret).transpose()?;
-        let (kind, listen) = (planned.kind, planned.listen.clone());
-        Ok(Self { kind, listen, secret, documents, clock, shared })
-    }
-
-    /// Its address, for metrics.
-    fn name(&self) -> ForeignText {
-        self.listen.shown()
-    }
-}
-
-/// Writes a new secret, and returns its digest.
-fn write_secret(path: &PathBuf) -> Result<Digest> {
-    let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
-    let filled = SystemRandom::new().fill(&mut *bytes);
-    filled.map_err(|_| Error::Internal("there is no randomness".into()))?;
-    let secret = zeroize::Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
-    private_file::write_output(path, secret.as_bytes(), Access::PRIVATE)
-        .map_err(|error| Error::unwritten(path, error))?;
-    Ok(Digest::of(secret.as_bytes()))
+/// An endpoint as it is planned, with a new secret in its file.
+pub(super) fn open(
+    planned: &PlannedEndpoint,
+    documents: Vec<Served>,
+    clock: Clock,
+    shared: Arc<Shared>,
+) -> Result<Endpoint> {
+    let secret = planned.secret_file.clone().map(SecretFile::write).transpose()?;
+    let (kind, name) = (planned.kind, planned.listen.shown());
+    let pages = Pages { kind, name: name.clone(), documents, clock, shared };
+    Ok(Endpoint { name, secret: secret.map(Arc::new), service: Box::new(pages) })
 }

@@ -1,10 +1,12 @@
 //! An endpoint as the configuration or the flags set it, checked.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::super::plan::{document_source, flags_with};
-use super::{Kind, Listen};
+use super::Kind;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
+use crate::endpoint::Listen;
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -37,7 +39,7 @@ impl PlannedEndpoint {
             });
         };
         let origin = listen.origin.clone();
-        let (kind, listen) = (read_kind(kind)?, Listen::read(listen)?);
+        let (kind, listen) = (read_kind(kind)?, read_listen(listen)?);
         if matches!(listen, Listen::Tcp(_)) && secret_file.is_none() {
             return Err(unfit(
                 origin,
@@ -113,4 +115,35 @@ fn read_kind(Setting { value, origin }: Setting<String>) -> Result<Kind> {
             message!("there is no type `{value}` of endpoints: it must be {names}", value, names),
         )
     })
+}
+
+fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
+    if let Some(path) = value.strip_prefix("unix:") {
+        let path = PathBuf::from(path);
+        let problem = if cfg!(windows) {
+            "Windows has no Unix sockets here"
+        } else {
+            "the path of a Unix socket must be absolute, as in `unix:/run/…`"
+        };
+        let is_usable = cfg!(unix) && path.is_absolute();
+        return if is_usable { Ok(Listen::Unix(path)) } else { Err(unfit(origin, problem)) };
+    }
+    let shown = ForeignText::new(&value);
+    match value.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
+        Ok(_) => Err(unfit(
+            origin,
+            message!(
+                "`{shown}` can be reached from other machines: it must be an address of loopback, such as `127.0.0.1:9911`",
+                shown
+            ),
+        )),
+        Err(_) => Err(unfit(
+            origin,
+            message!(
+                "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911` or `unix:/run/…`",
+                shown
+            ),
+        )),
+    }
 }

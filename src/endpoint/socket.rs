@@ -6,47 +6,15 @@ use std::path::PathBuf;
 use crate::error::{Cause, Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
-use crate::settings::{Setting, unfit};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::agent) enum Listen {
+pub(crate) enum Listen {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Listen {
-    pub(super) fn read(Setting { value, origin }: Setting<String>) -> Result<Self> {
-        if let Some(path) = value.strip_prefix("unix:") {
-            let path = PathBuf::from(path);
-            let problem = if cfg!(windows) {
-                "Windows has no Unix sockets here"
-            } else {
-                "the path of a Unix socket must be absolute, as in `unix:/run/…`"
-            };
-            let is_usable = cfg!(unix) && path.is_absolute();
-            return if is_usable { Ok(Self::Unix(path)) } else { Err(unfit(origin, problem)) };
-        }
-        let shown = ForeignText::new(&value);
-        match value.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() => Ok(Self::Tcp(address)),
-            Ok(_) => Err(unfit(
-                origin,
-                message!(
-                    "`{shown}` can be reached from other machines: it must be an address of loopback, such as `127.0.0.1:9911`",
-                    shown
-                ),
-            )),
-            Err(_) => Err(unfit(
-                origin,
-                message!(
-                    "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911` or `unix:/run/…`",
-                    shown
-                ),
-            )),
-        }
-    }
-
-    pub(super) fn shown(&self) -> ForeignText {
+    pub(crate) fn shown(&self) -> ForeignText {
         match self {
             Self::Tcp(address) => ForeignText::new(&address.to_string()),
             Self::Unix(path) => shown(path),
@@ -55,14 +23,14 @@ impl Listen {
 }
 
 /// A socket that waits for connections.
-pub(in crate::agent) enum Socket {
+pub(crate) enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
 }
 
 impl Socket {
-    pub(in crate::agent) fn bind(listen: &Listen) -> Result<Self> {
+    pub(crate) fn bind(listen: &Listen) -> Result<Self> {
         Self::bound(listen).map_err(|error| Error::Configuration {
             problem: message!(
                 "cannot listen on `{}`: {}",

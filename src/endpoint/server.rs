@@ -11,13 +11,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::answer::Answer;
-use super::{Endpoint, Socket};
+use super::{Answer, Endpoint, Socket};
 use crate::error::{Cause, Error, Result};
 
 /// How many connections are served at once. The next ones wait in the queue of the system.
@@ -35,36 +34,34 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How large the head of a request may be. No body is read.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// Serves an endpoint until the agent ends, or reads its configuration again.
-pub(in crate::agent) fn serve(
+/// Serves an endpoint until this is dropped, with all connections.
+pub(crate) fn serve(
     endpoint: Endpoint,
     socket: &Socket,
-    mut end: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + 'static> {
+) -> Result<impl Future<Output = Infallible> + Send + 'static> {
     let listener = Listener::of(socket)
         .map_err(|error| Error::Internal(Cause::from(error).context("cannot use a socket")))?;
+    let on_loopback = matches!(socket, Socket::Tcp(_));
     let endpoint = Arc::new(endpoint);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     Ok(async move {
-        // Dropped at the end, it ends them all.
         let mut connections = JoinSet::new();
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                _ = end.wait_for(|ends| *ends) => return,
-                accepted = listener.accept() => accepted,
-            };
+            let place = Arc::clone(&places).acquire_owned().await;
+            let accepted = listener.accept().await;
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok(Some(stream)) => {
                     let endpoint = Arc::clone(&endpoint);
                     connections.spawn(async move {
-                        let _ = timeout(CONNECTION_TIMEOUT, connection(stream, endpoint)).await;
+                        let _ =
+                            timeout(CONNECTION_TIMEOUT, connection(stream, endpoint, on_loopback))
+                                .await;
                         drop(place);
                     });
                 }
                 Ok(None) => {
-                    warn!("a connection of another user to `{}` was refused", endpoint.name());
+                    warn!("a connection of another user to `{}` was refused", endpoint.name);
                 }
                 Err(error) => {
                     warn!("cannot accept a connection: {}", Cause::from(error).text());
@@ -75,9 +72,9 @@ pub(in crate::agent) fn serve(
     })
 }
 
-async fn connection(stream: Stream, endpoint: Arc<Endpoint>) {
+async fn connection(stream: Stream, endpoint: Arc<Endpoint>, on_loopback: bool) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let response = response(endpoint.answer(&request));
+        let response = response(endpoint.answer(&request, on_loopback));
         async move { Ok::<_, Infallible>(response) }
     });
     // A client that breaks the protocol, or the connection, has no answer to get.

@@ -10,7 +10,7 @@ use super::change::Change;
 use super::plan::PlannedFile;
 use super::state::Shared;
 use crate::consumer::document::DocumentSource;
-use crate::consumer::kept_document::{KeptDocument, Memory, Place, Renewed};
+use crate::consumer::kept_document::{KeptDocument, Place, Renewed};
 use crate::error::{Code, Error, shown};
 use crate::foreign_text::ForeignText;
 use crate::run::OwnedContext;
@@ -33,12 +33,12 @@ impl AgentCredential {
     }
 
     pub(super) fn in_memory(
-        memory: &Arc<Memory>,
+        place: Place,
         source: DocumentSource,
         name: ForeignText,
         shared: &Arc<Shared>,
     ) -> Self {
-        let document = KeptDocument::new(Place::Memory(Arc::clone(memory)), source);
+        let document = KeptDocument::new(place, source);
         Self::new(document, name, Change::default(), shared)
     }
 

@@ -16,6 +16,7 @@ use super::endpoint::{self, Served};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
+use crate::consumer::kept_document::Place;
 use crate::endpoint::{Listen, Socket, serve as serve_endpoint};
 use crate::env::Env;
 use crate::error::Result;
@@ -140,14 +141,18 @@ impl Kept {
             credentials.push(AgentCredential::in_file(planned, &shared));
         }
         for mut planned in plan.endpoints {
+            let secret = planned.write_secret(context.clock().now())?;
+            let changing = secret.clone().filter(|_| planned.changes_secret());
             let mut served = Vec::new();
             for (audience, source) in std::mem::take(&mut planned.documents) {
                 let memory = Arc::default();
+                let place = Place::Memory(Arc::clone(&memory), changing.clone());
                 let name = planned.name_of(&audience);
-                credentials.push(AgentCredential::in_memory(&memory, source, name, &shared));
+                credentials.push(AgentCredential::in_memory(place, source, name, &shared));
                 served.push(Served { audience, memory });
             }
-            let endpoint = endpoint::open(&planned, served, context.clock(), Arc::clone(&shared))?;
+            let endpoint =
+                endpoint::open(&planned, secret, served, context.clock(), Arc::clone(&shared));
             if let Some(socket) = sockets.of(&planned.listen) {
                 let mut end = end.subscribe();
                 let served = serve_endpoint(endpoint, socket)?;

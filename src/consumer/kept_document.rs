@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::broker::{Lead, Purpose};
 use crate::clock::Moment;
 use crate::credential::Lifetime;
+use crate::endpoint::SecretFile;
 use crate::error::{Error, Result};
 use crate::private_file::{self, Access};
 use crate::run::OwnedContext;
@@ -40,7 +41,8 @@ const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(30);
 /// Where a document is kept.
 pub(crate) enum Place {
     File(PathBuf, Access),
-    Memory(Arc<Memory>),
+    /// For an endpoint, and its secret if that can change: then it changes with the document.
+    Memory(Arc<Memory>, Option<Arc<SecretFile>>),
 }
 
 /// A document in memory, which a server answers with.
@@ -106,6 +108,12 @@ impl KeptDocument {
                 Err(error) => failure = Some(error),
             }
         }
+        if is_new
+            && let Place::Memory(_, Some(secret)) = &self.place
+            && let Err(error) = secret.change(context.clock().now())
+        {
+            failure = Some(error);
+        }
         if failure.is_none() {
             self.lead = Lead::random();
         }
@@ -144,7 +152,7 @@ impl KeptDocument {
                 }
                 is_new
             }
-            Place::Memory(memory) => {
+            Place::Memory(memory, _) => {
                 let mut kept = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let before = kept.replace(Document { content, lifetime });
                 before.is_none_or(|before| before.lifetime != lifetime)
@@ -233,10 +241,8 @@ mod tests {
             let settings =
                 Settings::load(context.flags, &env, &locations, TABLES, format.tables()).unwrap();
             let source = DocumentSource { settings, format, command: "agent" };
-            let file = KeptDocument::new(
-                Place::File(folder.path().join("token"), Access::PRIVATE),
-                source,
-            );
+            let place = Place::File(folder.path().join("token"), Access::PRIVATE);
+            let file = KeptDocument::new(place, source);
             let context = Arc::new(OwnedContext::of(context));
             Self { cloud, time, folder, context, file }
         }
@@ -299,6 +305,25 @@ mod tests {
         let fails = |renewal: u32| renewal % 10 > 7;
         run(world.live_until(end, fails, |left| left >= HOUR * 2 / 5));
         assert!(world.cloud.count(Route::TokenExchange) > 48);
+    }
+
+    #[test]
+    fn the_secret_of_an_endpoint_changes_with_the_credential() {
+        let mut world = World::new();
+        let path = world.folder.path().join("secret");
+        let secret = Arc::new(SecretFile::write(path.clone(), BEGIN.into()).unwrap());
+        let read = || std::fs::read(&path).unwrap();
+        let first = read();
+        world.file.place = Place::Memory(Arc::default(), Some(Arc::clone(&secret)));
+        run(async {
+            world.live_until(BEGIN.plus(SHORTEST_PAUSE), |_| false, |_| true).await;
+            assert_eq!(read(), first, "the secret is as new as the first credential");
+            world.live_until(world.time.now().plus(SHORTEST_PAUSE), |_| false, |_| true).await;
+        });
+        let second = read();
+        assert_ne!(second, first);
+        assert!(secret.is_right(&second, world.time.now().into()));
+        assert!(!secret.is_right(&first, world.time.now().into()), "that was half an hour ago");
     }
 
     #[test]

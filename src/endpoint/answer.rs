@@ -64,7 +64,8 @@ impl Endpoint {
         }
         if let Some(secret) = &self.secret {
             let given = header(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-            if !secret.is_right(given.strip_prefix(b"Bearer ").unwrap_or(given)) {
+            let given = given.strip_prefix(b"Bearer ").unwrap_or(given);
+            if !secret.is_right(given, self.clock.now()) {
                 return Some(Answer::error(
                     StatusCode::UNAUTHORIZED,
                     "send the secret of the endpoint in the header Authorization",

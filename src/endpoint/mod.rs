@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use hyper::StatusCode;
 
+use crate::clock::Clock;
 use crate::foreign_text::ForeignText;
 pub(crate) use answer::Answer;
 pub(crate) use secret_file::SecretFile;
@@ -40,5 +41,6 @@ pub(crate) struct Endpoint {
     pub(crate) name: ForeignText,
     /// What clients must send; needed on loopback.
     pub(crate) secret: Option<Arc<SecretFile>>,
+    pub(crate) clock: Clock,
     pub(crate) service: Box<dyn Service>,
 }

@@ -12,7 +12,6 @@ use super::state::Shared;
 use crate::clock::Clock;
 use crate::consumer::kept_document::Memory;
 use crate::endpoint::{Endpoint, SecretFile};
-use crate::error::Result;
 use crate::foreign_text::ForeignText;
 use crate::settings::names_of;
 pub(super) use planned::PlannedEndpoint;
@@ -38,6 +37,15 @@ impl Kind {
         (Self::GcpUrl, "gcp-url"),
         (Self::Token, "token"),
     ];
+
+    /// Whether its clients read the file with the secret for each request. Those of other kinds have the secret in a
+    /// variable or in their own configuration.
+    const fn reads_secret_each_time(self) -> bool {
+        match self {
+            Self::AwsContainer => true,
+            Self::Github | Self::GcpUrl | Self::Token => false,
+        }
+    }
 }
 
 /// The names of all kinds.
@@ -62,15 +70,15 @@ struct Pages {
     shared: Arc<Shared>,
 }
 
-/// An endpoint as it is planned, with a new secret in its file.
+/// An endpoint as it is planned, with its secret.
 pub(super) fn open(
     planned: &PlannedEndpoint,
+    secret: Option<Arc<SecretFile>>,
     documents: Vec<Served>,
     clock: Clock,
     shared: Arc<Shared>,
-) -> Result<Endpoint> {
-    let secret = planned.secret_file.clone().map(SecretFile::write).transpose()?;
+) -> Endpoint {
     let (kind, name) = (planned.kind, planned.listen.shown());
     let pages = Pages { kind, name: name.clone(), documents, clock, shared };
-    Ok(Endpoint { name, secret: secret.map(Arc::new), service: Box::new(pages) })
+    Endpoint { name, secret, clock, service: Box::new(pages) }
 }

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::plan::{document_source, flags_with};
 use super::Kind;
+use crate::clock::Moment;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
-use crate::endpoint::Listen;
+use crate::endpoint::{Listen, SecretFile};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -74,6 +76,17 @@ impl PlannedEndpoint {
             Listen::Tcp(_) => None,
         };
         socket.into_iter().chain(&self.secret_file)
+    }
+
+    /// Writes its secret.
+    pub(in crate::agent) fn write_secret(&self, now: Moment) -> Result<Option<Arc<SecretFile>>> {
+        let secret = self.secret_file.clone().map(|path| SecretFile::write(path, now));
+        secret.transpose().map(|secret| secret.map(Arc::new))
+    }
+
+    /// Whether the secret can change while the agent runs.
+    pub(in crate::agent) const fn changes_secret(&self) -> bool {
+        self.kind.reads_secret_each_time()
     }
 
     /// How its credential for an audience is called.

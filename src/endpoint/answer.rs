@@ -24,8 +24,8 @@ impl Answer {
         }
     }
 
-    pub(crate) const fn json(body: String) -> Self {
-        Self { status: StatusCode::OK, content_type: "application/json", body }
+    pub(crate) fn json(body: impl Into<String>) -> Self {
+        Self { status: StatusCode::OK, content_type: "application/json", body: body.into() }
     }
 
     /// An error, as the SDKs of AWS show it.

@@ -1,6 +1,6 @@
 //! The addresses of endpoints: loopback, or a Unix socket.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use crate::error::{Cause, Error, Result, shown};
@@ -41,13 +41,19 @@ impl Socket {
         })
     }
 
+    /// One at a free port of loopback, and its address.
+    pub(crate) fn at_free_port() -> Result<(Self, SocketAddr)> {
+        let bound = Self::tcp((Ipv4Addr::LOCALHOST, 0).into());
+        bound.map_err(|error| Error::denied("cannot listen on loopback", error))
+    }
+
     #[cfg(unix)]
     fn bound(listen: &Listen) -> std::io::Result<Self> {
         use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
         use std::os::unix::net::{UnixListener, UnixStream};
 
         match listen {
-            Listen::Tcp(address) => Self::tcp(*address),
+            Listen::Tcp(address) => Ok(Self::tcp(*address)?.0),
             Listen::Unix(path) => {
                 // What an agent that was killed left behind.
                 let is_socket =
@@ -66,15 +72,16 @@ impl Socket {
     #[cfg(windows)]
     fn bound(listen: &Listen) -> std::io::Result<Self> {
         match listen {
-            Listen::Tcp(address) => Self::tcp(*address),
+            Listen::Tcp(address) => Ok(Self::tcp(*address)?.0),
             Listen::Unix(_) => Err(std::io::ErrorKind::Unsupported.into()),
         }
     }
 
-    fn tcp(address: SocketAddr) -> std::io::Result<Self> {
+    fn tcp(address: SocketAddr) -> std::io::Result<(Self, SocketAddr)> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        Ok(Self::Tcp(listener))
+        let address = listener.local_addr()?;
+        Ok((Self::Tcp(listener), address))
     }
 
     pub(super) fn try_clone(&self) -> std::io::Result<Self> {

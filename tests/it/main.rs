@@ -32,6 +32,7 @@ mod doctor_report;
 mod echoes;
 mod edits;
 mod exec;
+mod exec_endpoint;
 mod fake_secret_service;
 mod fake_server;
 mod fake_sts;

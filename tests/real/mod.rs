@@ -10,6 +10,7 @@ mod aws;
 mod aws_credential_process;
 mod aws_files;
 mod aws_odd_files;
+mod aws_serve;
 mod aws_web_identity;
 mod clock;
 mod display;

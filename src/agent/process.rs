@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
 use crate::consumer::kept_document::Place;
-use crate::endpoint::{Listen, Socket, serve as serve_endpoint};
+use crate::endpoint::{Listen, PassedSockets, Socket, serve as serve_endpoint};
 use crate::env::Env;
 use crate::error::Result;
 use crate::run::OwnedContext;
@@ -48,7 +48,7 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let mut signals = Signals::catch()?;
     let mut manager = ServiceManager::of(env);
-    let mut sockets = Sockets::default();
+    let mut sockets = Sockets { passed: PassedSockets::take(env), open: Vec::new() };
     sockets.bind(&plan)?;
     let mut kept = Kept::start(plan, &sockets, context)?;
     loop {
@@ -92,28 +92,31 @@ pub(super) async fn serve(
 }
 
 /// The sockets of all endpoints. They stay open while the configuration is read again.
-#[derive(Default)]
-struct Sockets(Vec<(Listen, Socket)>);
+struct Sockets {
+    passed: PassedSockets,
+    open: Vec<(Listen, Socket)>,
+}
 
 impl Sockets {
     /// Opens those of a plan that are not open yet.
     fn bind(&mut self, plan: &Plan) -> Result<()> {
         for endpoint in &plan.endpoints {
             if self.of(&endpoint.listen).is_none() {
-                let socket = Socket::bind(&endpoint.listen)?;
-                self.0.push((endpoint.listen.clone(), socket));
+                let socket = Socket::bind(&endpoint.listen, &self.passed)?;
+                endpoint.check(&socket)?;
+                self.open.push((endpoint.listen.clone(), socket));
             }
         }
         Ok(())
     }
 
     fn of(&self, listen: &Listen) -> Option<&Socket> {
-        self.0.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
+        self.open.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
     }
 
     /// Closes the others.
     fn keep(&mut self, addresses: &[Listen]) {
-        self.0.retain(|(listen, _)| addresses.contains(listen));
+        self.open.retain(|(listen, _)| addresses.contains(listen));
     }
 }
 
@@ -265,7 +268,7 @@ mod signals {
         }
 
         pub(super) async fn next(&mut self) -> Event {
-            if self.0.recv().await.is_none() {
+            if self.open.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
             Event::End

@@ -7,11 +7,13 @@
 //! | to find | look in |
 //! | --- | --- |
 //! | addresses, and how they are bound | `socket` |
+//! | the sockets that systemd has opened | `passed_sockets` |
 //! | connections: how many, how large, how slow | `server` |
 //! | who is answered, and the form of answers | `answer` |
 //! | the file with the secret | `secret_file` |
 
 mod answer;
+mod passed_sockets;
 mod secret_file;
 mod server;
 mod socket;
@@ -23,6 +25,7 @@ pub(crate) use hyper::StatusCode;
 use crate::clock::Clock;
 use crate::foreign_text::ForeignText;
 pub(crate) use answer::Answer;
+pub(crate) use passed_sockets::PassedSockets;
 pub(crate) use secret_file::SecretFile;
 pub(crate) use server::serve;
 pub(crate) use socket::{Listen, Socket};

@@ -41,7 +41,7 @@ pub(crate) fn serve(
 ) -> Result<impl Future<Output = Infallible> + Send + 'static> {
     let listener = Listener::of(socket)
         .map_err(|error| Error::Internal(Cause::from(error).context("cannot use a socket")))?;
-    let on_loopback = matches!(socket, Socket::Tcp(_));
+    let on_loopback = socket.is_on_loopback();
     let endpoint = Arc::new(endpoint);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     Ok(async move {

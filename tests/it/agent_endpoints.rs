@@ -18,7 +18,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 pub type Answer = (u16, String);
 
 /// What is answered to the bytes of a request.
-fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
+pub fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -8,7 +8,7 @@ use super::super::plan::{document_source, flags_with};
 use super::Kind;
 use crate::clock::Moment;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
-use crate::endpoint::{Listen, SecretFile};
+use crate::endpoint::{Listen, SecretFile, Socket};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -17,6 +17,10 @@ use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
     AgentEndpoint, Flags, Origin, Setting, by_name, list, names_of, text_problem, unfit,
 };
+
+/// What an endpoint on loopback needs.
+const SET_SECRET: &str =
+    "set `secret_file`, where the agent writes the secret that clients must send";
 
 #[derive(Debug)]
 pub(in crate::agent) struct PlannedEndpoint {
@@ -45,7 +49,7 @@ impl PlannedEndpoint {
         if matches!(listen, Listen::Tcp(_)) && secret_file.is_none() {
             return Err(unfit(
                 origin,
-                "every user of this machine can reach it: set `secret_file`, where the agent writes the secret that clients must send",
+                message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),
             ));
         }
         let flags = flags_with(flags, &[(&PROFILE, profile)]);
@@ -73,9 +77,21 @@ impl PlannedEndpoint {
     pub(in crate::agent) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let socket = match &self.listen {
             Listen::Unix(path) => Some(path),
-            Listen::Tcp(_) => None,
+            Listen::Tcp(_) | Listen::Systemd(_) => None,
         };
         socket.into_iter().chain(&self.secret_file)
+    }
+
+    /// Checks that it can listen on a socket. Only systemd knows before of which kind one is.
+    pub(in crate::agent) fn check(&self, socket: &Socket) -> Result<()> {
+        if socket.is_on_loopback() && self.secret_file.is_none() {
+            let listen = self.listen.shown();
+            return Err(Error::Configuration {
+                problem: message!("every user of this machine can reach `{listen}`", listen),
+                hint: SET_SECRET.into(),
+            });
+        }
+        Ok(())
     }
 
     /// Writes its secret.
@@ -141,6 +157,15 @@ fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
         let is_usable = cfg!(unix) && path.is_absolute();
         return if is_usable { Ok(Listen::Unix(path)) } else { Err(unfit(origin, problem)) };
     }
+    let name = value.strip_prefix("systemd:");
+    if name.is_some() || value == "systemd" {
+        let name = name.map(str::to_owned);
+        return if cfg!(target_os = "linux") {
+            Ok(Listen::Systemd(name))
+        } else {
+            Err(unfit(origin, "only Linux has systemd"))
+        };
+    }
     let shown = ForeignText::new(&value);
     match value.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
@@ -154,7 +179,7 @@ fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
         Err(_) => Err(unfit(
             origin,
             message!(
-                "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911` or `unix:/run/…`",
+                "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911`, `unix:/run/…` or `systemd:NAME`",
                 shown
             ),
         )),

@@ -11,6 +11,7 @@ use crate::env;
 /// Variables that a command must not inherit: one or the other of AWS's tools would use them before the keys, or as a
 /// part of them.
 const IN_THE_WAY: &[&str] = &[
+    // Keys that were there before.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     // The JavaScript SDK looks into the profile first.
@@ -33,7 +34,7 @@ const IN_THE_WAY: &[&str] = &[
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    // What belongs to the keys that were there before.
+    // What belongs to those.
     "AWS_SESSION_TOKEN",
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_EXPIRATION",

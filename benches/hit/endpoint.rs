@@ -113,7 +113,7 @@ pub(crate) fn measure(place: &Place, table: &mut Table) {
         }
         times
     }));
-    let share = (agent.computed() - before).as_secs_f64() / f64::from(SECONDS);
+    let share = agent.computed().saturating_sub(before).as_secs_f64() / f64::from(SECONDS);
     let what = format!("`agent`, {CLIENTS} clients, {} requests/s", thousands(RATE.into()));
     table.add(format!("{what}: half of the answers"), Ok(share_of(&paced, 50)), "");
     table.add("… 99 % of the answers", Ok(share_of(&paced, 99)), TARGET);

@@ -74,8 +74,10 @@ impl<'a> Kept<'a> {
         for file in aws::files_without_default_credentials(env, locations.home.as_deref()) {
             command.env(file.variable, self.write(file.name, file.text.as_bytes())?);
         }
-        let content = Aws::render_for_container(aws, keys)?.into_document();
-        let document = Document { content, lifetime: keys.lifetime };
+        let document = Document {
+            content: Aws::render_for_container(aws, keys)?.into_document(),
+            lifetime: keys.lifetime,
+        };
         let place = Place::Memory(memory, Some(secret));
         self.keep(place, self.settings.clone(), DocumentFormat::AwsContainer, document)
     }

@@ -1,9 +1,10 @@
 //! A credential of the agent, in a file or in memory: it is renewed, the readers of the file are notified, and what
 //! happens is logged.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::change::Change;
@@ -22,6 +23,8 @@ pub(super) struct AgentCredential {
     change: Change,
     at: usize,
     shared: Arc<Shared>,
+    /// Dropped after the first attempt: an endpoint can wait for that.
+    first_attempt: Option<mpsc::Sender<Infallible>>,
 }
 
 impl AgentCredential {
@@ -37,9 +40,11 @@ impl AgentCredential {
         source: DocumentSource,
         name: ForeignText,
         shared: &Arc<Shared>,
+        first_attempt: mpsc::Sender<Infallible>,
     ) -> Self {
         let document = KeptDocument::new(place, source);
-        Self::new(document, name, Change::default(), shared)
+        let credential = Self::new(document, name, Change::default(), shared);
+        Self { first_attempt: Some(first_attempt), ..credential }
     }
 
     fn new(
@@ -49,7 +54,7 @@ impl AgentCredential {
         shared: &Arc<Shared>,
     ) -> Self {
         let at = shared.add(name.clone());
-        Self { document, name, change, at, shared: Arc::clone(shared) }
+        Self { document, name, change, at, shared: Arc::clone(shared), first_attempt: None }
     }
 
     /// Keeps it fresh until the agent ends, or reads its configuration again.
@@ -57,6 +62,7 @@ impl AgentCredential {
         loop {
             // A signal that ends the agent interrupts a renewal too, so that this returns soon.
             self.renew(&context).await;
+            self.first_attempt = None;
             tokio::select! {
                 _ = end.wait_for(|ends| *ends) => return,
                 () = self.document.wait(&context) => {}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -146,23 +146,34 @@ impl Kept {
         for mut planned in plan.endpoints {
             let secret = planned.write_secret(context.clock().now())?;
             let changing = secret.clone().filter(|_| planned.changes_secret());
+            let (first_attempt, mut attempted) = mpsc::channel(1);
             let mut served = Vec::new();
             for (audience, source) in std::mem::take(&mut planned.documents) {
                 let memory = Arc::default();
                 let place = Place::Memory(Arc::clone(&memory), changing.clone());
                 let name = planned.name_of(&audience);
-                credentials.push(AgentCredential::in_memory(place, source, name, &shared));
+                let first = first_attempt.clone();
+                credentials.push(AgentCredential::in_memory(place, source, name, &shared, first));
                 served.push(Served { audience, memory });
             }
             let endpoint =
                 endpoint::open(&planned, secret, served, context.clock(), Arc::clone(&shared));
+            drop(first_attempt);
             if let Some(socket) = sockets.of(&planned.listen) {
                 let mut end = end.subscribe();
-                let served = serve_endpoint(endpoint, socket)?;
+                let serve = serve_endpoint(endpoint, socket)?;
+                // The client that has made systemd start the agent waits for a credential.
+                let is_passed = matches!(planned.listen, Listen::Systemd(_));
                 tasks.spawn(async move {
+                    let serve = async {
+                        if is_passed {
+                            attempted.recv().await;
+                        }
+                        serve.await
+                    };
                     tokio::select! {
                         _ = end.wait_for(|ends| *ends) => {}
-                        never = served => match never {},
+                        never = serve => match never {},
                     }
                 });
             }

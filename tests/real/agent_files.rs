@@ -78,15 +78,13 @@ fn the_readmes_commands_install_the_units() {
 #[test]
 fn the_endpoint_of_the_readme_is_at_the_socket_of_the_unit() {
     let socket = project_file(&format!("integrations/agent/{SOCKET}"));
-    let table = Readme::of("agent").block("toml", "[[agent.endpoints]]").to_owned();
-    let address = socket.lines().find_map(|line| line.strip_prefix("ListenStream=")).unwrap();
     let name = socket.lines().find_map(|line| line.strip_prefix("FileDescriptorName=")).unwrap();
-    let by_address = format!("listen = \"{address}\"");
-    let by_name = format!("listen = \"systemd:{name}\"");
-    // The README says to write the one for the other.
-    assert!(project_file("integrations/agent/README.md").contains(&by_name));
+    let readme = Readme::of("agent");
+    let endpoint = readme.block("toml", &format!("listen = \"systemd:{name}\""));
     let sandbox = Sandbox::new();
-    sandbox.configure(&filled_in(&table, &by_address, &by_name));
+    sandbox.configure(&format!("[profiles.robot]\nkey_file = \"key.json\"\n{endpoint}"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.run(&["config", "validate"]).ok();
+    let (message, _) = sandbox.run(&["agent"]).fails(3, "E_CONFIG");
+    assert_eq!(message, format!("systemd has passed no socket named `{name}`"));
 }

@@ -49,3 +49,26 @@ pub(super) fn reach_without_proxy(env: &Env, command: &mut Command) {
         command.env(var.name, list);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_added_to_the_hosts_that_are_reached_without_a_proxy() {
+        let lists = |variables: &[(&'static str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            let mut command = Command::new("true");
+            reach_without_proxy(&Env::Fake(variables.collect()), &mut command);
+            let value = |name: &str| {
+                let mut found = command.get_envs().filter(|(other, _)| *other == name);
+                found.next().unwrap().1.unwrap().to_str().unwrap().to_owned()
+            };
+            [value("NO_PROXY"), value("no_proxy")]
+        };
+        assert_eq!(lists(&[]), ["127.0.0.1", "127.0.0.1"]);
+        assert_eq!(lists(&[("NO_PROXY", "a,b")]), ["a,b,127.0.0.1", "a,b,127.0.0.1"]);
+        assert_eq!(lists(&[("NO_PROXY", "a"), ("no_proxy", "b")]), ["a,127.0.0.1", "b,127.0.0.1"]);
+        assert_eq!(lists(&[("no_proxy", "*")]), ["*", "*"]);
+    }
+}

@@ -1,10 +1,11 @@
-//! How fast an endpoint of the agent answers a hundred clients, on one core.
+//! How fast an endpoint of the agent answers a hundred clients. The agent has the first core, and the clients have the
+//! second one; with real-time priority where that is allowed, so that other programs do not count.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::place::Place;
@@ -17,7 +18,7 @@ const SECONDS: u32 = 10;
 /// How long an answer may take, if the clients do not wait for one another.
 const TARGET: &str = "≤ 5 ms";
 
-/// An agent on the first core, which is killed when this is dropped. This process is on the second one.
+/// An agent on the first core, which is killed when this is dropped.
 struct Agent {
     child: Child,
     address: String,
@@ -34,11 +35,15 @@ impl Agent {
         let mut command = place.command(Path::new("taskset"), &["--cpu-list", "0"]);
         command.arg(&place.program);
         command.args(["agent", "--profile=prod", "--serve=token", &listen, &secret_file]);
-        command.env("YC_METADATA_ADDR", "127.0.0.1:9");
-        let child = command.spawn().unwrap();
+        command.env("YC_METADATA_ADDR", "127.0.0.1:9").stderr(Stdio::null());
         let own = std::process::id().to_string();
-        let pinned = Command::new("taskset").args(["--all-tasks", "-pc", "1", &own]).output();
-        assert!(pinned.unwrap().status.success());
+        let for_this_process = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).arg(&own).output();
+            output.unwrap().status.success()
+        };
+        for_this_process("chrt", &["--all-tasks", "--fifo", "--pid", "10"]);
+        let child = command.spawn().unwrap();
+        assert!(for_this_process("taskset", &["--all-tasks", "--cpu-list", "--pid", "1"]));
         while !fs::metadata(&secret).is_ok_and(|it| it.len() > 0) {
             std::thread::sleep(Duration::from_millis(1));
         }

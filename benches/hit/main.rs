@@ -49,8 +49,9 @@ fn main() -> ExitCode {
     let (program, floor) = match arguments.as_slice() {
         [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
             let (place, mut table) = (Place::new(program), Table::default());
+            println!("{}\n", table::machine());
             endpoint::measure(&place, &mut table);
-            println!("{}\n\n{table}", table::machine());
+            println!("{table}");
             return ExitCode::SUCCESS;
         }
         [program, floor] => (program, floor),

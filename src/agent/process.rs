@@ -279,7 +279,7 @@ mod signals {
         }
 
         pub(super) async fn next(&mut self) -> Event {
-            if self.open.recv().await.is_none() {
+            if self.0.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
             Event::End

@@ -161,20 +161,15 @@ impl Kept {
             drop(first_attempt);
             if let Some(socket) = sockets.of(&planned.listen) {
                 let mut end = end.subscribe();
-                let serve = serve_endpoint(endpoint, socket)?;
+                let ended = async move { _ = end.wait_for(|ends| *ends).await };
+                let serve = serve_endpoint(endpoint, socket, ended)?;
                 // The client that has made systemd start the agent waits for a credential.
                 let is_passed = matches!(planned.listen, Listen::Systemd(_));
                 tasks.spawn(async move {
-                    let serve = async {
-                        if is_passed {
-                            attempted.recv().await;
-                        }
-                        serve.await
-                    };
-                    tokio::select! {
-                        _ = end.wait_for(|ends| *ends) => {}
-                        never = serve => match never {},
+                    if is_passed {
+                        attempted.recv().await;
                     }
+                    serve.await;
                 });
             }
         }

@@ -66,13 +66,15 @@ impl<'a> Kept<'a> {
         command: &mut Command,
     ) -> Result<()> {
         let Context { env, locations, clock, .. } = context;
-        let (memory, path) = (Arc::default(), self.folder.path().join("aws.secret"));
+        let (memory, path) = (Arc::default(), self.folder.path().join("aws-secret"));
         let secret = Arc::new(SecretFile::write(path.clone(), clock.now())?);
         let address = keys_endpoint::serve(Arc::clone(&memory), Arc::clone(&secret), clock)?;
         Aws::put_endpoint_into_environment(&address, &path, command);
         keys_endpoint::reach_without_proxy(env, command);
         for file in aws::files_without_default_credentials(env, locations.home.as_deref()) {
-            command.env(file.variable, self.write(file.name, file.text.as_bytes())?);
+            // With a hyphen, no variable of a token file has this name.
+            let name = format!("aws-{}", file.name);
+            command.env(file.variable, self.write(&name, file.text.as_bytes())?);
         }
         let document = Document {
             content: Aws::render_for_container(aws, keys)?.into_document(),

@@ -32,7 +32,7 @@ pub(super) fn serve(memory: Arc<Memory>, secret: Arc<SecretFile>, clock: Clock) 
     let name = Listen::Tcp(address).shown();
     let service = Box::new(Keys { memory, clock });
     let endpoint = Endpoint { name, secret: Some(secret), clock, service };
-    tokio::spawn(endpoint::serve(endpoint, &socket)?);
+    tokio::spawn(endpoint::serve(endpoint, &socket, std::future::pending())?);
     Ok(format!("http://{address}/"))
 }
 

@@ -268,7 +268,7 @@ const fn minimum_lifetime(form: Form) -> Duration {
     }
 }
 
-/// The folder of this login, which is in memory on most systems, or else that for temporary kept.
+/// The folder of this login, which is in memory on most systems, or else that for temporary files.
 fn folder_for_files(context: Context<'_>) -> PathBuf {
     let folder = context.locations.runtime_folder.clone();
     let folder = folder.filter(|folder| private_file::make_own_folder(folder).is_ok());

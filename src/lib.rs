@@ -32,6 +32,7 @@
 //! | [`broker`] | freshness, single flight, negative cache and background refresh of every credential |
 //! | [`cache`] | where credentials are stored between runs: files or the keyring |
 //! | [`source`] | the Yandex side: identities, IAM tokens, ID tokens, service accounts, endpoints |
+//! | `endpoint` | HTTP servers on loopback and Unix sockets: who is let in, limits |
 //! | [`http`] | requests: TLS, proxies, retries, deadlines, and the errors of all of these |
 //! | [`jwt`] | JSON Web Tokens: claims, signatures, assertions |
 //! | [`keyring`] | the system's keyring, behind a deadline |
@@ -69,6 +70,6 @@ pub use yc_id_token_commands::{agent, command};
 #[doc(inline)]
 pub use yc_id_token_core::{
     broker, cache, child, clock, colour, consumer, credential, current_folder, digest, encoding,
-    env, error, files, foreign_text, harden, http, jwt, keyring, log, message, output, pipe,
-    private_file, random, run, runtime, secret_file, settings, shell, source, spinner, yaml,
+    endpoint, env, error, files, foreign_text, harden, http, jwt, keyring, log, message, output,
+    pipe, private_file, random, run, runtime, secret_file, settings, shell, source, spinner, yaml,
 };

@@ -7,7 +7,7 @@
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which looks only at what can be counted and does not depend
 //! on the machine, and fails where that is over its limit. `benches/agent` runs `hit agent PROGRAM`, which measures an
-//! agent alone.
+//! agent alone, and `benches/endpoint` runs `hit endpoint PROGRAM`, which measures an endpoint of the agent.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -18,6 +18,7 @@
 mod agent;
 mod check;
 mod counts;
+mod endpoint;
 mod place;
 mod table;
 
@@ -48,6 +49,13 @@ fn main() -> ExitCode {
         .collect();
     let (program, floor) = match arguments.as_slice() {
         [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
+        [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
+            let (place, mut table) = (Place::new(program), Table::default());
+            println!("{}\n", table::machine());
+            endpoint::measure(&place, &mut table);
+            println!("{table}");
+            return ExitCode::SUCCESS;
+        }
         [program, floor] => (program, floor),
         [program] => return check::check(program),
         _ => panic!("give the static program, and an empty static `main`: use benches/run"),
@@ -74,7 +82,8 @@ fn main() -> ExitCode {
         counted(&place, consumer, "hit among 10,000 entries and 50 profiles", &mut table);
     }
 
-    println!("{}\n\n{table}", table::machine(RUNS));
+    let runs = format!("wall times of {RUNS} runs each, taking turns, output to `/dev/null`");
+    println!("{}; {runs}\n\n{table}", table::machine());
     if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -35,13 +35,13 @@ impl fmt::Display for Table {
     }
 }
 
-pub(crate) fn machine(runs: usize) -> String {
+pub(crate) fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let information = read("/proc/cpuinfo");
     let model =
         information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     format!(
-        "{} × {}, Linux {}, load {}; wall times of {runs} runs each, taking turns, output to `/dev/null`",
+        "{} × {}, Linux {}, load {}",
         std::thread::available_parallelism().unwrap(),
         model.map_or("unknown processor", |(_, model)| model),
         read("/proc/sys/kernel/osrelease").trim(),

@@ -16,6 +16,7 @@ pub mod credential;
 pub mod current_folder;
 pub mod digest;
 pub mod encoding;
+pub mod endpoint;
 pub mod env;
 pub mod error;
 pub mod files;

@@ -15,10 +15,10 @@ use crate::real::free_port;
 use crate::sandbox::{Sandbox, claims, eventually};
 
 /// A status and a body.
-type Answer = (u16, String);
+pub type Answer = (u16, String);
 
 /// What is answered to the bytes of a request.
-fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
+pub fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -28,19 +28,19 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
 }
 
 /// An endpoint on loopback with a secret.
-struct Loopback {
-    address: String,
-    secret: String,
+pub struct Loopback {
+    pub address: String,
+    pub secret: String,
 }
 
 impl Loopback {
-    fn get_with(&self, path: &str, headers: &str) -> Answer {
+    pub fn get_with(&self, path: &str, headers: &str) -> Answer {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         exchange(stream, &format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n"))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         let headers =
             format!("Host: {}\r\nAuthorization: Bearer {}\r\n", self.address, self.secret);
         self.get_with(path, &headers)

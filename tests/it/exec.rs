@@ -140,7 +140,7 @@ fn without_keys_the_command_is_not_run() {
 }
 
 /// A sandbox with a folder for temporary files of its own, and that folder.
-fn with_temporary_folder(options: Options) -> (Sandbox, PathBuf) {
+pub fn with_temporary_folder(options: Options) -> (Sandbox, PathBuf) {
     let mut sandbox = Sandbox::with_options(options);
     let folder = sandbox.home().join("temporary");
     fs::create_dir(&folder).unwrap();
@@ -148,7 +148,7 @@ fn with_temporary_folder(options: Options) -> (Sandbox, PathBuf) {
     (sandbox, folder)
 }
 
-fn is_empty(folder: &Path) -> bool {
+pub fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_none()
 }
 
@@ -346,13 +346,13 @@ fn variables_that_cannot_be_are_refused_before_anything_is_requested() {
     assert!(!sandbox.home().join("was-run").exists());
 }
 
-fn start(mut command: Command) -> Child {
+pub fn start(mut command: Command) -> Child {
     // Not in the foreground of a terminal that the tests may be run from.
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
-fn kill(child: &Child, signal: &str) {
+pub fn kill(child: &Child, signal: &str) {
     let mut kill = Command::new("kill");
     assert!(kill.arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap().success());
 }

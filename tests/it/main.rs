@@ -35,6 +35,7 @@ mod doctor_report;
 mod echoes;
 mod edits;
 mod exec;
+mod exec_endpoint;
 mod fake_secret_service;
 mod fake_server;
 mod fake_sts;

@@ -36,6 +36,7 @@ const LINES: &[Line] = &[
     obtains("aws", &[]),
     obtains("gcp", &[]),
     obtains("exec", &["--aws", "--", "true"]),
+    obtains("exec", &["--aws", "--serve", "--", "true"]),
     obtains("exec", &["--gcp", "--", "true"]),
     obtains("exec", &["--vault", "--token-env=TOKEN", "--token-file-env=FILE=sts", "--", "true"]),
     obtains("vault token", &[]),

@@ -1,5 +1,5 @@
-//! The files of `integrations/agent`: the unit is read by systemd's own reader, and the commands of the unit and of the
-//! README are run.
+//! The files of `integrations/agent`: the units are read by systemd's own reader, and the commands of the service and of
+//! the README are run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,6 +17,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const UNIT: &str = "yc-id-token-agent.service";
+const SOCKET: &str = "yc-id-token-agent.socket";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
 #[test]
@@ -25,8 +26,9 @@ fn the_unit_keeps_the_files_of_the_readme() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let unit = filled_in(&project_file(&format!("integrations/agent/{UNIT}")), HELPER, PROGRAM);
     sandbox.write(UNIT, &unit);
+    sandbox.write(SOCKET, &project_file(&format!("integrations/agent/{SOCKET}")));
     let mut analyze = sandbox.other_command("systemd-analyze");
-    analyze.args(["verify", "--user", &format!("./{UNIT}")]);
+    analyze.args(["verify", "--user", &format!("./{UNIT}"), &format!("./{SOCKET}")]);
     analyze.env("XDG_RUNTIME_DIR", sandbox.home());
     assert_eq!(sandbox.finish(analyze).ok(), "");
 
@@ -94,17 +96,37 @@ fn the_readme_explains_every_metric_and_every_field_of_the_log() {
 }
 
 #[test]
-fn the_readmes_commands_install_the_unit() {
+fn the_readmes_commands_install_the_units() {
     let mut sandbox = Sandbox::new();
-    sandbox.write(UNIT, &project_file(&format!("integrations/agent/{UNIT}")));
+    for unit in [UNIT, SOCKET] {
+        sandbox.write(unit, &project_file(&format!("integrations/agent/{unit}")));
+    }
     // Then `systemctl` does what it can without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
     let readme = Readme::of("agent");
-    let script = filled_in(readme.block("sh", "enable --now"), "enable --now", "enable");
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", &script]);
-    let outcome = sandbox.finish(shell);
-    assert!(outcome.status.success(), "{outcome:?}");
-    let wanted = format!(".config/systemd/user/default.target.wants/{UNIT}");
-    assert!(fs::read_to_string(sandbox.home().join(wanted)).unwrap().contains("[Install]"));
+    for (unit, target) in [(UNIT, "default"), (SOCKET, "sockets")] {
+        let enable = format!("enable --now {unit}");
+        let script = filled_in(readme.block("sh", &enable), "enable --now", "enable");
+        let mut shell = sandbox.other_command("/bin/sh");
+        shell.args(["-e", "-c", &script]);
+        let outcome = sandbox.finish(shell);
+        assert!(outcome.status.success(), "{outcome:?}");
+        let wanted = format!(".config/systemd/user/{target}.target.wants/{unit}");
+        let installed = fs::read_to_string(sandbox.home().join(wanted)).unwrap();
+        assert!(installed.contains("[Install]"));
+    }
+}
+
+#[test]
+fn the_endpoint_of_the_readme_is_at_the_socket_of_the_unit() {
+    let socket = project_file(&format!("integrations/agent/{SOCKET}"));
+    let name = socket.lines().find_map(|line| line.strip_prefix("FileDescriptorName=")).unwrap();
+    let readme = Readme::of("agent");
+    let endpoint = readme.block("toml", &format!("listen = \"systemd:{name}\""));
+    let sandbox = Sandbox::new();
+    sandbox.configure(&format!("[profiles.robot]\nkey_file = \"key.json\"\n{endpoint}"));
+    sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
+    sandbox.run(&["config", "validate"]).ok();
+    let (message, _) = sandbox.run(&["agent"]).fails(3, "E_CONFIG");
+    assert_eq!(message, format!("systemd has passed no socket named `{name}`"));
 }

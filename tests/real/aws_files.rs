@@ -109,7 +109,7 @@ fn the_readmes_commands_do_what_it_says() {
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
     let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);
-    for check in ["--profile yandex", "exec --aws"] {
+    for check in ["--profile yandex", "exec --aws --profile", "exec --aws --serve"] {
         let identity: Value =
             serde_json::from_str(&type_in(&sandbox, readme.block("sh", check))).unwrap();
         assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"), "{check}");

@@ -11,6 +11,7 @@ mod aws;
 mod aws_credential_process;
 mod aws_files;
 mod aws_odd_files;
+mod aws_serve;
 mod aws_web_identity;
 mod azure;
 mod clock;

@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::endpoint::{Listen, PlannedEndpoint};
+use super::endpoint::PlannedEndpoint;
 use super::plan::Plan;
 use crate::clock::Timestamp;
 use crate::consumer::kept_document::MINIMUM_LIFETIME_IN_FILE;
+use crate::endpoint::Listen;
 use crate::error::{Cause, Code, Error, Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::jwt::Claims;
@@ -101,6 +102,10 @@ fn exchange(listen: &Listen, request: &[u8]) -> io::Result<Vec<u8>> {
         }
         #[cfg(windows)]
         Listen::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        Listen::Systemd(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "systemd alone knows its address: give `--serve`, and `--listen` with the address of the socket unit",
+        )),
     }
 }
 

@@ -1,16 +1,17 @@
 //! A credential of the agent, in a file or in memory: it is renewed, the readers of the file are notified, and what
 //! happens is logged.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::change::Change;
 use super::plan::PlannedFile;
 use super::state::Shared;
 use crate::consumer::document::DocumentSource;
-use crate::consumer::kept_document::{KeptDocument, Memory, Place, Renewed};
+use crate::consumer::kept_document::{KeptDocument, Place, Renewed};
 use crate::error::{Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -23,6 +24,8 @@ pub(super) struct AgentCredential {
     change: Change,
     at: usize,
     shared: Arc<Shared>,
+    /// Dropped after the first attempt: an endpoint can wait for that.
+    first_attempt: Option<mpsc::Sender<Infallible>>,
 }
 
 impl AgentCredential {
@@ -34,13 +37,15 @@ impl AgentCredential {
     }
 
     pub(super) fn in_memory(
-        memory: &Arc<Memory>,
+        place: Place,
         source: DocumentSource,
         name: ForeignText,
         shared: &Arc<Shared>,
+        first_attempt: mpsc::Sender<Infallible>,
     ) -> Self {
-        let document = KeptDocument::new(Place::Memory(Arc::clone(memory)), source);
-        Self::new(document, name, Change::default(), shared)
+        let document = KeptDocument::new(place, source);
+        let credential = Self::new(document, name, Change::default(), shared);
+        Self { first_attempt: Some(first_attempt), ..credential }
     }
 
     fn new(
@@ -50,7 +55,7 @@ impl AgentCredential {
         shared: &Arc<Shared>,
     ) -> Self {
         let at = shared.add(name.clone());
-        Self { document, name, change, at, shared: Arc::clone(shared) }
+        Self { document, name, change, at, shared: Arc::clone(shared), first_attempt: None }
     }
 
     /// Keeps it fresh until the agent ends, or reads its configuration again.
@@ -58,6 +63,7 @@ impl AgentCredential {
         loop {
             // A signal that ends the agent interrupts a renewal too, so that this returns soon.
             self.renew(&context).await;
+            self.first_attempt = None;
             tokio::select! {
                 _ = end.wait_for(|ends| *ends) => return,
                 () = self.document.wait(&context) => {}

@@ -127,7 +127,8 @@ struct PlanArgs {
     /// Serve an endpoint of this type: aws-container, github, gcp-url or token
     #[arg(long, value_name = "TYPE", requires = "listen")]
     serve: Option<String>,
-    /// Address of the endpoint: one of loopback, such as 127.0.0.1:9911, or `unix:` and a path
+    /// Address of the endpoint: one of loopback, such as 127.0.0.1:9911; `unix:` and a path; or `systemd:` and the name
+    /// of a socket that systemd has opened
     #[arg(long, value_name = "ADDRESS", requires = "serve")]
     listen: Option<String>,
     /// File that the agent writes the secret into that clients of the endpoint must send; needed for loopback

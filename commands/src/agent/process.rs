@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::info;
 
 use super::credential::{AgentCredential, log_failure};
-use super::endpoint::{Endpoint, Listen, Served, Socket, serve as serve_endpoint};
+use super::endpoint::{self, Served};
 use super::plan::Plan;
 use super::service_manager::ServiceManager;
 use super::state::Shared;
+use crate::consumer::kept_document::Place;
+use crate::endpoint::{Listen, PassedSockets, Socket, serve as serve_endpoint};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::run::OwnedContext;
@@ -51,7 +53,7 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let mut signals = Signals::catch()?;
     let mut manager = ServiceManager::of(env);
-    let mut sockets = Sockets::default();
+    let mut sockets = Sockets { passed: PassedSockets::take(env), open: Vec::new() };
     sockets.bind(&plan)?;
     let mut kept = Kept::start(plan, &sockets, context)?;
     loop {
@@ -95,28 +97,31 @@ pub(super) async fn serve(
 }
 
 /// The sockets of all endpoints. They stay open while the configuration is read again.
-#[derive(Default)]
-struct Sockets(Vec<(Listen, Socket)>);
+struct Sockets {
+    passed: PassedSockets,
+    open: Vec<(Listen, Socket)>,
+}
 
 impl Sockets {
     /// Opens those of a plan that are not open yet.
     fn bind(&mut self, plan: &Plan) -> Result<()> {
         for endpoint in &plan.endpoints {
             if self.of(&endpoint.listen).is_none() {
-                let socket = Socket::bind(&endpoint.listen)?;
-                self.0.push((endpoint.listen.clone(), socket));
+                let socket = Socket::bind(&endpoint.listen, &self.passed)?;
+                endpoint.check(&socket)?;
+                self.open.push((endpoint.listen.clone(), socket));
             }
         }
         Ok(())
     }
 
     fn of(&self, listen: &Listen) -> Option<&Socket> {
-        self.0.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
+        self.open.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
     }
 
     /// Closes the others.
     fn keep(&mut self, addresses: &[Listen]) {
-        self.0.retain(|(listen, _)| addresses.contains(listen));
+        self.open.retain(|(listen, _)| addresses.contains(listen));
     }
 }
 
@@ -144,16 +149,33 @@ impl Kept {
             credentials.push(AgentCredential::in_file(planned, &shared));
         }
         for mut planned in plan.endpoints {
+            let secret = planned.open_secret(context.clock().now())?;
+            let changing = secret.clone().filter(|_| planned.changes_secret());
+            let (first_attempt, mut attempted) = mpsc::channel(1);
             let mut served = Vec::new();
             for (audience, source) in std::mem::take(&mut planned.documents) {
                 let memory = Arc::default();
+                let place = Place::Memory(Arc::clone(&memory), changing.clone());
                 let name = planned.name_of(&audience);
-                credentials.push(AgentCredential::in_memory(&memory, source, name, &shared));
+                let first = first_attempt.clone();
+                credentials.push(AgentCredential::in_memory(place, source, name, &shared, first));
                 served.push(Served { audience, memory });
             }
-            let endpoint = Endpoint::new(&planned, served, context.clock(), Arc::clone(&shared))?;
+            let endpoint =
+                endpoint::open(&planned, secret, served, context.clock(), Arc::clone(&shared));
+            drop(first_attempt);
             if let Some(socket) = sockets.of(&planned.listen) {
-                tasks.spawn(serve_endpoint(endpoint, socket, end.subscribe())?);
+                let mut end = end.subscribe();
+                let ended = async move { _ = end.wait_for(|ends| *ends).await };
+                let serve = serve_endpoint(endpoint, socket, ended)?;
+                // The client that has made systemd start the agent waits for a credential.
+                let is_passed = matches!(planned.listen, Listen::Systemd(_));
+                tasks.spawn(async move {
+                    if is_passed {
+                        attempted.recv().await;
+                    }
+                    serve.await;
+                });
             }
         }
         for credential in credentials {

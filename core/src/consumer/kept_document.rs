@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::broker::{Purpose, Schedule};
 use crate::clock::Moment;
 use crate::credential::Lifetime;
+use crate::endpoint::Secret;
 use crate::error::{Error, Result};
 use crate::private_file::{self, Access};
 use crate::run::OwnedContext;
@@ -36,7 +37,8 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a document is kept.
 pub enum Place {
     File(PathBuf, Access),
-    Memory(Arc<Memory>),
+    /// For an endpoint, and its secret if that can change: then it changes with the document.
+    Memory(Arc<Memory>, Option<Arc<Secret>>),
 }
 
 /// A document in memory, which a server answers with.
@@ -91,6 +93,12 @@ impl KeptDocument {
                 Err(error) => failure = Some(error),
             }
         }
+        if is_new
+            && let Place::Memory(_, Some(secret)) = &self.place
+            && let Err(error) = secret.change(context.clock().now())
+        {
+            failure = Some(error);
+        }
         self.schedule.note(failure.as_ref(), context.clock().now());
         Renewed { is_new, failure }
     }
@@ -124,7 +132,7 @@ impl KeptDocument {
                 }
                 is_new
             }
-            Place::Memory(memory) => {
+            Place::Memory(memory, _) => {
                 let mut kept = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let before = kept.replace(Document { content, lifetime });
                 before.is_none_or(|before| before.lifetime != lifetime)
@@ -201,10 +209,8 @@ mod tests {
             let settings =
                 Settings::load(context.flags, &env, &locations, TABLES, format.tables()).unwrap();
             let source = DocumentSource { settings, format, command: "agent" };
-            let file = KeptDocument::new(
-                Place::File(folder.path().join("token"), Access::PRIVATE),
-                source,
-            );
+            let place = Place::File(folder.path().join("token"), Access::PRIVATE);
+            let file = KeptDocument::new(place, source);
             let context = Arc::new(OwnedContext::of(context));
             Self { cloud, time, folder, context, file }
         }
@@ -282,6 +288,25 @@ mod tests {
         world.cloud.always(Route::IamToken, Some(Fault::Status(403)));
         run(world.live_until(minutes(715), |_| false, |left| left >= half));
         assert!(world.cloud.count(Route::IamToken) > 1);
+    }
+
+    #[test]
+    fn the_secret_of_an_endpoint_changes_with_the_credential() {
+        let mut world = World::new();
+        let path = world.folder.path().join("secret");
+        let secret = Arc::new(Secret::written(path.clone(), BEGIN.into()).unwrap());
+        let read = || std::fs::read(&path).unwrap();
+        let first = read();
+        world.file.place = Place::Memory(Arc::default(), Some(Arc::clone(&secret)));
+        run(async {
+            world.live_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
+            assert_eq!(read(), first, "the secret is as new as the first credential");
+            world.live_until(BEGIN.plus(Duration::from_secs(2 * 3600)), |_| false, |_| true).await;
+        });
+        let second = read();
+        assert_ne!(second, first);
+        assert!(secret.is_right(&second, world.time.now().into()));
+        assert!(!secret.is_right(&first, world.time.now().into()));
     }
 
     #[test]

@@ -195,6 +195,12 @@ variables! {
     WATCHDOG_USEC = "WATCHDOG_USEC";
     /// systemd's own: the process that has to report that
     WATCHDOG_PID = "WATCHDOG_PID";
+    /// systemd's own: how many sockets it has opened for a service
+    LISTEN_FDS = "LISTEN_FDS";
+    /// systemd's own: the names of these sockets
+    LISTEN_FDNAMES = "LISTEN_FDNAMES";
+    /// systemd's own: the process that the sockets are for
+    LISTEN_PID = "LISTEN_PID";
     /// Proxy for https
     HTTPS_PROXY = "HTTPS_PROXY";
     /// The same, in lower case

@@ -1,13 +1,17 @@
 //! An endpoint as the configuration or the flags set it, checked.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::super::plan::{document_source, flags_with};
-use super::{Kind, Listen};
+use super::Kind;
+use crate::clock::Moment;
 use crate::consumer::CredentialFile;
 use crate::consumer::document::{DocumentFormat, DocumentSource};
+use crate::endpoint::{Listen, Secret, Socket};
 use crate::error::{Cause, Error, Result, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
@@ -17,6 +21,10 @@ use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
     AgentEndpoint, Flags, Origin, Setting, by_name, list, names_of, text_problem, unfit,
 };
+
+/// What an endpoint on loopback needs.
+const SET_SECRET: &str =
+    "set `secret_file`, where the agent writes the secret that clients must send";
 
 #[derive(Debug)]
 pub(in crate::agent) struct PlannedEndpoint {
@@ -67,7 +75,7 @@ impl PlannedEndpoint {
             });
         };
         let origin = listen.origin.clone();
-        let (kind, listen) = (read_kind(kind)?, Listen::read(listen)?);
+        let (kind, listen) = (read_kind(kind)?, read_listen(listen)?);
         let secret = match (secret_file, credential_file) {
             (None, None) => None,
             (Some(file), None) => Some(SecretPlace::New(file.value)),
@@ -88,7 +96,7 @@ impl PlannedEndpoint {
         if matches!(listen, Listen::Tcp(_)) && secret.is_none() {
             return Err(unfit(
                 origin,
-                "every user of this machine can reach it: set `secret_file`, where the agent writes the secret that clients must send",
+                message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),
             ));
         }
         let flags = flags_with(flags, &[(&PROFILE, profile)]);
@@ -116,7 +124,7 @@ impl PlannedEndpoint {
     pub(in crate::agent) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let socket = match &self.listen {
             Listen::Unix(path) => Some(path),
-            Listen::Tcp(_) => None,
+            Listen::Tcp(_) | Listen::Systemd(_) => None,
         };
         let secret = match &self.secret {
             Some(SecretPlace::New(path)) => Some(path),
@@ -125,10 +133,50 @@ impl PlannedEndpoint {
         socket.into_iter().chain(secret)
     }
 
+    /// Checks that it can listen on a socket. Only systemd knows before of which kind one is.
+    pub(in crate::agent) fn check(&self, socket: &Socket) -> Result<()> {
+        if socket.is_on_loopback() && self.secret.is_none() {
+            let listen = self.listen.shown();
+            return Err(Error::Configuration {
+                problem: message!("every user of this machine can reach `{listen}`", listen),
+                hint: SET_SECRET.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Its secret: a new one, or the one that its clients have.
+    pub(in crate::agent) fn open_secret(&self, now: Moment) -> Result<Option<Arc<Secret>>> {
+        let secret = match &self.secret {
+            Some(SecretPlace::New(path)) => Secret::written(path.clone(), now)?,
+            Some(place @ SecretPlace::Credential(path)) => {
+                let secret = place.read().unwrap_or_default();
+                if secret.is_empty() {
+                    return Err(no_secret(path));
+                }
+                Secret::known(&secret, now)
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(Arc::new(secret)))
+    }
+
+    /// Whether the secret can change while the agent runs.
+    pub(in crate::agent) const fn changes_secret(&self) -> bool {
+        self.kind.reads_secret_each_time()
+    }
+
     /// How its credential for an audience is called.
     pub(in crate::agent) fn name_of(&self, audience: &str) -> ForeignText {
         let name = format!("{} {audience}", self.listen.shown());
         ForeignText::new(name.trim_end())
+    }
+}
+
+fn no_secret(path: &Path) -> Error {
+    Error::Configuration {
+        problem: message!("`{}` has no header Authorization with a secret", shown(path)),
+        hint: "write it with `yc-id-token setup gcp --source=url`".into(),
     }
 }
 
@@ -164,4 +212,44 @@ fn read_kind(Setting { value, origin }: Setting<String>) -> Result<Kind> {
             message!("there is no type `{value}` of endpoints: it must be {names}", value, names),
         )
     })
+}
+
+fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
+    if let Some(path) = value.strip_prefix("unix:") {
+        let path = PathBuf::from(path);
+        let problem = if cfg!(windows) {
+            "Windows has no Unix sockets here"
+        } else {
+            "the path of a Unix socket must be absolute, as in `unix:/run/…`"
+        };
+        let is_usable = cfg!(unix) && path.is_absolute();
+        return if is_usable { Ok(Listen::Unix(path)) } else { Err(unfit(origin, problem)) };
+    }
+    let name = value.strip_prefix("systemd:");
+    if name.is_some() || value == "systemd" {
+        let name = name.map(str::to_owned);
+        return if cfg!(target_os = "linux") {
+            Ok(Listen::Systemd(name))
+        } else {
+            Err(unfit(origin, "only Linux has systemd"))
+        };
+    }
+    let shown = ForeignText::new(&value);
+    match value.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
+        Ok(_) => Err(unfit(
+            origin,
+            message!(
+                "`{shown}` can be reached from other machines: it must be an address of loopback, such as `127.0.0.1:9911`",
+                shown
+            ),
+        )),
+        Err(_) => Err(unfit(
+            origin,
+            message!(
+                "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911`, `unix:/run/…` or `systemd:NAME`",
+                shown
+            ),
+        )),
+    }
 }

@@ -1,5 +1,7 @@
-//! Keys in the environment of a command (AWS SDKs and Tools Reference Guide, "Environment variables").
+//! Keys in the environment of a command, or the address that they are at (AWS SDKs and Tools Reference Guide,
+//! "Environment variables" and "Container credential provider").
 
+use std::path::Path;
 use std::process::Command;
 
 use super::{Aws, SessionKeys};
@@ -9,6 +11,9 @@ use crate::env;
 /// Variables that a command must not inherit: one or the other of AWS's tools would use them before the keys, or as a
 /// part of them.
 const IN_THE_WAY: &[&str] = &[
+    // Keys that were there before.
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
     // The JavaScript SDK looks into the profile first.
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -29,7 +34,7 @@ const IN_THE_WAY: &[&str] = &[
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    // What belongs to the keys that were there before.
+    // What belongs to those.
     "AWS_SESSION_TOKEN",
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_EXPIRATION",
@@ -47,12 +52,7 @@ impl Aws {
         credential: &Credential<SessionKeys>,
         child: &mut Command,
     ) {
-        for name in IN_THE_WAY {
-            child.env_remove(name);
-        }
-        for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {
-            child.env_remove(name);
-        }
+        self.clear_environment(child);
         let Credential { secret: keys, lifetime } = credential;
         child.env("AWS_ACCESS_KEY_ID", &keys.access_key_id);
         child.env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.expose());
@@ -63,6 +63,26 @@ impl Aws {
             child.env("AWS_ACCOUNT_ID", account);
         }
         child.env("AWS_CREDENTIAL_EXPIRATION", lifetime.expires_at_here().to_string());
+    }
+
+    /// Puts the address of an endpoint with the keys into the environment of a child, and the file with its secret.
+    pub(in crate::consumer) fn put_endpoint_into_environment(
+        address: &str,
+        secret_file: &Path,
+        child: &mut Command,
+    ) {
+        child.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", address);
+        child.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", secret_file);
+    }
+
+    /// Removes what would be used before other keys from the environment of a child, and adds the region.
+    pub(in crate::consumer) fn clear_environment(&self, child: &mut Command) {
+        for name in IN_THE_WAY {
+            child.env_remove(name);
+        }
+        for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {
+            child.env_remove(name);
+        }
         if let Some(region) = &self.sts.named_region() {
             // Version 1 of the CLI and boto read the one, everyone else the other.
             child.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);

@@ -6,6 +6,7 @@
 
 mod answer;
 mod config_file;
+mod default_profile;
 mod endpoint;
 mod environment;
 mod files;
@@ -32,6 +33,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, ConsumerRun, Delivery, PublicPath, Server, Warning, exchange};
 pub(super) use answer::SessionKeys;
+pub(super) use default_profile::files_without_default_credentials;
 use endpoint::Sts;
 use role::RoleSession;
 pub use role::role_arn_problem;

@@ -1,9 +1,11 @@
-//! `exec`: a command with credentials in its environment or in files, for programs that cannot run a helper.
+//! `exec`: a command with credentials in its environment, in files or at an endpoint, for programs that cannot run a
+//! helper.
 //!
-//! Without a file the command takes the place of this process. Nothing refreshes what is in its environment, so at
-//! least half of the lifetime must be left of that. With a file this process stays, see `token_files`.
+//! A command with credentials in its environment alone takes the place of this process. Nothing refreshes them, so at
+//! least half of the lifetime must be left. With a file or an endpoint this process stays, see `kept`.
 
-mod token_files;
+mod kept;
+mod keys_endpoint;
 mod token_variables;
 
 use std::ffi::OsString;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use crate::broker::Purpose;
 use crate::error::{Error, Result};
+use crate::message;
 use crate::output::Output;
 use crate::run::{Context, OwnedContext, Run};
 use crate::settings::{Decides, Field, Kind, Settings, Table};
@@ -25,7 +28,7 @@ use super::command::{Signals, of_words, replace_process};
 use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::vault::{self, VaultRun};
 use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast, gcp};
-use token_files::TokenFiles;
+use kept::Kept;
 use token_variables::{Form, TokenVariable};
 
 const TOKEN_ENV: Field =
@@ -49,6 +52,10 @@ const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AW
     .help("", "Keys of an AWS role")
     .decides(Decides::Nothing);
 
+const SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
+    .help("", "With `--aws`: serve the keys at a private endpoint, where they are kept fresh while the command runs, instead of putting them into its environment")
+    .decides(Decides::Nothing);
+
 const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
     .help("", "A token of Vault or OpenBao")
     .decides(Decides::Nothing);
@@ -57,22 +64,27 @@ const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GC
     .help("", "A private credential configuration of Google Cloud and the ID token that it names, which is kept fresh; both are removed when the command ends")
     .decides(Decides::Nothing);
 
-const TABLE: Table =
-    Table { name: "exec", heading: "", settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, VAULT, GCP] };
+const TABLE: Table = Table {
+    name: "exec",
+    heading: "",
+    settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, SERVE, VAULT, GCP],
+};
 
 /// The broker takes this for half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
-/// Run a command with credentials in its environment or in files
+/// Run a command with credentials in its environment, in files or at an endpoint
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Examples:
   yc-id-token exec --aws --profile prod -- terraform plan
+  yc-id-token exec --aws --serve --profile prod -- ./takes-days.py
   yc-id-token exec --token-env SNOWFLAKE_TOKEN=snowflakecomputing.com -- dbt run
   yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- terraform apply
 
 With --aws, the command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
-the region; and no AWS_PROFILE or other variable that would win over them. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
+the region; and no AWS_PROFILE or other variable that would win over them. With --aws --serve, it has AWS_CONTAINER_CREDENTIALS_FULL_URI and \
+AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
 reach the server, and the same as BAO_TOKEN and so on. With --gcp, GOOGLE_APPLICATION_CREDENTIALS and gcloud's CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE \
 name the configuration, and no variable that would win over them is there.")]
 pub struct Args {
@@ -86,6 +98,8 @@ pub(super) struct Exec {
     run: Rc<Run>,
     tokens: Vec<TokenVariable>,
     aws: Option<ConsumerRun<Aws>>,
+    /// Whether the keys of AWS are served.
+    serves: bool,
     vault: Option<VaultRun>,
     gcp: Option<gcp::Configuration>,
 }
@@ -132,8 +146,8 @@ impl CredentialCommand for Exec {
         let exec = Self::open(Context { purpose: &purpose, ..context })?;
         let mut command = of_words(&args.command);
         exec.put_into_environment(&mut command)?;
-        if exec.has_files() {
-            exec.run_beside_files(command, context).map(ExitCode::from)
+        if exec.stays() {
+            exec.run_beside(command, context).map(ExitCode::from)
         } else {
             replace_process(command)
         }
@@ -146,6 +160,13 @@ impl Exec {
         let tokens = token_variables::read(&run.settings)?;
         let aws =
             if run.settings.is_on(&AWS)?.value { Some(aws_run(&run, context)?) } else { None };
+        let serve = run.settings.is_on(&SERVE)?;
+        if serve.value && aws.is_none() {
+            return Err(Error::Missing {
+                problem: message!("what `{}` serves is not chosen", SERVE.flag),
+                hint: message!("give `{}` too, for the keys of an AWS role", AWS.flag),
+            });
+        }
         let vault = if run.settings.is_on(&VAULT)?.value {
             Some(VaultRun::for_command(Rc::clone(&run), context)?)
         } else {
@@ -160,18 +181,23 @@ impl Exec {
                 hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }
-        Ok(Self { run, tokens, aws, vault, gcp })
+        Ok(Self { run, tokens, aws, serves: serve.value, vault, gcp })
     }
 
-    fn has_files(&self) -> bool {
-        self.gcp.is_some() || self.of_form(Form::File).next().is_some()
+    /// Whether this process stays, because a credential of the command is kept fresh.
+    fn stays(&self) -> bool {
+        self.serves || self.gcp.is_some() || self.of_form(Form::File).next().is_some()
     }
 
-    /// Obtains all that is in no file.
+    /// Obtains all that is in the environment alone.
     fn put_into_environment(&self, command: &mut Command) -> Result<()> {
         if let Some(aws) = &self.aws {
-            let keys = aws.obtain_for(MINIMUM_LIFETIME)?;
-            aws.consumer.put_into_environment(&keys, command);
+            if self.serves {
+                aws.consumer.clear_environment(command);
+            } else {
+                let keys = aws.obtain_for(MINIMUM_LIFETIME)?;
+                aws.consumer.put_into_environment(&keys, command);
+            }
         }
         if let Some(vault) = &self.vault {
             vault.put_into_environment(command)?;
@@ -189,8 +215,8 @@ impl Exec {
         Ok(())
     }
 
-    /// Runs the command while the files are kept fresh, and returns its exit status.
-    fn run_beside_files(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
+    /// Runs the command while its credentials are kept fresh, and returns its exit status.
+    fn run_beside(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
         let obtain = |audience: &str| self.run.id_token(audience, MINIMUM_LIFETIME_IN_FILE);
         let mut tokens = Vec::new();
         for variable in self.of_form(Form::File) {
@@ -200,24 +226,29 @@ impl Exec {
             Some(gcp) => Some((gcp, obtain(&gcp.audience)?)),
             None => None,
         };
+        let served = self.aws.as_ref().filter(|_| self.serves);
+        let keys = served.map(|aws| Ok((&aws.consumer, aws.obtain()?))).transpose()?;
         let kept_by = Arc::new(OwnedContext::of(context));
         runtime::finish(async {
             // From here on no signal ends this process before the files are removed.
             let signals = Signals::catch()?;
-            let mut files = TokenFiles::make(&folder_for_files(context), &self.run.settings)?;
+            let mut kept = Kept::make(&folder_for_files(context), &self.run.settings)?;
             for (TokenVariable { name, audience, .. }, token) in tokens {
-                command.env(name, files.add_token(name, audience, &token)?);
+                command.env(name, kept.add_token(name, audience, &token)?);
             }
             if let Some((gcp, token)) = gcp {
-                let token = files.add_token("google-cloud.jwt", &gcp.audience, &token)?;
+                let token = kept.add_token("google-cloud.jwt", &gcp.audience, &token)?;
                 let document = gcp.document(&gcp::TokenSource::File(token));
-                let configuration = files.add("google-cloud.json", &document)?;
+                let configuration = kept.add("google-cloud.json", &document)?;
                 gcp::Configuration::put_into_environment(&configuration, &mut command);
+            }
+            if let Some((aws, keys)) = keys {
+                kept.serve_keys(aws, &keys, context, &mut command)?;
             }
             let mut running = signals.start(command)?;
             tokio::select! {
                 ended = running.wait() => ended,
-                never = files.keep_fresh(&kept_by) => match never {},
+                never = kept.keep_fresh(&kept_by) => match never {},
             }
         })
     }

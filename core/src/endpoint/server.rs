@@ -1,6 +1,7 @@
 //! The connections of an endpoint: who can connect, how many at once, and how slow they can be.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::answer::Answer;
-use super::{Endpoint, Socket};
+use super::{Answer, Endpoint, Socket};
 use crate::error::{Cause, Error, Result};
 
 /// How many connections are served at once. The next ones wait in the queue of the system.
@@ -29,42 +29,52 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may last, however slowly its client reads.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How long a request may be on its way at the end, in a connection that was accepted.
+const LINGER: Duration = Duration::from_millis(50);
+
 /// How long to wait when no connection can be accepted, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How large the head of a request may be. No body is read.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// Serves an endpoint until the agent ends, or reads its configuration again.
-pub(in crate::agent) fn serve(
+/// Serves an endpoint until the end, and then the requests that are on their way.
+pub fn serve(
     endpoint: Endpoint,
     socket: &Socket,
-    mut end: watch::Receiver<bool>,
+    end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<impl Future<Output = ()> + Send + 'static> {
     let listener = Listener::of(socket)
         .map_err(|error| Error::Internal(Cause::from(error).context("cannot use a socket")))?;
+    let on_loopback = socket.is_on_loopback();
     let endpoint = Arc::new(endpoint);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     Ok(async move {
-        // Dropped at the end, it ends them all.
+        let mut end = pin!(end);
         let mut connections = JoinSet::new();
+        let (closing, _) = watch::channel(());
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                _ = end.wait_for(|ends| *ends) => return,
-                accepted = listener.accept() => accepted,
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                () = &mut end => break,
+                next = next => next,
             };
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok(Some(stream)) => {
                     let endpoint = Arc::clone(&endpoint);
+                    let closing = closing.subscribe();
                     connections.spawn(async move {
-                        let _ = timeout(CONNECTION_TIMEOUT, connection(stream, endpoint)).await;
+                        let connection = connection(stream, endpoint, on_loopback, closing);
+                        let _ = timeout(CONNECTION_TIMEOUT, connection).await;
                         drop(place);
                     });
                 }
                 Ok(None) => {
-                    warn!("a connection of another user to `{}` was refused", endpoint.name());
+                    warn!("a connection of another user to `{}` was refused", endpoint.name);
                 }
                 Err(error) => {
                     warn!("cannot accept a connection: {}", Cause::from(error).text());
@@ -72,21 +82,38 @@ pub(in crate::agent) fn serve(
                 }
             }
         }
+        drop((listener, closing));
+        while connections.join_next().await.is_some() {}
     })
 }
 
-async fn connection(stream: Stream, endpoint: Arc<Endpoint>) {
+async fn connection(
+    stream: Stream,
+    endpoint: Arc<Endpoint>,
+    on_loopback: bool,
+    mut closing: watch::Receiver<()>,
+) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let response = response(endpoint.answer(&request));
+        let response = response(endpoint.answer(&request, on_loopback));
         async move { Ok::<_, Infallible>(response) }
     });
-    // A client that breaks the protocol, or the connection, has no answer to get.
-    let _ = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let lingered = async {
+        // It fails at the end, when the sender is dropped.
+        let _ = closing.changed().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    // A client that breaks the protocol, or the connection, has no answer to get.
+    tokio::select! {
+        _ = &mut connection => return,
+        () = lingered => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 fn response(Answer { status, content_type, body }: Answer) -> Response<String> {

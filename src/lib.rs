@@ -17,15 +17,17 @@
 //!          source: identity ─► IAM token ─► ID token ─► cache ─► consumer renders ─► output
 //! ```
 //!
-//! Dependencies have one direction: `main → cli → consumer, command → run → broker → cache, source → http, jwt,
-//! keyring → clock, credential, env, error`. The source and the cache know no consumer, only [`http`] uses types of
+//! Dependencies have one direction: `main → cli → agent, command, consumer → run → broker → cache, source → http, jwt,
+//! keyring → clock, credential, env, error`. [`agent`] and [`command`] are in the crate `yc-id-token-commands`, which is
+//! built to be small, and all others but [`cli`] in `yc-id-token-core`, which a cache hit runs. The source and the cache know no consumer, only [`http`] uses types of
 //! the HTTP client, and only `consumer/x.rs` knows the format of x.
 //!
 //! | module | what it contains |
 //! | --- | --- |
 //! | [`cli`] | the command line: one parser, and the start of each command |
 //! | [`consumer`] | the programs that receive a credential, one file or folder each |
-//! | [`agent`] | the process that keeps credentials in files fresh |
+//! | [`agent`] | the process that keeps credentials fresh, in files and at endpoints |
+//! | [`endpoint`] | HTTP on loopback or a Unix socket, for the agent and for `exec` |
 //! | [`command`] | the other commands, such as `setup`, `status` and `doctor`, one file or folder each |
 //! | [`settings`] | the settings, their rows, the configuration file, and the origin of each value |
 //! | [`run`] | one run: its settings, opened into a source, a broker and an HTTP layer |

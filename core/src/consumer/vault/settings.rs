@@ -1,5 +1,5 @@
 //! The settings of `vault`, one row each. The official clients' own variables come behind them, see
-//! [`super::connection`].
+//! `connection`.
 
 use crate::settings::{Field, Kind, Table};
 

@@ -84,7 +84,7 @@ fn all_is_well_where_all_is_well() {
     for claim in [sandbox.cloud.issuer(), &sandbox.account, "`k8s`"] {
         assert!(token.contains(claim), "{claim}: {token}");
     }
-    found.has("ok", "its issuer is the one of the discovery document");
+    found.has("ok", "its issuer matches the discovery document");
     found.has("ok", "OAuth at 127.0.0.1");
     found.has("ok", "is closed to others (mode 0600)");
     assert_eq!(sandbox.token_requests(), (1, 1));
@@ -163,7 +163,7 @@ fn a_variable_that_wins_over_the_profile_is_told() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "other");
     let found = examine(&sandbox, &["prod"]);
-    let words = "`audience` is `other` by YC_ID_TOKEN_AUDIENCE, and not `k8s` (profile `prod`";
+    let words = "`audience` is `other` because of YC_ID_TOKEN_AUDIENCE, not `k8s` (profile `prod`";
     found.exits(0).has("warning", words);
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
     assert_eq!(examine(&sandbox, &["prod"]).wrong(), [], "it says the same");
@@ -249,7 +249,7 @@ fn a_token_that_its_readers_would_refuse_is_told() {
     let other = json!({ "issuer": "https://other.example", "jwks_uri": jwks });
     sandbox.cloud.always(Route::Discovery, Some(json(other)));
     let found = examine(&sandbox, &["prod"]);
-    found.exits(4).has("error", "and of its discovery document `https://other.example`");
+    found.exits(4).has("error", "but its discovery document has `https://other.example`");
     found.has("ok", "its signature is right");
     sandbox.cloud.always(Route::Discovery, None);
 
@@ -321,7 +321,7 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
     }
     check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is no full path");
     sandbox.write(".aws/credentials", "[sa]\naws_access_key_id = AKIAEXAMPLE\n");
-    check(&sandbox, &right).exits(3).has("error", "the same profile has keys of its own");
+    check(&sandbox, &right).exits(3).has("error", "the same profile also has access keys");
     fs::remove_file(sandbox.home().join(".aws/credentials")).unwrap();
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
     check(&sandbox, &right).exits(0).has("warning", "AWS_ACCESS_KEY_ID is set");
@@ -355,7 +355,7 @@ fn the_token_helper_of_vault_is_right_or_told() {
         ("/nonexistent/yc-id-token-vault", "there is no such file"),
         ("yc-id-token-vault", "is no full path"),
         (spaced.join("yc-id-token-vault").to_str().unwrap(), "its path has spaces"),
-        (&format!("{right} vault"), "takes all of it as one path"),
+        (&format!("{right} vault"), "reads the whole value as one path"),
         (PROGRAM, "only under the name yc-id-token-vault"),
     ] {
         check(&sandbox, helper).exits(3).has("error", words);

@@ -78,11 +78,11 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
         it["credential_source"]["executable"]["command"] =
             "yc-id-token gcp --profile=yandex-cloud".into();
     });
-    found.exits(0).has("warning", "`yc-id-token` is no full path");
+    found.exits(0).has("warning", "`yc-id-token` is not a full path");
     for (millis, result, words) in [
         (json!(1000), "error", "refuse its `timeout_millis`"),
         (json!("30000"), "error", "refuse its `timeout_millis`"),
-        (json!(10_000), "warning", "wait for 10 s, and a run may take 20 s"),
+        (json!(10_000), "warning", "wait for 10 s, but a run may take 20 s"),
     ] {
         let found = examine_with(&sandbox, |it| {
             it["credential_source"]["executable"]["timeout_millis"] = millis;
@@ -92,7 +92,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
     let other = PROVIDER.replace("providers/yandex-cloud", "providers/other");
     examine_with(&sandbox, |it| it["audience"] = other.into())
         .exits(0)
-        .has("warning", "and that of the settings `");
+        .has("warning", "but the settings have `");
     examine_with(&sandbox, |it| it["audience"] = "yandex-cloud".into())
         .exits(3)
         .has("error", "is not the full name of a provider");
@@ -151,14 +151,14 @@ fn a_token_file_is_checked_as_a_library_reads_it() {
     examine(&sandbox, &["gcp"]).exits(0).has("warning", "expires soon");
     let right = fs::read_to_string(&token).unwrap();
     fs::write(&token, format!("{right}\n")).unwrap();
-    examine(&sandbox, &["gcp"]).exits(3).has("error", "has a newline or blanks beside the token");
+    examine(&sandbox, &["gcp"]).exits(3).has("error", "has a newline or spaces around the token");
     fs::write(&token, "x").unwrap();
     examine(&sandbox, &["gcp"]).exits(3).has("error", "the token in ");
     let other = sandbox.run(&["token", "--audience=k8s"]).ok();
     fs::write(&token, other.trim_end()).unwrap();
     examine(&sandbox, &["gcp"])
         .exits(3)
-        .has("error", "is for the audience `k8s`, and not for the provider");
+        .has("error", "is for the audience `k8s`, not for the provider");
     fs::write(&token, &right).unwrap();
     let found = examine_with(&sandbox, |it| {
         it["credential_source"]["format"] =

@@ -54,8 +54,8 @@ fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
         ("command", json!("yc-id-token-x"), "`yc-id-token-x` is not on the PATH"),
         ("command", json!("/nonexistent/yc-id-token"), "`/nonexistent/yc-id-token` cannot be run"),
         ("command", json!("./yc-id-token"), ".kube/yc-id-token, cannot be run"),
-        ("command", json!("yc-id-token kubectl"), "is the name of one program to kubectl"),
-        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "none that kubectl accepts"),
+        ("command", json!("yc-id-token kubectl"), "as the name of one program"),
+        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "kubectl does not accept"),
         ("apiVersion", Value::Null, "`apiVersion` is missing"),
         ("interactiveMode", Value::Null, "`interactiveMode` is missing"),
         ("interactiveMode", json!("never"), "there is no interactiveMode `never`"),
@@ -63,7 +63,7 @@ fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
         ("args", json!(["kubectl", "--profil=prod"]), "unexpected argument '--profil'"),
         ("args", json!(["kubectl", "--profile=prd"]), "there is no profile `prd`"),
         ("args", json!(["token"]), "`args` run `token`"),
-        ("args", json!([]), "`args` name no command"),
+        ("args", json!([]), "`args` contain no command"),
     ] {
         let mut exec = right.clone();
         exec[key] = value;
@@ -160,7 +160,7 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
         ("/usr/bin/env", json!(["/nonexistent/yc-id-token", "kubectl"]), "cannot be run"),
         ("/nonexistent/env", json!(["yc-id-token", "kubectl"]), "`/nonexistent/env` cannot be run"),
         ("/bin/sh", json!(["-c", "yc-id-token kubectl --profile=no"]), "no profile `no`"),
-        ("yc-id-token kubectl --profile=prod", json!([]), "is the name of one program to kubectl"),
+        ("yc-id-token kubectl --profile=prod", json!([]), "as the name of one program"),
     ] {
         check(command, args).exits(3).has("error", words);
     }
@@ -203,7 +203,7 @@ fn the_versions_of_entry_and_answer_must_agree() {
         kubeconfig(&sandbox, &exec);
         look(&sandbox)
     };
-    let words = "its `apiVersion` is v1, and its arguments, variables or profile make the plugin answer in v1beta1";
+    let words = "its `apiVersion` is v1, but its arguments, variables or profile make the plugin answer in v1beta1";
     check(V1, &["--api-version=v1beta1"]).exits(3).has("error", words);
     check(V1BETA1, &["--api-version", V1]).exits(3).has("error", "answer in v1");
     let found = check(V1BETA1, &[]);
@@ -261,7 +261,7 @@ fn contexts_name_what_exists() {
     look(&sandbox).exits(0).has("warning", "context `old`: there is no user `y`");
     config["clusters"][0]["cluster"]["server"] = json!("http://127.0.0.1:1");
     write(&sandbox, &config);
-    look(&sandbox).exits(0).has("warning", "and kubectl sends credentials to no other");
+    look(&sandbox).exits(0).has("warning", "and kubectl sends credentials only to those");
 }
 
 #[test]

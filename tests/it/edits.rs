@@ -36,7 +36,7 @@ fn files_of_windows_keep_their_line_ends() {
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{name}: {text:?}");
     }
     let said = setup(&sandbox, &["aws", "--apply"]).ok();
-    assert!(said.starts_with("There is nothing to change"), "{said}");
+    assert!(said.starts_with("Nothing to change"), "{said}");
     sandbox
         .run(&["aws", "--profile=yandex", "--sts-endpoint=http://127.0.0.1:9"])
         .fails(6, "E_NETWORK");
@@ -92,7 +92,7 @@ mount --bind outer-token token
 "
     );
     let said = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
-    assert!(said.contains("There is nothing to change"), "{said}");
+    assert!(said.contains("Nothing to change"), "{said}");
     assert!(read(&sandbox, "outer-config").starts_with("[profiles.yandex]\n"));
     assert!(read(&sandbox, "outer-aws").contains("credential_process = "));
     assert_eq!(read(&sandbox, "outer-token").split('.').count(), 3);

@@ -90,7 +90,7 @@ fn the_executable_is_written_once_with_what_the_project_needs() {
     assert!(!said.contains("--allowed-audiences"), "{said}");
     for again in [&["gcp", "--apply"][..], &["gcp", "--print", "--provider", PROVIDER]] {
         let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+        assert!(said.starts_with("Nothing to change"), "{again:?}: {said}");
     }
     setup(&sandbox, &["--undo", "--apply"]).ok();
     assert!(!output.exists() && !sandbox.home().join(CONFIG).exists());
@@ -119,7 +119,7 @@ fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.run(&["agent", "--once", "--profile=yandex-cloud"]).ok();
     assert_eq!(claims(&fs::read_to_string(&token).unwrap())["aud"], format!("https:{PROVIDER}"));
-    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("Nothing to change"));
     setup(&sandbox, &["--undo", "--apply"]).ok();
     assert_eq!(read(&sandbox, CONFIG), before);
     assert!(!sandbox.home().join(OUTPUT).exists());
@@ -139,7 +139,7 @@ fn an_address_has_one_secret_for_all_agents_which_no_output_shows() {
     let secret = secret_in(&sandbox, OUTPUT);
     assert!(!said.contains(&secret), "{said}");
     assert_eq!(document(&sandbox)["credential_source"]["url"], format!("http://{address}/"));
-    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("Nothing to change"));
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let server = address.parse().unwrap();
     for _ in 0..2 {

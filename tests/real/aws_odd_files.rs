@@ -20,10 +20,10 @@ fn by_botocore(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Option<Value>> {
 
 /// Why a file is left alone that botocore can read.
 const REASONS: &[&str] = &[
-    "another section is of the same profile",
+    "another section defines the same profile",
     "the line is indented, so it continues the value",
     "cannot be edited without a change of other settings",
-    "botocore reads no profile from a header with spaces",
+    "botocore ignores a header with spaces",
 ];
 
 /// Has `setup` write the profile `yandex` into each text, and compares what botocore reads before and after.

@@ -126,7 +126,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
     write(&sandbox, &plain);
     assert!(!whoami(&sandbox).status.success());
     let found = look(&sandbox);
-    found.exits(0).has("warning", "its server is no https:// address");
+    found.exits(0).has("warning", "its server is not an https:// address");
     found.has("ok", "there is no current context");
 }
 
@@ -150,8 +150,7 @@ fn another_identity_than_the_tokens_is_an_error() {
     set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
     let kubectl = peer("venv/bin/kubectl");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap(), kubectl.parent().unwrap()]);
-    let words =
-        format!("sees `fixed:{account}`, and not the service account `{}`", sandbox.account);
+    let words = format!("sees `fixed:{account}`, not the service account `{}`", sandbox.account);
     look(&sandbox).exits(5).has("error", &words);
 }
 
@@ -170,7 +169,7 @@ fn a_policy_of_kubectl_that_forbids_the_plugin_is_an_error() {
     both_refuse(
         &sandbox,
         "not permitted by the credential plugin allowlist",
-        "does not have its command",
+        "does not contain its command",
     );
     policy(&sandbox, "Nonsense");
     both_refuse(&sandbox, "unknown plugin policy", "unknown plugin policy");
@@ -268,7 +267,7 @@ fn what_the_entry_itself_has_wrong_is_seen_as_kubectl_sees_it() {
     with(&[("args", json!(["kubectl", "--audience=k8s", "--api-version=v1beta1"]))]);
     both_refuse(&sandbox, "plugin returned version", "make the plugin answer in v1beta1");
     with(&[("command", json!("yc-id-token kubectl --audience=k8s")), ("args", Value::Null)]);
-    both_refuse(&sandbox, "not found", "is the name of one program to kubectl");
+    both_refuse(&sandbox, "not found", "as the name of one program");
     with(&[("args", json!(["kubectl", "--audience=k8s", "--key-file=/nonexistent"]))]);
     both_refuse(&sandbox, "exit code 3", "no such file");
     with(&[("args", json!(["kubectl"]))]);

@@ -98,7 +98,7 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     let set = ["config", "set-credentials", "yandex", "--exec-env=YC_ID_TOKEN_TIMEOUT=9s"];
     sandbox.finish(kubectl(&sandbox, &set)).ok();
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 
     // The API server would read it so.
     let printed = between(&said, "with these settings.\n\n", "\nOr, if");
@@ -205,7 +205,7 @@ credentialPluginAllowlist:
     let allowed = json!([{ "command": "other" }, { "command": "yc-id-token" }]);
     assert_eq!(after["credentialPluginAllowlist"], allowed);
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");
     assert_eq!(server.leases("jwt"), 1);
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Values of a kubeconfig of which only little matters, whatever they are.
+//! Values of a kubeconfig that are only partly needed and may have any type.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// A value that may be of any kind, and as deep as it likes.
+/// A value of any type and depth.
 #[derive(Clone, Default)]
 pub(super) enum Scalar {
     #[default]
@@ -25,13 +25,13 @@ impl Scalar {
     }
 }
 
-/// What a cluster says to exec plugins.
+/// The data of a cluster for exec plugins.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) audience: Scalar,
 }
 
-/// Reads a value without recursion, as serde would for a type of its own.
+/// Reads a value without recursion, because it can be nested deeply.
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {

@@ -1,4 +1,4 @@
-//! How the command line is described to clap: the program's own help and the list of its commands.
+//! The description of the command line for clap: the program's own help and the list of its commands.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -29,8 +29,8 @@ pub fn program() -> clap::Command {
     program
 }
 
-/// The description of the command line, as far as these words need it. If the first one names a command, only that
-/// is described: all the others take longer than a cache hit.
+/// The description of the command line, as far as these words need it. If the first word is a command, only that one is
+/// described, because describing all others takes longer than a cache hit.
 pub(super) fn described(words: &[OsString]) -> clap::Command {
     let program = clap::Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         described(&[]).debug_assert();
     }
 

@@ -11,7 +11,7 @@ use crate::message;
 pub(super) fn error(mut error: clap::Error) -> Error {
     let usage = match error.remove(ContextKind::Usage) {
         Some(usage) => usage.to_string(),
-        // Help has no context. If it takes the place of an error, its usage is a line of it.
+        // Help has no context. If it replaces an error, its usage is one of its lines.
         None => error.render().to_string(),
     };
     let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
@@ -31,14 +31,14 @@ pub(super) fn error(mut error: clap::Error) -> Error {
     }
     let foreign = foreign_command(&command, &error);
     let hint = foreign.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
-    // Without usage and suggestions, clap's text is the problem, after a label and before its own hint.
+    // Without usage and suggestions, clap's text is the problem, between a label and clap's own hint.
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
     Error::Usage { problem: ForeignText::new(&problem).into(), hint }
 }
 
-/// What is meant by a command that other programs have.
+/// The hint for a command of a similar program.
 fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
@@ -47,7 +47,7 @@ fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
     foreign_commands::hint(words.strip_prefix(NAME)?.trim_start())
 }
 
-/// What was probably meant, if clap has a suggestion.
+/// clap's suggestion, if it has one.
 fn suggestion(error: &mut clap::Error) -> Option<Message> {
     let kinds = [
         (ContextKind::SuggestedSubcommand, "subcommand"),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_command_is_guessed() {
+    fn a_mistyped_command_gets_a_suggestion() {
         for (words, guess) in [
             (vec!["yc-id-token", "kubectll"], "kubectl"),
             (vec!["yc-id-token", "vault", "logn"], "login"),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_flag_is_one_line_and_a_suggestion() {
+    fn a_mistyped_flag_gets_one_line_and_a_suggestion() {
         let error = parse_words(&["yc-id-token", "token", "--audiance", "x"]).unwrap_err();
         assert_eq!(error.to_string(), "unexpected argument '--audiance' found");
         assert_eq!(error.hint().unwrap(), "a similar argument exists: '--audience'");

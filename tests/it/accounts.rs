@@ -69,7 +69,7 @@ fn a_folder_is_found_by_its_name_too() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_told_with_where_to_look() {
+fn an_unknown_name_is_reported_with_its_folder() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_FOLDER_ID", "b1gfolder");
     let (message, hint) =
@@ -115,7 +115,7 @@ fn the_service_accounts_of_a_folder_are_listed_to_the_last_page() {
 }
 
 #[test]
-fn another_service_account_is_acted_as() {
+fn another_service_account_can_be_impersonated() {
     let sandbox = Sandbox::new();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
     let run =
@@ -139,7 +139,7 @@ fn another_service_account_is_acted_as() {
 }
 
 #[test]
-fn a_revoked_token_on_the_way_is_replaced_once() {
+fn a_revoked_intermediate_token_is_replaced_once() {
     let sandbox = Sandbox::new();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
     sandbox.cloud.grant_token_creator(&other, &sandbox.account);
@@ -155,7 +155,7 @@ fn a_revoked_token_on_the_way_is_replaced_once() {
 }
 
 #[test]
-fn a_persons_oauth_token_will_do() {
+fn an_oauth_token_of_a_person_works() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let oauth = "y0_AgAAAAAverysecretoauthtoken";
@@ -191,7 +191,7 @@ fn a_persons_oauth_token_will_do() {
 }
 
 #[test]
-fn an_installation_of_ones_own_is_told_once() {
+fn another_installation_is_configured_once() {
     let mut sandbox = Sandbox::new();
     for variable in ["YC_ID_TOKEN_IAM_ENDPOINT", "YC_ID_TOKEN_OAUTH_ENDPOINT"] {
         sandbox.unset(variable);

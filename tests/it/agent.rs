@@ -138,7 +138,7 @@ fn once_writes_each_file_in_its_format_for_its_readers() {
 }
 
 #[test]
-fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
+fn googles_libraries_accept_a_file_of_format_gcp() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_AUDIENCE");
     let provider = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
@@ -157,7 +157,7 @@ fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
 }
 
 #[test]
-fn once_gets_keys_of_aws_and_fails_like_any_other_command() {
+fn once_writes_aws_keys_and_fails_like_any_other_command() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let keys = file(&sandbox, "keys.json");
@@ -175,7 +175,7 @@ fn once_gets_keys_of_aws_and_fails_like_any_other_command() {
 }
 
 #[test]
-fn a_file_is_replaced_in_time_and_stays_through_an_outage() {
+fn a_file_is_replaced_in_time_and_survives_an_outage() {
     let sandbox = with_lifetime(8);
     let token = file(&sandbox, "token");
     let changes = sandbox.home().join("changes");
@@ -278,7 +278,7 @@ fn the_process_that_reads_a_file_gets_a_signal_when_it_changes() {
 }
 
 #[test]
-fn the_end_removes_the_files_that_are_meant_to_be_removed() {
+fn temporary_files_are_removed_at_the_end() {
     let sandbox = Sandbox::new();
     let (kept, removed) = (file(&sandbox, "kept"), file(&sandbox, "removed"));
     for signal in ["TERM", "INT"] {
@@ -334,7 +334,7 @@ fn a_new_configuration_is_used_after_sighup_and_a_broken_one_is_not() {
 }
 
 #[test]
-fn a_key_that_is_exchanged_is_used_at_the_next_renewal() {
+fn a_replaced_key_is_used_at_the_next_renewal() {
     let sandbox = with_lifetime(4);
     let token = file(&sandbox, "token");
     let arguments = ["--audience=k8s", "--cache=none", "--file", token.to_str().unwrap()];
@@ -348,7 +348,7 @@ fn a_key_that_is_exchanged_is_used_at_the_next_renewal() {
 }
 
 #[test]
-fn a_projected_token_that_is_replaced_is_used_at_the_next_renewal() {
+fn a_replaced_projected_token_is_used_at_the_next_renewal() {
     let mut sandbox = with_lifetime(4);
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
@@ -391,7 +391,7 @@ fn once_fails_if_it_writes_no_file_or_cannot_notify_its_readers() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_requested() {
+fn invalid_settings_are_rejected_before_any_request() {
     let sandbox = Sandbox::new();
     let fails = |arguments: &[&str], exit, code| {
         sandbox.run(&[&["agent", "--once"], arguments].concat()).fails(exit, code).0
@@ -434,7 +434,7 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
 }
 
 #[test]
-fn validate_reports_all_mistakes_about_an_agent_in_the_order_of_their_lines() {
+fn validate_reports_all_mistakes_about_an_agent_by_line() {
     let sandbox = Sandbox::new();
     sandbox.configure(
         "[[agent.files]]

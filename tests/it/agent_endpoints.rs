@@ -96,7 +96,7 @@ fn an_endpoint_answers_with_tokens_for_the_audiences_of_the_configuration() {
 }
 
 #[test]
-fn an_endpoint_has_keys_in_the_form_of_a_container() {
+fn an_endpoint_returns_keys_in_the_container_format() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let (agent, endpoint) = start(&sandbox, "aws-container", "");
@@ -144,7 +144,7 @@ fn a_request_that_is_not_from_a_known_program_is_refused() {
 }
 
 #[test]
-fn a_unix_socket_is_for_this_user_and_metrics_tell_what_happens() {
+fn a_unix_socket_is_private_and_metrics_count_requests() {
     let sandbox = Sandbox::new();
     let socket = sandbox.home().join("socket");
     let listen = format!("unix:{}", socket.display());
@@ -205,7 +205,7 @@ fn sighup_changes_the_audiences_of_an_endpoint_and_its_secret() {
 }
 
 #[test]
-fn an_endpoint_that_others_could_use_is_refused() {
+fn an_endpoint_that_others_could_use_is_rejected() {
     let sandbox = Sandbox::new();
     let fails = |table: &str, expected: &str| {
         sandbox.configure(&format!("[[agent.endpoints]]\n{table}\n"));

@@ -16,7 +16,7 @@ fn resident_pages(pid: u32) -> usize {
 }
 
 #[test]
-fn hundreds_of_renewals_leave_the_memory_as_it_is() {
+fn hundreds_of_renewals_do_not_grow_the_memory() {
     const FILES: usize = 40;
     let id_token_life = Duration::from_secs(2);
     let mut sandbox = Sandbox::with_options(Options { id_token_life, ..Options::default() });
@@ -82,7 +82,7 @@ fn an_agent_needs_no_home_no_capability_and_no_writable_root() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_does_not_keep_other_files_from_their_credentials() {
+fn an_unresponsive_server_does_not_delay_other_files() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let files = ["one", "two"].map(|name| file(&sandbox, name));

@@ -55,7 +55,7 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn an_agent_is_ready_when_every_credential_has_been_there_once() {
+fn an_agent_is_ready_once_every_credential_was_obtained() {
     let sandbox = sandbox();
     let path = sandbox.home().join("notify");
     let manager = Manager::at(UnixDatagram::bind(&path).unwrap());
@@ -86,7 +86,7 @@ fn an_agent_is_ready_when_every_credential_has_been_there_once() {
 }
 
 #[test]
-fn the_watchdog_is_answered_for_this_process_alone() {
+fn the_watchdog_of_another_process_is_ignored() {
     let sandbox = sandbox();
     let name = format!("yc-id-token-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
@@ -184,7 +184,7 @@ fn claims_of(token: &str) -> Option<String> {
 }
 
 #[test]
-fn a_socket_that_is_not_there_or_not_safe_is_refused() {
+fn a_missing_or_unsafe_socket_is_rejected() {
     let sandbox = Sandbox::new();
     let configure = |listen: &str, secret: &str| {
         sandbox.configure(&format!(

@@ -30,7 +30,7 @@ fn requests(sandbox: &Sandbox, sts: &FakeSts) -> (usize, usize, usize) {
 }
 
 #[test]
-fn the_document_is_what_every_sdk_accepts() {
+fn every_sdk_accepts_the_document() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let before = SystemTime::now();
@@ -56,7 +56,7 @@ fn the_document_is_what_every_sdk_accepts() {
 }
 
 #[test]
-fn the_request_is_one_unsigned_form_with_all_that_was_asked_for() {
+fn the_request_is_one_unsigned_form_with_all_settings() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();
@@ -125,7 +125,7 @@ fn a_profile_can_serve_aws_beside_a_consumer_with_another_audience() {
 }
 
 #[test]
-fn what_is_cached_is_not_asked_for_again() {
+fn a_cached_credential_is_not_requested_again() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let first = sandbox.run(&["aws"]).ok();
@@ -141,7 +141,7 @@ fn what_is_cached_is_not_asked_for_again() {
 }
 
 #[test]
-fn sts_is_connected_to_while_the_id_token_is_being_fetched() {
+fn sts_is_connected_while_the_id_token_is_fetched() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(1));
@@ -153,7 +153,7 @@ fn sts_is_connected_to_while_the_id_token_is_being_fetched() {
 }
 
 #[test]
-fn a_hundred_processes_on_an_empty_cache_are_one_call_to_sts() {
+fn a_hundred_processes_on_an_empty_cache_call_sts_once() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     // So that all of them come before there is an answer.
@@ -168,7 +168,7 @@ fn a_hundred_processes_on_an_empty_cache_are_one_call_to_sts() {
 }
 
 #[test]
-fn nobody_is_given_the_keys_of_another_request() {
+fn keys_are_never_returned_for_another_request() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let elsewhere = format!("{}/sts", sts.url());
@@ -196,7 +196,7 @@ fn nobody_is_given_the_keys_of_another_request() {
 }
 
 #[test]
-fn keys_are_handed_out_while_botocore_would_not_look_for_new_ones() {
+fn keys_are_returned_until_botocore_would_refresh_them() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     for (duration, kept, renewed) in [("1h", 44, 46), ("15m", 9, 11)] {
         let mut sandbox = Sandbox::new();
@@ -215,7 +215,7 @@ fn keys_are_handed_out_while_botocore_would_not_look_for_new_ones() {
 }
 
 #[test]
-fn keys_outlive_an_sts_that_cannot_be_asked() {
+fn cached_keys_survive_an_outage_of_sts() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let first = sandbox.run(&["aws"]).ok();
@@ -226,7 +226,7 @@ fn keys_outlive_an_sts_that_cannot_be_asked() {
 }
 
 #[test]
-fn an_id_token_that_sts_calls_expired_is_replaced_once() {
+fn an_id_token_that_sts_rejects_as_expired_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let expired = || Answer::Refusal(400, "ExpiredTokenException", "Token expired");
@@ -250,7 +250,7 @@ fn an_id_token_that_sts_calls_expired_is_replaced_once() {
 }
 
 #[test]
-fn each_refusal_says_which_condition_to_look_at() {
+fn each_refusal_names_the_condition_to_check() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let issuer = sandbox.cloud.issuer().to_owned();
@@ -339,7 +339,7 @@ fn each_refusal_says_which_condition_to_look_at() {
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
+fn temporary_errors_are_retried_and_then_reported_as_such() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let key_not_retrieved = "Couldn't retrieve verification key from your identity provider";
@@ -368,7 +368,7 @@ fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
 }
 
 #[test]
-fn what_is_not_sts_is_told_in_words_and_never_half_a_document() {
+fn an_answer_that_is_not_stss_is_an_error_without_a_document() {
     let whole =
         |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<AssumeRoleWithWebIdentityResponse>";
@@ -401,7 +401,7 @@ fn what_is_not_sts_is_told_in_words_and_never_half_a_document() {
 }
 
 #[test]
-fn keys_that_have_expired_before_they_come_are_not_handed_out() {
+fn keys_that_arrive_expired_are_not_returned() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script([Answer::Keys(Duration::ZERO)]);
@@ -410,7 +410,7 @@ fn keys_that_have_expired_before_they_come_are_not_handed_out() {
 }
 
 #[test]
-fn a_refusal_is_asked_for_once_however_often_a_sdk_tries() {
+fn a_refusal_is_requested_once_for_all_retries_of_an_sdk() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script([Answer::Refusal(403, "AccessDenied", "no")]);
@@ -420,7 +420,7 @@ fn a_refusal_is_asked_for_once_however_often_a_sdk_tries() {
 }
 
 #[test]
-fn a_wrong_argument_is_told_before_anyone_is_asked() {
+fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let long = format!("--policy={{\"a\":\"{}\"}}", "x".repeat(2048));
@@ -447,7 +447,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
 }
 
 #[test]
-fn only_a_server_that_is_not_awss_can_do_without_a_role() {
+fn only_aws_requires_a_role() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.unset("YC_ID_TOKEN_AWS_ROLE_ARN");

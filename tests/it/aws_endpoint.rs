@@ -54,7 +54,7 @@ impl Proxy {
 }
 
 #[test]
-fn the_region_is_that_of_our_settings_then_of_awss_variables_then_of_its_configuration() {
+fn the_region_comes_from_settings_then_variables_then_aws_config() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let sts = |region: &str| format!("sts.{region}.amazonaws.com:443");
@@ -81,7 +81,7 @@ fn the_region_is_that_of_our_settings_then_of_awss_variables_then_of_its_configu
 }
 
 #[test]
-fn the_address_is_that_of_our_settings_then_of_awss_variables_then_of_its_configuration() {
+fn the_address_comes_from_settings_then_variables_then_aws_config() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let config = "[default]\nservices = local\nendpoint_url = https://all.example\n[services local]\nsts =\n  endpoint_url = https://service.example\n[profile all]\nendpoint_url = https://all.example\n";
@@ -104,7 +104,7 @@ fn the_address_is_that_of_our_settings_then_of_awss_variables_then_of_its_config
 }
 
 #[test]
-fn dual_stack_and_fips_are_asked_where_they_are_wanted_and_never_forgotten() {
+fn dual_stack_and_fips_endpoints_are_used_where_requested() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let region = "--region=eu-west-1";
@@ -122,7 +122,7 @@ fn dual_stack_and_fips_are_asked_where_they_are_wanted_and_never_forgotten() {
 }
 
 #[test]
-fn a_token_is_not_shown_to_a_region_where_the_role_cannot_be() {
+fn a_token_is_not_sent_to_a_region_without_the_role() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let chinese = "--role-arn=arn:aws-cn:iam::123456789012:role/robot";

@@ -28,7 +28,7 @@ fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
 }
 
 #[test]
-fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
+fn corrupt_or_open_entries_are_not_used_and_are_replaced() {
     let sandbox = Sandbox::new();
     let rewrite = |path: &Path, edit: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         fs::write(path, edit(fs::read(path).unwrap())).unwrap();
@@ -83,7 +83,7 @@ fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
 }
 
 #[test]
-fn another_entrys_content_under_this_name_is_not_used() {
+fn content_of_another_entry_is_not_used() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "other"]).ok();
     let other = fs::read(&sandbox.entries("id-token")[0]).unwrap();
@@ -94,7 +94,7 @@ fn another_entrys_content_under_this_name_is_not_used() {
 }
 
 #[test]
-fn an_entry_of_someone_else_is_not_used() {
+fn an_entry_of_another_user_is_not_used() {
     // In a user namespace of two users, an entry that belongs to the other one.
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
@@ -114,7 +114,7 @@ fn an_entry_of_someone_else_is_not_used() {
 }
 
 #[test]
-fn an_open_cache_folder_is_closed() {
+fn permissions_of_an_open_cache_folder_are_corrected() {
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     fs::set_permissions(sandbox.cache_folder(), Permissions::from_mode(0o777)).unwrap();
@@ -123,7 +123,7 @@ fn an_open_cache_folder_is_closed() {
 }
 
 #[test]
-fn nothing_but_the_answer_differs_between_a_cache_and_none() {
+fn with_and_without_a_cache_only_the_token_differs() {
     let sandbox = Sandbox::new();
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--cache", "none"]).copied().collect();
     sandbox.run(&arguments).ok();
@@ -133,7 +133,7 @@ fn nothing_but_the_answer_differs_between_a_cache_and_none() {
 }
 
 #[test]
-fn no_home_at_all_still_gives_a_token() {
+fn without_a_home_a_token_is_still_printed() {
     // No HOME, and no entry for the user, from systemd neither: nothing tells where a cache could be.
     let mut sandbox = Sandbox::new();
     sandbox.unset("HOME");
@@ -152,7 +152,7 @@ fn no_home_at_all_still_gives_a_token() {
 }
 
 #[test]
-fn a_home_that_cannot_be_written_still_gives_a_token() {
+fn with_a_read_only_home_a_token_is_still_printed() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
@@ -170,7 +170,7 @@ fn a_home_that_cannot_be_written_still_gives_a_token() {
 }
 
 #[test]
-fn a_full_disk_still_gives_a_token_and_keeps_the_old_entry() {
+fn on_a_full_disk_a_token_is_printed_and_the_old_entry_stays() {
     let mut sandbox = Sandbox::new();
     let small = sandbox.home().join("small");
     fs::create_dir(&small).unwrap();
@@ -247,7 +247,7 @@ fn whatever_changes_the_answer_changes_the_key() {
 }
 
 #[test]
-fn a_key_file_that_was_exchanged_is_another_identity() {
+fn a_replaced_key_file_is_another_identity() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "a"]).ok();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
@@ -260,7 +260,7 @@ fn a_key_file_that_was_exchanged_is_another_identity() {
 }
 
 #[test]
-fn clear_removes_every_credential_and_says_how_many() {
+fn clear_removes_every_credential_and_prints_the_number() {
     let sandbox = Sandbox::new();
     let cleared =
         |count| format!("removed {count} credentials from {}\n", sandbox.cache_folder().display());
@@ -298,7 +298,7 @@ fn clear(sandbox: &Sandbox, profile: &str) -> (String, Vec<String>) {
 }
 
 #[test]
-fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
+fn clear_of_a_profile_removes_and_lists_what_its_runs_read() {
     let mut sandbox = with_profiles();
     let token = |profile: &str| sandbox.run(&["token", "--profile", profile]).ok();
     let (prod, dev) = (token("prod"), token("dev"));
@@ -335,7 +335,7 @@ fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
 }
 
 #[test]
-fn clear_of_a_profile_finds_the_account_that_is_looked_up_by_name() {
+fn clear_of_a_profile_finds_an_account_by_its_name() {
     let sandbox = with_profiles();
     let robot = sandbox.cloud.add_service_account("helper", "b1gfolder");
     sandbox.cloud.grant_token_creator(&robot, &sandbox.account);

@@ -53,7 +53,7 @@ fn lives(sandbox: &Sandbox, file: &str) -> bool {
 const TOKEN: &[&str] = &["token", "--profile=vm"];
 
 #[test]
-fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
+fn a_command_that_leaves_a_process_behind_succeeds() {
     for redirected in ["", ">/dev/null 2>&1"] {
         let sandbox = workload(&format!(
             r#"["sh", "-c", "sleep 600 {redirected} & echo $! >\"$HOME/left\"; cat \"$HOME/printed\""]"#
@@ -72,7 +72,7 @@ fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
 }
 
 #[test]
-fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
+fn a_command_may_print_any_amount_on_stderr() {
     let sandbox =
         workload(r#"["sh", "-c", "head -c 3000000 /dev/zero >&2; cat \"$HOME/printed\""]"#);
     assert_eq!(claims(sandbox.run(TOKEN).ok().trim())["aud"], "k8s");
@@ -82,7 +82,7 @@ fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
 }
 
 #[test]
-fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
+fn a_late_command_is_killed_with_its_children() {
     let sandbox = workload(
         r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,
     );
@@ -92,7 +92,7 @@ fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_leaves_no_process_of_its_command() {
+fn an_interrupted_run_leaves_no_process_of_its_command() {
     let sandbox = workload(r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; wait"]"#);
     let mut command = sandbox.command(TOKEN);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -104,7 +104,7 @@ fn a_run_that_is_interrupted_leaves_no_process_of_its_command() {
 }
 
 #[test]
-fn a_command_that_asks_for_what_it_is_to_help_with_is_an_error_at_once() {
+fn a_command_that_requests_its_own_token_is_an_error_at_once() {
     // Also by way of a shell, for another audience, and with an identity that others share.
     for (inner, cache) in [
         ("token", "file"),
@@ -150,7 +150,7 @@ fn a_command_may_ask_for_the_token_of_another_identity() {
 }
 
 #[test]
-fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to_be() {
+fn a_command_is_found_relative_to_the_configuration() {
     let mut sandbox = workload(r#"["./bin/printer"]"#);
     let print = "cat \"$HOME/printed\"";
     script(&sandbox, ".config/yc-id-token/bin/printer", print);
@@ -183,7 +183,7 @@ fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to
 }
 
 #[test]
-fn a_configuration_that_others_can_write_is_not_used() {
+fn a_configuration_that_others_can_write_is_rejected() {
     let sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
     let set_mode = |mode| fs::set_permissions(&config, fs::Permissions::from_mode(mode)).unwrap();
@@ -204,7 +204,7 @@ fn a_configuration_that_others_can_write_is_not_used() {
 }
 
 #[test]
-fn a_file_of_another_user_says_of_no_program_that_it_is_to_be_run() {
+fn a_file_of_another_user_cannot_name_a_program_to_run() {
     let mut sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
     let of_another = |sandbox: &Sandbox, file: &str, line: &str| {
         sandbox.finish(as_root(sandbox, &format!("chown 1 {file} && exec {PROGRAM} {line}")))
@@ -225,7 +225,7 @@ fn a_file_of_another_user_says_of_no_program_that_it_is_to_be_run() {
 }
 
 #[test]
-fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
+fn a_hanging_token_helper_is_killed_at_the_time_limit() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     // It does not read, and neither does what it has started.
@@ -245,7 +245,7 @@ fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
 }
 
 #[test]
-fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_asked() {
+fn a_background_refresh_holds_no_lock_or_folder_of_the_caller() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "held");
     let first = sandbox.run(&["token"]).ok();
@@ -297,7 +297,7 @@ fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_as
 }
 
 #[test]
-fn a_command_of_a_person_has_the_descriptors_that_it_was_given() {
+fn a_users_command_inherits_its_descriptors() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     for line in ["vault exec", "vault exec --revoke"] {

@@ -27,7 +27,7 @@ fn crowd(sandbox: &Sandbox) -> Vec<crate::sandbox::Outcome> {
 }
 
 #[test]
-fn two_hundred_processes_on_an_empty_cache_are_one_call_to_each_endpoint() {
+fn two_hundred_processes_call_each_endpoint_once() {
     let sandbox = Sandbox::new();
     let mut tokens: Vec<String> =
         crowd(&sandbox).into_iter().map(crate::sandbox::Outcome::ok).collect();
@@ -48,7 +48,7 @@ fn two_hundred_processes_share_one_refusal() {
 }
 
 #[test]
-fn two_hundred_processes_that_want_a_new_token_share_one_new_token() {
+fn two_hundred_forced_refreshes_share_one_new_token() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
@@ -77,7 +77,7 @@ fn different_audiences_share_the_one_iam_token() {
 }
 
 #[test]
-fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
+fn two_hundred_commands_make_one_call_for_each_credential() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
@@ -99,7 +99,7 @@ fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
 }
 
 #[test]
-fn six_runs_of_a_failing_plugin_are_one_call() {
+fn six_runs_of_a_failing_plugin_make_one_call() {
     let sandbox = Sandbox::new();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let first = sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED");
@@ -118,7 +118,7 @@ fn six_runs_of_a_failing_plugin_are_one_call() {
 }
 
 #[test]
-fn a_failure_is_forgotten_by_force_by_a_change_of_settings_and_by_success() {
+fn a_remembered_failure_ends_by_force_settings_or_success() {
     let sandbox = Sandbox::new();
     let refuse = || {
         sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -139,7 +139,7 @@ fn a_failure_is_forgotten_by_force_by_a_change_of_settings_and_by_success() {
 }
 
 #[test]
-fn a_valid_token_outlives_a_failing_refresh() {
+fn a_valid_token_survives_a_failing_refresh() {
     // Past its hard point after a few seconds, but alive for a minute.
     let sandbox = Sandbox::with_options(Options {
         id_token_life: Duration::from_secs(60),
@@ -160,7 +160,7 @@ fn a_valid_token_outlives_a_failing_refresh() {
 }
 
 #[test]
-fn a_token_past_its_hard_point_is_replaced_before_answering() {
+fn a_token_below_its_minimum_lifetime_is_replaced_first() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
     let first = sandbox.run(TOKEN).ok();
@@ -172,7 +172,7 @@ fn a_token_past_its_hard_point_is_replaced_before_answering() {
 }
 
 #[test]
-fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
+fn a_process_killed_during_a_fetch_blocks_no_other() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let mut leader = start(&sandbox, TOKEN);
@@ -196,7 +196,7 @@ fn stopped_leader(sandbox: &Sandbox) -> Child {
 }
 
 #[test]
-fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
+fn a_valid_token_is_used_while_another_process_hangs() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
     // Less is left than there should be.
@@ -209,7 +209,7 @@ fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
 }
 
 #[test]
-fn a_leader_that_hangs_is_named_when_the_time_is_up() {
+fn a_hanging_process_is_named_at_the_time_limit() {
     let sandbox = Sandbox::new();
     let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();

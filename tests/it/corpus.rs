@@ -14,7 +14,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_corpus_is_read_without_a_fault() {
+fn the_corpus_is_read_without_a_failure() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, target) in TARGETS {
         let files = files(&corpus.join(name));

@@ -75,7 +75,7 @@ pub fn configure(sandbox: &Sandbox, more: &str) {
 }
 
 #[test]
-fn all_is_well_where_all_is_well() {
+fn a_working_setup_has_no_problems() {
     let sandbox = configured();
     let found = examine(&sandbox, &["prod"]);
     assert_eq!(found.wrong(), [], "{:#}", found.0);
@@ -102,7 +102,7 @@ fn all_is_well_where_all_is_well() {
 }
 
 #[test]
-fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
+fn a_broken_configuration_does_not_stop_the_other_checks() {
     let sandbox = configured();
     sandbox.configure("[profiles.prod]\naudiance = \"k8s\"\n");
     let mut command = sandbox.command(&["doctor", "prod", "--json"]);
@@ -120,7 +120,7 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
 }
 
 #[test]
-fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
+fn a_consumer_is_checked_with_the_profile_of_its_name() {
     let sandbox = configured();
     let profile = "[profiles.aws]\nextends = \"prod\"\naudience = \"sts\"\n";
     configure(&sandbox, profile);
@@ -142,7 +142,7 @@ fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
 }
 
 #[test]
-fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
+fn a_missing_home_configuration_and_network_are_findings() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("HOME", "/dev/null/home");
@@ -159,7 +159,7 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
 }
 
 #[test]
-fn a_variable_that_wins_over_the_profile_is_told() {
+fn a_variable_that_overrides_the_profile_is_reported() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "other");
     let found = examine(&sandbox, &["prod"]);
@@ -170,7 +170,7 @@ fn a_variable_that_wins_over_the_profile_is_told() {
 }
 
 #[test]
-fn a_key_that_others_can_read_and_a_missing_one_are_told() {
+fn a_key_that_is_readable_or_missing_is_reported() {
     let sandbox = configured();
     let key = sandbox.home().join("key.json");
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
@@ -200,7 +200,7 @@ fn the_clock_is_compared_with_the_servers() {
 }
 
 #[test]
-fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
+fn a_network_failure_is_reported_with_the_route() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["prod"]);
@@ -228,7 +228,7 @@ fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
 }
 
 #[test]
-fn what_yandex_refuses_is_told_as_a_run_would() {
+fn a_refusal_of_yandex_is_reported_as_in_a_run() {
     let sandbox = configured();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let found = examine(&sandbox, &["prod"]);
@@ -238,7 +238,7 @@ fn what_yandex_refuses_is_told_as_a_run_would() {
 }
 
 #[test]
-fn a_token_that_its_readers_would_refuse_is_told() {
+fn a_token_that_servers_would_reject_is_reported() {
     let sandbox = configured();
     let json = |body: Value| Fault::Body {
         status: 200,
@@ -260,7 +260,7 @@ fn a_token_that_its_readers_would_refuse_is_told() {
 }
 
 #[test]
-fn the_cache_folder_is_looked_at() {
+fn the_cache_folder_is_checked() {
     let mut sandbox = configured();
     examine(&sandbox, &["prod"]).exits(0).has("ok", "was created: it is closed to others");
     let folder = sandbox.cache_folder();
@@ -284,7 +284,7 @@ fn the_cache_folder_is_looked_at() {
 }
 
 #[test]
-fn an_oauth_token_has_an_end() {
+fn an_oauth_token_gets_a_warning() {
     let mut sandbox = configured();
     let token = "y0_AgAAAAoauthtokenofaperson0123456789";
     sandbox.cloud.add_person(token);
@@ -295,7 +295,7 @@ fn an_oauth_token_has_an_end() {
 }
 
 #[test]
-fn profiles_of_aws_that_run_us_are_right_or_told() {
+fn aws_profiles_that_run_this_program_are_checked() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let spaced = sandbox.home().join("with space");
@@ -334,7 +334,7 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
 }
 
 #[test]
-fn the_token_helper_of_vault_is_right_or_told() {
+fn the_token_helper_of_vault_is_checked() {
     let mut sandbox = configured();
     let vault = FakeVault::start(&mut sandbox);
     configure(&sandbox, &format!("[profiles.prod.vault]\naddress = \"{}\"\n", vault.url()));
@@ -382,7 +382,7 @@ fn the_token_helper_of_vault_is_right_or_told() {
 }
 
 #[test]
-fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
+fn programs_that_hang_or_print_nonsense_do_not_block() {
     let sandbox = configured();
     for (name, script) in [
         ("kubectl", "exec /bin/sleep 600"),
@@ -399,7 +399,7 @@ fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
 }
 
 #[test]
-fn a_server_that_says_nothing_costs_the_time_limit_and_no_more() {
+fn a_silent_server_costs_only_the_time_limit() {
     let mut sandbox = configured();
     let silent = FakeServer::start(|_, _| {
         std::thread::park();

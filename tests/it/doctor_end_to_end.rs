@@ -16,7 +16,7 @@ fn stand_in(sandbox: &Sandbox, name: &str, script: &str) {
 }
 
 #[test]
-fn an_exchange_at_sts_is_tried_only_when_it_is_asked_for() {
+fn an_exchange_with_sts_is_only_tried_on_request() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let exchanges = |sts: &FakeSts| {
@@ -63,7 +63,7 @@ fn a_login_at_vault_is_tried_and_its_token_revoked() {
 }
 
 #[test]
-fn the_own_check_of_each_entry_is_run_and_its_words_reported() {
+fn the_own_check_of_each_entry_is_run_and_reported() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let line = format!("[profile sa]\ncredential_process = {PROGRAM} aws --profile=prod\n");
@@ -89,7 +89,7 @@ fn the_own_check_of_each_entry_is_run_and_its_words_reported() {
 }
 
 #[test]
-fn the_cli_of_vault_is_asked_at_the_server_of_the_profile() {
+fn the_vault_cli_is_run_with_the_server_of_the_profile() {
     let mut sandbox = configured();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.unset("VAULT_ADDR");

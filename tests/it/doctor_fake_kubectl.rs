@@ -23,7 +23,7 @@ esac
 }
 
 #[test]
-fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_running() {
+fn a_hanging_kubectl_is_killed_and_reported_in_time() {
     for hanging in ["version --client", "config view", "auth whoami"] {
         let sandbox = configured();
         let server = json!({ "server": "https://127.0.0.1:1" });
@@ -54,7 +54,7 @@ fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_run
 }
 
 #[test]
-fn what_a_kubectl_leaves_running_does_not_hold_doctor_up() {
+fn processes_left_by_kubectl_do_not_delay_doctor() {
     let sandbox = configured();
     kubeconfig(&sandbox, &right());
     stand_in(&sandbox, "/bin/sleep 600 &");
@@ -64,7 +64,7 @@ fn what_a_kubectl_leaves_running_does_not_hold_doctor_up() {
 }
 
 #[test]
-fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
+fn other_output_of_a_kubectl_wrapper_is_ignored() {
     let sandbox = configured();
     kubeconfig(&sandbox, &right());
     stand_in(&sandbox, "echo 'Welcome to {the cluster}!'; echo '{\"level\": \"info\"}'");
@@ -82,7 +82,7 @@ fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
 }
 
 #[test]
-fn a_kubectl_that_crashes_or_prints_without_end_is_an_error() {
+fn a_kubectl_that_crashes_or_prints_endlessly_is_an_error() {
     for (script, words) in [
         ("kill -SEGV $$", "`kubectl config view` fails without a reason (signal: 11"),
         ("exit 3", "`kubectl config view` fails without a reason (exit status: 3)"),

@@ -49,7 +49,7 @@ fn examine_with(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) -> Found {
 }
 
 #[test]
-fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
+fn a_correct_executable_passes_and_each_mistake_is_found() {
     let mut sandbox = set_up(Options::default(), &[]);
     let found = examine(&sandbox, &["gcp"]);
     assert_eq!(found.exits(0).wrong(), [], "{:#}", found.0);
@@ -122,7 +122,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
 }
 
 #[test]
-fn files_that_are_of_others_or_not_there_are_told_from_ours() {
+fn external_and_missing_files_are_distinguished() {
     let mut sandbox = without_kubectl(Options::default());
     let found = examine(&sandbox, &["gcp"]);
     found.has("ok", "no credential configuration here gets its token from yc-id-token");
@@ -170,7 +170,7 @@ fn a_token_file_is_checked_as_a_library_reads_it() {
 }
 
 #[test]
-fn an_address_is_well_while_an_agent_with_its_secret_answers() {
+fn an_address_passes_while_its_agent_accepts_the_secret() {
     let listen = format!("--listen=127.0.0.1:{}", free_port());
     let sandbox = set_up(Options::default(), &["--source=url", &listen]);
     secret_in(&sandbox, OUTPUT);
@@ -193,7 +193,7 @@ fn an_address_is_well_while_an_agent_with_its_secret_answers() {
 }
 
 #[test]
-fn gclouds_own_check_is_run_when_it_is_asked_for() {
+fn gclouds_own_check_runs_on_request() {
     let sandbox = set_up(Options::default(), &[]);
     let answers = |script: &str| {
         let path = sandbox.write("programs/gcloud", &format!("#!/bin/sh\n{script}\n"));

@@ -43,7 +43,7 @@ pub fn look(sandbox: &Sandbox) -> Found {
 }
 
 #[test]
-fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
+fn a_correct_entry_passes_and_each_problem_is_reported() {
     let sandbox = configured();
     let right = right();
     kubeconfig(&sandbox, &right);
@@ -128,7 +128,7 @@ fn an_entry_is_judged_by_its_own_arguments_and_variables() {
 }
 
 #[test]
-fn the_program_is_found_behind_a_wrapper_and_judged_there() {
+fn the_program_is_found_and_checked_behind_a_wrapper() {
     let sandbox = configured();
     let check = |command: &str, args: Value| {
         let mut exec = right();
@@ -173,7 +173,7 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
 }
 
 #[test]
-fn other_credentials_of_the_same_user_are_named_as_they_win() {
+fn other_credentials_of_the_user_are_reported() {
     let sandbox = configured();
     for (key, value, words) in [
         ("token", json!("abc"), "kubectl uses the `token` beside `exec`"),
@@ -236,7 +236,7 @@ fn telling(audience: &Value) -> Value {
 }
 
 #[test]
-fn contexts_name_what_exists() {
+fn names_in_contexts_must_exist() {
     let sandbox = configured();
     let server = json!({ "server": "https://127.0.0.1:1" });
     let config = with_cluster(&json!({ "exec": right() }), &server);
@@ -265,7 +265,7 @@ fn contexts_name_what_exists() {
 }
 
 #[test]
-fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
+fn an_audience_of_the_cluster_must_reach_the_plugin() {
     let sandbox = configured();
     let key = sandbox.home().join("key.json");
     let plain = json!(["kubectl", format!("--key-file={}", key.display())]);
@@ -298,7 +298,7 @@ fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
 }
 
 #[test]
-fn authorities_that_no_variable_can_hold_are_reported() {
+fn authorities_too_large_for_a_variable_are_reported() {
     let sandbox = configured();
     let authorities = sandbox.write("ca.pem", &"x".repeat(100_000));
     let check = |provides: bool, authorities: (&str, &Value)| {

@@ -121,7 +121,7 @@ fn a_profile_without_what_its_consumer_needs_is_an_error() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
+fn an_unusable_entry_is_the_only_reported_problem() {
     let sandbox = configured();
     profiles(&sandbox, &[("k", "audience = \"k8s\""), ("other", "")]);
     run_by_kubectl(&sandbox, "prd");
@@ -141,7 +141,7 @@ fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
 }
 
 #[test]
-fn the_profile_that_setup_has_made_is_found_whatever_its_name() {
+fn the_profile_that_setup_wrote_is_found_under_any_name() {
     let sandbox = configured();
     profiles(&sandbox, &[("kubernetes", "audience = \"k8s\""), ("other", "")]);
     run_by_kubectl(&sandbox, "kubernetes");
@@ -151,7 +151,7 @@ fn the_profile_that_setup_has_made_is_found_whatever_its_name() {
 }
 
 #[test]
-fn the_default_profile_is_checked_besides_those_of_the_entries() {
+fn the_default_profile_is_checked_in_addition_to_the_entries() {
     let sandbox = configured();
     profiles(&sandbox, &[("k", "audience = \"k8s\""), ("usual", "")]);
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
@@ -169,7 +169,7 @@ fn the_default_profile_is_checked_besides_those_of_the_entries() {
 }
 
 #[test]
-fn of_many_profiles_the_first_are_checked_and_the_others_named() {
+fn of_many_profiles_the_first_are_checked_and_the_rest_listed() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let names: Vec<String> = (0..11).map(|number| format!("p{number}")).collect();
@@ -183,7 +183,7 @@ fn of_many_profiles_the_first_are_checked_and_the_others_named() {
 }
 
 #[test]
-fn profiles_share_the_time_limit_and_what_is_not_checked_is_told() {
+fn profiles_share_the_time_limit_and_the_rest_is_reported() {
     let mut sandbox = configured();
     let names = ["p0", "p1", "p2"];
     profiles(&sandbox, &names.map(|name| (name, "")));

@@ -49,7 +49,7 @@ fn request<'a>(report: &'a Value, method: &str, path: &str) -> &'a Value {
 }
 
 #[test]
-fn a_report_says_what_the_servers_of_the_cloud_are_like() {
+fn a_report_describes_the_servers_of_the_cloud() {
     let sandbox = configured();
     let report = report(&sandbox, &["prod"]);
     let exchange = request(&report, "POST", "/oauth/token");
@@ -98,7 +98,7 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
 }
 
 #[test]
-fn a_report_says_how_the_cloud_refuses() {
+fn a_report_describes_refusals_of_the_cloud() {
     let sandbox = configured();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let refused = report(&sandbox, &["prod"]);
@@ -114,7 +114,7 @@ fn a_report_says_how_the_cloud_refuses() {
 }
 
 #[test]
-fn a_report_of_the_metadata_service_is_of_the_same_form() {
+fn a_report_of_the_metadata_service_has_the_same_format() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let address = sandbox.cloud.url().trim_start_matches("http://").to_owned();
@@ -156,7 +156,7 @@ fn a_report_of_everything_holds_no_secret() {
 }
 
 #[test]
-fn a_server_that_repeats_a_token_does_not_bring_it_into_the_report() {
+fn a_token_that_a_server_repeats_is_not_in_the_report() {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
 
@@ -194,7 +194,7 @@ fn a_server_that_repeats_a_token_does_not_bring_it_into_the_report() {
 }
 
 #[test]
-fn a_file_that_exists_is_kept_and_nothing_is_checked() {
+fn an_existing_file_is_not_overwritten_and_nothing_is_checked() {
     let sandbox = configured();
     sandbox.write("mine", "mine");
     let (message, hint) = sandbox.run(&["doctor", "prod", "--report=mine"]).fails(2, "E_USAGE");

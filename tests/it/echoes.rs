@@ -69,7 +69,7 @@ fn has_part_of(text: &str, written: &str) -> bool {
 }
 
 #[test]
-fn a_server_that_repeats_what_it_was_sent_in_any_form_is_not_repeated() {
+fn secrets_that_a_server_repeats_in_any_encoding_are_hidden() {
     for place in PLACES {
         for form in FORMS {
             let mut sandbox = Sandbox::new();
@@ -97,7 +97,7 @@ fn a_server_that_repeats_what_it_was_sent_in_any_form_is_not_repeated() {
 }
 
 #[test]
-fn a_file_of_the_cache_with_a_forged_name_is_not_shown() {
+fn a_cache_file_with_a_forged_name_is_not_shown() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(
         yc_id_token_emulator::Route::IamToken,
@@ -115,7 +115,7 @@ fn a_file_of_the_cache_with_a_forged_name_is_not_shown() {
 }
 
 #[test]
-fn a_diff_shows_no_secret_that_goes_on_in_the_next_lines() {
+fn a_diff_shows_no_secret_of_several_lines() {
     let sandbox = Sandbox::new();
     let secret = "hunter2-of-a-person";
     sandbox.keep_secret(secret);

@@ -18,7 +18,7 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
 }
 
 #[test]
-fn files_of_windows_keep_their_line_ends() {
+fn windows_line_ends_are_kept() {
     let sandbox = Sandbox::new();
     sandbox.configure("\u{feff}# mine\r\n[defaults]\r\ntimeout = 20\r\n");
     sandbox.write(".aws/config", "[default]\r\nregion = eu\r\n[profile other]\r\n");
@@ -43,7 +43,7 @@ fn files_of_windows_keep_their_line_ends() {
 }
 
 #[test]
-fn root_does_not_take_the_files_of_another_user() {
+fn root_does_not_change_the_owner_of_a_file() {
     let sandbox = Sandbox::new();
     sandbox.configure("");
     sandbox.write(".aws/config", "[default]\nregion = eu\n");
@@ -137,7 +137,7 @@ fn a_region_that_botocore_would_reject_is_refused() {
 }
 
 #[test]
-fn runs_at_the_same_time_lose_nothing_of_each_other() {
+fn concurrent_runs_lose_no_changes() {
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("robot-{number}")).collect();
     let runs: Vec<_> = names
@@ -163,7 +163,7 @@ fn runs_at_the_same_time_lose_nothing_of_each_other() {
 }
 
 #[test]
-fn what_was_written_is_undone_when_a_later_file_cannot_be() {
+fn written_files_are_restored_if_a_later_one_fails() {
     let sandbox = Sandbox::new();
     for before in [None, Some("# mine\n")] {
         if let Some(text) = before {
@@ -189,7 +189,7 @@ ln -sf config full/link
 }
 
 #[test]
-fn a_profile_that_says_something_else_is_not_rewritten() {
+fn a_profile_with_other_values_is_not_rewritten() {
     let sandbox = Sandbox::new();
     setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
     let before = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
@@ -222,7 +222,7 @@ fn a_profile_that_says_something_else_is_not_rewritten() {
 }
 
 #[test]
-fn a_file_that_its_owner_cannot_read_is_reported_with_the_line() {
+fn a_file_that_its_program_cannot_read_is_reported_by_line() {
     let sandbox = Sandbox::new();
     let theirs = "[profile p]\n  region = eu\nregion = us\n";
     sandbox.write(".aws/config", theirs);

@@ -24,7 +24,7 @@ fn environment(sandbox: &Sandbox, arguments: &[&str]) -> BTreeMap<String, String
 }
 
 #[test]
-fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
+fn a_command_has_the_keys_and_no_conflicting_variables() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let inherited = [
@@ -75,7 +75,7 @@ fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
 }
 
 #[test]
-fn a_region_that_was_named_is_handed_on_to_old_and_new_tools() {
+fn a_configured_region_is_exported_for_old_and_new_tools() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let both = |environment: &BTreeMap<String, String>| {
@@ -91,7 +91,7 @@ fn a_region_that_was_named_is_handed_on_to_old_and_new_tools() {
 }
 
 #[test]
-fn the_command_takes_our_place() {
+fn the_command_replaces_the_process() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let run = |command: &[&str]| sandbox.run(&[&["exec", "--aws", "--"], command].concat());
@@ -111,7 +111,7 @@ fn the_command_takes_our_place() {
 }
 
 #[test]
-fn a_command_that_cannot_be_run_is_told_as_a_shell_tells_it() {
+fn a_command_that_cannot_be_run_fails_as_in_a_shell() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let run = |command: &str| sandbox.run(&["exec", "--aws", "--", command]);
@@ -163,7 +163,7 @@ fn with_file(script: &str) -> [&str; 7] {
 }
 
 #[test]
-fn a_command_has_tokens_in_variables_and_takes_our_place() {
+fn a_command_has_tokens_in_variables_and_replaces_the_process() {
     let sandbox = Sandbox::new();
     let script = "printf '%s\\n' $$ \"$A\" \"$_b2\"; tr '\\0' ' ' </proc/$$/cmdline";
     let arguments = ["exec", "--token-env=A", "--token-env", "_b2=api://b=c", "--audience=k8s"];
@@ -214,7 +214,7 @@ fn a_command_has_a_token_in_a_private_file_that_is_removed_afterwards() {
 }
 
 #[test]
-fn signals_are_the_commands_and_the_file_is_removed_all_the_same() {
+fn signals_reach_the_command_and_the_file_is_still_removed() {
     let (sandbox, temporary) = with_temporary_folder(Options::default());
     for (signal, code) in [("INT", 1), ("TERM", 2), ("HUP", 3), ("QUIT", 4)] {
         let ready = sandbox.home().join(format!("ready-{signal}"));
@@ -239,7 +239,7 @@ fn signals_are_the_commands_and_the_file_is_removed_all_the_same() {
 }
 
 #[test]
-fn a_file_is_replaced_at_half_of_the_tokens_lifetime_and_stays_through_a_failure() {
+fn a_file_is_replaced_at_half_its_lifetime_and_survives_a_failure() {
     let short = Options { id_token_life: Duration::from_secs(8), ..Options::default() };
     let (sandbox, temporary) = with_temporary_folder(short);
     let (ready, go) = (sandbox.home().join("ready"), sandbox.home().join("go"));
@@ -295,7 +295,7 @@ fn temporary_file(temporary: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_command_has_all_credentials_that_are_named_for_it() {
+fn a_command_has_all_requested_credentials() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let vault = FakeVault::start(&mut sandbox);
@@ -324,7 +324,7 @@ fn a_command_has_all_credentials_that_are_named_for_it() {
 }
 
 #[test]
-fn variables_that_cannot_be_are_refused_before_anything_is_requested() {
+fn invalid_variables_are_rejected_before_any_request() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let fails = |arguments: &[&str], exit, code| {

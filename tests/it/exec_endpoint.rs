@@ -131,7 +131,7 @@ fn a_command_has_a_private_endpoint_that_ends_with_it() {
 }
 
 #[test]
-fn the_keys_of_an_endpoint_are_never_dead() {
+fn the_keys_of_an_endpoint_are_always_valid() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let sts = FakeSts::start(&mut sandbox);
     sts.script((0..50).map(|_| Answer::Keys(Duration::from_secs(6))));
@@ -157,7 +157,7 @@ fn a_signal_to_the_parent_ends_the_command_and_removes_the_files() {
 }
 
 #[test]
-fn the_default_profile_has_no_credentials_that_would_win() {
+fn the_default_profile_has_no_conflicting_credentials() {
     let (mut sandbox, _) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let config = "[default]\nregion = eu-west-1\n[profile other]\ncredential_process = /p\n";
@@ -173,7 +173,7 @@ fn the_default_profile_has_no_credentials_that_would_win() {
 }
 
 #[test]
-fn an_endpoint_goes_together_with_all_other_credentials() {
+fn an_endpoint_can_be_combined_with_other_credentials() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let _vault = FakeVault::start(&mut sandbox);
@@ -189,7 +189,7 @@ fn an_endpoint_goes_together_with_all_other_credentials() {
 }
 
 #[test]
-fn what_is_served_must_be_chosen_and_be_there() {
+fn serve_requires_a_credential_type_and_its_settings() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let sts = FakeSts::start(&mut sandbox);
     let run = |options: &[&str]| {

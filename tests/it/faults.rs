@@ -36,7 +36,7 @@ fn token(text: &str) -> Credential<IdToken> {
 }
 
 #[test]
-fn a_thousand_kills_at_random_points_leave_no_bad_entry_and_no_lock_in_the_way() {
+fn a_thousand_kills_leave_no_bad_entry_and_no_stale_lock() {
     const KILLS: u32 = 1000;
     let sandbox = Sandbox::new();
     let whole = Instant::now();
@@ -84,7 +84,7 @@ fn a_thousand_kills_at_random_points_leave_no_bad_entry_and_no_lock_in_the_way()
 }
 
 #[test]
-fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_audience() {
+fn a_hundred_thousand_concurrent_reads_are_complete_and_correct() {
     const READS: usize = 100_000;
     let folder = tempfile::tempdir().unwrap();
     let key = |audience: &str| Key::of("id-token").with("audience", audience).build();
@@ -127,7 +127,7 @@ fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_a
 }
 
 #[test]
-fn an_entry_cut_or_flipped_at_any_byte_on_the_disk_is_not_used_and_is_mended() {
+fn an_entry_damaged_at_any_byte_is_not_used_and_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::File(FileCache::new(folder.path().into(), None));
     let key = Key::of("id-token").with("audience", "k8s").build();
@@ -201,7 +201,7 @@ fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outco
 }
 
 #[test]
-fn whichever_system_call_on_the_cache_fails_the_token_is_given_and_the_cache_recovers() {
+fn any_failing_system_call_on_the_cache_still_gives_a_token() {
     let mut sandbox = Sandbox::new();
     // The log would be a file that fails too, and the trace has the secrets that are written.
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
@@ -230,7 +230,7 @@ fn whichever_system_call_on_the_cache_fails_the_token_is_given_and_the_cache_rec
 }
 
 #[test]
-fn an_outage_of_three_quarters_of_an_hour_is_noticed_by_nobody() {
+fn an_outage_of_45_minutes_fails_no_run() {
     let sandbox = Sandbox::new();
     assert_is_token(&sandbox, sandbox.run(TOKEN));
     let minute = Duration::from_secs(60);
@@ -255,7 +255,7 @@ fn an_outage_of_three_quarters_of_an_hour_is_noticed_by_nobody() {
 }
 
 #[test]
-fn on_a_file_system_where_locks_can_hang_they_are_taken_elsewhere() {
+fn locks_that_could_hang_are_taken_in_another_folder() {
     let mut sandbox = Sandbox::new();
     let runtime = sandbox.home().join("run");
     fs::create_dir(&runtime).unwrap();
@@ -285,14 +285,14 @@ fn on_a_file_system_where_locks_can_hang_they_are_taken_elsewhere() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_had_does_not_keep_the_token_back() {
+fn a_lock_that_cannot_be_taken_does_not_block_the_token() {
     let sandbox = Sandbox::new();
     let options = ["-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"];
     assert_is_token(&sandbox, sandbox.finish(strace(&sandbox, &options, &[])));
 }
 
 #[test]
-fn two_versions_of_the_program_share_a_folder_and_leave_each_other_alone() {
+fn two_versions_of_the_program_can_share_a_folder() {
     let sandbox = Sandbox::new();
     assert_is_token(&sandbox, sandbox.run(TOKEN));
     let [entry] = &sandbox.entries("id-token")[..] else { panic!("one entry") };

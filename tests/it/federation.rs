@@ -44,7 +44,7 @@ fn exchanges(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_token_in_a_file_is_enough_and_read_again_every_time() {
+fn a_token_file_is_enough_and_is_read_on_every_fetch() {
     let sandbox = sandbox();
     let first = external("system:serviceaccount:prod:app", HOUR);
     sandbox.cloud.federate(&first, &sandbox.account);
@@ -76,7 +76,7 @@ fn a_token_in_a_file_is_enough_and_read_again_every_time() {
 }
 
 #[test]
-fn another_workload_in_the_same_place_is_not_served_from_the_cache() {
+fn another_workload_gets_no_cached_token_of_the_first() {
     let sandbox = sandbox();
     let trusted = external("trusted", HOUR);
     sandbox.cloud.federate(&trusted, &sandbox.account);
@@ -93,7 +93,7 @@ fn another_workload_in_the_same_place_is_not_served_from_the_cache() {
 }
 
 #[test]
-fn an_external_token_that_is_of_no_use_is_not_sent() {
+fn an_unusable_external_token_is_not_sent() {
     let sandbox = sandbox();
     let file = sandbox.home().join("token");
     let identity = format!("token-file:{}", file.display());
@@ -147,7 +147,7 @@ fn a_job_of_github_actions_needs_no_secret() {
 }
 
 #[test]
-fn a_job_without_the_permission_is_told_to_have_it() {
+fn a_job_without_the_permission_gets_a_hint() {
     let mut sandbox = sandbox();
     let (message, hint) =
         sandbox.run(&["token", "--identity=github-actions"]).fails(3, "E_MISSING");
@@ -205,7 +205,7 @@ fn a_command_can_print_the_external_token() {
 }
 
 #[test]
-fn whom_a_workload_acts_as_has_to_be_said() {
+fn a_workload_needs_a_service_account() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_SERVICE_ACCOUNT");
     sandbox.write_secret("token", &external("app", HOUR));
@@ -221,7 +221,7 @@ fn whom_a_workload_acts_as_has_to_be_said() {
 }
 
 #[test]
-fn a_server_in_trouble_is_waited_for_by_workloads_too() {
+fn temporary_errors_are_retried_for_workloads_too() {
     let sandbox = sandbox();
     let token = external("app", HOUR);
     sandbox.cloud.federate(&token, &sandbox.account);

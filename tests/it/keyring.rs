@@ -55,7 +55,7 @@ fn without_a_session_bus_there_is_no_keyring() {
 }
 
 #[test]
-fn a_key_that_cannot_sign_or_be_named_never_gets_to_the_keyring() {
+fn an_invalid_key_or_name_is_never_stored_in_the_keyring() {
     let sandbox = sandbox();
     let damaged = r#"{"id":"ajek","service_account_id":"ajes","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}"#;
     let file = sandbox.write_secret("damaged.json", damaged);
@@ -81,7 +81,7 @@ fn a_key_that_cannot_sign_or_be_named_never_gets_to_the_keyring() {
 }
 
 #[test]
-fn a_list_of_keys_that_others_could_have_written_is_not_used() {
+fn a_list_of_keys_that_others_can_write_is_not_used() {
     let sandbox = sandbox();
     let entry = sandbox.write(
         ".local/share/yc-id-token/keys/robot.json",
@@ -124,7 +124,7 @@ fn sign(sandbox: &Sandbox) -> Outcome {
 }
 
 #[test]
-fn a_key_whose_item_is_locked_for_every_process_is_used() {
+fn a_key_whose_item_is_locked_can_be_used() {
     let (sandbox, service) = with_items_locked();
     let told = sandbox.run(IMPORT).ok();
     assert!(told.contains("`key.json` is deleted"), "{told}");
@@ -148,7 +148,7 @@ fn a_key_whose_item_is_locked_for_every_process_is_used() {
 }
 
 #[test]
-fn a_session_with_a_key_that_both_sides_do_not_have_is_begun_again() {
+fn a_session_with_different_keys_is_opened_again() {
     let (sandbox, service) = with_items_locked();
     let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
     for (count, fault) in [(1, Fault::Refused), (2, Fault::OtherKey)] {
@@ -166,7 +166,7 @@ fn a_session_with_a_key_that_both_sides_do_not_have_is_begun_again() {
 }
 
 #[test]
-fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
+fn a_key_file_is_deleted_only_after_another_process_read_it() {
     let (sandbox, service) = with_items_locked();
     let file = sandbox.home().join("key.json");
     let import = || sandbox.run(&[IMPORT, &["--timeout", "1s"]].concat());
@@ -202,7 +202,7 @@ fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
 }
 
 #[test]
-fn a_key_that_cannot_be_replaced_stays_as_it_was() {
+fn a_key_that_cannot_be_replaced_stays() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     let list = sandbox.run(&["key", "list"]).ok();
@@ -222,7 +222,7 @@ fn a_key_that_cannot_be_replaced_stays_as_it_was() {
 }
 
 #[test]
-fn a_prompt_that_is_not_answered_has_its_own_error() {
+fn an_unanswered_prompt_has_its_own_error() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     for (answer, problem, cure) in [
@@ -247,7 +247,7 @@ fn a_prompt_that_is_not_answered_has_its_own_error() {
 }
 
 #[test]
-fn a_prompt_for_the_cache_in_the_keyring_is_waited_for() {
+fn a_run_waits_for_the_prompt_of_the_keyring_cache() {
     let (sandbox, service) = with_items_locked();
     let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
     let token = || sandbox.run(&[&token[..], &["--timeout", "1s"]].concat());
@@ -278,7 +278,7 @@ fn a_keyring_that_ends_with_its_prompt_open_is_reported_at_once() {
 }
 
 #[test]
-fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
+fn clearing_the_cache_ends_at_the_time_limit_of_a_prompt() {
     let (sandbox, service) = with_items_locked();
     let cached = ["token", "--key-file", "key.json", "--cache", "keyring", "--audience"];
     for audience in ["a", "b", "c"] {
@@ -302,7 +302,7 @@ fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
 }
 
 #[test]
-fn a_refresh_in_the_background_opens_no_prompt() {
+fn a_background_refresh_opens_no_prompt() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot"];
@@ -340,7 +340,7 @@ fn a_terminal_shows_that_a_prompt_is_open() {
 }
 
 #[test]
-fn a_file_that_came_to_hold_another_key_is_not_deleted() {
+fn a_file_with_another_key_is_not_deleted() {
     let (sandbox, service) = with_items_locked();
     let file = sandbox.home().join("key.json");
     let other = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa2048).to_json();

@@ -21,7 +21,7 @@ fn exec_info(version: &str, spec: &Value) -> String {
 }
 
 #[test]
-fn the_answer_is_one_json_document_with_exactly_what_clients_read() {
+fn the_output_is_one_json_document_with_the_required_fields() {
     let sandbox = Sandbox::new();
     let printed = sandbox.run(&["kubectl", "--audience", AUDIENCE]).ok();
     assert!(printed.starts_with('{') && printed.ends_with("}\n") && printed.lines().count() == 1);
@@ -51,7 +51,7 @@ fn the_answer_is_one_json_document_with_exactly_what_clients_read() {
 }
 
 #[test]
-fn the_version_is_the_one_that_is_asked_for() {
+fn the_requested_version_is_returned() {
     let mut sandbox = Sandbox::new();
     let version = |sandbox: &Sandbox, arguments: &[&str]| {
         let arguments: Vec<&str> =
@@ -74,7 +74,7 @@ fn the_version_is_the_one_that_is_asked_for() {
 }
 
 #[test]
-fn an_unknown_version_is_refused_in_one_clear_line() {
+fn an_unknown_version_is_rejected_in_one_line() {
     let mut sandbox = Sandbox::new();
     for asked in ["client.authentication.k8s.io/v1alpha1", "example.io/v1", "v1"] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({})));
@@ -94,7 +94,7 @@ fn an_unknown_version_is_refused_in_one_clear_line() {
 }
 
 #[test]
-fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
+fn one_user_entry_serves_clusters_with_different_audiences() {
     let mut sandbox = Sandbox::new();
     let with_cluster = |audience: &Value| {
         exec_info(
@@ -124,7 +124,7 @@ fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
 }
 
 #[test]
-fn without_an_audience_it_says_where_to_set_one() {
+fn a_missing_audience_gets_a_hint() {
     let mut sandbox = Sandbox::new();
     for (spec, advice) in [
         (json!({ "interactive": false }), "set `provideClusterInfo: true` in the user's `exec`"),
@@ -152,7 +152,7 @@ fn without_an_audience_it_says_where_to_set_one() {
 }
 
 #[test]
-fn a_program_called_by_name_is_set_up_by_variables_alone() {
+fn variables_alone_configure_a_program_without_arguments() {
     let mut sandbox = Sandbox::new();
     let link = sandbox.home().join("yc-id-token-kubectl");
     std::os::unix::fs::symlink(crate::sandbox::PROGRAM, &link).unwrap();
@@ -164,7 +164,7 @@ fn a_program_called_by_name_is_set_up_by_variables_alone() {
 }
 
 #[test]
-fn a_token_of_a_short_life_is_not_reported_as_expired() {
+fn a_short_lived_token_is_not_reported_as_expired() {
     let sandbox = Sandbox::with_options(Options {
         id_token_life: Duration::from_secs(50),
         ..Options::default()

@@ -40,7 +40,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_secret_is_found_in_every_base64_of_what_it_is_part_of() {
+fn a_secret_is_found_in_every_base64_that_contains_it() {
     let secret = "p@ss?word~hunter2";
     assert!(holds("http://robot:p@ss?word~hunter2@proxy", secret));
     for before in ["", "u", "me", "robot", "robot:"] {

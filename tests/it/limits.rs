@@ -44,7 +44,7 @@ const CLONE: (u32, u32) = (56, 220);
 const CLONE3: (u32, u32) = (435, 435);
 
 #[test]
-fn too_few_descriptors_are_told_with_what_to_do() {
+fn too_few_descriptors_are_reported_with_a_fix() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
@@ -68,7 +68,7 @@ fn too_few_descriptors_are_told_with_what_to_do() {
 }
 
 #[test]
-fn what_a_filter_of_system_calls_denies_is_told() {
+fn a_system_call_denied_by_a_filter_is_reported() {
     let sandbox = Sandbox::new();
     let run = |denied: &[(u32, u32)], line: &[&str]| filtered(&sandbox, denied, line);
     let line = ["token", "--audience=k8s"];
@@ -85,7 +85,7 @@ fn what_a_filter_of_system_calls_denies_is_told() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_had_is_an_error_and_no_panic() {
+fn a_thread_that_cannot_start_is_an_error_and_not_a_panic() {
     let sandbox = Sandbox::new();
     // A name is looked up in a thread.
     let line = ["token", "--audience=k8s", "--iam-endpoint=https://iam.invalid"];
@@ -95,7 +95,7 @@ fn a_thread_that_cannot_be_had_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_an_error_or_no_matter_and_never_kills() {
+fn a_limit_on_file_sizes_never_kills_a_run() {
     let sandbox = Sandbox::new();
     let run = |line: &str| sandbox.finish(after(&sandbox, "ulimit -f 0", line));
     assert!(run("token --audience=k8s").ok().starts_with("eyJ"), "into a pipe, uncached");
@@ -108,7 +108,7 @@ fn a_limit_on_the_size_of_files_is_an_error_or_no_matter_and_never_kills() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_no_word_on_stderr() {
+fn a_log_that_cannot_be_written_prints_nothing() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_LOG_FILE", "/dev/full");
     assert!(sandbox.run(&["token", "--audience=k8s", "-vvv"]).ok().starts_with("eyJ"));

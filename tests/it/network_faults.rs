@@ -89,7 +89,7 @@ fn each<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
 }
 
 #[test]
-fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
+fn every_endless_operation_ends_at_the_time_limit() {
     let answer =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4096\r\n\r\n";
     let late_body = move |mut stream: TcpStream| {
@@ -121,7 +121,7 @@ fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
 }
 
 #[test]
-fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
+fn a_broken_connection_is_tried_three_times_at_every_stage() {
     let half_headers = |mut stream: TcpStream| {
         let _ = stream.peek(&mut [0]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-");
@@ -150,7 +150,7 @@ fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
 }
 
 #[test]
-fn what_does_not_speak_http_is_called_so() {
+fn an_answer_that_is_not_http_is_reported_as_such() {
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n",
         "{\"iamToken\":\"t1.x\"}\r\n\r\n",
@@ -171,7 +171,7 @@ fn what_does_not_speak_http_is_called_so() {
 }
 
 #[test]
-fn the_time_limit_is_for_all_tries_together() {
+fn the_time_limit_covers_all_attempts() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::IamToken, [Fault::Reset, Fault::Stall]);
     let (message, _) = sandbox.run(&[TOKEN, &["--timeout", "3s"]].concat()).fails(6, "E_TIMEOUT");
@@ -180,7 +180,7 @@ fn the_time_limit_is_for_all_tries_together() {
 }
 
 #[test]
-fn an_address_that_swallows_connections_is_left_for_the_next_one() {
+fn an_unresponsive_address_is_skipped_for_the_next_one() {
     // IPv6 comes first, and is dead: the queue of its listener is full, so the system drops what comes.
     let sandbox = Sandbox::with_tls();
     let port: u16 = sandbox.cloud.url().rsplit(':').next().unwrap().parse().unwrap();
@@ -212,7 +212,7 @@ fn an_address_that_swallows_connections_is_left_for_the_next_one() {
 }
 
 #[test]
-fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
+fn an_unresponsive_name_server_costs_only_the_time_limit() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://iam.example");
     let resolver = sandbox.write("resolv.conf", "nameserver 127.0.0.1\n");
@@ -239,7 +239,7 @@ fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
 }
 
 #[test]
-fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
+fn an_unresponsive_proxy_costs_only_the_time_limit() {
     each(["http", "https", "socks5", "socks4"], |scheme| {
         let sandbox = Sandbox::with_tls();
         let server = Server::start(listen_in_silence);
@@ -253,7 +253,7 @@ fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
 }
 
 #[test]
-fn a_proxy_that_fails_is_told_apart_from_the_server() {
+fn a_failing_proxy_is_distinguished_from_the_server() {
     let unresolved = "http://no-such-proxy.invalid:3128";
     let says = |answer: &'static str| {
         Server::start(move |mut stream| {
@@ -316,7 +316,7 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
 }
 
 #[test]
-fn a_password_that_a_proxy_does_not_take_is_not_tried_again() {
+fn a_password_rejected_by_a_proxy_is_not_retried() {
     for status in ["401 Unauthorized", "403 Forbidden", "407 Proxy Authentication Required"] {
         let mut sandbox = Sandbox::new();
         let passwords = Arc::new(AtomicUsize::new(0));

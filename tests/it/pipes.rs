@@ -22,7 +22,7 @@ fn bash(sandbox: &Sandbox, line: &str) -> crate::sandbox::Outcome {
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
+fn a_pipe_without_a_writer_does_not_block_a_run() {
     for line in [
         "token --audience=k8s --key-file=pipe",
         "token --audience=k8s --identity=yc-profile",
@@ -66,7 +66,7 @@ fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_hang_a_run() {
+fn a_log_pipe_without_a_reader_does_not_block_a_run() {
     let mut sandbox = Sandbox::new();
     let pipe = sandbox.home().join("pipe");
     make_pipe(&pipe);
@@ -86,7 +86,7 @@ fn a_log_that_nobody_reads_does_not_hang_a_run() {
 }
 
 #[test]
-fn what_a_shell_puts_in_the_place_of_a_file_is_read_however_late_it_comes() {
+fn process_substitution_is_read_even_if_it_is_late() {
     let sandbox = Sandbox::new();
     let all = "unset YC_ID_TOKEN_KEY_FILE; yc token --audience=k8s --cache=none";
     for key in [

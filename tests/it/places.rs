@@ -30,7 +30,7 @@ pub fn as_root(sandbox: &Sandbox, script: &str) -> Command {
 }
 
 #[test]
-fn clearing_the_cache_removes_nothing_that_is_not_of_this_program() {
+fn clearing_the_cache_removes_only_this_programs_files() {
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     let folder = sandbox.cache_folder();

@@ -71,7 +71,7 @@ fn no_secret_is_in_the_arguments_or_the_environment_of_a_process() {
 }
 
 #[test]
-fn what_was_given_in_a_variable_does_not_become_an_argument() {
+fn a_value_of_a_variable_does_not_become_an_argument() {
     let (mut sandbox, _servers) = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
@@ -88,7 +88,7 @@ fn what_was_given_in_a_variable_does_not_become_an_argument() {
 }
 
 #[test]
-fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
+fn a_command_of_exec_has_its_keys_and_no_other_secret() {
     let (sandbox, _servers) = sandbox();
     let environment = sandbox.run(&["exec", "--aws", "--", "env", "-0"]).ok();
     assert!(environment.contains("AWS_SECRET_ACCESS_KEY="), "{environment}");
@@ -100,7 +100,7 @@ fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
 }
 
 #[test]
-fn the_refresh_in_the_background_shows_no_secret_either() {
+fn the_background_refresh_shows_no_secret() {
     let (mut sandbox, _servers) = sandbox();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "seen-in-the-background");
     sandbox.run(&["token", "--audience=seen-in-the-background"]).ok();
@@ -139,7 +139,7 @@ fn the_refresh_in_the_background_shows_no_secret_either() {
 }
 
 #[test]
-fn an_emulator_and_a_demo_show_their_own_secrets_where_they_say_so_only() {
+fn emulator_and_demo_show_only_their_announced_secrets() {
     let (sandbox, _servers) = sandbox();
     let markers = ["PRIVATE KEY", "t1.", "eyJ"];
     let demo = sandbox.run(&["demo", "-vvv"]);
@@ -178,7 +178,7 @@ fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
 }
 
 #[test]
-fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
+fn the_memory_of_a_run_is_protected_from_other_processes() {
     let (sandbox, _servers) = sandbox();
     let readable = |process: u32| {
         let mut command = without_privileges(&sandbox, "cat");
@@ -197,7 +197,7 @@ fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
 }
 
 #[test]
-fn a_command_can_write_the_core_files_that_it_could_without_this_program() {
+fn a_command_keeps_its_limit_for_core_files() {
     const LIMITS: &str = "ulimit -S -c; ulimit -H -c";
     let (sandbox, _servers) = sandbox();
     let program = |line: &str| format!("{PROGRAM} {line} -- sh -c '{LIMITS}'");

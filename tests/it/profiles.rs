@@ -130,7 +130,7 @@ fn the_only_profile_is_used_if_nothing_else_sets_an_identity() {
 }
 
 #[test]
-fn what_is_missing_without_a_profile_hints_at_the_profiles() {
+fn a_missing_setting_without_a_profile_hints_at_the_profiles() {
     let mut sandbox = sandbox();
     sandbox.configure(&profiles(&["prod", "test"]));
     let names = "; or choose a profile with `--profile`: `prod` or `test`";

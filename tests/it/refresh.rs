@@ -40,7 +40,7 @@ pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_ageing_token_is_handed_out_at_once_and_the_next_run_has_a_new_one() {
+fn an_ageing_token_is_returned_at_once_and_then_replaced() {
     let (sandbox, old) = ageing();
     assert_eq!(sandbox.run(TOKEN).ok(), old);
     eventually("the token is refreshed", || sandbox.run(TOKEN).ok() != old);
@@ -48,7 +48,7 @@ fn an_ageing_token_is_handed_out_at_once_and_the_next_run_has_a_new_one() {
 }
 
 #[test]
-fn nobody_waits_for_the_refresh_and_it_ends_at_its_deadline() {
+fn no_run_waits_for_the_refresh_which_ends_in_time() {
     let (mut sandbox, old) = ageing();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "2s");
@@ -101,7 +101,7 @@ fn fifty_runs_at_once_start_one_refresh() {
 }
 
 #[test]
-fn a_failed_refresh_is_tried_again_after_half_a_minute_and_leaves_the_token_and_a_note() {
+fn a_failed_refresh_keeps_the_token_and_is_retried() {
     let (sandbox, old) = ageing();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     let attempts = |count: usize| {
@@ -142,7 +142,7 @@ fn the_keys_of_a_role_are_refreshed_by_the_same_rule() {
 }
 
 #[test]
-fn a_command_starts_with_keys_that_have_half_of_their_life_before_them() {
+fn a_command_gets_keys_with_half_of_their_lifetime_left() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let command = ["exec", "--aws", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID"];
@@ -153,7 +153,7 @@ fn a_command_starts_with_keys_that_have_half_of_their_life_before_them() {
 }
 
 #[test]
-fn a_token_file_is_written_by_the_run_that_was_asked_and_not_again_by_the_refresh() {
+fn the_refresh_does_not_write_the_token_file_again() {
     let (sandbox, old) = ageing();
     let file = sandbox.home().join("token");
     sandbox.may_hold_secrets(&file);
@@ -165,7 +165,7 @@ fn a_token_file_is_written_by_the_run_that_was_asked_and_not_again_by_the_refres
 }
 
 #[test]
-fn it_can_be_switched_off() {
+fn background_refresh_can_be_turned_off() {
     let (sandbox, old) = ageing();
     let off = [TOKEN, &["--background-refresh=false"]].concat();
     sandbox.configure("[profiles.quiet]\nbackground_refresh = false\n");

@@ -145,7 +145,7 @@ fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_command_there_is_is_looked_at_here() {
+fn every_command_is_tested_for_secrets() {
     let (sandbox, _servers) = sandbox();
     let looked_at: BTreeSet<String> = LINES.iter().map(|line| line.command.to_owned()).collect();
     assert_eq!(commands(&sandbox, &[]), looked_at);
@@ -213,7 +213,7 @@ fn become_someone(sandbox: &mut Sandbox, identity: &str) {
 }
 
 #[test]
-fn no_command_shows_a_secret_however_much_it_says() {
+fn no_command_shows_a_secret_at_any_log_level() {
     for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -239,7 +239,7 @@ fn no_command_shows_a_secret_however_much_it_says() {
 }
 
 #[test]
-fn no_command_shows_a_secret_whatever_goes_wrong() {
+fn no_command_shows_a_secret_when_it_fails() {
     let (sandbox, Servers { sts, vault }) = sandbox();
     let usual = IdTokenVariant::default;
     let fails = |line: &Line, code: &str| {
@@ -293,7 +293,7 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
 }
 
 #[test]
-fn what_is_told_of_credentials_is_told_without_them() {
+fn commands_about_credentials_do_not_print_them() {
     for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
@@ -324,7 +324,7 @@ fn repeated(sandbox: &Sandbox) -> &'static str {
 }
 
 #[test]
-fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
+fn a_secret_in_the_place_of_a_file_name_is_not_printed() {
     let (mut sandbox, _servers) = sandbox();
     let key = sandbox.key.to_json();
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);

@@ -104,7 +104,7 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_changed_unless_that_is_said() {
+fn without_a_terminal_nothing_is_changed_by_default() {
     let sandbox = sandbox();
     for more in [&["--print"][..], &[]] {
         let said = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
@@ -118,7 +118,7 @@ fn without_a_terminal_nothing_is_changed_unless_that_is_said() {
 }
 
 #[test]
-fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
+fn comments_links_and_permissions_stay_and_a_backup_is_made() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
@@ -252,7 +252,7 @@ fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
 }
 
 #[test]
-fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
+fn the_server_configuration_is_written_only_with_the_changes() {
     let sandbox = sandbox();
     let arguments = ["vault", "--address=https://v.example", "--role=r", "--server-config=v.sh"];
     let said = setup(&sandbox, &arguments).ok();
@@ -288,7 +288,7 @@ fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
 }
 
 #[test]
-fn the_note_on_an_extended_profile_names_only_what_the_new_one_keeps() {
+fn the_note_on_an_extended_profile_names_inherited_settings() {
     let mut sandbox = sandbox();
     setup(&sandbox, &["aws", "--apply", ROLE, "--region=eu"]).ok();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -310,7 +310,7 @@ fn a_key_in_a_variable_is_not_written_into_the_profile() {
 }
 
 #[test]
-fn what_is_missing_is_named_by_its_flag() {
+fn missing_settings_are_named_by_their_flags() {
     let mut sandbox = sandbox();
     let missing = |sandbox: &Sandbox, arguments: &[&str], flag: &str| {
         let (text, hint) = setup(sandbox, arguments).fails(3, "E_MISSING");
@@ -353,7 +353,7 @@ fn what_is_missing_is_named_by_its_flag() {
 }
 
 #[test]
-fn other_credentials_of_the_same_name_are_not_gone_over() {
+fn other_credentials_of_the_same_name_are_not_overwritten() {
     let sandbox = sandbox();
     let theirs = "[profile yandex]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n";
     sandbox.write(".aws/config", theirs);
@@ -372,7 +372,7 @@ fn other_credentials_of_the_same_name_are_not_gone_over() {
 }
 
 #[test]
-fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
+fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
     let sandbox = sandbox();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let said = setup(&sandbox, &["aws", ROLE]).ok();
@@ -428,7 +428,7 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
 }
 
 #[test]
-fn a_configuration_in_another_place_is_named_in_the_command() {
+fn another_configuration_path_is_named_in_the_command() {
     let sandbox = sandbox();
     let config = sandbox.home().join("other/config.toml");
     let flag = format!("--config={}", config.display());
@@ -449,7 +449,7 @@ pub fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
 }
 
 #[test]
-fn at_a_terminal_it_asks_for_what_is_not_said() {
+fn a_terminal_is_prompted_for_missing_settings() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let answers =
@@ -481,7 +481,7 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
 }
 
 #[test]
-fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
+fn an_interrupt_at_the_prompt_to_apply_ends_the_run() {
     let sandbox = sandbox();
     let mut script = sandbox.other_command("/usr/bin/script");
     let command = format!("{PROGRAM} setup vault --address=https://v.example --role=r --no-helper");

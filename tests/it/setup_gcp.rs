@@ -50,7 +50,7 @@ pub fn secret_in(sandbox: &Sandbox, path: &str) -> String {
 }
 
 #[test]
-fn the_executable_is_written_once_with_what_the_project_needs() {
+fn the_executable_is_written_once_with_the_projects_commands() {
     let sandbox = sandbox();
     let said = apply(&sandbox, &[]).ok();
     let program = sandbox.home().join("programs/yc-id-token");
@@ -97,7 +97,7 @@ fn the_executable_is_written_once_with_what_the_project_needs() {
 }
 
 #[test]
-fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
+fn undo_also_removes_the_agents_token_file() {
     let mut sandbox = sandbox();
     sandbox.configure("[[agent.files]]\npath = \"~/mine\"\naudience = \"mine\"\n");
     let before = read(&sandbox, CONFIG);
@@ -126,7 +126,7 @@ fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
 }
 
 #[test]
-fn an_address_has_one_secret_for_all_agents_which_no_output_shows() {
+fn an_address_has_one_secret_that_is_never_shown() {
     let mut sandbox = sandbox();
     let other = "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"127.0.0.1:9911\"\nsecret_file = \"~/s\"\naudiences = [\"a\"]\n";
     sandbox.configure(other);
@@ -184,7 +184,7 @@ fn a_path_that_the_libraries_would_split_is_refused() {
 }
 
 #[test]
-fn another_file_or_provider_is_not_replaced_unless_that_is_said() {
+fn another_file_or_provider_is_only_replaced_with_force() {
     let sandbox = sandbox();
     let key = sandbox.write("google.json", "{\"type\": \"service_account\"}\n");
     let output = format!("--output={}", key.display());
@@ -254,7 +254,7 @@ printf '%s\\n' \"$*\" >>\"$HOME/done\"
 }
 
 #[test]
-fn gclouds_own_check_ends_it_without_the_token() {
+fn gclouds_own_check_runs_last_and_shows_no_token() {
     let mut sandbox = sandbox();
     let gcloud = "#!/bin/sh\n[ \"$1 $2 $3 $GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES\" = 'auth application-default print-access-token 1' ] || exit 9\n[ -f \"$GOOGLE_APPLICATION_CREDENTIALS\" ] && echo ya29.secret\n";
     let gcloud = sandbox.write("programs/gcloud", gcloud);
@@ -268,7 +268,7 @@ fn gclouds_own_check_ends_it_without_the_token() {
 }
 
 #[test]
-fn at_a_terminal_it_asks_for_what_is_not_said() {
+fn a_terminal_is_prompted_for_missing_settings() {
     let sandbox = sandbox();
     let answers = format!("my-pool\n{PROVIDER}\n\nexec\nfile\ny\n");
     let said = dialogue(&sandbox, "setup gcp", &answers).stdout;
@@ -285,7 +285,7 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
 }
 
 #[test]
-fn an_endpoint_with_a_credential_configuration_is_of_googles_type() {
+fn a_credential_configuration_requires_googles_endpoint_type() {
     let sandbox = Sandbox::new();
     let file = file(&sandbox, "google.json");
     fs::write(&file, "{\"type\": \"external_account\"}").unwrap();

@@ -101,7 +101,7 @@ fn every_line_of_a_kubeconfig_stays_in_its_place() {
 }
 
 #[test]
-fn a_home_with_letters_of_any_alphabet_is_no_obstacle() {
+fn a_home_folder_can_have_letters_of_any_alphabet() {
     let mut sandbox = sandbox("");
     let home = sandbox.home().join("é юзер 'q' \"$d%é");
     fs::create_dir_all(home.join(".kube")).unwrap();
@@ -113,7 +113,7 @@ fn a_home_with_letters_of_any_alphabet_is_no_obstacle() {
 }
 
 #[test]
-fn a_variable_that_names_no_kubeconfig_is_refused() {
+fn a_variable_without_a_kubeconfig_is_rejected() {
     let mut sandbox = sandbox(&clusters(&["prod"]));
     sandbox.set("KUBECONFIG", ":");
     let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_VALUE");
@@ -121,7 +121,7 @@ fn a_variable_that_names_no_kubeconfig_is_refused() {
 }
 
 #[test]
-fn a_part_that_cannot_be_edited_is_named_by_its_line() {
+fn a_part_that_cannot_be_edited_is_reported_with_its_line() {
     let text = format!("{}x: &u [{{name: a}}]\nusers: *u\n", clusters(&["prod"]));
     let sandbox = sandbox(&text);
     let (message, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFIG");
@@ -131,7 +131,7 @@ fn a_part_that_cannot_be_edited_is_named_by_its_line() {
 }
 
 #[test]
-fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
+fn all_kubeconfig_files_are_read_and_their_names_stay() {
     let mut sandbox = sandbox("");
     let own = sandbox.write("a", "apiVersion: v1\nclusters: []\n");
     let other = format!(
@@ -160,7 +160,7 @@ fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
 }
 
 #[test]
-fn of_several_clusters_none_is_taken_silently() {
+fn a_cluster_is_never_chosen_silently() {
     let context = "contexts:\n- name: c\n  context: {cluster: two}\ncurrent-context: c\n";
     let sandbox = sandbox(&format!("{}{context}", clusters(&["one", "two"])));
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_MISSING");
@@ -271,7 +271,7 @@ fn the_entry_of_an_earlier_version_keeps_its_profile() {
 }
 
 #[test]
-fn a_profile_of_another_consumer_is_not_taken_for_a_cluster() {
+fn a_profile_of_another_consumer_is_not_used_for_a_cluster() {
     let sandbox = sandbox(&clusters(&["prod", "кластер"]));
     let theirs = "[profiles.prod]\n[profiles.prod.aws]\nregion = \"eu\"\n";
     sandbox.configure(theirs);
@@ -312,7 +312,7 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
 }
 
 #[test]
-fn a_pipe_is_refused_where_a_file_has_to_last() {
+fn a_pipe_is_rejected_where_a_file_must_remain() {
     let mut sandbox = sandbox(&clusters(&["prod"]));
     let pipe = sandbox.home().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
@@ -336,7 +336,7 @@ fn a_pipe_is_refused_where_a_file_has_to_last() {
 }
 
 #[test]
-fn a_lock_that_kubectl_left_is_named() {
+fn a_leftover_lock_of_kubectl_is_reported() {
     let sandbox = sandbox(&clusters(&["prod"]));
     let lock = sandbox.write(".kube/config.lock", "");
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
@@ -396,7 +396,7 @@ fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
 }
 
 #[test]
-fn an_allowlist_is_extended_and_never_made() {
+fn an_allowlist_is_extended_but_never_created() {
     const KUBERC: &str = ".kube/kuberc";
     let others = "users:\n- name: x\n  user: {exec: {command: gcloud}}\n";
     let sandbox = sandbox(&format!("{}{others}", clusters(&["prod"])));

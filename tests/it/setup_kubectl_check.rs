@@ -17,7 +17,7 @@ fn install_kubectl(sandbox: &Sandbox, script: &str) {
 }
 
 #[test]
-fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
+fn invalid_output_of_kubectl_harms_no_kubeconfig() {
     for nonsense in [
         // As a dispatcher that reads its input a second time for the program that it starts.
         "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"kind\": \"Config\", \"clusters\": null, \"users\": null}'",
@@ -35,7 +35,7 @@ fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
 }
 
 #[test]
-fn a_kubectl_that_hangs_is_not_waited_for() {
+fn a_hanging_kubectl_does_not_block() {
     let sandbox = sandbox(BY_HAND);
     install_kubectl(&sandbox, "/bin/sleep 300 & /bin/sleep 300");
     let begin = Instant::now();
@@ -44,7 +44,7 @@ fn a_kubectl_that_hangs_is_not_waited_for() {
 }
 
 #[test]
-fn nothing_is_written_if_kubectl_misses_the_user() {
+fn nothing_is_written_if_kubectl_does_not_find_the_user() {
     let sandbox = sandbox(BY_HAND);
     let clusters =
         "\"kind\": \"Config\", \"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
@@ -69,7 +69,7 @@ fn nothing_is_written_if_kubectl_misses_the_user() {
 }
 
 #[test]
-fn a_kubeconfig_that_kubectl_cannot_read_is_refused_in_its_words() {
+fn a_kubeconfig_rejected_by_kubectl_is_reported_with_its_message() {
     let text = clusters(&["prod"]) + "users:\n- name: 12345\n";
     let sandbox = sandbox(&text);
     // As kubectl does: it names the file that it was given.

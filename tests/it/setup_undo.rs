@@ -103,7 +103,7 @@ fn an_undone_run_leaves_every_file_as_it_was() {
 }
 
 #[test]
-fn a_second_undo_undoes_the_run_before() {
+fn a_second_undo_reverts_the_previous_run() {
     let sandbox = sandbox();
     aws(&sandbox, "a");
     let first = (read(&sandbox, CONFIG), read(&sandbox, AWS));
@@ -115,7 +115,7 @@ fn a_second_undo_undoes_the_run_before() {
 }
 
 #[test]
-fn only_the_lines_of_the_run_are_removed_from_a_file_that_changed_since() {
+fn undo_removes_only_the_runs_lines_from_a_changed_file() {
     let sandbox = sandbox();
     sandbox.configure("[defaults]\ntimeout = 5\n");
     aws(&sandbox, "a");
@@ -135,7 +135,7 @@ fn only_the_lines_of_the_run_are_removed_from_a_file_that_changed_since() {
 }
 
 #[test]
-fn lines_that_were_changed_by_hand_are_not_undone() {
+fn lines_changed_by_hand_are_not_undone() {
     let sandbox = sandbox();
     aws(&sandbox, "a");
     let before = read(&sandbox, CONFIG);
@@ -173,7 +173,7 @@ fn a_profile_that_another_one_extends_is_not_removed() {
 }
 
 #[test]
-fn a_helper_that_was_replaced_since_stays() {
+fn a_helper_that_was_replaced_stays() {
     let sandbox = sandbox();
     let vault = ["vault", "--address=https://v.example", "--role=r", "--offline", "--apply"];
     setup(&sandbox, &vault).ok();
@@ -186,7 +186,7 @@ fn a_helper_that_was_replaced_since_stays() {
 }
 
 #[test]
-fn flags_of_undo_are_for_undo_alone() {
+fn flags_of_undo_are_rejected_elsewhere() {
     let sandbox = sandbox();
     for arguments in [&["--apply"][..], &["--print", "aws"], &["--undo", "aws"], &[]] {
         setup(&sandbox, arguments).fails(2, "E_USAGE");

@@ -35,7 +35,7 @@ fn slow_cloud() -> Sandbox {
 }
 
 #[test]
-fn on_a_full_disk_a_crowd_is_served_in_parallel() {
+fn on_a_full_disk_many_processes_run_in_parallel() {
     let sandbox = slow_cloud();
     let folder = sandbox.cache_folder();
     fs::create_dir_all(&folder).unwrap();
@@ -52,7 +52,7 @@ fn on_a_full_disk_a_crowd_is_served_in_parallel() {
 }
 
 #[test]
-fn with_a_folder_in_the_entrys_place_a_crowd_is_served_in_parallel() {
+fn with_a_folder_as_the_entry_processes_run_in_parallel() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     let entry = &sandbox.entries("id-token")[0];
@@ -91,7 +91,7 @@ fn tokens_with_a_use_limit_are_fetched_in_parallel_and_never_shared() {
 }
 
 #[test]
-fn a_failure_that_cannot_be_remembered_is_met_in_parallel() {
+fn a_failure_that_cannot_be_stored_occurs_in_parallel() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -106,7 +106,7 @@ fn a_failure_that_cannot_be_remembered_is_met_in_parallel() {
 }
 
 #[test]
-fn once_results_can_be_shared_again_they_are() {
+fn results_are_shared_again_once_the_cache_works() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     let entry = sandbox.entries("id-token").remove(0);
@@ -124,7 +124,7 @@ fn once_results_can_be_shared_again_they_are() {
 }
 
 #[test]
-fn keys_that_end_with_an_old_token_are_replaced_by_those_of_a_new_one() {
+fn keys_capped_by_an_old_token_are_replaced() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();
@@ -143,7 +143,7 @@ fn keys_that_end_with_an_old_token_are_replaced_by_those_of_a_new_one() {
 }
 
 #[test]
-fn keys_that_end_with_an_old_token_are_used_if_there_is_no_new_one() {
+fn keys_capped_by_an_old_token_are_used_if_no_new_one_comes() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();

@@ -52,7 +52,7 @@ fn bash_completes_commands_options_and_profiles() {
 }
 
 #[test]
-fn each_shell_is_given_a_script_of_its_own() {
+fn each_shell_has_its_own_script() {
     let sandbox = sandbox();
     for (shell, part) in [
         ("bash", "complete -o bashdefault"),
@@ -89,7 +89,7 @@ fn there_is_a_manual_page_for_every_command() {
 }
 
 #[test]
-fn bash_completes_the_values_that_are_known() {
+fn bash_completes_known_values() {
     let sandbox = sandbox();
     sandbox.configure(
         "[profiles.prod]\n[profiles.preview]\n[profiles.other]\n\

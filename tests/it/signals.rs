@@ -53,7 +53,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
 }
 
 #[test]
-fn a_run_that_waits_for_another_run_ends_too() {
+fn a_signal_ends_a_run_that_waits_for_another_run() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let leader = start(sandbox.command(TOKEN));
@@ -74,7 +74,7 @@ fn a_run_that_waits_for_another_run_ends_too() {
 }
 
 #[test]
-fn a_run_whose_parent_is_killed_ends_as_well() {
+fn a_run_ends_when_its_parent_is_killed() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     // The shell is killed without a chance to tell anyone.
@@ -94,7 +94,7 @@ fn a_run_whose_parent_is_killed_ends_as_well() {
 }
 
 #[test]
-fn a_signal_that_was_to_be_ignored_is_ignored() {
+fn an_ignored_signal_stays_ignored() {
     let sandbox = Sandbox::new();
     sandbox.cloud.delay(Route::TokenExchange, std::time::Duration::from_millis(500));
     // As `nohup` does it.
@@ -107,7 +107,7 @@ fn a_signal_that_was_to_be_ignored_is_ignored() {
 }
 
 #[test]
-fn doctor_ends_on_a_signal_whatever_it_is_looking_at() {
+fn a_signal_ends_doctor_during_every_check() {
     // While it gets a token, and later, while a program of the system does not tell its version.
     for hangs in ["cloud", "kubectl"] {
         let mut sandbox = Sandbox::new();

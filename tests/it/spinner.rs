@@ -31,7 +31,7 @@ fn at_terminal(sandbox: &Sandbox, arguments: &str) -> String {
 }
 
 #[test]
-fn at_a_terminal_it_turns_and_is_gone_before_the_answer() {
+fn a_terminal_shows_the_spinner_until_the_answer() {
     let sandbox = slow();
     let seen = at_terminal(&sandbox, "token --audience k8s");
     assert!(seen.contains("⠋ getting an ID token for audience `k8s`"), "{seen:?}");
@@ -47,7 +47,7 @@ fn at_a_terminal_it_turns_and_is_gone_before_the_answer() {
 }
 
 #[test]
-fn a_terminal_without_utf8_gets_ascii_and_a_dumb_one_nothing() {
+fn the_spinner_is_ascii_without_utf8_and_absent_if_dumb() {
     let mut sandbox = slow();
     sandbox.set("LANG", "C");
     let seen = at_terminal(&sandbox, "token --audience one");
@@ -57,7 +57,7 @@ fn a_terminal_without_utf8_gets_ascii_and_a_dumb_one_nothing() {
 }
 
 #[test]
-fn programs_that_read_an_answer_never_get_one() {
+fn programs_never_get_a_spinner() {
     let sandbox = slow();
     assert_eq!(at_terminal(&sandbox, "kubectl --audience k8s").trim(), "ended 0");
     // Nor does a pipe, which `ok` looks at.

@@ -34,7 +34,7 @@ fn configured() -> Sandbox {
 }
 
 #[test]
-fn an_empty_cache_is_said_to_be_empty() {
+fn an_empty_cache_is_reported_as_empty() {
     let sandbox = Sandbox::new();
     assert!(status(&sandbox, &[]).starts_with("nothing is cached in "));
     assert_eq!(json(&sandbox, &[])["credentials"], serde_json::json!([]));
@@ -42,7 +42,7 @@ fn an_empty_cache_is_said_to_be_empty() {
 }
 
 #[test]
-fn each_credential_is_told_with_what_it_is_for() {
+fn each_credential_is_listed_with_its_purpose() {
     let sandbox = configured();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     let requests = sandbox.cloud.requests().len();
@@ -74,7 +74,7 @@ fn each_credential_is_told_with_what_it_is_for() {
 }
 
 #[test]
-fn times_are_shown_with_their_distance_from_now() {
+fn times_are_shown_relative_to_now() {
     let sandbox = configured();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     sandbox.age("id-token", Duration::from_secs(40 * 60 - 15));
@@ -92,7 +92,7 @@ fn times_are_shown_with_their_distance_from_now() {
 }
 
 #[test]
-fn what_has_aged_expired_or_failed_is_shown_so() {
+fn aged_expired_and_failed_credentials_are_marked() {
     let sandbox = configured();
     let state = |kind: &str| {
         let told = json(&sandbox, &[]);
@@ -124,7 +124,7 @@ fn what_has_aged_expired_or_failed_is_shown_so() {
 }
 
 #[test]
-fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
+fn entries_without_metadata_are_used_and_listed() {
     let sandbox = configured();
     let first = sandbox.run(&["token", "--profile=prod"]).ok();
     // As written by a version that did not know of it.
@@ -176,7 +176,7 @@ fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
 }
 
 #[test]
-fn what_would_happen_is_what_then_happens() {
+fn the_forecast_matches_the_run() {
     let sandbox = configured();
     let outlook = |consumer: &str| outlook(&sandbox, consumer);
     assert_eq!(outlook("kubectl").0, "absent absent", "the ID token, by way of the IAM token");
@@ -204,7 +204,7 @@ fn what_would_happen_is_what_then_happens() {
 }
 
 #[test]
-fn a_forecast_wants_the_lifetime_that_the_run_wants() {
+fn a_forecast_uses_the_minimum_lifetime_of_the_run() {
     let sandbox = configured();
     let config =
         fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
@@ -242,7 +242,7 @@ fn consumers_of_the_profile_are_explained_with_their_own_settings() {
 }
 
 #[test]
-fn a_token_that_is_given_is_a_digest_in_the_key_and_a_secret_in_the_wrong_place_is_not_told() {
+fn status_shows_digests_and_never_secrets() {
     let mut sandbox = configured();
     sandbox.configure("[profiles.given]\naudience = \"k8s\"\n");
     sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
@@ -256,7 +256,7 @@ fn a_token_that_is_given_is_a_digest_in_the_key_and_a_secret_in_the_wrong_place_
 }
 
 #[test]
-fn mistakes_are_told() {
+fn mistakes_are_reported() {
     let sandbox = configured();
     let (message, hint) = sandbox.run(&["status", "prd"]).fails(3, "E_CONFIG");
     assert!(message.contains("no profile `prd`") && hint.contains("`prod`"), "{message}: {hint}");

@@ -25,7 +25,7 @@ fn requests(sandbox: &Sandbox, vault: &FakeVault) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_login_is_one_post_of_the_role_and_the_id_token() {
+fn a_login_posts_the_role_and_the_id_token_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_eq!(printed(&sandbox, &[]), token(1));
@@ -52,7 +52,7 @@ fn a_login_is_one_post_of_the_role_and_the_id_token() {
 }
 
 #[test]
-fn what_is_cached_is_not_asked_for_again() {
+fn a_cached_credential_is_not_requested_again() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_eq!(printed(&sandbox, &[]), token(1));
@@ -97,7 +97,7 @@ fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
 }
 
 #[test]
-fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
+fn after_half_its_lease_a_token_is_refreshed_in_the_background() {
     for command in [&["vault", "token"][..], &["vault", "token-helper", "get"]] {
         let mut sandbox = Sandbox::new();
         let vault = FakeVault::start(&mut sandbox);
@@ -120,7 +120,7 @@ fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
 }
 
 #[test]
-fn a_token_for_so_many_uses_is_nobody_elses_and_never_looked_at() {
+fn a_token_with_a_use_limit_is_never_shared_or_looked_up() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let limited = || Answer::Auth(json!({ "num_uses": 2 }));
@@ -135,7 +135,7 @@ fn a_token_for_so_many_uses_is_nobody_elses_and_never_looked_at() {
 }
 
 #[test]
-fn a_wrapped_token_is_nobody_elses() {
+fn a_wrapped_token_is_never_shared() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_ne!(printed(&sandbox, &["--wrap-ttl=90s"]), printed(&sandbox, &["--wrap-ttl=2m"]));
@@ -157,7 +157,7 @@ fn a_wrapped_token_is_nobody_elses() {
 }
 
 #[test]
-fn nobody_is_given_the_token_of_another_request() {
+fn a_token_is_never_returned_for_another_request() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let elsewhere = format!("--address={}/other", vault.url());
@@ -183,7 +183,7 @@ fn nobody_is_given_the_token_of_another_request() {
 }
 
 #[test]
-fn a_hundred_processes_on_an_empty_cache_are_one_login() {
+fn a_hundred_processes_on_an_empty_cache_log_in_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     // So that all of them come before there is an answer.
@@ -200,7 +200,7 @@ fn a_hundred_processes_on_an_empty_cache_are_one_login() {
 }
 
 #[test]
-fn our_settings_beat_the_variables_of_the_clients_which_are_read_as_they_read_them() {
+fn settings_beat_the_clients_variables_which_keep_their_meaning() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let nowhere = "http://127.0.0.1:1";
@@ -242,7 +242,7 @@ fn our_settings_beat_the_variables_of_the_clients_which_are_read_as_they_read_th
 }
 
 #[test]
-fn a_wrong_argument_is_told_before_anyone_is_asked() {
+fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for (argument, code, exit, said) in [
@@ -261,7 +261,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
 }
 
 #[test]
-fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
+fn no_variable_turns_off_certificate_verification() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for name in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
@@ -284,7 +284,7 @@ fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
 }
 
 #[test]
-fn an_id_token_that_vault_calls_expired_is_replaced_once() {
+fn an_id_token_that_vault_rejects_as_expired_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let expired = || {
@@ -305,7 +305,7 @@ fn an_id_token_that_vault_calls_expired_is_replaced_once() {
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
+fn temporary_errors_are_retried_and_then_reported_as_such() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
@@ -342,7 +342,7 @@ fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
 }
 
 #[test]
-fn a_standby_that_sends_us_elsewhere_is_told_with_the_address() {
+fn a_redirecting_standby_is_reported_with_the_address() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let there = ("location", "https://active.example:8200/v1/auth/jwt/login?x=y".to_owned());
@@ -380,7 +380,7 @@ const ROLE: &str = "`vault read -namespace=team auth/jwt/role/robot`";
 const CONFIG: &str = "`vault read -namespace=team auth/jwt/config`";
 
 #[test]
-fn a_token_that_is_refused_is_held_against_the_roles_conditions() {
+fn a_refused_token_is_compared_with_the_roles_conditions() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let (issuer, audience) = (sandbox.cloud.issuer().to_owned(), vault.url());
@@ -417,7 +417,7 @@ fn a_token_that_is_refused_is_held_against_the_roles_conditions() {
 }
 
 #[test]
-fn what_is_not_set_up_is_told_with_the_command_that_shows_it() {
+fn a_missing_server_setup_gets_the_command_that_shows_it() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let issuer = sandbox.cloud.issuer().to_owned();
@@ -447,7 +447,7 @@ fn what_is_not_set_up_is_told_with_the_command_that_shows_it() {
 }
 
 #[test]
-fn what_is_not_vault_is_told_in_words_and_never_half_a_token() {
+fn an_answer_that_is_not_vaults_is_an_error_without_a_token() {
     let whole =
         |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let cut =
@@ -482,7 +482,7 @@ fn what_is_not_vault_is_told_in_words_and_never_half_a_token() {
 }
 
 #[test]
-fn a_refusal_is_asked_for_once_however_often_a_script_tries() {
+fn a_refusal_is_requested_once_for_repeated_runs() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script([Answer::Refusal(403, "permission denied")]);

@@ -87,7 +87,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
 }
 
 #[test]
-fn a_token_that_the_server_has_forgotten_is_replaced_once() {
+fn a_token_revoked_by_the_server_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let forgotten = || Answer::Refusal(403, "permission denied");
@@ -107,7 +107,7 @@ fn a_token_that_the_server_has_forgotten_is_replaced_once() {
 }
 
 #[test]
-fn login_hands_the_token_to_the_helper_that_the_cli_is_set_up_with() {
+fn login_passes_the_token_to_the_clis_configured_helper() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     let keeps = "test \"$1\" = store || exit 9\necho \"$VAULT_ADDR $BAO_ADDR\" > \"$HOME/addr\"\ncat > \"$HOME/kept\"";
@@ -138,7 +138,7 @@ fn login_hands_the_token_to_the_helper_that_the_cli_is_set_up_with() {
 }
 
 #[test]
-fn the_token_helper_prints_the_bare_token_and_logs_in_for_it_once() {
+fn the_token_helper_logs_in_once_and_prints_the_bare_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for _ in 0..3 {
@@ -155,7 +155,7 @@ fn the_token_helper_prints_the_bare_token_and_logs_in_for_it_once() {
 }
 
 #[test]
-fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
+fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.keep_secret("hvs.mine");
@@ -200,7 +200,7 @@ fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
 }
 
 #[test]
-fn a_token_is_not_given_for_another_server_than_it_is_of() {
+fn a_token_is_not_returned_for_another_server() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
@@ -217,7 +217,7 @@ fn a_token_is_not_given_for_another_server_than_it_is_of() {
 }
 
 #[test]
-fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token() {
+fn a_cli_on_a_local_socket_gets_no_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for variable in ["VAULT_ADDR", "BAO_ADDR", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"] {
@@ -255,7 +255,7 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
 }
 
 #[test]
-fn a_token_that_is_to_be_stored_and_does_not_come_is_not_waited_for() {
+fn storing_a_token_that_never_arrives_ends_in_time() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "1s");
@@ -267,7 +267,7 @@ fn a_token_that_is_to_be_stored_and_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn the_cli_can_unseal_a_server_whose_helper_we_are() {
+fn the_cli_can_unseal_a_server_with_this_helper() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script((0..3).map(|_| Answer::Refusal(503, "Vault is sealed")));
@@ -300,7 +300,7 @@ fn a_stored_token_does_not_outlive_its_revocation() {
 }
 
 #[test]
-fn status_shows_what_the_server_says_of_the_token_and_gets_none() {
+fn status_shows_the_servers_details_without_a_new_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let (text, hint) = sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");

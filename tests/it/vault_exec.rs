@@ -26,7 +26,7 @@ fn both(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_command_has_the_token_and_nothing_that_would_win_over_it() {
+fn a_command_has_the_token_and_no_conflicting_variables() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let address = format!("--address={}", vault.url());
@@ -60,7 +60,7 @@ fn a_command_has_the_token_and_nothing_that_would_win_over_it() {
 }
 
 #[test]
-fn the_command_takes_our_place() {
+fn the_command_replaces_the_process() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let run = |command: &[&str]| sandbox.run(&[&["vault", "exec", "--"], command].concat());
@@ -78,7 +78,7 @@ fn the_command_takes_our_place() {
 }
 
 #[test]
-fn a_token_that_is_revoked_afterwards_is_the_commands_own() {
+fn a_revoked_token_belongs_to_the_command_alone() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.run(&["vault", "token"]).ok();
@@ -109,7 +109,7 @@ fn a_token_that_is_revoked_afterwards_is_the_commands_own() {
 }
 
 #[test]
-fn signals_are_the_commands_and_the_token_is_revoked_all_the_same() {
+fn signals_reach_the_command_and_the_token_is_still_revoked() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for (number, (signal, code)) in

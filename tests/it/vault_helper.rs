@@ -82,7 +82,7 @@ fn a_helper_is_installed_and_every_trace_of_it_removed() {
 }
 
 #[test]
-fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
+fn conflicts_with_the_helper_are_reported_and_left_unchanged() {
     let sandbox = Sandbox::new();
     let install = |more: &[&str]| install(&sandbox, more);
     let link = helper(&sandbox, "yc-id-token-vault");
@@ -116,7 +116,7 @@ fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
 }
 
 #[test]
-fn a_helper_keeps_its_profile_whatever_the_variables_say() {
+fn a_helper_keeps_its_profile_despite_variables() {
     let (mut sandbox, servers) = two_servers();
     let link = helper(&sandbox, "yc-id-token-vault-one");
     install(&sandbox, &["--profile=one"]).ok();
@@ -166,7 +166,7 @@ fn a_helper_keeps_its_profile_whatever_the_variables_say() {
 }
 
 #[test]
-fn a_helper_for_a_configuration_in_another_place_is_a_script() {
+fn a_helper_for_another_configuration_path_is_a_script() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.unset("VAULT_ADDR");
@@ -201,7 +201,7 @@ fn a_helper_for_a_configuration_in_another_place_is_a_script() {
 }
 
 #[test]
-fn what_a_helper_cannot_keep_is_an_error() {
+fn a_setting_that_a_helper_cannot_store_is_an_error() {
     let (mut sandbox, _servers) = two_servers();
     for arguments in [&["--role=r"][..], &["--profile=one", "--address=https://v.example"]] {
         let (text, hint) = install(&sandbox, arguments).fails(2, "E_USAGE");
@@ -304,7 +304,7 @@ fn the_setup_of_a_second_server_leaves_the_helper_of_the_first() {
 }
 
 #[test]
-fn a_command_that_is_shown_has_the_profile_of_the_helper() {
+fn shown_commands_have_the_profile_of_the_helper() {
     let (mut sandbox, servers) = two_servers();
     install(&sandbox, &["--profile=one"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-one");

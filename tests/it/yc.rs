@@ -32,7 +32,7 @@ fn configure_yc(sandbox: &Sandbox, lines: &str) {
 }
 
 #[test]
-fn a_yc_that_is_set_up_is_all_it_takes() {
+fn a_configured_yc_is_enough() {
     let (sandbox, yc) = sandbox();
     let token = sandbox.run(&["token", "--identity", "yc-cli"]).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
@@ -50,7 +50,7 @@ fn a_yc_that_is_set_up_is_all_it_takes() {
 }
 
 #[test]
-fn yc_is_found_on_the_path_or_where_it_is_said_to_be() {
+fn yc_is_found_on_the_path_or_at_the_configured_path() {
     let (mut sandbox, yc) = sandbox();
     let elsewhere = sandbox.home().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -67,7 +67,7 @@ fn yc_is_found_on_the_path_or_where_it_is_said_to_be() {
 }
 
 #[test]
-fn every_identity_can_have_the_vendors_command_do_it() {
+fn every_identity_can_use_the_vendors_command() {
     let (mut sandbox, yc) = sandbox();
     let key = sandbox.home().join("key.json");
     let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -116,7 +116,7 @@ fn a_revoked_iam_token_in_the_cache_is_replaced_before_yc_is_run_again() {
 }
 
 #[test]
-fn an_exchange_that_is_not_understood_names_the_other_route() {
+fn an_unexpected_answer_of_the_exchange_hints_at_yc() {
     let sandbox = Sandbox::new();
     let refusal = Fault::OAuthError {
         status: 400,
@@ -133,7 +133,7 @@ fn an_exchange_that_is_not_understood_names_the_other_route() {
 }
 
 #[test]
-fn what_yc_gives_goes_to_the_installation_that_its_profile_is_of() {
+fn tokens_of_yc_are_sent_to_the_installation_of_its_profile() {
     let (mut sandbox, yc) = sandbox();
     for variable in ["YC_ID_TOKEN_IAM_ENDPOINT", "YC_ID_TOKEN_OAUTH_ENDPOINT"] {
         sandbox.unset(variable);
@@ -168,7 +168,7 @@ fn an_iam_token_alone_comes_from_yc_too() {
 }
 
 #[test]
-fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
+fn each_failure_of_yc_is_reported_as_what_it_did() {
     let (sandbox, yc) = sandbox();
     let fails = |manner: &str, exit: i32, code: &str, told: &str, cure: &str| {
         yc.behave(manner);
@@ -202,7 +202,7 @@ fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
 }
 
 #[test]
-fn yc_ends_when_we_do() {
+fn yc_ends_with_this_program() {
     let (sandbox, yc) = sandbox();
     yc.behave("echo $$ >\"$HOME/pid\"; exec sleep 600");
     let mut command = sandbox.command(&["token", "--identity=yc-cli"]);
@@ -223,7 +223,7 @@ fn yc_ends_when_we_do() {
 }
 
 #[test]
-fn another_profile_of_yc_is_never_answered_from_the_cache_of_the_first() {
+fn another_profile_of_yc_has_another_cache_entry() {
     let (sandbox, yc) = sandbox();
     configure_yc(&sandbox, "federation-id: bpf1");
     let run = || sandbox.run(&["token", "--identity=yc-cli"]).ok();
@@ -235,7 +235,7 @@ fn another_profile_of_yc_is_never_answered_from_the_cache_of_the_first() {
 }
 
 #[test]
-fn a_profile_of_yc_is_read_whatever_it_has() {
+fn a_profile_of_yc_is_read_with_any_content() {
     let (mut sandbox, yc) = sandbox();
     let key: Value = serde_json::from_str(&sandbox.key.to_json()).unwrap();
     let text = |name: &str| key[name].as_str().unwrap().to_owned();
@@ -270,7 +270,7 @@ fn a_profile_of_yc_is_read_whatever_it_has() {
 }
 
 #[test]
-fn a_profile_of_yc_that_is_of_no_use_is_told_with_what_is() {
+fn an_unusable_profile_of_yc_is_reported_with_usable_ones() {
     let (sandbox, _yc) = sandbox();
     let fails = |identity: &str, exit, code: &str, told: &str, cure: &str| {
         let (message, hint) = sandbox.run(&["token", "--identity", identity]).fails(exit, code);

@@ -21,7 +21,7 @@ const SOCKET: &str = "yc-id-token-agent.socket";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
 #[test]
-fn the_unit_keeps_the_files_of_the_readme() {
+fn the_unit_keeps_the_files_of_the_readme_fresh() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let unit = filled_in(&project_file(&format!("integrations/agent/{UNIT}")), HELPER, PROGRAM);

@@ -357,7 +357,7 @@ impl Listener for Connections {
 
 /// The judge of all other tests is itself judged, by the outcomes that the real server had.
 #[test]
-fn tokens_are_judged_as_the_real_server_judges_them() {
+fn tokens_are_accepted_and_rejected_as_by_the_real_server() {
     let sandbox = crate::sandbox::Sandbox::new();
     let token = sandbox.run(&["token", "--audience=k8s"]).ok();
     let token = token.trim_end();

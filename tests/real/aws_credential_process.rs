@@ -60,7 +60,7 @@ fn fifty_requests_of_one_program_run_the_helper_once() {
 }
 
 #[test]
-fn keys_that_a_cached_token_would_cut_short_come_from_a_new_token() {
+fn keys_capped_by_a_cached_token_come_from_a_new_one() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::that_caps_sessions(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
@@ -95,7 +95,7 @@ fn a_refusal_reaches_the_user_of_every_client() {
 }
 
 #[test]
-fn a_role_can_be_assumed_by_way_of_ours() {
+fn a_role_can_be_assumed_from_this_role() {
     let mut sandbox = Sandbox::new();
     let moto = Moto::start();
     sign_in(&mut sandbox, &moto.url(), "s3", "writer");
@@ -111,7 +111,7 @@ fn a_role_can_be_assumed_by_way_of_ours() {
 }
 
 #[test]
-fn half_an_answer_of_sts_puts_no_secret_into_an_error_of_the_client() {
+fn a_truncated_answer_of_sts_leaks_no_secret_to_the_client() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sign_in(&mut sandbox, &sts.url(), "s3", "writer");
@@ -125,7 +125,7 @@ fn half_an_answer_of_sts_puts_no_secret_into_an_error_of_the_client() {
 }
 
 #[test]
-fn exec_gives_every_client_its_keys_though_it_has_a_profile_that_would_win() {
+fn exec_overrides_a_conflicting_profile_for_every_client() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::with_writer(&sandbox);
     set_up(&mut sandbox, &store.url());
@@ -168,7 +168,7 @@ fn exec_gives_every_client_its_keys_though_it_has_a_profile_that_would_win() {
 
 /// Every region that botocore knows, by the rule set that AWS publishes for its SDKs.
 #[test]
-fn our_table_of_endpoints_is_that_of_aws() {
+fn the_table_of_endpoints_is_that_of_aws() {
     const PROGRAM: &str = r#"
 import botocore.endpoint_provider, botocore.loaders
 loader = botocore.loaders.Loader()

@@ -86,7 +86,7 @@ fn without_lists_of_one(value: &Value) -> Value {
 }
 
 #[test]
-fn the_readmes_commands_do_what_it_says() {
+fn the_readmes_commands_work() {
     let readme = readme();
     let mut sandbox = sandbox(readme.block("toml", "[profiles.aws]"));
     let moto = Moto::start();
@@ -125,7 +125,7 @@ fn the_readmes_commands_do_what_it_says() {
 }
 
 #[test]
-fn terraform_makes_the_same_role_and_can_act_as_it() {
+fn terraform_creates_the_same_role_and_can_assume_it() {
     let mut sandbox = sandbox(readme().block("toml", "[profiles.aws]"));
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());
@@ -153,7 +153,7 @@ fn terraform_makes_the_same_role_and_can_act_as_it() {
 }
 
 #[test]
-fn the_profile_for_a_server_that_is_compatible_with_s3_works() {
+fn the_profile_for_an_s3_compatible_server_works() {
     let configuration = readme().block("toml", "storage").to_owned();
     let mut sandbox = sandbox("");
     let role = Role { name: "yandex-robot", audience: "storage", subject: &sandbox.account };

@@ -119,7 +119,7 @@ fn odd_files_of_aws_stay_readable_with_a_new_profile_in_them() {
 }
 
 #[test]
-fn files_of_random_lines_are_edited_as_botocore_reads_them_or_left_alone() {
+fn random_files_are_edited_as_botocore_reads_them_or_left() {
     const LINES: &[&str] = &[
         "[profile yandex]",
         "[profile 'yandex' ]",

@@ -65,7 +65,7 @@ fn the_clients_of_aws_store_objects_with_the_keys_of_an_endpoint() {
 }
 
 #[test]
-fn a_program_with_boto3_outlives_its_keys() {
+fn a_program_with_boto3_runs_longer_than_its_keys() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script((0..100).map(|_| Answer::Keys(Duration::from_secs(6))));

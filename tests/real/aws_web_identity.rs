@@ -67,7 +67,7 @@ fn the_clients_of_aws_store_objects_with_the_file_of_an_agent() {
 }
 
 #[test]
-fn they_do_so_when_the_issuer_speaks_tls() {
+fn the_clients_of_aws_work_with_an_issuer_over_tls() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("YC_ID_TOKEN_CA_FILE", sandbox.home().join("ca.pem"));
     let store = SeaweedFs::with_writer(&sandbox);
@@ -84,7 +84,7 @@ fn fifty_requests_of_one_program_are_made_with_one_set_of_credentials() {
 }
 
 #[test]
-fn a_token_for_another_audience_or_of_another_account_is_refused() {
+fn a_token_for_another_audience_or_account_is_rejected() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::with_writer(&sandbox);
     for (audience, role) in [("elsewhere", "writer"), ("s3", "other")] {
@@ -107,7 +107,7 @@ fn a_role_gives_no_right_to_another_bucket() {
 }
 
 #[test]
-fn the_cli_learns_from_aws_who_it_is() {
+fn the_cli_gets_its_identity_from_aws() {
     let mut sandbox = Sandbox::new();
     let moto = Moto::start();
     sign_in(&mut sandbox, &moto.url(), "s3", "writer");

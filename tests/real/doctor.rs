@@ -29,7 +29,7 @@ fn has(findings: &[(String, String)], result: &str, words: &str) {
 }
 
 #[test]
-fn a_kubeconfig_that_kubectl_has_written_is_read_and_its_trap_found() {
+fn a_kubeconfig_written_by_kubectl_is_read_and_its_trap_found() {
     let mut sandbox = Sandbox::new();
     let programs = sandbox.home().join("programs");
     fs::create_dir_all(&programs).unwrap();
@@ -58,7 +58,7 @@ fn a_kubeconfig_that_kubectl_has_written_is_read_and_its_trap_found() {
 }
 
 #[test]
-fn openbao_answers_whoever_asks_and_its_cli_tells_its_version() {
+fn openbao_and_the_version_of_its_cli_are_detected() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -72,7 +72,7 @@ fn openbao_answers_whoever_asks_and_its_cli_tells_its_version() {
 }
 
 #[test]
-fn the_aws_cli_tells_its_version() {
+fn the_version_of_the_aws_cli_is_detected() {
     let mut sandbox = Sandbox::new();
     let folder = peer("aws-venv/bin/aws").parent().unwrap().to_owned();
     sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));

@@ -48,7 +48,7 @@ fn both_refuse(sandbox: &Sandbox, kubectl_says: &str, doctor_says: &str) {
 }
 
 #[test]
-fn an_entry_that_works_is_right_and_the_api_server_confirms_it() {
+fn a_working_entry_passes_and_the_api_server_confirms_it() {
     for version in [V1, V1BETA1] {
         let mut sandbox = Sandbox::new();
         let version_flag = format!("--api-version={}", version.rsplit('/').next().unwrap());
@@ -185,7 +185,7 @@ fn a_policy_of_kubectl_that_forbids_the_plugin_is_an_error() {
 }
 
 #[test]
-fn files_that_kubectl_refuses_are_refused_in_its_words_without_their_secrets() {
+fn files_rejected_by_kubectl_are_reported_without_secrets() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
@@ -209,7 +209,7 @@ fn files_that_kubectl_refuses_are_refused_in_its_words_without_their_secrets() {
 }
 
 #[test]
-fn files_that_kubectl_reads_are_right() {
+fn files_that_kubectl_reads_pass() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let deep = format!("{}1{}", "{\"d\":".repeat(300), "}".repeat(300));
@@ -253,7 +253,7 @@ fn a_credential_that_kubectl_prefers_to_the_plugin_is_named() {
 }
 
 #[test]
-fn what_the_entry_itself_has_wrong_is_seen_as_kubectl_sees_it() {
+fn mistakes_of_an_entry_are_reported_as_kubectl_sees_them() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
@@ -309,7 +309,7 @@ fn authorities_that_are_too_large_for_the_plugin_are_an_error() {
 }
 
 #[test]
-fn a_plugin_that_fails_is_reported_in_its_own_words() {
+fn a_failing_plugin_is_reported_with_its_own_error() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);

@@ -39,7 +39,7 @@ fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
 }
 
 #[test]
-fn envoy_lets_only_the_pages_token_pass() {
+fn envoy_accepts_only_the_pages_token() {
     let options = Options { tls: true, issuer: Some(ISSUER.to_owned()), ..Options::default() };
     let mut page = Page::with_options("envoy", options);
     let ca = page.sandbox.write("ca.pem", page.sandbox.cloud.ca_pem().unwrap());

@@ -111,7 +111,7 @@ fn the_libraries_run_the_program_and_exchange_what_it_prints() {
 }
 
 #[test]
-fn a_log_that_is_asked_for_does_not_keep_a_library_from_the_token() {
+fn a_verbose_log_does_not_break_a_library() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
@@ -192,7 +192,7 @@ fn the_libraries_read_the_answer_from_the_output_file() {
 }
 
 #[test]
-fn in_the_interactive_mode_the_library_reads_the_file_and_the_user_the_error() {
+fn interactive_mode_uses_the_file_and_shows_errors_to_the_user() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let (source, _) = with_output_file(&sandbox);
@@ -236,7 +236,7 @@ fn the_libraries_exchange_a_token_file() {
 }
 
 #[test]
-fn the_libraries_exchange_what_an_agent_keeps_in_a_file_and_serves() {
+fn the_libraries_exchange_tokens_of_the_agent() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let (path, secret) = (file(&sandbox, "google.jwt"), file(&sandbox, "secret"));
@@ -270,7 +270,7 @@ fn the_libraries_exchange_what_an_agent_keeps_in_a_file_and_serves() {
 }
 
 #[test]
-fn a_token_for_another_audience_or_of_another_account_is_refused() {
+fn a_token_for_another_audience_or_account_is_rejected() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);

@@ -74,7 +74,7 @@ fn google(sandbox: &Sandbox) -> Google {
 }
 
 #[test]
-fn the_executables_configuration_and_exec_work_as_the_readme_says() {
+fn the_executable_and_exec_work_as_in_the_readme() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
     let readme = readme();
@@ -97,7 +97,7 @@ fn the_executables_configuration_and_exec_work_as_the_readme_says() {
 }
 
 #[test]
-fn the_files_configuration_impersonates_with_the_token_that_the_readme_writes() {
+fn the_token_file_of_the_readme_works_with_impersonation() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
     let token_file = sandbox.home().join("google.jwt");
@@ -114,7 +114,7 @@ fn the_files_configuration_impersonates_with_the_token_that_the_readme_writes() 
 }
 
 #[test]
-fn what_setup_does_and_the_endpoint_that_the_readme_shows_are_accepted() {
+fn setup_and_the_endpoint_of_the_readme_are_accepted() {
     // `doctor` asks the issuer for its keys.
     let sandbox = configured(Sandbox::new());
     let readme = readme();
@@ -133,7 +133,7 @@ fn what_setup_does_and_the_endpoint_that_the_readme_shows_are_accepted() {
 }
 
 #[test]
-fn terraform_makes_the_provider_and_the_grant_that_the_readme_makes() {
+fn terraform_creates_the_same_provider_and_grant_as_the_readme() {
     let sandbox = sandbox();
     let text = file("terraform/main.tf");
     terraform::assert_formatted(&sandbox, "main.tf", &text);

@@ -70,7 +70,7 @@ fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -
 }
 
 #[test]
-fn the_action_and_the_workflows_are_what_github_takes() {
+fn the_action_and_the_workflows_are_valid_for_github() {
     let sandbox = Sandbox::new();
     let check = |schema: &str, names: &[&str]| {
         let mut command = sandbox.other_command(peer("schema-venv/bin/check-jsonschema"));
@@ -96,7 +96,7 @@ fn the_action_and_the_workflows_are_what_github_takes() {
 }
 
 #[test]
-fn the_token_is_in_a_private_file_unless_something_else_is_asked_for() {
+fn the_token_is_in_a_private_file_by_default() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "audience": AUDIENCE }));
     let log = job.use_action(&action, &with, "yandex");
@@ -130,7 +130,7 @@ fn the_token_is_masked_as_an_output_and_in_the_environment() {
 }
 
 #[test]
-fn without_an_audience_the_job_is_set_up_and_nobody_is_asked() {
+fn without_an_audience_the_job_is_set_up_offline() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "federation-audience": "https://yandex.example" }));
     let log = job.use_action(&action, &with, "yandex").ok();
@@ -143,7 +143,7 @@ fn without_an_audience_the_job_is_set_up_and_nobody_is_asked() {
 }
 
 #[test]
-fn a_way_that_there_is_not_is_told_before_anyone_is_asked() {
+fn an_unknown_output_is_reported_before_any_request() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "audience": AUDIENCE, "as": "secret" }));
     let outcome = job.use_action(&action, &with, "yandex");
@@ -167,7 +167,7 @@ fn the_program_is_built_from_the_repository_of_the_action() {
 }
 
 #[test]
-fn the_program_may_be_a_name_on_the_path_and_has_to_be_there() {
+fn the_program_can_be_a_name_on_the_path_and_must_exist() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "program": "yc-id-token" }));
     let outcome = job.use_action(&action, &with, "yandex");
@@ -179,7 +179,7 @@ fn the_program_may_be_a_name_on_the_path_and_has_to_be_there() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_as_in_the_readme() {
+fn failures_are_reported_as_in_the_readme() {
     let readme = Readme::of("github-actions");
     let federation = readme.block("text", "federation create");
     for said in [
@@ -209,7 +209,7 @@ fn what_goes_wrong_is_told_as_in_the_readme() {
 }
 
 #[test]
-fn the_workflow_for_aws_acts_as_the_role() {
+fn the_workflow_for_aws_assumes_the_role() {
     let (mut job, action) = job(MAIN);
     let steps = begin(
         &mut job,
@@ -226,7 +226,7 @@ fn the_workflow_for_aws_acts_as_the_role() {
 }
 
 #[test]
-fn the_workflow_for_kubectl_signs_in() {
+fn the_workflow_for_kubectl_authenticates() {
     let (mut job, action) = job(MAIN);
     let trust = Trust::in_cloud(&job.sandbox.cloud, "kubernetes-prod");
     let server = ApiServer::start(trust, &job.sandbox.cloud);

@@ -165,7 +165,7 @@ fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
 }
 
 #[test]
-fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
+fn a_locked_database_of_keepassxc_can_be_unlocked() {
     let keepassxc = KeePassXc::start(false);
     let (message, _) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
     assert!(message.ends_with("prompt was not answered within 4 s"), "{message}");
@@ -193,7 +193,7 @@ fn a_keepassxc_that_ends_with_its_prompt_open_is_reported_at_once() {
 }
 
 #[test]
-fn a_keepassxc_that_exposes_no_database_is_told_with_where_to_set_it() {
+fn a_keepassxc_without_an_exposed_database_gets_a_hint() {
     let exposed = DATABASE.find("<CustomData>").unwrap()..DATABASE.find("</Meta>").unwrap();
     let mut database = DATABASE.to_owned();
     database.replace_range(exposed, "");

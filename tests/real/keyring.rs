@@ -79,7 +79,7 @@ fn a_key_that_was_imported_signs_without_its_file() {
 }
 
 #[test]
-fn a_hit_does_not_ask_the_keyring() {
+fn a_hit_does_not_read_the_keyring() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -114,7 +114,7 @@ fn a_key_is_imported_from_standard_input_under_its_service_account() {
 }
 
 #[test]
-fn a_key_in_the_keyring_that_is_not_the_one_of_the_list_is_not_used() {
+fn a_key_that_differs_from_the_list_is_not_used() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -161,7 +161,7 @@ fn a_second_item_of_the_same_name_is_replaced_and_removed_too() {
 }
 
 #[test]
-fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
+fn credentials_in_the_keyring_are_in_no_file() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let token = cached(&sandbox).ok();
@@ -183,7 +183,7 @@ fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
 }
 
 #[test]
-fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
+fn many_processes_make_one_request_and_one_item_each() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let arguments = [TOKEN, &["--key-file", "key.json", "--cache", "keyring"]].concat();
@@ -199,7 +199,7 @@ fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
 }
 
 #[test]
-fn a_credential_of_many_kilobytes_is_whole() {
+fn a_credential_of_many_kilobytes_is_stored_completely() {
     let (mut sandbox, _bus) = start();
     let sts = FakeSts::start(&mut sandbox);
     let _keyring = GnomeKeyring::unlocked(&sandbox);
@@ -248,7 +248,7 @@ fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cur
 }
 
 #[test]
-fn a_bus_without_a_keyring_is_told() {
+fn a_bus_without_a_keyring_is_reported() {
     let (sandbox, _bus) = start();
     assert_told(
         &sandbox,
@@ -258,7 +258,7 @@ fn a_bus_without_a_keyring_is_told() {
 }
 
 #[test]
-fn a_keyring_without_a_collection_is_told() {
+fn a_keyring_without_a_collection_is_reported() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::not_unlocked(&sandbox);
     assert_told(
@@ -269,7 +269,7 @@ fn a_keyring_without_a_collection_is_told() {
 }
 
 #[test]
-fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
+fn a_locked_keyring_is_reported_and_works_once_unlocked() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -288,7 +288,7 @@ fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
 }
 
 #[test]
-fn a_keyring_that_hangs_is_given_up() {
+fn a_keyring_that_hangs_is_abandoned() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -308,7 +308,7 @@ fn a_keyring_that_hangs_is_given_up() {
 }
 
 #[test]
-fn a_keyring_that_goes_away_leaves_the_credential_to_be_cleared_later() {
+fn a_credential_can_be_cleared_after_the_keyring_returns() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     cached(&sandbox).ok();

@@ -24,7 +24,7 @@ fn cluster(sandbox: &mut Sandbox, user: &Value) -> ApiServer {
 }
 
 #[test]
-fn kubectl_is_let_in_by_either_version_of_the_protocol() {
+fn kubectl_authenticates_with_both_versions_of_the_protocol() {
     for version in [V1, V1BETA1] {
         let mut sandbox = Sandbox::new();
         let server = cluster(&mut sandbox, &plugin(version, &["kubectl", "--audience=k8s"]));
@@ -58,7 +58,7 @@ fn one_user_entry_serves_clusters_with_an_audience_each() {
 }
 
 #[test]
-fn a_second_kubectl_asks_the_cloud_for_nothing() {
+fn a_second_kubectl_sends_no_request_to_the_cloud() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &plugin(V1, &["kubectl", "--audience=k8s"]));
     whoami(&sandbox, &[]);
@@ -72,7 +72,7 @@ fn a_second_kubectl_asks_the_cloud_for_nothing() {
 }
 
 #[test]
-fn eight_kubectls_at_once_ask_the_cloud_once() {
+fn eight_kubectls_at_once_make_one_request_to_the_cloud() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
     // So that all of them come before there is an answer.
@@ -91,7 +91,7 @@ fn eight_kubectls_at_once_ask_the_cloud_once() {
 }
 
 #[test]
-fn a_refusal_of_the_cloud_is_shown_and_asked_for_once_however_often_kubectl_tries() {
+fn a_refusal_of_the_cloud_is_shown_and_requested_once() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -113,7 +113,7 @@ fn a_refusal_of_the_cloud_is_shown_and_asked_for_once_however_often_kubectl_trie
 }
 
 #[test]
-fn a_token_for_another_audience_is_unauthorized_and_is_not_fetched_again() {
+fn a_token_for_another_audience_is_not_fetched_again() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=other"]));
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
@@ -130,7 +130,7 @@ fn a_token_for_another_audience_is_unauthorized_and_is_not_fetched_again() {
 }
 
 #[test]
-fn kubectl_says_so_when_the_versions_of_the_protocol_differ() {
+fn kubectl_reports_different_versions_of_the_protocol() {
     let mut sandbox = Sandbox::new();
     let forced = ["kubectl", "--audience=k8s", "--api-version=v1beta1"];
     let server = cluster(&mut sandbox, &plugin(V1, &forced));
@@ -164,7 +164,7 @@ fn a_kubeconfig_can_name_a_token_file_instead() {
 }
 
 #[test]
-fn a_client_that_runs_on_gets_a_new_token_when_the_old_one_ends_and_not_before() {
+fn a_long_running_client_gets_a_new_token_at_expiry() {
     let life = Duration::from_secs(10);
     let mut sandbox = Sandbox::with_options(Options { id_token_life: life, ..Options::default() });
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
@@ -191,7 +191,7 @@ fn a_client_that_runs_on_gets_a_new_token_when_the_old_one_ends_and_not_before()
 }
 
 #[test]
-fn the_python_client_is_let_in_by_the_same_kubeconfig() {
+fn the_python_client_authenticates_with_the_same_kubeconfig() {
     const PROGRAM: &str = "
 from kubernetes import client, config
 config.load_kube_config()

@@ -152,7 +152,7 @@ fn the_kubeconfig_and_the_api_servers_configuration_agree() {
 }
 
 #[test]
-fn the_api_servers_configuration_lets_no_other_service_account_in() {
+fn the_api_servers_configuration_rejects_other_accounts() {
     let mut sandbox = sandbox();
     let trust = trust_of_file(&sandbox, &file("authentication-configuration.yaml"));
     let server = ApiServer::start(trust, &sandbox.cloud);
@@ -164,7 +164,7 @@ fn the_api_servers_configuration_lets_no_other_service_account_in() {
 }
 
 #[test]
-fn the_kubeconfig_tells_whoever_lacks_the_program_what_to_do() {
+fn the_kubeconfig_has_a_hint_if_the_program_is_missing() {
     let mut sandbox = sandbox();
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     use_kubeconfig(&mut sandbox, &server);
@@ -179,7 +179,7 @@ fn the_kubeconfig_tells_whoever_lacks_the_program_what_to_do() {
 }
 
 #[test]
-fn the_readmes_commands_set_kubectl_up() {
+fn the_readmes_commands_set_up_kubectl() {
     let mut sandbox = sandbox();
     let kubectl = peer("venv/bin/kubectl");
     put_on_path(&mut sandbox, &[kubectl.parent().unwrap(), Path::new(PROGRAM).parent().unwrap()]);
@@ -207,7 +207,7 @@ fn the_readmes_commands_set_kubectl_up() {
 }
 
 #[test]
-fn the_python_client_goes_on_as_nobody_as_the_readme_says() {
+fn the_python_client_continues_unauthenticated_as_documented() {
     const WHOAMI: &str = "
 import kubernetes
 kubernetes.config.load_kube_config()
@@ -228,7 +228,7 @@ except kubernetes.client.exceptions.ApiException as error:
 }
 
 #[test]
-fn the_allowlist_lets_the_program_through_and_nothing_else() {
+fn the_allowlist_allows_only_this_program() {
     let mut sandbox = sandbox();
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     let arguments = ["kubectl", "--profile=kubernetes", "--audience=kubernetes-prod"];
@@ -257,7 +257,7 @@ credentialPluginPolicy: DenyAll
 
 /// If one of these fails, kubectl has lost a trap, and the README may lose its warning.
 #[test]
-fn the_readmes_traps_are_there() {
+fn the_readmes_traps_still_exist() {
     let sandbox = sandbox();
     let set = |flags: &[&str]| {
         let arguments = [&["config", "set-credentials", "yandex"], flags].concat();

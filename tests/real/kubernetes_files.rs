@@ -119,7 +119,7 @@ fn line(command: &Value) -> String {
 }
 
 #[test]
-fn the_files_are_what_the_kubernetes_api_takes() {
+fn the_files_are_valid_for_the_kubernetes_api() {
     let sandbox = Sandbox::new();
     let validate = |version: &str, file: &Path| {
         let mut command = sandbox.other_command(peer("schema-venv/bin/kubernetes-validate"));
@@ -249,7 +249,7 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
 }
 
 #[test]
-fn a_federation_that_does_not_match_is_told_as_in_the_readme() {
+fn a_federation_mismatch_is_reported_as_in_the_readme() {
     let mut sandbox = sandbox();
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);

@@ -21,7 +21,7 @@ fn assert_token(outcome: Outcome) {
 }
 
 #[test]
-fn a_proxy_that_opens_tls_is_used_however_it_is_named_once_its_authority_is_trusted() {
+fn a_tls_intercepting_proxy_works_once_its_authority_is_trusted() {
     let sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     let http = proxy.http();
@@ -60,7 +60,7 @@ fn a_proxy_that_opens_tls_is_used_however_it_is_named_once_its_authority_is_trus
 }
 
 #[test]
-fn what_is_listed_in_no_proxy_is_reached_without_one() {
+fn servers_in_no_proxy_are_reached_directly() {
     let mut sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     // The proxy's authority is not trusted here: what succeeds went past it.
@@ -82,7 +82,7 @@ fn what_is_listed_in_no_proxy_is_reached_without_one() {
 }
 
 #[test]
-fn a_proxy_is_given_its_password_and_nobody_else_is() {
+fn only_the_proxy_gets_its_password() {
     let sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::closed(&sandbox);
     let ca_file = proxy.ca_file();
@@ -103,7 +103,7 @@ fn a_proxy_is_given_its_password_and_nobody_else_is() {
 }
 
 #[test]
-fn a_proxy_that_cannot_connect_us_is_told_apart_from_the_server() {
+fn a_proxy_that_cannot_connect_differs_from_a_server_error() {
     let mut sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     sandbox.set("SSL_CERT_FILE", proxy.ca_file());
@@ -118,7 +118,7 @@ fn a_proxy_that_cannot_connect_us_is_told_apart_from_the_server() {
 }
 
 #[test]
-fn a_proxy_that_passes_tls_through_needs_no_trust_and_its_refusals_are_told() {
+fn a_tunnelling_proxy_needs_no_trust_and_its_errors_are_shown() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     for secret in ["hunter2-hunter2", "hunter3-hunter3"] {

@@ -65,7 +65,7 @@ fn type_in(sandbox: &Sandbox, commands: &str) -> String {
 }
 
 #[test]
-fn kubectl_is_let_in_by_what_is_set_up() {
+fn kubectl_authenticates_after_setup() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -131,7 +131,7 @@ fn a_path_below_the_kubeconfigs_folder_stays_a_path() {
 }
 
 #[test]
-fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
+fn an_audience_in_the_clusters_entry_is_left_there() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s-prod"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -153,7 +153,7 @@ fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
 }
 
 #[test]
-fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
+fn existing_kubeconfig_entries_are_not_overwritten() {
     let sandbox = with_kubectl();
     let set_up = |more: &[&str]| {
         setup(&sandbox, &[&["kubectl", "--audience=k8s", "--apply"], more].concat())
@@ -183,7 +183,7 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
 }
 
 #[test]
-fn kubectl_is_told_that_the_plugin_may_run() {
+fn setup_allows_the_plugin_in_kubectls_preferences() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -209,7 +209,7 @@ credentialPluginAllowlist:
 }
 
 #[test]
-fn the_aws_cli_acts_as_the_role_that_is_set_up() {
+fn the_aws_cli_assumes_the_role_after_setup() {
     let issuer = Some("https://issuer.example".to_owned());
     let options = Options { issuer, ..Options::default() };
     let mut sandbox = sandbox(options, &peer("aws-venv/bin/aws"));
@@ -244,7 +244,7 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
 }
 
 #[test]
-fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
+fn the_vault_cli_reads_a_secret_after_setup() {
     let folder = tempfile::tempdir().unwrap();
     let cli: PathBuf = folder.path().join("vault");
     std::os::unix::fs::symlink(bao(), &cli).unwrap();
@@ -280,7 +280,7 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
 }
 
 #[test]
-fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
+fn kubectl_reads_a_kubeconfig_of_any_style_after_the_edit() {
     let clusters = "clusters:\n- cluster:\n    server: https://prod.example\n  name: prod\n";
     let others = "users:\n- name: other\n  user: &other\n    exec: &exec\n      apiVersion: client.authentication.k8s.io/v1\n      command: other # mine\n      interactiveMode: Never\n- name: alias\n  user: *other\n- name: merged\n  user:\n    exec:\n      <<: *exec\n      command: third\n";
     let json = json!({
@@ -321,7 +321,7 @@ fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
 }
 
 #[test]
-fn kubectl_and_this_program_take_the_same_lock() {
+fn kubectl_and_this_program_use_the_same_lock() {
     let sandbox = with_kubectl();
     let set_cluster = ["config", "set-cluster", "prod", "--server=https://prod.example"];
     sandbox.finish(kubectl(&sandbox, &set_cluster)).ok();

@@ -44,7 +44,7 @@ fn zsh_and_fish_complete_commands_and_profiles() {
 }
 
 #[test]
-fn the_manual_pages_are_sound() {
+fn the_manual_pages_are_valid() {
     let sandbox = sandbox();
     let written = sandbox.run(&["man", "--output=man"]).ok();
     let mut lint = sandbox.other_command("mandoc");

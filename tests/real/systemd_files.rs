@@ -97,7 +97,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 }
 
 #[test]
-fn the_readmes_commands_keep_a_token_in_the_file_that_it_names() {
+fn the_readmes_commands_keep_its_token_file_fresh() {
     let sandbox = sandbox();
     let readme = Readme::of("systemd");
     assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
@@ -130,7 +130,7 @@ fn the_readmes_commands_keep_a_token_in_the_file_that_it_names() {
 }
 
 #[test]
-fn the_file_always_has_half_an_hour_of_life() {
+fn the_token_in_the_file_is_always_valid_for_half_an_hour() {
     let sandbox = sandbox();
     let path = token_file(&sandbox, "vault");
     let exp = |path: &Path| claims(&fs::read_to_string(path).unwrap())["exp"].as_u64().unwrap();
@@ -150,7 +150,7 @@ fn the_file_always_has_half_an_hour_of_life() {
 }
 
 #[test]
-fn the_token_stays_while_the_cloud_cannot_be_asked() {
+fn the_token_stays_during_an_outage_of_the_cloud() {
     let sandbox = sandbox();
     let path = token_file(&sandbox, "vault");
     start(&sandbox, "vault").ok();

@@ -44,7 +44,7 @@ fn terraform_can_read_the_files() {
 }
 
 #[test]
-fn the_exec_blocks_sign_in_to_kubernetes() {
+fn the_exec_blocks_authenticate_to_kubernetes() {
     let mut sandbox = sandbox();
     let read = terraform::read_hcl(&sandbox, &file("kubernetes.tf"));
     let provider = |name: &str| {
@@ -70,7 +70,7 @@ fn the_exec_blocks_sign_in_to_kubernetes() {
 }
 
 #[test]
-fn the_external_data_source_gets_what_terraform_makes_of_it() {
+fn the_external_data_source_works_in_terraform() {
     let mut sandbox = sandbox();
     let read = terraform::read_hcl(&sandbox, &file("external.tf"));
     let program = read["data"][0]["external"]["id_token"]["program"].as_array().unwrap().clone();
@@ -105,7 +105,7 @@ fn the_external_data_source_gets_what_terraform_makes_of_it() {
 }
 
 #[test]
-fn the_readmes_commands_do_what_it_says() {
+fn the_readmes_commands_work() {
     let sandbox = sandbox();
     let readme = Readme::of("terraform");
     assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));

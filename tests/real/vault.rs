@@ -31,7 +31,7 @@ fn install_helper(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_hundred_commands_of_the_cli_are_one_login() {
+fn a_hundred_commands_of_the_cli_log_in_once() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -51,7 +51,7 @@ fn a_hundred_commands_of_the_cli_are_one_login() {
 }
 
 #[test]
-fn a_hundred_processes_at_once_on_an_empty_cache_leave_one_lease() {
+fn a_hundred_processes_on_an_empty_cache_leave_one_lease() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -104,7 +104,7 @@ fn a_stored_token_is_found_by_the_cli_and_exec_needs_none() {
 }
 
 #[test]
-fn logins_by_the_cli_itself_go_on_working_with_the_helper() {
+fn logins_by_the_cli_itself_still_work_with_the_helper() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -132,7 +132,7 @@ fn logins_by_the_cli_itself_go_on_working_with_the_helper() {
 }
 
 #[test]
-fn after_setup_the_cli_logs_in_to_each_of_two_servers_by_its_address() {
+fn after_setup_the_cli_logs_in_to_two_servers_by_address() {
     let mut sandbox = Sandbox::new();
     let servers = [(); 2].map(|()| OpenBao::start(&sandbox.cloud));
     let authorities = servers.each_ref().map(|server| server.ca_pem.as_str()).concat();
@@ -206,7 +206,7 @@ fn a_namespace_has_its_own_tokens() {
 }
 
 #[test]
-fn a_sealed_server_is_told_and_can_be_unsealed_and_a_restarted_one_knows_its_tokens() {
+fn a_sealed_server_is_reported_and_can_be_unsealed() {
     let mut sandbox = Sandbox::new();
     let mut server = OpenBao::start_lasting(&sandbox.cloud);
     sign_in(&mut sandbox, &server);

@@ -87,7 +87,7 @@ fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
 }
 
 #[test]
-fn the_readmes_commands_do_what_it_says() {
+fn the_readmes_commands_work() {
     let (sandbox, server) = start();
     let readme = readme();
     let typed = |saying: &str| type_in(&sandbox, &server, readme.block("sh", saying));
@@ -204,7 +204,7 @@ print('\\n'.join(job['after_script']))
 }
 
 #[test]
-fn terraform_reads_its_files_and_would_set_up_the_same_role() {
+fn terraform_reads_its_files_which_define_the_same_role() {
     let (sandbox, server) = start();
     for name in ["role.tf", "provider.tf"] {
         let path = sandbox.write(name, &file(&format!("terraform/{name}")));
@@ -233,7 +233,7 @@ fn terraform_reads_its_files_and_would_set_up_the_same_role() {
 }
 
 #[test]
-fn what_terraforms_provider_logs_in_with_can_be_logged_in_with() {
+fn the_credentials_of_terraforms_provider_work() {
     let (mut sandbox, server) = start();
     let provider = file("terraform/provider.tf");
     let readme = readme();

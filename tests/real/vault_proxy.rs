@@ -74,7 +74,7 @@ listener "unix" {{
 }
 
 #[test]
-fn a_cli_that_talks_to_a_proxy_on_a_socket_is_let_in_by_the_proxy() {
+fn a_cli_on_a_proxys_socket_uses_the_proxys_token() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);

@@ -9,7 +9,7 @@ use crate::sandbox::Sandbox;
 const TOKEN: &[&str] = &["vault", "token"];
 
 #[test]
-fn the_authority_is_trusted_that_is_named_and_no_other() {
+fn only_the_configured_authority_is_trusted() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -105,7 +105,7 @@ fn a_server_by_another_name_and_a_client_with_a_certificate() {
 }
 
 #[test]
-fn a_mount_trusts_a_cloud_that_speaks_tls_by_either_of_its_documents() {
+fn a_mount_trusts_a_tls_issuer_by_either_document() {
     let options = Options { tls: true, ..Options::default() };
     let mut sandbox = Sandbox::with_options(options);
     let ca = sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap());

@@ -37,7 +37,7 @@ fn a_token_for_three_uses_can_be_used_three_times() {
 }
 
 #[test]
-fn a_batch_token_is_kept_and_cannot_be_revoked() {
+fn a_batch_token_is_cached_and_cannot_be_revoked() {
     let mut sandbox = Sandbox::new();
     let server = start(&mut sandbox, &json!({ "token_type": "batch" }));
     let first = token(&sandbox, &[]);

@@ -1,4 +1,4 @@
-//! Service accounts are found by their names, acted as, and listed; and a person's token will do.
+//! Service accounts are found by name, impersonated and listed. An OAuth token of a person works too.
 
 use serde_json::Value;
 use yc_id_token_emulator::Route;
@@ -43,7 +43,7 @@ fn a_folder_is_found_by_its_name_too() {
         let words = ["token", "--service-account", "my-robot", "--folder-name", "prod"];
         sandbox.run(&[&words[..], more].concat())
     };
-    // Where the resource manager is, the API endpoint tells.
+    // The API endpoint supplies the address of the resource manager.
     let mut elsewhere = sandbox.command(&[
         "token",
         "--service-account=my-robot",
@@ -131,7 +131,7 @@ fn another_service_account_can_be_impersonated() {
     assert_eq!(claims(token.trim())["sub"], other.as_str(), "it is its own token that is wanted");
     assert_eq!(run().ok(), token);
 
-    // The sandbox's own token is another entry.
+    // The sandbox's own token has another entry.
     let own = sandbox.run(&["token", "--audience", AUDIENCE]).ok();
     assert_eq!(claims(own.trim())["sub"], sandbox.account.as_str());
     assert_eq!(sandbox.cloud.count(Route::IamTokenForServiceAccount), 2);
@@ -203,7 +203,7 @@ fn another_installation_is_configured_once() {
     let token = sandbox.run(&["token", "--profile", "there"]).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
     assert_eq!(sandbox.cloud.count(Route::Endpoints), 1, "IAM is found by the API endpoint");
-    // Nothing of ours goes to another installation by a slip.
+    // No secret of Yandex Cloud goes to another installation by mistake.
     let (message, hint) = sandbox
         .run(&[
             "token",

@@ -1,4 +1,4 @@
-//! `agent`: files with credentials are written whole, and kept fresh through failures.
+//! `agent`: credential files are written atomically, and stay fresh through failures.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -39,7 +39,7 @@ impl<'a> Agent<'a> {
         assert!(kill.status().unwrap().success());
     }
 
-    /// Ends it as a service manager does.
+    /// Ends the agent as a service manager does.
     pub fn terminate(mut self) -> Outcome {
         self.signal("TERM");
         self.sandbox.outcome(self.child.take().unwrap())
@@ -55,7 +55,7 @@ impl Drop for Agent<'_> {
     }
 }
 
-/// A file in the home that may hold a secret.
+/// A file in the home that may contain a secret.
 pub fn file(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.home().join(name);
     sandbox.may_hold_secrets(&path);
@@ -125,13 +125,13 @@ fn once_writes_each_file_in_its_format_for_its_readers() {
     let files = fs::read_dir(sandbox.home()).unwrap().map(|entry| entry.unwrap().file_name());
     let unfinished = files.filter(|name| name.to_string_lossy().starts_with(".yc-id-token-"));
     assert_eq!(unfinished.count(), 0);
-    // Other processes share what is cached, and a fresh file is left as it is.
+    // Other processes share cached credentials, and a fresh file is not rewritten.
     let inode = fs::metadata(&sts).unwrap().ino();
     run();
     assert_eq!(fs::metadata(&sts).unwrap().ino(), inode);
     assert_eq!(sandbox.run(&["token", "--profile=sts"]).ok().trim(), token);
     assert_eq!(sandbox.token_requests(), (1, 3));
-    // A file that others could read by now is closed again.
+    // The permissions of a file that others can read are corrected.
     fs::set_permissions(&sts, fs::Permissions::from_mode(0o644)).unwrap();
     run();
     assert_eq!(mode(&sts), 0o600);
@@ -241,7 +241,7 @@ fn check_succeeds_while_every_file_has_a_usable_credential() {
         fs::write(path, before).unwrap();
         check().ok();
     }
-    // A token of an hour that was issued 55 minutes ago.
+    // A token valid for an hour, issued 55 minutes ago.
     sandbox.cloud.set_clock_shift(-55 * 60);
     let arguments = ["token", "--cache=none", "--audience=k8s", "--output", sts.to_str().unwrap()];
     sandbox.run(&arguments).ok();
@@ -270,7 +270,7 @@ fn the_process_that_reads_a_file_gets_a_signal_when_it_changes() {
     agent.terminate().ok();
     reader.kill().unwrap();
     reader.wait().unwrap();
-    // The number of another kind of process is not one to send signals to.
+    // A PID in the wrong format gets no signal.
     fs::write(pid_file, "1\n").unwrap();
     sandbox.run(&[&["agent", "--once", "--force-refresh"], &arguments[..], &["output"]].concat());
     sandbox.may_hold_secrets(&sandbox.home().join("output"));
@@ -476,7 +476,7 @@ fn the_log_can_be_read_by_programs() {
     for field in ["time", "expires_at"] {
         assert!(event[field].as_str().unwrap().ends_with('Z'), "{event}");
     }
-    // So is an error that there is no log for yet.
+    // An error before the log is opened is in the same format.
     let outcome = sandbox.run(&["agent", "--log-format=json", "--file=x", "--mode=0777"]);
     let error: Value = serde_json::from_str(&outcome.stderr).unwrap();
     assert_eq!((&error["code"], &error["exit"]), (&"E_USAGE".into(), &2.into()));

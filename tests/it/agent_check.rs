@@ -1,4 +1,4 @@
-//! `agent check`: whether all credentials of an agent can be used, in files and at its endpoints.
+//! `agent check`: verifies that all credentials of an agent can be used, in files and at its endpoints.
 
 use std::fs;
 

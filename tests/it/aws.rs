@@ -1,5 +1,4 @@
-//! `aws`: keys of a role for the AWS CLI and SDKs, which wait for as long as we take and show their
-//! user what we say.
+//! `aws`: keys of a role for the AWS CLI and SDKs, which wait for the helper and show its errors to their user.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -18,12 +17,12 @@ fn document(outcome: Outcome) -> Value {
     serde_json::from_str(&outcome.ok()).unwrap()
 }
 
-/// Which of the fake's keys these are.
+/// The number of the fake's keys.
 fn key(outcome: Outcome) -> String {
     document(outcome)["AccessKeyId"].as_str().unwrap().to_owned()
 }
 
-/// How many requests Yandex Cloud and STS have had.
+/// The number of requests to Yandex Cloud and STS.
 fn requests(sandbox: &Sandbox, sts: &FakeSts) -> (usize, usize, usize) {
     let (iam, oauth) = sandbox.token_requests();
     (iam, oauth, sts.count())
@@ -156,7 +155,7 @@ fn sts_is_connected_while_the_id_token_is_fetched() {
 fn a_hundred_processes_on_an_empty_cache_call_sts_once() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let start = || sandbox.command(&["aws"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let children: Vec<_> = (0..100).map(|_| start().unwrap()).collect();
@@ -243,7 +242,7 @@ fn an_id_token_that_sts_rejects_as_expired_is_replaced_once() {
     assert!(hint.contains("clock"), "{hint}");
     assert_eq!(requests(&sandbox, &sts), (1, 3, 4), "once, not for ever");
 
-    // One that was obtained in the same run will not get better.
+    // A token obtained in the same run is not replaced.
     sts.script([expired()]);
     sandbox.run(&["aws", "--audience=new"]).fails(5, "E_CONSUMER_AUTH");
     assert_eq!(requests(&sandbox, &sts), (1, 4, 5));

@@ -1,5 +1,5 @@
-//! Which STS a token is shown to: by our settings, then by what AWS's own tools are told. Nobody is
-//! asked here: a proxy on loopback hears whom the program wants to reach, and answers in its place.
+//! Which STS receives a token: by the settings first, then by the variables and configuration of AWS's own tools. No
+//! server is called: a proxy on loopback records the requested host and answers instead.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use crate::sandbox::Sandbox;
 
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/robot";
 
-/// A proxy that connects with nobody.
+/// A proxy that connects to no server.
 pub struct Proxy {
     hosts: Receiver<String>,
 }
@@ -26,7 +26,7 @@ impl Proxy {
                 let mut lines = reader.by_ref().lines();
                 let first = lines.next().unwrap().unwrap();
                 lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
-                // What does not answer in TLS is not tried again.
+                // An answer that is not TLS is not retried.
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
                 let _ = reader.fill_buf();
                 let _ = stream.write_all(b"This is not TLS.");
@@ -39,7 +39,7 @@ impl Proxy {
         Self { hosts }
     }
 
-    /// Whom a run wants to reach.
+    /// The host that a run wants to reach.
     #[track_caller]
     pub fn host(&self, sandbox: &Sandbox, arguments: &[&str]) -> String {
         let role = arguments.iter().any(|argument| argument.starts_with("--role-arn"));
@@ -47,7 +47,7 @@ impl Proxy {
         let arguments = [&["aws"], role, arguments].concat();
         sandbox.run(&arguments).fails(6, "E_TLS");
         let host = self.hosts.recv_timeout(Duration::from_secs(60)).unwrap();
-        // The connection that was opened ahead comes here too.
+        // The connection that is opened ahead arrives here too.
         while self.hosts.try_recv().is_ok() {}
         host
     }

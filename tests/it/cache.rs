@@ -1,4 +1,4 @@
-//! The cache never gives out what it should not, mends itself, and is never a condition for a token.
+//! The cache never returns a wrong entry, repairs itself, and is never required for a token.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,9 +10,9 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// Spoils the one entry, and expects the next run to obtain a new token and mend it.
+/// Damages the only entry, and expects the next run to fetch a new token and replace it.
 #[track_caller]
-fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
+fn assert_replaced(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     sandbox.run(TOKEN).ok();
     let asked = sandbox.token_requests().1;
     let entries = sandbox.entries("id-token");
@@ -33,21 +33,21 @@ fn corrupt_or_open_entries_are_not_used_and_are_replaced() {
     let rewrite = |path: &Path, edit: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         fs::write(path, edit(fs::read(path).unwrap())).unwrap();
     };
-    assert_mended(&sandbox, "empty", |entry| fs::write(entry, "").unwrap());
-    assert_mended(&sandbox, "cut in half", |entry| {
+    assert_replaced(&sandbox, "empty", |entry| fs::write(entry, "").unwrap());
+    assert_replaced(&sandbox, "cut in half", |entry| {
         rewrite(entry, &|text| text[..text.len() / 2].to_vec());
     });
-    assert_mended(&sandbox, "zeroes", |entry| {
+    assert_replaced(&sandbox, "zeroes", |entry| {
         rewrite(entry, &|text| vec![0; text.len()]);
     });
-    assert_mended(&sandbox, "one byte flipped", |entry| {
+    assert_replaced(&sandbox, "one byte flipped", |entry| {
         rewrite(entry, &|mut text| {
             let last = text.len() - 200;
             text[last] ^= 1;
             text
         });
     });
-    assert_mended(&sandbox, "of a future version", |entry| {
+    assert_replaced(&sandbox, "of a future version", |entry| {
         rewrite(entry, &|text| {
             String::from_utf8(text)
                 .unwrap()
@@ -55,28 +55,28 @@ fn corrupt_or_open_entries_are_not_used_and_are_replaced() {
                 .into_bytes()
         });
     });
-    assert_mended(&sandbox, "larger than an entry", |entry| {
+    assert_replaced(&sandbox, "larger than an entry", |entry| {
         rewrite(entry, &|mut text| {
             text.resize(100 * 1024, b' ');
             text
         });
     });
     for mode in [0o640, 0o604, 0o660] {
-        assert_mended(&sandbox, &format!("mode {mode:o}"), |entry| {
+        assert_replaced(&sandbox, &format!("mode {mode:o}"), |entry| {
             fs::set_permissions(entry, Permissions::from_mode(mode)).unwrap();
         });
     }
-    assert_mended(&sandbox, "a link", |entry| {
+    assert_replaced(&sandbox, "a link", |entry| {
         let moved = entry.with_extension("v1.moved");
         fs::rename(entry, &moved).unwrap();
         sandbox.may_hold_secrets(&moved);
         symlink(&moved, entry).unwrap();
     });
-    assert_mended(&sandbox, "a pipe", |entry| {
+    assert_replaced(&sandbox, "a pipe", |entry| {
         fs::remove_file(entry).unwrap();
         assert!(Command::new("mkfifo").arg(entry).status().unwrap().success());
     });
-    assert_mended(&sandbox, "a folder", |entry| {
+    assert_replaced(&sandbox, "a folder", |entry| {
         fs::remove_file(entry).unwrap();
         fs::create_dir(entry).unwrap();
     });
@@ -88,14 +88,14 @@ fn content_of_another_entry_is_not_used() {
     sandbox.run(&["token", "--audience", "other"]).ok();
     let other = fs::read(&sandbox.entries("id-token")[0]).unwrap();
     fs::remove_file(&sandbox.entries("id-token")[0]).unwrap();
-    assert_mended(&sandbox, "another audience's entry", |entry| {
+    assert_replaced(&sandbox, "another audience's entry", |entry| {
         fs::write(entry, other).unwrap();
     });
 }
 
 #[test]
 fn an_entry_of_another_user_is_not_used() {
-    // In a user namespace of two users, an entry that belongs to the other one.
+    // In a user namespace with two users, an entry that belongs to the other one.
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     let script = format!(
@@ -134,7 +134,7 @@ fn with_and_without_a_cache_only_the_token_differs() {
 
 #[test]
 fn without_a_home_a_token_is_still_printed() {
-    // No HOME, and no entry for the user, from systemd neither: nothing tells where a cache could be.
+    // No HOME, and no entry for the user, also not from systemd: there is no path for a cache.
     let mut sandbox = Sandbox::new();
     sandbox.unset("HOME");
     let script = format!(
@@ -279,7 +279,7 @@ fn clear_removes_every_credential_and_prints_the_number() {
     assert_eq!(sandbox.token_requests(), (2, 2));
 }
 
-/// Profiles of one key, with an audience each.
+/// Profiles with the same key, each with an audience.
 fn with_profiles() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -323,7 +323,7 @@ fn clear_of_a_profile_removes_and_lists_what_its_runs_read() {
     assert_eq!(sandbox.token_requests(), (1, 3));
     assert_ne!(token("prod"), prod);
     assert_eq!(sandbox.token_requests(), (2, 4));
-    // What another profile has obtained, and this one would read.
+    // Obtained by another profile, but this one would read it.
     let (first, removed) = clear(&sandbox, "same");
     assert_eq!((first, removed.len()), (head("2 credentials", "same"), 2));
     assert_eq!(clear(&sandbox, "same"), (head("0 credentials", "same"), vec![]));
@@ -379,7 +379,7 @@ fn clear_of_a_profile_needs_no_identity() {
     assert!(clear(&sandbox, "prod").0.starts_with("removed 2 credentials"));
 }
 
-/// A shell as root of its own mounts, without being root outside.
+/// A shell as root in its own mount namespace, without being root outside.
 fn in_own_mounts(sandbox: &Sandbox, script: &str) -> Command {
     sandbox.in_own_namespaces(&["--mount"], script)
 }

@@ -1,5 +1,5 @@
-//! Programs that a run starts: they end with it, hold nothing of what it was started with, are not taken
-//! from a place that others can write, and are not asked by themselves.
+//! Programs that a run starts: they end with it, inherit nothing from its caller, are not run from a place that others
+//! can write, and cannot call it recursively.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,7 +40,7 @@ fn script(sandbox: &Sandbox, name: &str, lines: &str) -> PathBuf {
     path
 }
 
-/// Whether the process runs whose number a script has written into a file of the home.
+/// Whether the process with the PID in a file of the home is running.
 fn lives(sandbox: &Sandbox, file: &str) -> bool {
     let pid = fs::read_to_string(sandbox.home().join(file)).unwrap_or_default();
     if !pid.ends_with('\n') {
@@ -60,7 +60,7 @@ fn a_command_that_leaves_a_process_behind_succeeds() {
         ));
         let ours = sandbox.run(&[TOKEN, &["--timeout=30s"]].concat()).ok();
         assert_eq!(claims(ours.trim())["aud"], "k8s");
-        // What holds our pipe is ended; what has turned to something else is not ours.
+        // Processes that hold the pipe are killed, but daemons that detached are not.
         if redirected.is_empty() {
             eventually("it has ended", || !lives(&sandbox, "left"));
         } else {
@@ -105,7 +105,7 @@ fn an_interrupted_run_leaves_no_process_of_its_command() {
 
 #[test]
 fn a_command_that_requests_its_own_token_is_an_error_at_once() {
-    // Also by way of a shell, for another audience, and with an identity that others share.
+    // Also through a shell, for another audience, and with a shared identity.
     for (inner, cache) in [
         ("token", "file"),
         ("token", "none"),
@@ -115,7 +115,7 @@ fn a_command_that_requests_its_own_token_is_an_error_at_once() {
         let mut sandbox = workload(&format!(
             r#"["sh", "-c", "echo run >>\"$HOME/runs\"; exec {PROGRAM} {inner}"]"#
         ));
-        // As in a shell that has it exported.
+        // As in a shell that has exported it.
         sandbox.set("YC_ID_TOKEN_PROFILE", "vm");
         sandbox.set("YC_ID_TOKEN_CACHE", cache);
         sandbox.set("YC_ID_TOKEN_ERROR_FORMAT", "json");
@@ -166,7 +166,7 @@ fn a_command_is_found_relative_to_the_configuration() {
         })
     };
     run_in_checkout(&sandbox, TOKEN).ok();
-    // By its name, wherever the PATH may lead.
+    // By its name, whatever the PATH finds.
     configure(&sandbox, r#"["printer"]"#);
     for path in [".:/usr/bin:/bin", "/usr/bin:/bin:", ":/usr/bin::/bin", "bin:./:/usr/bin:/bin"] {
         sandbox.set("PATH", path);
@@ -228,7 +228,7 @@ fn a_file_of_another_user_cannot_name_a_program_to_run() {
 fn a_hanging_token_helper_is_killed_at_the_time_limit() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    // It does not read, and neither does what it has started.
+    // Neither it nor the processes it started read standard input.
     let helper = script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; wait");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let (text, hint) = sandbox.run(&["vault", "login", "--timeout=2s"]).fails(6, "E_TIMEOUT");
@@ -236,7 +236,7 @@ fn a_hanging_token_helper_is_killed_at_the_time_limit() {
     assert!(hint.contains("--timeout"), "{hint}");
     eventually("nothing of it is left", || !lives(&sandbox, "left"));
     assert_eq!(vault.logins(), 1);
-    // One that leaves a process behind has stored the token.
+    // A helper that leaves a process behind has stored the token.
     script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; cat >\"$HOME/kept\"");
     sandbox.run(&["vault", "login", "--timeout=30s"]).ok();
     sandbox.may_hold_secrets(&sandbox.home().join("kept"));
@@ -252,7 +252,7 @@ fn a_background_refresh_holds_no_lock_or_folder_of_the_caller() {
     sandbox.age("id-token", Duration::from_secs(31 * 60));
     sandbox.let_half_a_minute_pass("id-token");
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    // Its files are named from a folder that the refresh leaves.
+    // Its files are named relative to a folder that the refresh leaves.
     sandbox.write_secret("work/key.json", &sandbox.key.to_json());
     sandbox.write("work/config.toml", "");
     let asks = format!(
@@ -279,7 +279,7 @@ fn a_background_refresh_holds_no_lock_or_folder_of_the_caller() {
         let target = fs::read_link(entry.unwrap().path()).unwrap_or_default();
         assert!(!target.ends_with("lock"), "{target:?}");
     }
-    // It goes on, and finds what it needs.
+    // It keeps running, and finds its files.
     sandbox.cloud.always(Route::TokenExchange, None);
     let pid = refreshes[0].file_name().unwrap().to_str().unwrap();
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -306,13 +306,13 @@ fn a_users_command_inherits_its_descriptors() {
         shell.args(["-c", &format!("echo handed >file; exec {PROGRAM} {line} -- {read} 8<file")]);
         assert_eq!(sandbox.finish(shell).ok(), "handed\n", "{line}");
     }
-    // A program that gets a token for such a run may have them too, and no other.
+    // A program that supplies a token for such a run may inherit them too, but no other program.
     let sandbox = workload(
         r#"["sh", "-c", "ls /proc/self/fd | wc -l >\"$HOME/count\"; cat \"$HOME/printed\""]"#,
     );
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", &format!("exec {PROGRAM} token --profile=vm 7</dev/null 8</dev/null")]);
     sandbox.finish(shell).ok();
-    // Those of the standard streams, and the one by which `ls` reads.
+    // The standard streams, and the descriptor with which `ls` reads.
     assert_eq!(fs::read_to_string(sandbox.home().join("count")).unwrap().trim(), "4");
 }

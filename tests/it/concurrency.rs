@@ -1,4 +1,4 @@
-//! However many processes run at once, and however they end: one request, one result for all.
+//! Any number of processes at once, however they end: one request, one result for all.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ fn start(sandbox: &Sandbox, arguments: &[&str]) -> Child {
 
 fn crowd(sandbox: &Sandbox) -> Vec<crate::sandbox::Outcome> {
     let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // A request that takes this long is still under way when the last process starts.
+    // Such a request is still running when the last process starts.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let children: Vec<Child> = (0..200).map(|_| start(sandbox, TOKEN)).collect();
     children.into_iter().map(|child| sandbox.outcome(child)).collect()
@@ -140,7 +140,7 @@ fn a_remembered_failure_ends_by_force_settings_or_success() {
 
 #[test]
 fn a_valid_token_survives_a_failing_refresh() {
-    // Past its hard point after a few seconds, but alive for a minute.
+    // Below its minimum lifetime after a few seconds, but valid for a minute.
     let sandbox = Sandbox::with_options(Options {
         id_token_life: Duration::from_secs(60),
         ..Options::default()
@@ -184,7 +184,7 @@ fn a_process_killed_during_a_fetch_blocks_no_other() {
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "the next one took over");
 }
 
-/// A run that is stopped while it asks for a token.
+/// A run that is stopped while it requests a token.
 fn stopped_leader(sandbox: &Sandbox) -> Child {
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
@@ -199,7 +199,7 @@ fn stopped_leader(sandbox: &Sandbox) -> Child {
 fn a_valid_token_is_used_while_another_process_hangs() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
-    // Less is left than there should be.
+    // Less than the minimum lifetime is left.
     sandbox.age("id-token", Duration::from_secs(57 * 60));
     let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();

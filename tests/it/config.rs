@@ -254,11 +254,11 @@ fn keys_of_the_file_are_completed() {
     assert_eq!(offered("defaults.vault.prof"), ["defaults.vault.profile"]);
 }
 
-/// Makes a program of these lines of a shell, whose first argument is the file to edit, the editor.
+/// Makes a shell script with these lines the editor. Its first argument is the file to edit.
 fn edit_with(sandbox: &mut Sandbox, lines: &str) {
     let path = sandbox.write("bin/my editor", &format!("#!/bin/sh\n{lines}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    // The path as it is: the program's blanks are no end of a word.
+    // The unquoted path: spaces in the program's path are supported.
     sandbox.set("EDITOR", path);
     let folder = sandbox.home().join("tmp");
     fs::create_dir_all(&folder).unwrap();
@@ -281,7 +281,7 @@ fn edit_writes_the_editors_text_with_comments_and_line_ends() {
     assert_eq!(modes, "600\n700\n", "the copy is private");
     let same = format!("nothing has been changed in {}\n", path.display());
     assert_eq!(sandbox.run(&["config", "edit"]).ok(), same);
-    // Its arguments are words, and no shell reads them.
+    // Its arguments are split into words without a shell.
     sandbox.set("VISUAL", "sed -i s/'$new'/x/;s/new/$HOME/");
     sandbox.run(&["config", "edit"]).ok();
     assert_eq!(fs::read_to_string(&path).unwrap(), text.replace("new", "$HOME"), "VISUAL wins");
@@ -317,7 +317,7 @@ fn a_mistake_made_in_the_editor_is_rejected_and_the_text_kept() {
         let kept = fs::read_to_string(kept.trim_end_matches('`')).unwrap();
         assert_eq!(kept, format!("{text}{addition}\n"));
     }
-    // A mistake that was there before is no reason to refuse another change.
+    // An existing mistake is no reason to refuse another change.
     edit_with(&mut sandbox, "echo \"audience = 'a'\" >> \"$1\"");
     sandbox.run(&["config", "edit"]).ok();
 }

@@ -1,4 +1,4 @@
-//! The demo and the emulator do what the README says, on a machine that has only this program.
+//! The demo and the emulator work as the README describes, on a machine that has only this program.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

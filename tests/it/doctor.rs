@@ -1,4 +1,4 @@
-//! `doctor` finds what is wrong, says how to fix it, and its exit status is that of the first.
+//! `doctor` finds problems and prints fixes, and its exit status is that of the first problem.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,7 +11,7 @@ use crate::fake_sts::FakeSts;
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What a run has found.
+/// The result of a run.
 pub struct Found(pub Value);
 
 pub fn examine(sandbox: &Sandbox, arguments: &[&str]) -> Found {
@@ -26,7 +26,7 @@ pub fn examine(sandbox: &Sandbox, arguments: &[&str]) -> Found {
 }
 
 impl Found {
-    /// The findings that are not good: their results, with what was found, in the order of the report.
+    /// The findings that are not good, with their results, in the order of the report.
     pub fn wrong(&self) -> Vec<(String, String)> {
         let checks = self.0["checks"].as_array().unwrap().iter();
         let wrong = checks.filter(|check| check["result"] != "ok");
@@ -37,7 +37,7 @@ impl Found {
             .collect()
     }
 
-    /// The one finding of this result that says so.
+    /// The only finding with this result and text.
     #[track_caller]
     pub fn has(&self, result: &str, words: &str) -> &Value {
         let checks = self.0["checks"].as_array().unwrap();
@@ -54,7 +54,7 @@ impl Found {
     }
 }
 
-/// A sandbox where the program alone is on the `PATH`, with a profile.
+/// A sandbox with only this program on the `PATH`, and a profile.
 pub fn configured() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let programs = sandbox.home().join("programs");
@@ -79,7 +79,7 @@ fn a_working_setup_has_no_problems() {
     let sandbox = configured();
     let found = examine(&sandbox, &["prod"]);
     assert_eq!(found.wrong(), [], "{:#}", found.0);
-    found.exits(0).has("ok", "its signature is right");
+    found.exits(0).has("ok", "its signature is valid");
     let token = found.has("ok", "a new ID token")["finding"].as_str().unwrap();
     for claim in [sandbox.cloud.issuer(), &sandbox.account, "`k8s`"] {
         assert!(token.contains(claim), "{claim}: {token}");
@@ -111,7 +111,7 @@ fn a_broken_configuration_does_not_stop_the_other_checks() {
     let found = Found(serde_json::from_str(&outcome.stdout).unwrap());
     let check = found.exits(3).has("error", "unknown key `audiance`");
     assert_eq!(check["fix"], "did you mean `audience`?");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
 
     let found = examine(&sandbox, &["nope"]);
     found.exits(3).has("error", "there is no profile `nope`");
@@ -186,7 +186,7 @@ fn a_key_that_is_readable_or_missing_is_reported() {
 #[test]
 fn the_clock_is_compared_with_the_servers() {
     for (shift, result, words, exit) in [
-        (3, "ok", "the clock is right", 0),
+        (3, "ok", "the clock agrees", 0),
         (30, "warning", "s behind that of", 0),
         (-30, "warning", "s ahead of that of", 0),
         (600, "error", "s behind that of", 3),
@@ -195,7 +195,7 @@ fn the_clock_is_compared_with_the_servers() {
         sandbox.cloud.set_clock_shift(shift);
         let found = examine(&sandbox, &["prod"]);
         found.exits(exit).has(result, words);
-        found.has("ok", "its signature is right");
+        found.has("ok", "its signature is valid");
     }
 }
 
@@ -215,7 +215,7 @@ fn a_network_failure_is_reported_with_the_route() {
     let found = examine(&sandbox, &[]);
     assert!(found.has("ok", "IAM at ")["finding"].as_str().unwrap().contains("TLS "));
     found.exits(0).has("ok", "ca.pem (YC_ID_TOKEN_CA_FILE)");
-    // A proxy that is not there, and one that is not for this server.
+    // A proxy that is not running, and one that is not for this server.
     sandbox.set("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
     sandbox.keep_secret("hunter2");
     let found = examine(&sandbox, &["--timeout=9s"]);
@@ -250,7 +250,7 @@ fn a_token_that_servers_would_reject_is_reported() {
     sandbox.cloud.always(Route::Discovery, Some(json(other)));
     let found = examine(&sandbox, &["prod"]);
     found.exits(4).has("error", "but its discovery document has `https://other.example`");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
     sandbox.cloud.always(Route::Discovery, None);
 
     sandbox.cloud.always(Route::Jwks, Some(json(json!({ "keys": [] }))));
@@ -271,9 +271,9 @@ fn the_cache_folder_is_checked() {
     fs::write(&folder, "a file").unwrap();
     let found = examine(&sandbox, &["prod"]);
     found.exits(7).has("error", "it is not a directory");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
     fs::remove_file(&folder).unwrap();
-    // Someone else's.
+    // Owned by another user.
     sandbox.set("XDG_CACHE_HOME", sandbox.home().join("theirs"));
     let theirs = sandbox.home().join("theirs/yc-id-token");
     fs::create_dir_all(&theirs).unwrap();
@@ -319,7 +319,7 @@ fn aws_profiles_that_run_this_program_are_checked() {
     ] {
         check(&sandbox, &process).exits(3).has("error", words);
     }
-    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is no full path");
+    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is not a full path");
     sandbox.write(".aws/credentials", "[sa]\naws_access_key_id = AKIAEXAMPLE\n");
     check(&sandbox, &right).exits(3).has("error", "the same profile also has access keys");
     fs::remove_file(sandbox.home().join(".aws/credentials")).unwrap();
@@ -353,14 +353,14 @@ fn the_token_helper_of_vault_is_checked() {
     symlink(PROGRAM, spaced.join("yc-id-token-vault")).unwrap();
     for (helper, words) in [
         ("/nonexistent/yc-id-token-vault", "there is no such file"),
-        ("yc-id-token-vault", "is no full path"),
+        ("yc-id-token-vault", "is not a full path"),
         (spaced.join("yc-id-token-vault").to_str().unwrap(), "its path has spaces"),
         (&format!("{right} vault"), "reads the whole value as one path"),
         (PROGRAM, "only under the name yc-id-token-vault"),
     ] {
         check(&sandbox, helper).exits(3).has("error", words);
     }
-    // An OpenBao of its own file, which names none.
+    // An OpenBao with its own file, which names no helper.
     let bao = sandbox.write("programs/bao", "#!/bin/sh\necho OpenBao v2\n");
     fs::set_permissions(&bao, Permissions::from_mode(0o755)).unwrap();
     check(&sandbox, right).has("warning", "so the CLI of OpenBao does not use yc-id-token");
@@ -368,7 +368,7 @@ fn the_token_helper_of_vault_is_checked() {
     assert_eq!(check(&sandbox, right).exits(0).wrong(), []);
     fs::remove_file(bao).unwrap();
     fs::remove_file(sandbox.home().join(".bao")).unwrap();
-    // What to do can be pasted.
+    // The fix can be pasted.
     for arguments in [&["vault", "--profile=prod"][..], &["prod"]] {
         sandbox.write(".vault", "token_helper = \"/nonexistent/yc-id-token-vault\"\n");
         let found = examine(&sandbox, arguments);

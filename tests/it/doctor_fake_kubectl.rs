@@ -1,4 +1,4 @@
-//! `doctor` with stand-ins for kubectl: one that hangs, and one that a wrapper makes talkative.
+//! `doctor` with replacements of kubectl: one that hangs, and one whose wrapper prints other text.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::doctor::{configured, examine};
 use crate::doctor_kubectl::{kubeconfig, look, right, with_cluster, write};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Puts a script on the `PATH` that answers as kubectl does, but for the lines before.
+/// Puts a script on the `PATH` that answers as kubectl does, after these lines.
 fn stand_in(sandbox: &Sandbox, before: &str) {
     let answers = r#"
 case "$1 $2" in
@@ -28,7 +28,7 @@ fn a_hanging_kubectl_is_killed_and_reported_in_time() {
         let sandbox = configured();
         let server = json!({ "server": "https://127.0.0.1:1" });
         write(&sandbox, &with_cluster(&json!({ "exec": right() }), &server));
-        // One process that waits, and one that holds the output open behind it.
+        // One process that waits, and one in the background that holds the output open.
         stand_in(
             &sandbox,
             &format!(
@@ -45,7 +45,7 @@ fn a_hanging_kubectl_is_killed_and_reported_in_time() {
             let is_over = || state().is_none_or(|state| state.contains(") Z "));
             eventually("it has ended", is_over);
         }
-        // What can be seen without it is still seen.
+        // Checks without kubectl still run.
         if !hanging.starts_with("auth") {
             found.has("ok", "user `sa` of ");
             found.has("warning", "the kubeconfig was read without kubectl");
@@ -72,7 +72,7 @@ fn other_output_of_a_kubectl_wrapper_is_ignored() {
     found.exits(0).has("ok", "kubectl v1.37.0");
     found.has("ok", "user `sa` of ");
     assert_eq!(found.wrong(), []);
-    // One that prints nothing else is not kubectl.
+    // A program that prints only something else is not kubectl.
     let path = sandbox.write("programs/kubectl", "#!/bin/sh\necho Welcome\n");
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     let found = look(&sandbox);

@@ -1,5 +1,5 @@
-//! `doctor gcp` finds what keeps Google's libraries from a token: in the credential configuration, in what it leads to,
-//! and in the environment.
+//! `doctor gcp` finds why Google's libraries cannot get a token: in the credential configuration, in the files and
+//! endpoints it names, and in the environment.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -19,7 +19,7 @@ use crate::setup_gcp::secret_in;
 const OUTPUT: &str = ".config/yc-id-token/google-yandex-cloud.json";
 const TOKEN: &str = ".config/yc-id-token/google-yandex-cloud.jwt";
 
-/// A sandbox that is set up with this source.
+/// A sandbox in which `setup gcp` was run with this source.
 fn set_up(options: Options, source: &[&str]) -> Sandbox {
     let mut sandbox = without_kubectl(options);
     setup(&sandbox, &[&["gcp", "--apply", "--provider", PROVIDER], source].concat()).ok();
@@ -36,7 +36,7 @@ fn document(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&fs::read(sandbox.home().join(OUTPUT)).unwrap()).unwrap()
 }
 
-/// What is found with a change of the credential configuration.
+/// The findings after a change of the credential configuration.
 fn examine_with(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) -> Found {
     let path = sandbox.home().join(OUTPUT);
     let before = fs::read(&path).unwrap();
@@ -80,8 +80,8 @@ fn a_correct_executable_passes_and_each_mistake_is_found() {
     });
     found.exits(0).has("warning", "`yc-id-token` is not a full path");
     for (millis, result, words) in [
-        (json!(1000), "error", "refuse its `timeout_millis`"),
-        (json!("30000"), "error", "refuse its `timeout_millis`"),
+        (json!(1000), "error", "reject its `timeout_millis`"),
+        (json!("30000"), "error", "reject its `timeout_millis`"),
         (json!(10_000), "warning", "wait for 10 s, but a run may take 20 s"),
     ] {
         let found = examine_with(&sandbox, |it| {

@@ -1,5 +1,5 @@
-//! `doctor` finds what keeps clients from running the program, also where kubectl is not installed.
-//! `tests/real/doctor_kubectl.rs` does it with kubectl.
+//! `doctor` finds why clients cannot run the program, also without kubectl. `tests/real/doctor_kubectl.rs` tests it
+//! with kubectl.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub fn right() -> Value {
     })
 }
 
-/// A kubeconfig whose user `sa` has this.
+/// A kubeconfig in which the user `sa` has this.
 pub fn with_user(user: &Value) -> Value {
     json!({
         "apiVersion": "v1",
@@ -164,7 +164,7 @@ fn the_program_is_found_and_checked_behind_a_wrapper() {
     ] {
         check(command, args).exits(3).has("error", words);
     }
-    // By a path of another name.
+    // By a path with another name.
     let renamed = sandbox.home().join("programs/token");
     symlink(PROGRAM, &renamed).unwrap();
     check(renamed.to_str().unwrap(), json!(["kubectl", "--profile=no"]))
@@ -284,10 +284,10 @@ fn an_audience_of_the_cluster_must_reach_the_plugin() {
     check(&plain, true, &telling(&json!(["k8s"]))).exits(3).has("error", "is not a string");
     let silent = json!({ "server": "https://127.0.0.1:1" });
     check(&plain, true, &silent).exits(3).has("error", "context `work`: the audience is not set");
-    // One of its own wins, and so needs nothing from the cluster.
+    // An audience of the profile takes precedence, so none is needed from the cluster.
     let own = json!(["kubectl", "--profile=prod"]);
     check(&own, false, &telling(&json!("other"))).exits(0).has("ok", "user `sa` of ");
-    // One of the defaults does not.
+    // An audience of the defaults does not.
     sandbox.configure(&format!(
         "[defaults]\naudience = \"default\"\nkey_file = \"{}\"\n[profiles.prod]\n",
         key.display()
@@ -333,7 +333,7 @@ fn files_are_read_as_kubectl_reads_them() {
     let file = sandbox.write(".kube/config", &text);
     let found = look(&sandbox);
     found.exits(0).has("ok", "user `sa` of ");
-    // Of two files, the first that has a name decides.
+    // Of two files, the first that defines a name wins.
     let mut exec = right();
     exec["args"] = json!(["kubectl", "--profile=no"]);
     let other = sandbox.write("other", &with_user(&json!({ "exec": exec })).to_string());

@@ -1,4 +1,4 @@
-//! `doctor` follows the consumers' files to the profiles that their entries lead to, and checks each of these.
+//! `doctor` follows the consumers' files to the profiles that their entries use, and checks each of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::fake_sts::FakeSts;
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// Writes the configuration: each of these profiles has the key, and more.
+/// Writes the configuration: each of these profiles has the key and more settings.
 fn profiles(sandbox: &Sandbox, profiles: &[(&str, &str)]) {
     let key = sandbox.home().join("key.json");
     let profile = |(name, more): &(&str, &str)| {
@@ -34,13 +34,13 @@ fn run_by_aws(sandbox: &Sandbox, profiles: &[&str]) {
     sandbox.write(".aws/config", &profiles.iter().map(section).collect::<String>());
 }
 
-/// The names of the profiles that were checked.
+/// The names of the checked profiles.
 fn checked(found: &Found) -> Vec<&str> {
     let names = found.0["checked"]["profiles"].as_array().unwrap();
     names.iter().map(|name| name.as_str().unwrap()).collect()
 }
 
-/// How many findings about a profile say so.
+/// The number of findings about a profile with this text.
 fn count(found: &Found, profile: &str, words: &str) -> usize {
     let checks = found.0["checks"].as_array().unwrap().iter();
     let says = |check: &&Value| check["finding"].as_str().unwrap().contains(words);
@@ -69,7 +69,7 @@ fn each_profile_that_an_entry_names_is_checked_once() {
     assert_eq!(count(&found, "a", "aud `sts.amazonaws.com`"), 1);
     assert_eq!(count(&found, "k", ".kube/config is right, with profile `k`"), 1);
     assert_eq!(count(&found, "a", "runs yc-id-token, with profile `a`"), 2);
-    // A server of several profiles is looked at once.
+    // A server that several profiles use is checked once.
     assert_eq!(count(&found, "k", "IAM at 127.0.0.1"), 1);
     assert_eq!(count(&found, "b", "IAM at 127.0.0.1"), 0);
 
@@ -78,7 +78,7 @@ fn each_profile_that_an_entry_names_is_checked_once() {
     assert!(text.contains(heading) && text.contains(", AWS profile `same` of "), "{text}");
     assert!(text.ends_with("1 warning; checked: 3 profiles, kubectl, aws\n"), "{text}");
 
-    // A consumer, or a profile, that is named is the only one.
+    // If a consumer or a profile is named, it is the only one that is checked.
     let found = examine(&sandbox, &["kubectl"]);
     assert_eq!(checked(&found), ["k"]);
     let found = examine(&sandbox, &["b"]);
@@ -130,7 +130,7 @@ fn an_unusable_entry_is_the_only_reported_problem() {
     let errors: Vec<_> = wrong.iter().filter(|(result, _)| result == "error").collect();
     let [(_, only)] = errors[..] else { panic!("{wrong:?}") };
     assert!(only.contains("there is no profile `prd`"), "{only}");
-    // The profile of a command that cannot be run is checked all the same.
+    // The profile of a command that cannot be run is still checked.
     let mut exec = right();
     exec["command"] = json!("/nonexistent/yc-id-token");
     exec["args"] = json!(["kubectl", "--profile=k"]);
@@ -159,7 +159,7 @@ fn the_default_profile_is_checked_in_addition_to_the_entries() {
     fs::write(&config, text).unwrap();
     run_by_kubectl(&sandbox, "k");
     assert_eq!(checked(&examine(&sandbox, &[])), ["usual", "k"]);
-    // An entry that names none leads to it.
+    // An entry without a profile uses it.
     let mut exec = right();
     exec["args"] = json!(["kubectl", "--audience=k8s"]);
     kubeconfig(&sandbox, &exec);

@@ -1,6 +1,6 @@
-//! `doctor --report` writes a file for a bug report: what is needed to find the cause, and no secret.
+//! `doctor --report` writes a file for a bug report: the data needed to find the cause, and no secret.
 //!
-//! At its end, each sandbox looks for its secrets in all files of its home, and so in the reports too.
+//! At its end, each sandbox searches all files of its home for its secrets, and so the reports too.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ use crate::sandbox::Sandbox;
 
 const FILE: &str = "yc-id-token-report.txt";
 
-/// The document of a report, below what it says of itself.
+/// The JSON document of a report, after its introduction.
 fn read(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.contains("Read it before you send it"), "{text}");
@@ -85,7 +85,7 @@ fn a_report_describes_the_servers_of_the_cloud() {
     let audience = settings.iter().find(|setting| setting["name"] == "audience").unwrap();
     assert!(audience["origin"].as_str().unwrap().starts_with("profile `prod`, "), "{audience}");
     assert_eq!(report["system"]["version"], env!("CARGO_PKG_VERSION"));
-    // The other ways to an ID token: what is found of them, and what they are answered.
+    // The other routes to an ID token: the findings, and the answers to their requests.
     let checks = report["report"]["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["group"] == "id token"), "{checks:#?}");
     let requests = report["requests"].as_array().unwrap().iter();

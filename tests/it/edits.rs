@@ -1,4 +1,4 @@
-//! Files of the user's that `setup` and `token --output` write: what of them stays, wherever they are.
+//! Edits of the user's files by `setup` and `token --output`: everything else in them stays, wherever the files are.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -49,7 +49,7 @@ fn root_does_not_change_the_owner_of_a_file() {
     sandbox.write(".aws/config", "[default]\nregion = eu\n");
     let users = [CONFIG, ".aws/config", ".aws", ".config", ".config/yc-id-token", "."];
     for name in users {
-        // Only root can give files away, and only root is at risk.
+        // Only root can change the owner of a file, and only root is at risk.
         if std::os::unix::fs::chown(sandbox.home().join(name), Some(4321), Some(1234)).is_err() {
             return;
         }
@@ -169,7 +169,7 @@ fn written_files_are_restored_if_a_later_one_fails() {
         if let Some(text) = before {
             sandbox.configure(text);
         }
-        // The copy of the file fits on the disk, and the new file does not.
+        // The copy of the file fits on the disk, but the new file does not.
         let script = format!(
             "set -e
 mkdir -p full
@@ -200,7 +200,7 @@ fn a_profile_with_other_values_is_not_rewritten() {
     let (text, _) = setup(&sandbox, &["aws", "--audience=mine", "--region=eu-north-1", "--apply"])
         .fails(3, "E_CONFLICT");
     assert!(text.contains("`region` is `eu-west-1`, not `eu-north-1`"), "{text}");
-    // AWS's profile of this name is that of the first account.
+    // The AWS profile with this name belongs to the first account.
     let second = [&other[..], &["--name=second", "--region=eu-west-1"]].concat();
     let taken = [&second[..], &["--aws-profile=yandex"]].concat();
     let (text, _) = setup(&sandbox, &taken).fails(3, "E_CONFLICT");
@@ -232,7 +232,7 @@ fn a_file_that_its_program_cannot_read_is_reported_by_line() {
     let said = sandbox.run(&["doctor", "aws"]);
     assert!(said.stdout.contains(".aws/config:3: the key `region` is in line 2 too"), "{said:?}");
     assert_eq!(said.status.code(), Some(3));
-    // Indented keys are keys, and would be used in place of the helper.
+    // Indented keys are keys, and would be used instead of the helper.
     sandbox.write(".aws/config", "");
     sandbox.write(".aws/credentials", "[yandex]\n  aws_access_key_id : AKIAEXAMPLE\n");
     let (text, _) =

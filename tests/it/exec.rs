@@ -1,5 +1,4 @@
-//! `exec`: a command with credentials in its environment, and nothing there that would win over them; or in files,
-//! which are kept fresh.
+//! `exec`: a command with credentials in its environment and no conflicting variables, or in files, which stay fresh.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +14,7 @@ use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::{self, FakeVault};
 use crate::sandbox::{Sandbox, claims, eventually};
 
-/// The environment that a command has.
+/// The environment of a command.
 fn environment(sandbox: &Sandbox, arguments: &[&str]) -> BTreeMap<String, String> {
     let arguments = [&["exec", "--aws"], arguments, &["--", "env", "-0"]].concat();
     let text = sandbox.run(&arguments).ok();
@@ -84,7 +83,7 @@ fn a_configured_region_is_exported_for_old_and_new_tools() {
     assert_eq!(both(&environment(&sandbox, &[])), [None, None]);
     let region = || Some("eu-west-1".to_owned());
     assert_eq!(both(&environment(&sandbox, &["--region=eu-west-1"])), [region(), region()]);
-    // The profile itself is not handed on, but what it says of the region is.
+    // The profile itself is not exported, but its region is.
     sandbox.write(".aws/config", "[profile work]\nregion = eu-west-1\n");
     sandbox.set("AWS_PROFILE", "work");
     assert_eq!(both(&environment(&sandbox, &[])), [region(), region()]);
@@ -139,7 +138,7 @@ fn without_keys_the_command_is_not_run() {
     assert!(marker.exists());
 }
 
-/// A sandbox with a folder for temporary files of its own, and that folder.
+/// A sandbox with its own folder for temporary files, and that folder.
 pub fn with_temporary_folder(options: Options) -> (Sandbox, PathBuf) {
     let mut sandbox = Sandbox::with_options(options);
     let folder = sandbox.home().join("temporary");
@@ -175,7 +174,7 @@ fn a_command_has_tokens_in_variables_and_replaces_the_process() {
     assert_eq!((lines[0], lines.len()), (pid.as_str(), 4), "it is the same process");
     assert_eq!([audience(lines[1]), audience(lines[2])], ["k8s", "api://b=c"]);
     assert!(lines[3].starts_with("sh -c"), "no token is in its arguments: {}", lines[3]);
-    // Nothing refreshes what is in a variable.
+    // A credential in a variable is not refreshed.
     sandbox.age("id-token", Duration::from_secs(31 * 60));
     let run = || sandbox.run(&["exec", "--token-env=A=k8s", "--", "sh", "-c", "echo $A"]).ok();
     let new = run();
@@ -276,7 +275,7 @@ fn a_file_is_replaced_at_half_its_lifetime_and_survives_a_failure() {
 fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
     let short = Options { id_token_life: Duration::from_secs(4), ..Options::default() };
     let (mut sandbox, temporary) = with_temporary_folder(short);
-    // The run would end for another reason only after the test has failed.
+    // Otherwise, the run ends only after the test has failed.
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "1h");
     let child = start(sandbox.command(&with_file("exec sleep 1000")));
     eventually("the command runs", || !is_empty(&temporary));
@@ -288,7 +287,7 @@ fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
     assert!(is_empty(&temporary));
 }
 
-/// The only file below the folder for temporary files.
+/// The only file in the folder for temporary files.
 fn temporary_file(temporary: &Path) -> PathBuf {
     let folder = fs::read_dir(temporary).unwrap().next().unwrap().unwrap().path();
     folder.join("FILE")
@@ -347,7 +346,7 @@ fn invalid_variables_are_rejected_before_any_request() {
 }
 
 pub fn start(mut command: Command) -> Child {
-    // Not in the foreground of a terminal that the tests may be run from.
+    // Not in the foreground of a terminal from which the tests may be run.
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }

@@ -1,4 +1,4 @@
-//! `exec --aws --serve`: a private endpoint with the keys of a role, which are fresh while the command runs.
+//! `exec --aws --serve`: a private endpoint with the keys of a role, which stay fresh while the command runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{Sandbox, eventually};
 
-/// A command that runs beside its endpoint until it is let go.
+/// A command that runs beside its endpoint until it is released.
 struct Served<'a> {
     sandbox: &'a Sandbox,
     child: Child,
@@ -27,7 +27,7 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    /// Starts it with these options besides, and waits until it runs.
+    /// Starts the command with these additional options, and waits until it runs.
     fn start(sandbox: &'a Sandbox, options: &[&str]) -> Self {
         let environment = sandbox.home().join("environment");
         sandbox.may_hold_secrets(&environment);
@@ -72,7 +72,7 @@ fn of_aws(environment: &BTreeMap<String, String>) -> Vec<&str> {
     environment.keys().map(String::as_str).filter(|name| name.starts_with("AWS_")).collect()
 }
 
-/// The words that a process was started with.
+/// The arguments of a process.
 fn words_of(process: u32) -> String {
     fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap()
 }
@@ -137,7 +137,7 @@ fn the_keys_of_an_endpoint_are_always_valid() {
     sts.script((0..50).map(|_| Answer::Keys(Duration::from_secs(6))));
     let served = Served::start(&sandbox, &[]);
     for keys in 1..=3 {
-        // Each answer on the way is one of valid keys.
+        // Each answer in between has valid keys.
         eventually("there are new keys", || served.access_key() == format!("ASIA{keys}"));
     }
     served.let_go();

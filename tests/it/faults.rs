@@ -1,7 +1,7 @@
-//! What goes wrong on the machine itself: killed processes, failing system calls, file systems without
-//! locks. A token is given all the same, the cache is never the worse for it, and nobody waits for ever.
+//! Faults of the machine itself: killed processes, failing system calls, file systems without locks. A token is still
+//! returned, the cache stays intact, and no process waits forever.
 //!
-//! Each test prints what it did (`tests/run faults -- --nocapture`), for the table in the README.
+//! Each test prints its measurements (`tests/run faults -- --nocapture`), for the table in the documentation.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn assert_is_token(sandbox: &Sandbox, outcome: Outcome) {
     assert_eq!(claims["aud"], "k8s");
 }
 
-/// A token that is good for an hour.
+/// A token valid for an hour.
 fn token(text: &str) -> Credential<IdToken> {
     let now = Clock::System.now();
     let expires_at = now.at.plus(Duration::from_secs(3600));
@@ -59,7 +59,7 @@ fn a_thousand_kills_leave_no_bad_entry_and_no_stale_lock() {
         for number in 0..KILLS {
             let mut command = sandbox.command(&[TOKEN, &["--force-refresh"]].concat());
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            // Spread over the whole of a run, in steps that do not repeat.
+            // Spread over the whole duration of a run, in steps that do not repeat.
             let point = whole * (number * 617 % 1000) / 1000;
             let begin = Instant::now();
             while begin.elapsed() < point {
@@ -150,20 +150,20 @@ fn an_entry_damaged_at_any_byte_is_not_used_and_is_replaced() {
     println!("an entry of {} bytes, cut and flipped at each: never used", whole.len());
 }
 
-/// The program under `strace`, which writes down or spoils system calls.
+/// The program under `strace`, which records system calls or makes them fail.
 fn strace(sandbox: &Sandbox, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = sandbox.other_command("strace");
     command.arg("-f").args(options).arg(PROGRAM).args(TOKEN).args(arguments);
     command
 }
 
-/// The calls in a trace: `PID NAME(ARGUMENTS…`, of which the second halves of interrupted ones are left out.
+/// The calls in a trace: `PID NAME(ARGUMENTS…`, without the second halves of interrupted ones.
 fn calls(trace: &str) -> impl Iterator<Item = (&str, &str)> {
     let calls = trace.lines().filter_map(|line| line.split_once(' ')?.1.split_once('('));
     calls.map(|(name, rest)| (name.trim(), rest)).filter(|(name, _)| !name.contains(['<', ' ']))
 }
 
-/// The system calls of a run that touch the cache: name, and which of that name it is.
+/// The system calls of a run on the cache: each name with its index among calls of that name.
 fn calls_on_the_cache(sandbox: &Sandbox) -> Vec<(String, usize)> {
     let trace = sandbox.home().join("trace");
     let output = strace(sandbox, &["-y", "-o", trace.to_str().unwrap()], &[]).output().unwrap();
@@ -182,8 +182,8 @@ fn calls_on_the_cache(sandbox: &Sandbox) -> Vec<(String, usize)> {
     on_the_cache
 }
 
-/// Runs the program on an empty cache, with one system call on that failing; the same again if
-/// another call came to be the one.
+/// Runs the program on an empty cache with one of these system calls failing, and again if the failing call was another
+/// one.
 fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outcome {
     let trace = sandbox.home().join("trace");
     let folder = sandbox.cache_folder().display().to_string();
@@ -203,7 +203,7 @@ fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outco
 #[test]
 fn any_failing_system_call_on_the_cache_still_gives_a_token() {
     let mut sandbox = Sandbox::new();
-    // The log would be a file that fails too, and the trace has the secrets that are written.
+    // The log would be a file that fails too, and the trace contains the written secrets.
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.set("YC_ID_TOKEN_VERBOSE", "0");
     sandbox.may_hold_secrets(&sandbox.home().join("trace"));
@@ -220,7 +220,7 @@ fn any_failing_system_call_on_the_cache_still_gives_a_token() {
             assert_is_token(&sandbox, outcome);
             injected += 1;
         }
-        // With whatever that has left behind, and nothing failing any more.
+        // With all that the failed run left behind, and no more failures.
         assert_is_token(&sandbox, sandbox.run(TOKEN));
         let asked = sandbox.cloud.count(Route::TokenExchange);
         assert_is_token(&sandbox, sandbox.run(TOKEN));
@@ -247,7 +247,7 @@ fn an_outage_of_45_minutes_fails_no_run() {
     }
     sandbox.cloud.always(Route::IamToken, None);
     sandbox.cloud.always(Route::TokenExchange, None);
-    // Four minutes before the end of the old one.
+    // Four minutes before the old token expires.
     sandbox.age("id-token", minute);
     let force = [TOKEN, &["--force-refresh"]].concat();
     assert_is_token(&sandbox, sandbox.run(&force));
@@ -275,7 +275,7 @@ fn locks_that_could_hang_are_taken_in_another_folder() {
         locks.dedup();
         locks
     };
-    // Without a folder of this machine, everyone flies alone.
+    // Without a local folder for locks, every process fetches for itself.
     assert_is_token(&sandbox, sandbox.finish(strace(&sandbox, &options, &[])));
     assert_eq!(locks(&sandbox), Vec::<String>::new());
 
@@ -308,7 +308,7 @@ fn two_versions_of_the_program_can_share_a_folder() {
     for other in &others {
         assert_eq!(fs::read_to_string(other).unwrap(), "of another version");
     }
-    // They fetch one at a time: the other one holds the lock that both know.
+    // They fetch one at a time, because the other version holds the lock that both use.
     let lock = fs::File::open(entry.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     let mut command = sandbox.command(&[TOKEN, &["--force-refresh"]].concat());

@@ -1,4 +1,4 @@
-//! A workload of elsewhere becomes a service account of Yandex Cloud without one stored secret.
+//! A workload outside Yandex Cloud authenticates as a service account without a stored secret.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::sandbox::{Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 const HOUR: i64 = 3600;
 
-/// A sandbox without a key, for the service account that the workload is to act as.
+/// A sandbox without a key, for the service account that the workload impersonates.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -24,12 +24,12 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// A token of elsewhere, which the cloud trusts or not as a whole.
+/// An external token, which the cloud trusts or not as a whole.
 pub fn external(subject: &str, life: i64) -> String {
     external_token("https://issuer.example", subject, &json!("yandex"), life)
 }
 
-/// The same of any issuer, for any audience.
+/// An external token of any issuer, for any audience.
 pub fn external_token(issuer: &str, subject: &str, audience: &Value, life: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let exp = i64::try_from(now).unwrap() + life;
@@ -49,7 +49,7 @@ fn a_token_file_is_enough_and_is_read_on_every_fetch() {
     let first = external("system:serviceaccount:prod:app", HOUR);
     sandbox.cloud.federate(&first, &sandbox.account);
     let file = sandbox.write_secret("token", &format!("{first}\n"));
-    // As the kubelet leaves it for a container that runs as root.
+    // As the kubelet writes it for a container that runs as root.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let identity = format!("kubernetes:{}", file.display());
     let run =
@@ -65,7 +65,7 @@ fn a_token_file_is_enough_and_is_read_on_every_fetch() {
     run("another").ok();
     assert_eq!(exchanges(&sandbox), 3, "the IAM token is kept");
 
-    // The kubelet puts the next one in its place, and the old one is worth nothing any more.
+    // The kubelet replaces the token, and the old one is no longer valid.
     let next = external("system:serviceaccount:prod:app", 2 * HOUR);
     sandbox.cloud.federate(&next, &sandbox.account);
     sandbox.write_secret("token", &next);
@@ -139,7 +139,7 @@ fn a_job_of_github_actions_needs_no_secret() {
     assert!(asked[1].line.contains("audience=https%3A%2F%2Faud.example"), "{}", asked[1].line);
     assert_eq!(asked.len(), 2);
 
-    // Another job on the same machine is somebody else.
+    // Another job on the same machine has another identity.
     sandbox.keep_secret("the-request-token-of-another-job");
     sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-request-token-of-another-job");
     sandbox.run(&["token"]).ok();

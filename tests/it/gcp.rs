@@ -1,4 +1,4 @@
-//! `gcp`: the answers of an executable for Google's client libraries; and `exec --gcp`, a credential configuration for a
+//! `gcp`: the output for Google's client libraries as an executable; and `exec --gcp`, a credential configuration for a
 //! command.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 const PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/yandex";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
-/// A sandbox with what a client of Google sets for an executable.
+/// A sandbox with the variables that a Google client sets for an executable.
 fn with_client() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
@@ -28,13 +28,13 @@ fn with_client() -> Sandbox {
     sandbox
 }
 
-/// The answer of a run: one document, with exit status 0 and nothing on standard error.
+/// The answer of a run: one document, exit status 0, and empty standard error.
 #[track_caller]
 fn answer(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&sandbox.run(&[&["gcp"], arguments].concat()).ok()).unwrap()
 }
 
-/// The code and the message of an answer that is a failure.
+/// The code and the message of a failed answer.
 #[track_caller]
 fn failure(sandbox: &Sandbox, arguments: &[&str]) -> (String, String) {
     let answer = answer(sandbox, arguments);
@@ -137,7 +137,7 @@ fn a_failure_is_a_document_too() {
 
 #[test]
 fn the_log_is_not_mixed_with_the_answer() {
-    // Google's library for JavaScript shows all that it cannot read in its error, with the token.
+    // Google's library for JavaScript prints everything that it cannot parse in its error, including the token.
     let mut sandbox = with_client();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     answer(&sandbox, &["-vvv"]);

@@ -1,4 +1,4 @@
-//! Every way to be someone towards Yandex Cloud works, and a wrong one is told with its cure.
+//! Every identity works, and a wrong one is reported with a fix.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -196,7 +196,7 @@ fn the_metadata_identity_works_and_never_uses_a_proxy() {
     assert!(hint.contains("yc compute instance update"), "{hint}");
 }
 
-/// A virtual machine with the sandbox's service account, and nothing configured.
+/// A virtual machine with the sandbox's service account, and no configuration.
 fn machine() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -205,7 +205,7 @@ fn machine() -> Sandbox {
     sandbox
 }
 
-/// How often the metadata service was asked which account there is.
+/// The number of requests for the account to the metadata service.
 fn lookups(sandbox: &Sandbox) -> usize {
     let requests = sandbox.cloud.requests();
     requests.iter().filter(|request| request.path.ends_with("/service-accounts/")).count()
@@ -223,7 +223,7 @@ fn metadata_that_names_the_account_needs_no_settings() {
     assert_eq!(lookups(&sandbox), 1, "the ID is cached");
     let found = examine(&sandbox, &["--audience=k8s"]);
     found.exits(0).has("ok", "names its service account");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
     sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
     assert!(!sandbox.run(&["status", "vm"]).ok().contains("not documented"));
 }

@@ -1,5 +1,5 @@
-//! The keyring where there is none, one that asks a person about each item, and what is refused before it would be
-//! called. With real ones: `real::keyring`, `real::keepassxc` and `real::kwallet`.
+//! A missing keyring, a keyring that prompts for each item, and errors before the keyring is called. Tests with real
+//! keyrings: `real::keyring`, `real::keepassxc` and `real::kwallet`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -117,7 +117,7 @@ fn with_items_locked() -> (Sandbox, FakeSecretService) {
     (sandbox, service)
 }
 
-/// A run that needs the key, and waits for a person for one second.
+/// A run that needs the key, and waits one second for the user.
 fn sign(sandbox: &Sandbox) -> Outcome {
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
     sandbox.run(&[&robot[..], &["--timeout", "1s"]].concat())
@@ -133,7 +133,7 @@ fn a_key_whose_item_is_locked_can_be_used() {
     let token = sign(&sandbox).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
     assert_eq!(service.prompts(), [Prompt::Unlock]);
-    // The other process that an import runs prints what only a hash tells.
+    // The other process of an import prints only a hash.
     let found = sandbox.run(&["key", "read-back", "robot", "1000"]).ok();
     let digest = yc_id_token::digest::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
     assert_eq!(found, format!(r#"{{"Ok":"{digest}"}}"#));
@@ -269,7 +269,7 @@ fn a_keyring_that_ends_with_its_prompt_open_is_reported_at_once() {
     sandbox.run(IMPORT).ok();
     service.answer(Prompt::Unlock, Answer::Die);
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
-    // Within the time limit, which is not reached: that would be a prompt without an answer.
+    // Before the time limit, which would mean an unanswered prompt.
     let (message, hint) =
         sandbox.run(&[&robot[..], &["--timeout", "50s"]].concat()).fails(3, "E_KEYRING");
     let end = "the keyring failed: it ended while its prompt was open";
@@ -294,7 +294,7 @@ fn clearing_the_cache_ends_at_the_time_limit_of_a_prompt() {
     assert!(hint.contains("answer the prompt"), "{hint}");
     assert_eq!(service.prompts(), [Prompt::Unlock], "one prompt, and not one for each credential");
     assert_eq!(service.names().len(), items);
-    // A configuration that is broken is no reason to keep credentials.
+    // A broken configuration does not stop `cache clear`.
     sandbox.configure("nonsense");
     service.answer(Prompt::Unlock, Answer::Allow);
     sandbox.run(&["cache", "clear"]).ok();
@@ -315,7 +315,7 @@ fn a_background_refresh_opens_no_prompt() {
     eventually("the refresh has found the key locked", || service.dismissed() > 0);
     eventually("the refresh has ended", || refreshing(&sandbox).is_empty());
     assert_eq!(service.prompts(), []);
-    // Its failure is no reason for a run of the user not to open one.
+    // Its failure does not stop the user's run from opening a prompt.
     let new = sandbox.run(&[&robot[..], &["--force-refresh"]].concat()).ok();
     assert_ne!(new, token);
     assert_eq!(service.prompts(), [Prompt::Unlock]);

@@ -1,7 +1,6 @@
 //! `kubectl` prints an ExecCredential that every client of the exec protocol accepts.
 //!
-//! The acceptance table of kubectl itself is in `tests/real`; here, every property that the table
-//! asks of our output.
+//! `tests/real` runs kubectl itself; this file tests every property of the output that kubectl requires.
 
 use std::time::Duration;
 
@@ -136,7 +135,7 @@ fn a_missing_audience_gets_a_hint() {
         assert_eq!(message, "the audience is not set");
         assert!(hint.starts_with("give `--audience`") && hint.contains(advice), "{hint}");
     }
-    // A client that says nothing, such as the JavaScript one.
+    // A client that sets no KUBERNETES_EXEC_INFO, such as the JavaScript one.
     sandbox.unset("KUBERNETES_EXEC_INFO");
     let (_, hint) = sandbox.run(&["kubectl"]).fails(3, "E_MISSING");
     assert!(hint.contains("a client that sets KUBERNETES_EXEC_INFO"), "{hint}");

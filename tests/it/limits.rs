@@ -1,10 +1,10 @@
-//! Where the system denies something, a run says what, or does without: it neither panics nor is killed.
+//! If the system denies something, a run reports it or works without it, and neither panics nor is killed.
 
 use std::process::Command;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// A shell that runs the program, `$0`, after something else.
+/// A shell that runs a command before the program, `$0`.
 fn after(sandbox: &Sandbox, limit: &str, line: &str) -> Command {
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", &format!("{limit}; exec $0 {line}"), PROGRAM]);
@@ -56,14 +56,14 @@ fn too_few_descriptors_are_reported_with_a_fix() {
             assert!(hint.contains("ulimit -n"), "{limit}: {hint}");
         }
     }
-    // Three are those of the streams, and the fourth is the log's.
+    // Three for the standard streams, and the fourth for the log.
     let logging = "token --audience=k8s --log-file=log";
     let command = after(&sandbox, "ulimit -n 4", logging);
     let (text, hint) = sandbox.finish(command).fails(1, "E_SYSTEM");
     assert!(text.starts_with("cannot read the "), "{text}");
     assert!(hint.contains("ulimit -n"), "{hint}");
     sandbox.finish(after(&sandbox, "ulimit -n 20", "token --audience=k8s")).ok();
-    // From here on it is in the cache, and nothing of that is needed.
+    // Afterwards the token is cached, and none of that is needed.
     sandbox.finish(after(&sandbox, "ulimit -n 5", "token --audience=k8s")).ok();
 }
 
@@ -87,7 +87,7 @@ fn a_system_call_denied_by_a_filter_is_reported() {
 #[test]
 fn a_thread_that_cannot_start_is_an_error_and_not_a_panic() {
     let sandbox = Sandbox::new();
-    // A name is looked up in a thread.
+    // Names are resolved on a thread.
     let line = ["token", "--audience=k8s", "--iam-endpoint=https://iam.invalid"];
     let (text, hint) = filtered(&sandbox, &[CLONE, CLONE3], &line).fails(1, "E_SYSTEM");
     assert_eq!(text, "cannot start a thread: operation not permitted");
@@ -103,7 +103,7 @@ fn a_limit_on_file_sizes_never_kills_a_run() {
     assert_eq!(text, "cannot write to standard output: file too large");
     run("token --audience=k8s --output=token").fails(1, "E_OUTPUT");
     assert!(!sandbox.home().join("token").exists());
-    // Who wants it to be ignored has it so.
+    // A user who wants the signal ignored can ignore it.
     sandbox.finish(after(&sandbox, "trap '' XFSZ; ulimit -f 0", "token --audience=k8s")).ok();
 }
 

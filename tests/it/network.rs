@@ -1,5 +1,5 @@
-//! Whatever answers, or does not: an error in two lines that says what to do, within the deadline,
-//! and never a token sent where it does not belong.
+//! Every answer, or its absence, gives a result or a two-line error with a fix, within the time limit. A token is never
+//! sent to a wrong server.
 
 use std::net::TcpListener;
 
@@ -194,7 +194,7 @@ fn a_wrong_certificate_name_and_missing_tls_are_distinguished() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     let elsewhere = sandbox.cloud.url().replace("127.0.0.1", "127.0.0.2");
-    // A server on all of loopback, whose certificate is not for this address.
+    // A server on all loopback addresses, whose certificate is not for this one.
     let wide = Emulator::start_with(Options {
         tls: true,
         address: "0.0.0.0:0".parse().unwrap(),
@@ -264,7 +264,7 @@ fn https_uses_the_proxy_and_no_proxy_is_honoured() {
 fn both_connections_are_opened_at_once_when_both_are_needed() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
-    // While IAM has the request, the OAuth server is being connected to.
+    // While IAM processes the request, the connection to the OAuth server is opened.
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
     let child = sandbox
         .command(TOKEN)

@@ -1,4 +1,4 @@
-//! Standard output carries one document or nothing; standard error is empty on success.
+//! Standard output has one document or nothing; standard error is empty on success.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -180,7 +180,7 @@ fn a_terminal_has_colours_unless_the_user_turns_them_off() {
         assert!(!coloured(&sandbox, "status") && !coloured(&sandbox, "tokken"), "{name}");
         sandbox.set(name, before.unwrap_or_default());
     }
-    // Not at a terminal: only by force.
+    // Not a terminal, so only if forced.
     assert!(!sandbox.run(&["status"]).ok().contains(escape));
     assert!(!sandbox.run(&["tokken"]).stderr.contains(escape));
     sandbox.set("CLICOLOR_FORCE", "1");

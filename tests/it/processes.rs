@@ -1,4 +1,4 @@
-//! What other processes can see of a run, and what is left of one that crashes: no secret.
+//! Other processes see no secret of a run, and a crash leaves none behind.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +12,7 @@ use crate::leaks;
 use crate::sandbox::{PROGRAM, Sandbox, eventually};
 use crate::secrets::{sandbox, those_that_obtain};
 
-/// What is to be seen of a process: its arguments and its environment.
+/// The visible data of a process: its arguments and its environment.
 fn seen(pid: u32) -> [String; 2] {
     ["cmdline", "environ"].map(|name| {
         let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
@@ -20,7 +20,7 @@ fn seen(pid: u32) -> [String; 2] {
     })
 }
 
-/// A process and all that it has started and that still run.
+/// A process and all of its running descendants.
 fn family(pid: u32) -> Vec<u32> {
     let parent = |child: u32| -> Option<u32> {
         let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
@@ -38,7 +38,7 @@ fn family(pid: u32) -> Vec<u32> {
     family
 }
 
-/// Starts a line, and leaves it waiting for an IAM token.
+/// Starts a command line that waits for an IAM token.
 fn stalled(sandbox: &Sandbox, mut command: Command) -> Child {
     sandbox.cloud.clear_requests();
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
@@ -94,7 +94,7 @@ fn a_command_of_exec_has_its_keys_and_no_other_secret() {
     assert!(environment.contains("AWS_SECRET_ACCESS_KEY="), "{environment}");
     let secrets = sandbox.cloud.secrets();
     assert!(!secrets.iter().any(|secret| leaks::holds(&environment, secret)), "{environment}");
-    // What it asks the system for is that of the user's command, and nothing of ours.
+    // System calls after `exec` are those of the user's command.
     let arguments = sandbox.run(&["exec", "--aws", "--", "cat", "/proc/self/cmdline"]).ok();
     assert_eq!(arguments, "cat\0/proc/self/cmdline\0");
 }
@@ -128,7 +128,7 @@ fn the_background_refresh_shows_no_secret() {
     let [arguments, environment] = seen(process);
     for secret in sandbox.secrets() {
         assert!(!leaks::holds(&arguments, &secret), "{arguments}");
-        // The proxy's password has to be handed on, and other users cannot see it here.
+        // The proxy's password must be passed on, and other users cannot see it here.
         let of_proxy = secret == "hunter2-hunter2";
         assert!(of_proxy || !leaks::holds(&environment, &secret), "{environment}");
     }
@@ -166,7 +166,7 @@ fn emulator_and_demo_show_only_their_announced_secrets() {
     assert!(!markers.iter().any(|marker| outcome.stdout.contains(marker)), "{outcome:?}");
 }
 
-/// Runs something without the rights that root has over the processes of others, its own among them.
+/// Runs a command without root's rights over other processes.
 fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
     if !rustix::process::geteuid().is_root() {
         return sandbox.other_command(program);
@@ -238,7 +238,7 @@ fn a_program_that_supplies_a_token_writes_no_core_file() {
 fn a_crash_leaves_no_core_file() {
     let (sandbox, _servers) = sandbox();
     for (signal, number) in [("ABRT", 6), ("ILL", 4), ("FPE", 8)] {
-        // The shell allows what its own limits allow. The program does not take it.
+        // The shell allows what its own limits allow, but the program still has none.
         let mut command = sandbox.other_command("sh");
         command.args(["-c", &format!("ulimit -S -c $(ulimit -H -c); exec {PROGRAM} token")]);
         let child = stalled(&sandbox, command);

@@ -1,5 +1,4 @@
-//! The proxy that users set is the one that is used, as kubectl and curl would use it; what cannot be used
-//! is an error, and not ignored.
+//! The configured proxy is used as kubectl and curl would use it. An unusable proxy is an error, never ignored.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -9,7 +8,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// A proxy that refuses with this answer, and keeps what it was asked.
+/// A proxy that refuses with this answer, and records its requests.
 struct Refusing {
     address: String,
     heads: Arc<Mutex<Vec<String>>>,

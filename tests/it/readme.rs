@@ -1,4 +1,4 @@
-//! The README is complete where a list in it must be.
+//! Lists in the documentation are complete.
 
 use yc_id_token::error::Code;
 

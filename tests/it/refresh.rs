@@ -1,5 +1,5 @@
-//! Past half of its life a credential is handed out at once, and one process in the background
-//! obtains the next. Nobody waits for it, and nothing is worse for its failure.
+//! After half of its lifetime, a cached credential is still returned immediately while one background process fetches
+//! the next. No run waits for that process, and its failure does no harm.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// Past the soft point of an hour, and before every hard point.
+/// After half of an hour's lifetime, and above every minimum lifetime.
 const SOFT: Duration = Duration::from_secs(31 * 60);
 
 /// A sandbox whose cached ID token is due for a refresh, and the token.
@@ -26,7 +26,7 @@ fn ageing() -> (Sandbox, String) {
     (sandbox, token)
 }
 
-/// The processes in the background that belong to a sandbox.
+/// The background processes of a sandbox.
 pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
     let home = format!("HOME={}", sandbox.home().display());
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
@@ -52,7 +52,7 @@ fn no_run_waits_for_the_refresh_which_ends_in_time() {
     let (mut sandbox, old) = ageing();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "2s");
-    // It returns when the output has ended, so nobody in the background has a hand on that.
+    // `output` returns at the end of the output, so no background process holds it open.
     assert_eq!(sandbox.run(TOKEN).ok(), old);
     eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
     eventually("the refresh gives up", || refreshing(&sandbox).is_empty());

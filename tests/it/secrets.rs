@@ -1,6 +1,6 @@
-//! No command shows a secret, however much it is asked to say and whatever goes wrong.
+//! No command prints a secret, at any log level and with any failure.
 //!
-//! Every run of every test is searched (see `sandbox`). Here are those that are most likely to fail.
+//! Every run of every test is searched (see `sandbox`). These are the commands most likely to leak.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +17,11 @@ use crate::sandbox::Sandbox;
 pub struct Line {
     pub command: &'static str,
     arguments: &'static [&'static str],
-    /// Whether it obtains credentials.
+    /// Whether it fetches credentials.
     obtains: bool,
 }
 
-/// Lines of every command there is.
+/// Command lines that cover every command.
 const LINES: &[Line] = &[
     obtains("token", &["--format=raw"]),
     obtains("token", &["--format=json"]),
@@ -109,7 +109,7 @@ pub struct Servers {
     vault: FakeVault,
 }
 
-/// A sandbox where every command finds what it needs, and says all that it can on standard error.
+/// A sandbox in which every command can run, with the most verbose log on standard error.
 pub fn sandbox() -> (Sandbox, Servers) {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
@@ -125,19 +125,19 @@ pub fn sandbox() -> (Sandbox, Servers) {
     (sandbox, Servers { sts, vault })
 }
 
-/// The commands that the help names below some words, and those below them.
+/// The commands in the help below some words, recursively.
 fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
     let help = sandbox.run(&[below, &["--help"]].concat()).ok();
     let Some((_, list)) = help.split_once("\nCommands:\n") else {
         return BTreeSet::from([below.join(" ")]);
     };
     let entries = list.lines().take_while(|line| !line.is_empty());
-    // A description that goes on in the next line is further in.
+    // A description that continues on the next line is indented more.
     let names = entries.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let names = names.filter(|name| !name.is_empty());
     let mut commands: BTreeSet<String> =
         names.flat_map(|name| commands(sandbox, &[below, &[name]].concat())).collect();
-    // One that does something without those below it has a line of its own in the usage.
+    // A command that works without a subcommand has its own line in the usage.
     if !below.is_empty() && help.contains(&format!("{} [OPTIONS]\n", below.join(" "))) {
         commands.insert(below.join(" "));
     }
@@ -151,7 +151,7 @@ fn every_command_is_tested_for_secrets() {
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
 
-/// The ways that there are to be someone.
+/// The kinds of identity.
 const IDENTITIES: [&str; 10] = [
     "file",
     "variable",
@@ -165,7 +165,7 @@ const IDENTITIES: [&str; 10] = [
     "metadata",
 ];
 
-/// Lets the sandbox be someone in one of the ways that there are.
+/// Configures the sandbox with one kind of identity.
 fn become_someone(sandbox: &mut Sandbox, identity: &str) {
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
     let oauth = "y0_AgAAAAAverysecretoauthtoken";
@@ -220,7 +220,7 @@ fn no_command_shows_a_secret_at_any_log_level() {
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
         become_someone(&mut sandbox, identity);
         let speaks = if identity == "yc-cli" { "DEBUG running yc" } else { "DEBUG requesting" };
-        // Who we are does not change the form of an answer: the other identities need fewer lines.
+        // The identity does not change the format of the output, so the other identities need fewer lines.
         let lines = those_that_obtain().filter(|line| identity == "file" || line.is_first());
         for line in lines {
             let run = |more: &[&'static str]| {
@@ -228,8 +228,8 @@ fn no_command_shows_a_secret_at_any_log_level() {
                 assert!(outcome.status.success(), "{identity}: {:?}: {outcome:?}", line.words(&[]));
                 outcome.stderr
             };
-            // Into a file, which the sandbox searches at its end; and on standard error, with and
-            // without something in the cache.
+            // Into a file, which the sandbox searches at its end; and on standard error, with and without cached
+            // credentials.
             assert_eq!(run(&["-vvv", "--log-file=log"]), "");
             assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it says a lot");
             assert!(run(&["-vvv"]).contains("INFO"), "it says a lot");
@@ -315,7 +315,7 @@ fn commands_about_credentials_do_not_print_them() {
     }
 }
 
-/// A token, as the server that it was shown to could repeat it.
+/// A token, as the server that received it could repeat it.
 fn repeated(sandbox: &Sandbox) -> &'static str {
     let secrets = sandbox.cloud.secrets();
     let token = secrets.iter().rfind(|secret| secret.starts_with("eyJ")).unwrap();
@@ -347,7 +347,7 @@ fn a_secret_in_the_place_of_a_file_name_is_not_printed() {
         assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
         assert!(outcome.stderr.contains("[redacted]"), "{outcome:?}");
     }
-    // A file that breaks off in the middle of the key.
+    // A file that ends in the middle of the key.
     for end in (0..key.len() - 8).step_by(97) {
         let file = sandbox.write_secret("broken.json", &key[..end]);
         sandbox.run(&["token", "--key-file", file.to_str().unwrap()]).fails(3, "E_IDENTITY");

@@ -1,4 +1,4 @@
-//! Settings: who wins, and a mistake is told with its file, its line and what was probably meant.
+//! Settings: their precedence, and mistakes reported with file, line and suggestion.
 
 use crate::sandbox::{Sandbox, claims};
 

@@ -1,5 +1,5 @@
 //! `setup` writes a profile and the consumer's configuration: exactly the changes that it shows, once, with a backup of
-//! each file. It prints or writes the configuration of the server too.
+//! each file. It also prints or writes the configuration of the server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 const ISSUER: &str = "https://issuer.example";
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
 
-/// A sandbox whose tokens have another issuer than the one that is guessed, and without kubectl.
+/// A sandbox whose tokens have another issuer than the guessed one, and without kubectl.
 fn sandbox() -> Sandbox {
     without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
 }
 
-/// A sandbox with this program alone on the PATH.
+/// A sandbox with only this program on the PATH.
 pub fn without_kubectl(options: Options) -> Sandbox {
     let mut sandbox = Sandbox::with_options(options);
     let programs = sandbox.home().join("programs");
@@ -39,7 +39,7 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
 }
 
-/// The settings of the sandbox's environment, as they are written into a profile.
+/// The settings of the sandbox's environment as they are written to a profile.
 fn endpoints(sandbox: &Sandbox) -> String {
     let url = sandbox.cloud.url();
     format!("iam_endpoint = \"{url}\"\noauth_endpoint = \"{url}\"\n")
@@ -47,7 +47,7 @@ fn endpoints(sandbox: &Sandbox) -> String {
 
 const CONFIG: &str = ".config/yc-id-token/config.toml";
 
-/// Copies of a file that were made before it was changed.
+/// Backups of a file.
 fn copies(sandbox: &Sandbox, name: &str) -> Vec<PathBuf> {
     let path = sandbox.home().join(name);
     let begin = format!("{}.bak-", path.file_name().unwrap().to_str().unwrap());
@@ -215,7 +215,7 @@ fn every_setting_of_the_run_is_written_into_the_profile() {
 fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
     let sandbox = sandbox();
     let aws = ["aws", ROLE, "--region=eu", "--apply"];
-    // As a previous version has written it.
+    // As an earlier version wrote it.
     setup(&sandbox, &[&aws[..], &["--name=aws"]].concat()).ok();
     let first = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
     assert!(first.1.contains("[profile yandex]\n") && first.1.ends_with(" --profile=aws\n"));
@@ -280,7 +280,7 @@ fn the_server_configuration_is_written_only_with_the_changes() {
     setup(&sandbox, &[&of_s3[..], &["--server-config=a.sh"]].concat()).fails(2, "E_USAGE");
     let said = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
     assert!(said.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{said}");
-    // AWS's tools do not find that server by themselves, and the user may know better where it is.
+    // AWS tools do not find that server by themselves, and the user may have set its address.
     let config = read(&sandbox, ".aws/config");
     assert!(config.ends_with("endpoint_url = https://s3.example\n"), "{config}");
     sandbox.write(".aws/config", &config.replace("/s3", "/other"));
@@ -339,7 +339,7 @@ fn missing_settings_are_named_by_their_flags() {
     }
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
     setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
-    // What `aws` rejects, `setup aws` rejects too.
+    // `setup aws` rejects what `aws` rejects.
     let with_blank = "--role-arn=arn:aws:iam::123456789012:role/ro bot";
     for wrong in
         [&["aws", "--role-arn=robot"][..], &["aws", with_blank], &["aws", ROLE, "--name=a b"]]
@@ -380,7 +380,7 @@ fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
         "Cannot get a token with these settings:\n! cannot get an ID token",
         "iam.serviceAccounts.tokenCreator",
         "The issuer below is a guess",
-        // It is most likely where tokens come from.
+        // Tokens most likely come from it.
         &format!("--url {} ", sandbox.cloud.url()),
         sandbox.account.as_str(),
     ] {
@@ -439,7 +439,7 @@ fn another_configuration_path_is_named_in_the_command() {
     assert!(theirs.ends_with(&format!(" aws --profile=prod {flag}\n")), "{theirs}");
 }
 
-/// Has a person at a terminal give these answers.
+/// Types these answers at a terminal.
 pub fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
     let mut script = sandbox.other_command("/usr/bin/script");
     script.args(["-qec", &format!("{PROGRAM} {arguments}"), "/dev/null"]).env("SHELL", "/bin/sh");
@@ -489,7 +489,7 @@ fn an_interrupt_at_the_prompt_to_apply_ends_the_run() {
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().unwrap();
     let (mut said, mut byte) = (Vec::new(), [0]);
-    // It has got a token by then, and has waited for signals meanwhile.
+    // It has got a token by then, and has caught signals meanwhile.
     while !said.ends_with(b"Apply? [y/N]: ") {
         child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
         said.push(byte[0]);

@@ -1,5 +1,5 @@
-//! `setup gcp` writes the credential configuration of Google's libraries, what the agent does for it, and what the
-//! project must be set up with. `tests/real/gcp.rs` has the libraries use it.
+//! `setup gcp` writes the credential configuration of Google's libraries and the agent's part, and prints the setup of
+//! the project. `tests/real/gcp.rs` uses the result with the libraries.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,7 +22,7 @@ fn sandbox() -> Sandbox {
     without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
 }
 
-/// The provider as a user copies it from Google's console.
+/// The provider as copied from Google's console.
 fn short() -> &'static str {
     PROVIDER.strip_prefix("//iam.googleapis.com/").unwrap()
 }
@@ -39,7 +39,7 @@ fn document(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&read(sandbox, OUTPUT)).unwrap()
 }
 
-/// Says that the credential configuration has a secret, and returns it.
+/// Checks that the credential configuration has a secret, and returns it.
 pub fn secret_in(sandbox: &Sandbox, path: &str) -> String {
     sandbox.may_hold_secrets(&sandbox.home().join(path));
     let document: Value = serde_json::from_str(&read(sandbox, path)).unwrap();
@@ -194,7 +194,7 @@ fn another_file_or_provider_is_only_replaced_with_force() {
     let other = short().replace("providers/yandex-cloud", "providers/other");
     let arguments = ["gcp", "--apply", "--provider", &other, &output];
     let (message, _) = setup(&sandbox, &arguments).fails(3, "E_CONFLICT");
-    assert!(message.contains("is of another provider"), "{message}");
+    assert!(message.contains("is for another provider"), "{message}");
     setup(&sandbox, &arguments[..4]).ok();
     let config = read(&sandbox, CONFIG);
     assert!(config.contains("[profiles.yandex-cloud]\n"), "{config}");
@@ -227,7 +227,7 @@ fn the_commands_for_the_project_are_a_script_that_can_be_run_again() {
     let script = sandbox.home().join("project.sh");
     let audience = "--audience=https://own.example";
     apply(&sandbox, &["--server-config", script.to_str().unwrap(), audience]).ok();
-    // It knows what was created.
+    // It knows which resources exist.
     let gcloud = "#!/bin/sh
 case \"$*\" in
   *' providers describe '*) exec grep -q create-oidc \"$HOME/done\" ;;

@@ -1,5 +1,5 @@
-//! `setup kubectl` edits the user's kubeconfig and keeps all that is in it. Each cluster gets a profile and a user of
-//! its own.
+//! `setup kubectl` edits the user's kubeconfig and keeps everything else in it. Each cluster gets its own profile and
+//! user.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox, eventually};
 pub const KUBECONFIG: &str = ".kube/config";
 pub const CONFIG: &str = ".config/yc-id-token/config.toml";
 
-/// A kubeconfig as people write it.
+/// A kubeconfig with comments and mixed styles.
 pub const BY_HAND: &str = "# mine
 apiVersion: v1
 kind: Config
@@ -58,7 +58,7 @@ pub fn sandbox(kubeconfig: &str) -> Sandbox {
     sandbox
 }
 
-/// A kubeconfig with clusters alone.
+/// A kubeconfig with only clusters.
 pub fn clusters(names: &[&str]) -> String {
     let cluster = |name: &&str| {
         format!("- name: {name}\n  cluster: {{server: \"https://{name}.example\"}}\n")
@@ -74,7 +74,7 @@ pub fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
 }
 
-/// Fails with a conflict, and changes neither the kubeconfig nor the configuration.
+/// Expects a conflict that changes neither the kubeconfig nor the configuration.
 #[track_caller]
 fn conflicts(sandbox: &Sandbox, arguments: &[&str], part: &str) {
     let before = [KUBECONFIG, CONFIG].map(|name| read(sandbox, name));
@@ -197,7 +197,7 @@ fn a_user_that_was_changed_by_hand_is_not_replaced() {
         setup(&sandbox, &[&arguments[..], &["--force"]].concat()).ok();
         assert_eq!(read(&sandbox, KUBECONFIG), written, "{old}");
     }
-    // These do not change what it does.
+    // These do not change its behaviour.
     let by_hand = written
         .replace(
             "interactiveMode: Never",
@@ -302,7 +302,7 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     assert!(read(&sandbox, CONFIG).contains("[profiles.d]\nextends = \"b\"\naudience = \"D\"\n"));
     let config = read(&sandbox, CONFIG);
     sandbox.configure(config.strip_prefix("default_profile = \"b\"\n").unwrap());
-    // Of several, none is the default one, but all have their identity from one.
+    // None of the profiles is the default, but all inherit their identity from one.
     setup(&sandbox, &["--audience=E", "--cluster=b", "--user=e", "--name=e"]).ok();
     let config = read(&sandbox, CONFIG);
     assert!(config.contains("[profiles.e]\nextends = \"a\"\naudience = \"E\"\n"), "{config}");
@@ -363,7 +363,7 @@ fn a_signal_while_files_are_written_leaves_no_lock() {
     eventually("it catches signals", || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        // All that it holds are caught when the last of them is.
+        // All held signals are caught when the last one is.
         u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (15 - 1)) != 0
     });
     let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();

@@ -33,7 +33,7 @@ fn undo(sandbox: &Sandbox, more: &[&str]) -> String {
     setup(sandbox, &[&["--undo", "--apply"], more].concat()).ok()
 }
 
-/// All files and links of the home, besides the cache and the log.
+/// All files and links in the home, except the cache and the log.
 fn files(sandbox: &Sandbox) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![sandbox.home().to_owned()];
@@ -143,7 +143,7 @@ fn lines_changed_by_hand_are_not_undone() {
     let written = read(&sandbox, AWS);
     for by_hand in [
         written.replace("region = eu", "region = us"),
-        // It would belong to the first profile then.
+        // It would then belong to the first profile.
         format!("{written}output = json\n"),
     ] {
         sandbox.write(AWS, &by_hand);

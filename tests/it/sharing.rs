@@ -1,4 +1,4 @@
-//! A lock is for sharing a result: where the result cannot be shared, nobody waits for a turn.
+//! A lock only serves to share a result: where results cannot be shared, processes do not wait for each other.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -13,7 +13,7 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
 const TOKEN: &[&str] = &["token", "--audience", "k8s"];
 
-/// How many processes run at once. Each of their requests takes two seconds.
+/// The number of concurrent processes. Each of their requests takes two seconds.
 const CROWD: usize = 60;
 
 /// One after the other, they would take three times as long.
@@ -128,14 +128,14 @@ fn keys_capped_by_an_old_token_are_replaced() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();
-    // Two minutes are left of the token, and the server caps the keys at its end.
+    // The token is valid for two more minutes, and the server caps the keys at its expiry.
     sandbox.age("id-token", Duration::from_secs(58 * 60));
     fs::remove_file(&sandbox.entries("aws-session")[0]).unwrap();
     sts.script([fake_sts::Answer::Keys(Duration::from_secs(115))]);
     let document: serde_json::Value = serde_json::from_str(&sandbox.run(&["aws"]).ok()).unwrap();
     assert!(document["AccessKeyId"].as_str().unwrap().ends_with('3'), "{document}");
     assert_eq!((sandbox.token_requests().1, sts.count()), (2, 3));
-    // Those of a new token that the server caps too are as long as they can be.
+    // Keys of a new token have the maximum lifetime, although the server caps them too.
     sandbox.age("aws-session", Duration::from_secs(3600));
     sts.script([fake_sts::Answer::Keys(Duration::from_secs(3590))]);
     sandbox.run(&["aws"]).ok();

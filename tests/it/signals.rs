@@ -1,5 +1,4 @@
-//! A run that waits ends when it is told to, or when nobody waits for it any more, and leaves nothing
-//! in the way of the next.
+//! A waiting run ends on a signal or when its parent is gone, and leaves nothing behind that blocks the next.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +19,7 @@ fn send(signal: &str, pid: u32) {
     assert!(status.success(), "kill {signal} {pid}");
 }
 
-/// Nothing is left of a run but what every run leaves.
+/// Checks that a run left only its usual files.
 #[track_caller]
 fn assert_nothing_in_the_way(sandbox: &Sandbox) {
     for entry in fs::read_dir(sandbox.cache_folder()).unwrap() {
@@ -64,7 +63,7 @@ fn a_signal_ends_a_run_that_waits_for_another_run() {
         log = sandbox.log();
         log.matches("identity: ").count() == 2
     });
-    // It may not have come to wait yet, and then it ends as any process does.
+    // If it does not wait yet, the signal ends it like any process.
     send("-TERM", follower.id());
     let outcome = sandbox.outcome(follower);
     assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{outcome:?}");
@@ -77,7 +76,7 @@ fn a_signal_ends_a_run_that_waits_for_another_run() {
 fn a_run_ends_when_its_parent_is_killed() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    // The shell is killed without a chance to tell anyone.
+    // The shell is killed and cannot clean up.
     let mut command = sandbox.other_command("/bin/sh");
     command.args(["-c", &format!("{PROGRAM} token --audience=k8s & echo $!; wait")]);
     let mut shell = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -97,7 +96,7 @@ fn a_run_ends_when_its_parent_is_killed() {
 fn an_ignored_signal_stays_ignored() {
     let sandbox = Sandbox::new();
     sandbox.cloud.delay(Route::TokenExchange, std::time::Duration::from_millis(500));
-    // As `nohup` does it.
+    // As with `nohup`.
     let mut command = sandbox.other_command("/bin/sh");
     command.args(["-c", &format!("trap '' HUP; exec {PROGRAM} token --audience=k8s")]);
     let child = start(command);
@@ -108,7 +107,7 @@ fn an_ignored_signal_stays_ignored() {
 
 #[test]
 fn a_signal_ends_doctor_during_every_check() {
-    // While it gets a token, and later, while a program of the system does not tell its version.
+    // While it gets a token, and later while another program does not print its version.
     for hangs in ["cloud", "kubectl"] {
         let mut sandbox = Sandbox::new();
         let started = sandbox.home().join("started");

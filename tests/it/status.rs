@@ -1,4 +1,4 @@
-//! `status` tells what is cached, and explains a profile; it asks nobody, and shows no secret.
+//! `status` lists cached credentials and explains a profile. It works offline and shows no secret.
 
 use std::fs;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&status(sandbox, &[arguments, &["--json"]].concat())).unwrap()
 }
 
-/// A profile whose key is in the file of the sandbox.
+/// A profile with the sandbox's key file.
 fn configured() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -114,7 +114,7 @@ fn aged_expired_and_failed_credentials_are_marked() {
     sandbox.age("id-token", HOUR);
     assert_eq!(state("id-token")["state"], "expired");
 
-    // What never came.
+    // A credential that was never obtained.
     sandbox.run(&["token", "--profile=prod", "--audience=other"]).fails(6, "E_UNAVAILABLE");
     let told = json(&sandbox, &[]);
     let failed =
@@ -127,7 +127,7 @@ fn aged_expired_and_failed_credentials_are_marked() {
 fn entries_without_metadata_are_used_and_listed() {
     let sandbox = configured();
     let first = sandbox.run(&["token", "--profile=prod"]).ok();
-    // As written by a version that did not know of it.
+    // As an earlier version wrote it.
     for path in ["id-token", "iam-token"].iter().flat_map(|kind| sandbox.entries(kind)) {
         change_entry(&path, |stored| {
             assert!(stored.as_object_mut().unwrap().remove("about").is_some());
@@ -165,7 +165,7 @@ fn a_profile_is_explained_setting_by_setting() {
     assert!(told["identity"].as_str().unwrap().contains(&sandbox.key.id), "{told}");
 }
 
-/// What is predicted for the credentials of a consumer, and the first of them.
+/// The forecast for a consumer's credentials, and the first of them.
 fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
     let told = json(sandbox, &["prod"]);
     let consumers = told["consumers"].as_array().unwrap().clone();

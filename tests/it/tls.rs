@@ -1,5 +1,4 @@
-//! Certificates and answers that kubectl and curl accept are accepted, and what is not supported is named
-//! in plain words.
+//! Certificates and answers that kubectl and curl accept are accepted. Unsupported ones are named in plain words.
 
 use std::fs;
 
@@ -19,7 +18,7 @@ fn run(certificate: &str, answer: &str) -> (Outcome, Sandbox) {
     (sandbox.run(&["token", "--audience", AUDIENCE]), sandbox)
 }
 
-/// No words of a library, which are for programmers.
+/// Checks that an error has no internal terms of a library.
 fn is_plain(text: &str) {
     for foreign in ["://docs.rs", "Error(", "Context {", "Other(", "rustls", "webpki"] {
         assert!(!text.contains(foreign), "{text}");
@@ -134,7 +133,7 @@ fn endless_authorities_end_at_the_time_limit() {
         assert!(hint.contains("correct the variable"), "{path}: {hint}");
     }
     sandbox.unset("SSL_CERT_FILE");
-    // In a folder, a pipe is left out.
+    // In a folder, a pipe is skipped.
     sandbox.set("SSL_CERT_DIR", sandbox.home().to_path_buf());
     sandbox.run(&token).ok();
 }

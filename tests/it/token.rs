@@ -1,4 +1,4 @@
-//! `token` prints the ID token in the form that was asked for, and nothing else.
+//! `token` prints the ID token in the requested format, and nothing else.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

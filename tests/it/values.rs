@@ -1,4 +1,4 @@
-//! A value means the same wherever it comes from, and a secret in the wrong place is never repeated.
+//! A value means the same wherever it comes from, and a secret in the wrong place is never printed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience=k8s"];
 
-/// A sandbox without a key file, whose key is a secret also in every other form.
+/// A sandbox without a key file, whose key is a secret in every encoding.
 fn without_key_file() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -99,7 +99,7 @@ fn a_secret_in_the_place_of_a_name_is_never_printed() {
                 let mut as_json = sandbox.command(command);
                 as_json.env(&variable, secret).args(["--error-format=json", "-vv"]);
                 for command in [by_variable, by_flag, as_json] {
-                    // The sandbox searches standard error, this the rest; the status is of no interest.
+                    // The sandbox searches standard error, and this searches the rest; the status does not matter.
                     let outcome = sandbox.finish(command);
                     for secret in [&json, &pem, &token] {
                         assert!(
@@ -298,7 +298,7 @@ fn a_secret_of_another_kind_is_identified() {
 #[test]
 fn a_readable_secret_of_a_pod_gets_a_hint_for_its_manifest() {
     let sandbox = without_key_file();
-    // As the kubelet lays it out: links to a folder that it replaces as a whole.
+    // As the kubelet creates it: links to a folder that it replaces as a whole.
     let data = sandbox.home().join("secret/..2026_01_01");
     fs::create_dir_all(&data).unwrap();
     let key = sandbox.write_secret("secret/..2026_01_01/key.json", &sandbox.key.to_json());

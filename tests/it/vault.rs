@@ -1,4 +1,4 @@
-//! `vault`: a token of Vault or OpenBao, logged in for as seldom as it can be.
+//! `vault`: a token of Vault or OpenBao, with as few logins as possible.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::sandbox::{Sandbox, claims, eventually};
 
 const TOKEN: &[&str] = &["vault", "token"];
 
-/// Which token a run prints, by the number of the request that it was the answer to.
+/// The token that a run prints, as the number of the request that it answers.
 #[track_caller]
 fn printed(sandbox: &Sandbox, more: &[&str]) -> String {
     let text = sandbox.run(&[TOKEN, more].concat()).ok();
     text.strip_suffix('\n').unwrap_or_else(|| panic!("no line: {text}")).to_owned()
 }
 
-/// How many requests Yandex Cloud and Vault have had.
+/// The number of requests to Yandex Cloud and Vault.
 fn requests(sandbox: &Sandbox, vault: &FakeVault) -> (usize, usize, usize) {
     let (iam, oauth) = sandbox.token_requests();
     (iam, oauth, vault.requests().len())
@@ -69,15 +69,15 @@ fn a_cached_credential_is_not_requested_again() {
 
 #[test]
 fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
-    // The lease, how long the token is used, and when it no longer is.
+    // The lease, how long the token is used, and when it is not used any more.
     for (lease, kept, replaced) in [
         (1200, 1070, 1090),
         // A tenth would be less than a minute.
         (300, 230, 250),
-        // Half of one that is shorter than that.
+        // Half of a shorter lease.
         (60, 25, 35),
         (2_764_800, 2_480_000, 2_490_000),
-        // Without an end: it is asked again twice a day.
+        // Without an expiry, it is looked up twice a day.
         (0, 38_000, 39_500),
     ] {
         let mut sandbox = Sandbox::new();
@@ -109,7 +109,7 @@ fn after_half_its_lease_a_token_is_refreshed_in_the_background() {
         eventually("there is another", || run() == token(2));
         assert_eq!(vault.logins(), 2);
     }
-    // A command is given one that lasts, and has no child that it does not know of.
+    // A command gets a reusable token without child tokens that it does not know.
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.run(TOKEN).ok();
@@ -151,7 +151,7 @@ fn a_wrapped_token_is_never_shared() {
     assert_eq!(sandbox.entries("vault-token").len(), 0);
     let (text, _) = sandbox.run(&["vault", "token", "--wrap-ttl=soon"]).fails(2, "E_USAGE");
     assert!(text.contains("`soon` is not a time"), "{text}");
-    // The CLI's own commands heed it, and have to log in before they can.
+    // The CLI's own commands honour it, and must log in first.
     assert_eq!(sandbox.run(&["vault", "token-helper", "get"]).ok(), token(4));
     assert!(!vault.requests()[3].headers.contains_key("x-vault-wrap-ttl"));
 }
@@ -186,7 +186,7 @@ fn a_token_is_never_returned_for_another_request() {
 fn a_hundred_processes_on_an_empty_cache_log_in_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let start = || sandbox.command(TOKEN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let children: Vec<_> = (0..100).map(|_| start().unwrap()).collect();
@@ -273,7 +273,7 @@ fn no_variable_turns_off_certificate_verification() {
             "{text}"
         );
         assert!(hint.contains("--ca-cert") && hint.contains("--tls-skip-verify"), "{hint}");
-        // Without TLS there is nothing to check.
+        // Without TLS there is nothing to verify.
         printed(&sandbox, &[]);
         sandbox.set(name, "FALSE");
     }
@@ -353,7 +353,7 @@ fn a_redirecting_standby_is_reported_with_the_address() {
     assert_eq!(vault.logins(), 1);
 }
 
-/// Refuses the next login, and returns the hint that a run then gives.
+/// Refuses the next login, and returns the hint of the run.
 #[track_caller]
 fn hint(
     sandbox: &Sandbox,
@@ -489,7 +489,7 @@ fn a_refusal_is_requested_once_for_repeated_runs() {
     let first = sandbox.run(TOKEN).fails(5, "E_CONSUMER_DENIED");
     assert_eq!(sandbox.run(TOKEN).fails(5, "E_CONSUMER_DENIED"), first);
     assert_eq!(vault.logins(), 1);
-    // Whoever corrects how the server is reached wants to see whether it helped.
+    // A change of the connection settings ends the remembered failure.
     let ca = sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap_or_default());
     printed(&sandbox, &["--ca-cert", ca.to_str().unwrap()]);
     assert_eq!(vault.logins(), 2);

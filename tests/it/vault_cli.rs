@@ -1,4 +1,4 @@
-//! What the `vault` and `bao` CLIs find: a token in a file, or with their token helper, which can be us.
+//! The token of the `vault` and `bao` CLIs: from a file, or from their token helper, which can be this program.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::fake_vault::{Answer, FakeVault, token};
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// The program by the name that makes it a token helper.
+/// The program under the name that makes it a token helper.
 fn helper(sandbox: &Sandbox) -> PathBuf {
     let link = sandbox.home().join("bin/yc-id-token-vault");
     if !link.exists() {
@@ -26,7 +26,7 @@ fn ask(sandbox: &Sandbox, request: &str) -> Outcome {
     sandbox.finish(command)
 }
 
-/// The same as the CLI does it, with a token on standard input.
+/// Runs the helper as the CLI does, with a token on standard input.
 fn store(sandbox: &Sandbox, token: &str) -> Outcome {
     let mut command: Command = sandbox.other_command(helper(sandbox));
     command.arg("store").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -35,7 +35,7 @@ fn store(sandbox: &Sandbox, token: &str) -> Outcome {
     sandbox.outcome(child)
 }
 
-/// A token helper that keeps its token in a file beside the home's, or fails.
+/// A token helper that stores its token in a file in the home, or fails.
 fn other_helper(sandbox: &Sandbox, script: &str) -> PathBuf {
     let path = sandbox.write("helper", &format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -71,7 +71,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
     assert!(said.contains("\nttl        "), "{said}");
     assert!(!said.contains(&token(1)), "but not the token");
 
-    // It replaces what is there, whatever that is, and follows no link.
+    // It replaces anything at the path, and follows no link.
     let elsewhere = sandbox.write("elsewhere", "untouched");
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
@@ -128,7 +128,7 @@ fn login_passes_the_token_to_the_clis_configured_helper() {
     let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
     assert!(text.ends_with("no such file or directory"), "{text}");
 
-    // To each CLI its own.
+    // Each CLI has its own token.
     sandbox.write(".bao", "");
     let config = sandbox.write("vault.hcl", &format!("token_helper = \"{}\"\n", helper.display()));
     sandbox.set("VAULT_CONFIG_PATH", config);
@@ -179,7 +179,7 @@ fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     assert_eq!(ask(&sandbox, "get").ok(), token(2));
     assert!(!sandbox.home().join(".vault-token").exists());
 
-    // By flags that the helper is not run with.
+    // With flags that the helper is not run with.
     let said = sandbox.run(&["vault", "login", "--role=other"]).ok();
     assert!(said.contains("which is yc-id-token, until it expires\n"), "{said}");
     assert_eq!(ask(&sandbox, "get").ok(), token(4));
@@ -205,7 +205,7 @@ fn a_token_is_not_returned_for_another_server() {
     let vault = FakeVault::start(&mut sandbox);
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     assert_eq!(ask(&sandbox, "get").ok(), token(1));
-    // As `bao -address` tells its helper.
+    // As `bao -address` sets it for its helper.
     sandbox.set("BAO_ADDR", "https://other.example:8200");
     assert_eq!(ask(&sandbox, "get").ok(), "", "there is none, and the CLI can still log in there");
     sandbox.keep_secret("hvs.mine");
@@ -230,7 +230,7 @@ fn a_cli_on_a_local_socket_gets_no_token() {
             None => sandbox.unset(variable),
         }
     }
-    // OpenBao's CLI has replaced the address of the socket by this one, and stores tokens for it.
+    // OpenBao's CLI has replaced the address of the socket with this one, and stores tokens for it.
     let before = sandbox.get("VAULT_ADDR").unwrap();
     for variable in ["VAULT_ADDR", "BAO_ADDR"] {
         sandbox.set(variable, "http://localhost");
@@ -242,7 +242,7 @@ fn a_cli_on_a_local_socket_gets_no_token() {
     assert_eq!(ask(&sandbox, "erase").ok(), "");
     assert_eq!(ask(&sandbox, "get").ok(), "");
     sandbox.set("VAULT_ADDR", before);
-    // With a server of its own, the helper keeps what the CLI gets there.
+    // With a configured server, the helper stores the CLI's tokens for it.
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     sandbox.set("BAO_ADDR", "unix:///run/vault/agent.sock");
     assert_eq!(ask(&sandbox, "get").ok(), "");

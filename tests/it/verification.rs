@@ -1,5 +1,5 @@
-//! A token that is not the one that was asked for is never handed out, and never kept; how the
-//! vendor wraps the right one does not matter.
+//! A token that differs from the request is never returned and never cached. The vendor's response format does not
+//! matter.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! Whoever has set up the vendor's CLI needs nothing else: its profiles are read, and it is run where only
-//! it knows how to log in.
+//! A configured `yc` CLI is enough: its profiles are read, and it is run where only it can log in.
 
 use std::fs;
 use std::process::Stdio;
@@ -12,7 +11,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 
 const AUDIENCE: &str = "https://k8s.example";
 
-/// A sandbox with `yc` and without a key file of ours.
+/// A sandbox with `yc` and without a key file.
 fn sandbox() -> (Sandbox, FakeYc) {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -75,7 +74,7 @@ fn every_identity_can_use_the_vendors_command() {
     sandbox.cloud.attach_to_instance(Some(&sandbox.account));
     sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
     sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
-    // Which installation its own profile is of, is no matter: our IAM token goes to ours, or nowhere.
+    // The installation of its own profile does not matter: the IAM token is only sent to the configured one.
     let (message, hint) = sandbox
         .run(&["token", "--identity", &format!("authorized-key:{}", key.display())])
         .fails(3, "E_MISSING");
@@ -143,7 +142,7 @@ fn tokens_of_yc_are_sent_to_the_installation_of_its_profile() {
         .run(&["token", "--identity=yc-cli", "--id-token-route=exchange"])
         .fails(3, "E_MISSING");
     assert_eq!(message, "the OAuth endpoint that belongs to api.yandexcloud.kz:443 is not set");
-    // By its own command, yc goes there itself.
+    // Its own command makes yc use it.
     yc.behave("export YC_ID_TOKEN_IAM_ENDPOINT=$THERE YC_ID_TOKEN_OAUTH_ENDPOINT=$THERE");
     sandbox.set("THERE", sandbox.cloud.url().to_owned());
     sandbox.run(&["token", "--identity=yc-cli"]).ok();

@@ -1,5 +1,5 @@
-//! The files of `integrations/agent`: the units are read by systemd's own reader, and the commands of the service and of
-//! the README are run.
+//! The files of `integrations/agent`: systemd's own parser reads the units, and the commands of the service and the
+//! README are run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -101,7 +101,7 @@ fn the_readmes_commands_install_the_units() {
     for unit in [UNIT, SOCKET] {
         sandbox.write(unit, &project_file(&format!("integrations/agent/{unit}")));
     }
-    // Then `systemctl` does what it can without a manager.
+    // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
     let readme = Readme::of("agent");
     for (unit, target) in [(UNIT, "default"), (SOCKET, "sockets")] {

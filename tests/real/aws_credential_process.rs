@@ -1,5 +1,4 @@
-//! `yc-id-token aws` as the `credential_process` of the clients that users have, each of which reads
-//! what it prints with a parser of its own.
+//! `yc-id-token aws` as the `credential_process` of real clients, each of which has its own parser for the output.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::sandbox::{PROGRAM, Sandbox};
 
 const CLIENTS: [Client; 4] = [Client::Cli, Client::Boto3, Client::JavaScript, Client::Rust];
 
-/// Makes our program the `credential_process` of the profile that the clients use, its runs counted.
+/// Makes this program the `credential_process` of the clients' profile, and counts its runs.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     set_up(sandbox, endpoint);
     let process = format!(
@@ -28,7 +27,7 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     sandbox.set("AWS_PROFILE", "robot");
 }
 
-/// How many times our program has been run.
+/// The number of runs of this program.
 fn runs(sandbox: &Sandbox) -> usize {
     fs::read(sandbox.home().join("runs")).map_or(0, |runs| runs.len())
 }
@@ -64,7 +63,7 @@ fn keys_capped_by_a_cached_token_come_from_a_new_one() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::that_caps_sessions(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
-    // A session ends with the token, and this one has a minute and a half of its hour left.
+    // A session ends with the token, which is valid for another minute and a half.
     let life = Some(Duration::from_secs(95));
     sandbox.cloud.set_id_token_variant(IdTokenVariant { life, ..IdTokenVariant::default() });
     sandbox.run(&["token", "--audience=s3"]).ok();
@@ -129,7 +128,7 @@ fn exec_overrides_a_conflicting_profile_for_every_client() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::with_writer(&sandbox);
     set_up(&mut sandbox, &store.url());
-    // None of them is to be led here.
+    // None of them may be misled here.
     sandbox.write(".aws/config", "[profile broken]\ncredential_process = /bin/false\n");
     sandbox.set("AWS_PROFILE", "broken");
     let role = format!("--role-arn={}", SeaweedFs::role_arn("writer"));
@@ -166,7 +165,7 @@ fn exec_overrides_a_conflicting_profile_for_every_client() {
     }
 }
 
-/// Every region that botocore knows, by the rule set that AWS publishes for its SDKs.
+/// Every region of botocore, by the rule set that AWS publishes for its SDKs.
 #[test]
 fn the_table_of_endpoints_is_that_of_aws() {
     const PROGRAM: &str = r#"
@@ -195,7 +194,7 @@ for partition in partitions["partitions"]:
         let words: Vec<&str> = line.split(' ').collect();
         let [partition, region, fips, dual_stack, url] = words[..] else { panic!("{line}") };
         let mut arguments = vec![
-            // A role of its own each, as a failure is remembered and GovCloud has two names for one host.
+            // Each has its own role, because failures are remembered and GovCloud has two names for one host.
             format!("--role-arn=arn:{partition}:iam::123456789012:role/robot-{number}"),
             format!("--region={region}"),
         ];

@@ -1,5 +1,4 @@
-//! The files of `integrations/aws`, each used as a user would use it, and what its README tells to
-//! type, typed.
+//! The files of `integrations/aws`, each used as a user would use it, and the commands of its README.
 
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use super::seaweedfs::{BUCKET, Role, SeaweedFs};
 use super::{peer, project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const ISSUER: &str = "https://auth.yandex.cloud";
@@ -28,7 +27,7 @@ fn readme() -> Readme {
     Readme::of("aws")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the README says.
+/// A sandbox in the cloud of the files' issuer, configured as in the README.
 fn sandbox(configuration: &str) -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
@@ -47,7 +46,7 @@ fn trust_policy(sandbox: &Sandbox) -> String {
     filled_in(&file("trust-policy.json"), ACCOUNT, &sandbox.account)
 }
 
-/// An administrator of the account, who is not us.
+/// An administrator of the account, with another identity.
 fn as_administrator(sandbox: &mut Sandbox) {
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
@@ -58,7 +57,7 @@ fn as_ourselves(sandbox: &mut Sandbox) {
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 }
 
-/// Types one of the README's blocks into a shell.
+/// Runs one of the README's blocks in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -66,13 +65,13 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// The role's trust policy as the account has it.
+/// The role's trust policy as the account stores it.
 fn trust_of_role(sandbox: &Sandbox) -> Value {
     let query = "aws iam get-role --role-name yandex-robot --query Role.AssumeRolePolicyDocument --output json";
     serde_json::from_str(&type_in(sandbox, query)).unwrap()
 }
 
-/// A policy's values can be lists; to IAM, a list of one is that one.
+/// A policy's values can be lists; IAM treats a list of one like its item.
 fn without_lists_of_one(value: &Value) -> Value {
     match value {
         Value::Array(list) if list.len() == 1 => without_lists_of_one(&list[0]),
@@ -105,7 +104,7 @@ fn the_readmes_commands_work() {
     let claims: Value =
         serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
     assert_eq!(claims["iss"], ISSUER);
-    // A newcomer has none of these set; the region comes from the files.
+    // A new user has none of these set; the region comes from the files.
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
     let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);

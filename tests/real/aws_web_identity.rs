@@ -1,4 +1,4 @@
-//! Clients of AWS that exchange the ID token themselves, from a file that `token --output` or an agent has written.
+//! AWS clients that exchange the ID token themselves, from a file of `token --output` or an agent.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::seaweedfs::{BUCKET, SeaweedFs};
 use crate::agent::{Agent, file};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Those that look for `AWS_WEB_IDENTITY_TOKEN_FILE` by themselves.
+/// The clients that support `AWS_WEB_IDENTITY_TOKEN_FILE`.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
 
-/// Writes a token for an audience where the clients are told to look for one, to assume a role with.
+/// Writes a token for an audience to the file that the clients are configured with, to assume a role.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     let file = sandbox.home().join("aws.jwt");
     sandbox.may_hold_secrets(&file);
@@ -22,7 +22,7 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     look_for(sandbox, endpoint, &file, role);
 }
 
-/// Has the clients look for a token in a file, to assume a role with.
+/// Configures the clients with a token file, to assume a role.
 fn look_for(sandbox: &mut Sandbox, endpoint: &str, file: &Path, role: &str) {
     set_up(sandbox, endpoint);
     sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", file);

@@ -1,4 +1,4 @@
-//! `doctor` with the real programs: what they write is what it reads, and it knows which they are.
+//! `doctor` with the real programs: it reads what they write, and detects their versions.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use super::openbao::{OpenBao, bao, sign_in};
 use super::peer;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What was found, and how well.
+/// The findings, with their results.
 fn findings(sandbox: &Sandbox, arguments: &[&str]) -> Vec<(String, String)> {
     let outcome = sandbox.run(&[&["doctor", "--json"], arguments].concat());
     assert_eq!(outcome.stderr, "");
@@ -92,7 +92,7 @@ fn the_cli_of_openbao_and_the_server_confirm_the_helper() {
     let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);
     has(&found, "ok", "the server sees `jwt-");
     has(&found, "ok", "it was for this check, and is revoked");
-    // The server no longer knows the role, and the helper has a token in the cache.
+    // The server no longer has the role, but the helper has a cached token.
     sandbox.run(&["cache", "clear"]).ok();
     sandbox.set("YC_ID_TOKEN_VAULT_ROLE", "absent");
     let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);
@@ -115,7 +115,7 @@ fn the_aws_cli_and_its_server_confirm_the_profile() {
     let found = process("--role-arn=arn:aws:iam::123456789012:role/robot");
     has(&found, "ok", "AWS sees `arn:aws:sts::123456789012:assumed-role/robot/");
     has(&found, "ok", "an exchange gives keys of the role");
-    // The helper fails, and the CLI passes on its words.
+    // The helper fails, and the CLI passes on its error.
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let found = process("--force-refresh --role-arn=arn:aws:iam::123456789012:role/robot");
     has(&found, "error", "the AWS CLI gets no keys: cannot get");

@@ -1,4 +1,4 @@
-//! `doctor` says of a kubeconfig what kubectl does with it. Each test has kubectl itself do that first.
+//! `doctor` reports of a kubeconfig what kubectl does with it. Each test runs kubectl itself first.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,7 @@ fn look(sandbox: &Sandbox) -> Found {
     examine(sandbox, &["kubectl", "--audience=k8s"])
 }
 
-/// kubectl fails with these words, and doctor says so in its own.
+/// kubectl fails with this message, and doctor reports this one.
 #[track_caller]
 fn both_refuse(sandbox: &Sandbox, kubectl_says: &str, doctor_says: &str) {
     let outcome = whoami(sandbox);
@@ -142,7 +142,7 @@ fn another_identity_than_the_tokens_is_an_error() {
     let key = sandbox.cloud.add_authorized_key(&account, yc_id_token_emulator::KeySize::Rsa2048);
     let key = sandbox.write_secret("other.json", &key.to_json());
     let server = ApiServer::start(other, &sandbox.cloud);
-    // A wrapper that ignores the arguments of the entry, and runs the plugin as another account.
+    // A wrapper that ignores the arguments of the entry, and runs the plugin with another account.
     let script =
         format!("exec {PROGRAM} kubectl --audience=k8s --key-file={} # \"$@\"", key.display());
     let mut user = plugin(V1, &["-c", script.as_str(), PROGRAM, "kubectl", "--audience=k8s"]);

@@ -1,5 +1,5 @@
-//! The ready configurations of `integrations`, as tests use them: the files, and the blocks of the
-//! READMEs, with what a user has in place of what they say.
+//! The ready configurations of `integrations` for tests: the files and the blocks of the READMEs, with a user's values
+//! in place of the placeholders.
 
 use super::project_file;
 
@@ -23,7 +23,7 @@ impl Readme {
         blocks.map(|rest| rest.split_once("```").unwrap().0).collect()
     }
 
-    /// Its one block in a language that says this.
+    /// Its only block in a language with this text.
     #[track_caller]
     pub fn block(&self, language: &str, saying: &str) -> &str {
         let blocks = self.blocks(language);
@@ -33,14 +33,14 @@ impl Readme {
     }
 }
 
-/// A text with what a user has in place of what it says.
+/// A text with a user's values in place of the placeholders.
 #[track_caller]
 pub fn filled_in(text: &str, said: &str, had: &str) -> String {
     assert!(text.contains(said), "there is no `{said}` in:\n{text}");
     text.replace(said, had)
 }
 
-/// What the program said, with a README's request ID in place of the real one.
+/// The output of the program, with a README's request ID in place of the real one.
 pub fn with_request_id_of_readme(said: &str) -> String {
     let begin = "(request id ";
     let Some((before, rest)) = said.split_once(begin) else { return said.into() };

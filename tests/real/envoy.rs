@@ -1,4 +1,4 @@
-//! `docs/envoy.md`: a real Envoy with the page's configuration, which gets the issuer's keys over TLS.
+//! `docs/envoy.md`: a real Envoy with the page's configuration, which fetches the issuer's keys over TLS.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use super::{Killed, free_port, http_get, http_with, peer};
 use crate::fake_server::{FakeServer, Reply};
 use crate::sandbox::eventually;
 
-/// Starts Envoy before a service, with the page's configuration. The port is where it listens.
+/// Starts Envoy in front of a service, with the page's configuration. The port is where it listens.
 fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
     let sandbox = &page.sandbox;
     let port_of = |url: &str| url.rsplit(':').next().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Google's libraries for Python, which gcloud uses too, and for JavaScript, by each way in which they get an ID token from
+//! Google's libraries for Python, which gcloud also uses, and for JavaScript, with every way to get an ID token from
 //! this program.
 
 use std::fs;
@@ -81,7 +81,7 @@ fn executable() -> Value {
     json!({ "executable": { "command": format!("{PROGRAM} gcp"), "timeout_millis": 30_000 } })
 }
 
-/// The same, with a file that keeps the answer.
+/// The same with a file that caches the answer.
 fn with_output_file(sandbox: &Sandbox) -> (Value, PathBuf) {
     let file = sandbox.home().join("answer.json");
     sandbox.may_hold_secrets(&file);
@@ -304,7 +304,7 @@ fn a_command_of_exec_acts_as_the_provider_or_as_a_service_account() {
     }
 }
 
-/// Sets clients up by `setup gcp` with this source.
+/// Configures clients with `setup gcp` and this source.
 fn set_up_by_setup(source: &[&str]) -> Sandbox {
     let mut sandbox = without_kubectl(Options::default());
     let written = sandbox.home().join("google.json");
@@ -347,7 +347,7 @@ fn the_libraries_accept_what_setup_writes_for_an_address_of_the_agent() {
     let sandbox = set_up_by_setup(&["--source=url", &format!("--listen={address}")]);
     let google = Google::start(&sandbox);
     secret_in(&sandbox, "google.json");
-    // The libraries read their configuration once, so that a new agent must know the same secret.
+    // The libraries read their configuration once, so that a new agent must have the same secret.
     for run in 1..=2 {
         let agent = Agent::start(&sandbox, &[]);
         let ready = || sandbox.log().matches("has a new credential").count();

@@ -1,7 +1,7 @@
-//! The files of `integrations/gcp`, each used as a user would use it, and what its README tells to type, typed.
+//! The files of `integrations/gcp`, each used as a user would use it, and the commands of its README.
 //!
-//! gcloud and the Terraform provider for Google Cloud are in no package registry. What the README types for gcloud is
-//! recorded, and the Terraform file must set up the same; its provider is then the one that trusts the account.
+//! gcloud and the Terraform provider for Google Cloud are in no package registry. The README's gcloud commands are
+//! recorded, and the Terraform file must define the same; the account is then trusted by its provider.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ use super::kubeconfig::put_on_path;
 use super::{project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const ISSUER: &str = "https://auth.yandex.cloud";
@@ -31,7 +31,7 @@ fn readme() -> Readme {
     Readme::of("gcp")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the README says, with a `gcloud` that records its
+/// A sandbox in the cloud of the files' issuer, configured as in the README, with a `gcloud` that records its
 /// arguments.
 fn sandbox() -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
@@ -49,7 +49,7 @@ fn configured(mut sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// Types one of the README's blocks into a shell.
+/// Runs one of the README's blocks in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let token_file = sandbox.home().join("google.jwt").display().to_string();
@@ -59,17 +59,19 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// What gcloud was told by an option, in the commands of the README.
-fn told_gcloud(sandbox: &Sandbox, option: &str) -> Vec<String> {
+/// The value of a gcloud option in the commands of the README.
+fn gcloud_option(sandbox: &Sandbox, option: &str) -> Vec<String> {
     let arguments = fs::read_to_string(sandbox.home().join("gcloud")).unwrap();
     let values = arguments.lines().filter_map(|line| line.strip_prefix(option)?.strip_prefix('='));
     values.map(str::to_owned).collect()
 }
 
-/// Servers of Google with the provider that the README's commands make.
+/// Servers of Google with the provider that the README's commands create.
 fn google(sandbox: &Sandbox) -> Google {
     type_in(sandbox, readme().block("sh", "create-oidc"));
-    let [condition] = &told_gcloud(sandbox, "--attribute-condition")[..] else { panic!("not one") };
+    let [condition] = &gcloud_option(sandbox, "--attribute-condition")[..] else {
+        panic!("not one")
+    };
     Google::start_with(sandbox, filled_in(condition, ACCOUNT, &sandbox.account))
 }
 
@@ -115,7 +117,7 @@ fn the_token_file_of_the_readme_works_with_impersonation() {
 
 #[test]
 fn setup_and_the_endpoint_of_the_readme_are_accepted() {
-    // `doctor` asks the issuer for its keys.
+    // `doctor` requests the issuer's keys.
     let sandbox = configured(Sandbox::new());
     let readme = readme();
     sandbox.write_secret("key.json", &sandbox.key.to_json());
@@ -149,7 +151,7 @@ fn terraform_creates_the_same_provider_and_grant_as_the_readme() {
     };
     type_in(&sandbox, readme().block("sh", "create-oidc"));
     type_in(&sandbox, readme().block("sh", "gcloud projects add-iam-policy-binding"));
-    let told = |option| told_gcloud(&sandbox, option).pop().unwrap();
+    let told = |option| gcloud_option(&sandbox, option).pop().unwrap();
 
     let provider = resource("google_iam_workload_identity_pool_provider");
     assert_eq!(default("issuer"), told("--issuer-uri"));

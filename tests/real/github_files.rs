@@ -1,5 +1,5 @@
-//! The files of `integrations/github-actions`, read by the tools that know their form, and run: the action in every
-//! way that it can be used, and each workflow to its end, against the emulator and the real consumers.
+//! The files of `integrations/github-actions`, checked by tools that know their schema, and run: the action with every
+//! input, and each workflow to its end, against the emulator and the real consumers.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use super::openbao::{ANSWER, OpenBao, bao};
 use super::{aws, peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.1.0";
 const AUDIENCE: &str = "https://service.example";
@@ -27,7 +27,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/github-actions/{name}"))
 }
 
-/// A job on a machine that has the program, which has not used the action yet.
+/// A job on a machine that has the program, before the action is used.
 fn job(subject: &str) -> (Job, Value) {
     let sandbox = Sandbox::new();
     let action = read_yaml(&sandbox, &file("action.yml"));
@@ -42,8 +42,8 @@ fn inputs(job: &Job, more: &Value) -> Value {
     inputs
 }
 
-/// A workflow's steps, with what this sandbox has in place of what the file says. The action has been used, as the file
-/// tells to, and is not among them.
+/// A workflow's steps, with this sandbox's values in place of the placeholders. The action has been used, as the file
+/// says, and is not among them.
 fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -> Vec<Value> {
     let mut text = file(name);
     for (said, had) in replaced {
@@ -155,7 +155,7 @@ fn an_unknown_output_is_reported_before_any_request() {
 #[test]
 fn the_program_is_built_from_the_repository_of_the_action() {
     let (mut job, action) = job(MAIN);
-    // An exported function: there is no script to write. What it puts there is what a build would.
+    // An exported function instead of a script. It creates what a build would create.
     let cargo = r#"() { echo "$*" >>"$HOME/cargo"; test -f "$4/Cargo.toml" && test -f "$4/Cargo.lock"; mkdir -p "$6/bin"; ln -s "$BUILT" "$6/bin/yc-id-token"; }"#;
     job.sandbox.set("BASH_FUNC_cargo%%", cargo);
     job.sandbox.set("BUILT", PROGRAM);

@@ -1,4 +1,4 @@
-//! Keys and credentials in a real keyring, and what is said of one that cannot be used.
+//! Keys and credentials in a real keyring, and errors about an unusable one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::sandbox::{Outcome, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "k8s"];
 
-/// A sandbox without a key, and where its key is: in a file that only `key import` is told of.
+/// A sandbox without a key, and the path of its key, which only `key import` gets.
 fn start() -> (Sandbox, Bus) {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -33,7 +33,7 @@ fn import(sandbox: &Sandbox) -> Outcome {
     sandbox.run(&["key", "import", "key.json", "--name", "robot"])
 }
 
-/// A run whose credentials rest in the keyring.
+/// A run that caches its credentials in the keyring.
 fn cached(sandbox: &Sandbox) -> Outcome {
     run(sandbox, &[TOKEN, &["--key-file", "key.json", "--cache", "keyring"]])
 }
@@ -103,7 +103,7 @@ fn a_key_is_imported_from_standard_input_under_its_service_account() {
     run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
     assert_eq!(items(&sandbox), 1, "a key of 4096 bits is one item, and so one prompt");
 
-    // Another key takes its place.
+    // Another key replaces it.
     let (account, second) = (sandbox.account.as_str(), sandbox.key.to_json());
     let command = sandbox.command(&["key", "import", "-", "--name", account]);
     let told = with_stdin(&sandbox, command, &second).ok();
@@ -146,7 +146,7 @@ fn a_second_item_of_the_same_name_is_replaced_and_removed_too() {
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     for more in [&[][..], &["xdg:schema", "other"]] {
         import(&sandbox).ok();
-        // Items are found by the attributes that they have, whatever else they have.
+        // Items are found by their attributes, whatever other attributes they have.
         let mut tool = sandbox.other_command("secret-tool");
         tool.args(["store", "--label=other", "service", "yc-id-token", "username", "key/robot"]);
         let tool = tool.args(["more", "other"]).args(more);
@@ -170,7 +170,7 @@ fn credentials_in_the_keyring_are_in_no_file() {
     assert!(sandbox.entries("").is_empty(), "no entry is a file");
     assert_eq!((markers(&sandbox).len(), items(&sandbox)), (2, 2));
 
-    // An item that is gone is a miss, and nothing else.
+    // A removed item is a miss, and nothing else.
     let clear =
         sandbox.other_command("secret-tool").args(["clear", "service", "yc-id-token"]).status();
     assert!(clear.unwrap().success());
@@ -221,13 +221,13 @@ fn a_credential_of_many_kilobytes_is_stored_completely() {
     assert_eq!(items(&sandbox), 0);
 }
 
-/// What is said of a keyring that cannot be used: by an import, by a run that has to sign, and by one whose
-/// credentials are to rest there, which then asks nobody for any.
+/// The errors about an unusable keyring: of an import, of a run that must sign, and of a run that caches its
+/// credentials there, which then sends no request.
 fn assert_told(sandbox: &Sandbox, problem: &str, cure: &str) {
     assert_told_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
 }
 
-/// The same, with the exit status and the code of what is said of a key, and of the cache.
+/// The same with the exit status and the code of the errors about a key and about the cache.
 fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
     let [(key_exit, key_code), (cache_exit, cache_code)] = codes;
     let asked = sandbox.token_requests();
@@ -294,11 +294,11 @@ fn a_keyring_that_hangs_is_abandoned() {
     import(&sandbox).ok();
     keyring.hang();
     assert_told(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
-    // What has failed a moment ago is not waited for again.
+    // A recent failure is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
     assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
-    // No run is longer than it may be.
+    // No run takes longer than allowed.
     let (message, _) = run(
         &sandbox,
         &[TOKEN, &["--key-file", "key.json", "--cache", "keyring", "--timeout", "1s"]],
@@ -316,7 +316,7 @@ fn a_credential_can_be_cleared_after_the_keyring_returns() {
     cached(&sandbox).fails(7, "E_CACHE");
     let (message, _) = sandbox.run(&["cache", "clear"]).fails(7, "E_CACHE");
     assert!(message.starts_with("cannot remove credentials from the keyring"), "{message}");
-    // Whoever does not name the keyring does not need it.
+    // Runs with other settings do not need the keyring.
     run(&sandbox, &[TOKEN, &["--key-file", "key.json"]]).ok();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     sandbox.run(&["cache", "clear"]).ok();

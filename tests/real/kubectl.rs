@@ -75,7 +75,7 @@ fn a_second_kubectl_sends_no_request_to_the_cloud() {
 fn eight_kubectls_at_once_make_one_request_to_the_cloud() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_millis(300));
     let start = || {
         let mut command = kubectl(&sandbox, LIST);
@@ -140,7 +140,7 @@ fn kubectl_reports_different_versions_of_the_protocol() {
     );
     assert!(!outcome.status.success() && outcome.stderr.contains(&said), "{outcome:?}");
 
-    // This version has been taken out of kubectl, which does not even run the plugin.
+    // kubectl no longer supports this version, and does not even run the plugin.
     let v1alpha1 = "client.authentication.k8s.io/v1alpha1";
     let user = plugin(v1alpha1, &["kubectl", "--audience=k8s", "--force-refresh"]);
     set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
@@ -177,7 +177,7 @@ fn a_long_running_client_gets_a_new_token_at_expiry() {
     }
     assert_eq!((runs(&sandbox), sandbox.token_requests()), (1, (1, 1)));
 
-    // Only to spare the machine some thousand requests.
+    // Only to save the machine some thousand requests.
     eventually("the end is near", || begin.elapsed().unwrap() > life * 8 / 10);
     eventually("there is a new token", || {
         assert_eq!(ask(), 200, "no request may meet the end of the old one");
@@ -210,7 +210,7 @@ for namespace in client.CoreV1Api().list_namespace().items:
     assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
-/// `kubectl proxy`: a client that keeps running, and hands on what it is asked.
+/// `kubectl proxy`: a client that keeps running and forwards requests.
 struct Proxy {
     process: Option<Child>,
     address: SocketAddr,
@@ -227,7 +227,7 @@ impl Proxy {
         Self { process: Some(process), address }
     }
 
-    /// Ends it and looks at what it has said.
+    /// Ends it and checks its output.
     fn stop(mut self, sandbox: &Sandbox) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();

@@ -1,5 +1,4 @@
-//! The files of `integrations/kubectl`, each used as a user would use it, and what its README tells
-//! to type, typed.
+//! The files of `integrations/kubectl`, each used as a user would use it, and the commands of its README.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +13,7 @@ use super::kubeconfig::{V1, counted_plugin, kubectl, plugin, put_on_path, runs, 
 use super::{peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const SERVER: &str = "https://k8s.example:6443";
 const SERVER_CA: &str = "/etc/ssl/k8s-ca.crt";
 const ACCOUNT: &str = "ajeexampleaccount000";
@@ -23,7 +22,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/kubectl/{name}"))
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the README says.
+/// A sandbox in the cloud of the files' issuer, configured as in the README.
 fn sandbox() -> Sandbox {
     let issuer = Some("https://auth.yandex.cloud".to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
@@ -38,7 +37,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Reads YAML as an API server does: what it does not know is an error.
+/// Reads YAML as an API server does: an unknown field is an error.
 pub(super) fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &str) -> T {
     const PROGRAM: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
     let mut python = sandbox.other_command(peer("venv/bin/python"));
@@ -46,7 +45,7 @@ pub(super) fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &
     serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
 }
 
-/// `AuthenticationConfiguration`, as much of it as our file uses.
+/// `AuthenticationConfiguration`, the part that this project's file uses.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AuthenticationConfiguration {
@@ -92,7 +91,7 @@ struct ClaimMapping {
     prefix: String,
 }
 
-/// The trust that an API server gets from our file.
+/// The trust that the file configures in an API server.
 fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     let file: AuthenticationConfiguration = read_yaml(sandbox, text);
     assert_eq!(file.api_version, "apiserver.config.k8s.io/v1");
@@ -100,7 +99,7 @@ fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     let [Jwt { issuer, claim_validation_rules: [rule], claim_mappings: mappings }] = file.jwt;
     assert_eq!(issuer.audience_match_policy, "MatchAny");
     assert_eq!(mappings.username.claim, "sub");
-    // Of CEL we speak one sentence.
+    // This test supports one CEL expression.
     let list =
         rule.expression.strip_prefix("claims.sub in ['").and_then(|rest| rest.strip_suffix("']"));
     let list = list.unwrap_or_else(|| panic!("{}", rule.expression));
@@ -112,7 +111,7 @@ fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     }
 }
 
-/// The trust that an API server gets from the flags in the README.
+/// The trust that the README's flags configure in an API server.
 fn trust_of_flags(account: &str) -> Trust {
     let readme = Readme::of("kubectl");
     let [flags] = &readme.blocks("text")[..] else { panic!("one block of flags is expected") };
@@ -131,7 +130,7 @@ fn trust_of_flags(account: &str) -> Trust {
     }
 }
 
-/// Makes our kubeconfig the sandbox's, for this server.
+/// Installs the kubeconfig in the sandbox, for this server.
 fn use_kubeconfig(sandbox: &mut Sandbox, server: &ApiServer) {
     let text = filled_in(&file("kubeconfig.yaml"), SERVER, &server.url);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
@@ -255,7 +254,7 @@ credentialPluginPolicy: DenyAll
     assert!(outcome.stderr.contains(said), "{outcome:?}");
 }
 
-/// If one of these fails, kubectl has lost a trap, and the README may lose its warning.
+/// If one of these fails, kubectl has fixed a trap, and the README may drop its warning.
 #[test]
 fn the_readmes_traps_still_exist() {
     let sandbox = sandbox();

@@ -11,7 +11,7 @@ use super::pages::{ISSUER, Page};
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/mysql-python/server.py");
 
-/// The JSON of a statement of the page, between the apostrophes behind `AS`.
+/// The JSON of a statement on the page, between the quotes after `AS`.
 fn authentication_string(statement: &str) -> &str {
     statement.split_once("AS '").unwrap().1.rsplit_once('\'').unwrap().0
 }

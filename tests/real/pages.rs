@@ -1,5 +1,5 @@
-//! The pages of `docs` about one consumer each, as a user follows them: the files of the page's folder in
-//! `integrations`, its shell blocks, and what the other side checks.
+//! The consumer pages of `docs` as a user follows them: the files of the page's folder in `integrations`, its shell
+//! blocks, and the validation of the consumer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use super::{http_get, peer, project_file};
 use crate::agent::file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
-/// The values of the files that a user replaces.
+/// The placeholders in the files that a user replaces.
 pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
@@ -35,7 +35,7 @@ const PAGES: [&str; 11] = [
     "tailscale",
 ];
 
-/// A page, and a sandbox that is configured as the page says.
+/// A page, and a sandbox configured as on the page.
 pub struct Page {
     name: &'static str,
     pub text: Readme,
@@ -71,12 +71,12 @@ impl Page {
         text.replace(ACCOUNT, &self.sandbox.account).replace(FOLDER, folder.to_str().unwrap())
     }
 
-    /// The token file that the agent of the configuration keeps.
+    /// The token file that the configured agent keeps fresh.
     pub fn token_file(&self) -> PathBuf {
         file(&self.sandbox, &format!("run/{}.jwt", self.name))
     }
 
-    /// Puts a script in the place of a client that is in no package registry.
+    /// Installs a script in place of a client that is in no package registry.
     pub fn play(&mut self, client: &str, script: &str) {
         let path =
             self.sandbox.write(&format!("clients/{client}"), &format!("#!/bin/sh\n{script}"));
@@ -95,7 +95,7 @@ impl Page {
         serde_json::from_str(&self.sandbox.finish(python).ok()).unwrap()
     }
 
-    /// Types the page's block that contains this into a shell, with other words in place of some.
+    /// Runs the page's block with this text in a shell, with some words replaced.
     pub fn type_in(&self, saying: &str, replaced: &[(&str, &str)]) -> Outcome {
         let mut block = self.for_sandbox(self.text.block("sh", saying));
         for (said, had) in replaced {
@@ -106,7 +106,7 @@ impl Page {
         self.sandbox.finish(shell)
     }
 
-    /// The other side, which trusts what its configuration names.
+    /// The consumer's server, which trusts what its configuration names.
     pub fn relying_party(&self, issuer: &str, audience: &str, subject: &str) -> RelyingParty {
         let address = self.sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
         let (_, keys) = http_get(address, "/oauth/jwks/keys");
@@ -116,14 +116,14 @@ impl Page {
     }
 }
 
-/// What a consumer's server checks of an ID token.
+/// The checks of a consumer's server on an ID token.
 pub struct RelyingParty {
     keys: Value,
     expected: [(&'static str, String); 3],
 }
 
 impl RelyingParty {
-    /// The problem begins with the name of the claim, if one of the claims is not as configured.
+    /// The problem begins with the name of the claim that does not match.
     pub fn check(&self, token: &str) -> Result<(), String> {
         jwt::verify(token, &self.keys)?;
         let claims = claims(token);
@@ -187,7 +187,7 @@ fn every_other_file_of_the_integrations_is_named_by_a_test() {
     }
 }
 
-/// So what a page says to type was typed.
+/// The page's commands were run exactly as written.
 #[test]
 fn every_shell_block_of_a_page_is_run_by_its_test() {
     for name in PAGES {

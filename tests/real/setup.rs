@@ -1,4 +1,4 @@
-//! What `setup` writes, as the real programs take it; and what it says of the other side, done as it says.
+//! The real programs accept what `setup` writes, and its instructions for the server work.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup"], arguments].concat())
 }
 
-/// Adds a cluster to the kubeconfig, as its administrator tells its users to.
+/// Adds a cluster to the kubeconfig, as its administrator tells users to.
 fn add_cluster(sandbox: &Sandbox, name: &str, server: &ApiServer) {
     let ca = sandbox.write(&format!("{name}-ca.pem"), &server.ca_pem);
     let arguments = [
@@ -49,14 +49,14 @@ fn kubeconfig(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&sandbox.finish(view).ok()).unwrap()
 }
 
-/// What stands between two texts.
+/// The text between two others.
 #[track_caller]
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin:?} in {text}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} in {rest}")).0
 }
 
-/// Types commands into a shell.
+/// Runs commands in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, commands: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -100,7 +100,7 @@ fn kubectl_authenticates_after_setup() {
     let again = setup(&sandbox, &arguments).ok();
     assert!(again.starts_with("Nothing to change"), "{again}");
 
-    // The API server would read it so.
+    // The API server would read it like this.
     let printed = between(&said, "with these settings.\n\n", "\nOr, if");
     let file: Value = read_yaml(&sandbox, printed);
     setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
@@ -120,7 +120,7 @@ fn a_path_below_the_kubeconfigs_folder_stays_a_path() {
     let mut sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
-    // Where `kubectl config set-credentials` would make it a bare name, which is then looked for elsewhere.
+    // Where `kubectl config set-credentials` would make it a bare name, which is then searched on the PATH.
     let link = sandbox.home().join(".kube/yc-id-token");
     std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
     let kubectl_folder = peer("venv/bin/kubectl").parent().unwrap().to_owned();
@@ -219,7 +219,7 @@ fn the_aws_cli_assumes_the_role_after_setup() {
     let apply = ["aws", role, "--region=eu-central-1", "--apply", "--server-config=account.sh"];
     let said = setup(&sandbox, &apply).ok();
     let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
-    // moto knows every role.
+    // moto has every role.
     let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
     assert!(said.contains(&seen), "{said}");
 
@@ -263,13 +263,13 @@ fn the_vault_cli_reads_a_secret_after_setup() {
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
     sandbox.set("VAULT_TOKEN", server.root_token());
-    // As it is written, and a second time.
+    // As written, and a second time.
     type_in(&sandbox, "sh server.sh && sh server.sh");
     for name in ["VAULT_ADDR", "VAULT_CACERT", "VAULT_TOKEN"] {
         sandbox.unset(name);
     }
 
-    // The check has met a server that was not set up yet.
+    // The check found a server that was not set up yet.
     sandbox.let_half_a_minute_pass("vault-token");
     let (_, next) = said.split_once("Try it:\n").unwrap();
     let read = format!("{next}vault kv get -field=answer {SECRET}\n");

@@ -1,10 +1,10 @@
-//! What is made for shells and for `man`, as these take it.
+//! Shells and `man` accept the generated files.
 
 use std::process::Command;
 
 use crate::shells::sandbox;
 
-/// As someone sees it who presses the tabulator.
+/// The completions that a user sees after pressing Tab.
 const ZSH: &str = r#"
 compdef() { true; }
 _describe() { local name=${@[-1]}; print -l -- ${(P)name}; }
@@ -50,8 +50,8 @@ fn the_manual_pages_are_valid() {
     let mut lint = sandbox.other_command("mandoc");
     lint.args(["-T", "lint", "-W", "warning"]).args(written.lines());
     let said = sandbox.finish(lint);
-    // Pages have no date, so that they are the same whenever they are made; and an empty line too many, which
-    // the crate that writes them puts between a value's description and the list of values.
+    // Pages have no date, so that they are reproducible. The crate that writes them puts an extra empty line between a
+    // value's description and the list of values.
     let is_known = |line: &&str| line.contains("parse date") || line.contains("paragraph macro");
     let warnings: Vec<&str> = said.stdout.lines().filter(|line| !is_known(line)).collect();
     assert_eq!((warnings, said.stderr.as_str()), (vec![], ""));

@@ -1,9 +1,8 @@
-//! The files of `integrations/systemd`, read by systemd's own reader, and what they and the README tell
-//! to run, run.
+//! The files of `integrations/systemd`, checked by systemd's own parser, and their commands and those of the README,
+//! run.
 //!
-//! No service manager can be started where tests run: it takes a control group of its own. What it would
-//! do with the units is little, and done here: fill in the instance and the folder, make the folder, run
-//! the command.
+//! The tests cannot start a service manager, which needs its own control group. Its steps for these units are few and
+//! done here: fill in the instance and the folder, create the folder, run the command.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -17,7 +16,7 @@ use super::documents::{Readme, filled_in};
 use super::project_file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
-/// What the files say where a user may have something else.
+/// Placeholders of the files that a user may replace.
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const SERVICE: &str = "yc-id-token@.service";
 const TIMER: &str = "yc-id-token@.timer";
@@ -33,7 +32,7 @@ fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
     unit.lines().find_map(set).unwrap_or_else(|| panic!("`{name}` is not set in:\n{unit}"))
 }
 
-/// A sandbox configured as the README says, with the units lying in the current folder.
+/// A sandbox configured as in the README, with the units in the current folder.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.configure(Readme::of("systemd").block("toml", "[profiles.vault]"));
@@ -44,18 +43,18 @@ fn sandbox() -> Sandbox {
     let run = sandbox.home().join("run");
     fs::create_dir(&run).unwrap();
     sandbox.set("XDG_RUNTIME_DIR", run);
-    // Then `systemctl` does what it can without a manager.
+    // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
     sandbox
 }
 
-/// Types one of the README's blocks into a shell.
+/// Runs one of the README's blocks in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
     shell.args(["-e", "-c", &block.replace(HELPER, PROGRAM)]);
     let outcome = sandbox.finish(shell);
-    // `systemctl` tells on standard error what it has done.
+    // `systemctl` reports on standard error what it has done.
     assert!(outcome.status.success(), "{outcome:?}");
     outcome.stdout
 }
@@ -66,7 +65,7 @@ fn token_file(sandbox: &Sandbox, instance: &str) -> PathBuf {
     file
 }
 
-/// What the manager does when it starts the service.
+/// The manager's steps when it starts the service.
 fn start(sandbox: &Sandbox, instance: &str) -> Outcome {
     let unit = fs::read_to_string(sandbox.home().join(SERVICE)).unwrap();
     let run = sandbox.home().join("run");
@@ -90,7 +89,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         sandbox.finish(analyze)
     };
     assert_eq!(verify(&["./yc-id-token@.service", "./yc-id-token@.timer"]).ok(), "");
-    // That it would tell what is wrong.
+    // Checks that it reports mistakes.
     let unit = filled_in(&file(SERVICE), "Restart=on-failure", "Restart=sometimes");
     sandbox.write(SERVICE, &unit);
     assert!(verify(&["./yc-id-token@.service"]).stderr.contains("sometimes"));
@@ -101,7 +100,7 @@ fn the_readmes_commands_keep_its_token_file_fresh() {
     let sandbox = sandbox();
     let readme = Readme::of("systemd");
     assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
-    // There is nobody to start anything now.
+    // No manager is running to start the units.
     type_in(&sandbox, &filled_in(readme.block("sh", "enable --now"), "enable --now", "enable"));
     let units = sandbox.home().join(".config/systemd/user");
     for wanted in [
@@ -122,7 +121,7 @@ fn the_readmes_commands_keep_its_token_file_fresh() {
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
 
-    // Beside the first one, as the folder is of both.
+    // Beside the first one, because both use the folder.
     let other = token_file(&sandbox, "aws");
     assert_eq!(start(&sandbox, "aws").ok(), "");
     assert_eq!(claims(&fs::read_to_string(other).unwrap())["aud"], "sts.amazonaws.com");
@@ -143,7 +142,7 @@ fn the_token_in_the_file_is_always_valid_for_half_an_hour() {
     let timer = file(TIMER);
     let every: u64 = setting(&timer, "OnCalendar").strip_prefix("*:0/").unwrap().parse().unwrap();
     let delay = setting(&timer, "RandomizedDelaySec").strip_suffix("min").unwrap();
-    // A timer strikes within a minute if it does not say otherwise.
+    // By default, a timer runs within a minute of its time.
     let longest = 60 * (every + delay.parse::<u64>().unwrap() + 1);
     assert!(life - longest >= 30 * 60, "{life} - {longest}");
     assert_eq!(60 % every, 0, "or the intervals were not even");

@@ -1,7 +1,7 @@
-//! The files of `integrations/terraform`, and what its README tells to type, typed.
+//! The files of `integrations/terraform`, and the commands of its README.
 //!
-//! The providers that they are for are in no package registry. Terraform's formatter parses the files, Terraform
-//! itself evaluates what is made of the token, and what a provider would run is run by kubectl or here.
+//! Their providers are in no package registry. Terraform's formatter parses the files, Terraform itself evaluates the
+//! expressions with the token, and kubectl or this test runs the commands of a provider.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/terraform/{name}"))
 }
 
-/// A sandbox configured as the README says.
+/// A sandbox configured as in the README.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.configure(Readme::of("terraform").block("toml", "[profiles.service]"));
@@ -27,7 +27,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Types one of the README's blocks into a shell.
+/// Runs one of the README's blocks in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -56,7 +56,7 @@ fn the_exec_blocks_authenticate_to_kubernetes() {
     let trust = Trust::in_cloud(&sandbox.cloud, "kubernetes-prod");
     let server = ApiServer::start(trust, &sandbox.cloud);
     for exec in [exec, helm] {
-        // Both are clients of the same Go library as kubectl, with these names for its settings.
+        // Both use the same Go library as kubectl, with these names for its settings.
         let user = json!({ "exec": {
             "apiVersion": exec["api_version"],
             "command": exec["command"],
@@ -82,7 +82,7 @@ fn the_external_data_source_works_in_terraform() {
     assert!(result.as_object().unwrap().values().all(Value::is_string), "it takes nothing else");
     assert_eq!(claims(result["token"].as_str().unwrap())["aud"], "https://service.example");
 
-    // The provider's part is done; the rest of the file is for Terraform.
+    // This is the provider's part; the rest of the file is for Terraform.
     sandbox.write_secret("terraform/result.json", &printed);
     let text = file("external.tf");
     let rest = &text[text.find("locals {").unwrap()..];
@@ -90,7 +90,7 @@ fn the_external_data_source_works_in_terraform() {
     let variable = Readme::of("terraform").block("hcl", "id_token").to_owned();
     let check = "output \"same\" {\n  value = nonsensitive(local.id_token == var.id_token)\n}\n";
     sandbox.write("terraform/main.tf", &format!("{rest}{variable}{check}"));
-    // It asks its maker for news otherwise.
+    // Otherwise it checks for updates.
     sandbox.set("CHECKPOINT_DISABLE", "1");
     let export = Readme::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
     let export = format!("{export}printf %s \"$TF_VAR_id_token\"");
@@ -112,7 +112,7 @@ fn the_readmes_commands_work() {
     let decoded = type_in(&sandbox, readme.block("sh", "--decode"));
     let decoded: Value = serde_json::from_str(&decoded).unwrap();
     assert_eq!(decoded["aud"], "https://service.example");
-    // What it points to is there.
+    // The target exists.
     for (name, said) in
         [("vault/terraform/provider.tf", "auth_login_jwt"), ("aws/config", "credential_process")]
     {

@@ -1,5 +1,4 @@
-//! `yc-id-token vault` before a real server: what its clients do with the tokens, and what is on the server
-//! afterwards.
+//! `yc-id-token vault` with a real server: what its clients do with the tokens, and what remains on the server.
 
 use std::process::{Child, Stdio};
 
@@ -9,7 +8,7 @@ use super::openbao::{ANSWER, OpenBao, SECRET, bao, cli, read_secret, sign_in, to
 use super::peer;
 use crate::sandbox::{Sandbox, eventually};
 
-/// Reads the secret with a token that it is given.
+/// Reads the secret with a given token.
 const HVAC: &str = "
 import hvac, os
 client = hvac.Client(url=os.environ['VAULT_ADDR'], token=os.environ['VAULT_TOKEN'], verify=os.environ['VAULT_CACERT'])
@@ -55,7 +54,7 @@ fn a_hundred_processes_on_an_empty_cache_leave_one_lease() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
-    // It would be a lease of 32 days for each.
+    // Otherwise each would be a lease of 32 days.
     server.role("", "robot", &server.url(), &sandbox.account, &json!({ "token_ttl": 0 }));
     let start = || {
         let mut command = sandbox.command(&["vault", "token"]);
@@ -160,7 +159,7 @@ fn after_setup_the_cli_logs_in_to_two_servers_by_address() {
             ])
             .ok();
     }
-    // What the CLI itself needs, and nothing for its helper.
+    // The variables of the CLI itself, and none for its helper.
     sandbox.set("SHELL", "/bin/sh");
     sandbox.set("VAULT_CACERT", ca);
     for _ in 0..2 {
@@ -172,7 +171,7 @@ fn after_setup_the_cli_logs_in_to_two_servers_by_address() {
             assert_eq!(server.leases("jwt"), 1);
         }
     }
-    // The CLI tells its helper so of a flag, and there is no token for a third server.
+    // The CLI passes the flag to its helper, and there is no token for a third server.
     let address = format!("-address={}", servers[0].url());
     sandbox.finish(cli(&sandbox, &["kv", "get", &address, SECRET])).ok();
     sandbox.set("VAULT_ADDR", "https://other.example:8200");
@@ -221,7 +220,7 @@ fn a_sealed_server_is_reported_and_can_be_unsealed() {
     let (text, hint) = run(&["token", "--force-refresh"]).fails(6, "E_CONSUMER_SEALED");
     assert!(text.ends_with("Vault is sealed") && hint.contains("unseal"), "{text}\n{hint}");
     run(&["login"]).fails(6, "E_CONSUMER_SEALED");
-    // The CLI asks its helper for a token first, for this too. There is none in the cache.
+    // The CLI first gets a token from its helper, for this command too. None is cached.
     run(&["token-helper", "erase"]).ok();
     sandbox.keep_secret(server.unseal_key());
     let said = sandbox.finish(cli(&sandbox, &["operator", "unseal", server.unseal_key()])).ok();
@@ -239,7 +238,7 @@ fn hvac_uses_the_token_too() {
     assert_eq!(sandbox.run(&command).ok(), format!("{ANSWER}\n"));
     assert_eq!(server.leases("jwt"), 0);
 
-    // What it gets by its own login is what we get.
+    // The token of the CLI's own login is the token of this program.
     let jwt = sandbox.run(&["token", &format!("--audience={}", server.url())]).ok();
     let mut own = sandbox.other_command(&python);
     own.args(["-c", HVAC_LOGIN])
@@ -251,7 +250,7 @@ fn hvac_uses_the_token_too() {
     assert!(said.contains("policies   default, robot\n"), "{said}");
 }
 
-/// The documentation names the codes and what they come from; here each comes from a server.
+/// The documentation lists the codes and their causes; here each comes from a server.
 #[test]
 fn the_servers_refusals_are_understood() {
     let mut sandbox = Sandbox::new();
@@ -296,7 +295,7 @@ fn the_servers_refusals_are_understood() {
         let (text, hint) = run.fails(exit, code);
         assert!(hint.contains(part), "{arguments:?}: {text}\n{hint}");
     }
-    // The cloud's clock is two hours behind the server's, so that what it issues has expired.
+    // The cloud's clock is two hours behind the server's, so that its tokens have expired.
     sandbox.cloud.set_clock_shift(-7200);
     let (text, hint) =
         sandbox.run(&["vault", "token", "--force-refresh"]).fails(5, "E_CONSUMER_AUTH");

@@ -1,4 +1,4 @@
-//! Configurations of the Vault CLIs, legal and not: `doctor vault` accepts those that the real CLI accepts.
+//! Valid and invalid configurations of the Vault CLIs: `doctor vault` accepts those that the real CLI accepts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,9 +1,8 @@
-//! The files of `integrations/vault`, each used as a user would use it, and what its README tells to type,
-//! typed.
+//! The files of `integrations/vault`, each used as a user would use it, and the commands of its README.
 //!
-//! The Terraform provider for Vault is in no package registry. Its two files are read by Terraform, whose
-//! formatter parses them, but not applied; what one would set up is compared with what the CLI sets up,
-//! and what the other has the provider log in with is logged in with.
+//! The Terraform provider for Vault is in no package registry. Terraform's formatter parses its two files, but does not
+//! apply them. The role in one is compared with the role that the CLI creates, and the login of the other is made by
+//! the test.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +17,7 @@ use super::openbao::{ANSWER, OpenBao, bao, cli};
 use super::{Killed, peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox, eventually};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const ADDRESS: &str = "https://vault.example:8200";
 const AUTHORITY: &str = "/etc/ssl/vault-ca.pem";
@@ -33,7 +32,7 @@ fn readme() -> Readme {
     Readme::of("vault")
 }
 
-/// A text with what this sandbox and server have in place of what it says.
+/// A text with the values of this sandbox and server in place of the placeholders.
 fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
     let home = sandbox.home().display().to_string();
     text.replace(ACCOUNT, &sandbox.account)
@@ -43,7 +42,7 @@ fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
         .replace(RUN, &home)
 }
 
-/// A sandbox and a server, configured as the README says, with `vault` and `bao` on the `PATH`.
+/// A sandbox and a server, configured as in the README, with `vault` and `bao` on the `PATH`.
 fn start() -> (Sandbox, OpenBao) {
     start_in(Sandbox::new())
 }
@@ -70,7 +69,7 @@ fn start_in(mut sandbox: Sandbox) -> (Sandbox, OpenBao) {
     (sandbox, server)
 }
 
-/// The administrator types in the README's third step.
+/// Runs the administrator's commands of the README's third step.
 fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
     sandbox.set("VAULT_TOKEN", server.root_token());
     let steps = readme().block("sh", "vault write auth/jwt/role").to_owned();
@@ -78,7 +77,7 @@ fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
     sandbox.unset("VAULT_TOKEN");
 }
 
-/// Types one of the README's blocks into a shell.
+/// Runs one of the README's blocks in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -192,7 +191,7 @@ print('\\n'.join(job['after_script']))
     let mut python = sandbox.other_command(peer("venv/bin/python"));
     python.args(["-c", JOB]).stdin(fs::File::open(yaml).unwrap());
     let script = sandbox.finish(python).ok();
-    // A runner: no configuration, the key in a variable.
+    // A runner: no configuration, and the key in a variable.
     fs::remove_file(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
     sandbox.unset("VAULT_ADDR");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
@@ -248,7 +247,7 @@ fn the_credentials_of_terraforms_provider_work() {
     sandbox.keep_secret(&token);
     sandbox.set("VAULT_TOKEN", &token);
     assert_eq!(super::openbao::read_secret(&sandbox).ok(), ANSWER);
-    // Which is what the provider would do if it were not told to leave it.
+    // The provider would do this if it were not disabled.
     let child = sandbox.finish(cli(&sandbox, &["token", "create"]));
     assert!(child.stderr.contains("permission denied"), "{child:?}");
 }

@@ -1,4 +1,4 @@
-//! Whom we trust to be the server, and who we are to it.
+//! The trusted server certificates, and client certificates.
 
 use serde_json::json;
 use yc_id_token_emulator::Options;
@@ -15,7 +15,7 @@ fn only_the_configured_authority_is_trusted() {
     sign_in(&mut sandbox, &server);
     let file = sandbox.home().join("vault-ca.pem").display().to_string();
     let expected = token(&sandbox, &[]);
-    // The certificate of another cloud is a good one, and is not the server's.
+    // The certificate of another cloud is valid, but not the server's.
     let other = Sandbox::with_tls();
     let wrong = sandbox.write("wrong.pem", other.cloud.ca_pem().unwrap());
     let refused = |sandbox: &Sandbox, more: &[&str]| {
@@ -54,7 +54,7 @@ fn only_the_configured_authority_is_trusted() {
     refused(&sandbox, &[]);
     accepted(&sandbox, &["--ca-path", folder.to_str().unwrap()]);
 
-    // In a profile, paths start where the file is.
+    // In a profile, paths start at the file.
     sandbox.write(".config/yc-id-token/ca.pem", &server.ca_pem);
     sandbox.configure("[profiles.p.vault]\nca_cert = \"ca.pem\"\n");
     accepted(&sandbox, &["--profile=p"]);

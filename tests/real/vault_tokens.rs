@@ -1,4 +1,4 @@
-//! The kinds of tokens that a role can give, and what becomes of each.
+//! The kinds of tokens that a role can return, and how each is used.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn a_token_for_three_uses_can_be_used_three_times() {
     let look = || sandbox.finish(cli(&sandbox, &["token", "lookup"])).status.success();
     assert_eq!([look(), look(), look(), look()], [true, true, true, false]);
 
-    // A command that needs one use has two left, and the helper gets another for each command.
+    // A command with one use leaves two, and the helper gets another token for each command.
     sandbox.unset("VAULT_TOKEN");
     sandbox.run(&["vault", "install-helper"]).ok();
     for _ in 0..2 {

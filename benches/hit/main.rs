@@ -235,21 +235,22 @@ impl Candidate {
 
     fn times(mut self) -> Times {
         self.times.sort_unstable();
-        Times { least: self.times[0], median: self.times[self.times.len() / 2] }
+        Times { minimum: self.times[0], median: self.times[self.times.len() / 2] }
     }
 }
 
 /// Under load, the minimum is the most reliable value.
 struct Times {
-    least: Duration,
+    minimum: Duration,
     median: Duration,
 }
 
 impl Times {
     fn by(&self, other: &Self) -> String {
         let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
-        let (least, median) = (ratio(self.least, other.least), ratio(self.median, other.median));
-        format!("{least:.2} min, {median:.2} median")
+        let (minimum, median) =
+            (ratio(self.minimum, other.minimum), ratio(self.median, other.median));
+        format!("{minimum:.2} min, {median:.2} median")
     }
 }
 
@@ -259,7 +260,7 @@ impl fmt::Display for Times {
         write!(
             f,
             "{:.2} ms min, {:.2} ms median",
-            milliseconds(self.least),
+            milliseconds(self.minimum),
             milliseconds(self.median)
         )
     }

@@ -107,7 +107,7 @@ fn check_claims(service: &Service, key_owner: &str, claims: &Claims) -> Result<(
         return Err(Refusal::unauthenticated("The fields 'iat' and 'exp' of the JWT are required"));
     };
     if exp.saturating_sub(iat) > LONGEST_LIFE {
-        return Err(Refusal::unauthenticated("The JWT lives longer than an hour"));
+        return Err(Refusal::unauthenticated("The JWT is valid for longer than an hour"));
     }
     if exp <= now {
         return Err(Refusal::unauthenticated("The JWT has expired"));
@@ -226,7 +226,7 @@ mod tests {
             let (status, message) =
                 submit(&emulator, &sign(&key, &header, &claims, &RSA_PSS_SHA256));
             assert_eq!(status, 401, "{message}");
-            assert!(message.contains(words), "{message:?} does not say {words:?}");
+            assert!(message.contains(words), "{message:?} does not contain {words:?}");
         }
         assert_eq!(submit(&emulator, "not.a-jwt").0, 401);
     }

@@ -83,7 +83,7 @@ impl TokenField {
     }
 }
 
-/// The form of `aud` (RFC 7519, section 4.1.3, allows the first two).
+/// The variants of `aud` (RFC 7519, section 4.1.3, allows the first two).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AudienceClaim {
     /// The requested audience.
@@ -94,7 +94,7 @@ pub enum AudienceClaim {
     Wrong,
 }
 
-/// The form of `exp`.
+/// The variants of `exp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryClaim {
     /// The lifetime of the token from now.

@@ -79,7 +79,7 @@ fn an_unknown_name_is_reported_with_its_folder() {
     let injected = "x\" OR name=\"robot";
     let (message, _) = sandbox.run(&["token", "--service-account", injected]).fails(3, "E_VALUE");
     assert!(message.contains("nor a name that one can have"), "{message}");
-    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not asked");
+    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not called");
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn a_file_is_replaced_in_time_and_survives_an_outage() {
 
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     let asked = sandbox.cloud.count(Route::TokenExchange);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
     let last = read(&token);
     assert!(!last.is_empty());
     assert!(sandbox.log().contains("is not renewed"), "{}", sandbox.log());
@@ -295,7 +295,7 @@ fn temporary_files_are_removed_at_the_end() {
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let asked = sandbox.cloud.count(Route::TokenExchange);
     let agent = Agent::start(&sandbox, &["--cache=none"]);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked);
     agent.terminate().ok();
 }
 

@@ -40,7 +40,7 @@ fn check_queries_the_endpoints_of_the_agent() {
     eventually("it is ready", || check().status.success());
     let asked = sandbox.token_requests();
     assert_eq!(check().ok(), "");
-    assert_eq!(sandbox.token_requests(), asked, "no other server is asked");
+    assert_eq!(sandbox.token_requests(), asked, "no other server is called");
 
     let secret = fs::read_to_string(sandbox.home().join("secret")).unwrap();
     sandbox.keep_secret(&secret);

@@ -50,7 +50,7 @@ fn every_sdk_accepts_the_document() {
     let (earliest, latest) = (seconds(before) + 3600, seconds(SystemTime::now()) + 3600);
     assert!(
         (earliest..=latest).contains(&u64::try_from(expires_at).unwrap()),
-        "it is told as it is: {expiration}"
+        "the expiry is printed as it is: {expiration}"
     );
 }
 
@@ -131,7 +131,11 @@ fn a_cached_credential_is_not_requested_again() {
     assert_eq!(requests(&sandbox, &sts), (1, 1, 1), "nothing was cached");
     let connections = (sandbox.cloud.connections(), sts.connections());
     assert_eq!(sandbox.run(&["aws"]).ok(), first);
-    assert_eq!((sandbox.cloud.connections(), sts.connections()), connections, "a hit asks nobody");
+    assert_eq!(
+        (sandbox.cloud.connections(), sts.connections()),
+        connections,
+        "a hit sends no request"
+    );
 
     sandbox.run(&["aws", "--duration=2h"]).ok();
     assert_eq!(requests(&sandbox, &sts), (1, 1, 2), "the ID token was cached");
@@ -313,8 +317,8 @@ fn each_refusal_names_the_condition_to_check() {
         ),
         (400, "InvalidParameterValue", "Something else", "E_CONSUMER_REFUSED", &[&claims]),
     ];
-    for (number, (status, said, message, code, hints)) in table.iter().enumerate() {
-        sts.script([Answer::Refusal(*status, said, message)]);
+    for (number, (status, printed, message, code, hints)) in table.iter().enumerate() {
+        sts.script([Answer::Refusal(*status, printed, message)]);
         let name = format!("--role-session-name=case-{number}");
         let arguments = [
             "aws",
@@ -325,14 +329,14 @@ fn each_refusal_names_the_condition_to_check() {
         ];
         let before = sts.count();
         let (text, hint) = sandbox.run(&arguments).fails(5, code);
-        assert_eq!(sts.count(), before + 1, "{said} is final");
+        assert_eq!(sts.count(), before + 1, "{printed} is final");
         let reason = format!(
-            "cannot get keys of the role `{ROLE}`: {} ({said}) (request id r-refused)",
+            "cannot get keys of the role `{ROLE}`: {} ({printed}) (request id r-refused)",
             message.trim_end_matches('.')
         );
         assert_eq!(text, reason);
         for part in *hints {
-            assert!(hint.contains(part), "{said}: `{part}` is not in: {hint}");
+            assert!(hint.contains(part), "{printed}: `{part}` is not in: {hint}");
         }
     }
 }
@@ -389,12 +393,12 @@ fn an_answer_that_is_not_stss_is_an_error_without_a_document() {
         (cut.to_owned(), 3, "E_NETWORK", "broke off"),
         (String::new(), 3, "E_NETWORK", "broke off"),
     ];
-    for (number, (bytes, tries, code, said)) in cases.into_iter().enumerate() {
+    for (number, (bytes, tries, code, printed)) in cases.into_iter().enumerate() {
         let mut sandbox = Sandbox::new();
         let sts = FakeSts::start(&mut sandbox);
         sts.script((0..tries).map(|_| Answer::Bytes(bytes.clone())));
         let (text, _) = sandbox.run(&["aws"]).fails(6, code);
-        assert!(text.contains(said), "case {number}: {text}");
+        assert!(text.contains(printed), "case {number}: {text}");
         assert_eq!(sts.count(), tries, "case {number}");
     }
 }
@@ -423,7 +427,7 @@ fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let long = format!("--policy={{\"a\":\"{}\"}}", "x".repeat(2048));
-    for (argument, said) in [
+    for (argument, printed) in [
         ("--role-arn=robot", "not the ARN of a role"),
         ("--role-session-name=a b", "not the name of a session"),
         ("--duration=899", "900 to 43200"),
@@ -434,7 +438,7 @@ fn a_wrong_argument_is_reported_before_any_request() {
         ("--policy-arn=ReadOnly", "not the ARN of a policy"),
     ] {
         let (text, _) = sandbox.run(&["aws", argument]).fails(2, "E_USAGE");
-        assert!(text.contains(said), "{argument}: {text}");
+        assert!(text.contains(printed), "{argument}: {text}");
     }
     sandbox.configure("[profiles.p.aws]\nduration = \"1m\"\n");
     let (text, _) = sandbox.run(&["aws", "--profile=p"]).fails(3, "E_CONFIG");

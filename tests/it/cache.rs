@@ -22,7 +22,7 @@ fn assert_replaced(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
     assert_eq!(sandbox.token_requests().1, asked + 1, "it was not used: {case}");
     assert_eq!(sandbox.run(TOKEN).ok(), token, "{case}");
-    assert_eq!(sandbox.token_requests().1, asked + 1, "it was mended: {case}");
+    assert_eq!(sandbox.token_requests().1, asked + 1, "it was replaced: {case}");
     let metadata = fs::symlink_metadata(&entries[0]).unwrap();
     assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{case}");
 }
@@ -146,7 +146,7 @@ fn without_a_home_a_token_is_still_printed() {
     assert_eq!(
         outcome.status.code(),
         Some(7),
-        "and a cache that is asked for by name is an error: {outcome:?}"
+        "and a cache that is requested by name is an error: {outcome:?}"
     );
     assert!(outcome.stderr.contains("[E_CACHE]"), "{outcome:?}");
 }

@@ -190,11 +190,11 @@ fn a_configuration_that_others_can_write_is_rejected() {
     for mode in [0o666, 0o602, 0o777] {
         set_mode(mode);
         let (text, hint) = sandbox.run(TOKEN).fails(3, "E_CONFIG");
-        let told = format!(
+        let reported = format!(
             "the configuration file `{}` can be written by every user, and it names programs to run",
             config.display()
         );
-        assert_eq!(text, told);
+        assert_eq!(text, reported);
         assert_eq!(hint, format!("check its content, then run `chmod o-w {}`", config.display()));
     }
     for mode in [0o600, 0o644, 0o664, 0o444] {
@@ -268,7 +268,7 @@ fn a_background_refresh_holds_no_lock_or_folder_of_the_caller() {
             .ok(),
         first
     );
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let mut flock = sandbox.other_command("flock");
     flock.args(["--nonblock", "lock", "true"]);
     sandbox.finish(flock).ok();

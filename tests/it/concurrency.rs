@@ -43,7 +43,7 @@ fn two_hundred_processes_share_one_refusal() {
     let mut failures: Vec<_> =
         crowd(&sandbox).into_iter().map(|outcome| outcome.fails(4, "E_SOURCE_DENIED")).collect();
     failures.dedup();
-    assert_eq!(failures.len(), 1, "everyone is told the same, with the same request id");
+    assert_eq!(failures.len(), 1, "all get the same error, with the same request ID");
     assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
@@ -176,7 +176,9 @@ fn a_process_killed_during_a_fetch_blocks_no_other() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) == 1
+    });
     let follower = start(&sandbox, TOKEN);
     leader.kill().unwrap();
     leader.wait().unwrap();
@@ -189,7 +191,9 @@ fn stopped_leader(sandbox: &Sandbox) -> Child {
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let leader = start(sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) > asked
+    });
     let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
     assert!(stop.success());
     leader

@@ -113,9 +113,9 @@ fn an_unknown_key_gets_a_suggestion() {
         ("defaults.kubectl", "name a key in it: `api_version`"),
         ("identity.ci.type", "a key begins with"),
     ] {
-        let (message, told) = sandbox.run(&["config", "set", key, "x"]).fails(2, "E_USAGE");
+        let (message, reported) = sandbox.run(&["config", "set", key, "x"]).fails(2, "E_USAGE");
         assert_eq!(message, format!("unknown key `{key}`"));
-        assert!(told.starts_with(hint), "{key}: {told}");
+        assert!(reported.starts_with(hint), "{key}: {reported}");
     }
     let (message, _) = sandbox.run(&["config", "get", "a..b"]).fails(2, "E_USAGE");
     assert_eq!(message, "`a..b` is not a key");

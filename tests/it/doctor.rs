@@ -166,7 +166,7 @@ fn a_variable_that_overrides_the_profile_is_reported() {
     let words = "`audience` is `other` because of YC_ID_TOKEN_AUDIENCE, not `k8s` (profile `prod`";
     found.exits(0).has("warning", words);
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
-    assert_eq!(examine(&sandbox, &["prod"]).wrong(), [], "it says the same");
+    assert_eq!(examine(&sandbox, &["prod"]).wrong(), [], "it reports the same");
 }
 
 #[test]

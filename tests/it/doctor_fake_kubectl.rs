@@ -37,8 +37,8 @@ fn a_hanging_kubectl_is_killed_and_reported_in_time() {
         );
         let found = examine(&sandbox, &["kubectl", "--profile=prod", "--timeout=6s"]);
         let words = if hanging.starts_with("version") { "kubectl" } else { hanging };
-        let told = found.has("error", "did not answer within")["finding"].as_str().unwrap();
-        assert!(told.contains(words), "{told}");
+        let reported = found.has("error", "did not answer within")["finding"].as_str().unwrap();
+        assert!(reported.contains(words), "{reported}");
         for process in ["it", "behind"] {
             let id = fs::read_to_string(sandbox.home().join(process)).unwrap();
             let state = || fs::read_to_string(format!("/proc/{}/stat", id.trim())).ok();

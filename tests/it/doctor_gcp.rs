@@ -164,7 +164,7 @@ fn a_token_file_is_checked_as_a_library_reads_it() {
         it["credential_source"]["format"] =
             json!({ "type": "json", "subject_token_field_name": "id_token" });
     });
-    found.exits(3).has("error", "has no token where its `format` says");
+    found.exits(3).has("error", "has no token in the place that its `format` names");
     let found = examine_with(&sandbox, |it| it["credential_source"]["file"] = "google.jwt".into());
     found.exits(3).has("error", "is not absolute");
 }
@@ -179,7 +179,7 @@ fn an_address_passes_while_its_agent_accepts_the_secret() {
     let agent = Agent::start(&sandbox, &[]);
     eventually("it is well", || examine(&sandbox, &["gcp"]).wrong().is_empty());
     let found = examine_with(&sandbox, |it| it["credential_source"]["headers"] = json!({}));
-    found.exits(3).has("error", "no header Authorization");
+    found.exits(3).has("error", "no `Authorization` header");
     let found =
         examine_with(&sandbox, |it| it["credential_source"]["url"] = "http://127.0.0.1:1/".into());
     found.exits(3).has("error", "no table of `[[agent.endpoints]]` listens at");

@@ -67,7 +67,7 @@ fn each_profile_that_an_entry_names_is_checked_once() {
     // Each with the audience of its consumer.
     assert_eq!(count(&found, "k", "aud `k8s`"), 1);
     assert_eq!(count(&found, "a", "aud `sts.amazonaws.com`"), 1);
-    assert_eq!(count(&found, "k", ".kube/config is right, with profile `k`"), 1);
+    assert_eq!(count(&found, "k", ".kube/config is correct, with profile `k`"), 1);
     assert_eq!(count(&found, "a", "runs yc-id-token, with profile `a`"), 2);
     // A server that several profiles use is checked once.
     assert_eq!(count(&found, "k", "IAM at 127.0.0.1"), 1);

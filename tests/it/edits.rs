@@ -35,8 +35,8 @@ fn windows_line_ends_are_kept() {
         assert!(text.starts_with(start) && text.len() > start.len(), "{name}: {text:?}");
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{name}: {text:?}");
     }
-    let said = setup(&sandbox, &["aws", "--apply"]).ok();
-    assert!(said.starts_with("Nothing to change"), "{said}");
+    let printed = setup(&sandbox, &["aws", "--apply"]).ok();
+    assert!(printed.starts_with("Nothing to change"), "{printed}");
     sandbox
         .run(&["aws", "--profile=yandex", "--sts-endpoint=http://127.0.0.1:9"])
         .fails(6, "E_NETWORK");
@@ -91,8 +91,8 @@ mount --bind outer-token token
 {PROGRAM} token --audience=k8s --output=token
 "
     );
-    let said = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
-    assert!(said.contains("Nothing to change"), "{said}");
+    let printed = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
+    assert!(printed.contains("Nothing to change"), "{printed}");
     assert!(read(&sandbox, "outer-config").starts_with("[profiles.yandex]\n"));
     assert!(read(&sandbox, "outer-aws").contains("credential_process = "));
     assert_eq!(read(&sandbox, "outer-token").split('.').count(), 3);
@@ -229,9 +229,12 @@ fn a_file_that_its_program_cannot_read_is_reported_by_line() {
     let (text, _) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_CONFIG");
     assert!(text.contains(".aws/config:3: the key `region` is in line 2 too"), "{text}");
     assert_eq!(read(&sandbox, ".aws/config"), theirs);
-    let said = sandbox.run(&["doctor", "aws"]);
-    assert!(said.stdout.contains(".aws/config:3: the key `region` is in line 2 too"), "{said:?}");
-    assert_eq!(said.status.code(), Some(3));
+    let printed = sandbox.run(&["doctor", "aws"]);
+    assert!(
+        printed.stdout.contains(".aws/config:3: the key `region` is in line 2 too"),
+        "{printed:?}"
+    );
+    assert_eq!(printed.status.code(), Some(3));
     // Indented keys are keys, and would be used instead of the helper.
     sandbox.write(".aws/config", "");
     sandbox.write(".aws/credentials", "[yandex]\n  aws_access_key_id : AKIAEXAMPLE\n");
@@ -241,9 +244,9 @@ fn a_file_that_its_program_cannot_read_is_reported_by_line() {
 
     let helper = "token_helper = \"C:\\Users\\me\\yc-id-token-vault.exe\"\n";
     sandbox.write(".vault", helper);
-    let said = sandbox.run(&["doctor", "vault"]);
-    assert!(said.stdout.contains(".vault:1: `\\U` is no escape"), "{said:?}");
-    assert_eq!(said.status.code(), Some(3));
+    let printed = sandbox.run(&["doctor", "vault"]);
+    assert!(printed.stdout.contains(".vault:1: `\\U` is no escape"), "{printed:?}");
+    assert_eq!(printed.status.code(), Some(3));
     let (text, _) = sandbox.run(&["vault", "install-helper"]).fails(3, "E_CONFIG");
     assert!(text.contains(".vault:1:"), "{text}");
     assert_eq!(read(&sandbox, ".vault"), helper);

@@ -105,8 +105,11 @@ fn the_command_replaces_the_process() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    let said = sandbox.outcome(child).ok();
-    assert!(said.starts_with(&format!("{pid}\nsh\0-c\0")), "it is the same process: {said}");
+    let text_printed = sandbox.outcome(child).ok();
+    assert!(
+        text_printed.starts_with(&format!("{pid}\nsh\0-c\0")),
+        "it is the same process: {text_printed}"
+    );
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn a_command_has_a_token_in_a_private_file_that_is_removed_afterwards() {
     sandbox.unset("XDG_RUNTIME_DIR");
 
     let killed = sandbox.run(&with_file("kill -KILL $$"));
-    assert_eq!(killed.status.code(), Some(128 + 9), "as a shell tells it");
+    assert_eq!(killed.status.code(), Some(128 + 9), "as a shell reports it");
     sandbox
         .run(&["exec", "--token-file-env=FILE=sts", "--", "no-such-command"])
         .fails(127, "E_NO_COMMAND");
@@ -256,7 +259,7 @@ fn a_file_is_replaced_at_half_its_lifetime_and_survives_a_failure() {
     let first = fs::read_to_string(&path).unwrap();
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(400)));
-    eventually("it asks for another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
     assert_eq!(fs::read_to_string(&path).unwrap(), first, "a failure leaves the file");
     sandbox.cloud.always(Route::TokenExchange, None);
     let second = || fs::read_to_string(&path).unwrap();
@@ -281,7 +284,7 @@ fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
     eventually("the command runs", || !is_empty(&temporary));
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    eventually("it asks for another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
     kill(&child, "TERM");
     assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 15));
     assert!(is_empty(&temporary));

@@ -16,7 +16,7 @@ pub struct FakeYc {
 
 const SCRIPT: &str = r#"#!/bin/sh
 echo "$@" >>"$HOME/yc-calls"
-[ -n "$YC_IAM_TOKEN" ] && echo "as whom it is told" >>"$HOME/yc-calls"
+[ -n "$YC_IAM_TOKEN" ] && echo "with the given IAM token" >>"$HOME/yc-calls"
 [ -e "$HOME/yc-manner" ] && . "$HOME/yc-manner"
 if [ -n "$YC_IAM_TOKEN" ]; then who=--identity=iam-token; else who=--key-file=$HOME/key.json; fi
 unset YC_ID_TOKEN_IDENTITY YC_ID_TOKEN_ID_TOKEN_ROUTE YC_ID_TOKEN_KEY_FILE YC_TOKEN

@@ -146,7 +146,7 @@ fn an_entry_damaged_at_any_byte_is_not_used_and_is_replaced() {
         assert!(!is_used(), "flipped at {at}");
     }
     cache.put(&key, &token, &EntryMetadata::default()).unwrap();
-    assert!(is_used(), "mended");
+    assert!(is_used(), "repaired");
     println!("an entry of {} bytes, cut and flipped at each: never used", whole.len());
 }
 

@@ -184,7 +184,7 @@ fn a_command_can_print_the_external_token() {
     configure(r#"["cat", "printed"]"#);
     let ours = sandbox.run(&["token"]).ok();
     assert_eq!(claims(ours.trim())["sub"], sandbox.account.as_str());
-    for (command, exit, code, told) in [
+    for (command, exit, code, reported) in [
         (
             r#"["sh", "-c", "echo no login >&2; exit 3"]"#,
             4,
@@ -200,7 +200,7 @@ fn a_command_can_print_the_external_token() {
     ] {
         configure(command);
         let (message, _) = sandbox.run(&["token", "--timeout=2s"]).fails(exit, code);
-        assert!(message.contains(told), "{command}: {message}");
+        assert!(message.contains(reported), "{command}: {message}");
     }
 }
 

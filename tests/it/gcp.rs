@@ -108,7 +108,7 @@ fn a_failure_is_a_document_too() {
     assert!(message.starts_with("cannot get an ID token for audience `https:"), "{message}");
     assert!(message.contains(". Hint: grant `iam.serviceAccounts.tokenCreator`"), "{message}");
     let json = failure(&sandbox, &["--error-format=json"]);
-    assert_eq!(json.0, code, "the client reads one form only");
+    assert_eq!(json.0, code, "the client reads only one format");
 
     sandbox.unset("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE");
     let (code, message) = failure(&sandbox, &[]);

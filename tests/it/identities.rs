@@ -242,12 +242,12 @@ fn metadata_without_the_account_gets_a_hint() {
     }
     let found = examine(&sandbox, &[]);
     let check = found.exits(3).has("error", &message);
-    assert_eq!(check["fix"], hint.as_str(), "doctor says the same");
+    assert_eq!(check["fix"], hint.as_str(), "doctor reports the same");
     assert_eq!(found.wrong().iter().filter(|(result, _)| result == "error").count(), 1);
 
     sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
     let (_, hint) = sandbox.run(&["token", "--profile", "vm"]).fails(3, "E_MISSING");
-    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status says the same");
+    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status reports the same");
     let start = hint.find("`yc-id-token ").unwrap() + "`yc-id-token ".len();
     let command = hint[start..].split('`').next().unwrap().replace("ID", &sandbox.account);
     sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
@@ -317,7 +317,7 @@ fn variables_of_other_tools_do_not_change_a_profiles_identity() {
     sandbox.set("YC_TOKEN", "t1.some.thing");
     token(&sandbox, &["--profile", "prod"]);
     assert_eq!(sandbox.cloud.count(Route::IamToken), 1, "the profile's key was used");
-    assert!(sandbox.log().contains("from profile `prod`"), "and -v says so");
+    assert!(sandbox.log().contains("from profile `prod`"), "and -v logs it");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn without_a_session_bus_there_is_no_keyring() {
         assert_eq!(message, format!("cannot store credentials in the keyring: {absent}"));
         assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     }
-    assert_eq!(sandbox.token_requests(), (0, 0), "nobody was asked for what could not be kept");
+    assert_eq!(sandbox.token_requests(), (0, 0), "nothing was requested that could not be cached");
     let diagnosis = sandbox.run(&["doctor", "--cache", "keyring", "--key-file", "key.json"]);
     assert!(diagnosis.stdout.contains(absent), "{diagnosis:?}");
     assert_eq!(sandbox.run(&["cache", "clear"]).ok().split(' ').nth(1), Some("0"));
@@ -126,8 +126,8 @@ fn sign(sandbox: &Sandbox) -> Outcome {
 #[test]
 fn a_key_whose_item_is_locked_can_be_used() {
     let (sandbox, service) = with_items_locked();
-    let told = sandbox.run(IMPORT).ok();
-    assert!(told.contains("`key.json` is deleted"), "{told}");
+    let reported = sandbox.run(IMPORT).ok();
+    assert!(reported.contains("`key.json` is deleted"), "{reported}");
     assert!(!sandbox.home().join("key.json").exists());
     assert_eq!(service.prompts(), [Prompt::Create, Prompt::Unlock], "one for each process");
     let token = sign(&sandbox).ok();

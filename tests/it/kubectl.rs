@@ -45,7 +45,7 @@ fn the_output_is_one_json_document_with_the_required_fields() {
     assert_eq!(
         (reported.len(), &reported[19..]),
         (20, "Z"),
-        "the one form of time that all clients accept"
+        "the only format of time that all clients accept"
     );
 }
 
@@ -61,7 +61,7 @@ fn the_requested_version_is_returned() {
     assert_eq!(
         version(&sandbox, &[]),
         V1,
-        "nothing is asked: the JavaScript client sets no variable"
+        "without a request: the JavaScript client sets no variable"
     );
     for asked in [V1, V1BETA1] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({ "interactive": false })));
@@ -177,6 +177,6 @@ fn a_short_lived_token_is_not_reported_as_expired() {
             .unwrap();
     assert!(
         (1..=5).contains(&(expires - reported.unix_seconds())),
-        "a tenth of the life instead of a minute"
+        "a tenth of the lifetime instead of a minute"
     );
 }

@@ -72,12 +72,12 @@ fn a_system_call_denied_by_a_filter_is_reported() {
     let sandbox = Sandbox::new();
     let run = |denied: &[(u32, u32)], line: &[&str]| filtered(&sandbox, denied, line);
     let line = ["token", "--audience=k8s"];
-    for (denied, told) in [
+    for (denied, reported) in [
         (SOCKETPAIR, "cannot make a pair of sockets: operation not permitted"),
         (EPOLL_CREATE1, "cannot start the network runtime: operation not permitted"),
     ] {
         let (text, hint) = run(&[denied], &line).fails(1, "E_SYSTEM");
-        assert_eq!(text, told);
+        assert_eq!(text, reported);
         assert!(hint.contains("seccomp"), "{hint}");
     }
     run(&[(u32::MAX, u32::MAX)], &line).ok();

@@ -62,7 +62,7 @@ fn answers_that_are_not_from_the_cloud_are_identified() {
             let (message, hint) = sandbox.run(TOKEN).fails(6, code);
             assert!(message.contains(problem), "{message}");
             assert!(hint.contains(cure), "{hint}");
-            assert_eq!(sandbox.cloud.count(route), 1, "asking again would not help: {message}");
+            assert_eq!(sandbox.cloud.count(route), 1, "a retry would not help: {message}");
         }
     }
 }
@@ -170,7 +170,7 @@ fn tls_is_verified_and_the_ca_file_is_trusted() {
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_TLS");
     assert!(message.contains("signed by an authority that is not trusted here"), "{message}");
     assert!(hint.contains("--ca-file"), "{hint}");
-    assert_eq!(sandbox.token_requests(), (0, 0), "not a byte was asked");
+    assert_eq!(sandbox.token_requests(), (0, 0), "no byte was sent");
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--ca-file", "ca.pem"]).copied().collect();
     assert_eq!(claims(sandbox.run(&arguments).ok().trim())["aud"], AUDIENCE);
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
@@ -273,7 +273,7 @@ fn both_connections_are_opened_at_once_when_both_are_needed() {
         .spawn()
         .unwrap();
     crate::sandbox::eventually("two connections", || sandbox.cloud.connections() == 2);
-    assert_eq!(sandbox.token_requests().1, 0, "connected, and nothing asked yet");
+    assert_eq!(sandbox.token_requests().1, 0, "connected, and no request sent yet");
     let mut child = child;
     child.kill().unwrap();
     child.wait().unwrap();

@@ -116,7 +116,7 @@ fn every_endless_operation_ends_at_the_time_limit() {
             "{case}: {message}"
         );
         assert!(hint.contains("--timeout"), "{case}: {hint}");
-        assert_eq!(server.connections(), 1, "{case}: asked once");
+        assert_eq!(server.connections(), 1, "{case}: one request");
     });
 }
 
@@ -164,8 +164,8 @@ fn an_answer_that_is_not_http_is_reported_as_such() {
         let mut sandbox = Sandbox::new();
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url("http"));
         let (message, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
-        let told = format!("what answers at {} does not speak HTTP", server.address);
-        assert!(message.ends_with(&told), "{answer}: {message}");
+        let reported = format!("what answers at {} does not speak HTTP", server.address);
+        assert!(message.ends_with(&reported), "{answer}: {message}");
         assert!(hint.contains("port"), "{answer}: {hint}");
     }
 }
@@ -201,7 +201,7 @@ fn an_unresponsive_address_is_skipped_for_the_next_one() {
             .env("YC_ID_TOKEN_OAUTH_ENDPOINT", &endpoint);
         sandbox.finish(shell)
     };
-    // The living address shows a certificate, which is not for this name.
+    // The working address has a certificate for another name.
     let (message, _) = run("127.0.0.1 cloud.example\n::1 cloud.example\n", TOKEN).fails(6, "E_TLS");
     assert!(message.contains("is for another name"), "{message}");
     let first = std::fs::read_to_string(sandbox.home().join("first")).unwrap();

@@ -110,5 +110,5 @@ fn process_substitution_is_read_even_if_it_is_late() {
     let token = bash(&sandbox, &format!("yc token --profile=p --config {config}")).ok();
     assert_eq!(crate::sandbox::claims(token.trim())["aud"], "piped");
     let (text, _) = bash(&sandbox, &format!("{all} --key-file <(true)")).fails(3, "E_IDENTITY");
-    assert!(!text.contains("within"), "an empty one is told at once: {text}");
+    assert!(!text.contains("within"), "an empty one is reported at once: {text}");
 }

@@ -52,9 +52,9 @@ fn clearing_the_cache_removes_only_this_programs_files() {
     fs::create_dir(folder.join("a-folder")).unwrap();
     fs::write(folder.join(format!("{key}.v1.failure")), "{}").unwrap();
     fs::write(folder.join(".yc-id-token-AbCdEf"), "unfinished").unwrap();
-    let told = sandbox.run(&["cache", "clear"]).ok();
+    let reported = sandbox.run(&["cache", "clear"]).ok();
     assert_eq!(
-        told,
+        reported,
         format!("removed 2 credentials from {}; 7 other files stay\n", folder.display())
     );
     let left = names(&folder);

@@ -43,7 +43,7 @@ fn stalled(sandbox: &Sandbox, mut command: Command) -> Child {
     sandbox.cloud.clear_requests();
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("it asks", || sandbox.cloud.count(Route::IamToken) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::IamToken) == 1);
     child
 }
 
@@ -123,7 +123,7 @@ fn the_background_refresh_shows_no_secret() {
                 && arguments.contains("seen-in-the-background")
         })
     };
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let process = refresh().expect("it waits for its answer");
     let [arguments, environment] = seen(process);
     for secret in sandbox.secrets() {

@@ -54,7 +54,7 @@ fn no_run_waits_for_the_refresh_which_ends_in_time() {
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "2s");
     // `output` returns at the end of the output, so no background process holds it open.
     assert_eq!(sandbox.run(TOKEN).ok(), old);
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     eventually("the refresh gives up", || refreshing(&sandbox).is_empty());
     assert_eq!(sandbox.run(TOKEN).ok(), old);
 }
@@ -65,7 +65,7 @@ fn the_refresh_has_a_session_of_its_own_and_no_terminal() {
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "10s");
     sandbox.run(TOKEN).ok();
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let processes = refreshing(&sandbox);
     let [process] = &processes[..] else { panic!("{processes:?}") };
     for fd in ["fd/0", "fd/1", "fd/2"] {
@@ -159,7 +159,7 @@ fn the_refresh_does_not_write_the_token_file_again() {
     sandbox.may_hold_secrets(&file);
     let arguments = [TOKEN, &["--output", file.to_str().unwrap()]].concat();
     sandbox.run(&arguments).ok();
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     eventually("the refresh has ended", || refreshing(&sandbox).is_empty());
     assert_eq!(fs::read_to_string(&file).unwrap(), old.trim());
 }

@@ -231,10 +231,10 @@ fn no_command_shows_a_secret_at_any_log_level() {
             // Into a file, which the sandbox searches at its end; and on standard error, with and without cached
             // credentials.
             assert_eq!(run(&["-vvv", "--log-file=log"]), "");
-            assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it says a lot");
-            assert!(run(&["-vvv"]).contains("INFO"), "it says a lot");
+            assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it logs a lot");
+            assert!(run(&["-vvv"]).contains("INFO"), "it logs a lot");
         }
-        assert!(sandbox.log().contains(speaks), "it says a lot: {}", sandbox.log());
+        assert!(sandbox.log().contains(speaks), "it logs a lot: {}", sandbox.log());
     }
 }
 

@@ -63,7 +63,7 @@ fn mode(path: &Path) -> u32 {
 fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
     let sandbox = sandbox();
     let arguments = ["aws", ROLE, "--region=eu-central-1", "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
+    let printed = setup(&sandbox, &arguments).ok();
     let key = sandbox.home().join("key.json");
     let configuration = format!(
         "[profiles.yandex]\nkey_file = \"{}\"\n{}\n[profiles.yandex.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-central-1\"\n",
@@ -92,12 +92,12 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
         "--role-name robot --path /team/ ",
         "Try it:\n  aws sts get-caller-identity --profile yandex\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 
     for again in [&arguments[..], &["aws", "--apply"], &["aws", "--print"], &["aws"]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("Nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
     assert_eq!(read(&sandbox, CONFIG), configuration);
     assert_eq!((copies(&sandbox, CONFIG).len(), copies(&sandbox, ".aws/config").len()), (0, 0));
@@ -107,10 +107,10 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
 fn without_a_terminal_nothing_is_changed_by_default() {
     let sandbox = sandbox();
     for more in [&["--print"][..], &[]] {
-        let said = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
-        assert!(said.contains("+[profile yandex]\n"), "{said}");
+        let printed = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
+        assert!(printed.contains("+[profile yandex]\n"), "{printed}");
         assert!(
-            said.ends_with("Nothing has been changed. To make these changes, give `--apply`.\n")
+            printed.ends_with("Nothing has been changed. To make these changes, give `--apply`.\n")
         );
     }
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
@@ -193,10 +193,10 @@ fn every_setting_of_the_run_is_written_into_the_profile() {
             sandbox.set(field.variable, before);
         }
         sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
-        for said in [by_flag, by_variable] {
+        for printed in [by_flag, by_variable] {
             let line = format!("+{} = ", field.key);
-            let line = said.lines().find(|text| text.starts_with(&line));
-            let line = line.unwrap_or_else(|| panic!("no {} in {said}", field.key));
+            let line = printed.lines().find(|text| text.starts_with(&line));
+            let line = line.unwrap_or_else(|| panic!("no {} in {printed}", field.key));
             let text =
                 if field.kind == Kind::Bool { value.to_owned() } else { format!("{value}\"") };
             assert!(line.ends_with(&text), "{line}");
@@ -206,9 +206,13 @@ fn every_setting_of_the_run_is_written_into_the_profile() {
         }
     }
     sandbox.set("YC_ID_TOKEN_AWS_DURATION", "30m");
-    let said = sandbox.run(&[&run[..], &["--proxy=http://me:hunter2@proxy.example"]].concat()).ok();
-    assert!(said.contains("+duration = \"30m\"\n"), "{said}");
-    assert!(said.contains("The proxy is not written into the profile") && !said.contains("+proxy"));
+    let printed =
+        sandbox.run(&[&run[..], &["--proxy=http://me:hunter2@proxy.example"]].concat()).ok();
+    assert!(printed.contains("+duration = \"30m\"\n"), "{printed}");
+    assert!(
+        printed.contains("The proxy is not written into the profile")
+            && !printed.contains("+proxy")
+    );
 }
 
 #[test]
@@ -255,8 +259,11 @@ fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
 fn the_server_configuration_is_written_only_with_the_changes() {
     let sandbox = sandbox();
     let arguments = ["vault", "--address=https://v.example", "--role=r", "--server-config=v.sh"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("+bao policy") || said.contains("+vault policy read r "), "{said}");
+    let printed = setup(&sandbox, &arguments).ok();
+    assert!(
+        printed.contains("+bao policy") || printed.contains("+vault policy read r "),
+        "{printed}"
+    );
     assert!(!sandbox.home().join("v.sh").exists());
     sandbox.write("v.sh", "# theirs\n");
     let apply = [&arguments[..], &["--apply"]].concat();
@@ -278,8 +285,8 @@ fn the_server_configuration_is_written_only_with_the_changes() {
     assert_eq!(read(&sandbox, "v.sh"), with_namespace);
     let of_s3 = ["aws", "--sts-endpoint=https://s3.example"];
     setup(&sandbox, &[&of_s3[..], &["--server-config=a.sh"]].concat()).fails(2, "E_USAGE");
-    let said = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
-    assert!(said.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{said}");
+    let printed = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
+    assert!(printed.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{printed}");
     // AWS tools do not find that server by themselves, and the user may have set its address.
     let config = read(&sandbox, ".aws/config");
     assert!(config.ends_with("endpoint_url = https://s3.example\n"), "{config}");
@@ -293,8 +300,8 @@ fn the_note_on_an_extended_profile_names_inherited_settings() {
     setup(&sandbox, &["aws", "--apply", ROLE, "--region=eu"]).ok();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let other = "--role-arn=arn:aws:iam::123456789012:role/other";
-    let said = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
-    assert!(said.contains("and inherits its identity and `aws.region` (`eu`)."), "{said}");
+    let printed = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
+    assert!(printed.contains("and inherits its identity and `aws.region` (`eu`)."), "{printed}");
 }
 
 #[test]
@@ -375,7 +382,7 @@ fn other_credentials_of_the_same_name_are_not_overwritten() {
 fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
     let sandbox = sandbox();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
-    let said = setup(&sandbox, &["aws", ROLE]).ok();
+    let printed = setup(&sandbox, &["aws", ROLE]).ok();
     for part in [
         "Cannot get a token with these settings:\n! cannot get an ID token",
         "iam.serviceAccounts.tokenCreator",
@@ -384,14 +391,14 @@ fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
         &format!("--url {} ", sandbox.cloud.url()),
         sandbox.account.as_str(),
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     let (_, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(4, "E_SOURCE_DENIED");
     assert!(hint.contains("tokenCreator") && hint.contains("nothing has been changed"), "{hint}");
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
     let requests = sandbox.token_requests();
-    let said = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
-    assert!(said.contains("No token was requested."), "{said}");
+    let printed = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
+    assert!(printed.contains("No token was requested."), "{printed}");
     assert_eq!(sandbox.token_requests(), requests);
     assert!(read(&sandbox, ".aws/config").contains("credential_process"));
 }
@@ -400,7 +407,7 @@ fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
 fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     let sandbox = sandbox();
     let arguments = ["vault", "--address=https://vault.example:8200/", "--role=robot", "--apply"];
-    let said =
+    let printed =
         setup(&sandbox, &[&arguments[..], &["--no-helper", "--mount=team/jwt"]].concat()).ok();
     assert!(!sandbox.home().join(".vault").exists());
     for part in [
@@ -410,16 +417,16 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
         &format!("bound_audiences=https://vault.example:8200 bound_subject={} ", sandbox.account),
         "  yc-id-token vault login --profile=vault-example\n  vault token lookup\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 
-    let said = setup(&sandbox, &arguments).ok();
+    let printed = setup(&sandbox, &arguments).ok();
     let link = sandbox.home().join(".local/bin/yc-id-token-vault-vault-example");
     let entry = format!("token_helper = \"{}\"\n", link.display());
     assert_eq!((read(&sandbox, ".vault"), read(&sandbox, ".bao")), (entry.clone(), entry));
     assert!(link.exists());
     let steps = "Try it:\n  export VAULT_ADDR=https://vault.example:8200/\n  vault token lookup\n";
-    assert!(said.ends_with(steps), "{said}");
+    assert!(printed.ends_with(steps), "{printed}");
     assert!(setup(&sandbox, &arguments).ok().starts_with("Nothing to change"));
 
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
@@ -454,7 +461,7 @@ fn a_terminal_is_prompted_for_missing_settings() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let answers =
         "\nnone.json\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu-central-1\ny\n";
-    let said = dialogue(&sandbox, "setup aws", answers).stdout;
+    let printed = dialogue(&sandbox, "setup aws", answers).stdout;
     for part in [
         "! cannot read the authorized key file",
         "! `robot` is not the ARN of a role",
@@ -463,21 +470,22 @@ fn a_terminal_is_prompted_for_missing_settings() {
         "Apply? [y/N]: written ",
         "Try it:",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(read(&sandbox, CONFIG).starts_with("[profiles.yandex]\nkey_file = \"~/key.json\"\n"));
     assert!(read(&sandbox, ".aws/config").contains("region = eu-central-1\n"));
 
     let answers = "two\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu\nn\n";
-    let said = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
-    assert!(said.contains("! `~/key.json` is not an ID"), "{said}");
-    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
-    assert!(said.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{said:?}");
+    let printed = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
+    assert!(printed.contains("! `~/key.json` is not an ID"), "{printed}");
+    let printed =
+        dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
+    assert!(printed.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{printed:?}");
     assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());
-    let said = dialogue(&sandbox, "setup aws --apply --aws-profile=other", "never read\n");
-    assert!(said.stdout.contains("the role to assume is missing [E_MISSING]"), "{said:?}");
-    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "");
-    assert!(said.stdout.contains("the address of the server is missing"), "{said:?}");
+    let printed = dialogue(&sandbox, "setup aws --apply --aws-profile=other", "never read\n");
+    assert!(printed.stdout.contains("the role to assume is missing [E_MISSING]"), "{printed:?}");
+    let printed = dialogue(&sandbox, "setup vault --key-file=key.json", "");
+    assert!(printed.stdout.contains("the address of the server is missing"), "{printed:?}");
 }
 
 #[test]
@@ -488,11 +496,11 @@ fn an_interrupt_at_the_prompt_to_apply_ends_the_run() {
     script.args(["-qec", &command, "/dev/null"]).env("SHELL", "/bin/sh");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().unwrap();
-    let (mut said, mut byte) = (Vec::new(), [0]);
+    let (mut printed, mut byte) = (Vec::new(), [0]);
     // It has got a token by then, and has caught signals meanwhile.
-    while !said.ends_with(b"Apply? [y/N]: ") {
+    while !printed.ends_with(b"Apply? [y/N]: ") {
         child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
-        said.push(byte[0]);
+        printed.push(byte[0]);
     }
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"\x03").unwrap();
@@ -506,7 +514,7 @@ fn with_no_color_there_is_no_colour_even_at_a_terminal() {
     sandbox.set("NO_COLOR", "1");
     for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
     {
-        let said = dialogue(&sandbox, arguments, "").stdout;
-        assert!(!said.is_empty() && !said.contains('\u{1b}'), "{arguments}: {said:?}");
+        let printed = dialogue(&sandbox, arguments, "").stdout;
+        assert!(!printed.is_empty() && !printed.contains('\u{1b}'), "{arguments}: {printed:?}");
     }
 }

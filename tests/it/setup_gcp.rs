@@ -52,7 +52,7 @@ pub fn secret_in(sandbox: &Sandbox, path: &str) -> String {
 #[test]
 fn the_executable_is_written_once_with_the_projects_commands() {
     let sandbox = sandbox();
-    let said = apply(&sandbox, &[]).ok();
+    let printed = apply(&sandbox, &[]).ok();
     let program = sandbox.home().join("programs/yc-id-token");
     let expected = json!({
         "universe_domain": "googleapis.com",
@@ -85,12 +85,12 @@ fn the_executable_is_written_once_with_the_projects_commands() {
         &format!("  export GOOGLE_APPLICATION_CREDENTIALS={}\n", output.display()),
         "  export GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
-    assert!(!said.contains("--allowed-audiences"), "{said}");
+    assert!(!printed.contains("--allowed-audiences"), "{printed}");
     for again in [&["gcp", "--apply"][..], &["gcp", "--print", "--provider", PROVIDER]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("Nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
     setup(&sandbox, &["--undo", "--apply"]).ok();
     assert!(!output.exists() && !sandbox.home().join(CONFIG).exists());
@@ -105,11 +105,11 @@ fn undo_also_removes_the_agents_token_file() {
         sandbox.may_hold_secrets(&sandbox.home().join(name));
     }
     let email = format!("--service-account-email={EMAIL}");
-    let said = apply(&sandbox, &["--source=file", &email]).ok();
-    assert!(said.contains("  yc-id-token agent   # as a service"), "{said}");
+    let printed = apply(&sandbox, &["--source=file", &email]).ok();
+    assert!(printed.contains("  yc-id-token agent   # as a service"), "{printed}");
     assert!(
-        said.contains(&format!("add-iam-policy-binding {EMAIL} --role=roles/iam.work")),
-        "{said}"
+        printed.contains(&format!("add-iam-policy-binding {EMAIL} --role=roles/iam.work")),
+        "{printed}"
     );
     let token = sandbox.home().join(".config/yc-id-token/google-yandex-cloud.jwt");
     let written = document(&sandbox);
@@ -130,14 +130,14 @@ fn an_address_has_one_secret_that_is_never_shown() {
     let mut sandbox = sandbox();
     let other = "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"127.0.0.1:9911\"\nsecret_file = \"~/s\"\naudiences = [\"a\"]\n";
     sandbox.configure(other);
-    let said = setup(&sandbox, &["gcp", "--provider", short(), "--source=url", "--print"]).ok();
-    assert!(said.contains("+listen = \"127.0.0.1:9912\"\n"), "{said}");
+    let printed = setup(&sandbox, &["gcp", "--provider", short(), "--source=url", "--print"]).ok();
+    assert!(printed.contains("+listen = \"127.0.0.1:9912\"\n"), "{printed}");
     sandbox.configure("");
     let address = format!("127.0.0.1:{}", free_port());
     let listen = format!("--listen={address}");
-    let said = apply(&sandbox, &["--source=url", &listen]).ok();
+    let printed = apply(&sandbox, &["--source=url", &listen]).ok();
     let secret = secret_in(&sandbox, OUTPUT);
-    assert!(!said.contains(&secret), "{said}");
+    assert!(!printed.contains(&secret), "{printed}");
     assert_eq!(document(&sandbox)["credential_source"]["url"], format!("http://{address}/"));
     assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("Nothing to change"));
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -259,19 +259,19 @@ fn gclouds_own_check_runs_last_and_shows_no_token() {
     let gcloud = "#!/bin/sh\n[ \"$1 $2 $3 $GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES\" = 'auth application-default print-access-token 1' ] || exit 9\n[ -f \"$GOOGLE_APPLICATION_CREDENTIALS\" ] && echo ya29.secret\n";
     let gcloud = sandbox.write("programs/gcloud", gcloud);
     fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = apply(&sandbox, &[]).ok();
-    assert!(said.contains("It works. `GOOGLE_APPLICATION_CREDENTIALS="), "{said}");
-    assert!(!said.contains("ya29."), "{said}");
+    let printed = apply(&sandbox, &[]).ok();
+    assert!(printed.contains("It works. `GOOGLE_APPLICATION_CREDENTIALS="), "{printed}");
+    assert!(!printed.contains("ya29."), "{printed}");
     sandbox.set("GOOGLE_CREDENTIALS", "{}");
-    let said = setup(&sandbox, &["gcp"]).ok();
-    assert!(said.contains("Unset GOOGLE_CREDENTIALS: as long as it is set"), "{said}");
+    let printed = setup(&sandbox, &["gcp"]).ok();
+    assert!(printed.contains("Unset GOOGLE_CREDENTIALS: as long as it is set"), "{printed}");
 }
 
 #[test]
 fn a_terminal_is_prompted_for_missing_settings() {
     let sandbox = sandbox();
     let answers = format!("my-pool\n{PROVIDER}\n\nexec\nfile\ny\n");
-    let said = dialogue(&sandbox, "setup gcp", &answers).stdout;
+    let printed = dialogue(&sandbox, "setup gcp", &answers).stdout;
     for part in [
         "! `my-pool` is not the name of a provider",
         "Google service account to impersonate (none:",
@@ -279,7 +279,7 @@ fn a_terminal_is_prompted_for_missing_settings() {
         "+[[agent.files]]",
         "Apply? [y/N]: written ",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(document(&sandbox)["credential_source"]["file"].is_string());
 }

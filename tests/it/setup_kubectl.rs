@@ -87,8 +87,8 @@ fn conflicts(sandbox: &Sandbox, arguments: &[&str], part: &str) {
 fn every_line_of_a_kubeconfig_stays_in_its_place() {
     for breaks in ["\n", "\r\n"] {
         let sandbox = sandbox(&BY_HAND.replace('\n', breaks));
-        let said = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
-        assert!(!said.contains("other-user"), "{said}");
+        let printed = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        assert!(!printed.contains("other-user"), "{printed}");
         let context =
             "contexts:\n- context:\n    cluster: prod\n    user: yandex\n  name: yandex@prod\n";
         let wanted = BY_HAND
@@ -108,8 +108,8 @@ fn a_home_folder_can_have_letters_of_any_alphabet() {
     fs::write(home.join(".kube/config"), clusters(&["prod"])).unwrap();
     sandbox.set("HOME", &home);
     setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
-    let said = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
-    assert!(said.starts_with("Nothing to change"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
+    assert!(printed.starts_with("Nothing to change"), "{printed}");
 }
 
 #[test]
@@ -145,11 +145,11 @@ fn all_kubeconfig_files_are_read_and_their_names_stay() {
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
     assert!(text.contains("the user `yandex` of `") && text.contains("/b`"), "{text}");
     assert!(hint.contains("another name"), "{hint}");
-    conflicts(&sandbox, &["--audience=k8s", "--user=robot", "--context=now"], "is of the user");
+    conflicts(&sandbox, &["--audience=k8s", "--user=robot", "--context=now"], "uses the user");
     assert_eq!(read(&sandbox, "a"), "apiVersion: v1\nclusters: []\n");
 
-    let said = setup(&sandbox, &["--audience=k8s", "--user=robot"]).ok();
-    assert!(said.ends_with("  kubectl --context=robot@b auth whoami\n"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--user=robot"]).ok();
+    assert!(printed.ends_with("  kubectl --context=robot@b auth whoami\n"), "{printed}");
     let after = read(&sandbox, "a");
     assert!(after.contains("    cluster: b\n    user: robot\n  name: robot@b\n"), "{after}");
     assert!(!after.contains("current-context"), "{after}");
@@ -238,8 +238,8 @@ fn a_second_cluster_gets_a_profile_and_a_user_of_its_own() {
         kubeconfig.contains("- name: yandex-eu-b\n") && kubeconfig.contains("--profile=eu-b\n")
     );
     for again in [&["--audience=B", "--cluster=eu/b"][..], &["--cluster=eu/b"], &["--cluster=a"]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("Nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
 
     let part = "`audience` is `A`, not `C`";
@@ -292,8 +292,11 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     let (text, hint) = setup(&sandbox, &["--cluster=b"]).fails(3, "E_MISSING");
     assert!(text.contains("the audience of the tokens is missing"), "it is the first cluster's");
     assert!(hint.contains("give `--audience`") && !hint.contains("--key-file"), "{hint}");
-    let said = setup(&sandbox, &["--audience=B", "--cluster=b"]).ok();
-    assert!(said.contains("The profile `b` extends `a` and inherits its identity."), "{said}");
+    let printed = setup(&sandbox, &["--audience=B", "--cluster=b"]).ok();
+    assert!(
+        printed.contains("The profile `b` extends `a` and inherits its identity."),
+        "{printed}"
+    );
     let added = read(&sandbox, CONFIG).replacen(&first, "", 1);
     assert!(added.starts_with("\n[profiles.b]\nextends = \"a\"\naudience = \"B\"\n"), "{added}");
     assert!(!added.contains("key_file"), "{added}");
@@ -400,26 +403,29 @@ fn an_allowlist_is_extended_but_never_created() {
     const KUBERC: &str = ".kube/kuberc";
     let others = "users:\n- name: x\n  user: {exec: {command: gcloud}}\n";
     let sandbox = sandbox(&format!("{}{others}", clusters(&["prod"])));
-    let said = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(!said.contains("kuberc"), "there is nothing to advise: {said}");
+    let printed = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(!printed.contains("kuberc"), "there is nothing to advise: {printed}");
     for open in ["", "kind: Preference # mine\n", "credentialPluginPolicy: AllowAll\n"] {
         if !open.is_empty() {
             sandbox.write(KUBERC, open);
         }
-        let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+        let printed = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
         assert!(
-            said.contains("restricts no exec plugins, so `--kuberc` has nothing to do"),
-            "{said}"
+            printed.contains("restricts no exec plugins, so `--kuberc` has nothing to do"),
+            "{printed}"
         );
         assert_eq!(read(&sandbox, KUBERC), open);
     }
 
     let closed = "# mine\ncredentialPluginPolicy: Allowlist # strict\ncredentialPluginAllowlist:\n- command: aws\n# end\n";
     sandbox.write(KUBERC, closed);
-    let said = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(said.contains("does not allow `yc-id-token`"), "{said}");
-    let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
-    assert!(said.contains("still blocks other exec plugins of the kubeconfig: `gcloud`"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(printed.contains("does not allow `yc-id-token`"), "{printed}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+    assert!(
+        printed.contains("still blocks other exec plugins of the kubeconfig: `gcloud`"),
+        "{printed}"
+    );
     assert_eq!(
         read(&sandbox, KUBERC),
         closed.replace("- command: aws\n", "- command: aws\n- command: yc-id-token\n")

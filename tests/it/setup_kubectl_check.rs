@@ -105,11 +105,12 @@ fn an_applied_run_ends_with_the_user_that_the_server_sees() {
         // The name of the script for `kubectl auth`.
         sandbox.write("auth", script);
         let offline = if offline { &["--offline"][..] } else { &[] };
-        let said = setup(&sandbox, &[&["--audience=k8s", "--cluster=prod"], offline].concat()).ok();
-        assert!(said.contains(part) && read(&sandbox, KUBECONFIG).contains(USER), "{said}");
+        let printed =
+            setup(&sandbox, &[&["--audience=k8s", "--cluster=prod"], offline].concat()).ok();
+        assert!(printed.contains(part) && read(&sandbox, KUBECONFIG).contains(USER), "{printed}");
         let is_asked = read(&sandbox, "runs").contains("auth");
         assert_eq!(is_asked, script == whoami && offline.is_empty());
-        let is_denied = said.contains("The API server is probably not set up yet");
-        assert_eq!(is_denied, script == denied, "{said}");
+        let is_denied = printed.contains("The API server is probably not set up yet");
+        assert_eq!(is_denied, script == denied, "{printed}");
     }
 }

@@ -82,8 +82,8 @@ fn an_undone_run_leaves_every_file_as_it_was() {
             &[&vault[..], &["--offline"]].concat(),
             &["gcp", PROVIDER, "--source=url", "--offline"],
         ] {
-            let said = setup(&sandbox, &[arguments, &["--apply"]].concat()).ok();
-            assert!(said.contains("\n`yc-id-token setup --undo --profile="), "{said}");
+            let printed = setup(&sandbox, &[arguments, &["--apply"]].concat()).ok();
+            assert!(printed.contains("\n`yc-id-token setup --undo --profile="), "{printed}");
             let mode = fs::metadata(record(&sandbox)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             let shown = setup(&sandbox, &["--undo"]).ok();
@@ -122,8 +122,8 @@ fn undo_removes_only_the_runs_lines_from_a_changed_file() {
     aws(&sandbox, "b");
     let config = read(&sandbox, CONFIG);
     sandbox.configure(&config.replace("timeout = 5\n", "# mine\ntimeout = 6\n"));
-    let said = undo(&sandbox, &["--profile=a"]);
-    assert!(said.contains("for the profile `a` is undone"), "{said}");
+    let printed = undo(&sandbox, &["--profile=a"]);
+    assert!(printed.contains("for the profile `a` is undone"), "{printed}");
     let config = read(&sandbox, CONFIG);
     assert!(config.starts_with("[defaults]\n# mine\ntimeout = 6\n"), "{config}");
     assert!(!config.contains("profiles.a") && config.contains("[profiles.b.aws]\n"), "{config}");

@@ -38,7 +38,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
         let child = start(sandbox.command(TOKEN));
-        eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+        eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
         send(signal, child.id());
         let outcome = sandbox.outcome(child);
         assert_eq!(outcome.status.code(), Some(128 + number), "{signal}: {outcome:?}");
@@ -56,7 +56,9 @@ fn a_signal_ends_a_run_that_waits_for_another_run() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let leader = start(sandbox.command(TOKEN));
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) == 1
+    });
     let follower = start(sandbox.command(TOKEN));
     let mut log = String::new();
     eventually("the follower has started", || {
@@ -83,7 +85,7 @@ fn a_run_ends_when_its_parent_is_killed() {
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(shell.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
     shell.kill().unwrap();
     shell.wait().unwrap();
     let process = format!("/proc/{}/stat", line.trim());
@@ -100,7 +102,7 @@ fn an_ignored_signal_stays_ignored() {
     let mut command = sandbox.other_command("/bin/sh");
     command.args(["-c", &format!("trap '' HUP; exec {PROGRAM} token --audience=k8s")]);
     let child = start(command);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
     send("-HUP", child.id());
     sandbox.outcome(child).ok();
 }

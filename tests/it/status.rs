@@ -46,8 +46,8 @@ fn each_credential_is_listed_with_its_purpose() {
     let sandbox = configured();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     let requests = sandbox.cloud.requests().len();
-    let told = json(&sandbox, &[]);
-    let [iam, id] = &told["credentials"].as_array().unwrap()[..] else { panic!("{told}") };
+    let reported = json(&sandbox, &[]);
+    let [iam, id] = &reported["credentials"].as_array().unwrap()[..] else { panic!("{reported}") };
     assert_eq!((&iam["kind"], &id["kind"]), (&"iam-token".into(), &"id-token".into()));
     for credential in [iam, id] {
         assert_eq!(credential["consumer"], "kubectl");
@@ -64,13 +64,13 @@ fn each_credential_is_listed_with_its_purpose() {
         yc_id_token::clock::Timestamp::parse_rfc3339(text).unwrap().unix_seconds()
     };
     let half = at("refreshed_from") - at("obtained_at");
-    assert!((1799..=1801).contains(&half), "half of an hour: {told}");
+    assert!((1799..=1801).contains(&half), "half of an hour: {reported}");
     let table = status(&sandbox, &[]);
     let row = table.lines().find(|line| line.starts_with("id-token")).unwrap();
     for cell in ["kubectl (prod)", "k8s", &sandbox.account, "fresh"] {
         assert!(row.contains(cell), "{cell}: {row}");
     }
-    assert_eq!(sandbox.cloud.requests().len(), requests, "nobody is asked");
+    assert_eq!(sandbox.cloud.requests().len(), requests, "no server is called");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn times_are_shown_relative_to_now() {
 fn aged_expired_and_failed_credentials_are_marked() {
     let sandbox = configured();
     let state = |kind: &str| {
-        let told = json(&sandbox, &[]);
-        let rows = told["credentials"].as_array().unwrap().clone();
+        let reported = json(&sandbox, &[]);
+        let rows = reported["credentials"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["kind"] == kind).unwrap()
     };
     sandbox.run(&["token", "--profile=prod"]).ok();
@@ -116,9 +116,9 @@ fn aged_expired_and_failed_credentials_are_marked() {
 
     // A credential that was never obtained.
     sandbox.run(&["token", "--profile=prod", "--audience=other"]).fails(6, "E_UNAVAILABLE");
-    let told = json(&sandbox, &[]);
+    let reported = json(&sandbox, &[]);
     let failed =
-        told["credentials"].as_array().unwrap().iter().find(|row| row["state"] == "failed");
+        reported["credentials"].as_array().unwrap().iter().find(|row| row["state"] == "failed");
     let failed = failed.unwrap();
     assert_eq!((&failed["audience"], &failed["expires_at"]), (&"other".into(), &Value::Null));
 }
@@ -143,9 +143,9 @@ fn entries_without_metadata_are_used_and_listed() {
 fn a_profile_is_explained_setting_by_setting() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
-    let told = json(&sandbox, &["prod", "--cache=file"]);
+    let reported = json(&sandbox, &["prod", "--cache=file"]);
     let setting = |name: &str| {
-        let settings = told["settings"].as_array().unwrap();
+        let settings = reported["settings"].as_array().unwrap();
         let found = settings.iter().find(|setting| setting["name"] == name).unwrap();
         (found["value"].as_str().unwrap().to_owned(), found["origin"].as_str().unwrap().to_owned())
     };
@@ -162,13 +162,13 @@ fn a_profile_is_explained_setting_by_setting() {
     assert_eq!(timeout, "9s");
     assert!(origin.starts_with("defaults, ") && origin.ends_with(":2"), "{origin}");
     assert_eq!(setting("background_refresh"), ("true".into(), "built in".into()));
-    assert!(told["identity"].as_str().unwrap().contains(&sandbox.key.id), "{told}");
+    assert!(reported["identity"].as_str().unwrap().contains(&sandbox.key.id), "{reported}");
 }
 
 /// The forecast for a consumer's credentials, and the first of them.
 fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
-    let told = json(sandbox, &["prod"]);
-    let consumers = told["consumers"].as_array().unwrap().clone();
+    let reported = json(sandbox, &["prod"]);
+    let consumers = reported["consumers"].as_array().unwrap().clone();
     let forecast = consumers.into_iter().find(|it| it["consumer"] == consumer).unwrap();
     let credentials = forecast["credentials"].as_array().unwrap().clone();
     let outlooks = credentials.iter().map(|it| it["outlook"].as_str().unwrap().to_owned());
@@ -180,7 +180,7 @@ fn the_forecast_matches_the_run() {
     let sandbox = configured();
     let outlook = |consumer: &str| outlook(&sandbox, consumer);
     assert_eq!(outlook("kubectl").0, "absent absent", "the ID token, by way of the IAM token");
-    assert_eq!(sandbox.cloud.requests().len(), 0, "nobody is asked");
+    assert_eq!(sandbox.cloud.requests().len(), 0, "no server is called");
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     let (hit, credential) = outlook("kubectl");
     assert_eq!(hit, "hit");
@@ -228,17 +228,17 @@ fn consumers_of_the_profile_are_explained_with_their_own_settings() {
     sandbox.configure(&format!(
         "{config}[profiles.prod.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/robot\"\nduration = \"15m\"\n[profiles.prod.vault]\naddress = \"https://vault.example\"\nrole = \"robot\"\n"
     ));
-    let told = json(&sandbox, &["prod"]);
-    let names: Vec<&str> = told["consumers"]
+    let reported = json(&sandbox, &["prod"]);
+    let names: Vec<&str> = reported["consumers"]
         .as_array()
         .unwrap()
         .iter()
         .map(|plan| plan["consumer"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["token", "kubectl", "aws", "vault"]);
-    assert_eq!(told["consumers"][2]["server"], "https://sts.us-east-1.amazonaws.com");
-    assert!(told["consumers"][2]["doubts"][0].as_str().unwrap().contains("15 minutes"));
-    assert_eq!(told["consumers"][3]["credentials"][0]["from"], "https://vault.example");
+    assert_eq!(reported["consumers"][2]["server"], "https://sts.us-east-1.amazonaws.com");
+    assert!(reported["consumers"][2]["doubts"][0].as_str().unwrap().contains("15 minutes"));
+    assert_eq!(reported["consumers"][3]["credentials"][0]["from"], "https://vault.example");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_login_posts_the_role_and_the_id_token_once() {
     }
     let body = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
     let claims = claims(body(&plain.body)["jwt"].as_str().unwrap());
-    assert_eq!(claims["aud"], vault.url().as_str(), "the address, unless somebody says otherwise");
+    assert_eq!(claims["aud"], vault.url().as_str(), "the address, unless another one is set");
     assert_eq!(claims["sub"], sandbox.account.as_str());
     assert_eq!(body(&plain.body)["role"], "robot");
     assert_eq!(other.line, "POST /v1/auth/team/jwt/login HTTP/1.1");
@@ -60,7 +60,7 @@ fn a_cached_credential_is_not_requested_again() {
     let connections = (sandbox.cloud.connections(), vault.connections());
     assert_eq!(printed(&sandbox, &[]), token(1));
     let after = (sandbox.cloud.connections(), vault.connections());
-    assert_eq!(after, connections, "a hit asks nobody");
+    assert_eq!(after, connections, "a hit sends no request");
     assert_eq!(printed(&sandbox, &["--role=other"]), token(2));
     assert_eq!(requests(&sandbox, &vault), (1, 1, 2), "the ID token was cached");
     assert_eq!(printed(&sandbox, &["--force-refresh"]), token(3));
@@ -105,7 +105,7 @@ fn after_half_its_lease_a_token_is_refreshed_in_the_background() {
         run();
         sandbox.age("vault-token", Duration::from_secs(700));
         sandbox.let_half_a_minute_pass("vault-token");
-        assert_eq!(run(), token(1), "nobody waits");
+        assert_eq!(run(), token(1), "no run waits");
         eventually("there is another", || run() == token(2));
         assert_eq!(vault.logins(), 2);
     }
@@ -128,8 +128,8 @@ fn a_token_with_a_use_limit_is_never_shared_or_looked_up() {
     assert_ne!(printed(&sandbox, &[]), printed(&sandbox, &[]));
     assert_eq!(sandbox.entries("vault-token").len(), 0);
     sandbox.may_hold_secrets(&sandbox.home().join(".vault-token"));
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("uses       2, so it is not cached\n"), "{said}");
+    let text_printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(text_printed.contains("uses       2, so it is not cached\n"), "{text_printed}");
     assert_eq!(vault.asked(), ["login", "login", "login"]);
     sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
 }
@@ -216,7 +216,7 @@ fn settings_beat_the_clients_variables_which_keep_their_meaning() {
     assert_eq!(reaches(&sandbox, &[]), "vault");
     sandbox.set("VAULT_AGENT_ADDR", vault.url());
     sandbox.set("VAULT_ADDR", nowhere);
-    assert_eq!(reaches(&sandbox, &[]), "vault", "an agent stands before the server");
+    assert_eq!(reaches(&sandbox, &[]), "vault", "an agent is in front of the server");
     assert_eq!(claims(&vault.jwt())["aud"], nowhere, "and the token is for the server");
     sandbox.unset("VAULT_AGENT_ADDR");
     sandbox.configure(&format!(
@@ -245,14 +245,14 @@ fn settings_beat_the_clients_variables_which_keep_their_meaning() {
 fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    for (argument, code, exit, said) in [
+    for (argument, code, exit, text_printed) in [
         ("--mount=jwt/../../sys", "E_USAGE", 2, "not the path of an auth method"),
         ("--namespace=a b", "E_USAGE", 2, "not a namespace"),
         ("--address=http://vault.example", "E_ENDPOINT", 3, "plain http"),
         ("--client-cert=cert.pem", "E_MISSING", 3, "only one is set"),
     ] {
         let (text, _) = sandbox.run(&[TOKEN, &[argument]].concat()).fails(exit, code);
-        assert!(text.contains(said), "{argument}: {text}");
+        assert!(text.contains(text_printed), "{argument}: {text}");
     }
     sandbox.configure("[profiles.p.vault]\nmount = \"a?b\"\n");
     let (text, _) = sandbox.run(&["vault", "token", "--profile=p"]).fails(3, "E_CONFIG");
@@ -452,7 +452,7 @@ fn an_answer_that_is_not_vaults_is_an_error_without_a_token() {
         |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let cut =
         "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"auth\":{\"client_token\":\"hvs.CAESIJ";
-    for (number, (bytes, tries, code, said)) in [
+    for (number, (bytes, tries, code, text_printed)) in [
         (whole("<!doctype html><p>Sign in"), 1, "E_FOREIGN_ANSWER", "a web page"),
         (whole(""), 1, "E_FOREIGN_ANSWER", "an empty body"),
         (
@@ -476,7 +476,7 @@ fn an_answer_that_is_not_vaults_is_an_error_without_a_token() {
         let vault = FakeVault::start(&mut sandbox);
         vault.script((0..tries).map(|_| Answer::Bytes(bytes.clone())));
         let (text, _) = sandbox.run(TOKEN).fails(6, code);
-        assert!(text.contains(said), "case {number}: {text}");
+        assert!(text.contains(text_printed), "case {number}: {text}");
         assert_eq!(vault.logins(), tries, "case {number}");
     }
 }

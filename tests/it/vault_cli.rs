@@ -53,7 +53,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.set("VAULT_NAMESPACE", "team");
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     let file = sandbox.home().join(".vault-token");
     assert_eq!(stored(&sandbox, ".vault-token"), token(1), "no newline");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -66,10 +66,10 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
         "accessor   accessor-1".into(),
         format!("stored     in {}", file.display()),
     ] {
-        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
     }
-    assert!(said.contains("\nttl        "), "{said}");
-    assert!(!said.contains(&token(1)), "but not the token");
+    assert!(printed.contains("\nttl        "), "{printed}");
+    assert!(!printed.contains(&token(1)), "but not the token");
 
     // It replaces anything at the path, and follows no link.
     let elsewhere = sandbox.write("elsewhere", "untouched");
@@ -81,9 +81,12 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
 
     sandbox.set("VAULT_TOKEN_PATH", sandbox.home().join("there"));
     sandbox.set("VAULT_TOKEN", "hvs.other");
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "there"), token(1));
-    assert!(said.contains("VAULT_TOKEN is set, and the CLI takes that one instead"), "{said}");
+    assert!(
+        printed.contains("VAULT_TOKEN is set, and the CLI takes that one instead"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -113,9 +116,9 @@ fn login_passes_the_token_to_the_clis_configured_helper() {
     let keeps = "test \"$1\" = store || exit 9\necho \"$VAULT_ADDR $BAO_ADDR\" > \"$HOME/addr\"\ncat > \"$HOME/kept\"";
     let helper = other_helper(&sandbox, keeps);
     sandbox.write(".bao", &format!("# mine\ntoken_helper = \"{}\"\n", helper.display()));
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "kept"), token(1));
-    assert!(said.contains(&format!("stored     by {}\n", helper.display())), "{said}");
+    assert!(printed.contains(&format!("stored     by {}\n", helper.display())), "{printed}");
     assert!(!sandbox.home().join(".vault-token").exists());
     let address = stored(&sandbox, "addr");
     let (vault, bao) = address.trim().split_once(' ').unwrap();
@@ -162,8 +165,8 @@ fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     assert_eq!(store(&sandbox, "hvs.mine").ok(), "");
     assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
     assert_eq!(vault.logins(), 0);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("one that was stored"), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("one that was stored"), "{printed}");
     assert_eq!(vault.asked(), [""; 0], "it may be for so many uses");
     sandbox.set("VAULT_NAMESPACE", "other");
     assert_eq!(ask(&sandbox, "get").ok(), token(1), "it is for one server and namespace");
@@ -174,19 +177,22 @@ fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     store(&sandbox, "hvs.mine\n").ok();
     assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper(&sandbox).display()));
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
     assert_eq!(ask(&sandbox, "get").ok(), token(2));
     assert!(!sandbox.home().join(".vault-token").exists());
 
     // With flags that the helper is not run with.
-    let said = sandbox.run(&["vault", "login", "--role=other"]).ok();
-    assert!(said.contains("which is yc-id-token, until it expires\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login", "--role=other"]).ok();
+    assert!(printed.contains("which is yc-id-token, until it expires\n"), "{printed}");
     assert_eq!(ask(&sandbox, "get").ok(), token(4));
-    let said = sandbox.run(&["vault", "status", "--role=other"]).ok();
-    assert!(said.contains("accessor   accessor-4\n"), "{said}");
+    let printed = sandbox.run(&["vault", "status", "--role=other"]).ok();
+    assert!(printed.contains("accessor   accessor-4\n"), "{printed}");
     sandbox.run(&["vault", "revoke", "--role=other"]).ok();
-    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not handed out any more");
+    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not returned any more");
     sandbox.run(&["vault", "login", "--role=other"]).ok();
     assert_eq!(ask(&sandbox, "get").ok(), token(7));
     sandbox.age("vault-override", Duration::from_secs(1300));
@@ -271,7 +277,7 @@ fn the_cli_can_unseal_a_server_with_this_helper() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script((0..3).map(|_| Answer::Refusal(503, "Vault is sealed")));
-    assert_eq!(ask(&sandbox, "get").ok(), "", "it asks for a token before it does anything");
+    assert_eq!(ask(&sandbox, "get").ok(), "", "it requests a token before it does anything");
     let (text, hint) = sandbox.run(&["vault", "token"]).fails(6, "E_CONSUMER_SEALED");
     assert!(text.ends_with("Vault is sealed") && hint.contains("unseal"), "{text}\n{hint}");
 }
@@ -283,8 +289,8 @@ fn a_stored_token_does_not_outlive_its_revocation() {
     let file = sandbox.home().join(".vault-token");
     assert_eq!(sandbox.run(&["vault", "revoke"]).ok(), "there is no token to revoke\n");
     sandbox.run(&["vault", "login"]).ok();
-    let said = sandbox.run(&["vault", "revoke"]).ok();
-    assert_eq!(said, format!("revoked, and removed from {}\n", file.display()));
+    let printed = sandbox.run(&["vault", "revoke"]).ok();
+    assert_eq!(printed, format!("revoked, and removed from {}\n", file.display()));
     assert!(!file.exists());
     let request = vault.requests().pop().unwrap();
     assert_eq!(request.line, "POST /v1/auth/token/revoke-self HTTP/1.1");
@@ -307,9 +313,12 @@ fn status_shows_the_servers_details_without_a_new_token() {
     assert!(text.contains("role `robot`") && hint.contains("vault login"), "{text}\n{hint}");
     sandbox.run(&["vault", "token"]).ok();
     sandbox.age("vault-token", Duration::from_secs(60));
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("ttl        20m 34s, until 20"), "the server's word: {said}");
-    assert!(said.contains("accessor   accessor-1\n") && !said.contains(&token(1)), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("ttl        20m 34s, until 20"), "the server's word: {printed}");
+    assert!(
+        printed.contains("accessor   accessor-1\n") && !printed.contains(&token(1)),
+        "{printed}"
+    );
     vault.script([Answer::Refusal(403, "permission denied")]);
     let (text, hint) = sandbox.run(&["vault", "status"]).fails(5, "E_CONSUMER_DENIED");
     assert!(text.contains("revoked") && hint.contains("vault login"), "{text}\n{hint}");

@@ -87,7 +87,7 @@ fn a_revoked_token_belongs_to_the_command_alone() {
     assert_eq!(vault.asked(), ["login", "login", "revoke-self"]);
     assert_eq!(vault.requests()[2].headers["x-vault-token"], token(2));
     assert_eq!(run("exit 42").status.code(), Some(42));
-    assert_eq!(run("kill -KILL $$").status.code(), Some(128 + 9), "as a shell tells it");
+    assert_eq!(run("kill -KILL $$").status.code(), Some(128 + 9), "as a shell reports it");
     assert_eq!(vault.asked()[3..], ["login", "revoke-self"].repeat(2));
     assert_eq!(sandbox.run(&["vault", "token"]).ok(), format!("{}\n", token(1)));
 
@@ -105,7 +105,7 @@ fn a_revoked_token_belongs_to_the_command_alone() {
     run("true").ok();
     let no_command = ["vault", "exec", "--revoke", "--", "no-such-command"];
     sandbox.run(&no_command).fails(127, "E_NO_COMMAND");
-    assert_eq!(vault.asked().last().unwrap(), "revoke-self", "nobody has a use for it");
+    assert_eq!(vault.asked().last().unwrap(), "revoke-self", "no process can use it");
 }
 
 #[test]

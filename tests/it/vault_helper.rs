@@ -62,20 +62,20 @@ fn a_helper_is_installed_and_every_trace_of_it_removed() {
     let link = helper(&sandbox, "yc-id-token-vault");
     sandbox.write(".bao", "# mine");
 
-    let said = install(&sandbox, &[]).ok();
+    let printed = install(&sandbox, &[]).ok();
     assert_eq!(read(&sandbox, ".vault").unwrap(), line(&link));
     assert_eq!(read(&sandbox, ".bao").unwrap(), format!("# mine\n{}", line(&link)));
     for part in [link.to_str().unwrap(), PROGRAM, "/.vault", "/.bao", line(&link).trim()] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     let again = install(&sandbox, &[]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
 
-    let said = install(&sandbox, &["--remove"]).ok();
+    let printed = install(&sandbox, &["--remove"]).ok();
     let left = (read(&sandbox, ".vault"), read(&sandbox, ".bao"));
     assert_eq!(left, (None, Some("# mine\n".into())));
-    assert!(!link.exists() && said.lines().count() == 3, "{said}");
+    assert!(!link.exists() && printed.lines().count() == 3, "{printed}");
     let again = install(&sandbox, &["--remove"]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
     assert_eq!(vault.logins(), 1);
@@ -130,12 +130,15 @@ fn a_helper_keeps_its_profile_despite_variables() {
     sandbox.unset("YC_ID_TOKEN_PROFILE");
     let again = install(&sandbox, &["--profile=one"]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
-    let said = sandbox.run(&["vault", "login", "--profile=one"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login", "--profile=one"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
 
     // The variable works like the flag when the helper is installed.
     sandbox.set("YC_ID_TOKEN_PROFILE", "two");
-    let said = install(&sandbox, &[]).ok();
+    let printed = install(&sandbox, &[]).ok();
     sandbox.unset("YC_ID_TOKEN_PROFILE");
     let other = helper(&sandbox, "yc-id-token-vault-two");
     for name in [".vault", ".bao"] {
@@ -147,7 +150,7 @@ fn a_helper_keeps_its_profile_despite_variables() {
         format!(".bao: {}", line(&other).trim_end()),
         format!("removed    {}", link.display()),
     ] {
-        assert!(said.contains(&part), "{part}: {said}");
+        assert!(printed.contains(&part), "{part}: {printed}");
     }
     assert!(fs::symlink_metadata(&link).is_err());
     assert_eq!(ask(&sandbox, &other, "get").ok(), token(1));
@@ -173,9 +176,9 @@ fn a_helper_for_another_configuration_path_is_a_script() {
     sandbox.unset("YC_ID_TOKEN_VAULT_ROLE");
     let config = sandbox.write("it's there/config.toml", &profile("one", &vault.url(), ""));
     let flag = format!("--config={}", config.display());
-    let said = install(&sandbox, &["--profile=one", &flag]).ok();
+    let printed = install(&sandbox, &["--profile=one", &flag]).ok();
     let script = helper(&sandbox, "yc-id-token-vault-one");
-    assert!(said.contains("which is a script that runs "), "{said}");
+    assert!(printed.contains("which is a script that runs "), "{printed}");
     assert_eq!(fs::symlink_metadata(&script).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
     let again = install(&sandbox, &["--profile=one", &flag]).ok();
@@ -195,8 +198,8 @@ fn a_helper_for_another_configuration_path_is_a_script() {
     assert!(fs::symlink_metadata(&script).unwrap().is_symlink());
     assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
     install(&sandbox, &["--profile=one", &flag]).ok();
-    let said = install(&sandbox, &["--profile=one", &flag, "--remove"]).ok();
-    assert!(said.lines().all(|line| line.starts_with("removed ")), "{said}");
+    let printed = install(&sandbox, &["--profile=one", &flag, "--remove"]).ok();
+    assert!(printed.lines().all(|line| line.starts_with("removed ")), "{printed}");
     assert!(!script.exists());
 }
 
@@ -235,8 +238,11 @@ fn the_profile_of_the_clis_server_is_used() {
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(logins(), [0, 1]);
-    let said = sandbox.run(&["vault", "login", "--profile=two"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login", "--profile=two"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
     // The token that the CLI erased belongs to that server.
     ask(&sandbox, &link, "erase").ok();
     let next = ask(&sandbox, &link, "get").ok();
@@ -255,8 +261,8 @@ fn the_profile_of_the_clis_server_is_used() {
     sandbox.set("BAO_ADDR", "https://other.example:8200");
     log(&sandbox);
     assert_eq!(ask(&sandbox, &link, "get").ok(), "");
-    let said = log(&sandbox);
-    assert!(said.contains("0 profiles are for https://other.example:8200"), "{said}");
+    let printed = log(&sandbox);
+    assert!(printed.contains("0 profiles are for https://other.example:8200"), "{printed}");
     let found = sandbox.run(&["doctor", "vault", "--profile=one"]).stdout;
     assert!(found.contains("the CLI gets no token for https://other.example:8200"), "{found}");
     // Of two profiles for one server, neither is used.
@@ -296,9 +302,9 @@ fn the_setup_of_a_second_server_leaves_the_helper_of_the_first() {
             && read(&sandbox, ".config/yc-id-token/config.toml").unwrap().contains("[profiles.x")
     );
     // For the same server, the requested profile is used.
-    let said = setup("two", "https://one.example:8200", &[]);
+    let printed = setup("two", "https://one.example:8200", &[]);
     assert_eq!(read(&sandbox, ".vault").unwrap(), line(&two));
-    assert!(said.contains(&format!("-{}+{}", line(&one), line(&two))), "{said}");
+    assert!(printed.contains(&format!("-{}+{}", line(&one), line(&two))), "{printed}");
     setup("x", "https://two.example:8200/", &[&format!("--link={}", link.display())]);
     assert_eq!(read(&sandbox, ".bao").unwrap(), line(&link));
 }
@@ -315,12 +321,12 @@ fn shown_commands_have_the_profile_of_the_helper() {
     let mut store = sandbox.other_command(&link);
     store.arg("store").stdin(fs::File::open(sandbox.write_secret("stdin", "hvs.mine")).unwrap());
     sandbox.finish(store).ok();
-    let said = sandbox.run(&["vault", "status", "--profile=one"]).ok();
+    let printed = sandbox.run(&["vault", "status", "--profile=one"]).ok();
     let command = "`yc-id-token vault token-helper erase --profile=one`";
-    assert!(said.contains(command), "{said}");
+    assert!(printed.contains(command), "{printed}");
     // The token belongs to the first server, whichever the CLI calls.
     sandbox.set("VAULT_ADDR", servers[1].url());
-    assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), said);
+    assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), printed);
     sandbox.run(&["vault", "status", "--profile=two"]).fails(3, "E_MISSING");
     // `doctor` keeps the helper's profile, whichever it checks itself.
     fs::remove_file(&link).unwrap();
@@ -372,7 +378,7 @@ fn no_token_is_returned_for_another_namespace() {
     install(&sandbox, &["--profile=team"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-team");
     let get = |sandbox: &Sandbox| ask(sandbox, &link, "get").ok();
-    assert_eq!(get(&sandbox), token(1), "a flag of the CLI can say the namespace");
+    assert_eq!(get(&sandbox), token(1), "a flag of the CLI can set the namespace");
     let doctor = |sandbox: &Sandbox| sandbox.run(&["doctor", "vault"]).stdout;
     assert!(doctor(&sandbox).contains("export VAULT_NAMESPACE=team"));
     for (namespace, expected) in [

@@ -91,7 +91,7 @@ fn every_identity_can_use_the_vendors_command() {
         let calls = yc.calls();
         let [.., call, whom] = &calls[..] else { panic!("{calls:?}") };
         assert!(call.starts_with("iam create-id-token") && call.ends_with(&endpoint), "{call}");
-        assert_eq!(whom, "as whom it is told");
+        assert_eq!(whom, "with the given IAM token");
         assert!(!call.contains("t1."), "no token is in its arguments: {call}");
     }
     sandbox.configure("[defaults]\nid_token_route = \"yc-clii\"\n");
@@ -169,11 +169,11 @@ fn an_iam_token_alone_comes_from_yc_too() {
 #[test]
 fn each_failure_of_yc_is_reported_as_what_it_did() {
     let (sandbox, yc) = sandbox();
-    let fails = |manner: &str, exit: i32, code: &str, told: &str, cure: &str| {
+    let fails = |manner: &str, exit: i32, code: &str, reported: &str, cure: &str| {
         yc.behave(manner);
         let arguments = ["token", "--identity=yc-cli", "--force-refresh", "--timeout=2s"];
         let (message, hint) = sandbox.run(&arguments).fails(exit, code);
-        assert!(message.contains(told), "{manner}: {message}");
+        assert!(message.contains(reported), "{manner}: {message}");
         assert!(hint.contains(cure), "{manner}: {hint}");
     };
     let denied =
@@ -262,8 +262,8 @@ fn a_profile_of_yc_is_read_with_any_content() {
         let token = sandbox.run(&["token", "--identity=yc-profile", "--force-refresh"]).ok();
         assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
         let log = sandbox.log();
-        let said = log.lines().rev().find(|line| line.contains("identity: ")).unwrap();
-        assert!(said.contains(described), "{lines}: {said}");
+        let text_printed = log.lines().rev().find(|line| line.contains("identity: ")).unwrap();
+        assert!(text_printed.contains(described), "{lines}: {text_printed}");
     }
     assert!(yc.calls().is_empty(), "yc itself was not run");
 }
@@ -271,9 +271,9 @@ fn a_profile_of_yc_is_read_with_any_content() {
 #[test]
 fn an_unusable_profile_of_yc_is_reported_with_usable_ones() {
     let (sandbox, _yc) = sandbox();
-    let fails = |identity: &str, exit, code: &str, told: &str, cure: &str| {
+    let fails = |identity: &str, exit, code: &str, reported: &str, cure: &str| {
         let (message, hint) = sandbox.run(&["token", "--identity", identity]).fails(exit, code);
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(reported), "{message}");
         assert!(hint.contains(cure), "{hint}");
     };
     fails("yc-profile", 3, "E_IDENTITY", "does not exist", "yc init");

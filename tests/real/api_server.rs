@@ -326,7 +326,7 @@ async fn accept(
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(stream).await {
-                // An error says that the server is stopping.
+                // An error means that the server is stopping.
                 let _ = ready.send((stream, peer)).await;
             }
         });

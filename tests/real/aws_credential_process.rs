@@ -160,8 +160,8 @@ fn exec_overrides_a_conflicting_profile_for_every_client() {
             "--".into(),
         ];
         arguments.extend(command);
-        let said = sandbox.run(&arguments).ok();
-        assert!(said.contains("first") || said == "text\n", "{arguments:?}: {said}");
+        let printed = sandbox.run(&arguments).ok();
+        assert!(printed.contains("first") || printed == "text\n", "{arguments:?}: {printed}");
     }
 }
 

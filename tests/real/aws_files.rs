@@ -52,7 +52,7 @@ fn as_administrator(sandbox: &mut Sandbox) {
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
 }
 
-fn as_ourselves(sandbox: &mut Sandbox) {
+fn as_the_sandbox(sandbox: &mut Sandbox) {
     sandbox.unset("AWS_ACCESS_KEY_ID");
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 }
@@ -99,7 +99,7 @@ fn the_readmes_commands_work() {
     let provider = type_in(&sandbox, "aws iam list-open-id-connect-providers --output text");
     let federated = wanted["Statement"][0]["Principal"]["Federated"].as_str().unwrap();
     assert!(provider.contains(federated), "{provider}");
-    as_ourselves(&mut sandbox);
+    as_the_sandbox(&mut sandbox);
 
     let claims: Value =
         serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
@@ -142,7 +142,7 @@ fn terraform_creates_the_same_role_and_can_assume_it() {
     }
 
     // Its provider is written in Go, and reads `credential_process` too.
-    as_ourselves(&mut sandbox);
+    as_the_sandbox(&mut sandbox);
     sandbox.set("AWS_PROFILE", "yandex");
     let caller = "data \"aws_caller_identity\" \"me\" {}\noutput \"me\" { value = data.aws_caller_identity.me.arn }\n";
     terraform::init(&mut sandbox, caller, &moto.url());

@@ -14,8 +14,8 @@ fn by_botocore(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Option<Value>> {
     let mut command = sandbox.other_command(peer("aws-venv/bin/python"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/aws-python/profiles.py");
     command.arg(script).args(files);
-    let said = sandbox.finish(command).ok();
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let printed = sandbox.finish(command).ok();
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Why a file that botocore can read is not edited.

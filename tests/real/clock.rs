@@ -55,7 +55,7 @@ fn a_clock_set_back_does_not_extend_a_token() {
     sandbox.age("id-token", minutes(50));
     assert_eq!(token_at(&sandbox, "-30m"), old, "ten minutes are left, by either account");
     sandbox.age("id-token", minutes(6));
-    assert_ne!(token_at(&sandbox, "-30m"), old, "it is 56 minutes old, whatever the clock says");
+    assert_ne!(token_at(&sandbox, "-30m"), old, "it is 56 minutes old, whatever the clock shows");
 }
 
 #[test]

@@ -41,10 +41,10 @@ fn look(sandbox: &Sandbox) -> Found {
 
 /// kubectl fails with this message, and doctor reports this one.
 #[track_caller]
-fn both_refuse(sandbox: &Sandbox, kubectl_says: &str, doctor_says: &str) {
+fn both_refuse(sandbox: &Sandbox, kubectl_error: &str, doctor_error: &str) {
     let outcome = whoami(sandbox);
-    assert!(!outcome.status.success() && outcome.stderr.contains(kubectl_says), "{outcome:?}");
-    look(sandbox).exits(3).has("error", doctor_says);
+    assert!(!outcome.status.success() && outcome.stderr.contains(kubectl_error), "{outcome:?}");
+    look(sandbox).exits(3).has("error", doctor_error);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
-    for (change, kubectl_says, doctor_says) in [
+    for (change, kubectl_error, doctor_error) in [
         (
             (|config| config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true))
                 as fn(&mut Value),
@@ -116,7 +116,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
         let mut wrong = right.clone();
         change(&mut wrong);
         write(&sandbox, &wrong);
-        both_refuse(&sandbox, kubectl_says, doctor_says);
+        both_refuse(&sandbox, kubectl_error, doctor_error);
     }
     // Without https, kubectl sends no credentials, whatever the entry is.
     let mut plain = right;

@@ -25,24 +25,24 @@ impl Readme {
 
     /// Its only block in a language with this text.
     #[track_caller]
-    pub fn block(&self, language: &str, saying: &str) -> &str {
+    pub fn block(&self, language: &str, containing: &str) -> &str {
         let blocks = self.blocks(language);
-        let found: Vec<&&str> = blocks.iter().filter(|block| block.contains(saying)).collect();
-        let [block] = found[..] else { panic!("{} blocks say `{saying}`", found.len()) };
+        let found: Vec<&&str> = blocks.iter().filter(|block| block.contains(containing)).collect();
+        let [block] = found[..] else { panic!("{} blocks contain `{containing}`", found.len()) };
         block
     }
 }
 
 /// A text with a user's values in place of the placeholders.
 #[track_caller]
-pub fn filled_in(text: &str, said: &str, had: &str) -> String {
-    assert!(text.contains(said), "there is no `{said}` in:\n{text}");
-    text.replace(said, had)
+pub fn filled_in(text: &str, printed: &str, had: &str) -> String {
+    assert!(text.contains(printed), "there is no `{printed}` in:\n{text}");
+    text.replace(printed, had)
 }
 
 /// The output of the program, with a README's request ID in place of the real one.
-pub fn with_request_id_of_readme(said: &str) -> String {
+pub fn with_request_id_of_readme(printed: &str) -> String {
     let begin = "(request id ";
-    let Some((before, rest)) = said.split_once(begin) else { return said.into() };
+    let Some((before, rest)) = printed.split_once(begin) else { return printed.into() };
     format!("{before}{begin}1f3c…{}", &rest[rest.find(')').unwrap()..])
 }

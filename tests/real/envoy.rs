@@ -18,7 +18,7 @@ fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
     let issuer = format!("127.0.0.1, port_value: {} }}", port_of(sandbox.cloud.url()));
     let ca: PathBuf = sandbox.home().join("ca.pem");
     let mut text = page.file("envoy.yaml");
-    for (said, had) in [
+    for (printed, had) in [
         ("port_value: 10000", &*format!("port_value: {port}")),
         ("port_value: 8000", &*format!("port_value: {}", port_of(&service.url()))),
         ("auth.yandex.cloud, port_value: 443 }", &*issuer),
@@ -26,7 +26,7 @@ fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
         ("exact: auth.yandex.cloud", "exact: localhost"),
         ("/etc/ssl/certs/ca-certificates.crt", ca.to_str().unwrap()),
     ] {
-        text = filled_in(&text, said, had);
+        text = filled_in(&text, printed, had);
     }
     sandbox.write("envoy.yaml", &text);
     let mut envoy = Command::new(peer("envoy/envoy"));

@@ -123,8 +123,8 @@ fn setup_and_the_endpoint_of_the_readme_are_accepted() {
     sandbox.write_secret("key.json", &sandbox.key.to_json());
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
     fs::remove_file(&config).unwrap();
-    let said = type_in(&sandbox, readme.block("sh", "setup gcp --apply"));
-    assert!(said.contains("+[profiles.yandex-cloud.gcp]\n"), "{said}");
+    let printed = type_in(&sandbox, readme.block("sh", "setup gcp --apply"));
+    assert!(printed.contains("+[profiles.yandex-cloud.gcp]\n"), "{printed}");
     let checked = type_in(&sandbox, readme.block("sh", "doctor gcp"));
     assert!(checked.contains("no problems; checked: profile `yandex-cloud`, gcp"), "{checked}");
 
@@ -151,24 +151,24 @@ fn terraform_creates_the_same_provider_and_grant_as_the_readme() {
     };
     type_in(&sandbox, readme().block("sh", "create-oidc"));
     type_in(&sandbox, readme().block("sh", "gcloud projects add-iam-policy-binding"));
-    let told = |option| gcloud_option(&sandbox, option).pop().unwrap();
+    let reported = |option| gcloud_option(&sandbox, option).pop().unwrap();
 
     let provider = resource("google_iam_workload_identity_pool_provider");
-    assert_eq!(default("issuer"), told("--issuer-uri"));
+    assert_eq!(default("issuer"), reported("--issuer-uri"));
     assert_eq!(provider["oidc"][0]["issuer_uri"], "${var.issuer}");
-    let condition = told("--attribute-condition").replace(ACCOUNT, "${var.service_account_id}");
+    let condition = reported("--attribute-condition").replace(ACCOUNT, "${var.service_account_id}");
     assert_eq!(provider["attribute_condition"], condition);
-    assert_eq!(told("--attribute-mapping"), "google.subject=assertion.sub");
+    assert_eq!(reported("--attribute-mapping"), "google.subject=assertion.sub");
     assert_eq!(provider["attribute_mapping"], json!({ "google.subject": "assertion.sub" }));
     let pool = resource("google_iam_workload_identity_pool");
-    assert_eq!(pool["workload_identity_pool_id"], told("--workload-identity-pool"));
+    assert_eq!(pool["workload_identity_pool_id"], reported("--workload-identity-pool"));
     assert_eq!(provider["workload_identity_pool_provider_id"], "yandex-cloud");
 
     let grant = resource("google_project_iam_member");
-    assert_eq!(grant["role"], told("--role"));
+    assert_eq!(grant["role"], reported("--role"));
     let pool = PROVIDER.strip_prefix("//iam.googleapis.com/").unwrap();
     let pool = pool.strip_suffix("/providers/yandex-cloud").unwrap();
-    let member = told("--member")
+    let member = reported("--member")
         .replace(pool, "${google_iam_workload_identity_pool.yandex_cloud.name}")
         .replace(ACCOUNT, "${var.service_account_id}");
     assert_eq!(grant["member"], member);

@@ -115,8 +115,8 @@ impl Job {
     pub fn use_action(&mut self, action: &Value, with: &Value, id: &str) -> Outcome {
         let mut inputs = serde_json::Map::new();
         for (name, input) in action["inputs"].as_object().unwrap() {
-            let said = with[name].as_str().or(input["default"].as_str());
-            inputs.insert(name.clone(), said.unwrap_or_else(|| panic!("no `{name}`")).into());
+            let printed = with[name].as_str().or(input["default"].as_str());
+            inputs.insert(name.clone(), printed.unwrap_or_else(|| panic!("no `{name}`")).into());
         }
         for name in with.as_object().unwrap().keys() {
             assert!(inputs.contains_key(name), "the action has no input `{name}`");

@@ -42,12 +42,12 @@ fn inputs(job: &Job, more: &Value) -> Value {
     inputs
 }
 
-/// A workflow's steps, with this sandbox's values in place of the placeholders. The action has been used, as the file
-/// says, and is not among them.
+/// A workflow's steps, with this sandbox's values in place of the placeholders. The action has been used, as in the
+/// file, and is not among them.
 fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -> Vec<Value> {
     let mut text = file(name);
-    for (said, had) in replaced {
-        text = filled_in(&text, said, had);
+    for (printed, had) in replaced {
+        text = filled_in(&text, printed, had);
     }
     let workflow = read_yaml(&job.sandbox, &text);
     assert_eq!(workflow["permissions"]["id-token"], "write");
@@ -182,30 +182,30 @@ fn the_program_can_be_a_name_on_the_path_and_must_exist() {
 fn failures_are_reported_as_in_the_readme() {
     let readme = Readme::of("github-actions");
     let federation = readme.block("text", "federation create");
-    for said in [
+    for printed in [
         &format!("--issuer {ISSUER} "),
         "--audiences https://github.com/OWNER\n",
         &format!("--external-subject-id repo:OWNER/REPOSITORY:{MAIN}\n"),
     ] {
-        assert!(federation.contains(said), "{said}");
+        assert!(federation.contains(printed), "{printed}");
     }
-    let told = |job: &mut Job, action: &Value| {
+    let reported = |job: &mut Job, action: &Value| {
         let with = inputs(job, &json!({ "audience": AUDIENCE }));
         let outcome = job.use_action(action, &with, "yandex");
         assert_eq!(outcome.stdout, "");
         assert!(job.masks().is_empty() && job.output("yandex", "token-file").is_empty());
-        let said = outcome.stderr.replace(&job.sandbox.account, ACCOUNT);
-        (outcome.status.code(), with_request_id_of_readme(&said))
+        let printed = outcome.stderr.replace(&job.sandbox.account, ACCOUNT);
+        (outcome.status.code(), with_request_id_of_readme(&printed))
     };
     let (mut of_pull_request, action) = job("pull_request");
-    let said = readme.block("console", "E_SOURCE_REFUSED").to_owned();
-    assert_eq!(told(&mut of_pull_request, &action), (Some(4), said));
+    let printed = readme.block("console", "E_SOURCE_REFUSED").to_owned();
+    assert_eq!(reported(&mut of_pull_request, &action), (Some(4), printed));
 
     let (mut without_permission, action) = job(MAIN);
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_URL");
-    let said = readme.block("console", "E_MISSING").to_owned();
-    assert_eq!(told(&mut without_permission, &action), (Some(3), said));
+    let printed = readme.block("console", "E_MISSING").to_owned();
+    assert_eq!(reported(&mut without_permission, &action), (Some(3), printed));
 }
 
 #[test]
@@ -246,8 +246,8 @@ fn the_workflow_for_kubectl_authenticates() {
     );
     let [set_up, whoami] = &steps[..] else { panic!("two more steps") };
     job.run(set_up);
-    let said = job.run(whoami);
-    assert!(said.contains(&format!("cloud-sa:{}", job.sandbox.account)), "{said}");
+    let printed = job.run(whoami);
+    assert!(printed.contains(&format!("cloud-sa:{}", job.sandbox.account)), "{printed}");
 }
 
 #[test]

@@ -116,16 +116,16 @@ impl KeePassXc {
 fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
     let keepassxc = KeePassXc::start(true);
     let person = keepassxc.person(&["Return"]);
-    let told = keepassxc.import("60s").ok();
-    assert!(told.contains("`key.json` is deleted") && !keepassxc.has_key_file(), "{told}");
+    let reported = keepassxc.import("60s").ok();
+    assert!(reported.contains("`key.json` is deleted") && !keepassxc.has_key_file(), "{reported}");
     let token = keepassxc.sign().ok();
     assert_eq!(claims(token.trim())["sub"], keepassxc.sandbox.account.as_str());
     // Another key of 4096 bits replaces it.
     let (cloud, account) = (&keepassxc.sandbox.cloud, &keepassxc.sandbox.account);
     let large = cloud.add_authorized_key(account, KeySize::Rsa4096);
     keepassxc.sandbox.write_secret("key.json", &large.to_json());
-    let told = keepassxc.import("60s").ok();
-    assert!(told.contains("it replaces the key"), "{told}");
+    let reported = keepassxc.import("60s").ok();
+    assert!(reported.contains("it replaces the key"), "{reported}");
     keepassxc.sign().ok();
     keepassxc.sandbox.run(&["key", "remove", "robot"]).ok();
     keepassxc.sandbox.run(&["key", "remove", "robot"]).fails(3, "E_CONFIG");

@@ -48,9 +48,12 @@ fn with_stdin(sandbox: &Sandbox, mut command: Command, text: &str) -> Outcome {
 fn a_key_that_was_imported_signs_without_its_file() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
-    let told =
+    let reported =
         run(&sandbox, &[&["key", "import", "key.json", "--name", "robot", "--delete-file"]]).ok();
-    assert!(told.contains(&sandbox.key.id) && told.contains("`key.json` is deleted"), "{told}");
+    assert!(
+        reported.contains(&sandbox.key.id) && reported.contains("`key.json` is deleted"),
+        "{reported}"
+    );
     assert!(!sandbox.home().join("key.json").exists());
     assert!(looked_up(&sandbox, "key/robot").unwrap().starts_with("yc-id-token 1 "));
 
@@ -68,8 +71,8 @@ fn a_key_that_was_imported_signs_without_its_file() {
     assert_eq!(list[0]["created_at"], row[3]);
     assert_eq!(list[0]["imported_at"], row[4]);
 
-    let told = sandbox.run(&["key", "remove", "robot"]).ok();
-    assert!(told.contains(&format!("yc iam key delete {}", sandbox.key.id)), "{told}");
+    let reported = sandbox.run(&["key", "remove", "robot"]).ok();
+    assert!(reported.contains(&format!("yc iam key delete {}", sandbox.key.id)), "{reported}");
     assert_eq!(items(&sandbox), 0);
     for outcome in [robot(&sandbox), sandbox.run(&["key", "remove", "robot"])] {
         let (message, hint) = outcome.fails(3, "E_CONFIG");
@@ -97,8 +100,8 @@ fn a_key_is_imported_from_standard_input_under_its_service_account() {
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let large = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa4096);
     let command = sandbox.command(&["key", "import", "-"]);
-    let told = with_stdin(&sandbox, command, &large.to_json()).ok();
-    assert!(told.contains(&format!("--identity keyring:{}", sandbox.account)), "{told}");
+    let reported = with_stdin(&sandbox, command, &large.to_json()).ok();
+    assert!(reported.contains(&format!("--identity keyring:{}", sandbox.account)), "{reported}");
     let identity = format!("keyring:{}", sandbox.account);
     run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
     assert_eq!(items(&sandbox), 1, "a key of 4096 bits is one item, and so one prompt");
@@ -106,8 +109,8 @@ fn a_key_is_imported_from_standard_input_under_its_service_account() {
     // Another key replaces it.
     let (account, second) = (sandbox.account.as_str(), sandbox.key.to_json());
     let command = sandbox.command(&["key", "import", "-", "--name", account]);
-    let told = with_stdin(&sandbox, command, &second).ok();
-    assert!(told.contains(&format!("it replaces the key `{}`", large.id)), "{told}");
+    let reported = with_stdin(&sandbox, command, &second).ok();
+    assert!(reported.contains(&format!("it replaces the key `{}`", large.id)), "{reported}");
     run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
     sandbox.run(&["key", "remove", account]).ok();
     assert_eq!(items(&sandbox), 0);
@@ -177,8 +180,8 @@ fn credentials_in_the_keyring_are_in_no_file() {
     assert_ne!(cached(&sandbox).ok(), token);
     assert_eq!(sandbox.token_requests(), (2, 2));
 
-    let told = sandbox.run(&["cache", "clear"]).ok();
-    assert!(told.starts_with("removed 2 credentials"), "{told}");
+    let reported = sandbox.run(&["cache", "clear"]).ok();
+    assert!(reported.starts_with("removed 2 credentials"), "{reported}");
     assert_eq!((markers(&sandbox).len(), items(&sandbox)), (0, 0));
 }
 
@@ -223,12 +226,12 @@ fn a_credential_of_many_kilobytes_is_stored_completely() {
 
 /// The errors about an unusable keyring: of an import, of a run that must sign, and of a run that caches its
 /// credentials there, which then sends no request.
-fn assert_told(sandbox: &Sandbox, problem: &str, cure: &str) {
-    assert_told_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
+fn assert_reported(sandbox: &Sandbox, problem: &str, cure: &str) {
+    assert_reported_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
 }
 
 /// The same with the exit status and the code of the errors about a key and about the cache.
-fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
+fn assert_reported_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
     let [(key_exit, key_code), (cache_exit, cache_code)] = codes;
     let asked = sandbox.token_requests();
     let mut outcomes = vec![
@@ -243,14 +246,14 @@ fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cur
         assert!(message.ends_with(problem), "{message}");
         assert!(hint.contains(cure) && hint.contains(otherwise), "{hint}");
     }
-    assert_eq!(sandbox.token_requests(), asked, "nobody was asked for anything");
-    assert!(sandbox.entries("").is_empty(), "and nothing rests in a file instead");
+    assert_eq!(sandbox.token_requests(), asked, "nothing was requested");
+    assert!(sandbox.entries("").is_empty(), "and nothing is stored in a file instead");
 }
 
 #[test]
 fn a_bus_without_a_keyring_is_reported() {
     let (sandbox, _bus) = start();
-    assert_told(
+    assert_reported(
         &sandbox,
         "there is no keyring here: nothing on the D-Bus session bus provides `org.freedesktop.secrets`",
         "in a desktop session",
@@ -261,7 +264,7 @@ fn a_bus_without_a_keyring_is_reported() {
 fn a_keyring_without_a_collection_is_reported() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::not_unlocked(&sandbox);
-    assert_told(
+    assert_reported(
         &sandbox,
         "the keyring has no default collection to store anything in",
         "make a keyring",
@@ -275,7 +278,7 @@ fn a_locked_keyring_is_reported_and_works_once_unlocked() {
     import(&sandbox).ok();
     keyring.end(&sandbox);
     let keyring = GnomeKeyring::not_unlocked(&sandbox);
-    assert_told_as(
+    assert_reported_as(
         &sandbox,
         [(3, "E_KEYRING_LOCKED"); 2],
         "the keyring is locked",
@@ -293,11 +296,11 @@ fn a_keyring_that_hangs_is_abandoned() {
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
     keyring.hang();
-    assert_told(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
+    assert_reported(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
     // A recent failure is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
-    assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
+    assert!(sandbox.log().contains("not called again: it failed a moment ago"));
     // No run takes longer than allowed.
     let (message, _) = run(
         &sandbox,

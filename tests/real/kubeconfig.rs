@@ -25,7 +25,7 @@ pub fn plugin<S: AsRef<str>>(api_version: &str, arguments: &[S]) -> Value {
     } })
 }
 
-/// The same, with its runs counted. It needs no script, because a process that is being started elsewhere could hold a
+/// The same, with its runs counted. It needs no script, because a process that another test is starting could hold a
 /// written script open ("text file busy").
 pub fn counted_plugin(arguments: &[&str]) -> Value {
     let count = r#"echo >> "$HOME/runs"; exec "$0" "$@""#;

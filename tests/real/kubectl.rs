@@ -118,8 +118,8 @@ fn a_token_for_another_audience_is_not_fetched_again() {
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=other"]));
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    let said = "error: You must be logged in to the server (Unauthorized)\n";
-    assert_eq!(outcome.stderr, said, "{outcome:?}");
+    let printed = "error: You must be logged in to the server (Unauthorized)\n";
+    assert_eq!(outcome.stderr, printed, "{outcome:?}");
 
     let [request] = &server.requests()[..] else { panic!("{:?}", server.requests()) };
     assert_eq!((request.method.as_str(), request.status), ("POST", 401), "{request:?}");
@@ -135,18 +135,18 @@ fn kubectl_reports_different_versions_of_the_protocol() {
     let forced = ["kubectl", "--audience=k8s", "--api-version=v1beta1"];
     let server = cluster(&mut sandbox, &plugin(V1, &forced));
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = format!(
+    let printed = format!(
         "exec plugin is configured to use API version {V1}, plugin returned version {V1BETA1}"
     );
-    assert!(!outcome.status.success() && outcome.stderr.contains(&said), "{outcome:?}");
+    assert!(!outcome.status.success() && outcome.stderr.contains(&printed), "{outcome:?}");
 
     // kubectl no longer supports this version, and does not even run the plugin.
     let v1alpha1 = "client.authentication.k8s.io/v1alpha1";
     let user = plugin(v1alpha1, &["kubectl", "--audience=k8s", "--force-refresh"]);
     set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = format!("exec plugin: invalid apiVersion \"{v1alpha1}\"");
-    assert!(!outcome.status.success() && outcome.stderr.contains(&said), "{outcome:?}");
+    let printed = format!("exec plugin: invalid apiVersion \"{v1alpha1}\"");
+    assert!(!outcome.status.success() && outcome.stderr.contains(&printed), "{outcome:?}");
     assert_eq!(sandbox.token_requests(), (1, 1), "those of the run before");
     assert_eq!(server.requests().len(), 0);
 }
@@ -204,8 +204,8 @@ for namespace in client.CoreV1Api().list_namespace().items:
     whoami(&sandbox, &[]);
     let mut python = sandbox.other_command(peer("venv/bin/python"));
     python.args(["-c", PROGRAM]);
-    let said = format!("cloud-sa:{}\ndefault\nkube-system\n", sandbox.account);
-    assert_eq!(sandbox.finish(python).ok(), said);
+    let printed = format!("cloud-sa:{}\ndefault\nkube-system\n", sandbox.account);
+    assert_eq!(sandbox.finish(python).ok(), printed);
     assert_eq!(server.tokens().len(), 1, "it was served from the cache that kubectl filled");
     assert_eq!(sandbox.token_requests(), (1, 1));
 }

@@ -191,11 +191,14 @@ fn the_readmes_commands_set_up_kubectl() {
     let script = filled_in(&script, SERVER_CA, ca.to_str().unwrap());
     let mut shell = sandbox.other_command("/bin/sh");
     shell.args(["-euc", &script]);
-    let said = sandbox.finish(shell).ok();
+    let printed = sandbox.finish(shell).ok();
 
-    assert!(said.starts_with(&format!("yc-id-token {}\n", env!("CARGO_PKG_VERSION"))), "{said}");
-    assert!(said.contains(r#""iss": "https://auth.yandex.cloud""#), "{said}");
-    assert!(said.contains(&format!("yandex:{}", sandbox.account)), "{said}");
+    assert!(
+        printed.starts_with(&format!("yc-id-token {}\n", env!("CARGO_PKG_VERSION"))),
+        "{printed}"
+    );
+    assert!(printed.contains(r#""iss": "https://auth.yandex.cloud""#), "{printed}");
+    assert!(printed.contains(&format!("yandex:{}", sandbox.account)), "{printed}");
     assert!(sandbox.home().join(".kube/config").is_file());
     assert_eq!(server.tokens().len(), 1);
     assert_eq!(sandbox.token_requests(), (1, 1));
@@ -239,8 +242,8 @@ fn the_allowlist_allows_only_this_program() {
 
     set_up(&mut sandbox, &counted_plugin(&arguments), &clusters);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = r#"plugin path "/bin/sh" is not permitted by the credential plugin allowlist"#;
-    assert!(outcome.stderr.contains(said), "{outcome:?}");
+    let printed = r#"plugin path "/bin/sh" is not permitted by the credential plugin allowlist"#;
+    assert!(outcome.stderr.contains(printed), "{outcome:?}");
     assert_eq!(runs(&sandbox), 0);
 
     let deny_all = "apiVersion: kubectl.config.k8s.io/v1beta1
@@ -250,8 +253,8 @@ credentialPluginPolicy: DenyAll
     sandbox.write(".kube/kuberc", deny_all);
     set_up(&mut sandbox, &plugin(V1, &arguments), &clusters);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = r#"plugin "yc-id-token" not allowed: policy set to "DenyAll""#;
-    assert!(outcome.stderr.contains(said), "{outcome:?}");
+    let printed = r#"plugin "yc-id-token" not allowed: policy set to "DenyAll""#;
+    assert!(outcome.stderr.contains(printed), "{outcome:?}");
 }
 
 /// If one of these fails, kubectl has fixed a trap, and the README may drop its warning.

@@ -257,9 +257,9 @@ fn a_federation_mismatch_is_reported_as_in_the_readme() {
     give_token(&sandbox, &pod);
     let outcome = sandbox.finish(in_container(&sandbox, "yc-id-token token"));
     assert_eq!(outcome.status.code(), Some(4), "{outcome:?}");
-    let said = with_request_id_of_readme(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
+    let printed = with_request_id_of_readme(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
     let readme = Readme::of("kubernetes");
-    assert_eq!(said, readme.block("console", "E_SOURCE_REFUSED"));
+    assert_eq!(printed, readme.block("console", "E_SOURCE_REFUSED"));
     let federation = readme.block("text", "federation create");
     assert!(
         federation.contains(&format!("--issuer {ISSUER} "))

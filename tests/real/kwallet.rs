@@ -98,8 +98,8 @@ fn start(sandbox: &Sandbox) -> Killed {
 fn a_key_in_kwallet_is_used_and_is_there_after_a_restart() {
     let mut kwallet = KWallet::open();
     let empty = kwallet.wallet_size();
-    let told = kwallet.import().ok();
-    assert!(told.contains("`key.json` is deleted"), "{told}");
+    let reported = kwallet.import().ok();
+    assert!(reported.contains("`key.json` is deleted"), "{reported}");
     kwallet.sign("60s").ok();
     // Another key of 4096 bits replaces it.
     let (cloud, account) = (&kwallet.sandbox.cloud, &kwallet.sandbox.account);
@@ -136,8 +136,8 @@ fn credentials_in_kwallet_are_used_and_cleared() {
     let first = kwallet.sandbox.run(&token).ok();
     assert_eq!(kwallet.sandbox.run(&token).ok(), first);
     assert_eq!(kwallet.sandbox.token_requests(), (1, 1));
-    let told = kwallet.sandbox.run(&["cache", "clear"]).ok();
-    assert!(told.starts_with("removed 2 credentials"), "{told}");
+    let reported = kwallet.sandbox.run(&["cache", "clear"]).ok();
+    assert!(reported.starts_with("removed 2 credentials"), "{reported}");
 }
 
 #[test]

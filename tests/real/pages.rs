@@ -96,10 +96,10 @@ impl Page {
     }
 
     /// Runs the page's block with this text in a shell, with some words replaced.
-    pub fn type_in(&self, saying: &str, replaced: &[(&str, &str)]) -> Outcome {
-        let mut block = self.for_sandbox(self.text.block("sh", saying));
-        for (said, had) in replaced {
-            block = filled_in(&block, said, had);
+    pub fn type_in(&self, containing: &str, replaced: &[(&str, &str)]) -> Outcome {
+        let mut block = self.for_sandbox(self.text.block("sh", containing));
+        for (printed, had) in replaced {
+            block = filled_in(&block, printed, had);
         }
         let mut shell = self.sandbox.other_command("/bin/sh");
         shell.args(["-e", "-c", &block]);
@@ -195,7 +195,7 @@ fn every_shell_block_of_a_page_is_run_by_its_test() {
         let typed: Vec<&str> =
             test.split("type_in(").skip(1).filter_map(|rest| rest.split('"').nth(1)).collect();
         for block in Readme::page(name).blocks("sh") {
-            assert!(typed.iter().any(|saying| block.contains(saying)), "{name}: {block}");
+            assert!(typed.iter().any(|containing| block.contains(containing)), "{name}: {block}");
         }
     }
 }

@@ -31,7 +31,7 @@ fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup"], arguments].concat())
 }
 
-/// Adds a cluster to the kubeconfig, as its administrator tells users to.
+/// Adds a cluster to the kubeconfig, as its administrator's instructions do.
 fn add_cluster(sandbox: &Sandbox, name: &str, server: &ApiServer) {
     let ca = sandbox.write(&format!("{name}-ca.pem"), &server.ca_pem);
     let arguments = [
@@ -75,15 +75,15 @@ fn kubectl_authenticates_after_setup() {
     let config = sandbox.home().join(".kube/config");
     fs::write(&config, format!("# by hand\n{}", fs::read_to_string(&config).unwrap())).unwrap();
     let arguments = ["kubectl", "--audience=k8s", "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{said}");
-    assert!(!said.contains("a-token-of-somebody-else"), "{said}");
-    assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
+    let text_printed = setup(&sandbox, &arguments).ok();
+    assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{text_printed}");
+    assert!(!text_printed.contains("a-token-of-somebody-else"), "{text_printed}");
+    assert!(text_printed.ends_with("Try it:\n  kubectl auth whoami\n"), "{text_printed}");
     let seen = format!(
         "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `cloud-sa:{}`.\n",
         sandbox.account
     );
-    assert!(said.contains(&seen), "{said}");
+    assert!(text_printed.contains(&seen), "{text_printed}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
@@ -101,13 +101,13 @@ fn kubectl_authenticates_after_setup() {
     assert!(again.starts_with("Nothing to change"), "{again}");
 
     // The API server would read it like this.
-    let printed = between(&said, "with these settings.\n\n", "\nOr, if");
+    let printed = between(&text_printed, "with these settings.\n\n", "\nOr, if");
     let file: Value = read_yaml(&sandbox, printed);
     setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
     let written = fs::read_to_string(sandbox.home().join("api-server.yaml")).unwrap();
     assert_eq!(read_yaml::<Value>(&sandbox, &written), file);
     let user = format!("--user=yandex:{}\n", sandbox.account);
-    assert!(written.contains(&user) && said.contains(&user), "{written}");
+    assert!(written.contains(&user) && text_printed.contains(&user), "{written}");
     let jwt = &file["jwt"][0];
     assert_eq!(jwt["issuer"]["url"], sandbox.cloud.issuer());
     assert_eq!(jwt["issuer"]["audiences"], json!(["k8s"]));
@@ -142,8 +142,8 @@ fn an_audience_in_the_clusters_entry_is_left_there() {
     config["contexts"] = json!([{ "name": "mine", "context": { "cluster": "prod", "user": "x", "namespace": "ns" } }]);
     config["current-context"] = json!("mine");
     sandbox.write(".kube/config", &config.to_string());
-    let said = setup(&sandbox, &["kubectl", "--context=mine", "--apply"]).ok();
-    assert!(said.contains("audiences: [\"k8s-prod\"]"), "{said}");
+    let text_printed = setup(&sandbox, &["kubectl", "--context=mine", "--apply"]).ok();
+    assert!(text_printed.contains("audiences: [\"k8s-prod\"]"), "{text_printed}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     assert_eq!(config["users"][0]["user"]["exec"]["provideClusterInfo"], true);
@@ -217,11 +217,11 @@ fn the_aws_cli_assumes_the_role_after_setup() {
     aws::set_up(&mut sandbox, &moto.url());
     let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
     let apply = ["aws", role, "--region=eu-central-1", "--apply", "--server-config=account.sh"];
-    let said = setup(&sandbox, &apply).ok();
+    let text_printed = setup(&sandbox, &apply).ok();
     let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
     // moto has every role.
     let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
-    assert!(said.contains(&seen), "{said}");
+    assert!(text_printed.contains(&seen), "{text_printed}");
 
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
@@ -231,14 +231,14 @@ fn the_aws_cli_assumes_the_role_after_setup() {
     let wanted =
         json!({ "issuer.example:aud": "sts.amazonaws.com", "issuer.example:sub": sandbox.account });
     assert_eq!(conditions, wanted);
-    let said_then = setup(&sandbox, &["aws"]).ok();
-    assert!(said_then.contains("Unset AWS_ACCESS_KEY_ID"), "{said_then}");
+    let printed_then = setup(&sandbox, &["aws"]).ok();
+    assert!(printed_then.contains("Unset AWS_ACCESS_KEY_ID"), "{printed_then}");
     sandbox.unset("AWS_ACCESS_KEY_ID");
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
-    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let (_, next) = text_printed.split_once("Try it:\n").unwrap();
     let identity: Value = serde_json::from_str(&type_in(&sandbox, next)).unwrap();
     assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
 }
@@ -256,9 +256,9 @@ fn the_vault_cli_reads_a_secret_after_setup() {
     let ca_cert = format!("--ca-cert={}", ca.display());
     let script = "--server-config=server.sh";
     let arguments = ["vault", &address, "--role=robot", &ca_cert, script, "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("\nThe files are written, but `VAULT_ADDR="), "{said}");
-    assert!(said.contains("The server is probably not set up yet"), "{said}");
+    let text_printed = setup(&sandbox, &arguments).ok();
+    assert!(text_printed.contains("\nThe files are written, but `VAULT_ADDR="), "{text_printed}");
+    assert!(text_printed.contains("The server is probably not set up yet"), "{text_printed}");
 
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
@@ -271,7 +271,7 @@ fn the_vault_cli_reads_a_secret_after_setup() {
 
     // The check found a server that was not set up yet.
     sandbox.let_half_a_minute_pass("vault-token");
-    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let (_, next) = text_printed.split_once("Try it:\n").unwrap();
     let read = format!("{next}vault kv get -field=answer {SECRET}\n");
     assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");
     assert_eq!(server.leases("jwt"), 1);

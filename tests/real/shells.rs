@@ -49,12 +49,12 @@ fn the_manual_pages_are_valid() {
     let written = sandbox.run(&["man", "--output=man"]).ok();
     let mut lint = sandbox.other_command("mandoc");
     lint.args(["-T", "lint", "-W", "warning"]).args(written.lines());
-    let said = sandbox.finish(lint);
+    let printed = sandbox.finish(lint);
     // Pages have no date, so that they are reproducible. The crate that writes them puts an extra empty line between a
     // value's description and the list of values.
     let is_known = |line: &&str| line.contains("parse date") || line.contains("paragraph macro");
-    let warnings: Vec<&str> = said.stdout.lines().filter(|line| !is_known(line)).collect();
-    assert_eq!((warnings, said.stderr.as_str()), (vec![], ""));
+    let warnings: Vec<&str> = printed.stdout.lines().filter(|line| !is_known(line)).collect();
+    assert_eq!((warnings, printed.stderr.as_str()), (vec![], ""));
     let mut man = sandbox.other_command("mandoc");
     man.args(["-T", "html", "man/yc-id-token-setup-kubectl.1"]);
     assert!(sandbox.finish(man).ok().contains("--use-context"));

@@ -95,9 +95,9 @@ fn the_external_data_source_works_in_terraform() {
     let export = Readme::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
     let export = format!("{export}printf %s \"$TF_VAR_id_token\"");
     sandbox.set("TF_VAR_id_token", type_in(&sandbox, &export));
-    let said = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
+    let text_printed = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
     for secret in sandbox.secrets() {
-        assert!(!said.contains(&secret), "Terraform prints no token");
+        assert!(!text_printed.contains(&secret), "Terraform prints no token");
     }
     assert_eq!(terraform::run(&sandbox, &["output", "-raw", "same"]), "true");
     let expires_at = terraform::run(&sandbox, &["output", "-raw", "expires_at"]);
@@ -113,9 +113,9 @@ fn the_readmes_commands_work() {
     let decoded: Value = serde_json::from_str(&decoded).unwrap();
     assert_eq!(decoded["aud"], "https://service.example");
     // The target exists.
-    for (name, said) in
+    for (name, text_printed) in
         [("vault/terraform/provider.tf", "auth_login_jwt"), ("aws/config", "credential_process")]
     {
-        assert!(project_file(&format!("integrations/{name}")).contains(said));
+        assert!(project_file(&format!("integrations/{name}")).contains(text_printed));
     }
 }

@@ -66,8 +66,11 @@ fn a_hundred_processes_on_an_empty_cache_leave_one_lease() {
     tokens.dedup();
     assert_eq!(tokens.len(), 1, "everyone has the same token");
     assert_eq!(server.leases("jwt"), 1);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("ttl        31d ") || said.contains("ttl        32d "), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(
+        printed.contains("ttl        31d ") || printed.contains("ttl        32d "),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -75,15 +78,15 @@ fn a_stored_token_is_found_by_the_cli_and_exec_needs_none() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
-    assert!(!read_secret(&sandbox).status.success(), "nobody has logged in");
+    assert!(!read_secret(&sandbox).status.success(), "no client has logged in");
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     let lookup = sandbox.finish(cli(&sandbox, &["token", "lookup", "-format=json"])).ok();
     let lookup: Value = serde_json::from_str(&lookup).unwrap();
     let accessor = lookup["data"]["accessor"].as_str().unwrap();
-    assert!(said.contains(&format!("accessor   {accessor}\n")), "{said}");
+    assert!(printed.contains(&format!("accessor   {accessor}\n")), "{printed}");
 
     assert_eq!(
         sandbox.run(&["vault", "revoke"]).ok(),
@@ -223,8 +226,8 @@ fn a_sealed_server_is_reported_and_can_be_unsealed() {
     // The CLI first gets a token from its helper, for this command too. None is cached.
     run(&["token-helper", "erase"]).ok();
     sandbox.keep_secret(server.unseal_key());
-    let said = sandbox.finish(cli(&sandbox, &["operator", "unseal", server.unseal_key()])).ok();
-    assert!(said.contains("Sealed"), "{said}");
+    let printed = sandbox.finish(cli(&sandbox, &["operator", "unseal", server.unseal_key()])).ok();
+    assert!(printed.contains("Sealed"), "{printed}");
     eventually("the secret is read", || read_secret(&sandbox).status.success());
 }
 
@@ -246,8 +249,8 @@ fn hvac_uses_the_token_too() {
     assert_eq!(sandbox.finish(own).ok(), "1200 ['default', 'robot']\n");
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("policies   default, robot\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(printed.contains("policies   default, robot\n"), "{printed}");
 }
 
 /// The documentation lists the codes and their causes; here each comes from a server.

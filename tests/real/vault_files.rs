@@ -89,19 +89,19 @@ fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
 fn the_readmes_commands_work() {
     let (sandbox, server) = start();
     let readme = readme();
-    let typed = |saying: &str| type_in(&sandbox, &server, readme.block("sh", saying));
+    let typed = |containing: &str| type_in(&sandbox, &server, readme.block("sh", containing));
     assert!(typed("--version").starts_with("yc-id-token "));
     let claims: Value = serde_json::from_str(&typed("--decode")).unwrap();
     assert_eq!(claims["iss"], sandbox.cloud.issuer());
     assert_eq!(typed("vault exec"), ANSWER);
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = typed("vault login");
-    assert!(said.contains("role       robot\n") && said.ends_with(ANSWER), "{said}");
+    let printed = typed("vault login");
+    assert!(printed.contains("role       robot\n") && printed.ends_with(ANSWER), "{printed}");
     fs::remove_file(file).unwrap();
-    let said = typed("install-helper --profile");
+    let printed = typed("install-helper --profile");
     let made = "yc-id-token-vault-vault, which leads to";
-    assert!(said.contains(made) && said.ends_with(ANSWER), "{said}");
+    assert!(printed.contains(made) && printed.ends_with(ANSWER), "{printed}");
     assert_eq!(server.leases("jwt"), 1, "all of them have had the same token");
     assert!(typed("--remove").lines().all(|line| line.starts_with("removed ")));
     assert!(!sandbox.home().join(".bao").exists());
@@ -183,7 +183,7 @@ variables, job = document.pop('variables'), document.pop('deploy')
 assert not document, document
 print('\\n'.join(f\"export {name}='{value}'\" for name, value in variables.items()))
 print('\\n'.join(job['script']))
-print('cp answer told')
+print('cp answer reported')
 print('\\n'.join(job['after_script']))
 ";
     let (mut sandbox, server) = start();
@@ -196,7 +196,7 @@ print('\\n'.join(job['after_script']))
     sandbox.unset("VAULT_ADDR");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
     assert_eq!(type_in(&sandbox, &server, &script), "");
-    assert_eq!(fs::read_to_string(sandbox.home().join("told")).unwrap(), ANSWER);
+    assert_eq!(fs::read_to_string(sandbox.home().join("reported")).unwrap(), ANSWER);
     assert!(!sandbox.home().join("answer").exists());
     assert_eq!(server.leases("jwt"), 0);
     assert!(!sandbox.cache_folder().exists());
@@ -240,8 +240,8 @@ fn the_credentials_of_terraforms_provider_work() {
     let login = format!(
         "{export}printf %s \"$TERRAFORM_VAULT_AUTH_JWT\" | vault write -field=token auth/jwt/login role=robot jwt=-"
     );
-    for said in ["mount = \"jwt\"", "role  = \"robot\"", "skip_child_token = true"] {
-        assert!(provider.contains(said), "{said}");
+    for printed in ["mount = \"jwt\"", "role  = \"robot\"", "skip_child_token = true"] {
+        assert!(provider.contains(printed), "{printed}");
     }
     let token = type_in(&sandbox, &server, &login);
     sandbox.keep_secret(&token);

@@ -58,8 +58,8 @@ impl Change {
         match running.finish(&[], Deadline::within(COMMAND_TIMEOUT)).await {
             Ok(Outcome { status, .. }) if status.success() => Ok(()),
             Ok(Outcome { status, stderr, .. }) => {
-                let said = ForeignText::output(&stderr);
-                Err(message!("`{name}` failed ({status}): {said}", name, status, said))
+                let output = ForeignText::output(&stderr);
+                Err(message!("`{name}` failed ({status}): {output}", name, status, output))
             }
             Err(Silence::TooMuch) => Err(message!("`{name}` was ended: it prints too much", name)),
             Err(Silence::Unheard(cause)) => {

@@ -142,8 +142,8 @@ fn problem(path: &Path, now: Timestamp) -> Option<Message> {
     if left.is_zero() {
         return Some(message!("it has expired at {expires_at}", expires_at));
     }
-    let least = MINIMUM_LIFETIME_IN_FILE.min(whole / 2);
-    (left < least).then(|| message!("it expires in {} s", left.as_secs()))
+    let minimum = MINIMUM_LIFETIME_IN_FILE.min(whole / 2);
+    (left < minimum).then(|| message!("it expires in {} s", left.as_secs()))
 }
 
 /// The expiry and the whole lifetime of the credential in a document. A token has both in its claims; AWS keys have

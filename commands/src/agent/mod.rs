@@ -3,8 +3,8 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what the configuration and the flags say | `plan` |
-//! | a credential, and who is notified when its file changes | `credential`, `change` |
+//! | the configured files and endpoints | `plan` |
+//! | a credential, and the notification of its readers | `credential`, `change` |
 //! | HTTP servers | `endpoint` |
 //! | the state of all credentials, and metrics | `state` |
 //! | signals, reload, the end | `process` |

@@ -25,7 +25,7 @@ impl ServiceManager {
         Self { socket, watchdog, is_ready: false, last: Message::default() }
     }
 
-    /// Reports the state. The first report with all credentials says that the service is ready.
+    /// Reports the state. The first report with all credentials means that the service is ready.
     pub(super) fn report(&mut self, summary: &Message, is_complete: bool) {
         if is_complete && !self.is_ready {
             self.is_ready = true;

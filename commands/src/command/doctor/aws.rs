@@ -25,9 +25,9 @@ const WORDING: Wording = Wording {
 pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) -> Entries {
     let mut entries = Entries::default();
     let files = AwsFiles::read(checks.env, checks.locations.home.as_deref());
-    let ours: Vec<_> =
+    let own: Vec<_> =
         files.processes.iter().filter(|(_, command)| mentions_this_program(command)).collect();
-    for (process, command) in &ours {
+    for (process, command) in &own {
         let place = message!(
             "AWS profile `{}` of {}:{}",
             ForeignText::new(&process.profile),
@@ -98,7 +98,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             "correct that line: until then, the AWS CLI and boto3 cannot read the file",
         );
     }
-    if ours.is_empty() {
+    if own.is_empty() {
         group.good("no AWS profile runs yc-id-token; `yc-id-token setup aws` adds one");
     } else if checks.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
         group.warning(
@@ -108,11 +108,11 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     }
     match &programs.aws {
         Some(aws) => aws.report(group),
-        None if !ours.is_empty() || checks.consumer.is_some() => {
+        None if !own.is_empty() || checks.consumer.is_some() => {
             group.good("the AWS CLI is not on the PATH; the SDKs do not need it");
         }
         None => {}
     }
-    entries.is_mentioned = !ours.is_empty();
+    entries.is_mentioned = !own.is_empty();
     entries
 }

@@ -1,7 +1,7 @@
 //! `doctor --report`: a file for a bug report, with the findings of a run and the traffic with the servers.
 //!
 //! Security: it contains the report, which is filtered text, and the structure of requests and answers. The file is
-//! private, and the user is told to read it before sending it.
+//! private, and the user should read it before sending it.
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -188,8 +188,8 @@ mod tests {
         ] {
             assert_eq!(first_word(command).as_deref(), first, "{command}");
         }
-        for ours in ["/p/yc-id-token aws", "~/bin/yc-id-token aws", "\"/a b/yc-id-token\" aws"] {
-            assert!(mentions_this_program(ours), "{ours}");
+        for own in ["/p/yc-id-token aws", "~/bin/yc-id-token aws", "\"/a b/yc-id-token\" aws"] {
+            assert!(mentions_this_program(own), "{own}");
         }
         assert!(!mentions_this_program("/p/other --for yc-id-tokens"));
     }

@@ -52,7 +52,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     if working.is_empty() {
         group.warning(
             message!("no known way to an ID token works: {failed}", failed),
-            "check the service account, its role and the endpoints; if they are right, ask the cloud's support for the `subject_token_type` of a service account's ID, and set it with `--subject-token-type`",
+            "check the service account, its role and the endpoints; if they are right, get the `subject_token_type` of a service account's ID from the cloud's support, and set it with `--subject-token-type`",
         );
         return;
     }

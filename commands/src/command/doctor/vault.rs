@@ -92,7 +92,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
-        let (Some(place), Some(ours)) =
+        let (Some(place), Some(own)) =
             (place.filter(|_| program.is_some() && !has_fault), mentioned)
         else {
             continue;
@@ -104,10 +104,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     shown(&place),
                     name
                 ),
-                message!(
-                    "run {}, which writes it into the files of both CLIs",
-                    ours.installation()
-                ),
+                message!("run {}, which writes it into the files of both CLIs", own.installation()),
             );
         }
     }

@@ -45,7 +45,7 @@ pub(super) enum Outcome {
     Accepted(Accepted),
     /// The server refuses the credential, or could not be called.
     Refused(Refusal),
-    /// The program is not installed: [`OwnCheck::command`] can be run elsewhere.
+    /// The program is not installed: [`OwnCheck::command`] can be run on another machine.
     NotInstalled,
 }
 
@@ -193,7 +193,7 @@ impl Failure<'_> {
         }
     }
 
-    /// The server refuses the credential. `problem` says what it does not accept.
+    /// The server refuses the credential. `problem` is what it does not accept.
     fn not_accepted(&self, problem: &'static str, hint: &'static str) -> Refusal {
         Refusal {
             exit: Some(Exit::Consumer),

@@ -44,7 +44,7 @@ pub(super) struct Action {
 }
 
 impl Setup<'_> {
-    /// Shows the changes, and applies them if the user or `--apply` says so.
+    /// Shows the changes, and applies them if the user agrees or gave `--apply`.
     pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
         let ChangeSet { mut files, actions, advice, check, next } = changes;
         self.check_profile()?;

@@ -60,7 +60,8 @@ pub(super) fn check_file(
     };
     let text = Zeroizing::new(String::from_utf8_lossy(&content).into_owned());
     let Some(token) = file.token_in(&text).map(Zeroizing::new) else {
-        let problem = message!("{shown_path} has no token where its `format` says", shown_path);
+        let problem =
+            message!("{shown_path} has no token in the place that its `format` names", shown_path);
         return bad(group, problem, "set `format` to `{\"type\": \"text\"}`".into());
     };
     if token.trim() != *token {

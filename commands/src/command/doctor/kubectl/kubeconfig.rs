@@ -16,7 +16,7 @@ use crate::message;
 use crate::private_file;
 use crate::yaml::{self, Fault, Mark};
 
-use super::scalar::{Said, Scalar};
+use super::scalar::{ClusterData, Scalar};
 
 /// The kubeconfig of a thousand clusters has some hundred kilobytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -98,7 +98,7 @@ struct Server {
 #[serde(default)]
 struct Extension {
     name: String,
-    extension: Said,
+    extension: ClusterData,
 }
 
 #[derive(Deserialize)]
@@ -228,11 +228,11 @@ impl Kubeconfig {
 fn refusal(answer: &Answer) -> ForeignText {
     let text = String::from_utf8_lossy(&answer.stderr);
     let text = text.trim();
-    let said = text.lines().rev().find(|line| line.starts_with("error")).unwrap_or(text);
-    let said = said.trim_start_matches("error: ");
+    let message = text.lines().rev().find(|line| line.starts_with("error")).unwrap_or(text);
+    let message = message.trim_start_matches("error: ");
     let ends = [" in list:", "[{", "{", "`", "map[interface"];
-    let end = ends.iter().filter_map(|end| said.find(end)).min().unwrap_or(said.len());
-    ForeignText::sentence(&said[..end])
+    let end = ends.iter().filter_map(|end| message.find(end)).min().unwrap_or(message.len());
+    ForeignText::sentence(&message[..end])
 }
 
 impl Credentials {

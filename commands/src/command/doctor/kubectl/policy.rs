@@ -63,7 +63,7 @@ impl Policy {
                 }
             }
             Ok(answer) => ForeignText::output(&answer.stderr).into(),
-            Err(silence) => message!("`kubectl kuberc view` {}", silence.describe()),
+            Err(reason) => message!("`kubectl kuberc view` {}", reason.describe()),
         };
         group.warning(
             message!(

@@ -375,7 +375,7 @@ fn the_token_helper_of_vault_is_checked() {
         let fix = found.has("error", "there is no such file")["fix"].clone();
         assert_eq!(fix, "install it again with `yc-id-token vault install-helper --profile=prod`");
     }
-    check(&sandbox, "/bin/true").exits(0).has("ok", "is another program's");
+    check(&sandbox, "/bin/true").exits(0).has("ok", "is another program");
     sandbox.set("VAULT_TOKEN", "hvs.somebodyelsestoken");
     sandbox.keep_secret("hvs.somebodyelsestoken");
     check(&sandbox, right).exits(0).has("warning", "VAULT_TOKEN is set");

@@ -300,7 +300,7 @@ fn a_keyring_that_hangs_is_abandoned() {
     // A recent failure is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
-    assert!(sandbox.log().contains("not called again: it failed a moment ago"));
+    assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
     // No run takes longer than allowed.
     let (message, _) = run(
         &sandbox,

@@ -20,7 +20,7 @@ mod databricks;
 mod display;
 mod doctor;
 mod doctor_kubectl;
-mod documents;
+pub mod documents;
 mod envoy;
 mod gcp;
 mod gcp_files;

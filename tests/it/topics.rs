@@ -3,6 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use yc_id_token::error::Code;
 use yc_id_token_emulator::Options;
@@ -130,6 +131,39 @@ fn the_stability_page_has_every_exit_status() {
         };
         assert!(page.lines().any(has_status), "{code} exits with {status}");
     }
+}
+
+#[test]
+fn every_anchor_of_the_documentation_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| root.join(name)).to_vec();
+    pages.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|it| it == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let Some((file, anchor)) = link.split_once('#') else { continue };
+            if file.contains("://") {
+                continue;
+            }
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            // Another test reports files that do not exist.
+            if let Ok(target) = fs::read_to_string(target) {
+                assert!(anchors(&target).any(|it| it == anchor), "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// The anchors that GitHub makes for the headings of a page, and those that it names itself.
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let slugs = headings.map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        title.chars().filter(|it| it.is_alphanumeric() || "-_".contains(*it)).collect()
+    });
+    let named = page.split("id=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    slugs.chain(named)
 }
 
 fn path(page: &str) -> String {

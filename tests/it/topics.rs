@@ -78,15 +78,6 @@ fn the_page_shows_what_doctor_prints() {
 }
 
 #[test]
-fn the_page_shows_a_refusal_as_it_is_printed() {
-    let sandbox = sandbox();
-    sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
-    let printed = sandbox.run(&["token", "--audience", AUDIENCE]).stderr;
-    let shown = shown("troubleshooting", "yc-id-token token --audience https://k8s.example");
-    assert_eq!(words(&printed), words(&shown), "{printed}");
-}
-
-#[test]
 fn the_shell_blocks_of_the_pages_run() {
     for page in ["caching", "diagnostics", "troubleshooting"] {
         for block in Readme::page(page).blocks("sh") {
@@ -118,18 +109,6 @@ fn the_troubleshooting_page_has_every_error_code() {
     for code in Code::ALL {
         let link = format!("| [{code}](errors.md#{}) |", code.name().to_lowercase());
         assert!(page.contains(&link), "{link}");
-    }
-}
-
-#[test]
-fn the_stability_page_has_every_exit_status() {
-    let page = fs::read_to_string(path("stability")).unwrap();
-    for code in Code::ALL {
-        let status = (code.exit() as u8).to_string();
-        let has_status = |line: &str| {
-            line.split('|').nth(1).is_some_and(|cell| cell.split(',').any(|it| it.trim() == status))
-        };
-        assert!(page.lines().any(has_status), "{code} exits with {status}");
     }
 }
 

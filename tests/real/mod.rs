@@ -36,6 +36,7 @@ mod kubectl;
 mod kubectl_files;
 mod kubernetes_files;
 mod kwallet;
+mod messages;
 mod mongodb;
 mod moto;
 mod mysql;

@@ -1,7 +1,7 @@
 //! Faults of the machine itself: killed processes, failing system calls, file systems without locks. A token is still
 //! returned, the cache stays intact, and no process waits forever.
 //!
-//! Each test prints its measurements (`tests/run faults -- --nocapture`), for the table in the documentation.
+//! Each test prints its measurements (`tests/run faults -- --nocapture`), for the table in `docs/reliability.md`.
 
 use std::collections::BTreeMap;
 use std::fs;

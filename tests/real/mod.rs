@@ -41,6 +41,7 @@ mod moto;
 mod mysql;
 mod openbao;
 mod pages;
+mod programs;
 mod proxies;
 mod proxy_servers;
 mod seaweedfs;

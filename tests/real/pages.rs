@@ -291,10 +291,10 @@ fn every_link_of_the_documentation_leads_to_a_file() {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let (place, heading) = link.split_once('#').unwrap_or((link, ""));
-            if place.contains("://") || PLANNED.contains(&place) {
+            let target = if place.is_empty() { &page } else { &page.parent().unwrap().join(place) };
+            if place.contains("://") || !target.exists() && PLANNED.contains(&place) {
                 continue;
             }
-            let target = if place.is_empty() { &page } else { &page.parent().unwrap().join(place) };
             assert!(target.exists(), "{}: {link}", page.display());
             let has_heading = || headings(&fs::read_to_string(target).unwrap()).contains(heading);
             assert!(heading.is_empty() || has_heading(), "{}: {link}", page.display());

@@ -33,10 +33,10 @@ fn page() -> Document {
 fn sandbox(configuration: &str) -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
     let sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
-    in_cloud_of(sandbox, configuration)
+    configured(sandbox, configuration)
 }
 
-fn in_cloud_of(mut sandbox: Sandbox, configuration: &str) -> Sandbox {
+fn configured(mut sandbox: Sandbox, configuration: &str) -> Sandbox {
     sandbox.configure(configuration);
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -134,7 +134,7 @@ fn the_pages_commands_do_what_it_says() {
 #[test]
 fn the_quick_start_of_the_page_connects_the_cli() {
     // `doctor` reads the keys of the issuer.
-    let mut sandbox = in_cloud_of(Sandbox::new(), "");
+    let mut sandbox = configured(Sandbox::new(), "");
     fs::remove_file(sandbox.home().join(".aws/config")).unwrap();
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());

@@ -49,20 +49,7 @@ const GUIDES: [(&str, &[&str]); 9] = [
 ];
 
 /// The pages that the index links to and that do not exist yet.
-const PLANNED: [&str; 12] = [
-    "authentication.md",
-    "caching.md",
-    "cli.md",
-    "comparison.md",
-    "configuration.md",
-    "errors.md",
-    "networking.md",
-    "performance.md",
-    "reliability.md",
-    "security.md",
-    "stability.md",
-    "troubleshooting.md",
-];
+const PLANNED: [&str; 4] = ["authentication.md", "cli.md", "configuration.md", "errors.md"];
 
 /// A page, and a sandbox that is configured as the page says.
 pub struct Page {
@@ -276,7 +263,7 @@ fn every_shell_block_of_a_page_is_run_by_its_test() {
 #[test]
 fn the_table_of_the_documentation_lists_every_page() {
     let table = project_file("docs/README.md");
-    for page in files("docs") {
+    for page in files("docs").iter().filter(|path| path.extension().is_some_and(|of| of == "md")) {
         let page = page.file_name().unwrap().to_str().unwrap();
         let row = table.lines().find(|line| line.contains(&format!("]({page})")));
         assert!(page == "README.md" || row.is_some_and(|row| row.starts_with("| ")), "{page}");

@@ -43,6 +43,7 @@ mod openbao;
 mod pages;
 mod proxies;
 mod proxy_servers;
+mod reference;
 mod seaweedfs;
 mod setup;
 mod shells;

@@ -119,11 +119,11 @@ fn long_name(flag: &str) -> String {
 /// Describes a command and those below it. Options that are described above are left out.
 fn describe(command: &Command, path: &str, above: &BTreeSet<String>, page: &mut String) {
     let level = if path.contains(' ') { "###" } else { "##" };
-    page.push_str(&format!("{level} {path}\n\n"));
+    page.extend([format!("{level} {path}\n\n")]);
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string);
     for paragraph in about.unwrap_or_default().split("\n\n") {
         let end = if paragraph.ends_with(['.', ':']) { "" } else { "." };
-        page.push_str(&format!("{}{end}\n\n", wrapped(paragraph, "")));
+        page.extend([format!("{}{end}\n\n", wrapped(paragraph, ""))]);
     }
     let usage = command.clone().render_usage().to_string();
     let usage: Vec<&str> = usage
@@ -132,13 +132,18 @@ fn describe(command: &Command, path: &str, above: &BTreeSet<String>, page: &mut 
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    page.push_str(&format!("```text\n{}\n```\n\n", usage.join("\n")));
+    page.extend([format!("```text\n{}\n```\n\n", usage.join("\n"))]);
     let own = options(command, above);
     if !own.is_empty() {
-        page.push_str(&format!("{own}\n"));
+        page.extend([format!("{own}\n")]);
+    }
+    let top = path.split(' ').next().unwrap();
+    let others = others_options(command, top);
+    if !others.is_empty() {
+        page.extend([format!("It takes the options of {} too.\n\n", others.join(", "))]);
     }
     if let Some(notes) = command.get_after_help() {
-        page.push_str(&format!("```text\n{}\n```\n\n", notes.to_string().trim_end()));
+        page.push_str(&marked_up(&notes.to_string()));
     }
     let mut known = above.clone();
     known.extend(
@@ -159,6 +164,7 @@ fn options(command: &Command, above: &BTreeSet<String>) -> String {
         let name = argument.get_long();
         !argument.is_hide_set()
             && !matches!(name, Some("help" | "version"))
+            && table_of(argument).is_none_or(|table| table == command.get_name())
             && name.is_none_or(|name| !above.contains(name))
     };
     let rows: Vec<Vec<String>> = command
@@ -167,6 +173,40 @@ fn options(command: &Command, above: &BTreeSet<String>) -> String {
         .map(|argument| vec![form(argument), meaning(argument)])
         .collect();
     if rows.is_empty() { String::new() } else { table(&["option", "meaning"], &rows) }
+}
+
+/// The consumers whose settings a command has options for, with links.
+fn others_options(command: &Command, top: &str) -> Vec<String> {
+    let mut names: Vec<&str> = command.get_arguments().filter_map(table_of).collect();
+    names.dedup();
+    names.retain(|name| *name != top);
+    names.into_iter().map(|name| format!("[{name}](#{name})")).collect()
+}
+
+/// The consumer whose setting an option is.
+fn table_of(argument: &Arg) -> Option<&'static str> {
+    // The ID of a setting's option is the option itself.
+    let is_it = |field: &Field| !field.flag.is_empty() && argument.get_id() == field.flag;
+    TABLES.iter().find(|table| table.settings.iter().any(is_it)).map(|table| table.name)
+}
+
+/// The notes after the help of a command: what is indented is a block.
+fn marked_up(notes: &str) -> String {
+    let mut text = String::new();
+    let mut is_block = false;
+    for line in notes.trim_end().lines() {
+        let (indented, is_blank) = (line.strip_prefix("  "), line.is_empty());
+        match indented {
+            Some(_) if !is_block => text.push_str("\n```text\n"),
+            None if is_block && !is_blank => text.push_str("```\n\n"),
+            _ => {}
+        }
+        is_block = indented.is_some() || (is_block && is_blank);
+        let line = indented.map_or_else(|| wrapped(line, ""), str::to_owned);
+        text.extend([format!("{line}\n")]);
+    }
+    let end = if is_block { "```\n" } else { "" };
+    format!("{text}{end}\n").replace("\n\n```\n", "\n```\n")
 }
 
 /// How an argument is written.
@@ -356,7 +396,10 @@ fn check(name: &str, parts: &[(&str, String)]) {
         expected = format!("{before}{begin}\n{}\n\n{end}{after}", text.trim_end());
     }
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(path(name), expected).unwrap();
+        // Another test may read the page meanwhile.
+        let unfinished = path(&format!("{name}.new"));
+        fs::write(&unfinished, expected).unwrap();
+        fs::rename(unfinished, path(name)).unwrap();
     } else {
         let differs = page.lines().zip(expected.lines()).find(|(is, should)| is != should);
         assert!(page == expected, "docs/{name}.md: UPDATE_DOCS=1 writes it; {differs:?}");

@@ -128,13 +128,13 @@ codes! {
         fix: "Set what the hint names, or choose a profile with `--profile`; `yc-id-token profiles` lists them.",
     }
     Identity = "E_IDENTITY" => Configuration {
-        meaning: "The file of an identity cannot be used: it is missing, malformed, or readable by others.",
-        cause: "A wrong path, a truncated key, or mode 0644.",
+        meaning: "The file of an identity cannot be used: it is malformed, or other users can read it.",
+        cause: "A truncated key, a file of another kind, or mode 0644.",
         fix: "Run `chmod 600` on the file, or create a new key with `yc iam key create`.",
     }
     Expired = "E_EXPIRED" => Configuration {
         meaning: "A token that comes from a file, a variable or a command has expired.",
-        cause: "The program that renews the token has stopped, or the token was copied by hand.",
+        cause: "The program that renews the token has stopped, such as the agent, or the token was copied by hand.",
         fix: "Renew the token, or use an identity that renews it, such as `metadata` or an authorized key.",
     }
     Locked = "E_KEYRING_LOCKED" => Configuration {

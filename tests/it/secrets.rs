@@ -59,6 +59,7 @@ const LINES: &[Line] = &[
     keeps_house("service-accounts"),
     keeps_house("status"),
     keeps_house("doctor"),
+    keeps_house("explain"),
     keeps_house("setup kubectl"),
     keeps_house("setup aws"),
     keeps_house("setup vault"),

@@ -45,6 +45,7 @@ mod pages;
 mod programs;
 mod proxies;
 mod proxy_servers;
+mod reference;
 mod seaweedfs;
 mod setup;
 mod shells;

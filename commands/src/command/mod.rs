@@ -24,6 +24,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod explain;
 mod key;
 mod man;
 mod own_check;
@@ -75,6 +76,7 @@ housekeeping! {
     "doctor" => Doctor(doctor::Args);
     #[cfg(feature = "emulator")]
     "emulator" => Emulator(emulator::Args);
+    "explain" => Explain(explain::Args);
     "key" => Key(key::Args);
     "profiles" => Profiles(profiles::Args);
     "service-accounts" => ServiceAccounts(service_accounts::Args);
@@ -108,6 +110,7 @@ impl Housekeeping {
             Self::Doctor(arguments) => return arguments.run(context, program, complete, output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
+            Self::Explain(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(context, output)?,
             Self::Profiles(arguments) => arguments.run(context, output)?,
             Self::ServiceAccounts(arguments) => arguments.run(context, output)?,

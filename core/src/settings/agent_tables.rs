@@ -56,10 +56,12 @@ pub struct AgentEndpoint {
 
 const TABLES: &[&str] = &["endpoints", "files"];
 
-const ENDPOINT_KEYS: &[&str] =
+/// The keys of `[[agent.endpoints]]`.
+pub const ENDPOINT_KEYS: &[&str] =
     &["audiences", "credential_file", "listen", "profile", "secret_file", "type"];
 
-const FILE_KEYS: &[&str] = &[
+/// The keys of `[[agent.files]]`.
+pub const FILE_KEYS: &[&str] = &[
     "audience",
     "format",
     "group",

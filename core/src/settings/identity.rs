@@ -75,10 +75,10 @@ impl Row {
 }
 
 macro_rules! identity_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $row:expr,)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $row:expr,)+) => {
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum IdentityKind {
-            $($(#[$doc])* $kind,)+
+            $($(#[doc = $doc])+ $kind,)+
         }
 
         impl IdentityKind {
@@ -87,6 +87,13 @@ macro_rules! identity_kinds {
             const fn row(self) -> Row {
                 match self {
                     $(Self::$kind => $row,)+
+                }
+            }
+
+            /// What it is, for the reference.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!($($doc),+),)+
                 }
             }
         }
@@ -150,6 +157,11 @@ impl IdentityKind {
 
     pub fn names() -> Vec<&'static str> {
         Self::ALL.iter().map(|kind| kind.name()).collect()
+    }
+
+    /// Whether it cannot do without its argument.
+    pub const fn requires_argument(self) -> bool {
+        self.row().required.is_some()
     }
 
     /// Whether its argument is the path of a file.

@@ -36,7 +36,8 @@ pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [
 /// The name of the installation that is built in.
 pub(super) const BUILT_IN: &str = "ru";
 
-pub(super) const KEYS: &[&str] = &[
+/// The keys of `[installations.NAME]`.
+pub const KEYS: &[&str] = &[
     "assertion_audience",
     "endpoint",
     "iam_endpoint",

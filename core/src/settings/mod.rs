@@ -35,13 +35,15 @@ use crate::http::ProxyAddress;
 use crate::message;
 use crate::private_file::Unread;
 use crate::secret_file;
-pub use agent_tables::{AgentEndpoint, AgentFile, AgentTables, agent_tables};
+pub use agent_tables::{
+    AgentEndpoint, AgentFile, AgentTables, ENDPOINT_KEYS, FILE_KEYS, agent_tables,
+};
 pub use explain::Explained;
 pub use field::{Decides, Field, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
-pub use installation::{Installation, SUBJECT_TOKEN_TYPES};
+pub use installation::{Installation, KEYS as INSTALLATION_KEYS, SUBJECT_TOKEN_TYPES};
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
 pub use names::{list, nearest};

@@ -126,14 +126,15 @@ impl Resolver<'_> {
 
 impl IdentityKind {
     /// Whether an argument can follow a colon.
-    const fn takes_argument(self) -> bool {
+    pub const fn takes_argument(self) -> bool {
         matches!(
             self.row().argument,
             Some((ArgumentForm::Key | ArgumentForm::File | ArgumentForm::Text, _))
         )
     }
 
-    fn keys(self) -> Vec<&'static str> {
+    /// The keys of its table.
+    pub fn keys(self) -> Vec<&'static str> {
         let mut keys = vec!["type"];
         keys.extend(self.row().argument.map(|(_, key)| key));
         keys.extend(self.row().is_federation.then_some("service_account"));

@@ -373,7 +373,10 @@ mod tests {
     fn the_example_of_contributing_is_a_consumer() {
         let contributing = concat!(env!("CARGO_MANIFEST_DIR"), "/../CONTRIBUTING.md");
         let contributing = std::fs::read_to_string(contributing).unwrap();
-        assert!(contributing.contains(EXAMPLE), "copy core/src/consumer/example.rs to CONTRIBUTING.md");
+        assert!(
+            contributing.contains(EXAMPLE),
+            "copy core/src/consumer/example.rs to CONTRIBUTING.md"
+        );
 
         let context = Context {
             flags: &Flags::default(),

@@ -29,6 +29,10 @@ pub struct Field {
     pub is_in_file: bool,
     /// The one command below the consumer's that has the flag; empty if all have it.
     pub command: &'static str,
+    /// The heading of its flag in the help; empty for that of its table.
+    pub group: &'static str,
+    /// Whether `-h` lists its flag. `--help` lists all.
+    pub is_essential: bool,
     /// What a shell offers for its value.
     pub offer: Offer,
     /// Another program's variable that is read where nothing else sets it.
@@ -108,6 +112,8 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
+            group: "",
+            is_essential: false,
             offer: Offer::Nothing,
             shared: None,
         }
@@ -142,6 +148,18 @@ impl Field {
     #[must_use]
     pub const fn flag_of(mut self, command: &'static str) -> Self {
         self.command = command;
+        self
+    }
+
+    #[must_use]
+    pub const fn group(mut self, heading: &'static str) -> Self {
+        self.group = heading;
+        self
+    }
+
+    #[must_use]
+    pub const fn essential(mut self) -> Self {
+        self.is_essential = true;
         self
     }
 

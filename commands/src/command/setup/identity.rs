@@ -204,7 +204,7 @@ impl Setup<'_> {
         let missing = || {
             Error::Missing {
             problem: "no identity is configured".into(),
-            hint: "set `--key-file` to an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
+            hint: "give `--key-file` with an authorized key, or `--identity`, such as `--identity=metadata` on a virtual machine".into(),
         }
         };
         let Some(terminal) = self.terminal else {

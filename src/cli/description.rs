@@ -8,8 +8,8 @@ use super::NAME;
 use crate::command;
 use crate::consumer;
 use crate::error::Exit;
-use crate::settings::schema::{AUDIENCE, COMMON, GROUPS};
-use crate::settings::{Field, NamedCommand, Table, with_flags};
+use crate::settings::schema::{AUDIENCE, COMMON};
+use crate::settings::{Field, Group, NamedCommand, Table, with_flags};
 
 const ABOUT: &str =
     "Get ID tokens of Yandex Cloud service accounts for kubectl, AWS, Vault and Google Cloud";
@@ -103,11 +103,11 @@ fn grouped(command: clap::Command, owner: &str) -> clap::Command {
             id => match row(id) {
                 Some((table, field)) => {
                     let heading = match field.group {
-                        "" if field.command.is_empty() => table.heading,
-                        group => group,
+                        Group::OfTable if field.command.is_empty() => table.heading,
+                        group => group.heading(),
                     };
                     let is_listed = match table.name {
-                        "" => !is_brief || field.group.is_empty(),
+                        "" => !is_brief || field.group == Group::OfTable,
                         name => name == owner,
                     };
                     argument
@@ -138,11 +138,11 @@ fn row(id: &str) -> Option<(&'static Table, &'static Field)> {
 
 /// The essential common options in their groups, a line for each group.
 fn essential_options() -> String {
-    let flags = |group: &str| {
+    let flags = |group: Group| {
         let fields = COMMON.settings.iter().filter(|it| it.group == group && it.is_essential);
         fields.map(|field| field.flag).collect::<Vec<_>>().join(", ")
     };
-    let lines = GROUPS.map(|group| format!("\n  {group:<16}{}", flags(group)));
+    let lines = Group::ALL.map(|group| format!("\n  {:<16}{}", group.heading(), flags(group)));
     format!("Common options (`--help` lists all):{}", lines.concat())
 }
 
@@ -164,7 +164,6 @@ pub(super) fn named_command(program: &OsString) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::schema::DIAGNOSTICS;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -225,7 +224,7 @@ mod tests {
             for field in COMMON
                 .settings
                 .iter()
-                .filter(|field| field.group != DIAGNOSTICS || field.is_essential)
+                .filter(|field| field.group != Group::Diagnostics || field.is_essential)
             {
                 let has = command.get_arguments().any(|it| it.get_id() == field.flag);
                 assert_eq!(has, taken.contains(&field.flag), "{words:?}: {}", field.flag);
@@ -245,13 +244,12 @@ mod tests {
                 assert!(line.chars().count() <= 100, "{path}: {line}");
             }
             let takes_all = command.get_arguments().any(|it| it.get_id() == AUDIENCE.flag);
-            for group in GROUPS.iter().filter(|group| takes_all || **group == DIAGNOSTICS) {
-                assert!(long.contains(&format!("\n{group}:\n")), "{path}: {group}\n{long}");
-                assert!(
-                    short.contains(&format!("\n{group}:\n"))
-                        || short.contains(&format!("\n  {group} ")),
-                    "{path}: {group}\n{short}"
-                );
+            let takes = |group: &Group| takes_all || *group == Group::Diagnostics;
+            for group in Group::ALL.iter().filter(|group| takes(group)).map(|it| it.heading()) {
+                let section = format!("\n{group}:\n");
+                let line = format!("\n  {group} ");
+                assert!(long.contains(&section), "{path}: {group}\n{long}");
+                assert!(short.contains(&section) || short.contains(&line), "{path}: {group}");
             }
             for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
                 look(command, &path);

@@ -1,15 +1,14 @@
 //! The common options that each housekeeping command takes, where these are not all. An option that has no effect on a
 //! command is an error there.
 
-use crate::settings::Field;
 use crate::settings::schema::{
-    AUDIENCE, CONFIG, DIAGNOSTICS, ID_TOKEN_ROUTE, PROFILE, SERVICE_ACCOUNT, SUBJECT_TOKEN_TYPE,
-    TIMEOUT,
+    AUDIENCE, CONFIG, ID_TOKEN_ROUTE, PROFILE, SERVICE_ACCOUNT, SUBJECT_TOKEN_TYPE, TIMEOUT,
 };
+use crate::settings::{Field, Group};
 
 /// For commands that read no settings.
 pub(super) fn for_diagnostics(_: &str, field: &Field) -> bool {
-    field.group == DIAGNOSTICS
+    field.group == Group::Diagnostics
 }
 
 /// For commands that read the configuration file and no other settings.

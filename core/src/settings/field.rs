@@ -29,8 +29,7 @@ pub struct Field {
     pub is_in_file: bool,
     /// The one command below the consumer's that has the flag; empty if all have it.
     pub command: &'static str,
-    /// The heading of its flag in the help; empty for that of its table.
-    pub group: &'static str,
+    pub group: Group,
     /// Whether `-h` lists its flag. `--help` lists all.
     pub is_essential: bool,
     /// What a shell offers for its value.
@@ -84,6 +83,35 @@ pub enum Decides {
     Nothing,
 }
 
+/// What an option is about: its heading in the help.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Group {
+    /// It is listed under the heading of its table.
+    OfTable,
+    Authentication,
+    Token,
+    Cache,
+    Network,
+    Diagnostics,
+}
+
+impl Group {
+    /// Those with a heading, in the order of the help.
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::Token, Self::Cache, Self::Network, Self::Diagnostics];
+
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::OfTable => "",
+            Self::Authentication => "Authentication",
+            Self::Token => "Token",
+            Self::Cache => "Cache",
+            Self::Network => "Network",
+            Self::Diagnostics => "Diagnostics",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Offer {
     /// Nothing, or files, which shells offer by themselves.
@@ -112,7 +140,7 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
-            group: "",
+            group: Group::OfTable,
             is_essential: false,
             offer: Offer::Nothing,
             shared: None,
@@ -152,8 +180,8 @@ impl Field {
     }
 
     #[must_use]
-    pub const fn group(mut self, heading: &'static str) -> Self {
-        self.group = heading;
+    pub const fn group(mut self, group: Group) -> Self {
+        self.group = group;
         self
     }
 

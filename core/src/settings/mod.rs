@@ -37,7 +37,7 @@ use crate::private_file::Unread;
 use crate::secret_file;
 pub use agent_tables::{AgentEndpoint, AgentFile, AgentTables, agent_tables};
 pub use explain::Explained;
-pub use field::{Decides, Field, Kind, Offer, Table};
+pub use field::{Decides, Field, Group, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};

@@ -3,21 +3,11 @@
 //! A row has everything about a setting: its flag, its variable, its key in the file, its help and its effect. The
 //! rows of a consumer's own settings are in the consumer's file.
 
-use super::field::{Decides, Field, Kind, Offer, Table};
+use super::field::{Decides, Field, Group, Kind, Offer, Table};
 use super::identity::IdentityKind;
 use super::{CacheSetting, IdTokenRoute, installation, names_of};
 use crate::env;
 use crate::error::ErrorFormat;
-
-/// The headings of the common options in the help. The settings without one are listed first.
-pub const AUTHENTICATION: &str = "Authentication";
-pub const TOKEN: &str = "Token";
-pub const CACHE_GROUP: &str = "Cache";
-pub const NETWORK: &str = "Network";
-pub const DIAGNOSTICS: &str = "Diagnostics";
-
-/// All of them, in the order of the help.
-pub const GROUPS: [&str; 5] = [AUTHENTICATION, TOKEN, CACHE_GROUP, NETWORK, DIAGNOSTICS];
 
 /// Profile.
 pub const PROFILE: Field = Field::new(Kind::Text, "profile", "--profile", "YC_ID_TOKEN_PROFILE")
@@ -37,47 +27,47 @@ pub const CONFIG: Field = Field::new(Kind::File, "config", "--config", "YC_ID_TO
 pub const SERVICE_ACCOUNT: Field =
     Field::new(Kind::Text, "service_account", "--service-account", "YC_ID_TOKEN_SERVICE_ACCOUNT")
         .help("ID|NAME", "Service account of the ID token [default: the identity's own]")
-        .group(TOKEN)
+        .group(Group::Token)
         .essential();
 
 /// Folder, by its ID.
 pub const FOLDER_ID: Field =
     Field::new(Kind::Text, "folder_id", "--folder-id", "YC_ID_TOKEN_FOLDER_ID")
         .help("ID", "Folder to look up the name of the service account in")
-        .group(TOKEN)
+        .group(Group::Token)
         .shared(env::YC_FOLDER_ID);
 
 /// Folder, by its name.
 pub const FOLDER_NAME: Field =
     Field::new(Kind::Text, "folder_name", "--folder-name", "YC_ID_TOKEN_FOLDER_NAME")
         .help("NAME", "Name of that folder, in the cloud of `--cloud-id`")
-        .group(TOKEN);
+        .group(Group::Token);
 
 /// Cloud.
 pub const CLOUD_ID: Field =
     Field::new(Kind::Text, "cloud_id", "--cloud-id", "YC_ID_TOKEN_CLOUD_ID")
         .help("ID", "Cloud to look up the name of the folder in")
-        .group(TOKEN)
+        .group(Group::Token)
         .shared(env::YC_CLOUD_ID);
 
 /// Audience.
 pub const AUDIENCE: Field =
     Field::new(Kind::Text, "audience", "--audience", "YC_ID_TOKEN_AUDIENCE")
         .help("AUD", "Audience (`aud`) of the ID token")
-        .group(TOKEN)
+        .group(Group::Token)
         .essential();
 
 /// Identity.
 pub const IDENTITY: Field =
     Field::new(Kind::Text, "identity", "--identity", "YC_ID_TOKEN_IDENTITY")
-        .help("IDENTITY", "Identity to authenticate with: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file").group(AUTHENTICATION).essential()
+        .help("IDENTITY", "Identity to authenticate with: authorized-key, keyring:NAME, iam-token, oauth-token, metadata, yc-profile, yc-cli, github-actions, kubernetes, token-file:FILE, or a name from the configuration file").group(Group::Authentication).essential()
         .decides(Decides::How)
         .offers(Offer::Named(IdentityKind::names, "identity"));
 
 /// Authorized key.
 pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_ID_TOKEN_KEY_FILE")
     .help("FILE", "Authorized key of a service account, from `yc iam key create`")
-    .group(AUTHENTICATION)
+    .group(Group::Authentication)
     .essential()
     .decides(Decides::How);
 
@@ -85,7 +75,7 @@ pub const KEY_FILE: Field = Field::new(Kind::Key, "key_file", "--key-file", "YC_
 pub const IAM_TOKEN_FILE: Field =
     Field::new(Kind::Path, "iam_token_file", "--iam-token-file", "YC_ID_TOKEN_IAM_TOKEN_FILE")
         .help("FILE", "File with an IAM token to authenticate with")
-        .group(AUTHENTICATION)
+        .group(Group::Authentication)
         .decides(Decides::How);
 
 /// Service account to act as.
@@ -96,13 +86,13 @@ pub const IMPERSONATE_SERVICE_ACCOUNT: Field = Field::new(
     "YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT",
 )
 .help("ID", "Service account that the identity impersonates")
-.group(AUTHENTICATION)
+.group(Group::Authentication)
 .decides(Decides::How);
 
 /// Route to an ID token.
 pub const ID_TOKEN_ROUTE: Field =
     Field::new(Kind::Text, "id_token_route", "--id-token-route", "YC_ID_TOKEN_ID_TOKEN_ROUTE")
-        .help("ROUTE", "How to get ID tokens: exchange (OAuth endpoint) or yc-cli (`yc iam create-id-token`) [default: exchange]").group(TOKEN)
+        .help("ROUTE", "How to get ID tokens: exchange (OAuth endpoint) or yc-cli (`yc iam create-id-token`) [default: exchange]").group(Group::Token)
         .decides(Decides::How)
         .offers(Offer::Words(|| names_of(&IdTokenRoute::ALL)));
 
@@ -117,20 +107,20 @@ pub const SUBJECT_TOKEN_TYPE: Field = Field::new(
     "URN",
     "Value of `subject_token_type` in the token exchange [default: urn:yandex-cloud:token-type:subject_id]",
 )
-.group(TOKEN)
+.group(Group::Token)
 .decides(Decides::How);
 
 /// The `yc` program.
 pub const YC_PATH: Field = Field::new(Kind::Path, "yc_path", "--yc-path", "YC_ID_TOKEN_YC_PATH")
     .help("FILE", "Path of the `yc` program [default: yc]")
-    .group(AUTHENTICATION)
+    .group(Group::Authentication)
     .decides(Decides::How);
 
 /// Whether the cache is ignored.
 pub const FORCE_REFRESH: Field =
     Field::new(Kind::Switch, "force_refresh", "--force-refresh", "YC_ID_TOKEN_FORCE_REFRESH")
         .help("", "Ignore the cache and get a new credential")
-        .group(CACHE_GROUP)
+        .group(Group::Cache)
         .essential()
         .decides(Decides::Nothing)
         .not_in_file();
@@ -143,7 +133,7 @@ pub const BACKGROUND_REFRESH: Field = Field::new(
     "YC_ID_TOKEN_BACKGROUND_REFRESH",
 )
 .help("BOOL", "Refresh in the background after half of the lifetime: true or false [default: true]")
-.group(CACHE_GROUP)
+.group(Group::Cache)
 .built_in("true")
 .decides(Decides::Nothing)
 .offers(Offer::Words(|| vec!["true", "false"]));
@@ -151,7 +141,7 @@ pub const BACKGROUND_REFRESH: Field = Field::new(
 /// Cache.
 pub const CACHE: Field = Field::new(Kind::Text, "cache", "--cache", "YC_ID_TOKEN_CACHE")
     .help("WHERE", "Where to cache credentials: file, keyring or none [default: file]")
-    .group(CACHE_GROUP)
+    .group(Group::Cache)
     .built_in("file")
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&CacheSetting::ALL)));
@@ -159,7 +149,7 @@ pub const CACHE: Field = Field::new(Kind::Text, "cache", "--cache", "YC_ID_TOKEN
 /// Time limit.
 pub const TIMEOUT: Field = Field::new(Kind::Time, "timeout", "--timeout", "YC_ID_TOKEN_TIMEOUT")
     .help("TIME", "Time limit of the whole run, such as 90s or 2m [default: 20s]")
-    .group(NETWORK)
+    .group(Group::Network)
     .essential()
     .built_in("20s")
     .decides(Decides::How);
@@ -167,13 +157,13 @@ pub const TIMEOUT: Field = Field::new(Kind::Time, "timeout", "--timeout", "YC_ID
 /// Certificate authorities.
 pub const CA_FILE: Field = Field::new(Kind::Path, "ca_file", "--ca-file", "YC_ID_TOKEN_CA_FILE")
     .help("FILE", "PEM file with certificate authorities to trust besides the system's")
-    .group(NETWORK)
+    .group(Group::Network)
     .decides(Decides::How);
 
 /// Proxy.
 pub const PROXY: Field = Field::new(Kind::Proxy, "proxy", "--proxy", "YC_ID_TOKEN_PROXY")
     .help("URL", "Proxy for Yandex Cloud [default: HTTPS_PROXY, ALL_PROXY, the system's]")
-    .group(NETWORK)
+    .group(Group::Network)
     .decides(Decides::How);
 
 /// Installation of Yandex Cloud.
@@ -183,7 +173,7 @@ pub const INSTALLATION: Field =
             "NAME",
             "Installation of Yandex Cloud: ru, or a name from the configuration file [default: ru]",
         )
-        .group(NETWORK)
+        .group(Group::Network)
         .decides(Decides::How)
         .offers(Offer::Named(|| vec![installation::BUILT_IN], "installations"));
 
@@ -191,27 +181,27 @@ pub const INSTALLATION: Field =
 pub const ENDPOINT: Field =
     Field::new(Kind::Text, "endpoint", "--endpoint", "YC_ID_TOKEN_ENDPOINT")
         .help("URL", "API endpoint of another installation, which lists its IAM endpoint")
-        .group(NETWORK)
+        .group(Group::Network)
         .decides(Decides::How);
 
 /// IAM endpoint.
 pub const IAM_ENDPOINT: Field =
     Field::new(Kind::Text, "iam_endpoint", "--iam-endpoint", "YC_ID_TOKEN_IAM_ENDPOINT")
         .help("URL", "IAM endpoint [default: https://iam.api.cloud.yandex.net]")
-        .group(NETWORK)
+        .group(Group::Network)
         .decides(Decides::How);
 
 /// OAuth endpoint.
 pub const OAUTH_ENDPOINT: Field =
     Field::new(Kind::Text, "oauth_endpoint", "--oauth-endpoint", "YC_ID_TOKEN_OAUTH_ENDPOINT")
         .help("URL", "OAuth endpoint [default: https://auth.yandex.cloud]")
-        .group(NETWORK)
+        .group(Group::Network)
         .decides(Decides::How);
 
 /// Level of the log.
 pub const VERBOSE: Field = Field::new(Kind::Count, "verbose", "--verbose", "YC_ID_TOKEN_VERBOSE")
     .help("", "Log to stderr what is done and why; -vv logs more")
-    .group(DIAGNOSTICS)
+    .group(Group::Diagnostics)
     .essential()
     .decides(Decides::Nothing)
     .not_in_file();
@@ -220,7 +210,7 @@ pub const VERBOSE: Field = Field::new(Kind::Count, "verbose", "--verbose", "YC_I
 pub const LOG_FILE: Field =
     Field::new(Kind::File, "log_file", "--log-file", "YC_ID_TOKEN_LOG_FILE")
         .help("FILE", "Write the log to this file instead of stderr")
-        .group(DIAGNOSTICS)
+        .group(Group::Diagnostics)
         .decides(Decides::Nothing)
         .not_in_file();
 
@@ -228,7 +218,7 @@ pub const LOG_FILE: Field =
 pub const ERROR_FORMAT: Field =
     Field::new(Kind::Text, "error_format", "--error-format", "YC_ID_TOKEN_ERROR_FORMAT")
         .help("FORMAT", "Format of errors on stderr: text or json [default: text]")
-        .group(DIAGNOSTICS)
+        .group(Group::Diagnostics)
         .decides(Decides::Nothing)
         .offers(Offer::Words(|| names_of(&ErrorFormat::ALL)))
         .not_in_file();

@@ -93,10 +93,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
             let cli = Box::new(cli);
             Ok(if refresh { Invocation::Refresh(cli) } else { Invocation::Run(cli) })
         }
-        Err(error)
-            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
-        {
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
             Ok(Invocation::Print(error.render().to_string()))
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Invocation::Print(help(&error, &arguments)))
         }
         // Looked for only here: a cache hit must not pay for it.
         Err(error) => match help_or_version(&arguments) {
@@ -104,6 +105,19 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
             None => Err(usage::error(error)),
         },
     }
+}
+
+/// The help that clap found to be requested. Only the whole description has the order of the commands and the groups
+/// of the options.
+fn help(request: &clap::Error, arguments: &[OsString]) -> String {
+    let text = request.render().to_string();
+    let program = program();
+    let names = usage::command(usage::line(&text)).skip(1);
+    let command = names.fold(&program, |it, name| it.find_subcommand(name).unwrap_or(it));
+    let mut command = command.clone();
+    let is_long = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--help");
+    let help = if is_long { command.render_long_help() } else { command.render_help() };
+    help.to_string()
 }
 
 /// A command line in which the words stand that its link is named after.
@@ -310,6 +324,26 @@ mod tests {
         };
         assert!(matches!(cli.command, Command::Consumer(ConsumerCommand::Kubectl(_))));
         assert_eq!(cli.flags.get(&PROFILE), Some("prod"));
+    }
+
+    #[test]
+    fn the_short_help_leaves_out_what_the_long_help_has() {
+        let print = |line: &str| match parse_words(&line.split(' ').collect::<Vec<_>>()) {
+            Ok(Invocation::Print(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        };
+        for (line, command, is_long) in [
+            ("yc-id-token -h", "yc-id-token", false),
+            ("yc-id-token --help", "yc-id-token", true),
+            ("yc-id-token --profile token vault -h", "yc-id-token vault", false),
+            ("yc-id-token vault token --help", "yc-id-token vault token", true),
+            ("yc-id-token help setup kubectl", "yc-id-token setup kubectl", true),
+            ("yc-id-token-kubectl -h", "yc-id-token kubectl", false),
+        ] {
+            let help = print(line);
+            assert!(help.contains(&format!("\nUsage: {command} [OPTIONS]")), "{line}: {help}");
+            assert_eq!(help.contains("--oauth-endpoint"), is_long, "{line}: {help}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{NAME, foreign_commands};
 use crate::error::Error;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::settings::schema::COMMON;
 
 /// The error for a command line that clap rejects.
 pub(super) fn error(mut error: clap::Error) -> Error {
@@ -14,9 +15,8 @@ pub(super) fn error(mut error: clap::Error) -> Error {
         // Help has no context. If it takes the place of an error, its usage is a line of it.
         None => error.render().to_string(),
     };
-    let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
-    let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
-    let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
+    let usage = line(&usage);
+    let command = command(usage).collect::<Vec<_>>().join(" ");
     let help = || {
         let help = message!("see `{} --help`", ForeignText::new(&command));
         // Such a command is followed by another program's command line.
@@ -29,13 +29,23 @@ pub(super) fn error(mut error: clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
-    let foreign = foreign_command(&command, &error);
-    let hint = foreign.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
+    let known = foreign_command(&command, &error).or_else(|| without_effect(&command, &error));
+    let hint = known.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
     // Without usage and suggestions, clap's text is the problem, after a label and before its own hint.
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
     Error::Usage { problem: ForeignText::new(&problem).into(), hint }
+}
+
+/// The line with the usage in a help or an error.
+pub(super) fn line(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME)
+}
+
+/// The names of the command in its usage, from that of the program on.
+pub(super) fn command(usage: &str) -> impl Iterator<Item = &str> {
+    usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-']))
 }
 
 /// What is meant by a command that other programs have.
@@ -45,6 +55,15 @@ fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
     };
     let words = format!("{command} {word}");
     foreign_commands::hint(words.strip_prefix(NAME)?.trim_start())
+}
+
+/// For a common option that the command does not take.
+fn without_effect(command: &str, error: &clap::Error) -> Option<Message> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let field = COMMON.settings.iter().find(|field| is_unknown && field.flag == flag)?;
+    let command = ForeignText::new(command.strip_prefix(NAME)?.trim_start());
+    Some(message!("leave it out: `{}` has no effect on `{command}`", field.flag, command))
 }
 
 /// What was probably meant, if clap has a suggestion.
@@ -93,6 +112,20 @@ mod tests {
             let hint = parse_words(&words).unwrap_err().hint().unwrap();
             assert!(hint.contains(&format!("'{guess}'")), "{words:?}: {hint}");
         }
+    }
+
+    #[test]
+    fn a_common_option_without_effect_is_an_error() {
+        for words in
+            [["yc-id-token", "man", "--audience=x"], ["yc-id-token", "profiles", "--identity=x"]]
+        {
+            let hint = parse_words(&words).unwrap_err().hint().unwrap();
+            let flag = words[2].trim_end_matches("=x");
+            let expected = format!("leave it out: `{flag}` has no effect on `{}`", words[1]);
+            assert_eq!(hint.as_str(), expected);
+        }
+        let before = ["yc-id-token", "--audience", "x", "profiles"];
+        assert!(matches!(parse_words(&before), Ok(Invocation::Run(_))));
     }
 
     #[test]

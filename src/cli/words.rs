@@ -1,4 +1,4 @@
-//! What is known of a command line without clap.
+//! Reads a command line without clap: values that cannot be right, `help`, `version` and the format of errors.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -33,19 +33,19 @@ pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The same as options: `help COMMAND` and `version`, and no words at all at a terminal, where a person wants to
-/// know what there is.
+/// The same as options: `help COMMAND` and `version`. At a terminal, no words at all are `-h`.
 pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, words) = arguments.split_first()?;
     let (first, rest) = match words.split_first() {
         Some((first, rest)) => (first.to_str()?, rest),
-        None if io::stdout().is_terminal() => ("help", words),
+        None if io::stdout().is_terminal() => ("", words),
         None => return None,
     };
-    let option = match (first, rest) {
-        ("help", _) => "--help",
-        ("version", _) => "--version",
-        (_, _) => return None,
+    let option = match first {
+        "" => "-h",
+        "help" => "--help",
+        "version" => "--version",
+        _ => return None,
     };
     Some([std::slice::from_ref(name), rest, &[option.into()]].concat())
 }

@@ -274,7 +274,7 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
     let said = dialogue(&sandbox, "setup gcp", &answers).stdout;
     for part in [
         "! `my-pool` is not the name of a provider",
-        "Google service account to impersonate (none:",
+        "Google service account to impersonate (empty:",
         "! there is no source `exec`",
         "+[[agent.files]]",
         "Apply? [y/N]: written ",

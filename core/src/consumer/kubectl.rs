@@ -24,8 +24,9 @@ const API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
         .help(
             "VERSION",
-            "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]",
+            "API version of the output: v1 or v1beta1 [default: the requested one, or v1]",
         )
+        .essential()
         .decides(Decides::Nothing)
         .offers(Offer::Words(versions));
 
@@ -51,7 +52,7 @@ fn versions() -> Vec<&'static str> {
     [V1, V1BETA1].into_iter().filter_map(|version| version.strip_prefix(GROUP)).collect()
 }
 
-/// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
+/// Print an ExecCredential for kubectl and other Kubernetes clients (exec plugin)
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Example: in the kubeconfig,
   users:

@@ -22,15 +22,14 @@ use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::{Consumer, Delivery};
 
 const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
-    .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
+    .help("FORMAT", "Output format: raw, json, header, curl, env, terraform [default: raw]")
+    .essential()
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&FORMATS)));
 
 const OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
-    .help(
-        "FILE",
-        "Write to this file instead: whole or not at all, mode 0600, without a final newline",
-    )
+    .help("FILE", "Write the token to this file, atomically, with mode 0600 and no final newline")
+    .essential()
     .decides(Decides::Nothing);
 
 pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[FORMAT, OUTPUT] };
@@ -38,9 +37,9 @@ pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[
 /// A token that is printed is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// Print the ID token, as `yc iam create-id-token` does
+/// Print an ID token
 ///
-/// Without an audience, it is the service account's own ID, as for the vendor's command.
+/// The default audience is the ID of the service account, as for `yc iam create-id-token`.
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Examples:
   yc-id-token token --key-file key.json --audience https://k8s.example
@@ -48,7 +47,7 @@ const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
   yc-id-token token --output /run/user/1000/aws.jwt --audience sts.amazonaws.com")]
 pub struct Args {
     // It stands behind the settings in the help.
-    /// Print the token's claims instead of the token
+    /// Print the claims of the token instead of the token
     #[arg(long, conflicts_with_all = [FORMAT.flag, OUTPUT.flag], display_order = 3)]
     decode: bool,
 }

@@ -6,30 +6,43 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// How a run ended, for scripts: the process's exit status.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Exit {
-    /// A bug, or the answer could not be written.
+macro_rules! exits {
+    ($(#[doc = $doc:literal] $variant:ident = $status:literal,)+) => {
+        /// How a run ended, for scripts: the process's exit status.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[repr(u8)]
+        pub enum Exit {
+            $(#[doc = $doc] $variant = $status,)+
+        }
+
+        impl Exit {
+            /// All of them, each with its meaning, for the help and the manual.
+            pub const ALL: &[(Self, &str)] = &[$((Self::$variant, $doc.trim_ascii())),+];
+        }
+    };
+}
+
+exits! {
+    /// Internal error, or the output cannot be written
     Internal = 1,
-    /// The command line is wrong.
+    /// Wrong command line
     Usage = 2,
-    /// The configuration, or a file it names, is wrong.
+    /// Wrong configuration, or a file that it names cannot be used
     Configuration = 3,
-    /// Yandex Cloud refused.
+    /// Refused by Yandex Cloud
     Source = 4,
-    /// The consumer's server, such as AWS STS, refused.
+    /// Refused by the consumer's server, such as AWS STS or Vault
     Consumer = 5,
-    /// The network, a server's bad moment, or a time limit: trying again may help.
+    /// Temporary failure: network, time limit, or a server that is unavailable
     Temporary = 6,
-    /// The configured cache cannot be used.
+    /// The cache that is set with `--cache` cannot be used
     Cache = 7,
-    /// Interrupted: 128 and the number of the signal, here `SIGINT`.
-    Interrupted = 130,
-    /// `exec`: the command could not be started, as `env` and shells report it.
+    /// `exec`: the command cannot be started
     NotRun = 126,
-    /// `exec`: there is no such command, as `env` and shells report it.
+    /// `exec`: the command is not found
     NoCommand = 127,
+    /// Interrupted by a signal: 128 and its number, here SIGINT
+    Interrupted = 130,
 }
 
 /// What `explain` prints of a code, and `docs/errors.md` is made of: a sentence or two for each.

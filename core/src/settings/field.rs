@@ -29,6 +29,9 @@ pub struct Field {
     pub is_in_file: bool,
     /// The one command below the consumer's that has the flag; empty if all have it.
     pub command: &'static str,
+    pub group: Group,
+    /// Whether `-h` lists its flag. `--help` lists all.
+    pub is_essential: bool,
     /// What a shell offers for its value.
     pub offer: Offer,
     /// Another program's variable that is read where nothing else sets it.
@@ -80,6 +83,35 @@ pub enum Decides {
     Nothing,
 }
 
+/// What an option is about: its heading in the help.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Group {
+    /// It is listed under the heading of its table.
+    OfTable,
+    Authentication,
+    Token,
+    Cache,
+    Network,
+    Diagnostics,
+}
+
+impl Group {
+    /// Those with a heading, in the order of the help.
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::Token, Self::Cache, Self::Network, Self::Diagnostics];
+
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::OfTable => "",
+            Self::Authentication => "Authentication",
+            Self::Token => "Token",
+            Self::Cache => "Cache",
+            Self::Network => "Network",
+            Self::Diagnostics => "Diagnostics",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Offer {
     /// Nothing, or files, which shells offer by themselves.
@@ -108,6 +140,8 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
+            group: Group::OfTable,
+            is_essential: false,
             offer: Offer::Nothing,
             shared: None,
         }
@@ -142,6 +176,18 @@ impl Field {
     #[must_use]
     pub const fn flag_of(mut self, command: &'static str) -> Self {
         self.command = command;
+        self
+    }
+
+    #[must_use]
+    pub const fn group(mut self, group: Group) -> Self {
+        self.group = group;
+        self
+    }
+
+    #[must_use]
+    pub const fn essential(mut self) -> Self {
+        self.is_essential = true;
         self
     }
 

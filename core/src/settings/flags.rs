@@ -1,4 +1,4 @@
-//! The flags of settings: what a command line gives, and how clap is told of them.
+//! The flags of settings: their description for clap, and the values that a command line gives them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -107,10 +107,19 @@ fn value(matches: &ArgMatches, field: &Field) -> OsString {
 /// The arguments of a command, and the settings that it has flags for besides those of the program.
 pub trait Arguments: clap::Args {
     const TABLES: &'static [&'static Table] = &[];
+
+    /// Whether the command of this name, this one or one below it, takes the flag of a setting.
+    fn takes(_command: &str, _field: &Field) -> bool {
+        true
+    }
 }
 
 impl<T: Arguments> Arguments for Box<T> {
     const TABLES: &'static [&'static Table] = T::TABLES;
+
+    fn takes(command: &str, field: &Field) -> bool {
+        T::takes(command, field)
+    }
 }
 
 /// A command of the program, which is described when it is named.
@@ -149,16 +158,18 @@ fn described<A: Arguments, const TAKES_FLAGS: bool>(command: Command) -> Command
 }
 
 fn flags_of<A: Arguments>(command: Command) -> Command {
-    A::TABLES.iter().copied().chain([&COMMON]).fold(command, with_flags)
+    let tables = A::TABLES.iter().copied().chain([&COMMON]);
+    tables.fold(command, |command, table| with_flags(command, table, A::takes))
 }
 
-pub fn with_flags(command: Command, table: &Table) -> Command {
+/// Adds the flags of a table that the command takes. The help groups them later: a run without help does not pay for
+/// that.
+pub fn with_flags(command: Command, table: &Table, takes: fn(&str, &Field) -> bool) -> Command {
     let name = command.get_name().to_owned();
     let fields = table.settings.iter().filter(|field| {
-        !field.flag.is_empty() && (field.command.is_empty() || field.command == name)
+        !field.flag.is_empty()
+            && (field.command.is_empty() || field.command == name)
+            && takes(&name, field)
     });
-    command.args(fields.map(|field| {
-        let has_heading = field.command.is_empty() && !table.heading.is_empty();
-        field.arg().help_heading(has_heading.then_some(table.heading))
-    }))
+    command.args(fields.map(Field::arg))
 }

@@ -39,7 +39,7 @@ pub use agent_tables::{
     AgentEndpoint, AgentFile, AgentTables, ENDPOINT_KEYS, FILE_KEYS, agent_tables,
 };
 pub use explain::Explained;
-pub use field::{Decides, Field, Kind, Offer, Table};
+pub use field::{Decides, Field, Group, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};

@@ -59,14 +59,14 @@ const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 /// A request that AWS refuses without credentials. It redirects one without an action to its home page.
 const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 
-/// Print keys of an AWS role: a credential_process of the AWS CLI and SDKs
+/// Print keys of an AWS role for the AWS CLI and SDKs (credential_process)
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(after_help = "Example: in ~/.aws/config (a full path, no `~`, no variables),
+#[command(after_help = "Example: in ~/.aws/config, with the full path of this program,
   [profile yandex]
   credential_process = /usr/local/bin/yc-id-token aws --profile prod
 
-and in the configuration of yc-id-token,
+Example: in the configuration file of yc-id-token,
   [profiles.prod.aws]
   role_arn = \"arn:aws:iam::123456789012:role/robot\"")]
 pub struct Args {}

@@ -32,10 +32,9 @@ use kept::Kept;
 use token_variables::{Form, TokenVariable};
 
 const TOKEN_ENV: Field =
-    Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV").help(
-        "NAME[=AUD]",
-        "Put an ID token into this variable, for this audience or that of `--audience`; repeatable",
-    );
+    Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV")
+        .help("NAME[=AUD]", "Set NAME to an ID token for AUD or `--audience`; repeatable")
+        .essential();
 
 const TOKEN_FILE_ENV: Field = Field::new(
     Kind::Words,
@@ -43,25 +42,27 @@ const TOKEN_FILE_ENV: Field = Field::new(
     "--token-file-env",
     "YC_ID_TOKEN_EXEC_TOKEN_FILE_ENV",
 )
-.help(
-    "NAME[=AUD]",
-    "Put the path of a private file with an ID token into this variable; the file is kept fresh, and removed when the command ends; repeatable",
-);
+.help("NAME[=AUD]", "Set NAME to the path of a fresh ID token file; repeatable")
+.essential();
 
 const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
-    .help("", "Keys of an AWS role")
+    .help("", "Provide keys of an AWS role")
+    .essential()
     .decides(Decides::Nothing);
 
 const SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
-    .help("", "With `--aws`: serve the keys at a private endpoint, where they are kept fresh while the command runs, instead of putting them into its environment")
+    .help("", "Serve the keys of `--aws` at a local endpoint instead")
+    .essential()
     .decides(Decides::Nothing);
 
 const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
-    .help("", "A token of Vault or OpenBao")
+    .help("", "Provide a token of Vault or OpenBao")
+    .essential()
     .decides(Decides::Nothing);
 
 const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GCP")
-    .help("", "A private credential configuration of Google Cloud and the ID token that it names, which is kept fresh; both are removed when the command ends")
+    .help("", "Provide a credential configuration of Google Cloud")
+    .essential()
     .decides(Decides::Nothing);
 
 const TABLE: Table = Table {
@@ -73,22 +74,24 @@ const TABLE: Table = Table {
 /// The broker takes this for half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
-/// Run a command with credentials in its environment, in files or at an endpoint
+/// Run a command with credentials in its environment, in a file or at an endpoint
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Examples:
   yc-id-token exec --aws --profile prod -- terraform plan
-  yc-id-token exec --aws --serve --profile prod -- ./takes-days.py
   yc-id-token exec --token-env SNOWFLAKE_TOKEN=snowflakecomputing.com -- dbt run
-  yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- terraform apply
+  yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- ./app
 
-With --aws, the command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
-the region; and no AWS_PROFILE or other variable that would win over them. With --aws --serve, it has AWS_CONTAINER_CREDENTIALS_FULL_URI and \
-AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
-reach the server, and the same as BAO_TOKEN and so on. With --gcp, GOOGLE_APPLICATION_CREDENTIALS and gcloud's CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE \
-name the configuration, and no variable that would win over them is there.")]
+Example: keys that are refreshed while the command runs,
+  yc-id-token exec --aws --serve --profile prod -- ./takes-days.py
+
+With `--aws`, the command gets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and the region, if one \
+is set. With `--aws --serve`, it gets AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With `--vault`, it \
+gets VAULT_TOKEN, VAULT_ADDR and the other variables for the server, and the same variables with BAO_. With `--gcp`, GOOGLE_APPLICATION_CREDENTIALS and \
+CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE name the configuration. Variables that would override these, such as AWS_PROFILE, are removed. Files are removed \
+when the command ends.")]
 pub struct Args {
-    /// The command and its arguments
+    /// Command to run, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

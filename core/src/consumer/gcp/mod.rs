@@ -44,19 +44,21 @@ const SKEW: Duration = Duration::from_secs(60);
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Print the ID token as Google's client libraries read it from an executable
+/// Print an ID token for Google's client libraries (executable-sourced)
 ///
 /// A failure is printed as a JSON document too, with exit status 0, as the libraries require.
 #[derive(clap::Args, Debug, Default)]
-#[command(
-    after_help = "Example: in the credential configuration that GOOGLE_APPLICATION_CREDENTIALS names
-(and GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the environment),
+#[command(after_help = "Example: in the file that GOOGLE_APPLICATION_CREDENTIALS names,
   \"credential_source\": {
-    \"executable\": {\"command\": \"/usr/local/bin/yc-id-token gcp --profile prod\", \"timeout_millis\": 30000}
+    \"executable\": {
+      \"command\": \"/usr/local/bin/yc-id-token gcp --profile prod\",
+      \"timeout_millis\": 30000
+    }
   }
 
-The audience is `https:` and the provider, which the client names. Set another one if the provider has a list of its own."
-)]
+Set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the environment. `yc-id-token setup gcp` writes the file.
+
+The default audience is `https:` and the name of the provider. Set `--audience` if the provider has a list of allowed audiences.")]
 pub struct Args {}
 
 #[derive(Serialize)]

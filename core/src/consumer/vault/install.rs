@@ -18,10 +18,10 @@ use super::target::normal_address;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Undo it: remove the helper and the lines that name it
+    /// Remove the helper and the configuration that names it
     #[arg(long)]
     remove: bool,
-    /// The helper's file: a link to this program, or a script if `--config` is given [default: ~/.local/bin/yc-id-token-vault, or yc-id-token-vault-PROFILE]
+    /// Path of the helper, a link or a script [default: ~/.local/bin/yc-id-token-vault, or yc-id-token-vault-PROFILE]
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
 }

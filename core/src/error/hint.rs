@@ -1,11 +1,11 @@
-//! What to do about each error.
+//! Hints: how to fix each error.
 
 use super::{Error, shown};
 use crate::foreign_text::Message;
 use crate::message;
 
 impl Error {
-    /// What to do about it, in one line.
+    /// How to fix it, in one line.
     pub fn hint(&self) -> Option<Message> {
         let hint = match self {
             Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),

@@ -1,4 +1,4 @@
-//! A configuration file, for the fuzz target of this name.
+//! Fuzzes the configuration file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::consumer::TABLES;
 use crate::error::Result;
 use crate::fuzzing::is_told_in_two_lines;
 
-/// What is wrong in a file is told in words.
+/// Every mistake in a file is reported as text.
 ///
 /// # Panics
 /// If that does not hold.

@@ -1,5 +1,5 @@
-//! Reads the identity of a run: which of the settings decides it, and its argument, after a colon or in a table
-//! of the configuration file.
+//! Reads the identity of a run: which setting decides it, and its argument, after a colon or in a table of the
+//! configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ enum Details<'a> {
 }
 
 impl Resolver<'_> {
-    /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin that has one
-    /// of them decides; within one origin, a file wins over a name.
+    /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin with one of them
+    /// decides; within one origin, a file has precedence over a name.
     pub(in crate::settings) fn identity(
         &self,
         named: Option<Setting<String>>,
@@ -52,7 +52,7 @@ impl Resolver<'_> {
                     .or_else(|| token.map(|token| token.map(IdentitySetting::iam_token_file)))),
             };
         };
-        // A bare kind decides what a file is for, even one that a weaker origin names.
+        // A bare kind decides how a file is used, even one that a weaker origin names.
         let kind = IdentityKind::named(&named.value);
         if kind == Some(IdentityKind::AuthorizedKey) {
             if let Some(key) = key_file {
@@ -92,7 +92,7 @@ impl Resolver<'_> {
                 || message!("choose {}", names::list(&known)),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
-            // Security: a key or a token given here by mistake must not be repeated in a log.
+            // Security: a key or a token that is set here by mistake must not be repeated in a log.
             return Err(Error::NoSuch {
                 what: "identity",
                 name: ForeignText::path(Path::new(&name)),
@@ -217,7 +217,7 @@ impl Details<'_> {
         })
     }
 
-    /// The words of a command. The first can be a path; a mere name is looked up in `PATH`.
+    /// The words of a command. The first can be a path; a name is searched in `PATH`.
     fn command(&self, mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
         if let Some(program) = words.first_mut()
             && program.contains(std::path::is_separator)
@@ -227,7 +227,7 @@ impl Details<'_> {
         words
     }
 
-    /// A path. In the file, `~/` is the home folder, and a relative one starts in the file's folder.
+    /// A path. In the file, `~/` is the home folder, and a relative path is relative to the file's folder.
     fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
         match self {
             Self::Argument { origin, .. } => match origin.folder() {

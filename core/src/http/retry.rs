@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// The longest time that a server can ask to wait.
+/// The longest `Retry-After` that is honoured.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// The delay before the next try: what the server asked for, but at least the usual delay, plus a random part
-/// of the same size. So clients that were refused together do not come back together.
+/// The delay before the next try: the server's `Retry-After`, but at least the usual delay, plus a random part of the
+/// same size. So clients that were refused together do not retry together.
 pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
     let asked = asked.unwrap_or_default();
     usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, however many, or a date on the server's clock.
+/// Parses `Retry-After` (RFC 9110 section 10.2.3): seconds, however many, or a date on the server's clock.
 pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let asked = if is_number {
@@ -31,7 +31,7 @@ mod tests {
     use crate::random;
 
     #[test]
-    fn a_server_can_say_in_two_ways_when_to_ask_again() {
+    fn retry_after_is_seconds_or_a_date() {
         let now = Timestamp::parse_http_date("Thu, 01 Jan 2026 12:00:00 GMT").unwrap();
         let seconds = |text| read_retry_after(text, now).map(|wait| wait.as_secs());
         assert_eq!(seconds("120"), Some(120));
@@ -47,10 +47,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_that_was_refused_at_once_comes_back_spread_out() {
+    fn a_fleet_that_was_refused_together_retries_spread_out() {
         const CLIENTS: usize = 1_000;
         const SLOTS: usize = 20;
-        // A fixed sequence of random numbers, so that the test says the same each time.
+        // A fixed sequence of random numbers, so that the result of the test is always the same.
         let mut state = 42_u64;
         let mut chance = || {
             state = state
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn two_clients_do_not_wait_alike() {
+    fn two_clients_wait_for_different_times() {
         let waits: Vec<u64> = (0..8).map(|_| random::fraction().to_bits()).collect();
         assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");
     }

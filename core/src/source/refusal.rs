@@ -1,5 +1,5 @@
-//! Refusals of Yandex Cloud, in either of their two formats: `google.rpc.Status` as JSON
-//! (vendor's "Error handling") and the OAuth error of RFC 6749 section 5.2.
+//! Refusals of Yandex Cloud, in both formats: `google.rpc.Status` as JSON (vendor's "Error handling") and the OAuth
+//! error of RFC 6749 section 5.2.
 
 use serde::Deserialize;
 
@@ -32,8 +32,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads an answer whose status is not 200. An answer of a server in trouble, or of another server than
-    /// Yandex Cloud's, is an error at once.
+    /// Reads an answer with another status than 200. An answer from a failing server, or from another server than
+    /// Yandex Cloud's, is an error.
     pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self, Error> {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_and_their_request_ids_are_read() {
+    fn both_formats_and_their_request_ids_are_read() {
         let status = r#"{"code":7,"message":"Permission denied.","details":[{"@type":"x","requestId":"e38e"}]}"#;
         assert_eq!(
             error(403, status).to_string(),

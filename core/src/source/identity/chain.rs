@@ -7,10 +7,10 @@
 //! 5. the current profile of the `yc` CLI, if it has credentials that can be read;
 //! 6. the service account of this machine, which gets 300 ms to answer.
 //!
-//! Yandex's own variables rank below all settings on purpose: a token that is exported for another tool
-//! does not change the identity of a configured profile. If no identity is available, the error lists each
-//! one and why it was skipped. A token of Kubernetes is never used unless it is configured: the default
-//! one of a pod is for its API server only.
+//! Yandex's own variables rank below all settings on purpose: a token that is exported for another tool must not
+//! change the identity of a configured profile. If no identity is available, the error lists each one and why it was
+//! skipped. A Kubernetes token is never used unless it is configured, because a pod's default token is for its API
+//! server only.
 
 use tracing::info;
 
@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What a look for an identity finds.
+/// The result of a search for an identity.
 enum Look {
     Found(ResolvedIdentity),
     /// It is not available, for this reason.
@@ -39,7 +39,7 @@ impl Look {
     }
 }
 
-/// Where to look, in this order. None of these sends a request.
+/// The searches in this order. None of them sends a request.
 const LOOKS: &[fn(IdentityInputs<'_>) -> Result<Look>] =
     &[iam_token, yc_token, authorized_key, github_actions, yc_profile];
 
@@ -96,7 +96,7 @@ fn github_actions(inputs: IdentityInputs<'_>) -> Result<Look> {
     Ok(Look::of(job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set"))
 }
 
-/// A configuration of yc that cannot be used is no reason to fail: a later identity may be available.
+/// An unusable configuration of yc is not an error, because a later identity may be available.
 #[expect(clippy::unnecessary_wraps, reason = "all looks have one type")]
 fn yc_profile(inputs: IdentityInputs<'_>) -> Result<Look> {
     let home = inputs.locations.home.as_deref();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_setting_the_first_there_is_wins() {
+    fn without_a_setting_the_first_available_identity_is_used() {
         let yc = "current: default\nprofiles:\n  default:\n    token: y0_AgAAAA\n";
         let table = [
             ("YC_ID_TOKEN_IAM_TOKEN", "t1.a.b", "the IAM token of YC_ID_TOKEN_IAM_TOKEN"),

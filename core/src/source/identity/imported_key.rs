@@ -1,7 +1,7 @@
 //! The identity of an authorized key that `key import` has stored in the keyring, and the list of these keys.
 //!
-//! A cache hit must not wait for a keyring, and needs only the IDs of the key and of its service account. A
-//! file for each key has these, without a secret; the keyring is only read when the key has to sign.
+//! A cache hit must not wait for a keyring, and needs only the IDs of the key and its service account. A file for
+//! each key has these IDs, without a secret; the keyring is only read when the key has to sign.
 
 use std::path::{Path, PathBuf};
 
@@ -28,16 +28,16 @@ const MAX_NAME_LENGTH: usize = 64;
 /// The hint for a run that cannot get its key.
 const OTHERWISE: &str = "give the key in a file, with `--key-file`";
 
-/// What is known of a key in the keyring.
+/// The description of a key in the keyring.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ImportedKey {
-    /// The name that it was given here.
+    /// The name that the user gave it.
     pub name: String,
     pub key_id: String,
     pub service_account_id: String,
-    /// When it was made, if its file says so.
+    /// When it was created, if its file has that.
     pub created_at: Option<String>,
-    /// When it was put into the keyring.
+    /// When it was imported into the keyring.
     pub imported_at: String,
 }
 
@@ -61,7 +61,7 @@ impl Identity for ImportedKey {
     fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a> {
         Box::pin(async {
             let (key, deadline) = (self.clone(), source.http.deadline());
-            // On a thread of its own, so that a run that waits for a password can still be interrupted.
+            // On its own thread, so that a run that waits for a password can be interrupted.
             let read = move || key.read(&Keyring::of_system(Some(deadline)));
             let key = tokio::task::spawn_blocking(read).await;
             let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
@@ -117,7 +117,7 @@ impl ImportedKeys {
             .ok_or_else(|| wrong("is not what was written"))
     }
 
-    /// All of them, by name.
+    /// All keys, by name.
     pub fn all(&self) -> Result<Vec<ImportedKey>> {
         let paths = private_file::list(&self.folder, MAX_KEYS);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -125,7 +125,7 @@ impl ImportedKeys {
         names.into_iter().map(|name| self.find(name)).collect()
     }
 
-    /// Lists a key, instead of the one of its name.
+    /// Adds a key to the list, or replaces the one with the same name.
     pub fn add(&self, key: &ImportedKey) -> Result<()> {
         let path = self.path(&key.name)?;
         let text = serde_json::to_vec(key).map_err(std::io::Error::from);
@@ -146,7 +146,7 @@ impl ImportedKeys {
         }
     }
 
-    /// The error for a name that no key has.
+    /// The error for an unknown name.
     pub fn unknown(&self, name: &str) -> Error {
         let paths = private_file::list(&self.folder, 20);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -179,7 +179,7 @@ impl ImportedKeys {
 
 const WHAT: &str = "the list entry of a key in the keyring";
 
-/// Whether it can be the name of a key, and so of a file.
+/// Whether a text can be the name of a key, and so of a file.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leaves_the_folder() {
+    fn a_name_cannot_leave_the_folder() {
         let (_folder, keys) = keys();
         for name in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", &"x".repeat(65)]
         {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_under_another_name_or_of_another_form_is_not_used() {
+    fn an_entry_with_a_wrong_name_or_format_is_not_used() {
         let (_folder, keys) = keys();
         keys.add(&key("a")).unwrap();
         std::fs::rename(keys.path("a").unwrap(), keys.path("b").unwrap()).unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_the_one_of_the_list_is_not_used() {
+    fn a_key_that_differs_from_the_list_is_not_used() {
         let keyring = Keyring::fake();
         let told = |text: &str| {
             keyring.set(&ImportedKey::item("a"), text.to_owned().into()).unwrap();

@@ -12,7 +12,7 @@ use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Runs a command without a shell, and returns what it prints.
+/// Runs a command without a shell, and returns its output.
 pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> Result<Secret> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| Error::Internal("a command without a word".into()))?;

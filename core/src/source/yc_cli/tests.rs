@@ -1,4 +1,4 @@
-//! With a `yc` that is a shell script: what it is asked, and what is made of what it answers.
+//! Tests with a shell script as `yc`: its arguments, and the handling of its output.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ struct Fake {
 impl Fake {
     fn new(script: &str) -> Self {
         let fake = Self { folder: tempfile::tempdir().unwrap(), profile: None };
-        // A file that this process has open for writing cannot be run, and one that it had open when
-        // another test forked may still be open there. So another process writes it.
+        // A file that this process has open for writing cannot be run. If another test forks meanwhile, the file
+        // stays open there. So another process writes it.
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod 700 \"$2\"";
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-c", write, "sh", script]).arg(fake.path("yc"));
@@ -60,7 +60,7 @@ fn id_token(yc: &YcCli, actor: Option<&str>, millis: u64) -> Result<String> {
 }
 
 #[test]
-fn yc_is_asked_as_documented_and_its_token_taken() {
+fn yc_is_run_as_documented_and_its_token_is_used() {
     let mut fake = Fake::new(&format!(
         "[ \"$*\" = 'iam create-id-token --subject-id ajes --audience k8s --format text' ] && echo {ID_TOKEN}"
     ));
@@ -86,7 +86,7 @@ fn in_the_background_yc_opens_no_browser() {
 }
 
 #[test]
-fn our_iam_token_reaches_yc_in_its_environment_alone() {
+fn an_iam_token_reaches_yc_only_in_its_environment() {
     let fake = Fake::new(&format!(
         "case \"$*\" in *t1.*) exit 3;; *' --endpoint api.example:443') ;; *) exit 4;; esac; [ \"$YC_IAM_TOKEN\" = t1.our.own ] && [ -z \"$YC_TOKEN\" ] && echo {ID_TOKEN}"
     ));
@@ -104,7 +104,7 @@ fn a_warning_before_the_token_does_not_matter() {
 }
 
 #[test]
-fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
+fn output_that_is_not_a_token_is_described_and_not_quoted() {
     for (script, problem) in [
         ("echo '<!DOCTYPE html><html>hunter2</html>'", "yc printed a web page"),
         ("echo '<html>hunter2</html>' >&2; exit 1", "yc printed a web page"),
@@ -123,7 +123,7 @@ fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
 }
 
 #[test]
-fn a_refusal_is_told_in_yc_words_with_what_to_do() {
+fn a_refusal_is_reported_in_ycs_words_with_a_hint() {
     for (stderr, code, reason, hint) in [
         (
             "rpc error: code = PermissionDenied desc = Permission denied\n\n\nserver-request-id: e38e-71",
@@ -177,7 +177,7 @@ fn a_refusal_is_told_in_yc_words_with_what_to_do() {
 #[test]
 fn a_yc_that_hangs_is_ended() {
     let fake = Fake::new("echo $$ > \"$0.pid\"; exec sleep 600");
-    // So short a time may be over before the script has begun: then nothing is left of it either.
+    // This time limit may end before the script starts. Then nothing is left of it either.
     let error = id_token(&fake.yc(), None, 200).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
     let told = error.to_string();
@@ -190,7 +190,7 @@ fn a_yc_that_hangs_is_ended() {
 }
 
 #[test]
-fn a_yc_that_cannot_be_run_is_a_matter_of_configuration() {
+fn a_yc_that_cannot_be_run_is_a_configuration_error() {
     let fake = Fake::new("exit 0");
     let mut chmod = std::process::Command::new("chmod");
     assert!(chmod.arg("600").arg(fake.path("yc")).status().unwrap().success());
@@ -205,7 +205,7 @@ fn a_yc_that_cannot_be_run_is_a_matter_of_configuration() {
 }
 
 #[test]
-fn without_a_given_path_the_installers_place_comes_after_path() {
+fn without_a_configured_path_the_installers_folder_comes_after_path() {
     let fake = Fake::new(&format!("echo {ID_TOKEN}"));
     let mut yc = YcCli::new(None, None, Some(fake.folder.path()));
     assert_eq!(yc.programs, [PathBuf::from("yc"), fake.path("yandex-cloud/bin/yc")]);
@@ -218,7 +218,7 @@ fn without_a_given_path_the_installers_place_comes_after_path() {
 }
 
 #[test]
-fn whatever_makes_yc_someone_else_changes_the_fingerprint() {
+fn a_change_of_ycs_identity_changes_the_fingerprint() {
     let home = tempfile::tempdir().unwrap();
     let config = YcProfile::default_path(home.path());
     std::fs::create_dir_all(config.parent().unwrap()).unwrap();

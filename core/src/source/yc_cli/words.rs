@@ -1,7 +1,7 @@
-//! The messages of yc, read for errors.
+//! Reads the messages of yc, for errors.
 //!
-//! Its errors end its stderr: `ERROR:`, the gRPC code and description, then the request's identifiers
-//! and advice for the vendor's support, a paragraph each.
+//! Its errors are at the end of stderr: `ERROR:`, the gRPC code and description, then the request's identifiers and
+//! advice for the vendor's support, one paragraph each.
 
 use std::process::ExitStatus;
 
@@ -12,9 +12,9 @@ use crate::jwt::all_claims;
 use crate::message;
 use crate::source;
 
-/// What yc printed on stderr.
+/// The output of yc on stderr.
 pub(super) struct Said {
-    /// The paragraph of the error, or all there is.
+    /// The paragraph of the error, or the whole output.
     error: String,
     request_id: Option<ForeignText>,
 }
@@ -38,7 +38,7 @@ impl Said {
         Self { error, request_id: request_id.map(str::trim).filter(is_id).map(ForeignText::new) }
     }
 
-    /// The error for a run that failed.
+    /// The error for a failed run.
     pub(super) fn refusal(self, call: &Call<'_>, status: ExitStatus) -> Error {
         if is_page(&self.error) {
             return page(call);
@@ -52,9 +52,9 @@ impl Said {
         Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
     }
 
-    /// The error for a run that ended well, and yet did not print a token.
+    /// The error for a successful run that printed no token.
     ///
-    /// Security: what it did print is not quoted, as it may be a token in another form.
+    /// Security: the output is not quoted, because it may be a token in another format.
     pub(super) fn no_token(self, call: &Call<'_>, stdout: &str) -> Error {
         if is_page(stdout) {
             return page(call);
@@ -75,7 +75,7 @@ impl Said {
         }
     }
 
-    /// An addition to a message: what yc printed, if it printed anything.
+    /// An addition to a message: the output of yc, if there is any.
     pub(super) fn addition(&self) -> Message {
         self.reason()
             .map(|reason| message!("; on standard error: {reason}", reason))
@@ -84,14 +84,14 @@ impl Said {
 
     fn reason(&self) -> Option<ForeignText> {
         let reason = self.error.rsplit("desc = ").next().unwrap_or_default();
-        // Security: a key has lines that are short enough to look harmless.
+        // Security: the lines of a key are short enough to look harmless.
         let reason = reason.split("-----BEGIN").next().unwrap_or_default();
         Some(ForeignText::sentence(reason)).filter(|reason| !reason.is_empty())
     }
 
     fn meaning(&self, call: &Call<'_>) -> (Code, Message) {
         let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
-        // Go has the same words after a colon for a file.
+        // For files, Go prints the same words after a colon.
         let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
             || (has(&["permission denied"]) && !has(&[": permission denied"]));
         let try_it = call.yc.try_it();
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_yc_says_the_error_and_its_request_remain() {
+    fn the_error_and_its_request_id_are_read_from_ycs_output() {
         let said = Said::read(
             "A new version is available.\nERROR: iam token create failed: rpc error: code = NotFound desc = Subject not\nfound.\n\n\n\
              server-request-id: e4a1ac3f-e7e8\nclient-request-id: 1a4f56c1\n\nUse server-request-id for investigation\n",
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_that_yc_says_is_repeated() {
+    fn secrets_in_ycs_output_are_not_repeated() {
         let token = "t1.9euelZq.hunter2";
         let key = format!("-----BEGIN PRIVATE KEY-----\n{}", "hunter2/".repeat(8));
         for stderr in
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_or_a_sentence_is_no_token() {
+    fn a_host_name_or_a_sentence_is_not_a_token() {
         assert!(!is_iam_token("t1.abc.def will expire"));
         assert!(!is_jwt("api.cloud.yandex"));
         assert!(is_jwt("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));

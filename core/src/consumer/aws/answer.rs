@@ -9,7 +9,7 @@ use crate::error::{Code, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
 
-/// No session of a role is longer.
+/// The longest session of a role.
 const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
 
 /// Temporary keys.
@@ -20,7 +20,7 @@ pub(in crate::consumer) struct SessionKeys {
     pub(super) secret_access_key: Secret,
     #[serde(serialize_with = "exposed_if_any")]
     pub(super) session_token: Option<Secret>,
-    /// The account that the role is in.
+    /// The account of the role.
     pub(super) account_id: Option<String>,
 }
 
@@ -65,7 +65,7 @@ struct AssumedRoleUser {
     arn: Option<String>,
 }
 
-/// Reads the keys from an answer whose status is 200. Half an answer is none.
+/// Reads the keys from an answer with status 200. An incomplete answer is an error.
 pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKeys>> {
     let document: Option<Document> =
         std::str::from_utf8(&reply.body).ok().and_then(|xml| quick_xml::de::from_str(xml).ok());
@@ -87,7 +87,7 @@ pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKe
     Ok(Credential { secret: keys, lifetime })
 }
 
-/// The account in `arn:aws:sts::123456789012:assumed-role/…`. Servers that are not AWS's have none.
+/// The account in `arn:aws:sts::123456789012:assumed-role/…`. Servers other than AWS have none.
 fn account_of(arn: &str) -> Option<String> {
     let account = arn.split(':').nth(4)?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_whole_answer_are_read() {
+    fn the_keys_of_a_complete_answer_are_read() {
         let credential = read_now(WHOLE).unwrap();
         let keys = credential.secret;
         assert_eq!(keys.access_key_id, "ASIA1");
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_leave_out_is_not_missed() {
+    fn optional_fields_can_be_missing() {
         let minio = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn></Arn><AssumeRoleId></AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>K</AccessKeyId><SecretAccessKey>S</SecretAccessKey><Expiration>2026-11-23T19:59:59.5Z</Expiration><SessionToken/></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
         let keys = read_now(minio).unwrap().secret;
         assert_eq!((keys.session_token, keys.account_id), (None, None));
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn an_incomplete_answer_is_rejected() {
         let end = WHOLE.trim_end().len();
         for at in (0..end).filter(|at| WHOLE.is_char_boundary(*at)) {
             assert!(read_now(&WHOLE[..at]).is_err(), "cut at {at}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_have_expired_are_not_taken() {
+    fn expired_keys_are_rejected() {
         let error = read_at("2026-11-23T20:00:00Z", WHOLE).unwrap_err();
         assert!(error.to_string().contains("it has expired at 2026-11-23T20:00:00Z"), "{error}");
         let unreadable = read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).unwrap_err();

@@ -37,7 +37,7 @@ pub fn sts_xml(data: &[u8]) {
     }
 }
 
-/// AWS's configuration: whatever is in it, a line belongs to one setting, and faults have lines of the text.
+/// AWS's configuration: each line belongs to at most one setting, and faults have lines of the text.
 ///
 /// # Panics
 /// If that does not hold.

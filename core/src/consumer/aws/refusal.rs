@@ -1,7 +1,7 @@
-//! The refusals of STS, and what to do about them.
+//! Refusals of STS, and their hints.
 //!
-//! Codes are those of the API reference's "Common Errors" and of `AssumeRoleWithWebIdentity`. Servers
-//! that only speak the protocol have others; their words are passed on.
+//! The codes are those of "Common Errors" and `AssumeRoleWithWebIdentity` in the API reference. Compatible servers
+//! have others, whose text is shown.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::message;
 use super::super::claims::ShownClaims;
 use super::role::RoleSession;
 
-/// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
+/// `<ErrorResponse>` of AWS and most servers; Ceph sends only the inner element.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document {
@@ -46,7 +46,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Refusal {
-    /// Reads an answer, if it is a refusal in the protocol's words.
+    /// Reads an answer, if it is a refusal in this protocol.
     pub(super) fn read(reply: &Reply) -> Option<Self> {
         if reply.status == 200 {
             return None;
@@ -67,8 +67,8 @@ impl Refusal {
         matches!(self.code.as_str(), "ExpiredTokenException" | "ExpiredToken")
     }
 
-    /// Whether the same request may well succeed in a moment: throttling, and AWS not reaching the
-    /// issuer, which it reports in two ways.
+    /// Whether the same request may succeed soon: throttling, or AWS cannot reach the issuer, which it reports in two
+    /// ways.
     pub(super) fn passes(&self) -> bool {
         match self.code.as_str() {
             "IDPCommunicationError"
@@ -84,7 +84,7 @@ impl Refusal {
         }
     }
 
-    /// The error for an answer whose status is not 200.
+    /// The error for an answer with another status than 200.
     pub(super) fn into_error_of(reply: &Reply, asked: &Asked<'_>) -> Error {
         let what = asked.what;
         let Some(refusal) = Self::read(reply) else {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_read_in_either_shape() {
+    fn a_refusal_is_read_in_both_formats() {
         let aws = r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
             <Error><Type>Sender</Type><Code>AccessDenied</Code><Message>No</Message></Error>
             <RequestId>r-1</RequestId></ErrorResponse>"#;
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passes_is_tried_again() {
+    fn only_temporary_refusals_are_retried() {
         for (code, message) in [
             ("IDPCommunicationError", ""),
             ("Throttling", "Rate exceeded"),

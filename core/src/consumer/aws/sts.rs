@@ -1,4 +1,4 @@
-//! The exchange: one unsigned POST, the ID token in its body (AWS STS API Reference,
+//! The exchange: one unsigned POST with the ID token in its body (AWS STS API Reference,
 //! `AssumeRoleWithWebIdentity`).
 
 use crate::broker::{Broker, Request};

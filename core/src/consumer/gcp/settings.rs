@@ -1,4 +1,4 @@
-//! The settings of `gcp`: a row each, with the names of its flag, its variable and its key.
+//! The settings of `gcp`, one row each.
 
 use crate::settings::{Field, Kind, Table};
 

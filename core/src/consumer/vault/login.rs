@@ -1,4 +1,4 @@
-//! The login: one POST of the role and the ID token.
+//! The login: one POST with the role and the ID token.
 
 use std::time::Duration;
 
@@ -23,20 +23,20 @@ use crate::message;
 pub(in crate::consumer) struct Login<'a> {
     pub(super) server: &'a Server,
     pub(super) mount: &'a str,
-    /// `None` is the mount's own default.
+    /// `None` means the mount's default.
     pub(super) role: Option<&'a str>,
     pub(super) id_token: IdTokenRequest<'a>,
     pub(super) sharing: Sharing,
 }
 
-/// Who gets the token.
+/// The users of a token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
     /// Every run with the same settings.
     Shared,
-    /// This run alone, which revokes it.
+    /// Only this run, which revokes it.
     Own,
-    /// The one that unwraps it, within this time.
+    /// The program that unwraps it, within this time.
     Wrapped(Duration),
 }
 

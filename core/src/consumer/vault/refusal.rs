@@ -1,4 +1,4 @@
-//! The refusals of the server, and what to do about them.
+//! Refusals of the server, and their hints.
 //!
 //! Every refusal is `{"errors":["…"]}`. A rejected JWT is 400, never 401 or 403. Only the text says which condition of
 //! the role failed; the texts are those of OpenBao 2.7 and of Vault's JWT plugin.
@@ -27,7 +27,7 @@ pub(super) struct Asked<'a> {
     pub(super) token: &'a IdToken,
 }
 
-/// The server's words, if it is one that speaks the protocol.
+/// The server's error text, if it speaks the protocol.
 fn said(reply: &Reply) -> Option<String> {
     let document: Document = serde_json::from_slice(&reply.body).ok()?;
     Some(document.errors.join("; "))
@@ -43,9 +43,8 @@ pub(super) fn is_expired_token(reply: &Reply) -> bool {
     reply.status == 400 && says(reply, &["token is expired", "token has expired"])
 }
 
-/// Whether the same request may well succeed in a moment, beyond what is tried again anyway: a standby
-/// that has not caught up with the active node (412), the errors of gateways, and a server that could
-/// not fetch the issuer's keys.
+/// Whether the same request may succeed soon, besides the statuses that are always retried: a standby that is behind
+/// the active node (412), errors of gateways, and a server that could not fetch the issuer's keys.
 pub(super) fn passes(reply: &Reply) -> bool {
     match reply.status {
         501 => false,
@@ -62,7 +61,7 @@ fn is_sealed(reply: &Reply) -> bool {
     says(reply, &["vault is sealed", "not yet initialized", "not initialized"])
 }
 
-/// The error for an answer to anything but a login.
+/// The error for a refused request other than a login.
 pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
     general(reply, what).unwrap_or_else(|| {
         let hint = message!("see the log of {}", reply.host);
@@ -70,7 +69,7 @@ pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
     })
 }
 
-/// The error for an answer to a login whose status is not 200.
+/// The error for an answer to a login with another status than 200.
 pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
     general(reply, asked.what).unwrap_or_else(|| {
         let (code, hint) = advice(reply, asked);
@@ -90,7 +89,7 @@ fn reason(reply: &Reply) -> Message {
     }
 }
 
-/// What does not depend on what was asked: a server that is sealed, busy or broken, or none of Vault's.
+/// The error that does not depend on the request: the server is sealed, busy or broken, or is not a Vault server.
 fn general(reply: &Reply, what: &Message) -> Option<Error> {
     if is_sealed(reply) {
         let hint = message!(
@@ -124,7 +123,7 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
     None
 }
 
-/// What to do where the login itself was understood, and a claim of the token is refused.
+/// The hint if the login was understood, and a claim of the token is refused.
 fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) -> Option<Message> {
     let says = |words: &[&str]| reply.status == 400 && says(reply, words);
     let ShownClaims { issuer, audience, subject, .. } = token;
@@ -238,7 +237,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The command that shows something of the mount. `bao` takes the same.
+    /// The command that shows a part of the mount. `bao` accepts the same.
     fn look_at(&self, verb: &'static str, place: impl Into<Message>) -> Message {
         message!(
             "look at `vault {verb}{} auth/{}/{place}`",
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passes_is_tried_again() {
+    fn only_temporary_refusals_are_retried() {
         let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
         for (status, error) in
             [(412, "required index state not present"), (500, "x"), (520, "x"), (400, keys)]
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_refusal_of_vaults_is_told_apart() {
+    fn an_answer_that_is_not_vaults_is_recognised() {
         assert_eq!(error_of(&Reply::made_up(403, "<html>no"), &"it".into()).code(), Code::Foreign);
         assert_eq!(error_of(&Reply::made_up(503, ""), &"it".into()).code(), Code::Unavailable);
         assert_eq!(

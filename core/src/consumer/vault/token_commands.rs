@@ -1,4 +1,5 @@
-//! `vault login`, `vault status` and `vault revoke`: the token that the `vault` and `bao` CLIs use, for people.
+//! `vault login`, `vault status` and `vault revoke`: commands for people, about the token of the `vault` and `bao`
+//! CLIs.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     if token_store::stored_override(&vault, &vault.consumer.server.target())?
         .is_some_and(|token| !is_ours(&token))
     {
-        // It is the user's, and may be good for so many uses: it is not looked at.
+        // The user stored it, and it may have a use limit, so it is not looked up.
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
             (
@@ -96,10 +97,10 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
     vault.check_revocable(&credential, instead)?;
     let (server, token) = (&vault.consumer.server, &credential.secret.token);
-    // It is not interrupted: half a revocation would not say whether the token is revoked.
+    // Not interrupted, because the user would not know whether the token is revoked.
     let was_known = runtime::finish(server.revoke(token, vault.run.http()))?;
     vault.forget()?;
-    // The CLI would go on using it.
+    // The CLI would still use it.
     let target = server.target();
     let stored = token_store::stored_override(&vault, &target)?;
     if stored.is_some_and(|stored| stored == *token) {
@@ -111,7 +112,7 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     output.say(&message!("{done}{}", file.unwrap_or_default(), done))
 }
 
-/// A token, line by line. `ttl` is what is left of its life; `None` is no end.
+/// Describes a token, one property per line. `ttl` is the remaining lifetime; `None` means that it does not expire.
 fn describe(
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_life_is_told_in_two_units() {
+    fn a_lifetime_is_shown_in_two_units() {
         let told =
             |seconds| life(Some(Duration::from_secs(seconds)), Timestamp::from_unix_seconds(0));
         assert_eq!(told(0), "0s, until 1970-01-01T00:00:00Z");

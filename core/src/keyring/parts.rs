@@ -1,4 +1,4 @@
-//! The items of a value in the keyring: one if it is small, else one that refers to the parts, and the parts.
+//! The items of a value in the keyring: one if it is small; otherwise one that refers to the parts, and the parts.
 //!
 //! ```text
 //! NAME      yc-id-token 1 <SHA-256 of the value, hexadecimal> 0

@@ -83,7 +83,7 @@ impl Problem {
         matches!(self, Self::Locked | Self::Unanswered(_) | Self::Declined)
     }
 
-    /// The error of a run: `what` it cannot do, and how it could do `otherwise`, without the keyring.
+    /// The error of a run: `what` cannot be done, and how to do it `otherwise`, without the keyring.
     pub fn into_error(
         self,
         what: impl Into<Message>,

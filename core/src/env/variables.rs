@@ -223,8 +223,7 @@ variables! {
 pub const IDENTITIES: &[Var] =
     &[IAM_TOKEN, OAUTH_TOKEN, YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE];
 
-/// What decides how a server is reached, though libraries read it and not we. A remembered failure
-/// is forgotten when one of them changes.
+/// Variables that libraries read to reach servers. A change of one invalidates remembered failures.
 pub const NETWORK: &[Var] = &[
     HTTPS_PROXY,
     HTTPS_PROXY_LOWER,

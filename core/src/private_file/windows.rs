@@ -1,4 +1,4 @@
-//! Private files on Windows. Its profile folders are closed to others, so there is little to check.
+//! Private files on Windows. Its profile folders are closed to others, so little is checked.
 
 use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 

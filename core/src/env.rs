@@ -71,7 +71,7 @@ impl Env {
 
 /// The variables of this process with this prefix, for a child that must not inherit them. On Windows, the case of
 /// names does not matter.
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     let names = std::env::vars_os().map(|(name, _)| name);
     let is_start = |name: &[u8]| {
@@ -80,7 +80,7 @@ pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     names.filter(|name| name.as_encoded_bytes().get(..start.len()).is_some_and(is_start)).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

@@ -21,7 +21,7 @@ pub fn key_file(data: &[u8]) {
     let parsed = AuthorizedKey::parse(data, Path::new("key.json"));
     let signed = parsed.and_then(|key| key.check());
     if let Err(error) = signed {
-        is_told_in_two_lines(&error);
+        check_printed_error(&error);
     }
 }
 
@@ -40,9 +40,9 @@ pub fn yc_config(data: &[u8]) {
     for name in [None, Some("p")] {
         let profile = YcProfile::parse(&content, path, name);
         let error = profile.map_or_else(|error| error, |profile| profile.has_no_credentials());
-        is_told_in_two_lines(&error);
-        let told = format!("{error} {}", error.hint().unwrap_or_default());
-        assert!(!shows(&told), "{told}");
+        check_printed_error(&error);
+        let printed = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(!shows(&printed), "{printed}");
     }
 }
 
@@ -88,7 +88,7 @@ pub fn addresses(data: &[u8]) {
                     .any(|here| endpoint.as_str().starts_with(here));
             assert!(is_here, "{text:?} would be sent a token in plain http");
         }
-        Err(error) => is_told_in_two_lines(&error),
+        Err(error) => check_printed_error(&error),
     }
     // A URL is read without the line breaks and tabs in it.
     if !text.replace(['\n', '\r', '\t'], "").contains("hunter2") {
@@ -107,10 +107,10 @@ pub fn addresses(data: &[u8]) {
 }
 
 /// An error is printed as two lines without terminal control, whatever it quotes.
-pub fn is_told_in_two_lines(error: &Error) {
-    let mut told = Vec::new();
-    Report::of(error).print(ErrorFormat::Text, Colours::NONE, &mut told);
-    let told = String::from_utf8_lossy(&told);
-    assert!(told.lines().count() <= 2, "{told:?}");
-    assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
+pub fn check_printed_error(error: &Error) {
+    let mut printed = Vec::new();
+    Report::of(error).print(ErrorFormat::Text, Colours::NONE, &mut printed);
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.lines().count() <= 2, "{printed:?}");
+    assert!(!printed.chars().any(|c| c.is_control() && c != '\n'), "{printed:?}");
 }

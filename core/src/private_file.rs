@@ -245,7 +245,7 @@ pub fn make_temporary_folder(above: &Path) -> io::Result<TempDir> {
 
 /// Checks that a folder belongs to this user. Returns the permissions of others there, which should be none.
 pub fn look_at_folder(path: &Path) -> io::Result<u32> {
-    system::folder_of_ours(path, &std::fs::symlink_metadata(path)?)
+    system::own_folder(path, &std::fs::symlink_metadata(path)?)
 }
 
 /// How many bytes this user can still write to a folder's file system, if known.

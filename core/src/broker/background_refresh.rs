@@ -35,7 +35,7 @@ impl Rerun {
     pub(super) fn start(&self) {
         child::close_on_exec();
         if let Err(error) = self.command().and_then(|mut command| command.spawn()) {
-            debug!(%error, "cannot start the refresh in the background");
+            debug!(%error, "cannot start the background refresh");
         } else {
             debug!("refreshing in the background");
         }

@@ -35,7 +35,9 @@ impl Broker {
         if !self.is_cut_short(&derived.lifetime, &used.lifetime) {
             return Ok(derived);
         }
-        debug!("it ends with the token that it was exchanged for; once more with a new one");
+        debug!(
+            "it expires with the token that it was exchanged for; trying again with a new token"
+        );
         let longer = async {
             let new = self.fetch_shared(parent, minimum_lifetime, Some(&used.secret)).await?;
             accept(&send(&new.secret).await?, &new.secret)
@@ -44,7 +46,7 @@ impl Broker {
             Ok(longer) if longer.lifetime.expires_at > derived.lifetime.expires_at => longer,
             Ok(_) => derived,
             Err(error) => {
-                info!("{error}; using what the older token was exchanged for");
+                info!("{error}; using the credential from the older token");
                 derived
             }
         })

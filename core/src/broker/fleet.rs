@@ -56,7 +56,7 @@ struct Log {
     /// For how many seconds a file was expired, outside of the outage.
     expired: u64,
     /// The shortest remaining lifetime of a file outside of the outage and the recovery.
-    least_left: Duration,
+    minimum_left: Duration,
 }
 
 /// A machine with an agent, and its view of Yandex Cloud.
@@ -125,7 +125,7 @@ impl Machine<'_> {
         let before_outage = OUTAGE.start.min(now).saturating_sub(expiry);
         log.expired += before_outage + now.saturating_sub(expiry.max(OUTAGE.end));
         if !(OUTAGE.start..OUTAGE.end + RECOVERY).contains(&now) {
-            log.least_left = log.least_left.min(before.left(file.due.into()));
+            log.minimum_left = log.minimum_left.min(before.left(file.due.into()));
         }
     }
 }
@@ -211,7 +211,7 @@ fn second_of(at: Timestamp) -> u64 {
 /// Simulates a part of the agents to the end.
 fn run(agents: Range<u64>) -> Log {
     let seconds = vec![Requests::default(); index(END)];
-    let log = Log { seconds, expired: 0, least_left: Duration::MAX }.into();
+    let log = Log { seconds, expired: 0, minimum_left: Duration::MAX }.into();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for agent in agents {
         repeatable::begin(agent);
@@ -251,7 +251,7 @@ fn run_fleet() -> Log {
                 all.failed += part.failed;
             }
             all.expired += part.expired;
-            all.least_left = all.least_left.min(part.least_left);
+            all.minimum_left = all.minimum_left.min(part.minimum_left);
             all
         })
         .unwrap()
@@ -320,7 +320,7 @@ fn a_fleet_sends_its_requests_evenly_and_has_no_expired_file() {
     let table = log.table();
     println!("{table}");
     assert_eq!(log.expired, 0, "seconds of expired files, outside of the outage");
-    assert!(log.least_left > ID_TOKEN_LIFETIME / 2, "{:?}", log.least_left);
+    assert!(log.minimum_left > ID_TOKEN_LIFETIME / 2, "{:?}", log.minimum_left);
 
     let steady = [MINUTE..OUTAGE.start, OUTAGE.end + RECOVERY..END];
     for time in &steady {

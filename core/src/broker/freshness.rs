@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(
             judged_after(3600, 0, 3600),
             Freshness::Short,
-            "an expired one is never handed out"
+            "an expired one is never returned"
         );
     }
 
@@ -118,7 +118,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4096))]
 
         #[test]
-        fn what_is_handed_out_is_alive_by_every_clock(
+        fn a_returned_credential_is_valid_by_every_clock(
             lifetime in lifetime(),
             minimum_lifetime in prop_oneof![any::<u64>(), 0..20_u64].prop_map(Duration::from_secs),
             now in moment(),

@@ -268,7 +268,10 @@ impl Broker {
                 break;
             }
             if flight.is_unshared(now) {
-                debug!(key = key.name(), "its result cannot be shared; not waiting for a turn");
+                debug!(
+                    key = key.name(),
+                    "its result cannot be shared; not waiting for other processes"
+                );
                 break;
             }
             let left = self.options.deadline.left();

@@ -42,7 +42,7 @@ impl SingleFlight {
             private_file::open_lock(&path).map(|file| Some((file, path)))
         });
         let lock = lock.unwrap_or_else(|error| {
-            debug!(folder = %files.folder().display(), %error, "the cache cannot be written; each run is on its own");
+            debug!(folder = %files.folder().display(), %error, "the cache cannot be written; each run fetches by itself");
             None
         });
         Self { lock }
@@ -76,7 +76,7 @@ impl SingleFlight {
         }
         let time = if is_shared { now } else { now.plus(UNSHARED_TTL) };
         if let Err(error) = file.set_modified(time.into()) {
-            debug!(%error, "the lock file cannot be marked; others wait for their turn");
+            debug!(%error, "the lock file cannot be marked; other processes wait for the lock");
         }
     }
 

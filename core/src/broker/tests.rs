@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A server that issues `token-1`, `token-2`, … with a lifetime of one hour, after the failures in its queue.
 #[derive(Default)]
 struct Server {
-    asked: Cell<u32>,
+    sent: Cell<u32>,
     failures: RefCell<VecDeque<Error>>,
 }
 
@@ -40,14 +40,14 @@ impl Request for &Server {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
-        self.asked.set(self.asked.get() + 1);
+        self.sent.set(self.sent.get() + 1);
         if let Some(failure) = self.failures.borrow_mut().pop_front() {
             return Err(failure);
         }
         let now = broker.clock().now();
         let lifetime = Lifetime::new(now, now.at.plus(HOUR), Offset::default());
         Ok(Credential {
-            secret: IdToken(Secret::new(format!("token-{}", self.asked.get()))),
+            secret: IdToken(Secret::new(format!("token-{}", self.sent.get()))),
             lifetime,
         })
     }
@@ -100,7 +100,7 @@ impl World {
         let broker = broker(clock, cache, purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
-            Err(error) => Err((error.code(), self.server.asked.get())),
+            Err(error) => Err((error.code(), self.server.sent.get())),
         }
     }
 
@@ -147,7 +147,7 @@ fn a_failure_is_remembered_for_five_seconds() {
     let world = World::new();
     world.fail_next(None);
     assert_eq!(world.at(0), Err((Code::Unavailable, 1)));
-    assert_eq!(world.at(4), Err((Code::Unavailable, 1)), "not asked again");
+    assert_eq!(world.at(4), Err((Code::Unavailable, 1)), "not sent again");
     assert_eq!(world.at(5), token(2));
 }
 
@@ -182,11 +182,11 @@ fn a_valid_credential_is_returned_when_the_refresh_fails() {
     }
     assert_eq!(world.at(3550), token(1));
     assert_eq!(world.at(3552), token(1));
-    assert_eq!(world.server.asked.get(), 2, "and the failure is remembered");
+    assert_eq!(world.server.sent.get(), 2, "and the failure is remembered");
     assert_eq!(
         world.run(3553, true, "usual"),
         Err((Code::Unavailable, 3)),
-        "whoever wants a new one is told"
+        "a run that needs a new one fails"
     );
     assert_eq!(world.at(3554), token(1));
     assert_eq!(world.at(3600), token(4), "never past its expiry");
@@ -200,7 +200,7 @@ fn a_failing_server_is_retried_every_30_s_while_a_credential_is_valid() {
     for seconds in [3545, 3555, 3574] {
         assert_eq!(world.at(seconds), token(1), "at {seconds}");
     }
-    assert_eq!(world.server.asked.get(), 2);
+    assert_eq!(world.server.sent.get(), 2);
     assert_eq!(world.at(3575), token(3));
 }
 
@@ -219,7 +219,7 @@ fn a_background_refresh_fetches_only_past_the_soft_point() {
     );
     world.fail_next(None);
     assert_eq!(refresh(1801 + 1801), token(2), "a failed refresh destroys nothing");
-    assert_eq!(world.server.asked.get(), 3);
+    assert_eq!(world.server.sent.get(), 3);
 }
 
 #[test]
@@ -261,11 +261,11 @@ fn a_required_keyring_is_opened_before_the_credential_is_fetched() {
     for force in [false, true] {
         assert_eq!(run(Keyring::absent(), force), Err(Code::Cache));
     }
-    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be stored");
+    assert_eq!(world.server.sent.get(), 0, "nothing is requested that cannot be stored");
     assert_eq!(
         run(Keyring::full(), false),
         Ok("token-1".into()),
-        "what has been got is handed out"
+        "the fetched credential is returned"
     );
     assert_eq!(run(Keyring::fake(), false), Ok("token-2".into()));
 }

@@ -88,7 +88,7 @@ pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
 pub(super) fn parse<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
     let parsed = parse_body(entry, key);
     if parsed.is_none() {
-        debug!(key = key.name(), "the cache entry is not what was written, and is not used");
+        debug!(key = key.name(), "the cache entry is corrupt, and is not used");
     }
     parsed
 }

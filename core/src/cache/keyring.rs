@@ -125,8 +125,7 @@ fn remove(
 ) -> Result<bool> {
     let Some(item) = item(marker).filter(|_| marker.exists()) else { return Ok(false) };
     let removed = remove_item(&item).map_err(|problem| {
-        let otherwise =
-            "remove what is under `yc-id-token` with the system's own program for keyrings";
+        let otherwise = "remove the items of `yc-id-token` with the system's own keyring program";
         problem.into_error("remove credentials from the keyring", Code::Cache, otherwise)
     })?;
     match std::fs::remove_file(marker) {

@@ -157,7 +157,7 @@ mod tests {
             folder.of_key("y", "lock", 1),
             folder.file(".yc-id-token-Ab3dEg", 0),
             folder.of_key("y", "v2", 30),
-            folder.file("somebody's file", 100 * 24),
+            folder.file("another file", 100 * 24),
             folder.file("notes.v1", 100 * 24),
             folder.file("notes.failure", 100 * 24),
             alive,

@@ -8,7 +8,7 @@ static IS_FOR_A_COMMAND: AtomicBool = AtomicBool::new(false);
 
 /// Keeps the descriptors for the command that this process becomes or starts for a person, because its arguments can
 /// refer to one, as with `<(…)` of a shell.
-pub fn hand_on() {
+pub fn keep_for_command() {
     IS_FOR_A_COMMAND.store(true, Ordering::Relaxed);
 }
 

@@ -23,7 +23,7 @@ use crate::clock::Deadline;
 use crate::env;
 use crate::error::Cause;
 use crate::harden;
-pub use descriptors::{close_on_exec, hand_on};
+pub use descriptors::{close_on_exec, keep_for_command};
 pub use find::{is_program, on_path, program};
 
 /// How many bytes of output are read, unless the caller sets another limit. A token has some kilobytes, like a notice
@@ -114,23 +114,24 @@ impl Running {
     /// Waits for the program to end, and kills it at the deadline. `input` is written to its standard input, if that
     /// is a pipe.
     pub async fn finish(mut self, input: &[u8], deadline: Deadline) -> Result<Outcome, Silence> {
-        let [mut out, mut err] = [room(), room()];
-        let silence = match timeout(deadline.left(), self.hear(input, &mut out, &mut err)).await {
-            Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
-            Ok(Err(error)) => Silence::Unheard(error.into()),
-            Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
-        };
+        let [mut out, mut err] = [buffer(), buffer()];
+        let failure =
+            match timeout(deadline.left(), self.read_outputs(input, &mut out, &mut err)).await {
+                Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
+                Ok(Err(error)) => Silence::Unheard(error.into()),
+                Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
+            };
         drop(self.group.take());
         // Dropping it kills it too, but leaves a zombie. A program that waits for a broken disk does not end even
         // when it is killed.
         let _ = timeout(END, self.child.kill()).await;
-        Err(silence)
+        Err(failure)
     }
 
     /// Reads until both outputs are closed, and returns how the program ended. If another process holds them open,
     /// the output of the ended program has been read by then.
-    async fn hear(
+    async fn read_outputs(
         &mut self,
         input: &[u8],
         out: &mut Vec<u8>,
@@ -203,7 +204,7 @@ impl Drop for Group {
 }
 
 /// Security: a buffer that can hold a token without growing, because growing leaves a copy in freed memory.
-fn room() -> Zeroizing<Vec<u8>> {
+fn buffer() -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(16 * 1024))
 }
 

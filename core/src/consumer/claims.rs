@@ -38,7 +38,7 @@ impl ShownClaims {
     pub(super) fn all(&self) -> Message {
         let Self { issuer, audience, subject, .. } = self;
         message!(
-            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
+            "the token has `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
             issuer,
             audience,
             subject

@@ -21,7 +21,7 @@ pub(super) fn try_out<C: Consumer>(
 ) -> Result<(Message, Credential<C::Secret>)> {
     let credential = opened.obtain()?;
     let (what, end) = (opened.request()?.what(), credential.lifetime.expires_at_here());
-    Ok((message!("an exchange gives {what}, until {end}", what, end), credential))
+    Ok((message!("an exchange returns {what}, until {end}", what, end), credential))
 }
 
 /// A request for the credential that a server returns for an ID token.

@@ -217,7 +217,7 @@ mod tests {
 
         /// Renews the file until `end`. Before each renewal, when its token is oldest, `is_well` checks the remaining
         /// lifetime. Renewals with certain numbers fail.
-        async fn live_until(
+        async fn renew_until(
             &mut self,
             end: Timestamp,
             fails: impl Fn(u32) -> bool,
@@ -262,10 +262,10 @@ mod tests {
         let mut world = World::new();
         let half = Duration::from_secs(30 * 60 - 5);
         let end = BEGIN.plus(7 * 24 * HOUR);
-        let renewals = run(world.live_until(end, |_| false, |left| left >= half));
+        let renewals = run(world.renew_until(end, |_| false, |left| left >= half));
         // After half an hour at the latest, and up to a fifth of an hour earlier.
         assert!((7 * 24 * 2..=7 * 24 * 10 / 3 + 1).contains(&renewals), "{renewals}");
-        // An IAM token is valid for twelve hours, and is used for as long.
+        // An IAM token is valid for twelve hours, and is used for nearly as long.
         assert!(world.cloud.count(Route::IamToken) <= 20, "{}", world.cloud.count(Route::IamToken));
         assert!(files(&world.folder.path().join("cache")) < 10, "nothing piles up");
     }
@@ -276,7 +276,7 @@ mod tests {
         let end = BEGIN.plus(24 * HOUR);
         // One attempt in five fails, two in a row.
         let fails = |renewal: u32| renewal % 10 > 7;
-        run(world.live_until(end, fails, |left| left >= HOUR * 2 / 5));
+        run(world.renew_until(end, fails, |left| left >= HOUR * 2 / 5));
         assert!(world.cloud.count(Route::TokenExchange) > 48);
     }
 
@@ -286,10 +286,10 @@ mod tests {
         let mut world = World::new();
         let minutes = |minutes: u64| BEGIN.plus(Duration::from_secs(minutes * 60));
         let half = Duration::from_secs(30 * 60 - 5);
-        run(world.live_until(minutes(680), |_| false, |left| left >= half));
+        run(world.renew_until(minutes(680), |_| false, |left| left >= half));
         assert_eq!(world.cloud.count(Route::IamToken), 1);
         world.cloud.always(Route::IamToken, Some(Fault::Status(403)));
-        run(world.live_until(minutes(715), |_| false, |left| left >= half));
+        run(world.renew_until(minutes(715), |_| false, |left| left >= half));
         assert!(world.cloud.count(Route::IamToken) > 1);
     }
 
@@ -319,7 +319,7 @@ mod tests {
     fn the_pause_after_failures_grows_within_limits() {
         let mut world = World::new();
         run(async {
-            world.live_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
+            world.renew_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
             world.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
             let mut pauses = Vec::new();
             for _ in 0..8 {

@@ -180,7 +180,7 @@ fn version_that_is_set(settings: &Settings) -> Result<Option<&'static str>> {
         unfit(
             setting.origin,
             message!(
-                "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
+                "the apiVersion `{}` is not supported: it must be `v1` or `v1beta1`",
                 ForeignText::new(&setting.value)
             ),
         )
@@ -281,7 +281,7 @@ pub fn exec_info(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let env = Env::Fake([(env::KUBERNETES_EXEC_INFO.name, text.to_owned())].into());
     if let Err(error) = ExecInfo::read(&env).and_then(|info| info.audience()) {
-        crate::fuzzing::is_told_in_two_lines(&error);
+        crate::fuzzing::check_printed_error(&error);
     }
 }
 

@@ -33,7 +33,7 @@ impl PassedSockets {
                 })
             }
             (Some(_), Some(_)) => Err(Error::Configuration {
-                problem: "systemd has passed several sockets that this could mean".into(),
+                problem: "systemd has passed several sockets that match".into(),
                 hint: "give each a `FileDescriptorName=`, and write `listen = \"systemd:NAME\"`"
                     .into(),
             }),

@@ -17,7 +17,7 @@ impl Error {
                 "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
             }
             Self::Unavailable { retry_after: Some(wait), .. } => message!("try again in {} s", wait.as_secs().max(1)),
-            Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),
+            Self::Unavailable { .. } => "try again; if it persists, report the request id to the cloud's support".into(),
             Self::LockTimeout { lock, .. } => {
                 message!(
                     "end that process, or give more time with `--timeout`; the lock is `{}`",

@@ -188,7 +188,7 @@ pub enum Error {
     },
 
     /// Another process holds the lock and does not finish.
-    #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
+    #[error("cannot get {what}: another process ({holder}) has been fetching it for the whole time limit of {} s", budget.as_secs())]
     LockTimeout { what: Message, holder: Message, lock: PathBuf, budget: Duration },
 
     /// A signal, or the end of the parent process, ended the run.

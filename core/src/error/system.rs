@@ -20,7 +20,7 @@ impl Error {
         let hint = match out_of_descriptors(&cause) {
             Some(hint) => hint,
             None if cfg!(unix) => {
-                "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
+                "allow sockets and `epoll` in the sandbox that it runs in (seccomp, AppArmor, SELinux)"
             }
             None => "end other programs, and run it again",
         };
@@ -38,7 +38,7 @@ impl Error {
             let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
             return Self::System {
                 problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)).into(),
-                hint: "let it start more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
+                hint: "allow more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
             };
         }
         let text = ForeignText::sentence(text);
@@ -53,7 +53,7 @@ impl Error {
 #[cfg(unix)]
 fn out_of_descriptors(cause: &std::io::Error) -> Option<&'static str> {
     match cause.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::MFILE) => Some("let it open more files: `ulimit -n 64`"),
+        Some(rustix::io::Errno::MFILE) => Some("allow more open files: `ulimit -n 64`"),
         Some(rustix::io::Errno::NFILE) => {
             Some("this machine has too many files open: end other programs, or raise `fs.file-max`")
         }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_source_location_has_no_folder_of_the_build_machine() {
-        for (file, told) in [
+        for (file, printed) in [
             (
                 "/home/me/.cargo/registry/src/index.crates.io-1949/tokio-1.54.1/src/signal/unix.rs",
                 "tokio-1.54.1/src/signal/unix.rs",
@@ -92,7 +92,7 @@ mod tests {
             ("src/broker/mod.rs", "src/broker/mod.rs"),
             ("", ""),
         ] {
-            assert_eq!(within_its_crate(file), told);
+            assert_eq!(within_its_crate(file), printed);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// The lifetime of a credential for which the server gives no expiry.
-const UNDATED_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
 impl Reply {
     /// Whether the server is busy or broken (429, 5xx). Such a status is not about the request.
@@ -34,7 +34,7 @@ impl Reply {
 
     /// The lifetime of a credential from this answer, with the expiry that the server gives (RFC 3339). Without one,
     /// it is used for a short time. `code` is the error code for an invalid expiry.
-    pub fn life_until(
+    pub fn lifetime_until(
         &self,
         what: &Message,
         code: Code,
@@ -43,7 +43,7 @@ impl Reply {
     ) -> Result<Lifetime> {
         let now = self.server_now();
         let Some(end) = end.filter(|end| !end.trim().is_empty()) else {
-            return Ok(self.lifetime(now.plus(UNDATED_LIFE)));
+            return Ok(self.lifetime(now.plus(DEFAULT_LIFETIME)));
         };
         let wrong = |problem, hint: &'static str| Error::WrongToken {
             what: what.clone(),
@@ -54,7 +54,7 @@ impl Reply {
         let Some(expires_at) = Timestamp::parse_rfc3339(end) else {
             let end = ForeignText::new(end);
             return Err(wrong(
-                message!("{} gives `{end}` as its expiry, which is no time", self.host, end),
+                message!("{} returned the expiry `{end}`, which is not a time", self.host, end),
                 "check the endpoint; if it is right, report this to its operator",
             ));
         };

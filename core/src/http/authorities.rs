@@ -70,7 +70,7 @@ impl Bundle {
         let numbers: Vec<Message> =
             self.malformed.iter().map(|number| message!("{number}", number)).collect();
         Some(message!(
-            "certificate {} of {} is malformed and left out",
+            "certificate {} of {} is malformed and skipped",
             Message::join(&numbers, ", "),
             shown(path)
         ))
@@ -168,16 +168,16 @@ pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> 
 
 /// Problems of the authorities of `ca_file`, and of those that the environment puts in place of the system's. The
 /// other authorities may be enough.
-pub(super) fn doubts(ca_file: Option<&Path>, env: &Env) -> Vec<Message> {
+pub(super) fn authority_problems(ca_file: Option<&Path>, env: &Env) -> Vec<Message> {
     let given = ca_file.and_then(|path| {
         Bundle::parse(&private_file::read_plain(path, BUNDLE_LIMIT).ok()?).left_out(path)
     });
-    given.into_iter().chain(doubt_about_environment(env)).collect()
+    given.into_iter().chain(environment_problem(env)).collect()
 }
 
 /// Problems of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's authorities (OpenSSL's
 /// `SSL_CTX_set_default_verify_paths`).
-pub(super) fn doubt_about_environment(env: &Env) -> Option<Message> {
+pub(super) fn environment_problem(env: &Env) -> Option<Message> {
     if !ARE_IN_FILES {
         return None;
     }
@@ -243,7 +243,7 @@ mod tests {
             );
             assert_eq!(
                 bundle.left_out(Path::new("/ca.pem")).unwrap().as_str(),
-                "certificate 2 of /ca.pem is malformed and left out"
+                "certificate 2 of /ca.pem is malformed and skipped"
             );
             let problem = Bundle::parse(bad.as_bytes()).problem().unwrap();
             assert_eq!(problem.as_str(), "holds one PEM certificate, which is malformed");
@@ -264,13 +264,13 @@ mod tests {
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(path("empty.pem"), "").unwrap();
         std::fs::write(path("good.pem"), certificate("good.example")).unwrap();
-        let doubt = |name: &'static str, value: String| {
+        let problem = |name: &'static str, value: String| {
             let env = Env::Fake(HashMap::from([(name, value)]));
-            doubt_about_environment(&env).map(|doubt| doubt.to_string()).unwrap_or_default()
+            environment_problem(&env).map(|problem| problem.to_string()).unwrap_or_default()
         };
-        assert!(doubt("SSL_CERT_FILE", path("none.pem")).contains("no such file or directory"));
-        assert!(doubt("SSL_CERT_FILE", path("empty.pem")).ends_with("holds no PEM certificate"));
-        assert_eq!(doubt("SSL_CERT_FILE", path("good.pem")), "");
-        assert!(doubt("SSL_CERT_DIR", path("nowhere")).starts_with("SSL_CERT_DIR names"));
+        assert!(problem("SSL_CERT_FILE", path("none.pem")).contains("no such file or directory"));
+        assert!(problem("SSL_CERT_FILE", path("empty.pem")).ends_with("holds no PEM certificate"));
+        assert_eq!(problem("SSL_CERT_FILE", path("good.pem")), "");
+        assert!(problem("SSL_CERT_DIR", path("nowhere")).starts_with("SSL_CERT_DIR names"));
     }
 }

@@ -44,7 +44,7 @@ impl Failure {
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
-                message!("the answer of {host} is over 1 MiB and no token", host).into(),
+                message!("the answer of {host} is larger than 1 MiB", host).into(),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
             Self::Redirect(to) => (
@@ -166,14 +166,14 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
         // The texts of the HTTP client's parser: a version, a header, the size of a chunk.
         return (
             Code::Foreign,
-            message!("what answers at {host} does not speak HTTP", host),
-            "check the endpoint and its port, and what stands between: a proxy, a gateway".into(),
+            message!("the server at {host} does not speak HTTP", host),
+            "check the endpoint and its port, and any proxy or gateway on the way".into(),
         );
     }
     (
         Code::Network,
         message!("the connection to {host} broke off: {cause}", host, cause),
-        "try again; if it lasts, check the proxy, VPN or firewall on the way".into(),
+        "try again; if it persists, check the proxy, VPN or firewall on the way".into(),
     )
 }
 

@@ -182,7 +182,7 @@ impl Http {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 fn builder() -> ClientBuilder {
     reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).http1_only()
 }

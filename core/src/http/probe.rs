@@ -25,7 +25,7 @@ impl Http {
     pub fn trust(&self, env: &Env) -> Result<Vec<Message>> {
         let ca_file = self.ca_file.as_deref();
         tls::client_config(ca_file, &"the certificate authorities".into())?;
-        Ok(authorities::doubts(ca_file, env))
+        Ok(authorities::authority_problems(ca_file, env))
     }
 
     /// Takes each step to a server separately, without a proxy, in `limit` at most.

@@ -80,7 +80,7 @@ impl ProxyFailure {
                     "the proxy does not offer Basic authentication, which is all that this program supports: it offers {}",
                     Message::join(&offered, ", ")
                 ),
-                "only Basic is spoken; run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
+                "run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
             ),
             Self::Credentials => (
                 "the proxy requires a user and a password, or rejected those that it got".into(),
@@ -104,7 +104,7 @@ impl ProxyFailure {
                 )
             }
             Self::BrokeOff => (
-                "what answers as the proxy broke off, or is no proxy of this kind".into(),
+                "the proxy closed the connection, or is not a proxy of this kind".into(),
                 message!(
                     "check {address}: `http://`, `https://` or `socks5://`, and the port",
                     address

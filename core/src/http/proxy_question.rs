@@ -29,8 +29,8 @@ pub(super) async fn offered_schemes(proxy: &ProxyAddress, host: &str) -> Vec<For
     if !proxy.is_plain_http() {
         return Vec::new();
     }
-    let asked = tokio::time::timeout(PROXY_TIMEOUT, ask(proxy, host)).await;
-    let head = asked.ok().and_then(Result::ok).unwrap_or_default();
+    let answer = tokio::time::timeout(PROXY_TIMEOUT, ask(proxy, host)).await;
+    let head = answer.ok().and_then(Result::ok).unwrap_or_default();
     schemes(&head)
 }
 

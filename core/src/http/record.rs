@@ -15,10 +15,10 @@ use crate::clock::Timestamp;
 use crate::foreign_text::ForeignText;
 
 /// More than any run of `doctor` sends.
-const MOST_CALLS: usize = 200;
+const MAX_CALLS: usize = 200;
 
 /// How many items of an array are recorded.
-const MOST_ITEMS: usize = 8;
+const MAX_ITEMS: usize = 8;
 
 /// The recorded depth of a document.
 const DEPTH: usize = 6;
@@ -81,7 +81,7 @@ pub(super) fn add(
     body: Option<&[u8]>,
 ) {
     CALLS.with_borrow_mut(|calls| {
-        if let Some(calls) = calls.as_mut().filter(|calls| calls.len() < MOST_CALLS) {
+        if let Some(calls) = calls.as_mut().filter(|calls| calls.len() < MAX_CALLS) {
             calls.push(call(request, url, status, headers, body));
         }
     });
@@ -146,8 +146,8 @@ fn shape(name: &str, value: &Value, depth: usize) -> Value {
             object.iter().map(entry).collect::<Map<_, _>>().into()
         }
         Value::Array(items) => {
-            let left_out = items.len().saturating_sub(MOST_ITEMS);
-            let shapes = items.iter().take(MOST_ITEMS).map(|item| shape(name, item, depth - 1));
+            let left_out = items.len().saturating_sub(MAX_ITEMS);
+            let shapes = items.iter().take(MAX_ITEMS).map(|item| shape(name, item, depth - 1));
             let left_out = (left_out > 0).then(|| format!("and {left_out} more").into());
             shapes.chain(left_out).collect::<Vec<_>>().into()
         }

@@ -9,20 +9,20 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// The delay before the next try: the server's `Retry-After`, but at least the usual delay, plus a random part of the
 /// same size. So clients that were refused together do not retry together.
-pub(super) fn spread(usual: Duration, asked: Option<Duration>, chance: f64) -> Duration {
-    let asked = asked.unwrap_or_default();
-    usual.max(asked) + usual.max(asked / 2).mul_f64(chance.clamp(0.0, 1.0))
+pub(super) fn spread(usual: Duration, retry_after: Option<Duration>, chance: f64) -> Duration {
+    let retry_after = retry_after.unwrap_or_default();
+    usual.max(retry_after) + usual.max(retry_after / 2).mul_f64(chance.clamp(0.0, 1.0))
 }
 
 /// Parses `Retry-After` (RFC 9110 section 10.2.3): seconds, however many, or a date on the server's clock.
 pub(super) fn read_retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let asked = if is_number {
+    let retry_after = if is_number {
         Some(text.parse().map_or(MAX_WAIT, Duration::from_secs))
     } else {
         Timestamp::parse_http_date(text).map(|at| at.since(server_now))
     };
-    asked.map(|asked| asked.min(MAX_WAIT))
+    retry_after.map(|retry_after| retry_after.min(MAX_WAIT))
 }
 
 #[cfg(test)]
@@ -59,13 +59,13 @@ mod tests {
             f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
         };
         let usual = Duration::from_millis(200);
-        for asked in [None, Some(0), Some(10), Some(3600)] {
-            let asked = asked.map(Duration::from_secs);
+        for retry_after in [None, Some(0), Some(10), Some(3600)] {
+            let retry_after = retry_after.map(Duration::from_secs);
             let waits: Vec<Duration> =
-                (0..CLIENTS).map(|_| spread(usual, asked, chance())).collect();
-            let least = usual.max(asked.unwrap_or_default());
-            let most = spread(usual, asked, 1.0);
-            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{asked:?}");
+                (0..CLIENTS).map(|_| spread(usual, retry_after, chance())).collect();
+            let least = usual.max(retry_after.unwrap_or_default());
+            let most = spread(usual, retry_after, 1.0);
+            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{retry_after:?}");
             let mut histogram = [0; SLOTS];
             for wait in waits {
                 let part = wait.saturating_sub(least).as_secs_f64()
@@ -79,7 +79,7 @@ mod tests {
                 histogram[slot.min(SLOTS - 1)] += 1;
             }
             let peak = histogram.iter().max().unwrap();
-            assert!(*peak < 2 * CLIENTS / SLOTS, "{asked:?}: {histogram:?}");
+            assert!(*peak < 2 * CLIENTS / SLOTS, "{retry_after:?}: {histogram:?}");
         }
     }
 

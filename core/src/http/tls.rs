@@ -104,7 +104,7 @@ fn system_verifier(
 /// The system's authorities cannot be used, and no others are configured.
 fn no_authorities(what: &Message, error: rustls::Error) -> Error {
     debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
-    let (problem, hint): (Message, _) = match authorities::doubt_about_environment(&Env::Real) {
+    let (problem, hint): (Message, _) = match authorities::environment_problem(&Env::Real) {
         Some(problem) => (
             problem,
             "correct the variable, unset it to trust the system's authorities, or give a PEM file with `--ca-file`",
@@ -188,7 +188,7 @@ fn with_certificate(
     })?;
     accept(chain.certificates, key).map_err(|error| {
         debug!(error = %ForeignText::new(&error.to_string()), "refused");
-        let problem = message!("does not go with the certificate `{}`", shown(chain_path));
+        let problem = message!("does not match the certificate `{}`", shown(chain_path));
         unfit(KEY, key_path, problem, "give the key that the certificate was made for")
     })
 }

@@ -82,14 +82,14 @@ way.advice.name.into()
         problem if is_authority(problem) => {
             "give this certificate itself with `--ca-file`, or have the server use one that is signed by it".into()
         }
-        _ if way.has_authorities => match authorities::doubts(way.ca_file, &Env::Real).first() {
+        _ if way.has_authorities => match authorities::authority_problems(way.ca_file, &Env::Real).first() {
             Some(doubt) => message!("{doubt}; correct it, if it is the one that is missing", doubt),
             None => message!(
                 "the certificate authorities of {} did not sign it: add the one that did; `openssl s_client -showcerts -connect HOST:PORT` shows the chain",
                 way.advice.authority_settings
             ),
         },
-        _ => match authorities::doubt_about_environment(&Env::Real) {
+        _ => match authorities::environment_problem(&Env::Real) {
             Some(doubt) => message!("{doubt}; correct or unset the variable", doubt),
             None => way.advice.authority.into(),
         },

@@ -31,7 +31,7 @@ pub use prompts::forbid_prompts;
 const SERVICE: &str = "yc-id-token";
 
 /// How long a keyring may be silent: a healthy one answers within a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a person may take to answer a prompt. On a terminal, a silent keyring gets as much, because some show a
 /// window without a prompt on the bus.
@@ -156,8 +156,8 @@ impl Keyring {
         let (patience, people) = match (is_at_terminal(), self.deadline) {
             (true, _) => (self.people, self.people),
             // Without a terminal, a prompt may take the time limit of the run.
-            (false, Some(deadline)) => (PATIENCE, deadline.budget()),
-            (false, None) => (self.people.min(PATIENCE), self.people),
+            (false, Some(deadline)) => (SILENCE_TIMEOUT, deadline.budget()),
+            (false, None) => (self.people.min(SILENCE_TIMEOUT), self.people),
         };
         loop {
             let asks = prompts.is_open();
@@ -332,7 +332,7 @@ mod tests {
     fn a_prompt_may_take_longer_than_a_silent_keyring() {
         let answered: Opener = |prompts| {
             prompts.set_open(true);
-            std::thread::sleep(PATIENCE + 2 * TICK);
+            std::thread::sleep(SILENCE_TIMEOUT + 2 * TICK);
             prompts.set_open(false);
             Ok(Box::new(fake::Fake::default()))
         };

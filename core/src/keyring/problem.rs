@@ -74,7 +74,7 @@ impl Problem {
                 "if the program that provides the keyring hangs, such as `gnome-keyring-daemon`, end it: it is started again when it is needed"
             }
             Self::Failed(_) => {
-                "check that the system's own program for keyrings can open it, and run this again"
+                "check that the system's own keyring program can open it, and run this again"
             }
         }
     }

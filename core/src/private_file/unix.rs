@@ -10,7 +10,7 @@ use rustix::fs::{Dir, Mode, OFlags};
 
 use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(flags(OFlags::NOFOLLOW));
@@ -87,7 +87,8 @@ pub(super) fn is_of_another_user(metadata: &Metadata) -> bool {
     own_uid() != 0 && metadata.uid() != own_uid()
 }
 
-/// A pipe must have been created by this user or root.
+/// The problem of a file that other users can write. A pipe is not checked, because only this user or root can pass
+/// one.
 pub(super) fn writable_by_others(metadata: &Metadata) -> Option<&'static str> {
     if !metadata.is_file() {
         None
@@ -128,7 +129,7 @@ pub(super) fn private_folders<'a, 'b, 'c>(
 }
 
 pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    if folder_of_ours(path, metadata)? == 0 {
+    if own_folder(path, metadata)? == 0 {
         return Ok(());
     }
     std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
@@ -138,7 +139,7 @@ pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
 /// Some file systems (FAT, WSL's `DrvFs`) accept a change of the mode and ignore it.
 fn is_closed(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
-    if folder_of_ours(path, &metadata)? == 0 {
+    if own_folder(path, &metadata)? == 0 {
         return Ok(());
     }
     Err(io::Error::new(
@@ -167,7 +168,7 @@ pub(super) fn has_no_permissions(_: &Path) -> bool {
     false
 }
 
-pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
+pub(super) fn own_folder(_: &Path, metadata: &Metadata) -> io::Result<u32> {
     if !metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
     }

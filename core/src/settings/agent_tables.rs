@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     fn file(&self) -> Result<AgentFile> {
         let path = self.path("path")?;
         if path.is_none() {
-            return Err(self.layer.lacks("path", "add `path = \"/run/…\"`"));
+            return Err(self.layer.missing_key("path", "add `path = \"/run/…\"`"));
         }
         let remove_on_exit = self.setting("remove_on_exit", Kind::Bool)?;
         Ok(AgentFile {
@@ -173,12 +173,12 @@ impl<'a> Reader<'a> {
     fn endpoint(&self) -> Result<AgentEndpoint> {
         let (kind, listen) = (self.text("type")?, self.text("listen")?);
         if kind.is_none() {
-            return Err(self.layer.lacks("type", "add `type = \"token\"`, for example"));
+            return Err(self.layer.missing_key("type", "add `type = \"token\"`, for example"));
         }
         if listen.is_none() {
             return Err(self
                 .layer
-                .lacks("listen", "add `listen = \"127.0.0.1:9911\"`, for example"));
+                .missing_key("listen", "add `listen = \"127.0.0.1:9911\"`, for example"));
         }
         Ok(AgentEndpoint {
             kind,

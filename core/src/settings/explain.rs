@@ -26,7 +26,7 @@ impl Settings {
     /// All settings that are set, ordered by name, with the profile first.
     pub fn explained(&self) -> Vec<Explained> {
         let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
-        all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));
+        all.extend(explained_setting("identity", self.identity.as_ref(), IdentitySetting::shown));
         let unset = COMMON.settings.iter().filter(|field| self.own(field).is_none());
         all.extend(unset.filter_map(|field| {
             let (name, value) = (field.key.into(), field.built_in?.into());
@@ -37,7 +37,7 @@ impl Settings {
         }
         let by_table = |it: &Explained| (it.name.contains('.'), it.name.to_string());
         all.sort_by_key(by_table);
-        let profile = told("profile", self.profile.as_ref(), |name| shown(name));
+        let profile = explained_setting("profile", self.profile.as_ref(), |name| shown(name));
         profile.into_iter().chain(all).collect()
     }
 
@@ -74,7 +74,7 @@ fn explained(Row { table, field, setting }: &Row) -> Explained {
     Explained { name, value, origin: setting.origin.clone() }
 }
 
-fn told<T>(
+fn explained_setting<T>(
     name: impl Into<Message>,
     setting: Option<&Setting<T>>,
     text: impl FnOnce(&T) -> Message,

@@ -77,7 +77,7 @@ impl Resolver<'_> {
             let hint = names::nearest(&named.value, &known).map_or_else(
                 || {
                     message!(
-                        "known is {}; another is a table `[installations.{}]`",
+                        "known is {}; define another as a table `[installations.{}]`",
                         names::list(&known),
                         ForeignText::new(&named.value)
                     )
@@ -106,10 +106,10 @@ impl Resolver<'_> {
             subject_token_type: text("subject_token_type")?,
         };
         if installation.endpoint.is_none() && installation.iam_endpoint.is_none() {
-            return Err(layer.lacks("endpoint", "give its API endpoint, or `iam_endpoint`"));
+            return Err(layer.missing_key("endpoint", "give its API endpoint, or `iam_endpoint`"));
         }
         if installation.oauth_endpoint.is_none() {
-            return Err(layer.lacks("oauth_endpoint", "it is not published, so it has to be set"));
+            return Err(layer.missing_key("oauth_endpoint", "set it; it is not published"));
         }
         Ok(installation)
     }

@@ -143,7 +143,7 @@ impl<'a> Layer<'a> {
     }
 
     /// The error for a missing key.
-    pub(super) fn lacks(&self, key: &'static str, hint: impl Into<Message>) -> Error {
+    pub(super) fn missing_key(&self, key: &'static str, hint: impl Into<Message>) -> Error {
         let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
         self.wrong(&span, message!("`{key}` is missing", key), Some(hint.into()))
     }

@@ -133,32 +133,32 @@ fn every_kind_of_identity_can_be_set_by_a_word_or_a_table() {
         let expected = IdentitySetting::new(kind, expected);
         if kind != IdentityKind::TokenCommand {
             let flags = Flags::default().with(&schema::IDENTITY, word);
-            let said = load("", &[], &flags).unwrap().identity.unwrap();
-            assert_eq!(said.value, expected, "{word}");
+            let identity = load("", &[], &flags).unwrap().identity.unwrap();
+            assert_eq!(identity.value, expected, "{word}");
         }
         let kind = kind.name();
         let text =
             format!("[identity.me]\ntype = \"{kind}\"\n{keys}\n[defaults]\nidentity = \"me\"\n");
-        let said = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
-        assert_eq!(said.value, expected, "{text}");
+        let identity = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
+        assert_eq!(identity.value, expected, "{text}");
     }
     let text = "[identity.me]\ntype = \"kubernetes\"\nservice_account = \"aje1\"\n[defaults]\nidentity = \"me\"\n";
-    let said = load(text, &[], &Flags::default()).unwrap().identity.unwrap().value;
-    assert_eq!(said.service_account.as_deref(), Some("aje1"));
+    let identity = load(text, &[], &Flags::default()).unwrap().identity.unwrap().value;
+    assert_eq!(identity.service_account.as_deref(), Some("aje1"));
 }
 
 #[test]
 fn missing_and_invalid_keys_of_an_identity_are_reported() {
-    for (word, told) in [
-        ("keyring", "does not say the name of an imported key"),
-        ("token-file:", "does not say the file of the external token"),
-        ("token-command", "does not say the command that prints the token"),
+    for (word, printed) in [
+        ("keyring", "needs the name of an imported key"),
+        ("token-file:", "needs the file of the external token"),
+        ("token-command", "needs the command that prints the token"),
         ("metadata:x", "has nothing behind a colon"),
         ("keychain:x", "there is no identity `keychain:x`"),
     ] {
         let flags = Flags::default().with(&schema::IDENTITY, word);
         let error = load("", &[], &flags).unwrap_err().to_string();
-        assert!(error.contains(told), "{word}: {error}");
+        assert!(error.contains(printed), "{word}: {error}");
     }
     let text =
         "[identity.me]\ntype = \"metadata\"\nkey_file = \"k\"\n[defaults]\nidentity = \"me\"\n";
@@ -182,14 +182,14 @@ fn an_installation_is_selected_by_name_and_complete() {
     let found = named(text, "kz").unwrap();
     assert_eq!(found.endpoint.as_deref(), Some("api.yandexcloud.kz"));
     assert_eq!(found.iam_endpoint, None, "found by the API endpoint");
-    for (text, name, told) in [
+    for (text, name, printed) in [
         (text, "kx", "there is no installation `kx`"),
         ("[installations.kz]\noauth_endpoint = \"https://a\"\n", "kz", "`endpoint` is missing"),
         ("[installations.kz]\nendpoint = \"a\"\n", "kz", "`oauth_endpoint` is missing"),
         ("[installations.kz]\nendpiont = \"a\"\n", "kz", "unknown key `endpiont`"),
     ] {
         let error = named(text, name).unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(printed), "{error}");
     }
 }
 
@@ -231,14 +231,14 @@ fn a_consumers_values_are_checked_by_their_kind() {
     ] {
         assert_eq!(read(line, field).unwrap(), value, "{line}");
     }
-    for (line, said) in [
+    for (line, expected_end) in [
         ("words = [1]", "`words` must be a list of strings, not an integer"),
         ("switch = \"true\"", "`switch` must be true or false, not a string"),
         ("time = true", "`time` must be a time, not a boolean"),
         ("api_version = 1", "`api_version` must be a string, not an integer"),
     ] {
         let error = read(line, &WORDS).unwrap_err();
-        assert!(error.to_string().ends_with(said), "{line}: {error}");
+        assert!(error.to_string().ends_with(expected_end), "{line}: {error}");
     }
 }
 

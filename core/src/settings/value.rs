@@ -13,7 +13,7 @@ pub const EMPTY: &str = "is empty; give a value or leave it out";
 
 /// The problem of a secret in place of a file name.
 pub(super) const MISPLACED_SECRET: &str =
-    "holds what looks like a key or a token, where the name of a file belongs";
+    "looks like a key or a token, and must be the name of a file";
 
 /// The problem with the text of a setting, if it has one. A line break or an invisible character would be signed,
 /// sent and compared with the text.
@@ -26,11 +26,11 @@ pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
     if value.trim().is_empty() {
         Some(EMPTY)
     } else if value.chars().any(|c| c.is_control() || is_invisible(c)) {
-        Some("holds a line break, or another character that cannot be seen")
+        Some("contains a line break or an invisible character")
     } else if value.trim() != value {
         Some("begins or ends with a blank")
     } else if is_audience && value.contains(char::is_whitespace) {
-        Some("holds a blank, and an audience is one word")
+        Some("contains a blank, and an audience is one word")
     } else {
         None
     }

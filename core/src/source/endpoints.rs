@@ -97,7 +97,7 @@ impl Endpoints {
                 Some(iam) => ServiceEndpoint::Known(iam),
                 None => {
                     let api = own_api()?.ok_or_else(|| Error::Missing {
-                        problem: "it is not said where IAM is".into(),
+                        problem: "the address of IAM is not set".into(),
                         hint: "give `--endpoint` or `--iam-endpoint`".into(),
                     })?;
                     ServiceEndpoint::PublishedBy(api, "iam")

@@ -99,6 +99,6 @@ pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToke
         });
     }
     let end = answer.expires_at.as_deref();
-    let lifetime = reply.life_until(what, Code::SourceToken, end, MAX_LIFETIME)?;
+    let lifetime = reply.lifetime_until(what, Code::SourceToken, end, MAX_LIFETIME)?;
     Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
 }

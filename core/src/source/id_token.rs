@@ -342,9 +342,17 @@ mod tests {
             "its issuer agrees with this machine"
         );
         let dead = now + 2 * hour;
-        assert_eq!(seen(2 * hour, now - 60, Some(now - 60 - hour)), dead, "dead by either");
-        assert_eq!(seen(2 * hour, now + hour, None), dead, "nobody agrees with this machine");
-        assert_eq!(seen(0, now + YEARS, Some(now)), now, "a long life by the issuer's own account");
+        assert_eq!(
+            seen(2 * hour, now - 60, Some(now - 60 - hour)),
+            dead,
+            "expired by either clock"
+        );
+        assert_eq!(
+            seen(2 * hour, now + hour, None),
+            dead,
+            "no other clock agrees with this machine"
+        );
+        assert_eq!(seen(0, now + YEARS, Some(now)), now, "the issuer intends a long lifetime");
     }
 
     #[test]

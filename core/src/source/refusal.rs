@@ -38,23 +38,25 @@ impl Refusal {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
         let body = body.unwrap_or_default();
-        let said = body.error_description.or(body.message);
-        let said = said.or_else(|| body.error.as_deref().map(ForeignText::new));
+        let description = body.error_description.or(body.message);
+        let description = description.or_else(|| body.error.as_deref().map(ForeignText::new));
         let names_token_type = |text: &str| {
             let text = text.to_ascii_lowercase().replace([' ', '-'], "_");
             text.contains("subject_token_type") || text.contains("unsupported_token_type")
         };
         let is_of_token_type = reply.status == 400
-            && (said.as_ref().is_some_and(|said| names_token_type(said.as_str()))
+            && (description
+                .as_ref()
+                .is_some_and(|description| names_token_type(description.as_str()))
                 || body.error.as_deref().is_some_and(names_token_type));
         let request_id = body
             .details
             .into_iter()
             .find_map(|detail| detail.request_id)
             .or_else(|| reply.request_id.clone());
-        let reason = said.map_or_else(
+        let reason = description.map_or_else(
             || reply.phrase().into(),
-            |said| ForeignText::sentence(said.as_str()).into(),
+            |description| ForeignText::sentence(description.as_str()).into(),
         );
         if reply.is_trouble() {
             return Err(reply.unavailable(what, reason, request_id));

@@ -119,7 +119,7 @@ impl<'a> Meaning<'a> {
         let target = match &self.node.form {
             Form::Alias(anchor) => {
                 let named = self.shared.anchors.get(anchor).copied();
-                let named = named.ok_or_else(|| fault("has an alias of nothing"))?;
+                let named = named.ok_or_else(|| fault("has an alias without a target"))?;
                 Self { is_copy: true, ..self.below(named) }
             }
             Form::Null | Form::Scalar { .. } | Form::List { .. } | Form::Map { .. } => self,

@@ -10,7 +10,7 @@ use crate::foreign_text::Message;
 use crate::http::Reply;
 
 /// The longest session of a role.
-const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
+const MAX_LIFETIME: Duration = Duration::from_secs(43_200);
 
 /// Temporary keys.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub(in crate::consumer) struct SessionKeys {
 
 impl Cacheable for SessionKeys {}
 
-#[expect(clippy::ref_option, reason = "serde calls it so")]
+#[expect(clippy::ref_option, reason = "the field name in the XML")]
 fn exposed_if_any<S: Serializer>(
     secret: &Option<Secret>,
     serializer: S,
@@ -83,7 +83,7 @@ pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKe
         session_token: session_token.filter(|token| !token.expose().is_empty()),
         account_id,
     };
-    let lifetime = reply.life_until(what, Code::Foreign, Some(&expiration), LONGEST_LIFE)?;
+    let lifetime = reply.lifetime_until(what, Code::Foreign, Some(&expiration), MAX_LIFETIME)?;
     Ok(Credential { secret: keys, lifetime })
 }
 
@@ -165,8 +165,8 @@ mod tests {
         let error = read_at("2026-11-23T20:00:00Z", WHOLE).unwrap_err();
         assert!(error.to_string().contains("it has expired at 2026-11-23T20:00:00Z"), "{error}");
         let unreadable = read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).unwrap_err();
-        assert!(unreadable.to_string().contains("gives `soon` as its expiry"), "{unreadable}");
+        assert!(unreadable.to_string().contains("returned the expiry `soon`"), "{unreadable}");
         let long = read_now(&WHOLE.replace("2026-11-23T20", "2027-11-23T20")).unwrap();
-        assert_eq!(long.lifetime.whole(), LONGEST_LIFE);
+        assert_eq!(long.lifetime.whole(), MAX_LIFETIME);
     }
 }

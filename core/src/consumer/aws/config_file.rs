@@ -140,7 +140,7 @@ mod tests {
         ConfigFile::of("config".into(), text, profile)
     }
 
-    const TEXT: &str = "# ours
+    const TEXT: &str = "# a comment
 [default]
 region = us-west-2   # home
 [profile sa]

@@ -48,7 +48,7 @@ impl Sts {
             "use_dualstack_endpoint",
         );
         let address = match settings.own(&STS_ENDPOINT) {
-            Some(ours) => Some(ours),
+            Some(own) => Some(own),
             None => shared.address()?,
         };
         let Some(address) = address else {
@@ -65,7 +65,7 @@ impl Sts {
         for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
             if switch.value {
                 let problem = message!(
-                    "the {kind} endpoint of a region cannot be had together with the address of an STS ({})",
+                    "the {kind} endpoint of a region cannot be combined with the address of an STS ({})",
                     address.origin,
                     kind
                 );
@@ -144,11 +144,11 @@ impl<'a> Shared<'a> {
     }
 
     /// A switch: this program's setting, or that of AWS's tools, where an unknown value means off.
-    fn switch(&self, ours: Setting<bool>, var: Var, key: &str) -> Setting<bool> {
-        if ours.origin != Origin::BuiltIn {
-            return ours;
+    fn switch(&self, own: Setting<bool>, var: Var, key: &str) -> Setting<bool> {
+        if own.origin != Origin::BuiltIn {
+            return own;
         }
-        self.get(&[var], key).map_or(ours, |setting| Setting {
+        self.get(&[var], key).map_or(own, |setting| Setting {
             value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
             origin: setting.origin,
         })

@@ -9,7 +9,7 @@ use crate::credential::Credential;
 use crate::env;
 
 /// Variables that a command must not inherit: some AWS tool would prefer them to the keys, or mix them with the keys.
-const IN_THE_WAY: &[&str] = &[
+const OVERRIDING: &[&str] = &[
     // Other keys.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -76,7 +76,7 @@ impl Aws {
 
     /// Removes variables with precedence over other keys from the environment of a child, and adds the region.
     pub(in crate::consumer) fn clear_environment(&self, child: &mut Command) {
-        for name in IN_THE_WAY {
+        for name in OVERRIDING {
             child.env_remove(name);
         }
         for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {

@@ -70,7 +70,7 @@ mod tests {
     fn helpers_and_keys_are_found_in_both_files() {
         let folder = tempfile::tempdir().unwrap();
         let (config, credentials) = (folder.path().join("config"), folder.path().join("keys"));
-        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\n  credential_process : /p/x aws # ours\n  s3 =\n    aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\nregion\n";
+        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\n  credential_process : /p/x aws # a comment\n  s3 =\n    aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\nregion\n";
         private_file::write(&config, text.as_bytes()).unwrap();
         private_file::write(&credentials, b"[a b]\n\taws_access_key_id: AKIA\n").unwrap();
         let env = Env::Fake(std::collections::HashMap::from([

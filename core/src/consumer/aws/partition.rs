@@ -98,7 +98,7 @@ impl Partition {
             return match [fips, dual_stack].into_iter().find(|switch| switch.value) {
                 Some(switch) => Err(unfit(
                     switch.origin.clone(),
-                    "the endpoint without a region has no such form; name a region",
+                    "the endpoint without a region has no such variant; name a region",
                 )),
                 None => Ok(format!("https://sts.{}", self.suffix)),
             };

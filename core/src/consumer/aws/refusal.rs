@@ -38,7 +38,7 @@ pub(super) struct Refusal {
     request_id: Option<ForeignText>,
 }
 
-pub(super) struct Asked<'a> {
+pub(super) struct RefusedRequest<'a> {
     pub(super) what: &'a Message,
     pub(super) role: &'a RoleSession,
     pub(super) region: &'a str,
@@ -53,11 +53,11 @@ impl Refusal {
         }
         let xml = std::str::from_utf8(&reply.body).ok()?;
         let document: Document = quick_xml::de::from_str(xml).ok()?;
-        let said =
+        let element =
             document.error.unwrap_or(Said { code: document.code, message: document.message });
         Some(Self {
-            code: said.code.filter(|code| !code.is_empty())?,
-            message: said.message.unwrap_or_default(),
+            code: element.code.filter(|code| !code.is_empty())?,
+            message: element.message.unwrap_or_default(),
             request_id: document.request_id,
         })
     }
@@ -85,8 +85,8 @@ impl Refusal {
     }
 
     /// The error for an answer with another status than 200.
-    pub(super) fn into_error_of(reply: &Reply, asked: &Asked<'_>) -> Error {
-        let what = asked.what;
+    pub(super) fn into_error_of(reply: &Reply, request: &RefusedRequest<'_>) -> Error {
+        let what = request.what;
         let Some(refusal) = Self::read(reply) else {
             return if reply.is_trouble() {
                 reply.unavailable(what, reply.phrase(), reply.request_id.clone())
@@ -99,7 +99,7 @@ impl Refusal {
         if reply.is_trouble() || refusal.passes() {
             return reply.unavailable(what, reason, request_id);
         }
-        let (code, hint) = refusal.advice(reply, asked);
+        let (code, hint) = refusal.advice(reply, request);
         Error::Refused { what: what.into(), code, reason, request_id, hint }
     }
 
@@ -110,16 +110,16 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
-        let Asked { role, region, .. } = asked;
-        let token = ShownClaims::read(asked.token);
+    fn advice(&self, reply: &Reply, request: &RefusedRequest<'_>) -> (Code, Message) {
+        let RefusedRequest { role, region, .. } = request;
+        let token = ShownClaims::read(request.token);
         let says = |what: &str| self.message.to_lowercase().contains(what);
         match self.code.as_str() {
             "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, trust_policy(&token, role)),
             "InvalidIdentityToken" if says("no openidconnect provider") => (
                 Code::ConsumerAuth,
                 message!(
-                    "make the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+                    "create the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
                     token.issuer, token.audience),
             ),
             "InvalidIdentityToken" if says("audience") => (
@@ -153,7 +153,7 @@ impl Refusal {
             ),
             "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
                 Code::ConsumerRefused,
-                "correct `policy` (`--policy`): it is JSON, but no policy; `aws accessanalyzer validate-policy` reports what is wrong with it".into(),
+                "correct `policy` (`--policy`): it is JSON, but not a policy; `aws accessanalyzer validate-policy` reports what is wrong with it".into(),
             ),
             "ValidationError" if says("durationseconds") || says("maxsessionduration") => (
                 Code::ConsumerRefused,

@@ -118,7 +118,7 @@ impl<'a> Kept<'a> {
                 loop {
                     document.wait(&context).await;
                     if let Some(error) = document.renew(&context).await.failure {
-                        info!("{error}; the credential stays as it is");
+                        info!("{error}; the credential is not replaced");
                     }
                 }
             });

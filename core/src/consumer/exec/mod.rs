@@ -141,7 +141,7 @@ impl CredentialCommand for Exec {
     }
 
     fn run(args: &Args, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
-        child::hand_on();
+        child::keep_for_command();
         let purpose = Purpose::Answer(None);
         let exec = Self::open(Context { purpose: &purpose, ..context })?;
         let mut command = of_words(&args.command);
@@ -163,7 +163,7 @@ impl Exec {
         let serve = run.settings.is_on(&SERVE)?;
         if serve.value && aws.is_none() {
             return Err(Error::Missing {
-                problem: message!("what `{}` serves is not chosen", SERVE.flag),
+                problem: message!("the credential that `{}` serves is not selected", SERVE.flag),
                 hint: message!("give `{}` too, for the keys of an AWS role", AWS.flag),
             });
         }
@@ -177,7 +177,7 @@ impl Exec {
         let gcp = gcp.transpose()?;
         if tokens.is_empty() && aws.is_none() && vault.is_none() && gcp.is_none() {
             return Err(Error::Missing {
-                problem: "no credential is chosen for the command".into(),
+                problem: "no credential is selected for the command".into(),
                 hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }

@@ -61,7 +61,7 @@ fn name_problem(name: &str, others: &[TokenVariable]) -> Option<Message> {
     let shown = ForeignText::new(name);
     if !is_name(name) {
         Some(message!(
-            "`{shown}` is not the name of a variable: it must be letters, digits and `_`, and begin with no digit",
+            "`{shown}` is not the name of a variable: it must be letters, digits and `_`, and not begin with a digit",
             shown
         ))
     } else if others.iter().any(|other| other.name == name) {

@@ -26,7 +26,7 @@ pub const VARIABLES: [Var; 2] =
     [env::GOOGLE_APPLICATION_CREDENTIALS, env::CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE];
 
 /// Variables that a command must not inherit: gcloud or Terraform would prefer them.
-pub const IN_THE_WAY: [Var; 5] = [
+pub const OVERRIDING: [Var; 5] = [
     env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE,
     env::GOOGLE_OAUTH_ACCESS_TOKEN,
     env::GOOGLE_CREDENTIALS,
@@ -73,7 +73,7 @@ impl Configuration {
 
     /// Removes variables with precedence from the environment of a command.
     pub(in crate::consumer) fn clear_environment(command: &mut Command) {
-        for variable in VARIABLES.iter().chain(&IN_THE_WAY) {
+        for variable in VARIABLES.iter().chain(&OVERRIDING) {
             command.env_remove(variable.name);
         }
     }

@@ -26,7 +26,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery, OutputReader};
 pub use configuration::{
-    Configuration, IN_THE_WAY, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
+    Configuration, OVERRIDING, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
 };
 pub use credential_file::CredentialFile;
 #[cfg(feature = "fuzzing")]

@@ -10,10 +10,10 @@ use crate::foreign_text::Message;
 use crate::http::Reply;
 
 /// For a token that does not expire: a new one is requested twice a day, because the role can change.
-const LIFE_WITHOUT_END: Duration = Duration::from_secs(12 * 3600);
+const LIFETIME_WITHOUT_EXPIRY: Duration = Duration::from_secs(12 * 3600);
 
 /// More than any lease. A year far beyond it has more than four digits.
-const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 86_400);
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(in crate::consumer) struct VaultToken {
@@ -120,8 +120,8 @@ pub(super) fn is_token(text: &str) -> bool {
 
 fn life_of(seconds: u64) -> Duration {
     match seconds {
-        0 => LIFE_WITHOUT_END,
-        seconds => Duration::from_secs(seconds).min(LONGEST_LIFE),
+        0 => LIFETIME_WITHOUT_EXPIRY,
+        seconds => Duration::from_secs(seconds).min(MAX_LIFETIME),
     }
 }
 
@@ -131,7 +131,7 @@ fn wants_a_second_factor(what: &Message) -> Error {
         code: Code::ConsumerDenied,
         reason: "the server requires a second factor, which a service account does not have".into(),
         request_id: None,
-        hint: "take this auth method out of the login MFA enforcement: `vault list identity/mfa/login-enforcement`".into(),
+        hint: "remove this auth method from the login MFA enforcement: `vault list identity/mfa/login-enforcement`".into(),
     }
 }
 
@@ -204,9 +204,9 @@ mod tests {
             assert_eq!(end.len(), "2026-11-23T20:00:00Z".len(), "{end}");
             credential.lifetime.whole()
         };
-        assert_eq!(life("0"), LIFE_WITHOUT_END);
+        assert_eq!(life("0"), LIFETIME_WITHOUT_EXPIRY);
         assert_eq!(life("2764800"), Duration::from_secs(2_764_800));
-        assert_eq!(life(&u64::MAX.to_string()), LONGEST_LIFE);
+        assert_eq!(life(&u64::MAX.to_string()), MAX_LIFETIME);
     }
 
     #[test]
@@ -225,10 +225,10 @@ mod tests {
             read(&"a token".into(), &Reply::made_up(200, body), true).unwrap();
         assert_eq!((secret.token.expose(), secret.num_uses), ("s.wrap", 1));
         assert_eq!(lifetime.whole(), Duration::from_secs(60));
-        assert!(read_body(body).is_err(), "it was not asked for");
+        assert!(read_body(body).is_err(), "it was not requested");
         assert!(
             read(&"a token".into(), &Reply::made_up(200, WHOLE), true).is_err(),
-            "it was asked for"
+            "it was requested"
         );
     }
 

@@ -29,7 +29,7 @@ impl VaultRun {
         match self.look_up(&credential.secret) {
             Ok(Some(_)) => Ok((credential, None)),
             Ok(None) => {
-                info!("the token in the cache is no longer known to the server");
+                info!("the server no longer knows the cached token");
                 let (login, refused) = (self.request()?, Some(&credential.secret));
                 let new = broker.fetch_shared(&login, self.consumer.minimum_lifetime, refused);
                 Ok((broker.wait(&login.what(), new)?, None))

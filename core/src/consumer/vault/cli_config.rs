@@ -102,13 +102,13 @@ impl CliConfig {
 
     fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
         let Context { env, .. } = context;
-        let told = |vars: &[Var]| match vars {
+        let set_path = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
         let default = |name: &str| Some(home_of_cli(context)?.join(name));
-        let place = |vars: &[Var], name: &str| told(vars).or_else(|| default(name));
+        let place = |vars: &[Var], name: &str| set_path(vars).or_else(|| default(name));
         [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
 
@@ -144,7 +144,7 @@ impl CliConfig {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
-        let hint = "correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file";
+        let hint = "correct that line, or replace it with `yc-id-token vault install-helper`: the CLI cannot read the file";
         parse(self.path(), self.file.text(), hint)
     }
 
@@ -289,7 +289,7 @@ mod tests {
         let helper = Path::new("C:\\Users\\x\\helper");
         let broken = config(folder.path(), "# mine\ntoken_helper = \"C:\\Users\\x\\helper\"\n");
         let error = broken.token_helper().unwrap_err().to_string();
-        assert!(error.contains("config:2: `\\U` is no escape"), "{error}");
+        assert!(error.contains("config:2: `\\U` is not an escape"), "{error}");
         let after = broken.with_helper(helper, None).unwrap();
         assert_eq!(after, "# mine\ntoken_helper = \"C:\\\\Users\\\\x\\\\helper\"\n");
         // A line of HCL cannot be added to JSON.

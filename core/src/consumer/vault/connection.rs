@@ -61,19 +61,19 @@ pub(super) struct Server {
     behind: Option<Endpoint>,
     pub(super) namespace: Option<String>,
     /// Whether the address is from this program's settings, and not from the official clients' variables.
-    pub(super) is_ours: bool,
+    pub(super) is_configured_here: bool,
     pub options: ServerOptions,
 }
 
 impl Server {
     pub(super) fn read(settings: &Settings, env: &Env) -> Result<Self> {
-        let ours = settings.own(&rows::ADDRESS);
-        let is_ours = ours.is_some();
+        let own_address = settings.own(&rows::ADDRESS);
+        let is_configured_here = own_address.is_some();
         let address = |address: &str| Endpoint::parse("address of Vault", address);
         let official_address = official(env, ADDRESS).map(|setting| setting.value);
-        let agent = official(env, AGENT_ADDRESS).filter(|_| !is_ours);
-        let (endpoint, behind) = match (ours, agent) {
-            (Some(ours), _) => (address(&ours.value)?, None),
+        let agent = official(env, AGENT_ADDRESS).filter(|_| !is_configured_here);
+        let (endpoint, behind) = match (own_address, agent) {
+            (Some(own_address), _) => (address(&own_address.value)?, None),
             (None, Some(agent)) => {
                 (address(&agent.value)?, official_address.map(|text| address(&text)).transpose()?)
             }
@@ -87,7 +87,13 @@ impl Server {
         let found = server_options(settings, env)?;
         let skip_verify = skips_verification(settings, env, &endpoint)?;
         let options = ServerOptions { skip_verify, ..found };
-        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, options })
+        Ok(Self {
+            endpoint,
+            behind,
+            namespace: namespace.transpose()?,
+            is_configured_here,
+            options,
+        })
     }
 
     /// The default audience of ID tokens for it: its address.
@@ -155,7 +161,7 @@ impl Server {
     /// The target to which the CLI sends its token: from its variables, completed by this server.
     pub(super) fn target_of_cli(&self, env: &Env) -> Target {
         let mut target = self.target();
-        if self.is_ours
+        if self.is_configured_here
             && let Some(setting) = official(env, ADDRESS)
             && setting.value != target.address
         {
@@ -242,9 +248,9 @@ fn server_options(settings: &Settings, env: &Env) -> Result<ServerOptions> {
     let certificate = [settings.own(&rows::CLIENT_CERT), settings.own(&rows::CLIENT_KEY)];
     let official_certificate = || [CLIENT_CERT, CLIENT_KEY].map(|vars| official(env, vars));
     // Settings of this program and variables of the official clients are not mixed.
-    let said_by_us = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
-    let ca = if said_by_us(&ca) { ca } else { official_ca() };
-    let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
+    let is_set_here = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
+    let ca = if is_set_here(&ca) { ca } else { official_ca() };
+    let certificate = if is_set_here(&certificate) { certificate } else { official_certificate() };
     let server_name = settings.own(&rows::TLS_SERVER_NAME).or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
     Ok(ServerOptions {
@@ -300,16 +306,16 @@ fn skips_verification(settings: &Settings, env: &Env, endpoint: &Endpoint) -> Re
     if settings.is_on(&rows::TLS_SKIP_VERIFY)?.value {
         return Ok(true);
     }
-    let Some(asked) = official(env, SKIP_VERIFY) else { return Ok(false) };
-    let is_off = matches!(parse_switch(&asked.value.to_lowercase()), Some(false))
-        || matches!(asked.value.as_str(), "f" | "F");
+    let Some(variable) = official(env, SKIP_VERIFY) else { return Ok(false) };
+    let is_off = matches!(parse_switch(&variable.value.to_lowercase()), Some(false))
+        || matches!(variable.value.as_str(), "f" | "F");
     if is_off || endpoint.as_str().starts_with("http://") {
         return Ok(false);
     }
     Err(Error::Invalid {
         problem: message!(
             "{} is not supported: a server in between could steal the ID token and the Vault token",
-            asked.origin),
+            variable.origin),
         hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; for a test, give `--tls-skip-verify`".into(),
     })
 }

@@ -27,7 +27,7 @@ pub(super) fn run(
     words: &[OsString],
     context: Context<'_>,
 ) -> Result<ExitCode> {
-    child::hand_on();
+    child::keep_for_command();
     let vault = VaultRun::open(args, context)?;
     let mut command = of_words(words);
     if revoke {
@@ -48,7 +48,7 @@ impl VaultRun {
     pub(in crate::consumer) fn put_into_environment(&self, child: &mut Command) -> Result<()> {
         let (credential, unchecked) = self.valid_token()?;
         if let Some(error) = unchecked {
-            info!("{error}; using the token of before");
+            info!("{error}; using the previous token");
         }
         put_into_environment(self, &credential.secret.token, child);
         Ok(())
@@ -84,7 +84,7 @@ pub(super) fn try_and_revoke(vault: &VaultRun) -> Result<Message> {
 /// Requests a token for this command only: other runs use the cached one.
 fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     let credential = vault.obtain()?;
-    let instead = "leave out `--revoke`; or let the role have `token_type=service`";
+    let instead = "leave out `--revoke`; or set `token_type=service` on the role";
     vault.check_revocable(&credential, instead)?;
     let token = &credential.secret.token;
     put_into_environment(vault, token, &mut command);

@@ -126,7 +126,7 @@ impl Scanner<'_> {
                         self.fault(
                             at,
                             message!(
-                                "`{escape}` is no escape; write a backslash as `\\\\`",
+                                "`{escape}` is not an escape; write a backslash as `\\\\`",
                                 escape
                             ),
                         )

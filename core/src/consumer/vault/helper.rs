@@ -65,7 +65,7 @@ impl Helper {
             Some(locations.home.as_ref()?.join(".local").join("bin").join(name))
         };
         let path = link.cloned().or_else(default).ok_or_else(|| Error::Missing {
-            problem: "there is no home folder to make the link in".into(),
+            problem: "there is no home folder for the link".into(),
             hint: "give `--link`".into(),
         })?;
         let path = absolute(path)?;
@@ -75,7 +75,8 @@ impl Helper {
         else {
             return Err(Error::Usage {
                 problem: message!("`{}` is not named {}", shown(&path), ForeignText::new(&name)),
-                hint: "the helper knows by this name that it is one, and its profile".into(),
+                hint: "by this name, the program knows that it is a token helper, and its profile"
+                    .into(),
             });
         };
         let profile = Some(in_name.to_owned()).filter(|profile| !profile.is_empty());

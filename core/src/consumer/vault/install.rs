@@ -256,7 +256,7 @@ fn remove_line(config: &CliConfig, helper: &Path, left: &str) -> Result<Message>
         }
         removed => removed.map_err(|error| Error::unwritten(path, error))?,
     }
-    Ok(message!("removed    {}, in which nothing else stood", shown(path)))
+    Ok(message!("removed    {} (it was otherwise empty)", shown(path)))
 }
 
 /// The line of the configuration with a helper.
@@ -271,6 +271,6 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
             shown(config.path()),
             shown(other)
         ),
-        hint: "take that line out if you do not need it; nothing has been changed".into(),
+        hint: "remove that line if you do not need it; nothing has been changed".into(),
     }
 }

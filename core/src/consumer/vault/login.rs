@@ -15,7 +15,7 @@ use crate::source::IdTokenRequest;
 use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, VaultToken};
 use super::connection::{Call, Server};
-use super::refusal::{self, Asked};
+use super::refusal::{self, RefusedRequest};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -130,8 +130,13 @@ impl Exchange for Login<'_> {
             return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
         }
         let Self { server, mount, role, .. } = self;
-        let asked =
-            Asked { what, mount, role: *role, namespace: server.namespace.as_deref(), token };
-        Err(refusal::error_of_login(reply, &asked))
+        let request = RefusedRequest {
+            what,
+            mount,
+            role: *role,
+            namespace: server.namespace.as_deref(),
+            token,
+        };
+        Err(refusal::error_of_login(reply, &request))
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn open(args: &Args, context: Context<'_>) -> Result<Opened> {
     let server = &vault.consumer.server;
     let target = server.target_of_cli(context.env);
     let Settings { profile, identity, .. } = &*vault.run.settings;
-    let has_settings = server.is_ours || profile.is_some() || identity.is_some();
+    let has_settings = server.is_configured_here || profile.is_some() || identity.is_some();
     if (has_settings && server.target() == target) || target::is_by_socket(context.env) {
         return Ok(Opened { vault, target });
     }
@@ -149,7 +149,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
     if target::is_by_socket(context.env) {
         return Ok(warnings);
     }
-    if server.is_ours && !target::has_address(context.env) {
+    if server.is_configured_here && !target::has_address(context.env) {
         warnings.push(Warning {
             problem: message!(
                 "VAULT_ADDR is not set, and the token helper's profile is for {address}: without `-address`, the CLI talks to https://127.0.0.1:8200",
@@ -180,7 +180,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
         let namespace = ForeignText::new(namespace);
         warnings.push(Warning {
             problem: message!(
-                "the token helper's profile is for the namespace `{namespace}`, and VAULT_NAMESPACE is not set: the CLI does not tell its helper which namespace a `-namespace` flag says",
+                "the token helper's profile is for the namespace `{namespace}`, and VAULT_NAMESPACE is not set: the CLI does not pass the namespace of a `-namespace` flag to its helper",
                 namespace
             ),
             hint: message!("{EXPORT}{}", namespace.assigned_to("VAULT_NAMESPACE"), EXPORT),

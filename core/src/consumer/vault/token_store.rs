@@ -79,7 +79,7 @@ fn store_with(
 fn is_what_helper_gets(helper: &Path, vault: &VaultRun, context: Context<'_>) -> bool {
     let flags = Helper::of_file(helper).map_or_else(Flags::default, |helper| helper.flags());
     let server = &vault.consumer.server;
-    let addresses = ADDRESS.iter().filter(|_| server.is_ours);
+    let addresses = ADDRESS.iter().filter(|_| server.is_configured_here);
     let changes = addresses.map(|var| (var.name.to_owned(), server.endpoint.as_str().to_owned()));
     let env = &Env::Changed { changes: changes.collect(), rest: Box::new(context.env.clone()) };
     let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
@@ -117,18 +117,18 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
         return Ok(());
     }
     // Security: the helper may print its input.
-    let said = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
-    Err(failed(message!("{} ({status})", ForeignText::sentence(&said), status)))
+    let printed = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
+    Err(failed(message!("{} ({status})", ForeignText::sentence(&printed), status)))
 }
 
 fn unheard(what: Message, silence: Silence) -> Error {
     let (code, problem) = match silence {
-        Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
+        Silence::TooMuch => (Code::ConsumerRefused, "its output is too large".into()),
         Silence::Unheard(cause) => {
             (Code::ConsumerRefused, cause.context("its output cannot be read"))
         }
         Silence::Late { budget, .. } => {
-            (Code::Timeout, message!("it was not done within {budget:.1} s", budget).into())
+            (Code::Timeout, message!("it did not finish within {budget:.1} s", budget).into())
         }
     };
     let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();

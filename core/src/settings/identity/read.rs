@@ -101,8 +101,10 @@ impl Resolver<'_> {
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
-            return Err(layer
-                .lacks("type", message!("it is one of {}", names::list(&IdentityKind::names()))));
+            return Err(layer.missing_key(
+                "type",
+                message!("it is one of {}", names::list(&IdentityKind::names())),
+            ));
         };
         let Some(kind) = IdentityKind::named(&type_name) else {
             let hint = names::nearest(&type_name, &IdentityKind::names()).map_or_else(
@@ -150,7 +152,7 @@ impl IdentityKind {
             && let (Some((form, key)), Some(what)) = (row.argument, row.required)
             && (form != ArgumentForm::Key || matches!(details, Details::Table(_)))
         {
-            return Err(self.lacks(details, key, what));
+            return Err(self.missing_key(details, key, what));
         }
         let service_account = match details {
             Details::Table(layer) => layer.value("service_account", ValueKind::Text)?,
@@ -163,13 +165,13 @@ impl IdentityKind {
         })
     }
 
-    fn lacks(self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
+    fn missing_key(self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
         let name = self.name();
         match details {
-            Details::Table(layer) => layer.lacks(key, message!("give {what}", what)),
+            Details::Table(layer) => layer.missing_key(key, message!("give {what}", what)),
             Details::Argument { origin, .. } => Error::Missing {
                 problem: message!(
-                    "the identity `{name}` ({origin}) does not say {what}",
+                    "the identity `{name}` ({origin}) needs {what}",
                     name,
                     origin,
                     what
@@ -241,7 +243,7 @@ impl Details<'_> {
 
 fn at_once(one: &Message, other: &Message) -> Error {
     Error::Usage {
-        problem: message!("{one} and {other} are given at once", one, other),
+        problem: message!("{one} and {other} are both set", one, other),
         hint: "give one of them".into(),
     }
 }

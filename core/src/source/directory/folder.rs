@@ -64,7 +64,7 @@ impl Request for FolderRequest<'_> {
         if !is_account_name(name) {
             return Err(Error::Invalid {
                 problem: message!(
-                    "`{name}` is no name that a folder can have",
+                    "`{name}` is not a valid name of a folder",
                     name = ForeignText::new(name)
                 ),
                 hint: by_id.into(),
@@ -73,7 +73,7 @@ impl Request for FolderRequest<'_> {
         let Some(manager) = source.endpoints.resource_manager()? else {
             return Err(Error::Missing {
                 problem: message!(
-                    "cannot get {what}: it is not said where the resource manager is",
+                    "cannot get {what}: the address of the resource manager is not set",
                     what
                 ),
                 hint: by_id.into(),

@@ -89,7 +89,7 @@ impl Request for ServiceAccountRequest<'_> {
         let Self { source, folder, name } = *self;
         if !is_account_name(name) {
             return Err(Error::Invalid {
-                problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name = ForeignText::new(name)),
+                problem: message!("`{name}` is neither the ID of a service account nor a valid name of one", name = ForeignText::new(name)),
                 hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
             });
         }

@@ -119,7 +119,7 @@ struct PrivateKey {
 impl AuthorizedKey {
     /// Checks that the key can sign.
     pub fn check(&self) -> Result<()> {
-        self.sign(Timestamp::from_unix_seconds(0), "nobody").map(drop)
+        self.sign(Timestamp::from_unix_seconds(0), "check").map(drop)
     }
 
     /// Exchanges an assertion of the key for an IAM token.

@@ -147,7 +147,7 @@ impl ExternalToken {
                     now
                 ),
                 hint:
-                    "see that the program that renews it is running, and check this machine's date"
+                    "check that the program that renews it is running, and check this machine's date"
                         .into(),
             }),
             _ => Ok(token),

@@ -49,7 +49,7 @@ fn service_account(setting: &IdentitySetting, settings: &Settings) -> Result<Str
         (Some(account), _) => Ok(account.clone()),
         (None, Some(wanted)) if is_name(wanted, settings) => Err(Error::Missing {
             problem: message!(
-                "the workload is to act as `{}` ({}), which cannot be looked up by its name before it does",
+                "the workload acts as `{}` ({}), and cannot look that up by its name",
                 ForeignText::new(&wanted.value),
                 wanted.origin
             ),
@@ -57,7 +57,7 @@ fn service_account(setting: &IdentitySetting, settings: &Settings) -> Result<Str
         }),
         (None, Some(wanted)) => Ok(wanted.value.clone()),
         (None, None) => Err(Error::Missing {
-            problem: "the service account that this workload is to act as is not set".into(),
+            problem: "the service account that this workload acts as is not set".into(),
             hint: "give `--service-account` with its ID (`aje…`)".into(),
         }),
     }

@@ -88,7 +88,7 @@ impl ImportedKeys {
     /// The list in the data folder of the user.
     pub fn of(data_folder: Option<PathBuf>) -> Result<Self> {
         let folder = data_folder.ok_or_else(|| Error::Missing {
-            problem: "there is no home folder that keys of the keyring could be listed in".into(),
+            problem: "there is no home folder for the list of imported keys".into(),
             hint: message!("set HOME or XDG_DATA_HOME; or {OTHERWISE}", OTHERWISE),
         })?;
         Ok(Self { folder: folder.join("keys") })
@@ -114,7 +114,7 @@ impl ImportedKeys {
         serde_json::from_slice(&text)
             .ok()
             .filter(|key: &ImportedKey| key.name == name)
-            .ok_or_else(|| wrong("is not what was written"))
+            .ok_or_else(|| wrong("is corrupt"))
     }
 
     /// All keys, by name.
@@ -156,7 +156,7 @@ impl ImportedKeys {
             name: name.into(),
             place: "the keyring".into(),
             hint: if names.is_empty() {
-                "put one there with `yc-id-token key import FILE`".into()
+                "import one with `yc-id-token key import FILE`".into()
             } else {
                 message!("there are `{}`", ForeignText::new(&names.join("`, `")))
             },
@@ -211,7 +211,7 @@ impl ImportedKey {
         let found = keyring.get(&Self::item(&self.name));
         let found =
             found.map_err(|problem| problem.into_error(what(), Code::Keyring, OTHERWISE))?;
-        let text = found.ok_or_else(|| wrong("it is not there, or not whole"))?;
+        let text = found.ok_or_else(|| wrong("it is missing or incomplete"))?;
         let origin = format!("keyring:{}", self.name);
         let key = AuthorizedKey::parse(text.as_bytes(), Path::new(&origin))?;
         if key.id != self.key_id || key.service_account_id != self.service_account_id {
@@ -279,26 +279,26 @@ mod tests {
     #[test]
     fn a_key_that_differs_from_the_list_is_not_used() {
         let keyring = Keyring::fake();
-        let told = |text: &str| {
+        let result = |text: &str| {
             keyring.set(&ImportedKey::item("a"), text.to_owned().into()).unwrap();
             let fetched = key("a").read(&keyring);
             fetched.map(|key| key.id).map_err(|error| (error.code(), error.to_string()))
         };
         assert_eq!(
             key("a").read(&keyring).unwrap_err().to_string(),
-            "cannot read the key `a` from the keyring: it is not there, or not whole"
+            "cannot read the key `a` from the keyring: it is missing or incomplete"
         );
         let right = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
-        assert_eq!(told(right), Ok("ajek".to_owned()));
+        assert_eq!(result(right), Ok("ajek".to_owned()));
         let replaced = (Code::Keyring, "cannot read the key `a` from the keyring: it has been replaced by another key since it was imported".to_owned());
         for other in [
             r#"{"id":"other","service_account_id":"ajes","private_key":"k"}"#,
             r#"{"id":"ajek","service_account_id":"other","private_key":"k"}"#,
         ] {
-            assert_eq!(told(other), Err(replaced.clone()));
+            assert_eq!(result(other), Err(replaced.clone()));
         }
         assert_eq!(
-            told("nonsense").unwrap_err().1,
+            result("nonsense").unwrap_err().1,
             "the authorized key file `keyring:a` is not the JSON of an authorized key (line 1, column 2)"
         );
         let error = key("a").read(&Keyring::absent()).unwrap_err();

@@ -200,7 +200,7 @@ impl Metadata {
             None if self.is_chosen() => Err(Error::Unreached {
                 what: self.what(),
                 code: Code::Foreign,
-                problem: "what answers there is not Yandex Cloud's metadata service".into(),
+                problem: "the server there is not Yandex Cloud's metadata service".into(),
                 hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
             }),
             None => Err(self.nothing_else(&message!("{host} is another cloud's", host))),

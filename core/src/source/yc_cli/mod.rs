@@ -28,7 +28,7 @@ use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
-use words::Said;
+use words::YcOutput;
 
 /// More than any configuration of yc.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
@@ -164,7 +164,7 @@ impl YcCli {
                 refused.get_or_insert((program, error));
             }
         }
-        let hint = "install the Yandex Cloud CLI, or say where it is with `--yc-path` or YC_ID_TOKEN_YC_PATH";
+        let hint = "install the Yandex Cloud CLI, or give its path with `--yc-path` or YC_ID_TOKEN_YC_PATH";
         Err(match refused {
             Some((program, error)) => Error::IdentityFile {
                 what: "the Yandex Cloud CLI",
@@ -174,7 +174,7 @@ impl YcCli {
             },
             None => Error::Missing {
                 problem: message!(
-                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor where its installer puts it",
+                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor in its installer's folder",
                     what
                 ),
                 hint: hint.into(),
@@ -219,13 +219,15 @@ impl Call<'_> {
         let outcome = running.finish(&[], deadline).await;
         let outcome = outcome.map_err(|silence| self.silent(silence))?;
         let stdout = String::from_utf8_lossy(&outcome.stdout);
-        let said = Said::read(&String::from_utf8_lossy(&outcome.stderr));
+        let output = YcOutput::read(&String::from_utf8_lossy(&outcome.stderr));
         if !outcome.status.success() {
-            return Err(said.refusal(self, outcome.status));
+            return Err(output.refusal(self, outcome.status));
         }
         // yc may print a notice of an update or a deprecation first.
         let token = stdout.lines().rev().map(str::trim).find(|line| is_token(line));
-        token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| said.no_token(self, &stdout))
+        token
+            .map(|token| Secret::new(token.to_owned()))
+            .ok_or_else(|| output.no_token(self, &stdout))
     }
 
     fn silent(&self, silence: Silence) -> Error {
@@ -236,14 +238,15 @@ impl Call<'_> {
                 (Code::Foreign, cause.context("the output of yc cannot be read"), try_it)
             }
             Silence::Late { budget, stderr } => {
-                let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
+                let output = YcOutput::read(&String::from_utf8_lossy(&stderr)).addition();
                 let hint = message!(
                     "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`",
                     try_it
                 );
                 (
                     Code::Timeout,
-                    message!("yc was not done within {budget:.1} s{said}", budget, said).into(),
+                    message!("yc did not finish within {budget:.1} s{output}", budget, output)
+                        .into(),
                     hint,
                 )
             }

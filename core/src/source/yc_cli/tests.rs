@@ -113,11 +113,11 @@ fn output_that_is_not_a_token_is_described_and_not_quoted() {
             "echo 'log in at auth.yandex.cloud' >&2",
             "yc printed nothing; on standard error: log in at auth.yandex.cloud",
         ),
-        ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is no token"),
+        ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is not a token"),
         ("yes hunter2", "yc prints far more than a token"),
     ] {
-        let (code, told, hint) = Fake::new(script).error();
-        assert_eq!((code, told), (Code::Foreign, format!("cannot get a token: {problem}")));
+        let (code, printed, hint) = Fake::new(script).error();
+        assert_eq!((code, printed), (Code::Foreign, format!("cannot get a token: {problem}")));
         assert!(hint.contains("run `yc iam create-token` in a terminal"), "{hint}");
     }
 }
@@ -163,12 +163,12 @@ fn a_refusal_is_reported_in_ycs_words_with_a_hint() {
         ),
     ] {
         let script = format!("cat >&2 <<'END'\nERROR: {stderr}\nEND\nexit 1");
-        let (got, told, advice) = Fake::new(&script).error();
-        assert_eq!((got, told), (code, format!("cannot get a token: {reason}")));
+        let (got, printed, advice) = Fake::new(&script).error();
+        assert_eq!((got, printed), (code, format!("cannot get a token: {reason}")));
         assert!(advice.contains(hint), "{advice}");
     }
-    let (code, told, _) = Fake::new("exit 5").error();
-    assert_eq!(told, "cannot get a token: yc ended with status 5 and did not say why");
+    let (code, printed, _) = Fake::new("exit 5").error();
+    assert_eq!(printed, "cannot get a token: yc ended with status 5 and printed no reason");
     assert_eq!(code, Code::SourceRefused);
     let (_, _, hint) = Fake::new("echo 'Usage: yc iam [command]'").error();
     assert!(hint.contains("too old"), "{hint}");
@@ -180,8 +180,8 @@ fn a_yc_that_hangs_is_ended() {
     // This time limit may end before the script starts. Then nothing is left of it either.
     let error = id_token(&fake.yc(), None, 200).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
-    let told = error.to_string();
-    assert!(told.starts_with("cannot get a token: yc was not done within 0.2 s"), "{told}");
+    let printed = error.to_string();
+    assert!(printed.starts_with("cannot get a token: yc did not finish within 0.2 s"), "{printed}");
     assert!(error.hint().unwrap().contains("browser"));
     let pid = std::fs::read_to_string(fake.path("yc.pid")).unwrap_or_default();
     if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
@@ -198,8 +198,8 @@ fn a_yc_that_cannot_be_run_is_a_configuration_error() {
         let yc = YcCli::new(Some(fake.path(path)), None, None);
         let error = id_token(&yc, None, 60_000).unwrap_err();
         let path = fake.path(path);
-        let told = format!("the Yandex Cloud CLI `{}` cannot be run: {cause}", path.display());
-        assert_eq!((error.to_string(), error.exit_status()), (told, 3));
+        let printed = format!("the Yandex Cloud CLI `{}` cannot be run: {cause}", path.display());
+        assert_eq!((error.to_string(), error.exit_status()), (printed, 3));
         assert!(error.hint().unwrap().contains("--yc-path"));
     }
 }

@@ -13,13 +13,13 @@ use crate::message;
 use crate::source;
 
 /// The output of yc on stderr.
-pub(super) struct Said {
+pub(super) struct YcOutput {
     /// The paragraph of the error, or the whole output.
     error: String,
     request_id: Option<ForeignText>,
 }
 
-impl Said {
+impl YcOutput {
     pub(super) fn read(stderr: &str) -> Self {
         let error = ["ERROR:", "Error:"].iter().filter_map(|mark| stderr.rfind(mark)).max();
         let error = match error {
@@ -46,7 +46,9 @@ impl Said {
         let (code, hint) = self.meaning(call);
         let reason = match (self.reason(), status.code()) {
             (Some(reason), _) => message!("yc reports: {reason}", reason),
-            (None, Some(code)) => message!("yc ended with status {code} and did not say why", code),
+            (None, Some(code)) => {
+                message!("yc ended with status {code} and printed no reason", code)
+            }
             (None, None) => "yc was killed".into(),
         };
         Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
@@ -65,12 +67,12 @@ impl Said {
             return Error::Refused { what, code, reason, request_id: None, hint };
         }
         let printed =
-            if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
-        let said = self.addition();
+            if stdout.trim().is_empty() { "nothing" } else { "something that is not a token" };
+        let output = self.addition();
         Error::Unreached {
             what: call.what.into(),
             code: Code::Foreign,
-            problem: message!("yc printed {printed}{said}", printed, said).into(),
+            problem: message!("yc printed {printed}{output}", printed, output).into(),
             hint: message!("{} to see what it needs", call.yc.try_it()),
         }
     }
@@ -130,7 +132,7 @@ impl Said {
             "i/o timeout",
             "network is unreachable",
         ]) {
-            (Code::Unavailable, message!("try again; if it lasts, {try_it}", try_it))
+            (Code::Unavailable, message!("try again; if it persists, {try_it}", try_it))
         } else {
             (
                 Code::SourceRefused,
@@ -177,14 +179,14 @@ mod tests {
 
     #[test]
     fn the_error_and_its_request_id_are_read_from_ycs_output() {
-        let said = Said::read(
+        let output = YcOutput::read(
             "A new version is available.\nERROR: iam token create failed: rpc error: code = NotFound desc = Subject not\nfound.\n\n\n\
              server-request-id: e4a1ac3f-e7e8\nclient-request-id: 1a4f56c1\n\nUse server-request-id for investigation\n",
         );
-        assert_eq!(said.reason().as_deref(), Some("Subject not found"));
-        assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
-        assert_eq!(Said::read("one\n\n two\n").addition(), "; on standard error: one two");
-        let none = Said::read(" \nserver-request-id: t1.abc.def\n");
+        assert_eq!(output.reason().as_deref(), Some("Subject not found"));
+        assert_eq!(output.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
+        assert_eq!(YcOutput::read("one\n\n two\n").addition(), "; on standard error: one two");
+        let none = YcOutput::read(" \nserver-request-id: t1.abc.def\n");
         assert_eq!(none.request_id, None, "that is no identifier");
     }
 
@@ -195,7 +197,7 @@ mod tests {
         for stderr in
             [format!("ERROR: token {token} expired"), format!("ERROR: bad key {key}"), key]
         {
-            let reason = Said::read(&stderr).reason().unwrap_or_default();
+            let reason = YcOutput::read(&stderr).reason().unwrap_or_default();
             assert!(!reason.contains("hunter2"), "{reason}");
         }
     }

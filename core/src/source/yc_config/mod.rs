@@ -163,12 +163,12 @@ fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentia
     Ok(match (key, token) {
         (Some(_), Some(_)) => {
             return Err(
-                "both a `token` and a `service-account-key`, so who it is is not clear".into()
+                "both a `token` and a `service-account-key`, so the identity is not clear".into()
             );
         }
         (Some(key), None) => YcCredentials::AuthorizedKey(key),
         (None, Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            return Err("a `token` that cannot be one".into());
+            return Err("a `token` that is not a valid one".into());
         }
         (None, Some(token)) => {
             let secret = Secret::new(token.to_owned());
@@ -238,7 +238,7 @@ fn not_text(key: &str) -> Message {
     message!("a `{key}` that is not text", key = ForeignText::new(key))
 }
 
-/// Security: names are filtered, because with a wrong indentation anything can be in the place of a name.
+/// Security: names are filtered, because a wrong indentation can put any text in the place of a name.
 fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
     let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     names.sort_unstable();

@@ -88,15 +88,15 @@ fn a_named_profile_has_its_own_identity() {
 #[test]
 fn an_invalid_profile_is_described_and_never_quoted() {
     for (name, problem) in [
-        ("both", "both a `token` and a `service-account-key`, so who it is is not clear"),
+        ("both", "both a `token` and a `service-account-key`, so the identity is not clear"),
         ("half", "a `service-account-key` that has no `service_account_id`"),
-        ("spaces", "a `token` that cannot be one"),
+        ("spaces", "a `token` that is not a valid one"),
         ("list", "a `token` that is not text"),
         ("maybe", "an `instance-service-account` that is neither true nor false"),
     ] {
         let error = parse(CONFIG, Some(name)).unwrap_err();
-        let told = format!("{WHAT} `config.yaml` has a profile `{name}` with {problem}");
-        assert_eq!(error.to_string(), told);
+        let printed = format!("{WHAT} `config.yaml` has a profile `{name}` with {problem}");
+        assert_eq!(error.to_string(), printed);
         assert_eq!(error.exit_status(), 3);
     }
     let person = named("person").needs_yc();
@@ -124,8 +124,8 @@ fn a_missing_profile_is_reported_with_the_existing_ones() {
         ("token: \"y0_hunter2", "is not YAML (line 1, column 8)"),
         ("t1.hunter2: a\nt1.hunter2: b\n", "has the same key twice (line 2, column 1)"),
     ] {
-        let told = parse(text, None).unwrap_err().to_string();
-        assert!(told.contains(problem) && !told.contains("hunter2"), "{text}: {told}");
+        let printed = parse(text, None).unwrap_err().to_string();
+        assert!(printed.contains(problem) && !printed.contains("hunter2"), "{text}: {printed}");
     }
     let bytes = YcProfile::parse(b"current: \xff", Path::new("config.yaml"), None);
     assert!(bytes.unwrap_err().to_string().contains("is not UTF-8 text: "));
@@ -137,8 +137,8 @@ fn a_token_in_place_of_a_name_is_not_repeated() {
     let text = format!("current: {token}\nprofiles:\n  {token}x:\n    token: a b\n");
     for name in [None, Some("t1.9euelZqhunter2.c2lnx")] {
         let error = parse(&text, name).unwrap_err();
-        let told = format!("{error} {}", error.hint().unwrap());
-        assert!(!told.contains("hunter2"), "{told}");
+        let printed = format!("{error} {}", error.hint().unwrap());
+        assert!(!printed.contains("hunter2"), "{printed}");
     }
 }
 

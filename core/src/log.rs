@@ -33,6 +33,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// What the names of this project's crates begin with.
+const OWN_CRATES: &str = "yc_id_token";
+
 /// Starts the log if it is requested. `verbosity` is the number of `-v`.
 pub fn start(verbosity: u8, file: Option<&Path>, log_format: LogFormat) -> Result<()> {
     let level = match (verbosity, file) {
@@ -44,7 +47,7 @@ pub fn start(verbosity: u8, file: Option<&Path>, log_format: LogFormat) -> Resul
     let format = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
     // Write errors are not reported: stderr is empty on success.
     let format = format.log_internal_errors(false);
-    let own_events = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    let own_events = Targets::new().with_target(OWN_CRATES, level);
     let writer: Box<dyn Write + Send> = match file {
         None => Box::new(io::stderr()),
         Some(path) => {

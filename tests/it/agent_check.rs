@@ -46,7 +46,7 @@ fn check_asks_the_agent_for_what_its_endpoints_serve() {
     sandbox.keep_secret(&secret);
     fs::write(sandbox.home().join("secret"), "another").unwrap();
     let (message, _) = check().fails(6, "E_FOREIGN_ANSWER");
-    assert!(message.contains("send the secret of the agent"), "{message}");
+    assert!(message.contains("send the secret of the endpoint"), "{message}");
     fs::write(sandbox.home().join("secret"), secret).unwrap();
     drop(agent);
     let (message, _) = check().fails(6, "E_NETWORK");

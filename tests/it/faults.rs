@@ -1,7 +1,7 @@
 //! What goes wrong on the machine itself: killed processes, failing system calls, file systems without
 //! locks. A token is given all the same, the cache is never the worse for it, and nobody waits for ever.
 //!
-//! Each test prints what it did (`tests/run faults -- --nocapture`), for the table in the README.
+//! Each test prints what it did (`tests/run faults -- --nocapture`), for the table in `docs/reliability.md`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -58,7 +58,6 @@ mod places;
 mod processes;
 mod profiles;
 mod proxies;
-mod readme;
 #[path = "../real/mod.rs"]
 mod real;
 mod refresh;
@@ -77,6 +76,7 @@ mod spinner;
 mod status;
 mod tls;
 mod token;
+mod topics;
 mod values;
 mod vault;
 mod vault_cli;

@@ -17,6 +17,7 @@ use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::private_file;
 use crate::run::Context;
+use crate::secret_file;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
     AgentEndpoint, Flags, Origin, Setting, by_name, list, names_of, text_problem, unfit,
@@ -149,13 +150,7 @@ impl PlannedEndpoint {
     pub(in crate::agent) fn open_secret(&self, now: Moment) -> Result<Option<Arc<Secret>>> {
         let secret = match &self.secret {
             Some(SecretPlace::New(path)) => Secret::written(path.clone(), now)?,
-            Some(place @ SecretPlace::Credential(path)) => {
-                let secret = place.read().unwrap_or_default();
-                if secret.is_empty() {
-                    return Err(no_secret(path));
-                }
-                Secret::known(&secret, now)
-            }
+            Some(SecretPlace::Credential(path)) => known_secret(path, now)?,
             None => return Ok(None),
         };
         Ok(Some(Arc::new(secret)))
@@ -173,11 +168,17 @@ impl PlannedEndpoint {
     }
 }
 
-fn no_secret(path: &Path) -> Error {
-    Error::Configuration {
+/// The secret in a credential configuration of Google's libraries. It stays the same for all agents, as the libraries
+/// read their configuration once.
+fn known_secret(path: &Path, now: Moment) -> Result<Secret> {
+    let content = secret_file::read("the credential configuration", path, CredentialFile::LIMIT)?;
+    let file = CredentialFile::parse(&content);
+    let secret = file.as_ref().and_then(CredentialFile::secret);
+    let secret = secret.ok_or_else(|| Error::Configuration {
         problem: message!("`{}` has no header Authorization with a secret", shown(path)),
         hint: "write it with `yc-id-token setup gcp --source=url`".into(),
-    }
+    })?;
+    Ok(Secret::known(secret.as_bytes(), now))
 }
 
 /// A token for each audience, or for that of the profile.

@@ -33,7 +33,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the names of this project's crates begin with.
+/// The prefix of this project's crates.
 const OWN_CRATES: &str = "yc_id_token";
 
 /// Starts the log if it is requested. `verbosity` is the number of `-v`.

@@ -242,7 +242,7 @@ fn a_file_that_its_owner_cannot_read_is_reported_with_the_line() {
     let helper = "token_helper = \"C:\\Users\\me\\yc-id-token-vault.exe\"\n";
     sandbox.write(".vault", helper);
     let said = sandbox.run(&["doctor", "vault"]);
-    assert!(said.stdout.contains(".vault:1: `\\U` is no escape"), "{said:?}");
+    assert!(said.stdout.contains(".vault:1: `\\U` is not an escape"), "{said:?}");
     assert_eq!(said.status.code(), Some(3));
     let (text, _) = sandbox.run(&["vault", "install-helper"]).fails(3, "E_CONFIG");
     assert!(text.contains(".vault:1:"), "{text}");

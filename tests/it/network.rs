@@ -52,7 +52,7 @@ fn what_answers_in_the_clouds_place_is_told_apart() {
         (
             Fault::Oversized(1024 * 1024 + 1),
             "E_FOREIGN_ANSWER",
-            "is over 1 MiB and no token",
+            "is larger than 1 MiB",
             "check that the endpoint",
         ),
     ] {

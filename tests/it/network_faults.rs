@@ -164,7 +164,7 @@ fn what_does_not_speak_http_is_called_so() {
         let mut sandbox = Sandbox::new();
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url("http"));
         let (message, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
-        let told = format!("what answers at {} does not speak HTTP", server.address);
+        let told = format!("the server at {} does not speak HTTP", server.address);
         assert!(message.ends_with(&told), "{answer}: {message}");
         assert!(hint.contains("port"), "{answer}: {hint}");
     }
@@ -294,11 +294,11 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
         (
             &no_proxy.url("socks5"),
             "E_NETWORK",
-            "broke off, or is no proxy of this kind",
+            "closed the connection, or is not a proxy of this kind",
             "`socks5://`",
         ),
-        (&closed.url("http"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
-        (&closed.url("socks5"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
+        (&closed.url("http"), "E_NETWORK", "closed the connection, or is not a proxy of this kind", "the port"),
+        (&closed.url("socks5"), "E_NETWORK", "closed the connection, or is not a proxy of this kind", "the port"),
         (
             &no_proxy.url("https"),
             "E_TLS",

@@ -116,7 +116,7 @@ fn a_proxy_that_offers_no_basic_is_named_with_what_it_offers() {
     sandbox.set("HTTPS_PROXY", format!("http://{}", proxy.address));
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_NETWORK");
     assert!(message.contains("it offers Negotiate, NTLM"), "{message}");
-    assert!(hint.contains("only Basic") && hint.contains("cntlm"), "{hint}");
+    assert!(hint.contains("cntlm"), "{hint}");
 }
 
 #[test]

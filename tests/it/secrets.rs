@@ -341,7 +341,7 @@ fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
         command.env(variable, value);
         let (message, _) = sandbox.finish(command).fails(3, "E_VALUE");
         assert!(message.starts_with(variable), "{message}");
-        assert!(message.ends_with("where the name of a file belongs"), "{message}");
+        assert!(message.ends_with("and must be the name of a file"), "{message}");
     }
     for identity in [token.clone(), format!("token-file:{token}"), format!("iam-token:{token}")] {
         let outcome = sandbox.run(&["token", "--service-account=aje1", "--identity", &identity]);

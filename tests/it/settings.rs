@@ -75,7 +75,7 @@ fn a_stronger_key_file_beats_a_weaker_identity() {
     let (message, _) = sandbox
         .run(&["token", "--identity", "metadata", "--key-file", "key.json"])
         .fails(2, "E_USAGE");
-    assert!(message.contains("are given at once"), "{message}");
+    assert!(message.contains("are both set"), "{message}");
 }
 
 #[test]

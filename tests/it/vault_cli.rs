@@ -83,7 +83,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
     sandbox.set("VAULT_TOKEN", "hvs.other");
     let said = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "there"), token(1));
-    assert!(said.contains("VAULT_TOKEN is set, and the CLI takes that one instead"), "{said}");
+    assert!(said.contains("VAULT_TOKEN is set, and the CLI uses that token instead"), "{said}");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_key_in_the_keyring_that_is_not_the_one_of_the_list_is_not_used() {
     assert!(tool.status().unwrap().success());
     let (message, _) = run(&sandbox, &[TOKEN, &["--identity", "keyring:robot", "--cache", "none"]])
         .fails(3, "E_KEYRING");
-    assert!(message.ends_with("it is not there, or not whole"), "{message}");
+    assert!(message.ends_with("it is missing or incomplete"), "{message}");
     sandbox.run(&["key", "remove", "robot"]).ok();
     assert_eq!(items(&sandbox), 0);
 }
@@ -297,7 +297,7 @@ fn a_keyring_that_hangs_is_given_up() {
     // What has failed a moment ago is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
-    assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
+    assert!(sandbox.log().contains("not retried: it failed a moment ago"));
     // No run is longer than it may be.
     let (message, _) = run(
         &sandbox,

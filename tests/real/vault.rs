@@ -214,7 +214,7 @@ fn a_sealed_server_is_told_and_can_be_unsealed_and_a_restarted_one_knows_its_tok
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     server.restart();
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
-    assert_eq!(server.leases("jwt"), 1, "the token of before");
+    assert_eq!(server.leases("jwt"), 1, "the previous token");
 
     server.seal();
     let run = |arguments: &[&str]| sandbox.run(&[&["vault"], arguments].concat());

@@ -1,8 +1,8 @@
-//! `exec`: a command with credentials in its environment, in files or at an endpoint, for programs that cannot run a
-//! helper.
+//! `exec`: runs a command with credentials in its environment, in files or at an endpoint, for programs that cannot
+//! run a helper.
 //!
-//! A command with credentials in its environment alone takes the place of this process. Nothing refreshes them, so at
-//! least half of the lifetime must be left. With a file or an endpoint this process stays, see `kept`.
+//! A command with credentials only in its environment replaces this process. These are never refreshed, so at least
+//! half of the lifetime must be left. With a file or an endpoint this process stays, see `kept`.
 
 mod kept;
 mod keys_endpoint;
@@ -71,7 +71,7 @@ const TABLE: Table = Table {
     settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, SERVE, VAULT, GCP],
 };
 
-/// The broker takes this for half of the lifetime.
+/// The broker limits this to half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
 /// Run a command with credentials in its environment, in a file or at an endpoint
@@ -101,7 +101,7 @@ pub(super) struct Exec {
     run: Rc<Run>,
     tokens: Vec<TokenVariable>,
     aws: Option<ConsumerRun<Aws>>,
-    /// Whether the keys of AWS are served.
+    /// Whether the AWS keys are served at an endpoint.
     serves: bool,
     vault: Option<VaultRun>,
     gcp: Option<gcp::Configuration>,
@@ -119,7 +119,7 @@ impl CredentialCommand for Exec {
         token_variables::read(settings).map(drop)
     }
 
-    /// That of its ID tokens. `aws`, `vault` and `gcp` have their own.
+    /// The forecast of its ID tokens. `aws`, `vault` and `gcp` have their own.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
         let run = Run::open(context, Self::TABLES)?;
         let tokens = token_variables::read(&run.settings)?;
@@ -138,13 +138,13 @@ impl CredentialCommand for Exec {
         Ok(Some(ConsumerForecast { audience, server: None, credentials, warnings: Vec::new() }))
     }
 
-    /// No run of it starts a refresh in the background.
+    /// It never starts a background refresh.
     fn refresh(_: &Args, _: Context<'_>) -> Result<()> {
         Ok(())
     }
 
     fn run(args: &Args, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
-        child::hand_on();
+        child::keep_for_command();
         let purpose = Purpose::Answer(None);
         let exec = Self::open(Context { purpose: &purpose, ..context })?;
         let mut command = of_words(&args.command);
@@ -166,7 +166,7 @@ impl Exec {
         let serve = run.settings.is_on(&SERVE)?;
         if serve.value && aws.is_none() {
             return Err(Error::Missing {
-                problem: message!("what `{}` serves is not chosen", SERVE.flag),
+                problem: message!("the credential that `{}` serves is not selected", SERVE.flag),
                 hint: message!("give `{}` too, for the keys of an AWS role", AWS.flag),
             });
         }
@@ -180,19 +180,19 @@ impl Exec {
         let gcp = gcp.transpose()?;
         if tokens.is_empty() && aws.is_none() && vault.is_none() && gcp.is_none() {
             return Err(Error::Missing {
-                problem: "no credential is chosen for the command".into(),
+                problem: "no credential is selected for the command".into(),
                 hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }
         Ok(Self { run, tokens, aws, serves: serve.value, vault, gcp })
     }
 
-    /// Whether this process stays, because a credential of the command is kept fresh.
+    /// Whether this process stays, to keep a credential of the command fresh.
     fn stays(&self) -> bool {
         self.serves || self.gcp.is_some() || self.of_form(Form::File).next().is_some()
     }
 
-    /// Obtains all that is in the environment alone.
+    /// Obtains all credentials that are only in the environment.
     fn put_into_environment(&self, command: &mut Command) -> Result<()> {
         if let Some(aws) = &self.aws {
             if self.serves {
@@ -218,7 +218,7 @@ impl Exec {
         Ok(())
     }
 
-    /// Runs the command while its credentials are kept fresh, and returns its exit status.
+    /// Runs the command, keeps its credentials fresh meanwhile, and returns its exit status.
     fn run_beside(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
         let obtain = |audience: &str| self.run.id_token(audience, MINIMUM_LIFETIME_IN_FILE);
         let mut tokens = Vec::new();
@@ -233,7 +233,7 @@ impl Exec {
         let keys = served.map(|aws| Ok((&aws.consumer, aws.obtain()?))).transpose()?;
         let kept_by = Arc::new(OwnedContext::of(context));
         runtime::finish(async {
-            // From here on no signal ends this process before the files are removed.
+            // From here on, no signal ends this process before the files are removed.
             let signals = Signals::catch()?;
             let mut kept = Kept::make(&folder_for_files(context), &self.run.settings)?;
             for (TokenVariable { name, audience, .. }, token) in tokens {
@@ -272,7 +272,7 @@ const fn minimum_lifetime(form: Form) -> Duration {
     }
 }
 
-/// The folder of this login, which is in memory on most systems, or else that for temporary files.
+/// The folder of this login, which is in memory on most systems, or the folder for temporary files.
 fn folder_for_files(context: Context<'_>) -> PathBuf {
     let folder = context.locations.runtime_folder.clone();
     let folder = folder.filter(|folder| private_file::make_own_folder(folder).is_ok());

@@ -1,7 +1,7 @@
-//! `vault`: tokens of HashiCorp Vault and OpenBao by their JWT auth method ("JWT/OIDC auth method (API)"
-//! of either), for their CLIs, for scripts, and for programs that look for `VAULT_TOKEN`.
+//! `vault`: tokens of HashiCorp Vault and OpenBao through their JWT auth method ("JWT/OIDC auth method (API)"), for
+//! their CLIs, for scripts, and for programs that read `VAULT_TOKEN`.
 //!
-//! This module logs in. Everything else is for the CLIs.
+//! This module logs in. The other files are for the CLIs.
 
 mod answer;
 mod cached_token;
@@ -48,7 +48,7 @@ use login::{Login, Sharing};
 use settings::{ADDRESS, MOUNT, OWN_AUDIENCE, ROLE, TABLE, WRAP_TTL};
 pub(super) use token_helper::is_request;
 
-/// What the auth method is mounted at unless somebody says otherwise.
+/// The default mount of the auth method.
 const DEFAULT_MOUNT: &str = "jwt";
 
 /// A token is used soon.
@@ -73,7 +73,7 @@ pub struct Args {
     action: Action,
 }
 
-/// The default is what is forecast.
+/// Forecasts are made for the default action.
 #[derive(clap::Subcommand, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 enum Action {
@@ -126,7 +126,7 @@ For another server than that of the profile, it uses the only profile with the `
     InstallHelper(install::Args),
 }
 
-/// The token of a role, and the server that it is for.
+/// The token of a role, and its server.
 pub(super) struct Vault {
     server: Server,
     mount: String,
@@ -147,7 +147,7 @@ impl Consumer for Vault {
     type Secret = VaultToken;
     type Request<'a> = Login<'a>;
 
-    /// The official clients' own variables do not count: they may be meant for other programs.
+    /// The official clients' own variables do not count: they may be for other programs.
     fn is_configured(settings: &Settings) -> bool {
         [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
     }
@@ -221,7 +221,7 @@ impl Consumer for Vault {
 }
 
 impl Action {
-    /// Who gets the token, and what must be left of its lifetime.
+    /// The users of the token, and its minimum lifetime.
     fn use_of_token(&self, settings: &Settings, env: &Env) -> Result<(Sharing, Duration)> {
         Ok(match self {
             Self::Token => {
@@ -229,8 +229,8 @@ impl Action {
                 (wrap_ttl.map_or(Sharing::Shared, Sharing::Wrapped), MINIMUM_LIFETIME)
             }
             Self::Exec { revoke: true, .. } => (Sharing::Own, MINIMUM_LIFETIME),
-            // Nothing renews what a command has. The broker takes this for half of the lifetime, so it never
-            // refreshes in the background, by a process that would become the command's child.
+            // The token of a running command cannot be renewed. The broker limits this to half of the lifetime, so it
+            // never starts a background refresh, which would become the command's child.
             Self::Exec { revoke: false, .. } => (Sharing::Shared, Duration::MAX),
             Self::Login
             | Self::Revoke

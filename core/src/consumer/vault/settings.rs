@@ -1,5 +1,4 @@
-//! The settings of `vault`, one row each. The official clients' own variables come behind them, see
-//! `connection`.
+//! The settings of `vault`, one row each. The variables of the official clients rank below them, see `connection`.
 
 use crate::settings::{Field, Kind, Table};
 

@@ -1,6 +1,6 @@
-//! The command line: from its words to the command that runs, and from an error to what is printed of it.
+//! The command line: from its words to the command that runs, and from an error to its report.
 //!
-//! `description` describes the commands to clap, `words` looks at what is known before clap reads the words, `usage`
+//! `description` describes the commands to clap, `words` reads what is known before clap parses the words, `usage`
 //! turns what clap rejects into an error, `foreign_commands` knows the commands of similar programs, and `again`
 //! completes the commands in hints.
 
@@ -44,14 +44,13 @@ use words::{check_values, help_or_version};
 
 const NAME: &str = "yc-id-token";
 
-/// A parsed command line.
 #[derive(Debug)]
 pub struct Cli {
     command: Command,
     flags: Flags,
     /// The tables of the command's own settings.
     tables: &'static [&'static Table],
-    /// The words that it was parsed from.
+    /// The words that were parsed.
     arguments: Arc<[OsString]>,
 }
 
@@ -64,11 +63,10 @@ enum Command {
     Housekeeping(Housekeeping),
 }
 
-/// What to do for a command line.
 #[derive(Debug)]
 pub enum Invocation {
     Run(Box<Cli>),
-    /// Refresh in the background what a command prints.
+    /// Refresh in the background the credential that a command prints.
     Refresh(Box<Cli>),
     /// Print help or the version.
     Print(String),
@@ -76,8 +74,8 @@ pub enum Invocation {
     Complete(Vec<OsString>),
 }
 
-/// Parses a command line. Its first word is the name that the program was called by:
-/// `yc-id-token-kubectl` is `yc-id-token kubectl`, and `yc-id-token-linux-amd64` is `yc-id-token`.
+/// Parses a command line. Its first word is the program's name: `yc-id-token-kubectl` is `yc-id-token kubectl`, and
+/// `yc-id-token-linux-amd64` is `yc-id-token`.
 pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
     let mut arguments = of_link(arguments);
     if arguments.get(1).is_some_and(|word| word == "--") {
@@ -157,7 +155,7 @@ impl Cli {
         Ok(Self { command, flags, tables, arguments: words.into() })
     }
 
-    /// Runs the command, and returns the exit status of a run that did not fail.
+    /// Runs the command, and returns the exit status of a successful run.
     pub fn run(&self, env: &Env, output: &mut Output<'_>) -> Result<ExitCode> {
         let locations = &Locations::of_system();
         self.begin(env, locations)?;
@@ -188,7 +186,7 @@ impl Cli {
         }
     }
 
-    /// The same error. The hint of one about something missing names the profiles, if none is chosen.
+    /// The same error. If a setting is missing and no profile is selected, the hint lists the profiles.
     fn with_profiles(&self, error: Error, env: &Env, locations: &Locations) -> Error {
         if error.code() != Code::Missing {
             return error;
@@ -201,7 +199,7 @@ impl Cli {
         error.with_hint(&message!("or choose a profile with `--profile`: {}", list(&names)))
     }
 
-    /// Refreshes what the command prints, in a session of its own.
+    /// Refreshes what the command prints, in a new session.
     pub fn refresh(&self, env: &Env) -> Result<ExitCode> {
         begin_session();
         forbid_prompts();
@@ -239,7 +237,7 @@ impl Cli {
     fn begin(&self, env: &Env, locations: &Locations) -> Result<()> {
         check_variables(env)?;
         self.check_error_format(env)?;
-        // The profile's own value is not known before the file is read.
+        // The profile's value is not known before the file is read.
         let timeout = self.text(env, &TIMEOUT);
         if let Some(timeout) = timeout.and_then(|timeout| parse_duration(&timeout)) {
             pipe::set_deadline(Deadline::within(timeout));
@@ -266,7 +264,7 @@ impl Cli {
         log::start(verbosity, log_file.as_deref(), service_log.unwrap_or_default())
     }
 
-    /// Whether the program that runs this one takes standard error for a part of the answer.
+    /// Whether the program that runs this one treats standard error as part of the answer.
     fn merges_stderr(&self, env: &Env) -> bool {
         match &self.command {
             Command::Consumer(consumer) => {
@@ -289,13 +287,14 @@ impl Cli {
         }
     }
 
-    /// The value by flag or variable of a setting that is needed before the configuration file is read.
+    /// The value from a flag or variable of a setting that is needed before the configuration file is read.
     fn text(&self, env: &Env, field: &Field) -> Option<String> {
         self.flags.get(field).map(str::to_owned).or_else(|| env.get(field.var()))
     }
 }
 
-/// Rejects an empty value of a variable that is needed before the settings are resolved, which rejects the others.
+/// Rejects an empty variable of a setting that is needed before the settings are resolved. The resolution rejects the
+/// others.
 fn check_variables(env: &Env) -> Result<()> {
     let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
     let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_named_after_vault_is_a_token_helper_and_the_command_too() {
+    fn a_link_named_after_vault_is_a_token_helper_and_a_command() {
         let words = |words: &[&str]| match parse_words(words) {
             Ok(Invocation::Run(cli)) => cli.arguments.to_vec(),
             other => panic!("not run: {other:?}"),
@@ -376,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_is_described_is_read() {
+    fn every_described_command_is_parsed() {
         let listed: Vec<&str> = commands().map(|command| command.name).collect();
         let read = Command::augment_subcommands(clap::Command::new(NAME));
         let read: Vec<&str> = read.get_subcommands().map(clap::Command::get_name).collect();
@@ -384,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_stands_before_the_command_or_behind_it() {
+    fn flags_work_before_and_after_the_command() {
         let flags = |line: &str| {
             let words: Vec<&str> = ["yc-id-token"].into_iter().chain(line.split(' ')).collect();
             match parse_words(&words) {

@@ -34,7 +34,7 @@
 //! | [`broker`] | freshness, single flight, negative cache and background refresh of every credential |
 //! | [`cache`] | where credentials are stored between runs: files or the keyring |
 //! | [`source`] | the Yandex side: identities, IAM tokens, ID tokens, service accounts, endpoints |
-//! | `endpoint` | HTTP servers on loopback and Unix sockets: who is let in, limits |
+//! | `endpoint` | HTTP servers on loopback and Unix sockets: authentication and limits |
 //! | [`http`] | requests: TLS, proxies, retries, deadlines, and the errors of all of these |
 //! | [`jwt`] | JSON Web Tokens: claims, signatures, assertions |
 //! | [`keyring`] | the system's keyring, behind a deadline |

@@ -11,8 +11,8 @@ use yc_id_token::error::{Error, Report};
 use yc_id_token::harden;
 use yc_id_token::output::Output;
 
-/// musl's own allocator maps and unmaps memory for every larger block, which is half of the system calls of a
-/// cache hit.
+/// musl's own allocator maps and unmaps memory for every larger block, which is half of the system calls of a cache
+/// hit.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

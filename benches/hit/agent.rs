@@ -1,4 +1,4 @@
-//! What an agent with twenty files costs: its memory, what it does between renewals, and the memory that renewals
+//! The cost of an agent with twenty files: its memory, its system calls between renewals, and the memory that renewals
 //! leave behind.
 
 use std::fmt::Write as _;
@@ -15,14 +15,14 @@ use crate::table::{Table, megabytes, thousands};
 
 const FILES: usize = 20;
 
-/// How long an agent is watched that has nothing to renew.
+/// How long an idle agent is observed.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How often each file is renewed before the memory is compared, and how often until it is compared again.
+/// How often each file is renewed before the memory is compared, and again afterwards.
 const ROUNDS: usize = 15;
 
 /// No step takes this long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Adds the rows about an agent.
 pub(crate) fn measure(place: &Place, table: &mut Table) {
@@ -35,14 +35,14 @@ pub(crate) fn measure(place: &Place, table: &mut Table) {
     table.add("… resident memory after 600 renewals, by that after 300", growth, "≤ 1.05");
 }
 
-/// A running agent whose files are all there.
+/// A running agent whose files have all been written.
 struct Agent {
     child: Child,
     cloud: Emulator,
 }
 
 impl Agent {
-    /// Starts it, under a tool that watches it if one is named.
+    /// Starts the agent, under a tool if one is given.
     fn start(place: &Place, id_token_life: Duration, tool: &[&str]) -> Result<Self, String> {
         let options = Options { tls: true, id_token_life, ..Options::default() };
         let cloud = Emulator::start_with(options).map_err(|error| error.to_string())?;
@@ -72,15 +72,14 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Its resident memory in bytes.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// The least memory in this many rounds, in each of which all files are renewed. A renewal under way has more.
-    fn least_memory(&self, rounds: usize) -> u64 {
+    /// The lowest memory in this many rounds, in each of which all files are renewed. A running renewal needs more.
+    fn lowest_memory(&self, rounds: usize) -> u64 {
         let rounds = (0..rounds).map(|_| {
             let enough = self.cloud.count(Route::TokenExchange) + FILES;
             eventually(|| self.cloud.count(Route::TokenExchange) >= enough);
@@ -91,7 +90,7 @@ impl Agent {
 }
 
 impl Drop for Agent {
-    /// Ends it as a service manager does. The tool that watches it, which blocks signals, ends with it.
+    /// Ends the agent as a service manager does. The tool, which blocks signals, ends with it.
     fn drop(&mut self) {
         let pid = self.child.id();
         let watched = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
@@ -106,7 +105,7 @@ fn calls_between_renewals(place: &Place, lifetime: Duration) -> Result<u64, Stri
     let trace = place.home.path().join("agent/trace");
     let tool = ["strace", "-f", "-ttt", "-o", trace.to_str().unwrap()];
     let agent = Agent::start(place, lifetime, &tool)?;
-    // The threads of the last renewals end.
+    // Waits for the end of the last renewals' threads.
     sleep(Duration::from_secs(2));
     let begin = seconds();
     sleep(IDLE);
@@ -121,19 +120,19 @@ fn seconds() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// The memory after many renewals, by that after half of them.
+/// The memory after many renewals, divided by the memory after half of them.
 fn growth(place: &Place) -> Result<f64, String> {
     let agent = Agent::start(place, Duration::from_secs(2), &[])?;
-    let before = agent.least_memory(ROUNDS);
-    let after = agent.least_memory(ROUNDS);
+    let before = agent.lowest_memory(ROUNDS);
+    let after = agent.lowest_memory(ROUNDS);
     #[allow(clippy::cast_precision_loss, reason = "two digits are printed")]
     Ok(after as f64 / before as f64)
 }
 
 fn eventually(mut holds: impl FnMut() -> bool) {
-    let deadline = SystemTime::now() + PATIENCE;
+    let deadline = SystemTime::now() + TIMEOUT;
     while !holds() {
-        assert!(SystemTime::now() < deadline, "the agent does not do what it should");
+        assert!(SystemTime::now() < deadline, "the agent did not reach the expected state");
         sleep(Duration::from_millis(10));
     }
 }

@@ -1,4 +1,4 @@
-//! What a run does, counted by tools that watch it, and what it says of itself.
+//! Counts what a run does, with external tools and its own log.
 
 use std::fs;
 use std::time::Duration;
@@ -37,16 +37,16 @@ pub(crate) fn system_calls(place: &Place, consumer: &str) -> Result<Calls, Strin
     })
 }
 
-/// The names of the system calls in a trace: `PID NAME(…`. A call that another thread interrupts has
-/// a second line, without its name in front.
+/// The names of the system calls in a trace: `PID NAME(…`. A call that another thread interrupts has a second line,
+/// which does not start with its name.
 fn called(trace: &str) -> Vec<String> {
     let lines = trace.lines().filter_map(|line| line.split_once(' '));
     let names = lines.filter_map(|(_, call)| call.trim_start().split_once('('));
     names.filter(|(name, _)| !name.contains(' ')).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// Peak resident memory in bytes. GNU time runs it from a process that is smaller still: a child of ours
-/// would be charged with what we had before it became something else.
+/// Peak resident memory in bytes. GNU time runs it from a smaller process: a child of this process would be charged
+/// with this process's memory before its `exec`.
 pub(crate) fn memory(place: &Place, consumer: &str) -> Result<u64, String> {
     let file = place.home.path().join("memory");
     let peaks = (0..10).map(|_| {
@@ -57,7 +57,7 @@ pub(crate) fn memory(place: &Place, consumer: &str) -> Result<u64, String> {
     Ok(peaks.iter().max().unwrap() * 1024)
 }
 
-/// What a run logs at the end of each stage, and what the stage is called.
+/// The last log message of each stage, and the name of the stage.
 const STAGES: [(&str, &str); 6] = [
     ("identity: ", ""),
     ("trust is set up", "the cache, its locks, the authorities that are trusted"),

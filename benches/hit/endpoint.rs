@@ -1,5 +1,5 @@
-//! How fast an endpoint of the agent answers a hundred clients. The agent has the first core, and the clients have the
-//! second one; with real-time priority where that is allowed, so that other programs do not count.
+//! How fast an endpoint of the agent answers a hundred clients. The agent has the first core and the clients the
+//! second, with real-time priority where that is allowed, so that other programs do not affect the result.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use crate::place::Place;
 use crate::table::{Table, thousands};
 
 const CLIENTS: u32 = 100;
-/// Of all clients together, in a second.
+/// Requests per second of all clients together.
 const RATE: u32 = 5_000;
 const SECONDS: u32 = 10;
-/// How long an answer may take, if the clients do not wait for one another.
+/// How long an answer may take if the clients do not wait for each other.
 const TARGET: &str = "≤ 5 ms";
 
 /// An agent on the first core, which is killed when this is dropped.
@@ -63,7 +63,7 @@ impl Agent {
         Client { stream, request: self.request.clone() }
     }
 
-    /// The time that it has computed.
+    /// The CPU time of the agent.
     fn computed(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -79,7 +79,7 @@ impl Drop for Agent {
     }
 }
 
-/// A connection that is kept.
+/// A persistent connection.
 struct Client {
     stream: TcpStream,
     request: String,
@@ -107,7 +107,7 @@ pub(crate) fn measure(place: &Place, table: &mut Table) {
     let agent = Agent::start(place);
     let before = agent.computed();
     let paced = sorted(together(&agent, |client, number| {
-        // A late answer delays no other request in this account: the time runs from when each was due.
+        // A late answer does not delay the other requests: the time is measured from when each was due.
         let begin = Instant::now() + Duration::from_secs(1) / RATE * number;
         let mut times = Vec::new();
         for turn in 0..RATE / CLIENTS * SECONDS {
@@ -142,7 +142,7 @@ pub(crate) fn measure(place: &Place, table: &mut Table) {
     table.add("… 99 % of the answers", Ok(share_of(&hurried, 99)), "");
 }
 
-/// Lets all clients work at once, each with its number.
+/// Runs all clients at once, each with its number.
 fn together(
     agent: &Agent,
     work: impl Fn(&mut Client, u32) -> Vec<Duration> + Sync,
@@ -166,7 +166,7 @@ fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
     times
 }
 
-/// How long this share of answers takes at most, in percent.
+/// The longest time of this percentage of answers.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn share_of(times: &[Duration], percent: impl Into<f64>) -> String {
     let at = (times.len() as f64 * percent.into() / 100.0) as usize;

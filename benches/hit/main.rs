@@ -1,13 +1,13 @@
-//! What a run and an agent cost: a cache hit beside the cheapest program there is, `/bin/true`, and another cloud's
-//! plugin; two hundred runs at once; and how often a server is asked.
+//! The cost of a run and an agent: a cache hit compared with a minimal program, `/bin/true`, and another cloud's
+//! plugin; two hundred runs at once; and how often each server is called.
 //!
-//! `benches/run` builds what is measured and runs this: `hit PROGRAM FLOOR`, where FLOOR is an empty
-//! static `main`. It prints one Markdown table, each figure beside its target, and judges nothing: a
-//! busy machine makes no failure. It fails when something could not be measured.
+//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR`, where FLOOR is an empty static `main`. It
+//! prints one Markdown table, each figure with its target, and judges nothing, because a busy machine must not cause a
+//! failure. It fails if something cannot be measured.
 //!
-//! `benches/check` runs `hit PROGRAM` alone, which looks only at what can be counted and does not depend
-//! on the machine, and fails where that is over its limit. `benches/agent` runs `hit agent PROGRAM`, which measures an
-//! agent alone, and `benches/endpoint` runs `hit endpoint PROGRAM`, which measures an endpoint of the agent.
+//! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
+//! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
+//! PROGRAM`, which measures an endpoint of the agent.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -33,15 +33,14 @@ use yc_id_token_emulator::Route;
 use place::{PEER, Place};
 use table::{Table, megabytes, thousands};
 
-/// The cache hits that are measured.
 const CONSUMERS: [&str; 4] = ["kubectl", "token", "aws", "vault token"];
 const RUNS: usize = 1000;
 const AT_ONCE: usize = 200;
-/// How long each server takes to answer the two hundred.
+/// How long each server takes to answer in the test with two hundred runs.
 const DELAY: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    // Cargo adds `--bench` to the arguments that it was given for us.
+    // Cargo adds `--bench` to the arguments.
     let arguments: Vec<PathBuf> = std::env::args_os()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -104,8 +103,8 @@ fn size(place: &Place, table: &mut Table) {
     table.add("shared libraries it needs", linked, "none");
 }
 
-/// Wall time from just before the spawn to just after the wait. All candidates take turns in one loop,
-/// so that whatever else the machine does hits all of them.
+/// Wall time from just before the spawn to just after the wait. All candidates take turns in one loop, so that other
+/// load on the machine affects all of them.
 fn wall(place: &Place, floor: &Path, table: &mut Table) {
     let mut candidates = vec![
         Candidate::new(place.command(floor, &[])),
@@ -153,8 +152,8 @@ fn counted(place: &Place, consumer: &str, what: &str, table: &mut Table) {
     table.add("… that make a socket", figure(|calls| calls.sockets), "0");
 }
 
-/// Where the time of a run goes that has nothing cached, by its own log: medians of some runs against
-/// a cloud that speaks TLS and answers at once.
+/// The time of an uncached run, by the stages in its log: medians of some runs against a cloud that uses TLS and
+/// answers at once.
 fn cold_time(place: &Place, table: &mut Table) {
     let stages = counts::cold_stages(place);
     for (stage, time) in &stages {
@@ -177,7 +176,7 @@ fn cold_requests(place: &Place, table: &mut Table) {
     asked("aws", "aws-session", "ID token cached", "1");
 }
 
-/// Two hundred runs on an empty cache, beside a single one, and what it costs to spawn as many that do
+/// Two hundred runs on an empty cache, compared with a single run plus the time to spawn as many processes that do
 /// nothing.
 fn at_once(place: &Place, table: &mut Table) {
     for route in [Route::IamToken, Route::TokenExchange] {
@@ -236,21 +235,22 @@ impl Candidate {
 
     fn times(mut self) -> Times {
         self.times.sort_unstable();
-        Times { least: self.times[0], median: self.times[self.times.len() / 2] }
+        Times { minimum: self.times[0], median: self.times[self.times.len() / 2] }
     }
 }
 
-/// Under load, the least time is the honest one.
+/// Under load, the minimum is the most reliable value.
 struct Times {
-    least: Duration,
+    minimum: Duration,
     median: Duration,
 }
 
 impl Times {
     fn by(&self, other: &Self) -> String {
         let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
-        let (least, median) = (ratio(self.least, other.least), ratio(self.median, other.median));
-        format!("{least:.2} min, {median:.2} median")
+        let (minimum, median) =
+            (ratio(self.minimum, other.minimum), ratio(self.median, other.median));
+        format!("{minimum:.2} min, {median:.2} median")
     }
 }
 
@@ -260,7 +260,7 @@ impl fmt::Display for Times {
         write!(
             f,
             "{:.2} ms min, {:.2} ms median",
-            milliseconds(self.least),
+            milliseconds(self.minimum),
             milliseconds(self.median)
         )
     }

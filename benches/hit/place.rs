@@ -1,4 +1,4 @@
-//! Where the runs take place: a home with a configuration, the cloud and the STS that it names.
+//! The environment of the measured runs: a home with a configuration, and the cloud and STS in it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use yc_id_token_emulator::{Emulator, KeySize};
 
-/// Another cloud's plugin for kubectl, the fastest of its kind.
+/// Another cloud's plugin for kubectl, the fastest known one.
 pub(crate) const PEER: &str = "gke-gcloud-auth-plugin";
 const PEER_TOKEN: &str = "ya29.bench";
 
-/// A home with a configuration, and the cloud that it names.
 pub(crate) struct Place {
     pub(crate) home: tempfile::TempDir,
     pub(crate) cloud: Emulator,
@@ -75,8 +74,8 @@ address = "http://{server}"
         path
     }
 
-    /// A command as kubectl would run it, but for its output, which goes to `/dev/null`. There is
-    /// nothing here that would make the standard library fork where it can spawn.
+    /// A command as kubectl would run it, with its output to `/dev/null`. It sets nothing that would make the standard
+    /// library fork instead of spawn.
     pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let info = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#;
         let mut command = Command::new(program);
@@ -99,7 +98,7 @@ address = "http://{server}"
         assert!(self.hit(consumer).status().unwrap().success());
     }
 
-    /// Makes it a place of ten thousand entries and fifty profiles.
+    /// Adds ten thousand cache entries and fifty profiles.
     pub(crate) fn crowd(&self) {
         let config = self.home.path().join(".config/yc-id-token/config.toml");
         let mut text = fs::read_to_string(&config).unwrap();
@@ -115,12 +114,12 @@ address = "http://{server}"
         }
     }
 
-    /// How many requests all servers have had.
+    /// The number of requests that all servers have received.
     pub(crate) fn requests(&self) -> usize {
         self.cloud.requests().len() + self.server.requests.load(Ordering::Relaxed)
     }
 
-    /// Removes what is cached of a kind of credential; of all kinds, if that is empty.
+    /// Removes the cached credentials of a kind, or of all kinds if that is empty.
     pub(crate) fn empty_cache(&self, kind: &str) {
         for entry in fs::read_dir(self.home.path().join(".cache/yc-id-token")).unwrap() {
             let entry = entry.unwrap();
@@ -130,7 +129,7 @@ address = "http://{server}"
         }
     }
 
-    /// A hit under a tool that watches it.
+    /// A hit under a tool that observes it.
     pub(crate) fn under_hit(&self, tool: &[&str], consumer: &str) -> Result<Output, String> {
         self.under(tool, &words(consumer))
     }
@@ -153,7 +152,7 @@ address = "http://{server}"
         }
     }
 
-    /// The peer, with a kubeconfig of one cluster and a token in its cache.
+    /// The other plugin, with a kubeconfig of one cluster and a cached token.
     pub(crate) fn peer(&self) -> Result<PathBuf, String> {
         let program = Path::new("/usr/bin").join(PEER);
         if !program.exists() {
@@ -175,7 +174,7 @@ address = "http://{server}"
         if String::from_utf8_lossy(&output.stdout).contains(PEER_TOKEN) {
             Ok(program)
         } else {
-            Err("this version does not take its token from the cache made for it".into())
+            Err("this version does not read the prepared cache".into())
         }
     }
 }
@@ -191,7 +190,7 @@ fn words(consumer: &str) -> Vec<&str> {
     consumer.split(' ').chain(["--profile", "prod"]).collect()
 }
 
-/// An STS and a Vault that give everyone what is asked for.
+/// An STS and a Vault that return a credential for every request.
 struct Server {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
@@ -222,7 +221,7 @@ const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentit
 
 const LOGIN: &str = r#"{"auth":{"client_token":"s.bench","accessor":"a","policies":["p"],"lease_duration":3600,"renewable":true,"token_type":"service","num_uses":0}}"#;
 
-/// Answers the one request of a connection, if there is one.
+/// Answers the only request of a connection, if there is one.
 fn answer(mut stream: &TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();

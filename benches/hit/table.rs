@@ -22,7 +22,7 @@ impl Table {
         self.rows.push([what.into(), figure, target.into()]);
     }
 
-    /// A comparison that not every machine can make.
+    /// Records a comparison that this machine cannot make.
     pub(crate) fn leave_out(&mut self, what: impl Into<String>, why: &str, target: &str) {
         self.rows.push([what.into(), format!("left out: {why}"), target.into()]);
     }

@@ -1,12 +1,12 @@
-//! The fuzz targets: every reader of text from other programs, with what must hold for any text. The programs in `fuzz/`
-//! call them, and the tests give them the corpus.
+//! The fuzz targets: every parser of text from other programs, with what must hold for any text. The programs in
+//! `fuzz/` call them, and the tests run them on the corpus.
 
 pub use yc_id_token_core::fuzzing::*;
 
 /// The name of a target, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets. Each has a program in `fuzz/fuzz_targets`, and a folder in `fuzz/corpus`.
+/// All targets. Each has a program in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
 pub const TARGETS: &[Target] = &[
     ("addresses", addresses),
     ("aws_ini", aws_ini),
@@ -23,7 +23,7 @@ pub const TARGETS: &[Target] = &[
     ("yc_config", yc_config),
 ];
 
-/// A kubeconfig, and what it runs.
+/// Parses a kubeconfig and the commands in it.
 pub fn kubeconfig(data: &[u8]) {
     crate::command::fuzz_kubeconfig(data);
 }

@@ -1,7 +1,7 @@
 //! The commands that people run, such as `setup` and `doctor`, and the agent.
 //!
-//! No cache hit runs them, so this crate is built to be small, and `yc-id-token-core` to be fast. The crate of the program
-//! shows the modules of both as its own; its documentation has the map.
+//! No cache hit runs them, so this crate is optimised for size, and `yc-id-token-core` for speed. The program's crate
+//! re-exports the modules of both; its documentation has the map.
 //!
 //! This library is internal to the program: any item can change in any release.
 

@@ -1,9 +1,10 @@
 //! Answers, and the two formats of Yandex Cloud's errors.
 //!
-//! * IAM: `google.rpc.Status` as JSON with a `RequestInfo` detail; codes and HTTP statuses as in the
-//!   vendor's page *Error handling*. Known.
-//! * `/oauth/token`: `error` and `error_description` (RFC 6749, section 5.2). Known for federation at
-//!   status 400, assumed for the rest; hence [`ErrorShape`].
+//! * IAM: `google.rpc.Status` as JSON with a `RequestInfo` detail; codes and HTTP statuses as on the vendor's page
+//!   *Error handling*. Known.
+//!
+//! * `/oauth/token`: `error` and `error_description` (RFC 6749, section 5.2). Known for federation with status 400,
+//!   assumed for the rest; see [`ErrorShape`].
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -24,7 +25,7 @@ pub enum ErrorShape {
     RpcStatus,
 }
 
-/// An HTTP response before it is one.
+/// An HTTP response that is still being built.
 pub(super) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
@@ -53,14 +54,14 @@ impl Answer {
         self
     }
 
-    /// Adds the headers by which a call is found in the logs of Yandex Cloud.
+    /// Adds the headers that identify a call in the logs of Yandex Cloud.
     pub(super) fn traced(self, request_id: &str) -> Self {
         self.with("x-request-id", request_id).with("x-server-trace-id", &random::uuid())
     }
 
-    /// `now` becomes the `Date`, unless the answer has one: hyper would write the true time.
+    /// Sets `Date` to `now`, unless the answer has one: hyper would write the true time.
     pub(super) fn into_response(self, now: OffsetDateTime) -> Response {
-        // Only a scripted fault can have an invalid status or header; the author of the test reads this answer.
+        // Only a scripted fault can have an invalid status or header. The author of the test reads this answer.
         let Ok(status) = StatusCode::from_u16(self.status) else {
             return (StatusCode::INTERNAL_SERVER_ERROR, "emulator: no such HTTP status")
                 .into_response();
@@ -84,7 +85,7 @@ impl Answer {
     }
 }
 
-/// An error, before its format is chosen.
+/// An error before its format is chosen.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -123,7 +124,7 @@ impl Refusal {
         Self { status, code: rpc_code(status), error: oauth_error(status), message: message.into() }
     }
 
-    /// With another OAuth error than the usual one for its status.
+    /// Uses another OAuth error than the usual one for its status.
     pub(super) fn named(self, error: &'static str) -> Self {
         Self { error, ..self }
     }
@@ -136,7 +137,7 @@ impl Refusal {
         oauth_error_answer(self.status, self.error, &self.message)
     }
 
-    /// As plain text, as the metadata service answers.
+    /// As plain text, like the metadata service.
     pub(super) fn as_text(&self) -> Answer {
         Answer::new(self.status, "text/plain; charset=utf-8", self.message.as_str())
     }
@@ -154,7 +155,7 @@ pub(super) fn oauth_error_answer(status: u16, error: &str, description: &str) ->
     Answer::json(status, &json!({ "error": error, "error_description": description }))
 }
 
-/// The vendor's table of codes, read from right to left; where two codes share a status, the commoner.
+/// The vendor's table of codes, from status to code. If two codes share a status, the more common one.
 fn rpc_code(status: u16) -> i32 {
     match status {
         400 => 3,  // INVALID_ARGUMENT
@@ -172,7 +173,7 @@ fn rpc_code(status: u16) -> i32 {
     }
 }
 
-/// Names from RFC 6749 and RFC 6750; which of them Yandex uses is assumed, but for `invalid_request`.
+/// Names from RFC 6749 and RFC 6750. Which of them Yandex uses is assumed, except `invalid_request`.
 fn oauth_error(status: u16) -> &'static str {
     match status {
         401 => "invalid_token",
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_can_be_said_in_both_shapes() {
+    fn a_refusal_has_both_formats() {
         let refusal = Refusal::usual(401);
         assert_eq!(
             document(&refusal.as_rpc_status("e38e71c3")),
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_the_answers_own_wins() {
+    fn the_date_of_a_scripted_answer_is_not_replaced() {
         let own = Answer::empty(503).with("Date", "Thu, 01 Jan 2026 12:00:00 GMT");
         let response = own.into_response(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(response.headers()[header::DATE], "Thu, 01 Jan 2026 12:00:00 GMT");
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_http_cannot_say_is_an_error_of_the_script() {
+    fn an_answer_that_is_invalid_in_http_is_reported() {
         let response =
             Answer::empty(200).with("bad header", "x").into_response(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,9 +1,8 @@
 //! Verifies the JWT that a client signs with its authorized key to get an IAM token.
 //!
-//! Vendor page *Getting an IAM token for a service account*: PS256 only, salt of 32 bytes, `kid` is the
-//! id of the key, `iss` the service account, `aud` the address of the call as a string or an array,
-//! `exp` at most an hour after `iat`. Known texts: the one about `kid`. Assumed: the other texts, and
-//! that a clock may be 60 s ahead.
+//! Vendor page *Getting an IAM token for a service account*: PS256 only, salt of 32 bytes, `kid` is the ID of the key,
+//! `iss` the service account, `aud` the address of the call as a string or an array, `exp` at most an hour after `iat`.
+//! Known messages: the one about `kid`. Assumed: the other messages, and that a clock may be 60 s ahead.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,12 +14,12 @@ use super::answer::Refusal;
 use super::cloud::RegisteredKey;
 use super::service::Service;
 
-/// `aud` of the Russian installation, which every SDK sends whatever host it talks to.
+/// `aud` of the Russian installation, which every SDK sends whatever host it calls.
 const AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
 const LONGEST_LIFE: i64 = 3600;
 const CLOCK_LEEWAY: i64 = 60;
 
-/// Returns the service account the assertion proves to be.
+/// Returns the service account that the assertion authenticates.
 pub(super) fn verify(service: &Service, jwt: &str) -> Result<String, Refusal> {
     let mut parts = jwt.split('.');
     let (Some(header), Some(claims), Some(signature), None) =
@@ -83,7 +82,7 @@ fn signing_key(service: &Service, header: &Header) -> Result<RegisteredKey, Refu
 fn check_signature(key: &rsa::PublicKey, signed: &str, signature: &str) -> Result<(), Refusal> {
     let refusal = || Refusal::unauthenticated("The signature of the JWT is invalid");
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refusal())?;
-    // Takes a salt of the digest's length, 32, and no other.
+    // Accepts only a salt of the digest's length, 32.
     key.pss_verify::<Sha256>(signed.as_bytes(), &signature).map_err(|_| refusal())
 }
 
@@ -108,7 +107,7 @@ fn check_claims(service: &Service, key_owner: &str, claims: &Claims) -> Result<(
         return Err(Refusal::unauthenticated("The fields 'iat' and 'exp' of the JWT are required"));
     };
     if exp.saturating_sub(iat) > LONGEST_LIFE {
-        return Err(Refusal::unauthenticated("The JWT lives longer than an hour"));
+        return Err(Refusal::unauthenticated("The JWT is valid for longer than an hour"));
     }
     if exp <= now {
         return Err(Refusal::unauthenticated("The JWT has expired"));
@@ -139,7 +138,7 @@ mod tests {
     use super::super::{AuthorizedKey, Emulator, KeySize};
     use super::*;
 
-    /// Signs with ring, which is not the code that checks.
+    /// Signs with ring, which is a different implementation than the one that verifies.
     fn sign(
         key: &AuthorizedKey,
         header: &Value,
@@ -169,7 +168,7 @@ mod tests {
         document
     }
 
-    /// The answer to an assertion: status and message, the latter empty on success.
+    /// The answer to an assertion: status and message. The message is empty on success.
     fn submit(emulator: &Emulator, jwt: &str) -> (u16, String) {
         let answer = post_json(emulator, "/iam/v1/tokens", &[], &json!({ "jwt": jwt }));
         let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sdks_send_is_accepted() {
+    fn assertions_of_the_sdks_are_accepted() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flaw_is_refused_in_its_own_words() {
+    fn each_flaw_has_its_own_message() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let other = emulator.add_service_account("other", "b1gfolder");
@@ -227,13 +226,13 @@ mod tests {
             let (status, message) =
                 submit(&emulator, &sign(&key, &header, &claims, &RSA_PSS_SHA256));
             assert_eq!(status, 401, "{message}");
-            assert!(message.contains(words), "{message:?} does not say {words:?}");
+            assert!(message.contains(words), "{message:?} does not contain {words:?}");
         }
         assert_eq!(submit(&emulator, "not.a-jwt").0, 401);
     }
 
     #[test]
-    fn only_pss_with_a_salt_of_32_bytes_is_a_signature() {
+    fn only_pss_with_a_salt_of_32_bytes_is_accepted() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_key_signs_no_more_and_an_adopted_one_does() {
+    fn a_revoked_key_is_rejected_and_an_adopted_one_accepted() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let key = emulator.add_authorized_key(&account, KeySize::Rsa2048);

@@ -1,8 +1,8 @@
-//! Authorized keys: RSA key pairs that sign as a service account, and the file they come in.
+//! Authorized keys: RSA key pairs that sign as a service account, and their file.
 //!
-//! The file is the one `yc iam key create` writes (vendor page *Authorized keys*, go-sdk
-//! `iamkey.proto`), including the line of explanatory text (RFC 7468, section 5.2) that IAM puts in
-//! front of the PEM. Older keys lack that line, and some old keys are PKCS#1: both are available here.
+//! The file is the one `yc iam key create` writes (vendor page *Authorized keys*, go-sdk `iamkey.proto`), including the
+//! line of explanatory text (RFC 7468, section 5.2) that IAM puts in front of the PEM. Older keys lack that line, and
+//! some old keys are PKCS#1: both are available here.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::random::Generator;
 
-/// How long the modulus of a key is.
+/// The size of a key's modulus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySize {
-    /// 2048 bits, the vendor's default. Made in well under a second.
+    /// 2048 bits, the vendor's default. Generated in less than a second.
     Rsa2048,
     /// 4096 bits. Takes a second or more; see [`adopt_authorized_key`](super::Emulator::adopt_authorized_key).
     Rsa4096,
@@ -38,20 +38,20 @@ impl KeySize {
     }
 }
 
-/// A key pair of a service account, the private half included.
+/// A key pair of a service account, including the private key.
 #[derive(Clone)]
 pub struct AuthorizedKey {
-    /// The key's identifier, `kid` of the JWT it signs.
+    /// The key's ID, `kid` of the JWTs it signs.
     pub id: String,
-    /// The service account it signs for, `iss` of that JWT.
+    /// The service account it signs for, `iss` of those JWTs.
     pub service_account_id: String,
-    /// When it was made, RFC 3339.
+    /// The creation time (RFC 3339).
     pub created_at: String,
-    /// How long it is.
+    /// The size of the modulus.
     pub size: KeySize,
-    /// The public half, SPKI.
+    /// The public key (SPKI).
     pub public_key_pem: String,
-    /// The private half, PKCS#8, without the explanatory line.
+    /// The private key (PKCS#8), without the explanatory line.
     pub private_key_pem: String,
     private_key_pkcs1_pem: String,
 }
@@ -70,7 +70,7 @@ impl AuthorizedKey {
                 self.id, self.private_key_pem
             ),
         };
-        // Writing strings to a string has nothing to fail at.
+        // Serialising strings to a string cannot fail.
         serde_json::to_string_pretty(&file).unwrap_or_default()
     }
 
@@ -79,7 +79,7 @@ impl AuthorizedKey {
         self.private_key_pkcs1_pem.clone()
     }
 
-    /// What must not turn up anywhere: the base64 of both encodings, line by line and in one piece.
+    /// Texts that must not leak: the base64 of both encodings, line by line and joined.
     pub(super) fn secrets(&self) -> Vec<String> {
         [&self.private_key_pem, &self.private_key_pkcs1_pem]
             .into_iter()
@@ -92,7 +92,7 @@ impl AuthorizedKey {
             .collect()
     }
 
-    /// The same pair under other names.
+    /// The same pair with other IDs.
     pub(super) fn renamed(&self, id: &str, service_account_id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -101,7 +101,7 @@ impl AuthorizedKey {
         }
     }
 
-    /// A new pair. It has no id before it is registered.
+    /// A new pair. It has no ID before it is registered.
     pub(super) fn generate(size: KeySize, created_at: String) -> Result<Self, KeyError> {
         let private = rsa::PrivateKey::new(&mut Generator, size.bits())?;
         Ok(Self {
@@ -131,7 +131,7 @@ pub(super) fn parse_public_key(pem: &str) -> Result<rsa::PublicKey, KeyError> {
     Ok(rsa::PublicKey::from_public_key_pem(pem)?)
 }
 
-/// Why a key could not be made or read. None of these has parts of the key.
+/// Why a key could not be generated or read. No error contains parts of the key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyError {
     #[error(transparent)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_file_is_the_vendors_and_debug_has_no_secret() {
+    fn the_key_file_has_the_vendors_format_and_debug_no_secret() {
         let key = AuthorizedKey::generate(KeySize::Rsa2048, "2026-01-01T12:00:00Z".into())
             .unwrap()
             .renamed("ajekey", "ajeaccount");

@@ -1,4 +1,4 @@
-//! A request, read: what the routes look at.
+//! A parsed request: the parts that the routes use.
 
 use axum::body::Body;
 use axum::extract::{Form, FromRequest as _};
@@ -9,7 +9,6 @@ use super::answer::Refusal;
 use super::random;
 use super::traffic::Request;
 
-/// A request with the parts every route needs taken out of it.
 pub(super) struct Call {
     pub(super) request: Request,
     /// The client's `x-request-id`, or a new one.
@@ -25,13 +24,13 @@ impl Call {
         Self { request, request_id, fields }
     }
 
-    /// The body as JSON. Unknown fields are refused by the type: a misspelt name must not pass for an absent one.
+    /// The body as JSON. The type rejects unknown fields, because a misspelt name must not count as missing.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         serde_json::from_str(&self.request.body)
             .map_err(|error| Refusal::invalid_argument(format!("Request is malformed: {error}")))
     }
 
-    /// Refuses a body that is not a form, the only format that `/oauth/token` reads.
+    /// Rejects a body that is not a form, the only format that `/oauth/token` reads.
     pub(super) fn must_be_form(&self) -> Result<(), Refusal> {
         match self.fields {
             Some(_) => Ok(()),
@@ -41,8 +40,8 @@ impl Call {
         }
     }
 
-    /// A field of the query or form. One without a value counts as omitted, and none may come twice
-    /// (RFC 6749, section 3.2).
+    /// A field of the query or form. An empty value counts as missing, and no field may be repeated (RFC 6749, section
+    /// 3.2).
     pub(super) fn field<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Refusal> {
         let mut values = self.values(name);
         match (values.next(), values.next()) {
@@ -62,13 +61,13 @@ impl Call {
         self.request.header("authorization")?.strip_prefix("Bearer ")
     }
 
-    /// Every secret the client sent, on whatever route: a fault may hide the request from its handler.
+    /// Every secret that the client sent, on any route, because a fault may hide the request from its handler.
     pub(super) fn secrets(&self) -> Vec<String> {
         let body: Value = serde_json::from_str(&self.request.body).unwrap_or_default();
         let in_json = ["jwt", "yandexPassportOauthToken", "iamToken"]
             .into_iter()
             .filter_map(|name| body.get(name)?.as_str());
-        // A subject that is a JWT is a secret; the id of an account, its other form, is none.
+        // A subject that is a JWT is a secret; an account ID, the alternative, is not.
         let subject_tokens = self.values("subject_token").filter(|token| token.contains('.'));
         self.bearer()
             .into_iter()
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_told_from_names() {
+    fn secrets_and_names_are_distinguished() {
         let bearer = ("authorization", "Bearer t1.bearer");
         let by_id = call("POST", "", &[FORM, bearer], "subject_token=ajeaccount&actor_token=actor");
         assert_eq!(by_id.secrets(), ["t1.bearer", "actor"]);

@@ -1,8 +1,7 @@
-//! The emulator's clock, which tests can set wrong, and the three ways it is written down.
+//! The emulator's clock, which tests can set wrong, and the three formats of its time.
 //!
-//! A server whose clock differs from the client's shows it in every answer: the `Date` header,
-//! `iat` and `exp` of its tokens, `expiresAt`, and its judgement of JWT assertions. So all of these
-//! read the time here.
+//! A server whose clock differs from the client's shows it in every answer: the `Date` header, `iat` and `exp` of its
+//! tokens, `expiresAt`, and the validation of JWT assertions. So all of these read this clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -58,7 +57,7 @@ pub(super) fn http_date(at: OffsetDateTime) -> String {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the emulator is a server: it has a clock of its own, not the one tests fix for the client"
+    reason = "the emulator is a server: its clock is not the one that tests fix for the client"
 )]
 fn system_now() -> OffsetDateTime {
     OffsetDateTime::from(SystemTime::now())
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_of_any_size_is_survived() {
+    fn a_shift_of_any_size_works() {
         let _ = Clock::shifted_by(i64::MAX).after(Duration::MAX);
         let _ = Clock::shifted_by(i64::MIN).now();
     }

@@ -1,9 +1,9 @@
-//! What the emulated cloud knows: service accounts and who may make tokens for them, authorized keys,
-//! IAM tokens in force, and every secret that went in or out.
+//! The state of the emulated cloud: service accounts and who may create tokens for them, authorized keys, valid IAM
+//! tokens, and every secret that was received or sent.
 //!
-//! Nothing here knows HTTP. Known from the vendor: the role `iam.serviceAccounts.tokenCreator` is
-//! needed even for oneself (third-party evidence), IAM tokens are opaque, an old token stays valid
-//! when a new one is issued. Assumed: everything takes effect at once, where the real IAM takes seconds.
+//! This file is independent of HTTP. Known from the vendor: the role `iam.serviceAccounts.tokenCreator` is needed even
+//! for the account itself (third-party evidence), IAM tokens are opaque, an old token stays valid when a new one is
+//! issued. Assumed: every change takes effect at once, where the real IAM takes seconds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::clock::{self, Clock};
 use super::id_token::IdTokenVariant;
 use super::random;
 
-/// `subject_token_type` of a service account named by its id. Yandex's own; seen in one public program.
+/// `subject_token_type` of a service account that is given by its ID. Specific to Yandex; seen in one public program.
 pub(super) const SUBJECT_ID: &str = "urn:yandex-cloud:token-type:subject_id";
 
-/// Shorter strings are no secrets of this cloud, and would be found by chance in any text.
+/// Shorter strings are not secrets of this cloud, and would be found by chance in any text.
 const SHORTEST_SECRET: usize = 16;
 
 /// The whole state that requests and tests change.
@@ -34,12 +34,12 @@ pub(super) struct Cloud {
     iam_token_life: Duration,
     /// In order of creation, which is the order of listing.
     service_accounts: Vec<ServiceAccount>,
-    /// Pairs of a service account and a subject that may make tokens for it.
+    /// Pairs of a service account and a subject that may create tokens for it.
     token_creators: HashSet<(String, String)>,
     authorized_keys: HashMap<String, RegisteredKey>,
     iam_tokens: HashMap<String, IamToken>,
     folders: Vec<Folder>,
-    /// OAuth tokens and the people they are of.
+    /// OAuth tokens and the IDs of their owners.
     people: HashMap<String, String>,
     /// External JWTs and the service accounts they may act as.
     federated: HashSet<(String, String)>,
@@ -72,7 +72,7 @@ pub(super) struct RegisteredKey {
     pub(super) public_key: rsa::PublicKey,
 }
 
-/// An IAM token, just issued.
+/// A newly issued IAM token.
 pub(super) struct IssuedIamToken {
     pub(super) token: String,
     pub(super) life: Duration,
@@ -105,7 +105,7 @@ impl Cloud {
         }
     }
 
-    /// A new account, which may make tokens for itself.
+    /// Adds an account, which may create tokens for itself.
     pub(super) fn add_service_account(&mut self, name: &str, folder_id: &str) -> String {
         let id = random::resource_id();
         self.service_accounts.push(ServiceAccount {
@@ -126,7 +126,7 @@ impl Cloud {
         }
     }
 
-    /// Notes that an account has been used.
+    /// Records that an account was used.
     pub(super) fn has_authenticated(&mut self, id: &str) {
         let now = clock::rfc3339(self.clock.now());
         if let Some(account) = self.service_accounts.iter_mut().find(|account| account.id == id) {
@@ -210,13 +210,13 @@ impl Cloud {
         IssuedIamToken { token, life: self.iam_token_life, expires_at }
     }
 
-    /// Whose IAM token this is, if it is in force.
+    /// The subject of an IAM token, if it is valid.
     pub(super) fn subject_of(&self, iam_token: &str) -> Option<&str> {
         let known = self.iam_tokens.get(iam_token)?;
         (known.expires_at > self.clock.now()).then_some(known.subject_id.as_str())
     }
 
-    /// Returns whose token it was.
+    /// Returns the subject of the token.
     pub(super) fn revoke_iam_token(&mut self, iam_token: &str) -> Option<String> {
         self.iam_tokens.remove(iam_token).map(|known| known.subject_id)
     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_account_may_make_tokens_for_itself_alone() {
+    fn a_new_account_may_create_tokens_only_for_itself() {
         let mut cloud = Cloud::new(HOUR, HOUR);
         let one = cloud.add_service_account("one", "b1gfolder");
         let other = cloud.add_service_account("other", "b1gfolder");

@@ -1,8 +1,8 @@
-//! Where a client finds the other services: the issuer's discovery document and the list of API endpoints.
+//! How a client finds the other services: the issuer's discovery document and the list of API endpoints.
 //!
-//! Known: both addresses, and the form of the endpoints (cloudapi `api_endpoint_service.proto`:
-//! `address` has a port and no scheme; the OAuth host is not in the list). Assumed: the discovery
-//! document, which has what section 3 of its specification (OIDC Discovery 1.0) requires and no more.
+//! Known: both addresses, and the format of the endpoints (cloudapi `api_endpoint_service.proto`: `address` has a port
+//! and no scheme; the OAuth host is not in the list). Assumed: the discovery document, which has exactly what section 3
+//! of its specification (OIDC Discovery 1.0) requires.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::service::Service;
 
-/// Both of what a resolver of accounts and folders needs.
+/// The endpoints that a lookup of accounts and folders needs.
 const ENDPOINT_IDS: [&str; 2] = ["iam", "resource-manager"];
 
 /// `GET /.well-known/openid-configuration`

@@ -1,7 +1,7 @@
-//! The faults that a test can order between a client and Yandex Cloud.
+//! The faults that a test can inject between a client and Yandex Cloud.
 //!
-//! Some faults are Yandex refusing, in its own shapes (see `answer`); some are a stranger in between,
-//! a captive portal or a proxy; some are the connection itself.
+//! Some faults are refusals of Yandex in its own formats (see `answer`), some come from a device in between, such as a
+//! captive portal or a proxy, and some are faults of the connection.
 
 use serde_json::json;
 
@@ -9,12 +9,11 @@ use super::answer::{self, Answer, ErrorShape, Refusal};
 use super::call::Call;
 use super::traffic::Route;
 
-/// How much of a truncated answer is sent: past the headers, short of the body.
+/// How much of a truncated answer is sent: more than the headers, less than the body.
 const TRUNCATED_AFTER: usize = 1024;
 /// The `Content-Length` of a truncated answer.
 const TRUNCATED_BODY: usize = 4096;
 
-/// One thing gone wrong.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Yandex refuses with this status: `google.rpc.Status` from IAM, text from the metadata service, and
@@ -40,7 +39,7 @@ pub enum Fault {
         /// `message`
         message: String,
     },
-    /// Any answer at all.
+    /// Any answer.
     Body {
         /// HTTP status
         status: u16,
@@ -51,21 +50,21 @@ pub enum Fault {
     },
     /// A captive portal: 200 and a page.
     Html,
-    /// 307 to this address: the client should send the same body there.
+    /// 307 to this address: the client should repeat the request there.
     Redirect(String),
     /// 200 and this many bytes of JSON.
     Oversized(usize),
-    /// The answer breaks off before the `Content-Length` it promised.
+    /// The answer ends before its `Content-Length`.
     Truncated,
-    /// The connection is reset where the answer should be.
+    /// The connection is reset instead of an answer.
     Reset,
     /// No answer, and an open connection, until the client closes it or the emulator stops.
     Stall,
-    /// 400, with a message that repeats every secret the client sent.
+    /// 400, with a message that repeats every secret that the client sent.
     EchoSecret,
 }
 
-/// What to do to a request instead of answering it as usual.
+/// How to react to a request instead of the usual answer.
 pub(super) enum Reaction {
     Answer(Answer),
     /// Send this many bytes of the answer, headers included, and close.
@@ -114,7 +113,7 @@ impl Fault {
     }
 }
 
-/// A refusal in the shape of the service that was called.
+/// A refusal in the format of the service that was called.
 pub(super) fn refuse(call: &Call, refusal: &Refusal, exchange_errors: ErrorShape) -> Answer {
     match (call.request.route, exchange_errors) {
         (Route::Metadata, _) => refusal.as_text(),
@@ -125,7 +124,7 @@ pub(super) fn refuse(call: &Call, refusal: &Refusal, exchange_errors: ErrorShape
     }
 }
 
-/// JSON of exactly this length, if it is long enough to be JSON.
+/// JSON of exactly this length, unless it is too short for JSON.
 fn filler(bytes: usize) -> Answer {
     let empty = json!({ "padding": "" }).to_string();
     let padding = "a".repeat(bytes.saturating_sub(empty.len()));
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_answers_instead() {
+    fn another_server_answers_instead() {
         let emulator = emulator();
         let portal = jwks_with(&emulator, Fault::Html);
         assert_eq!(portal.status, 200);
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(get(&emulator, JWKS, &[]).status, 200, "others are served meanwhile");
         drop(emulator);
         let mut answer = Vec::new();
-        // Whether this is a reset or an end depends on the system; that it comes is the point.
+        // Whether this is a reset or an end depends on the system; only that it happens matters.
         let _ = stalled.read_to_end(&mut answer);
         assert!(answer.is_empty());
     }

@@ -1,8 +1,7 @@
 //! `FolderService`: the folders of a cloud.
 //!
-//! cloudapi `yandex/cloud/resourcemanager/v1/folder_service.proto` in its REST form, as far as it takes to
-//! find a folder by its name. Assumed: as for service accounts. Not emulated: pages, and the roles that
-//! listing takes.
+//! cloudapi `yandex/cloud/resourcemanager/v1/folder_service.proto` in its REST form, as far as needed to find a folder
+//! by its name. Assumed: as for service accounts. Not emulated: pages, and the roles that listing requires.
 
 use serde_json::{Value, json};
 

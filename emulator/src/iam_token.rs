@@ -1,7 +1,7 @@
-//! `IamTokenService`: IAM tokens made, made for another, revoked.
+//! `IamTokenService`: creates IAM tokens, also for another account, and revokes them.
 //!
-//! cloudapi `yandex/cloud/iam/v1/iam_token_service.proto` in its REST form. Known: the calls, their
-//! fields, the refusal's shape. Assumed: most texts, and the statuses of unknown accounts and tokens.
+//! cloudapi `yandex/cloud/iam/v1/iam_token_service.proto` in its REST form. Known: the calls, their fields, the format
+//! of a refusal. Assumed: most messages, and the statuses of unknown accounts and tokens.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -95,7 +95,7 @@ mod tests {
     const FOR_ACCOUNT: &str = "/iam/v1/tokens:createForServiceAccount";
 
     #[test]
-    fn an_account_is_impersonated_by_those_who_may() {
+    fn only_permitted_subjects_can_impersonate_an_account() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let other = emulator.add_service_account("other", "b1gfolder");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_token_is_of_no_more_use() {
+    fn a_revoked_token_is_rejected() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let token = emulator.issue_iam_token(&account);

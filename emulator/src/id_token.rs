@@ -1,7 +1,7 @@
-//! The OIDC issuer: its key, the ID tokens it signs, and every way they can be wrong.
+//! The OIDC issuer: its key, the ID tokens it signs, and every way in which they can be wrong.
 //!
-//! Vendor page *ID token* names the claims `iss sub aud exp iat jti` and a life of an hour. RS256 and
-//! `kty`/`use` of the key are third-party evidence. JWS is RFC 7515, JWK RFC 7517.
+//! Vendor page *ID token* lists the claims `iss sub aud exp iat jti` and a lifetime of an hour. RS256 and `kty`/`use`
+//! of the key are third-party evidence. JWS is RFC 7515, JWK RFC 7517.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::clock::Clock;
 use super::random::{self, Generator};
 
 const KEY_BITS: usize = 2048;
-/// How long ago an expired token expired: more than any leeway for clocks.
+/// How long ago an expired token expired: longer than any leeway for clocks.
 const EXPIRED_SINCE: i64 = 600;
 
-/// How the ID tokens and the answers around them differ from what is believed to be usual. Half of
-/// this is what the vendor does not document, half is what a client must not accept.
+/// How the ID tokens and the answers around them differ from the assumed default. Some variants are possible because
+/// the vendor documents too little, and some must be rejected by a client.
 #[derive(Clone, Debug)]
 pub struct IdTokenVariant {
-    /// The field of the answer the token is in.
+    /// The field of the answer that contains the token.
     pub token_field: TokenField,
     /// Whether the answer has `expires_in`.
     pub expires_in: bool,
@@ -37,13 +37,13 @@ pub struct IdTokenVariant {
     pub expiry: ExpiryClaim,
     /// Seconds added to `iat`.
     pub issued_at_shift: i64,
-    /// Seconds from now to `nbf`, if there is that claim.
+    /// Seconds from now to `nbf`, if that claim is present.
     pub not_before: Option<i64>,
     /// Whether it is a signed JWT at all.
     pub form: TokenForm,
-    /// The life of the token, if not [`Options::id_token_life`](super::Options::id_token_life).
+    /// The lifetime of the token, if not [`Options::id_token_life`](super::Options::id_token_life).
     pub life: Option<Duration>,
-    /// The shape in which the exchange refuses.
+    /// The format of the exchange's refusals.
     pub error_shape: ErrorShape,
 }
 
@@ -68,9 +68,9 @@ impl Default for IdTokenVariant {
 /// Where in the answer the ID token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenField {
-    /// As RFC 8693, section 2.2.1, has it for tokens of all kinds.
+    /// As in RFC 8693, section 2.2.1, for tokens of all kinds.
     AccessToken,
-    /// As OIDC has it.
+    /// As in OIDC.
     IdToken,
 }
 
@@ -83,7 +83,7 @@ impl TokenField {
     }
 }
 
-/// The form of `aud` (RFC 7519, section 4.1.3, allows the first two).
+/// The variants of `aud` (RFC 7519, section 4.1.3, allows the first two).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AudienceClaim {
     /// The requested audience.
@@ -94,14 +94,14 @@ pub enum AudienceClaim {
     Wrong,
 }
 
-/// The form of `exp`.
+/// The variants of `exp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryClaim {
-    /// The life of the token from now.
+    /// The lifetime of the token from now.
     Usual,
     /// Ten minutes ago.
     Past,
-    /// There is none.
+    /// The claim is missing.
     Absent,
 }
 
@@ -131,7 +131,7 @@ pub(super) struct Issuer {
     key: SigningKey,
 }
 
-/// The issuer's key, which can be made before the issuer has a name.
+/// The issuer's key, which can be created before the issuer has a name.
 pub(super) struct SigningKey {
     id: String,
     private: rsa::PrivateKey,

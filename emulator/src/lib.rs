@@ -1,5 +1,5 @@
-//! Yandex Cloud IAM, its OIDC issuer and the instance metadata service, on loopback: for tests of programs that get
-//! IAM tokens or ID tokens, and for trying out trust policies without a cloud.
+//! Yandex Cloud IAM, its OIDC issuer and the instance metadata service on loopback: for tests of programs that get IAM
+//! tokens or ID tokens, and for trying out trust policies without a cloud.
 //!
 //! [`Emulator::start`] runs it on a thread of its own, on a free port. It stops when the [`Emulator`] is dropped.
 //!
@@ -19,7 +19,7 @@
 //!
 //! # The map
 //!
-//! Several hosts of Yandex Cloud are one here; the path tells them apart:
+//! One address serves several hosts of Yandex Cloud; the path distinguishes them:
 //!
 //! | call | host | file |
 //! | --- | --- | --- |
@@ -32,8 +32,8 @@
 //! | `GET /computeMetadata/v1/instance/service-accounts/default/token` | `169.254.169.254` | `metadata` |
 //!
 //! Each of these files names the document or RFC that it follows, and marks what is known and what is assumed.
-//! `cloud` holds the state. `service` takes a request from arrival to answer, `traffic` logs it, `fault` is what
-//! a test makes go wrong. `server` is the thread, the listener and the connections. `program` is the program around them.
+//! `cloud` contains the state. `service` handles a request from arrival to answer, `traffic` logs it, and `fault` has
+//! the faults that a test injects. `server` is the thread, the listener and the connections. `program` is the program around them.
 
 mod answer;
 mod assertion;
@@ -82,19 +82,19 @@ pub use self::id_token::{AudienceClaim, ExpiryClaim, IdTokenVariant, TokenField,
 pub use self::tls::TlsError;
 pub use self::traffic::{Request, Route};
 
-/// How an emulator is started.
+/// The options of an emulator.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 is any free one. The emulator gives credentials to every client, so keep it on
-    /// loopback.
+    /// The address to listen on; port 0 is any free one. The emulator returns credentials to every client, so keep it
+    /// on loopback.
     pub address: SocketAddr,
     /// Whether to serve HTTPS, with a certificate from [`Emulator::ca_pem`].
     pub tls: bool,
     /// `iss` of the ID tokens; `None` is the emulator's own URL.
     pub issuer: Option<String>,
-    /// How long ID tokens live.
+    /// The lifetime of ID tokens.
     pub id_token_life: Duration,
-    /// How long IAM tokens live.
+    /// The lifetime of IAM tokens.
     pub iam_token_life: Duration,
 }
 
@@ -124,10 +124,10 @@ pub enum StartError {
     /// No thread could be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-    /// The issuer's key could not be made.
+    /// The issuer's key could not be created.
     #[error("cannot make the issuer's key")]
     Key(#[source] rsa::Error),
-    /// The certificates could not be made.
+    /// The certificates could not be created.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
 }
@@ -140,10 +140,10 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts an emulator on a free port of 127.0.0.1, over plain HTTP. It is listening when this returns, and
-    /// stops when it is dropped.
+    /// Starts an emulator on a free port of 127.0.0.1, over plain HTTP. It is listening when this returns, and stops
+    /// when it is dropped.
     ///
-    /// This needs no async runtime, and can be called within one.
+    /// It needs no async runtime, and can be called within one.
     pub fn start() -> Result<Self, StartError> {
         Self::start_with(Options::default())
     }
@@ -179,13 +179,13 @@ impl Emulator {
         &self.service.issuer.name
     }
 
-    /// Where the keys are that verify the ID tokens.
+    /// The address of the keys that verify the ID tokens.
     pub fn jwks_url(&self) -> String {
         format!("{}/oauth/jwks/keys", self.url())
     }
 
-    /// The certificate clients have to trust, if there is TLS. The server's own is for `127.0.0.1`, `::1`
-    /// and `localhost`.
+    /// The certificate that clients have to trust, if TLS is enabled. The server's certificate is for `127.0.0.1`,
+    /// `::1` and `localhost`.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
@@ -193,23 +193,22 @@ impl Emulator {
 
 /// State of the cloud.
 impl Emulator {
-    /// Adds a service account, with the role to make tokens for itself, and returns its id. Names are
-    /// not checked for being unique.
+    /// Adds a service account, with the role to create tokens for itself, and returns its ID. Names need not be unique.
     pub fn add_service_account(&self, name: &str, folder_id: &str) -> String {
         self.service.cloud().add_service_account(name, folder_id)
     }
 
-    /// Gives an account a label.
+    /// Adds a label to an account.
     pub fn label_service_account(&self, id: &str, name: &str, value: &str) {
         self.service.cloud().label_service_account(id, name, value);
     }
 
-    /// Adds a folder to a cloud, and returns its id.
+    /// Adds a folder to a cloud, and returns its ID.
     pub fn add_folder(&self, name: &str, cloud_id: &str) -> String {
         self.service.cloud().add_folder(name, cloud_id)
     }
 
-    /// Adds a person who has an OAuth token, and returns their id.
+    /// Adds a person with an OAuth token, and returns the person's ID.
     pub fn add_person(&self, oauth_token: &str) -> String {
         self.service.cloud().add_person(oauth_token)
     }
@@ -219,14 +218,15 @@ impl Emulator {
         self.service.cloud().grant_token_creator(service_account_id, to_subject);
     }
 
-    /// Takes that role from a subject.
+    /// Revokes that role from a subject.
     pub fn revoke_token_creator(&self, service_account_id: &str, from_subject: &str) {
         self.service.cloud().revoke_token_creator(service_account_id, from_subject);
     }
 
-    /// Makes a key pair and registers its public half.
+    /// Creates a key pair and registers its public key.
     ///
     /// # Panics
+    ///
     /// If the operating system gives no random bytes.
     pub fn add_authorized_key(&self, service_account_id: &str, size: KeySize) -> AuthorizedKey {
         let created_at = clock::rfc3339(self.service.cloud().clock.now());
@@ -235,11 +235,12 @@ impl Emulator {
         self.adopt_authorized_key(service_account_id, &key)
     }
 
-    /// Registers a pair made before, perhaps by another emulator, and returns it under its new id. A key of
-    /// 4096 bits takes a second or more to make: tests make it once.
+    /// Registers an existing pair, perhaps of another emulator, and returns it with its new ID. A key of 4096 bits
+    /// takes a second or more to generate, so tests generate it once.
     ///
     /// # Panics
-    /// If the public half has been changed and is not an RSA key.
+    ///
+    /// If the public key has been changed and is not an RSA key.
     pub fn adopt_authorized_key(
         &self,
         service_account_id: &str,
@@ -251,9 +252,10 @@ impl Emulator {
         key.renamed(&id, service_account_id)
     }
 
-    /// Registers a public key (SPKI) and returns the key's id.
+    /// Registers a public key (SPKI) and returns its ID.
     ///
     /// # Panics
+    ///
     /// If it is not an RSA public key.
     pub fn register_authorized_key(
         &self,
@@ -265,24 +267,24 @@ impl Emulator {
         self.service.cloud().register_key(service_account_id, public_key)
     }
 
-    /// Deletes a key: what it signs is refused from now on.
+    /// Deletes a key: assertions that it signs are rejected from now on.
     pub fn revoke_authorized_key(&self, key_id: &str) {
         self.service.cloud().revoke_key(key_id);
     }
 
-    /// Attaches an account to the machine, for which the metadata service then gives out tokens; `None`
-    /// detaches.
+    /// Attaches an account to the virtual machine, for which the metadata service then returns tokens; `None` detaches
+    /// it.
     pub fn attach_to_instance(&self, service_account_id: Option<&str>) {
         self.service.cloud().attached_to_instance = service_account_id.map(str::to_owned);
     }
 
-    /// Sets whether the metadata service names the attached account. Yandex Cloud documents only that it lists
-    /// `default/`, so it does not name it unless this is set.
+    /// Sets whether the metadata service names the attached account. Yandex Cloud documents only the name `default/`,
+    /// so that is the default.
     pub fn name_attached_account(&self, is_named: bool) {
         self.service.cloud().names_attached_account = is_named;
     }
 
-    /// Sets the only `subject_token_type` that the token exchange accepts for a service account, as Yandex Cloud
+    /// Sets the only `subject_token_type` that the token exchange accepts for a service account, because Yandex Cloud
     /// does not document it.
     pub fn accept_subject_token_type(&self, subject_token_type: &str) {
         subject_token_type.clone_into(&mut self.service.cloud().subject_token_type);
@@ -293,7 +295,7 @@ impl Emulator {
         self.service.cloud().federate(external_jwt, service_account_id);
     }
 
-    /// Issues an IAM token, without a request. The subject need not be a service account.
+    /// Issues an IAM token without a request. The subject need not be a service account.
     pub fn issue_iam_token(&self, subject_id: &str) -> String {
         self.service.cloud().issue_iam_token(subject_id).token
     }
@@ -303,7 +305,7 @@ impl Emulator {
         self.service.cloud().revoke_iam_tokens();
     }
 
-    /// Every secret issued or received so far, for a test that looks for leaks: IAM tokens, ID tokens, JWT
+    /// Every secret issued or received so far, for a test that searches for leaks: IAM tokens, ID tokens, JWT
     /// assertions, external JWTs, and the base64 of private keys, line by line and joined.
     pub fn secrets(&self) -> Vec<String> {
         self.service.cloud().secrets()
@@ -312,13 +314,13 @@ impl Emulator {
 
 /// Faults.
 impl Emulator {
-    /// Answers the next requests to the route with these faults, one each; then as usual. Adds to what is
-    /// left of an earlier script.
+    /// Answers the next requests to the route with these faults, one each, and then as usual. Appends to the rest of an
+    /// earlier script.
     pub fn script(&self, route: Route, faults: impl IntoIterator<Item = Fault>) {
         self.service.traffic().script(route, faults);
     }
 
-    /// Answers every request to the route with this fault, once its script is used up; `None` ends that.
+    /// Answers every request to the route with this fault, after its script is used up; `None` ends that.
     pub fn always(&self, route: Route, fault: Option<Fault>) {
         self.service.traffic().always(route, fault);
     }
@@ -328,13 +330,13 @@ impl Emulator {
         self.service.traffic().delay(route, delay);
     }
 
-    /// Changes what later ID tokens, and the answers around them, look like.
+    /// Changes later ID tokens, and the answers around them.
     pub fn set_id_token_variant(&self, variant: IdTokenVariant) {
         self.service.cloud().id_token_variant = variant;
     }
 
-    /// Sets the server's clock this many seconds ahead (behind, if negative): the `Date` header, the times
-    /// in tokens and answers, and how assertions and IAM tokens are judged.
+    /// Sets the server's clock this many seconds ahead (behind, if negative): the `Date` header, the times in tokens
+    /// and answers, and the validation of assertions and IAM tokens.
     pub fn set_clock_shift(&self, seconds: i64) {
         self.service.cloud().clock = Clock::shifted_by(seconds);
     }
@@ -347,17 +349,17 @@ impl Emulator {
         self.service.traffic().requests().to_vec()
     }
 
-    /// How many of them were to this route.
+    /// The number of requests to this route.
     pub fn count(&self, route: Route) -> usize {
         self.service.traffic().requests().iter().filter(|request| request.route == route).count()
     }
 
-    /// Forgets them. Secrets are not forgotten.
+    /// Clears the record of requests, but not of secrets.
     pub fn clear_requests(&self) {
         self.service.traffic().clear_requests();
     }
 
-    /// How many TCP connections have been accepted since the start.
+    /// The number of TCP connections accepted since the start.
     pub fn connections(&self) -> usize {
         self.service.connections()
     }

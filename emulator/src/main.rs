@@ -1,4 +1,4 @@
-//! `yc-id-token-emulator`: parse, start, print the instructions, wait for Ctrl-C.
+//! `yc-id-token-emulator`: parses the command line, starts the emulator, prints the instructions, and waits for Ctrl-C.
 
 use std::error::Error;
 use std::io::{Write as _, stderr, stdout};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let causes = successors(Some(&*error), |error| (**error).source());
             let causes: Vec<String> = causes.map(ToString::to_string).collect();
-            // There is nowhere left to report that stderr is closed.
+            // A closed stderr cannot be reported anywhere.
             let _ = writeln!(stderr(), "yc-id-token-emulator: {}", causes.join(": "));
             ExitCode::FAILURE
         }

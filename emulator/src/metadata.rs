@@ -1,10 +1,10 @@
 //! The instance metadata service: the service account that is attached to a virtual machine, and its IAM tokens.
 //!
-//! Vendor pages *Getting an IAM token from inside a VM* and *Metadata folders*: the path, the header and the
-//! answer of a token are known, and so is 404 where no account is attached. The folder of service accounts lists
-//! `default/`, or nothing where none is attached. Whether it can name the account is not documented, so that is
-//! a switch. Assumed from Google's service of the same interface: 403 without the header, the folder as JSON with
-//! `recursive=true`, and how it names an account.
+//! Vendor pages *Getting an IAM token from inside a VM* and *Metadata folders*: known are the path, the header and the
+//! answer of a token, and 404 without an attached account. The folder of service accounts lists `default/`, or nothing
+//! without an attached account. Whether it can name the account is not documented, so that is an option. Assumed from
+//! Google's service with the same interface: 403 without the header, the folder as JSON with `recursive=true`, and how
+//! it names an account.
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ mod tests {
     const FLAVOR: [(&str, &str); 1] = [("metadata-flavor", "Google")];
 
     #[test]
-    fn the_attached_account_is_spoken_for() {
+    fn the_attached_account_gets_tokens() {
         let emulator = emulator();
         assert_eq!(get(&emulator, TOKEN_PATH, &FLAVOR).status, 404);
         assert_eq!(get(&emulator, TOKEN_PATH, &[]).status, 403);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_accounts_names_the_account_if_it_is_switched_to() {
+    fn the_folder_of_accounts_names_the_account_if_enabled() {
         let emulator = emulator();
         let recursive = format!("{ACCOUNTS_PATH}?recursive=true");
         let tree = || get(&emulator, &recursive, &FLAVOR).json();

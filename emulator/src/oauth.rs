@@ -1,10 +1,11 @@
-//! `/oauth/token`: two exchanges of RFC 8693 at one address, told apart by `requested_token_type`.
+//! `/oauth/token`: two exchanges of RFC 8693 at one address, distinguished by `requested_token_type`.
 //!
-//! * `id_token`: what `yc iam create-id-token` is believed to call. The request is third-party
-//!   evidence, one source; the answer follows RFC 8693; every refusal is assumed.
-//! * `access_token`: workload identity federation, an external JWT for an IAM token. Known from the
-//!   vendor's page *Exchanging a JWT for an IAM token*. Here a JWT is trusted as a whole, by
-//!   registration: federation settings cannot be tested here.
+//! * `id_token`: the exchange that `yc iam create-id-token` probably uses. The request is third-party evidence from one
+//!   source; the answer follows RFC 8693; every refusal is assumed.
+//!
+//! * `access_token`: workload identity federation, an external JWT for an IAM token. Known from the vendor's page
+//!   *Exchanging a JWT for an IAM token*. A JWT is trusted if it is registered, so federation settings cannot be
+//!   tested.
 
 use serde_json::json;
 
@@ -32,7 +33,7 @@ pub(super) fn exchange(service: &Service, call: &Call) -> Result<Answer, Refusal
     }
 }
 
-/// The subject is a service account, the actor the subject of the IAM token.
+/// The subject is a service account; the actor is the subject of the IAM token.
 fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     let subject_token_type = call.required_field("subject_token_type")?;
     if subject_token_type != service.cloud().subject_token_type {
@@ -42,7 +43,7 @@ fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     must_be(call, "actor_token_type", ACCESS_TOKEN)?;
     let subject = call.required_field("subject_token")?;
     let actor_token = call.required_field("actor_token")?;
-    // The vendor documents this default for `yc`; that it is the server's is assumed.
+    // The vendor documents this default for `yc`; that the server has it too is assumed.
     let audience = call.field("audience")?.unwrap_or(subject);
 
     let (variant, life, clock) = {
@@ -59,7 +60,7 @@ fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
         (cloud.id_token_variant.clone(), cloud.id_token_life, cloud.clock)
     };
 
-    // Signing takes a millisecond or more: the lock is free meanwhile.
+    // Signing takes a millisecond or more, so the lock is released meanwhile.
     let life = variant.life.unwrap_or(life);
     let token = service
         .issuer
@@ -77,7 +78,7 @@ fn id_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::ok(&answer))
 }
 
-/// The subject is an external JWT, `audience` the service account to act as.
+/// The subject is an external JWT; `audience` is the service account to act as.
 fn federated_iam_token(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     must_be(call, "subject_token_type", ID_TOKEN)?;
     let external_jwt = call.required_field("subject_token")?;
@@ -110,8 +111,13 @@ mod tests {
     use super::super::{Emulator, ErrorShape, IdTokenVariant, TokenField};
     use super::*;
 
-    /// The exchange as a correct client sends it, with some fields changed; an empty one is left out.
-    fn ask(emulator: &Emulator, account: &str, actor: &str, changes: &[(&str, &str)]) -> Reply {
+    /// The exchange of a correct client with some fields changed; an empty value omits the field.
+    fn exchange_with(
+        emulator: &Emulator,
+        account: &str,
+        actor: &str,
+        changes: &[(&str, &str)],
+    ) -> Reply {
         let usual = [
             ("grant_type", TOKEN_EXCHANGE),
             ("requested_token_type", ID_TOKEN),
@@ -138,7 +144,7 @@ mod tests {
         let account = emulator.add_service_account("robot", "b1gfolder");
         let actor = emulator.issue_iam_token(&account);
 
-        let reply = ask(&emulator, &account, &actor, &[]);
+        let reply = exchange_with(&emulator, &account, &actor, &[]);
         assert_eq!(reply.status, 200);
         let answer = reply.json();
         assert_eq!(answer["issued_token_type"], ID_TOKEN);
@@ -151,12 +157,12 @@ mod tests {
         assert!(emulator.secrets().iter().any(|secret| secret == token));
         assert!(!emulator.secrets().contains(&account));
 
-        let reply = ask(&emulator, &account, &actor, &[("audience", "")]).json();
+        let reply = exchange_with(&emulator, &account, &actor, &[("audience", "")]).json();
         assert_eq!(claims_of(reply["access_token"].as_str().unwrap())["aud"], account.as_str());
     }
 
     #[test]
-    fn refusals_come_in_the_shape_chosen() {
+    fn refusals_have_the_chosen_format() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         let actor = emulator.issue_iam_token(&account);
@@ -164,14 +170,18 @@ mod tests {
 
         let refusals = [
             (
-                ask(&emulator, &account, &actor, &[("grant_type", "password")]),
+                exchange_with(&emulator, &account, &actor, &[("grant_type", "password")]),
                 400,
                 "unsupported_grant_type",
             ),
-            (ask(&emulator, &account, &actor, &[("actor_token_type", "")]), 400, "invalid_request"),
-            (ask(&emulator, &account, "t1.unknown.token", &[]), 401, "invalid_token"),
-            (ask(&emulator, &account, &stranger, &[]), 403, "access_denied"),
-            (ask(&emulator, "ajeunknown", &actor, &[]), 404, "invalid_request"),
+            (
+                exchange_with(&emulator, &account, &actor, &[("actor_token_type", "")]),
+                400,
+                "invalid_request",
+            ),
+            (exchange_with(&emulator, &account, "t1.unknown.token", &[]), 401, "invalid_token"),
+            (exchange_with(&emulator, &account, &stranger, &[]), 403, "access_denied"),
+            (exchange_with(&emulator, "ajeunknown", &actor, &[]), 404, "invalid_request"),
         ];
         for (reply, status, error) in refusals {
             assert_eq!((reply.status, reply.json()["error"].as_str()), (status, Some(error)));
@@ -179,7 +189,7 @@ mod tests {
 
         let error_shape = ErrorShape::RpcStatus;
         emulator.set_id_token_variant(IdTokenVariant { error_shape, ..Default::default() });
-        let reply = ask(&emulator, &account, &stranger, &[]);
+        let reply = exchange_with(&emulator, &account, &stranger, &[]);
         assert_eq!((reply.status, reply.json()["code"].as_i64()), (403, Some(7)));
     }
 
@@ -189,16 +199,16 @@ mod tests {
         let account = emulator.add_service_account("robot", "b1gfolder");
         let actor = emulator.issue_iam_token(&account);
         emulator.accept_subject_token_type("urn:other:subject");
-        let refused = ask(&emulator, &account, &actor, &[]);
+        let refused = exchange_with(&emulator, &account, &actor, &[]);
         assert_eq!(refused.status, 400);
         let problem = format!("Unsupported subject_token_type: {SUBJECT_ID}");
         assert_eq!(refused.json()["error_description"], problem);
         let change = [("subject_token_type", "urn:other:subject")];
-        assert_eq!(ask(&emulator, &account, &actor, &change).status, 200);
+        assert_eq!(exchange_with(&emulator, &account, &actor, &change).status, 200);
     }
 
     #[test]
-    fn a_field_may_not_come_twice() {
+    fn a_repeated_field_is_rejected() {
         let emulator = emulator();
         let twice = [("grant_type", TOKEN_EXCHANGE), ("grant_type", TOKEN_EXCHANGE)];
         let reply = post_form(&emulator, "/oauth/token", &twice);
@@ -217,7 +227,7 @@ mod tests {
             issued_token_type: false,
             ..Default::default()
         });
-        let answer = ask(&emulator, &account, &actor, &[]).json();
+        let answer = exchange_with(&emulator, &account, &actor, &[]).json();
         let names: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(names, ["id_token", "token_type"]);
     }
@@ -227,7 +237,7 @@ mod tests {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         emulator.federate("external.jwt.signature", &account);
-        let ask = |jwt: &str| {
+        let exchange_with = |jwt: &str| {
             let fields = [
                 ("grant_type", TOKEN_EXCHANGE),
                 ("requested_token_type", ACCESS_TOKEN),
@@ -238,12 +248,12 @@ mod tests {
             post_form(&emulator, "/oauth/token", &fields)
         };
         assert!(
-            ask("external.jwt.signature").json()["access_token"]
+            exchange_with("external.jwt.signature").json()["access_token"]
                 .as_str()
                 .unwrap()
                 .starts_with("t1.")
         );
-        let refused = ask("another.jwt.signature");
+        let refused = exchange_with("another.jwt.signature");
         assert_eq!(
             (refused.status, refused.json()["error"].as_str()),
             (400, Some("invalid_request"))

@@ -1,6 +1,6 @@
-//! The program: a cloud with one service account, the variables that point a client at it, and the end by Ctrl-C.
+//! The program: a cloud with one service account, and the variables that connect a client to it, until Ctrl-C.
 //!
-//! `yc-id-token-emulator` and `yc-id-token emulator` are both made of this. They differ in how they print.
+//! `yc-id-token-emulator` and `yc-id-token emulator` both use this. They differ in how they print.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -39,7 +39,7 @@ pub struct Args {
     accept_subject_token_type: Option<String>,
 }
 
-/// Why the program ends with a failure.
+/// Why the program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The emulator could not be started.
@@ -50,7 +50,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system reports.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The signals that end the program cannot be waited for.
@@ -58,7 +58,7 @@ pub enum Error {
     Wait(#[source] io::Error),
 }
 
-/// An emulator that runs for a person at a terminal.
+/// An emulator that runs for a user at a terminal.
 pub struct Running {
     emulator: Emulator,
     account: String,
@@ -72,9 +72,9 @@ pub struct Running {
 }
 
 impl Args {
-    /// Starts the emulator and writes its files. They are readable for this user only.
+    /// Starts the emulator and writes its files. Only this user can read them.
     pub fn start(&self) -> Result<Running, Error> {
-        // First, so that no signal ends the program with its files left behind.
+        // First, so that no signal ends the program before its files are removed.
         let (runtime, signals) = listen().map_err(Error::Wait)?;
         let options = Options {
             address: self.listen,
@@ -120,7 +120,7 @@ impl Args {
 }
 
 impl Running {
-    /// The lines to print: where the emulator is, and the variables to export.
+    /// The lines to print: the emulator's address, and the variables to export.
     pub fn instructions(&self) -> Vec<String> {
         let url = self.emulator.url();
         let mut lines = vec![
@@ -158,7 +158,7 @@ impl Running {
     }
 }
 
-/// Begins to listen for the signals that end the program.
+/// Starts listening for the signals that end the program.
 fn listen() -> io::Result<(Runtime, Signals)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
@@ -212,7 +212,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Writes a file of mode 0600, whole or not at all.
+/// Writes a file of mode 0600 atomically.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     tempfile::NamedTempFile::new_in(folder)

@@ -1,8 +1,7 @@
-//! Randomness: identifiers and opaque tokens in the shapes the vendor uses, and a generator for the
-//! `rsa` crate.
+//! Random identifiers and opaque tokens in the vendor's formats, and a generator for the `rsa` crate.
 //!
-//! Shapes: ids are `aje` and 17 of `[a-z0-9]` (seen in public, not promised); IAM tokens match the
-//! expression in the vendor's page *IAM token*; request ids are version 4 UUIDs (RFC 9562).
+//! Formats: IDs are `aje` and 17 of `[a-z0-9]` (seen in public, not promised); IAM tokens match the expression on the
+//! vendor's page *IAM token*; request IDs are version 4 UUIDs (RFC 9562).
 
 use std::convert::Infallible;
 
@@ -27,7 +26,7 @@ fn identifier(begin: &str) -> String {
     format!("{begin}{}", tail.iter().collect::<String>())
 }
 
-/// An IAM token: `t1.`, something opaque, and 64 bytes where a signature would be.
+/// An IAM token: `t1.`, an opaque part, and 64 bytes in the place of a signature.
 pub(super) fn iam_token() -> String {
     let payload = URL_SAFE_NO_PAD.encode(bytes::<96>());
     let signature = URL_SAFE_NO_PAD.encode(bytes::<64>());
@@ -43,7 +42,7 @@ pub(super) fn uuid() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// The system's generator, by the traits of the `rsa` crate.
+/// The system's generator with the traits of the `rsa` crate.
 pub(super) struct Generator;
 
 impl TryRng for Generator {
@@ -71,7 +70,7 @@ fn bytes<const N: usize>() -> [u8; N] {
     raw
 }
 
-/// Every caller would have to stop if this failed, and none could say more than this does.
+/// Panics on failure, because no caller could continue or report more.
 fn fill(into: &mut [u8]) {
     let filled = SystemRandom::new().fill(into);
     assert!(filled.is_ok(), "the operating system gives no random bytes");
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_the_shape_of_the_vendor() {
+    fn ids_have_the_vendors_format() {
         let id = resource_id();
         assert_eq!(id.len(), 20);
         assert!(id.starts_with("aje"));
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn uuids_say_their_version_and_variant() {
+    fn uuids_have_their_version_and_variant() {
         let uuid = uuid();
         assert_eq!(uuid.len(), 36);
         assert_eq!(&uuid[14..15], "4");

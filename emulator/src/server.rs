@@ -1,8 +1,7 @@
-//! The server under the emulator: a runtime on a thread of its own, the listener, and connections that
-//! can be made to break.
+//! The server of the emulator: a runtime on a separate thread, the listener, and connections that can be broken.
 //!
-//! axum offers no way to answer with half an answer or none, so [`Wire`] does it below HTTP: a handler
-//! sets how many more bytes may leave, and the connection fails when they have left.
+//! axum cannot send half an answer or none, so [`Wire`] does it below HTTP: a handler sets how many more bytes may be
+//! sent, and then the connection fails.
 
 use std::future;
 use std::io;
@@ -24,12 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Hundreds of clients start at once in the tests; the usual 128 would turn some away.
+/// Hundreds of clients start at once in the tests, and the usual 128 would refuse some.
 const BACKLOG: u32 = 1024;
-/// How long to wait when the process is out of file descriptors.
+/// The wait when the process has no free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// An address that is listened on, but not yet served.
+/// A bound address that is not served yet.
 pub(super) struct Bound {
     runtime: Runtime,
     listener: TcpListener,
@@ -46,14 +45,14 @@ impl Bound {
         match listen(&runtime, address) {
             Ok((listener, address)) => Ok(Self { runtime, listener, address }),
             Err(error) => {
-                // To drop a runtime may block, which is forbidden if the caller is in another runtime.
+                // Dropping a runtime may block, which is forbidden if the caller is in another runtime.
                 runtime.shutdown_background();
                 Err(error)
             }
         }
     }
 
-    /// Where clients connect: a port that was 0 is known by now.
+    /// The address of clients: a port that was 0 is known now.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -72,15 +71,15 @@ impl Bound {
             let incoming = Incoming { ready: incoming, address };
             let service = router.into_make_service_with_connect_info::<Wire>();
             runtime.spawn(async move { axum::serve(incoming, service).await });
-            // An error says that the server was dropped, which is the request to stop.
+            // An error means that the server was dropped, which is the request to stop.
             let _ = runtime.block_on(stopped);
-            // Here the runtime is dropped: it closes the listener and every connection, stalled or not.
+            // The runtime is dropped here: it closes the listener and every connection, stalled or not.
         })?;
         Ok(Server { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-/// A running server. It stops, and has stopped, when dropped.
+/// A running server. When dropped, it stops and waits for its end.
 pub(super) struct Server {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -90,13 +89,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // If it panicked, it has printed so.
+            // A panic has been printed already.
             let _ = thread.join();
         }
     }
 }
 
-/// What is left to a connection, as a handler sees it.
+/// What may still be sent on a connection, for its handler.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Limit>);
 
@@ -106,12 +105,12 @@ struct Limit {
 }
 
 impl Wire {
-    /// Lets this many bytes out, then closes the connection.
+    /// Sends this many bytes, then closes the connection.
     pub(super) fn cut_after(&self, bytes: usize) {
         self.0.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Lets nothing out and resets the connection (RST, not FIN).
+    /// Sends nothing more and resets the connection (RST, not FIN).
     pub(super) fn reset(&self) {
         self.0.reset.store(true, Ordering::Relaxed);
         self.cut_after(0);
@@ -189,7 +188,7 @@ impl AsyncWrite for Connection {
             return connection.stream.write(context, bytes);
         }
         if left == 0 {
-            // What was let out must arrive before the connection goes.
+            // The bytes that may be sent must arrive before the connection is closed.
             ready!(connection.stream.flush(context))?;
             if connection.wire.0.reset.load(Ordering::Relaxed) {
                 connection.tcp().set_zero_linger()?;
@@ -214,7 +213,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Connections ready to be served, as a listener for axum.
+/// Connections that are ready to be served, as a listener for axum.
 pub(super) struct Incoming {
     ready: mpsc::Receiver<Connection>,
     address: SocketAddr,
@@ -227,7 +226,7 @@ impl Listener for Incoming {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         match self.ready.recv().await {
             Some(connection) => (connection, self.address),
-            // The accepting task ends with the runtime only, and so does this one.
+            // The accepting task only ends with the runtime, as this one does.
             None => future::pending().await,
         }
     }
@@ -237,7 +236,7 @@ impl Listener for Incoming {
     }
 }
 
-/// Each handshake has a task of its own, so that a slow or broken client holds up no other.
+/// Each handshake has its own task, so that a slow or broken client delays no other.
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -253,7 +252,7 @@ async fn accept(
         let (tls, ready) = (tls.clone(), ready.clone());
         tokio::spawn(async move {
             if let Ok(stream) = handshake(tcp, tls).await {
-                // Nobody is there to receive it when the server is stopping.
+                // A stopping server has no receiver.
                 let _ = ready.send(Connection { stream, wire: Wire::unlimited() }).await;
             }
         });
@@ -271,7 +270,8 @@ async fn handshake(tcp: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Strea
 fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let _context = runtime.enter();
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // On Unix this lets a stopped emulator be started again on its port; on Windows it would let two share it.
+    // On Unix this lets a stopped emulator be started again on its port; on Windows it would let two emulators share
+    // it.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -1,5 +1,4 @@
-//! One request from arrival to answer: logged, delayed, replaced if a fault is waiting, else answered by
-//! its route.
+//! One request from arrival to answer: logged, delayed, replaced if a fault is scripted, or else answered by its route.
 
 use std::future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,12 +24,11 @@ use super::server::Wire;
 use super::service_accounts;
 use super::traffic::{Request, Route, Traffic};
 
-/// No body a client of IAM has reason to send comes near this.
+/// No request to IAM has a larger body.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// What all requests share.
 pub(super) struct Service {
-    /// Where the emulator is, without a trailing slash.
+    /// The emulator's address, without a trailing slash.
     pub(super) url: String,
     pub(super) issuer: Issuer,
     cloud: Mutex<Cloud>,
@@ -57,7 +55,7 @@ impl Service {
         lock(&self.traffic)
     }
 
-    /// TCP connections accepted, those whose handshake failed included.
+    /// The number of accepted TCP connections, including those whose handshake failed.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -66,7 +64,7 @@ impl Service {
         Arc::clone(&self.connections)
     }
 
-    /// Whose IAM token the request bears.
+    /// The subject of the request's IAM token.
     pub(super) fn authenticate(&self, call: &Call) -> Result<String, Refusal> {
         let token = call.bearer().ok_or_else(|| {
             Refusal::unauthenticated("The header `Authorization: Bearer` is missing")
@@ -105,7 +103,7 @@ impl Service {
     }
 }
 
-/// The paths are matched in [`Route::of`]: what is logged and what is answered must not differ.
+/// The paths are matched in [`Route::of`], so that the log and the answer cannot differ.
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new().fallback(respond).with_state(service)
 }
@@ -136,7 +134,7 @@ async fn respond(
             wire.cut_after(bytes);
             answer
         }
-        // hyper must try to answer to find that it cannot.
+        // hyper must try to answer before it notices the reset.
         Reaction::Reset => {
             wire.reset();
             Answer::empty(500)
@@ -155,7 +153,7 @@ async fn receive(request: HttpRequest) -> Request {
     let (head, body) = request.into_parts();
     let method = head.method.as_str().to_owned();
     let path = head.uri.path().to_owned();
-    // A body that breaks off or is too large reads as empty, and is then refused as malformed.
+    // A body that breaks off or is too large reads as empty, and is then rejected as malformed.
     let body = body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     Request {
         route: Route::of(&method, &path),
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_wrong_in_all_the_server_says() {
+    fn a_wrong_clock_shows_in_every_answer() {
         let emulator = emulator();
         let account = emulator.add_service_account("robot", "b1gfolder");
         emulator.set_clock_shift(-86_400 * 365);

@@ -1,8 +1,8 @@
-//! `ServiceAccountService`: service accounts listed and got.
+//! `ServiceAccountService`: lists and gets service accounts.
 //!
-//! cloudapi `yandex/cloud/iam/v1/service_account_service.proto` in its REST form. Known: the filter's
-//! grammar (`name`, `=`, a quoted value), the sizes of pages. Assumed: that an empty list is `{}`, as
-//! proto3 JSON drops empty lists. Not emulated: the roles that listing takes; any IAM token will do.
+//! cloudapi `yandex/cloud/iam/v1/service_account_service.proto` in its REST form. Known: the grammar of the filter
+//! (`name`, `=`, a quoted value), the sizes of pages. Assumed: that an empty list is `{}`, as proto3 JSON omits empty
+//! lists. Not emulated: the roles that listing requires; any IAM token is enough.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -103,7 +103,7 @@ fn page_size(asked: Option<&str>) -> Result<usize, Refusal> {
     }
 }
 
-/// Opaque to clients, so that none computes its own.
+/// Opaque, so that no client computes its own.
 fn encode_page_token(start: usize) -> String {
     URL_SAFE_NO_PAD.encode(format!("start={start}"))
 }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_turned_to_the_end() {
+    fn pages_are_followed_to_the_end() {
         let emulator = emulator();
         for number in 0..5 {
             emulator.add_service_account(&format!("robot-{number}"), "b1gfolder");

@@ -1,5 +1,5 @@
-//! A client for the emulator's own tests: HTTP/1.1 by hand, so that a connection that breaks can be
-//! told from an answer that ends.
+//! A client for the emulator's own tests: HTTP/1.1 by hand, to distinguish a connection that breaks from an answer that
+//! ends.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use super::Emulator;
 use super::clock::Clock;
 
 /// Only a test that is about to fail waits this long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn emulator() -> Emulator {
     Emulator::start().unwrap()
@@ -63,7 +63,7 @@ pub(super) fn post_json(
 }
 
 pub(super) fn post_form(emulator: &Emulator, path: &str, fields: &[(&str, &str)]) -> Reply {
-    // Nothing the tests send needs escaping but the colons of URNs, and those may stay.
+    // In the tests, only the colons of URNs would need escaping, and they are accepted unescaped.
     let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     Reply::parse(&send(emulator, &request("POST", path, &headers, &body.join("&"))).unwrap())
@@ -79,7 +79,7 @@ pub(super) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     )
 }
 
-/// Sends a request and returns all that comes until the other side closes.
+/// Sends a request and returns everything that arrives until the other side closes.
 pub(super) fn send(emulator: &Emulator, request: &str) -> io::Result<String> {
     let mut stream = connect(emulator);
     stream.write_all(request.as_bytes())?;
@@ -91,11 +91,11 @@ pub(super) fn send(emulator: &Emulator, request: &str) -> io::Result<String> {
 pub(super) fn connect(emulator: &Emulator) -> TcpStream {
     let (_, address) = emulator.url().split_once("://").unwrap();
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
-/// Now, some seconds on or back, as a `NumericDate`.
+/// A `NumericDate` some seconds from now, or before it if negative.
 pub(super) fn soon(seconds: i64) -> i64 {
     Clock::shifted_by(seconds).now().unix_timestamp()
 }

@@ -1,4 +1,4 @@
-//! The emulator's own certificate authority and the certificate it serves with, made anew at each start.
+//! The emulator's own certificate authority and server certificate, created at each start.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
 
-/// What an emulator with TLS serves with, and what its clients have to trust.
+/// The emulator's certificate, and the one that its clients have to trust.
 pub(super) struct Identity {
     pub(super) ca_pem: String,
     pub(super) acceptor: TlsAcceptor,
@@ -26,7 +26,7 @@ impl Identity {
         let key = KeyPair::generate()?;
         let leaf = leaf(now)?.signed_by(&key, &ca)?;
 
-        // The provider is named: a process-wide default would be the program's choice.
+        // The provider is explicit, because a process-wide default is for the program to choose.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -40,10 +40,10 @@ impl Identity {
     }
 }
 
-/// Why there is no TLS.
+/// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A certificate could not be made.
+    /// A certificate could not be created.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
     /// The certificate could not be used.
@@ -71,7 +71,7 @@ fn leaf(now: OffsetDateTime) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
-/// Apple's verifier refuses certificates that live longer than 825 days.
+/// Apple's verifier rejects certificates that are valid for more than 825 days.
 fn set_validity(params: &mut CertificateParams, now: OffsetDateTime) {
     params.not_before = now.saturating_sub(Duration::days(1));
     params.not_after = now.saturating_add(Duration::days(365));
@@ -106,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn https_is_served_under_every_name_and_a_failed_handshake_is_survived() {
+    fn https_works_under_every_name_and_after_a_failed_handshake() {
         let emulator = Emulator::start_with(Options { tls: true, ..Options::default() }).unwrap();
         assert!(emulator.url().starts_with("https://127.0.0.1:"));
 
-        connect(&emulator).write_all(b"this is no handshake").unwrap();
+        connect(&emulator).write_all(b"this is not a handshake").unwrap();
         for name in ["127.0.0.1", "::1", "localhost"] {
             let mut stream = tls_connect(&emulator, name);
             stream.write_all(request("GET", "/endpoints", &[], "").as_bytes()).unwrap();

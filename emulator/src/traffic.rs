@@ -1,5 +1,4 @@
-//! The log of requests, and what a test has ordered for later ones: the faults and
-//! delays waiting for them.
+//! The log of requests, and the faults and delays that a test has set for later requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 
-/// The calls the emulator knows apart.
+/// The calls that the emulator distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// `POST /iam/v1/tokens`
@@ -58,7 +57,7 @@ impl Route {
 /// A request as it arrived.
 #[derive(Clone)]
 pub struct Request {
-    /// Which call it was.
+    /// The route of the call.
     pub route: Route,
     /// `GET`, `POST`, …
     pub method: String,
@@ -68,9 +67,9 @@ pub struct Request {
     pub query: String,
     /// Names in lower case, in the order sent.
     pub headers: Vec<(String, String)>,
-    /// The body, as text.
+    /// The body as text.
     pub body: String,
-    /// When it had arrived in full.
+    /// The time when it had arrived completely.
     pub at: Instant,
 }
 
@@ -81,7 +80,7 @@ impl Request {
     }
 }
 
-/// Header values and the body are credentials more often than not: only their measure is shown.
+/// Header values and the body usually are credentials, so only their size is shown.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -95,7 +94,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The log, and the plan of what to do to later requests.
+/// The log, and the faults and delays of later requests.
 #[derive(Default)]
 pub(super) struct Traffic {
     requests: Vec<Request>,
@@ -105,7 +104,7 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Logs a request and returns the fault and delay that are planned for it. A script precedes a standing fault.
+    /// Logs a request and returns its fault and delay. A script precedes a standing fault.
     pub(super) fn receive(&mut self, request: Request) -> (Option<Fault>, Duration) {
         let route = request.route;
         self.requests.push(request);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_told_apart_to_the_colon() {
+    fn paths_are_distinguished_up_to_the_colon() {
         assert_eq!(Route::of("POST", "/iam/v1/tokens"), Route::IamToken);
         assert_eq!(
             Route::of("POST", "/iam/v1/tokens:createForServiceAccount"),
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_used_up_and_then_the_standing_fault_shows() {
+    fn a_standing_fault_applies_after_the_script() {
         let mut traffic = Traffic::default();
         traffic.always(Route::Jwks, Some(Fault::Html));
         traffic.script(Route::Jwks, [Fault::Reset]);

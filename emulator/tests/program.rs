@@ -1,4 +1,4 @@
-//! The program prints what to export, keeps its key from other users, and leaves nothing behind.
+//! The program prints what to export, keeps its key private, and leaves nothing behind.
 #![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +13,7 @@ fn the_program_runs_until_sigterm_and_deletes_its_key() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It stays open: a program whose output is closed fails.
+    // The output stays open, because a program whose output is closed fails.
     let mut output = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
     let lines: Vec<String> =
         output.by_ref().take_while(|line| !line.starts_with("Then try:")).collect();

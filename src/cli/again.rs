@@ -1,4 +1,4 @@
-//! Completes the commands in hints with the options that the user gave, so that they can be pasted.
+//! Completes the commands in hints with the user's options, so that they can be pasted.
 
 use std::ffi::OsString;
 
@@ -8,16 +8,16 @@ use super::NAME;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Options that change how a run works, and not what it obtains. The address of a proxy may contain a password.
+/// Options that change how a run works, not what it obtains. The address of a proxy may contain a password.
 const NOT_REPEATED: [&str; 6] =
     ["error-format", "format", "log-file", "output", "proxy", "timeout"];
 
-/// Whether a hint has a command of this program in it.
+/// Whether a hint contains a command of this program.
 pub(super) fn has_command(hint: &Message) -> bool {
     hint.as_str().contains(&format!("`{NAME} "))
 }
 
-/// A hint whose commands have the options of this command line too, as far as they take them.
+/// A hint whose commands also have the options of this command line that they accept.
 pub(super) fn complete(hint: &Message, arguments: &[OsString], program: &Command) -> Message {
     let begin = format!("`{NAME} ");
     let mut completed = hint.clone();
@@ -34,7 +34,7 @@ pub(super) fn complete(hint: &Message, arguments: &[OsString], program: &Command
     completed
 }
 
-/// The options of a command line that a command of a hint takes, and does not have yet.
+/// The options of a command line that a command in a hint accepts and does not have yet.
 fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Message {
     let words: Vec<&str> = hinted.split(' ').collect();
     let (command, depth) = named(program, &words);
@@ -53,7 +53,7 @@ fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Messa
     Message::join(&options.collect::<Vec<_>>(), "")
 }
 
-/// The deepest command that the words name, and how deep that is.
+/// The deepest command that the words name, and its depth.
 fn named<'a>(program: &'a Command, words: &[&str]) -> (&'a Command, usize) {
     let (mut command, mut depth) = (program, 0);
     while let Some(next) = words.get(depth).and_then(|word| command.find_subcommand(word)) {
@@ -62,7 +62,7 @@ fn named<'a>(program: &'a Command, words: &[&str]) -> (&'a Command, usize) {
     (command, depth)
 }
 
-/// The options with a value of a command line that a command takes.
+/// The options with a value of a command line that a command accepts.
 fn given(arguments: &[OsString], command: &Command) -> Vec<(String, String)> {
     let takes = |name: &str| {
         let mut options = command.get_arguments();

@@ -56,8 +56,8 @@ pub fn program() -> clap::Command {
     grouped(program.after_help(format!("{EXAMPLES}\n\n{NOTES}\n\n{}", exit_statuses())), "")
 }
 
-/// The description of the command line, as far as these words need it. If the first one names a command, only that
-/// is described: all the others take longer than a cache hit.
+/// The description of the command line, as far as these words need it. If the first word is a command, only that one is
+/// described, because describing all others takes longer than a cache hit.
 pub(super) fn described(words: &[OsString]) -> clap::Command {
     if let [first, rest @ ..] = words
         && let Some(named) = commands().find(|command| first == command.name)
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         described(&[]).debug_assert();
     }
 

@@ -1,9 +1,9 @@
 //! The commands that users of similar programs type: kubelogin, aws-vault, gcloud, yc, the AWS and Vault CLIs. The hint
-//! names the command that does it here. A command that this program has is never looked up here.
+//! names the command of this program. A command that this program has is never looked up here.
 
 use crate::foreign_text::Message;
 
-/// What to run instead of a command that this program does not have.
+/// The hint for a command that this program does not have.
 pub(super) fn hint(words: &str) -> Option<Message> {
     COMMANDS.iter().find(|(known, _)| known.contains(&words)).map(|(_, hint)| (*hint).into())
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::cli::program;
 
-    /// The command that these words name, and the words that are left.
+    /// The row of these words, and the remaining words.
     fn named<'a>(
         mut command: &'a clap::Command,
         words: &'a str,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_command_is_in_no_row_and_every_hint_names_real_ones() {
+    fn every_hint_names_real_commands_and_no_row_is_one() {
         let program = program();
         for (known, hint) in COMMANDS {
             for words in *known {

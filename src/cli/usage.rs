@@ -12,7 +12,7 @@ use crate::settings::schema::COMMON;
 pub(super) fn error(mut error: clap::Error) -> Error {
     let usage = match error.remove(ContextKind::Usage) {
         Some(usage) => usage.to_string(),
-        // Help has no context. If it takes the place of an error, its usage is a line of it.
+        // Help has no context. If it replaces an error, its usage is one of its lines.
         None => error.render().to_string(),
     };
     let usage = line(&usage);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_command_is_guessed() {
+    fn a_mistyped_command_gets_a_suggestion() {
         for (words, guess) in [
             (vec!["yc-id-token", "kubectll"], "kubectl"),
             (vec!["yc-id-token", "vault", "logn"], "login"),

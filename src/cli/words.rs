@@ -1,4 +1,4 @@
-//! Reads a command line without clap: values that cannot be right, `help`, `version` and the format of errors.
+//! Reads a command line without clap.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -11,8 +11,8 @@ use crate::message;
 use crate::settings::schema::ERROR_FORMAT;
 use crate::settings::{by_name, text_problem};
 
-/// Rejects values that an unset variable or a careless `$(…)` of a shell leaves behind: empty ones, and
-/// those with invisible characters. What follows `--` belongs to another program.
+/// Rejects values that an unset variable or a failed `$(…)` of a shell leaves behind: empty ones, and those with
+/// invisible characters. Words after `--` belong to another program.
 pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     let mut name = NAME;
     for word in
@@ -33,7 +33,7 @@ pub(super) fn check_values(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The same as options: `help COMMAND` and `version`. At a terminal, no words at all are `-h`.
+/// `help COMMAND` and `version` as options. No words at all at a terminal mean `--help`.
 pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, words) = arguments.split_first()?;
     let (first, rest) = match words.split_first() {
@@ -50,8 +50,8 @@ pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     Some([std::slice::from_ref(name), rest, &[option.into()]].concat())
 }
 
-/// The format of errors, read before anything can go wrong with the rest of the command line. Where it is not set, it
-/// is that of the agent's log, whose lines one program reads.
+/// The format of errors, read before the rest of the command line can fail. By default, it is the format of the agent's
+/// log, because one program reads both.
 pub fn error_format(arguments: &[OsString], env: &Env) -> ErrorFormat {
     let asked_for = last_value(arguments, ERROR_FORMAT.flag)
         .map(str::to_owned)
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_of_errors_is_known_even_when_the_rest_is_wrong() {
+    fn the_error_format_is_found_in_an_invalid_command_line() {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let env = Env::Fake(std::collections::HashMap::new());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Service accounts are found by their names, acted as, and listed; and a person's token will do.
+//! Service accounts are found by name, impersonated and listed. An OAuth token of a person works too.
 
 use serde_json::Value;
 use yc_id_token_emulator::Route;
@@ -43,7 +43,7 @@ fn a_folder_is_found_by_its_name_too() {
         let words = ["token", "--service-account", "my-robot", "--folder-name", "prod"];
         sandbox.run(&[&words[..], more].concat())
     };
-    // Where the resource manager is, the API endpoint tells.
+    // The API endpoint supplies the address of the resource manager.
     let mut elsewhere = sandbox.command(&[
         "token",
         "--service-account=my-robot",
@@ -69,7 +69,7 @@ fn a_folder_is_found_by_its_name_too() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_told_with_where_to_look() {
+fn an_unknown_name_is_reported_with_its_folder() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_FOLDER_ID", "b1gfolder");
     let (message, hint) =
@@ -79,7 +79,7 @@ fn a_name_that_is_not_there_is_told_with_where_to_look() {
     let injected = "x\" OR name=\"robot";
     let (message, _) = sandbox.run(&["token", "--service-account", injected]).fails(3, "E_VALUE");
     assert!(message.contains("nor a valid name of one"), "{message}");
-    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not asked");
+    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not called");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_service_accounts_of_a_folder_are_listed_to_the_last_page() {
 }
 
 #[test]
-fn another_service_account_is_acted_as() {
+fn another_service_account_can_be_impersonated() {
     let sandbox = Sandbox::new();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
     let run =
@@ -131,7 +131,7 @@ fn another_service_account_is_acted_as() {
     assert_eq!(claims(token.trim())["sub"], other.as_str(), "it is its own token that is wanted");
     assert_eq!(run().ok(), token);
 
-    // The sandbox's own token is another entry.
+    // The sandbox's own token has another entry.
     let own = sandbox.run(&["token", "--audience", AUDIENCE]).ok();
     assert_eq!(claims(own.trim())["sub"], sandbox.account.as_str());
     assert_eq!(sandbox.cloud.count(Route::IamTokenForServiceAccount), 2);
@@ -139,7 +139,7 @@ fn another_service_account_is_acted_as() {
 }
 
 #[test]
-fn a_revoked_token_on_the_way_is_replaced_once() {
+fn a_revoked_intermediate_token_is_replaced_once() {
     let sandbox = Sandbox::new();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
     sandbox.cloud.grant_token_creator(&other, &sandbox.account);
@@ -155,7 +155,7 @@ fn a_revoked_token_on_the_way_is_replaced_once() {
 }
 
 #[test]
-fn a_persons_oauth_token_will_do() {
+fn an_oauth_token_of_a_person_works() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let oauth = "y0_AgAAAAAverysecretoauthtoken";
@@ -191,7 +191,7 @@ fn a_persons_oauth_token_will_do() {
 }
 
 #[test]
-fn an_installation_of_ones_own_is_told_once() {
+fn another_installation_is_configured_once() {
     let mut sandbox = Sandbox::new();
     for variable in ["YC_ID_TOKEN_IAM_ENDPOINT", "YC_ID_TOKEN_OAUTH_ENDPOINT"] {
         sandbox.unset(variable);
@@ -203,7 +203,7 @@ fn an_installation_of_ones_own_is_told_once() {
     let token = sandbox.run(&["token", "--profile", "there"]).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
     assert_eq!(sandbox.cloud.count(Route::Endpoints), 1, "IAM is found by the API endpoint");
-    // Nothing of ours goes to another installation by a slip.
+    // No secret of Yandex Cloud goes to another installation by mistake.
     let (message, hint) = sandbox
         .run(&[
             "token",

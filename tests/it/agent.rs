@@ -1,4 +1,4 @@
-//! `agent`: files with credentials are written whole, and kept fresh through failures.
+//! `agent`: credential files are written atomically, and stay fresh through failures.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -39,7 +39,7 @@ impl<'a> Agent<'a> {
         assert!(kill.status().unwrap().success());
     }
 
-    /// Ends it as a service manager does.
+    /// Ends the agent as a service manager does.
     pub fn terminate(mut self) -> Outcome {
         self.signal("TERM");
         self.sandbox.outcome(self.child.take().unwrap())
@@ -55,7 +55,7 @@ impl Drop for Agent<'_> {
     }
 }
 
-/// A file in the home that may hold a secret.
+/// A file in the home that may contain a secret.
 pub fn file(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.home().join(name);
     sandbox.may_hold_secrets(&path);
@@ -125,20 +125,20 @@ fn once_writes_each_file_in_its_format_for_its_readers() {
     let files = fs::read_dir(sandbox.home()).unwrap().map(|entry| entry.unwrap().file_name());
     let unfinished = files.filter(|name| name.to_string_lossy().starts_with(".yc-id-token-"));
     assert_eq!(unfinished.count(), 0);
-    // Other processes share what is cached, and a fresh file is left as it is.
+    // Other processes share cached credentials, and a fresh file is not rewritten.
     let inode = fs::metadata(&sts).unwrap().ino();
     run();
     assert_eq!(fs::metadata(&sts).unwrap().ino(), inode);
     assert_eq!(sandbox.run(&["token", "--profile=sts"]).ok().trim(), token);
     assert_eq!(sandbox.token_requests(), (1, 3));
-    // A file that others could read by now is closed again.
+    // The permissions of a file that others can read are corrected.
     fs::set_permissions(&sts, fs::Permissions::from_mode(0o644)).unwrap();
     run();
     assert_eq!(mode(&sts), 0o600);
 }
 
 #[test]
-fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
+fn googles_libraries_accept_a_file_of_format_gcp() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_AUDIENCE");
     let provider = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/yandex";
@@ -157,7 +157,7 @@ fn a_file_of_format_gcp_is_what_googles_libraries_read_from_an_output_file() {
 }
 
 #[test]
-fn once_gets_keys_of_aws_and_fails_like_any_other_command() {
+fn once_writes_aws_keys_and_fails_like_any_other_command() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let keys = file(&sandbox, "keys.json");
@@ -175,7 +175,7 @@ fn once_gets_keys_of_aws_and_fails_like_any_other_command() {
 }
 
 #[test]
-fn a_file_is_replaced_in_time_and_stays_through_an_outage() {
+fn a_file_is_replaced_in_time_and_survives_an_outage() {
     let sandbox = with_lifetime(8);
     let token = file(&sandbox, "token");
     let changes = sandbox.home().join("changes");
@@ -194,7 +194,7 @@ fn a_file_is_replaced_in_time_and_stays_through_an_outage() {
 
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     let asked = sandbox.cloud.count(Route::TokenExchange);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
     let last = read(&token);
     assert!(!last.is_empty());
     assert!(sandbox.log().contains("is not renewed"), "{}", sandbox.log());
@@ -241,7 +241,7 @@ fn check_succeeds_while_every_file_has_a_usable_credential() {
         fs::write(path, before).unwrap();
         check().ok();
     }
-    // A token of an hour that was issued 55 minutes ago.
+    // A token valid for an hour, issued 55 minutes ago.
     sandbox.cloud.set_clock_shift(-55 * 60);
     let arguments = ["token", "--cache=none", "--audience=k8s", "--output", sts.to_str().unwrap()];
     sandbox.run(&arguments).ok();
@@ -270,7 +270,7 @@ fn the_process_that_reads_a_file_gets_a_signal_when_it_changes() {
     agent.terminate().ok();
     reader.kill().unwrap();
     reader.wait().unwrap();
-    // The number of another kind of process is not one to send signals to.
+    // A PID in the wrong format gets no signal.
     fs::write(pid_file, "1\n").unwrap();
     sandbox.run(&[&["agent", "--once", "--force-refresh"], &arguments[..], &["output"]].concat());
     sandbox.may_hold_secrets(&sandbox.home().join("output"));
@@ -278,7 +278,7 @@ fn the_process_that_reads_a_file_gets_a_signal_when_it_changes() {
 }
 
 #[test]
-fn the_end_removes_the_files_that_are_meant_to_be_removed() {
+fn temporary_files_are_removed_at_the_end() {
     let sandbox = Sandbox::new();
     let (kept, removed) = (file(&sandbox, "kept"), file(&sandbox, "removed"));
     for signal in ["TERM", "INT"] {
@@ -295,7 +295,7 @@ fn the_end_removes_the_files_that_are_meant_to_be_removed() {
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let asked = sandbox.cloud.count(Route::TokenExchange);
     let agent = Agent::start(&sandbox, &["--cache=none"]);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked);
     agent.terminate().ok();
 }
 
@@ -334,7 +334,7 @@ fn a_new_configuration_is_used_after_sighup_and_a_broken_one_is_not() {
 }
 
 #[test]
-fn a_key_that_is_exchanged_is_used_at_the_next_renewal() {
+fn a_replaced_key_is_used_at_the_next_renewal() {
     let sandbox = with_lifetime(4);
     let token = file(&sandbox, "token");
     let arguments = ["--audience=k8s", "--cache=none", "--file", token.to_str().unwrap()];
@@ -348,7 +348,7 @@ fn a_key_that_is_exchanged_is_used_at_the_next_renewal() {
 }
 
 #[test]
-fn a_projected_token_that_is_replaced_is_used_at_the_next_renewal() {
+fn a_replaced_projected_token_is_used_at_the_next_renewal() {
     let mut sandbox = with_lifetime(4);
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
@@ -391,7 +391,7 @@ fn once_fails_if_it_writes_no_file_or_cannot_notify_its_readers() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_requested() {
+fn invalid_settings_are_rejected_before_any_request() {
     let sandbox = Sandbox::new();
     let fails = |arguments: &[&str], exit, code| {
         sandbox.run(&[&["agent", "--once"], arguments].concat()).fails(exit, code).0
@@ -434,7 +434,7 @@ fn what_cannot_be_is_refused_before_anything_is_requested() {
 }
 
 #[test]
-fn validate_reports_all_mistakes_about_an_agent_in_the_order_of_their_lines() {
+fn validate_reports_all_mistakes_about_an_agent_by_line() {
     let sandbox = Sandbox::new();
     sandbox.configure(
         "[[agent.files]]
@@ -476,7 +476,7 @@ fn the_log_can_be_read_by_programs() {
     for field in ["time", "expires_at"] {
         assert!(event[field].as_str().unwrap().ends_with('Z'), "{event}");
     }
-    // So is an error that there is no log for yet.
+    // An error before the log is opened is in the same format.
     let outcome = sandbox.run(&["agent", "--log-format=json", "--file=x", "--mode=0777"]);
     let error: Value = serde_json::from_str(&outcome.stderr).unwrap();
     assert_eq!((&error["code"], &error["exit"]), (&"E_USAGE".into(), &2.into()));

@@ -1,4 +1,4 @@
-//! `agent check`: whether all credentials of an agent can be used, in files and at its endpoints.
+//! `agent check`: verifies that all credentials of an agent can be used, in files and at its endpoints.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn with_endpoint() -> (Sandbox, String) {
 }
 
 #[test]
-fn check_asks_the_agent_for_what_its_endpoints_serve() {
+fn check_queries_the_endpoints_of_the_agent() {
     let (sandbox, address) = with_endpoint();
     let check = || sandbox.run(&["agent", "check"]);
     let (message, _) = check().fails(6, "E_NETWORK");
@@ -40,7 +40,7 @@ fn check_asks_the_agent_for_what_its_endpoints_serve() {
     eventually("it is ready", || check().status.success());
     let asked = sandbox.token_requests();
     assert_eq!(check().ok(), "");
-    assert_eq!(sandbox.token_requests(), asked, "no other server is asked");
+    assert_eq!(sandbox.token_requests(), asked, "no other server is called");
 
     let secret = fs::read_to_string(sandbox.home().join("secret")).unwrap();
     sandbox.keep_secret(&secret);
@@ -54,7 +54,7 @@ fn check_asks_the_agent_for_what_its_endpoints_serve() {
 }
 
 #[test]
-fn check_asks_at_a_unix_socket_that_flags_name() {
+fn check_queries_a_unix_socket_given_by_flags() {
     let sandbox = Sandbox::new();
     let listen = format!("unix:{}", sandbox.home().join("socket").display());
     let arguments = ["--serve=token", "--listen", &listen, "--audience=a"];

@@ -1,4 +1,4 @@
-//! The endpoints of an agent: what they answer, and to whom.
+//! The endpoints of an agent: their answers, and which clients they serve.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 /// A status and a body.
 pub type Answer = (u16, String);
 
-/// What is answered to the bytes of a request.
+/// The answer to a raw request.
 pub fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -96,7 +96,7 @@ fn an_endpoint_answers_with_tokens_for_the_audiences_of_the_configuration() {
 }
 
 #[test]
-fn an_endpoint_has_keys_in_the_form_of_a_container() {
+fn an_endpoint_returns_keys_in_the_container_format() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let (agent, endpoint) = start(&sandbox, "aws-container", "");
@@ -106,7 +106,7 @@ fn an_endpoint_has_keys_in_the_form_of_a_container() {
     for name in ["SecretAccessKey", "Token", "Expiration", "AccountId"] {
         assert!(keys[name].is_string(), "{name}: {}", keys[name].is_null());
     }
-    // The SDKs send the content of the file as it is.
+    // The SDKs send the content of the file unchanged.
     let headers = format!("Host: localhost\r\nAuthorization: {}\r\n", endpoint.secret);
     assert_eq!(endpoint.get_with("/", &headers).0, 200);
     agent.terminate().ok();
@@ -131,7 +131,7 @@ fn a_request_that_is_not_from_a_known_program_is_refused() {
     }
     let post = format!("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{secret}\r\n");
     assert_eq!(exchange(TcpStream::connect(&endpoint.address).unwrap(), &post).0, 405);
-    // A head without an end is cut off.
+    // A request head without an end is cut off.
     let mut stream = TcpStream::connect(&endpoint.address).unwrap();
     let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(64 * 1024));
     let _ = stream.write_all(long.as_bytes());
@@ -144,7 +144,7 @@ fn a_request_that_is_not_from_a_known_program_is_refused() {
 }
 
 #[test]
-fn a_unix_socket_is_for_this_user_and_metrics_tell_what_happens() {
+fn a_unix_socket_is_private_and_metrics_count_requests() {
     let sandbox = Sandbox::new();
     let socket = sandbox.home().join("socket");
     let listen = format!("unix:{}", socket.display());
@@ -172,7 +172,7 @@ fn a_unix_socket_is_for_this_user_and_metrics_tell_what_happens() {
         ] {
             assert!(metrics.contains(&line), "{line}\n{metrics}");
         }
-        // What an agent that is killed leaves behind is no obstacle.
+        // Files that a killed agent leaves behind do not matter.
         drop(agent);
         assert!(socket.exists());
     }
@@ -205,7 +205,7 @@ fn sighup_changes_the_audiences_of_an_endpoint_and_its_secret() {
 }
 
 #[test]
-fn an_endpoint_that_others_could_use_is_refused() {
+fn an_endpoint_that_others_could_use_is_rejected() {
     let sandbox = Sandbox::new();
     let fails = |table: &str, expected: &str| {
         sandbox.configure(&format!("[[agent.endpoints]]\n{table}\n"));

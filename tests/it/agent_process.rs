@@ -1,4 +1,4 @@
-//! The process of an agent: what it needs of the system, and what it keeps of memory.
+//! The process of an agent: its requirements of the system, and its memory.
 
 use std::fs;
 use std::time::Duration;
@@ -16,11 +16,11 @@ fn resident_pages(pid: u32) -> usize {
 }
 
 #[test]
-fn hundreds_of_renewals_leave_the_memory_as_it_is() {
+fn hundreds_of_renewals_do_not_grow_the_memory() {
     const FILES: usize = 40;
     let id_token_life = Duration::from_secs(2);
     let mut sandbox = Sandbox::with_options(Options { id_token_life, ..Options::default() });
-    // Each thread of glibc's allocator would have its own memory, and a renewal is a thread.
+    // Each thread of glibc's allocator would have its own memory, and each renewal runs on a thread.
     sandbox.set("MALLOC_ARENA_MAX", "1");
     let table = |name: usize| {
         file(&sandbox, &name.to_string());
@@ -37,7 +37,7 @@ fn hundreds_of_renewals_leave_the_memory_as_it_is() {
         });
         pages.min().unwrap()
     };
-    // What a renewal uses for its time differs; what stays is in each number.
+    // Memory of running renewals varies; memory that stays is in every sample.
     let (_, before, after) =
         (least_of_four_rounds(), least_of_four_rounds(), least_of_four_rounds());
     assert!(after <= before + before / 20, "{before} pages, then {after}");
@@ -82,7 +82,7 @@ fn an_agent_needs_no_home_no_capability_and_no_writable_root() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_does_not_keep_other_files_from_their_credentials() {
+fn an_unresponsive_server_does_not_delay_other_files() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let files = ["one", "two"].map(|name| file(&sandbox, name));

@@ -20,7 +20,7 @@ struct Manager(UnixDatagram);
 
 impl Manager {
     fn at(socket: UnixDatagram) -> Self {
-        // Longer than any run takes.
+        // Longer than any run.
         socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         Self(socket)
     }
@@ -32,7 +32,7 @@ impl Manager {
         String::from_utf8(report[..length].to_vec()).unwrap()
     }
 
-    /// The next report that begins like this, after others.
+    /// The next report with this start, after others.
     fn next_that_begins(&self, start: &str) -> String {
         loop {
             let report = self.next();
@@ -55,11 +55,11 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn an_agent_is_ready_when_every_credential_has_been_there_once() {
+fn an_agent_is_ready_once_every_credential_was_obtained() {
     let sandbox = sandbox();
     let path = sandbox.home().join("notify");
     let manager = Manager::at(UnixDatagram::bind(&path).unwrap());
-    // The first exchange is refused, whichever file it is for.
+    // The first exchange fails, for either file.
     sandbox.cloud.script(Route::TokenExchange, [Fault::Status(403)]);
     let mut command = sandbox.command(&["agent"]);
     command.env("NOTIFY_SOCKET", &path);
@@ -86,7 +86,7 @@ fn an_agent_is_ready_when_every_credential_has_been_there_once() {
 }
 
 #[test]
-fn the_watchdog_is_answered_for_this_process_alone() {
+fn the_watchdog_of_another_process_is_ignored() {
     let sandbox = sandbox();
     let name = format!("yc-id-token-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
@@ -120,7 +120,7 @@ fn activated(sandbox: &Sandbox, addresses: &[&str], names: &str) -> Command {
     let mut activate = sandbox.other_command("systemd-socket-activate");
     activate.arg(format!("--fdname={names}"));
     activate.args(addresses.iter().map(|address| format!("--listen={address}")));
-    // It starts the program with these variables alone.
+    // systemd starts the program with only these variables.
     let names = agent.get_envs().filter_map(|(name, value)| value.map(|_| name));
     activate.args(names.flat_map(|name| ["-E".as_ref(), name]));
     activate.arg("--").arg(agent.get_program()).args(agent.get_args());
@@ -160,7 +160,7 @@ fn an_agent_serves_the_sockets_that_systemd_has_opened() {
     let loopback = Loopback { address, secret };
     assert_eq!(claims(&loopback.get("/").1)["aud"], "a");
 
-    // An endpoint can go and come back.
+    // An endpoint can be removed and added again.
     let reload = |configuration: &str, aud: &str| {
         sandbox.configure(configuration);
         agent.signal("HUP");
@@ -177,14 +177,14 @@ fn an_agent_serves_the_sockets_that_systemd_has_opened() {
     assert!(socket.exists(), "it is systemd's");
 }
 
-/// The audience of a token, if it is one.
+/// The audience of a token, if this is a token.
 fn claims_of(token: &str) -> Option<String> {
     let is_token = token.starts_with("ey");
     is_token.then(|| claims(token)["aud"].as_str().unwrap().to_owned())
 }
 
 #[test]
-fn a_socket_that_is_not_there_or_not_safe_is_refused() {
+fn a_missing_or_unsafe_socket_is_rejected() {
     let sandbox = Sandbox::new();
     let configure = |listen: &str, secret: &str| {
         sandbox.configure(&format!(

@@ -1,5 +1,4 @@
-//! `aws`: keys of a role for the AWS CLI and SDKs, which wait for as long as we take and show their
-//! user what we say.
+//! `aws`: keys of a role for the AWS CLI and SDKs, which wait for the helper and show its errors to their user.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -18,19 +17,19 @@ fn document(outcome: Outcome) -> Value {
     serde_json::from_str(&outcome.ok()).unwrap()
 }
 
-/// Which of the fake's keys these are.
+/// The number of the fake's keys.
 fn key(outcome: Outcome) -> String {
     document(outcome)["AccessKeyId"].as_str().unwrap().to_owned()
 }
 
-/// How many requests Yandex Cloud and STS have had.
+/// The number of requests to Yandex Cloud and STS.
 fn requests(sandbox: &Sandbox, sts: &FakeSts) -> (usize, usize, usize) {
     let (iam, oauth) = sandbox.token_requests();
     (iam, oauth, sts.count())
 }
 
 #[test]
-fn the_document_is_what_every_sdk_accepts() {
+fn every_sdk_accepts_the_document() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let before = SystemTime::now();
@@ -51,12 +50,12 @@ fn the_document_is_what_every_sdk_accepts() {
     let (earliest, latest) = (seconds(before) + 3600, seconds(SystemTime::now()) + 3600);
     assert!(
         (earliest..=latest).contains(&u64::try_from(expires_at).unwrap()),
-        "it is told as it is: {expiration}"
+        "the expiry is printed as it is: {expiration}"
     );
 }
 
 #[test]
-fn the_request_is_one_unsigned_form_with_all_that_was_asked_for() {
+fn the_request_is_one_unsigned_form_with_all_settings() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();
@@ -125,14 +124,18 @@ fn a_profile_can_serve_aws_beside_a_consumer_with_another_audience() {
 }
 
 #[test]
-fn what_is_cached_is_not_asked_for_again() {
+fn a_cached_credential_is_not_requested_again() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let first = sandbox.run(&["aws"]).ok();
     assert_eq!(requests(&sandbox, &sts), (1, 1, 1), "nothing was cached");
     let connections = (sandbox.cloud.connections(), sts.connections());
     assert_eq!(sandbox.run(&["aws"]).ok(), first);
-    assert_eq!((sandbox.cloud.connections(), sts.connections()), connections, "a hit asks nobody");
+    assert_eq!(
+        (sandbox.cloud.connections(), sts.connections()),
+        connections,
+        "a hit sends no request"
+    );
 
     sandbox.run(&["aws", "--duration=2h"]).ok();
     assert_eq!(requests(&sandbox, &sts), (1, 1, 2), "the ID token was cached");
@@ -141,7 +144,7 @@ fn what_is_cached_is_not_asked_for_again() {
 }
 
 #[test]
-fn sts_is_connected_to_while_the_id_token_is_being_fetched() {
+fn sts_is_connected_while_the_id_token_is_fetched() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(1));
@@ -153,10 +156,10 @@ fn sts_is_connected_to_while_the_id_token_is_being_fetched() {
 }
 
 #[test]
-fn a_hundred_processes_on_an_empty_cache_are_one_call_to_sts() {
+fn a_hundred_processes_on_an_empty_cache_call_sts_once() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let start = || sandbox.command(&["aws"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let children: Vec<_> = (0..100).map(|_| start().unwrap()).collect();
@@ -168,7 +171,7 @@ fn a_hundred_processes_on_an_empty_cache_are_one_call_to_sts() {
 }
 
 #[test]
-fn nobody_is_given_the_keys_of_another_request() {
+fn keys_are_never_returned_for_another_request() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let elsewhere = format!("{}/sts", sts.url());
@@ -196,7 +199,7 @@ fn nobody_is_given_the_keys_of_another_request() {
 }
 
 #[test]
-fn keys_are_handed_out_while_botocore_would_not_look_for_new_ones() {
+fn keys_are_returned_until_botocore_would_refresh_them() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     for (duration, kept, renewed) in [("1h", 44, 46), ("15m", 9, 11)] {
         let mut sandbox = Sandbox::new();
@@ -215,7 +218,7 @@ fn keys_are_handed_out_while_botocore_would_not_look_for_new_ones() {
 }
 
 #[test]
-fn keys_outlive_an_sts_that_cannot_be_asked() {
+fn cached_keys_survive_an_outage_of_sts() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let first = sandbox.run(&["aws"]).ok();
@@ -226,7 +229,7 @@ fn keys_outlive_an_sts_that_cannot_be_asked() {
 }
 
 #[test]
-fn an_id_token_that_sts_calls_expired_is_replaced_once() {
+fn an_id_token_that_sts_rejects_as_expired_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let expired = || Answer::Refusal(400, "ExpiredTokenException", "Token expired");
@@ -243,14 +246,14 @@ fn an_id_token_that_sts_calls_expired_is_replaced_once() {
     assert!(hint.contains("clock"), "{hint}");
     assert_eq!(requests(&sandbox, &sts), (1, 3, 4), "once, not for ever");
 
-    // One that was obtained in the same run will not get better.
+    // A token obtained in the same run is not replaced.
     sts.script([expired()]);
     sandbox.run(&["aws", "--audience=new"]).fails(5, "E_CONSUMER_AUTH");
     assert_eq!(requests(&sandbox, &sts), (1, 4, 5));
 }
 
 #[test]
-fn each_refusal_says_which_condition_to_look_at() {
+fn each_refusal_names_the_condition_to_check() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let issuer = sandbox.cloud.issuer().to_owned();
@@ -314,8 +317,8 @@ fn each_refusal_says_which_condition_to_look_at() {
         ),
         (400, "InvalidParameterValue", "Something else", "E_CONSUMER_REFUSED", &[&claims]),
     ];
-    for (number, (status, said, message, code, hints)) in table.iter().enumerate() {
-        sts.script([Answer::Refusal(*status, said, message)]);
+    for (number, (status, printed, message, code, hints)) in table.iter().enumerate() {
+        sts.script([Answer::Refusal(*status, printed, message)]);
         let name = format!("--role-session-name=case-{number}");
         let arguments = [
             "aws",
@@ -326,20 +329,20 @@ fn each_refusal_says_which_condition_to_look_at() {
         ];
         let before = sts.count();
         let (text, hint) = sandbox.run(&arguments).fails(5, code);
-        assert_eq!(sts.count(), before + 1, "{said} is final");
+        assert_eq!(sts.count(), before + 1, "{printed} is final");
         let reason = format!(
-            "cannot get keys of the role `{ROLE}`: {} ({said}) (request id r-refused)",
+            "cannot get keys of the role `{ROLE}`: {} ({printed}) (request id r-refused)",
             message.trim_end_matches('.')
         );
         assert_eq!(text, reason);
         for part in *hints {
-            assert!(hint.contains(part), "{said}: `{part}` is not in: {hint}");
+            assert!(hint.contains(part), "{printed}: `{part}` is not in: {hint}");
         }
     }
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
+fn temporary_errors_are_retried_and_then_reported_as_such() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let key_not_retrieved = "Couldn't retrieve verification key from your identity provider";
@@ -368,7 +371,7 @@ fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
 }
 
 #[test]
-fn what_is_not_sts_is_told_in_words_and_never_half_a_document() {
+fn an_answer_that_is_not_stss_is_an_error_without_a_document() {
     let whole =
         |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<AssumeRoleWithWebIdentityResponse>";
@@ -390,18 +393,18 @@ fn what_is_not_sts_is_told_in_words_and_never_half_a_document() {
         (cut.to_owned(), 3, "E_NETWORK", "broke off"),
         (String::new(), 3, "E_NETWORK", "broke off"),
     ];
-    for (number, (bytes, tries, code, said)) in cases.into_iter().enumerate() {
+    for (number, (bytes, tries, code, printed)) in cases.into_iter().enumerate() {
         let mut sandbox = Sandbox::new();
         let sts = FakeSts::start(&mut sandbox);
         sts.script((0..tries).map(|_| Answer::Bytes(bytes.clone())));
         let (text, _) = sandbox.run(&["aws"]).fails(6, code);
-        assert!(text.contains(said), "case {number}: {text}");
+        assert!(text.contains(printed), "case {number}: {text}");
         assert_eq!(sts.count(), tries, "case {number}");
     }
 }
 
 #[test]
-fn keys_that_have_expired_before_they_come_are_not_handed_out() {
+fn keys_that_arrive_expired_are_not_returned() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script([Answer::Keys(Duration::ZERO)]);
@@ -410,7 +413,7 @@ fn keys_that_have_expired_before_they_come_are_not_handed_out() {
 }
 
 #[test]
-fn a_refusal_is_asked_for_once_however_often_a_sdk_tries() {
+fn a_refusal_is_requested_once_for_all_retries_of_an_sdk() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script([Answer::Refusal(403, "AccessDenied", "no")]);
@@ -420,11 +423,11 @@ fn a_refusal_is_asked_for_once_however_often_a_sdk_tries() {
 }
 
 #[test]
-fn a_wrong_argument_is_told_before_anyone_is_asked() {
+fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let long = format!("--policy={{\"a\":\"{}\"}}", "x".repeat(2048));
-    for (argument, said) in [
+    for (argument, printed) in [
         ("--role-arn=robot", "not the ARN of a role"),
         ("--role-session-name=a b", "not the name of a session"),
         ("--duration=899", "900 to 43200"),
@@ -435,7 +438,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
         ("--policy-arn=ReadOnly", "not the ARN of a policy"),
     ] {
         let (text, _) = sandbox.run(&["aws", argument]).fails(2, "E_USAGE");
-        assert!(text.contains(said), "{argument}: {text}");
+        assert!(text.contains(printed), "{argument}: {text}");
     }
     sandbox.configure("[profiles.p.aws]\nduration = \"1m\"\n");
     let (text, _) = sandbox.run(&["aws", "--profile=p"]).fails(3, "E_CONFIG");
@@ -447,7 +450,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
 }
 
 #[test]
-fn only_a_server_that_is_not_awss_can_do_without_a_role() {
+fn only_aws_requires_a_role() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.unset("YC_ID_TOKEN_AWS_ROLE_ARN");

@@ -1,5 +1,5 @@
-//! Which STS a token is shown to: by our settings, then by what AWS's own tools are told. Nobody is
-//! asked here: a proxy on loopback hears whom the program wants to reach, and answers in its place.
+//! Which STS receives a token: by the settings first, then by the variables and configuration of AWS's own tools. No
+//! server is called: a proxy on loopback records the requested host and answers instead.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use crate::sandbox::Sandbox;
 
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/robot";
 
-/// A proxy that connects with nobody.
+/// A proxy that connects to no server.
 pub struct Proxy {
     hosts: Receiver<String>,
 }
@@ -26,7 +26,7 @@ impl Proxy {
                 let mut lines = reader.by_ref().lines();
                 let first = lines.next().unwrap().unwrap();
                 lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
-                // What does not answer in TLS is not tried again.
+                // An answer that is not TLS is not retried.
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
                 let _ = reader.fill_buf();
                 let _ = stream.write_all(b"This is not TLS.");
@@ -39,7 +39,7 @@ impl Proxy {
         Self { hosts }
     }
 
-    /// Whom a run wants to reach.
+    /// The host that a run wants to reach.
     #[track_caller]
     pub fn host(&self, sandbox: &Sandbox, arguments: &[&str]) -> String {
         let role = arguments.iter().any(|argument| argument.starts_with("--role-arn"));
@@ -47,14 +47,14 @@ impl Proxy {
         let arguments = [&["aws"], role, arguments].concat();
         sandbox.run(&arguments).fails(6, "E_TLS");
         let host = self.hosts.recv_timeout(Duration::from_secs(60)).unwrap();
-        // The connection that was opened ahead comes here too.
+        // The connection that is opened ahead arrives here too.
         while self.hosts.try_recv().is_ok() {}
         host
     }
 }
 
 #[test]
-fn the_region_is_that_of_our_settings_then_of_awss_variables_then_of_its_configuration() {
+fn the_region_comes_from_settings_then_variables_then_aws_config() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let sts = |region: &str| format!("sts.{region}.amazonaws.com:443");
@@ -81,7 +81,7 @@ fn the_region_is_that_of_our_settings_then_of_awss_variables_then_of_its_configu
 }
 
 #[test]
-fn the_address_is_that_of_our_settings_then_of_awss_variables_then_of_its_configuration() {
+fn the_address_comes_from_settings_then_variables_then_aws_config() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let config = "[default]\nservices = local\nendpoint_url = https://all.example\n[services local]\nsts =\n  endpoint_url = https://service.example\n[profile all]\nendpoint_url = https://all.example\n";
@@ -104,7 +104,7 @@ fn the_address_is_that_of_our_settings_then_of_awss_variables_then_of_its_config
 }
 
 #[test]
-fn dual_stack_and_fips_are_asked_where_they_are_wanted_and_never_forgotten() {
+fn dual_stack_and_fips_endpoints_are_used_where_requested() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let region = "--region=eu-west-1";
@@ -122,7 +122,7 @@ fn dual_stack_and_fips_are_asked_where_they_are_wanted_and_never_forgotten() {
 }
 
 #[test]
-fn a_token_is_not_shown_to_a_region_where_the_role_cannot_be() {
+fn a_token_is_not_sent_to_a_region_without_the_role() {
     let mut sandbox = Sandbox::new();
     let proxy = Proxy::start(&mut sandbox);
     let chinese = "--role-arn=arn:aws-cn:iam::123456789012:role/robot";

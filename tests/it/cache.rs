@@ -1,4 +1,4 @@
-//! The cache never gives out what it should not, mends itself, and is never a condition for a token.
+//! The cache never returns a wrong entry, repairs itself, and is never required for a token.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,9 +10,9 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// Spoils the one entry, and expects the next run to obtain a new token and mend it.
+/// Damages the only entry, and expects the next run to fetch a new token and replace it.
 #[track_caller]
-fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
+fn assert_replaced(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     sandbox.run(TOKEN).ok();
     let asked = sandbox.token_requests().1;
     let entries = sandbox.entries("id-token");
@@ -22,32 +22,32 @@ fn assert_mended(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
     assert_eq!(sandbox.token_requests().1, asked + 1, "it was not used: {case}");
     assert_eq!(sandbox.run(TOKEN).ok(), token, "{case}");
-    assert_eq!(sandbox.token_requests().1, asked + 1, "it was mended: {case}");
+    assert_eq!(sandbox.token_requests().1, asked + 1, "it was replaced: {case}");
     let metadata = fs::symlink_metadata(&entries[0]).unwrap();
     assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{case}");
 }
 
 #[test]
-fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
+fn corrupt_or_open_entries_are_not_used_and_are_replaced() {
     let sandbox = Sandbox::new();
     let rewrite = |path: &Path, edit: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         fs::write(path, edit(fs::read(path).unwrap())).unwrap();
     };
-    assert_mended(&sandbox, "empty", |entry| fs::write(entry, "").unwrap());
-    assert_mended(&sandbox, "cut in half", |entry| {
+    assert_replaced(&sandbox, "empty", |entry| fs::write(entry, "").unwrap());
+    assert_replaced(&sandbox, "cut in half", |entry| {
         rewrite(entry, &|text| text[..text.len() / 2].to_vec());
     });
-    assert_mended(&sandbox, "zeroes", |entry| {
+    assert_replaced(&sandbox, "zeroes", |entry| {
         rewrite(entry, &|text| vec![0; text.len()]);
     });
-    assert_mended(&sandbox, "one byte flipped", |entry| {
+    assert_replaced(&sandbox, "one byte flipped", |entry| {
         rewrite(entry, &|mut text| {
             let last = text.len() - 200;
             text[last] ^= 1;
             text
         });
     });
-    assert_mended(&sandbox, "of a future version", |entry| {
+    assert_replaced(&sandbox, "of a future version", |entry| {
         rewrite(entry, &|text| {
             String::from_utf8(text)
                 .unwrap()
@@ -55,47 +55,47 @@ fn what_is_corrupt_or_open_or_no_file_is_not_used_and_is_mended() {
                 .into_bytes()
         });
     });
-    assert_mended(&sandbox, "larger than an entry", |entry| {
+    assert_replaced(&sandbox, "larger than an entry", |entry| {
         rewrite(entry, &|mut text| {
             text.resize(100 * 1024, b' ');
             text
         });
     });
     for mode in [0o640, 0o604, 0o660] {
-        assert_mended(&sandbox, &format!("mode {mode:o}"), |entry| {
+        assert_replaced(&sandbox, &format!("mode {mode:o}"), |entry| {
             fs::set_permissions(entry, Permissions::from_mode(mode)).unwrap();
         });
     }
-    assert_mended(&sandbox, "a link", |entry| {
+    assert_replaced(&sandbox, "a link", |entry| {
         let moved = entry.with_extension("v1.moved");
         fs::rename(entry, &moved).unwrap();
         sandbox.may_hold_secrets(&moved);
         symlink(&moved, entry).unwrap();
     });
-    assert_mended(&sandbox, "a pipe", |entry| {
+    assert_replaced(&sandbox, "a pipe", |entry| {
         fs::remove_file(entry).unwrap();
         assert!(Command::new("mkfifo").arg(entry).status().unwrap().success());
     });
-    assert_mended(&sandbox, "a folder", |entry| {
+    assert_replaced(&sandbox, "a folder", |entry| {
         fs::remove_file(entry).unwrap();
         fs::create_dir(entry).unwrap();
     });
 }
 
 #[test]
-fn another_entrys_content_under_this_name_is_not_used() {
+fn content_of_another_entry_is_not_used() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "other"]).ok();
     let other = fs::read(&sandbox.entries("id-token")[0]).unwrap();
     fs::remove_file(&sandbox.entries("id-token")[0]).unwrap();
-    assert_mended(&sandbox, "another audience's entry", |entry| {
+    assert_replaced(&sandbox, "another audience's entry", |entry| {
         fs::write(entry, other).unwrap();
     });
 }
 
 #[test]
-fn an_entry_of_someone_else_is_not_used() {
-    // In a user namespace of two users, an entry that belongs to the other one.
+fn an_entry_of_another_user_is_not_used() {
+    // In a user namespace with two users, an entry that belongs to the other one.
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     let script = format!(
@@ -114,7 +114,7 @@ fn an_entry_of_someone_else_is_not_used() {
 }
 
 #[test]
-fn an_open_cache_folder_is_closed() {
+fn permissions_of_an_open_cache_folder_are_corrected() {
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     fs::set_permissions(sandbox.cache_folder(), Permissions::from_mode(0o777)).unwrap();
@@ -123,7 +123,7 @@ fn an_open_cache_folder_is_closed() {
 }
 
 #[test]
-fn nothing_but_the_answer_differs_between_a_cache_and_none() {
+fn with_and_without_a_cache_only_the_token_differs() {
     let sandbox = Sandbox::new();
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--cache", "none"]).copied().collect();
     sandbox.run(&arguments).ok();
@@ -133,8 +133,8 @@ fn nothing_but_the_answer_differs_between_a_cache_and_none() {
 }
 
 #[test]
-fn no_home_at_all_still_gives_a_token() {
-    // No HOME, and no entry for the user, from systemd neither: nothing tells where a cache could be.
+fn without_a_home_a_token_is_still_printed() {
+    // No HOME, and no entry for the user, also not from systemd: there is no path for a cache.
     let mut sandbox = Sandbox::new();
     sandbox.unset("HOME");
     let script = format!(
@@ -146,13 +146,13 @@ fn no_home_at_all_still_gives_a_token() {
     assert_eq!(
         outcome.status.code(),
         Some(7),
-        "and a cache that is asked for by name is an error: {outcome:?}"
+        "and a cache that is requested by name is an error: {outcome:?}"
     );
     assert!(outcome.stderr.contains("[E_CACHE]"), "{outcome:?}");
 }
 
 #[test]
-fn a_home_that_cannot_be_written_still_gives_a_token() {
+fn with_a_read_only_home_a_token_is_still_printed() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
@@ -170,7 +170,7 @@ fn a_home_that_cannot_be_written_still_gives_a_token() {
 }
 
 #[test]
-fn a_full_disk_still_gives_a_token_and_keeps_the_old_entry() {
+fn on_a_full_disk_a_token_is_printed_and_the_old_entry_stays() {
     let mut sandbox = Sandbox::new();
     let small = sandbox.home().join("small");
     fs::create_dir(&small).unwrap();
@@ -247,7 +247,7 @@ fn whatever_changes_the_answer_changes_the_key() {
 }
 
 #[test]
-fn a_key_file_that_was_exchanged_is_another_identity() {
+fn a_replaced_key_file_is_another_identity() {
     let sandbox = Sandbox::new();
     sandbox.run(&["token", "--audience", "a"]).ok();
     let other = sandbox.cloud.add_service_account("other", "b1gfolder");
@@ -260,7 +260,7 @@ fn a_key_file_that_was_exchanged_is_another_identity() {
 }
 
 #[test]
-fn clear_removes_every_credential_and_says_how_many() {
+fn clear_removes_every_credential_and_prints_the_number() {
     let sandbox = Sandbox::new();
     let cleared =
         |count| format!("removed {count} credentials from {}\n", sandbox.cache_folder().display());
@@ -279,7 +279,7 @@ fn clear_removes_every_credential_and_says_how_many() {
     assert_eq!(sandbox.token_requests(), (2, 2));
 }
 
-/// Profiles of one key, with an audience each.
+/// Profiles with the same key, each with an audience.
 fn with_profiles() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -298,7 +298,7 @@ fn clear(sandbox: &Sandbox, profile: &str) -> (String, Vec<String>) {
 }
 
 #[test]
-fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
+fn clear_of_a_profile_removes_and_lists_what_its_runs_read() {
     let mut sandbox = with_profiles();
     let token = |profile: &str| sandbox.run(&["token", "--profile", profile]).ok();
     let (prod, dev) = (token("prod"), token("dev"));
@@ -323,7 +323,7 @@ fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
     assert_eq!(sandbox.token_requests(), (1, 3));
     assert_ne!(token("prod"), prod);
     assert_eq!(sandbox.token_requests(), (2, 4));
-    // What another profile has obtained, and this one would read.
+    // Obtained by another profile, but this one would read it.
     let (first, removed) = clear(&sandbox, "same");
     assert_eq!((first, removed.len()), (head("2 credentials", "same"), 2));
     assert_eq!(clear(&sandbox, "same"), (head("0 credentials", "same"), vec![]));
@@ -335,7 +335,7 @@ fn clear_of_a_profile_removes_what_its_runs_would_read_and_lists_it() {
 }
 
 #[test]
-fn clear_of_a_profile_finds_the_account_that_is_looked_up_by_name() {
+fn clear_of_a_profile_finds_an_account_by_its_name() {
     let sandbox = with_profiles();
     let robot = sandbox.cloud.add_service_account("helper", "b1gfolder");
     sandbox.cloud.grant_token_creator(&robot, &sandbox.account);
@@ -379,7 +379,7 @@ fn clear_of_a_profile_needs_no_identity() {
     assert!(clear(&sandbox, "prod").0.starts_with("removed 2 credentials"));
 }
 
-/// A shell as root of its own mounts, without being root outside.
+/// A shell as root in its own mount namespace, without being root outside.
 fn in_own_mounts(sandbox: &Sandbox, script: &str) -> Command {
     sandbox.in_own_namespaces(&["--mount"], script)
 }

@@ -1,5 +1,5 @@
-//! Programs that a run starts: they end with it, hold nothing of what it was started with, are not taken
-//! from a place that others can write, and are not asked by themselves.
+//! Programs that a run starts: they end with it, inherit nothing from its caller, are not run from a place that others
+//! can write, and cannot call it recursively.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,7 +40,7 @@ fn script(sandbox: &Sandbox, name: &str, lines: &str) -> PathBuf {
     path
 }
 
-/// Whether the process runs whose number a script has written into a file of the home.
+/// Whether the process with the PID in a file of the home is running.
 fn lives(sandbox: &Sandbox, file: &str) -> bool {
     let pid = fs::read_to_string(sandbox.home().join(file)).unwrap_or_default();
     if !pid.ends_with('\n') {
@@ -53,14 +53,14 @@ fn lives(sandbox: &Sandbox, file: &str) -> bool {
 const TOKEN: &[&str] = &["token", "--profile=vm"];
 
 #[test]
-fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
+fn a_command_that_leaves_a_process_behind_succeeds() {
     for redirected in ["", ">/dev/null 2>&1"] {
         let sandbox = workload(&format!(
             r#"["sh", "-c", "sleep 600 {redirected} & echo $! >\"$HOME/left\"; cat \"$HOME/printed\""]"#
         ));
         let ours = sandbox.run(&[TOKEN, &["--timeout=30s"]].concat()).ok();
         assert_eq!(claims(ours.trim())["aud"], "k8s");
-        // What holds our pipe is ended; what has turned to something else is not ours.
+        // Processes that hold the pipe are killed, but daemons that detached are not.
         if redirected.is_empty() {
             eventually("it has ended", || !lives(&sandbox, "left"));
         } else {
@@ -72,7 +72,7 @@ fn a_command_that_leaves_a_process_behind_has_succeeded_all_the_same() {
 }
 
 #[test]
-fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
+fn a_command_may_print_any_amount_on_stderr() {
     let sandbox =
         workload(r#"["sh", "-c", "head -c 3000000 /dev/zero >&2; cat \"$HOME/printed\""]"#);
     assert_eq!(claims(sandbox.run(TOKEN).ok().trim())["aud"], "k8s");
@@ -82,7 +82,7 @@ fn a_command_may_say_as_much_as_it_likes_beside_the_token() {
 }
 
 #[test]
-fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
+fn a_late_command_is_killed_with_its_children() {
     let sandbox = workload(
         r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,
     );
@@ -92,7 +92,7 @@ fn a_command_that_is_not_done_in_time_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_leaves_no_process_of_its_command() {
+fn an_interrupted_run_leaves_no_process_of_its_command() {
     let sandbox = workload(r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; wait"]"#);
     let mut command = sandbox.command(TOKEN);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -104,8 +104,8 @@ fn a_run_that_is_interrupted_leaves_no_process_of_its_command() {
 }
 
 #[test]
-fn a_command_that_asks_for_what_it_is_to_help_with_is_an_error_at_once() {
-    // Also by way of a shell, for another audience, and with an identity that others share.
+fn a_command_that_requests_its_own_token_is_an_error_at_once() {
+    // Also through a shell, for another audience, and with a shared identity.
     for (inner, cache) in [
         ("token", "file"),
         ("token", "none"),
@@ -115,7 +115,7 @@ fn a_command_that_asks_for_what_it_is_to_help_with_is_an_error_at_once() {
         let mut sandbox = workload(&format!(
             r#"["sh", "-c", "echo run >>\"$HOME/runs\"; exec {PROGRAM} {inner}"]"#
         ));
-        // As in a shell that has it exported.
+        // As in a shell that has exported it.
         sandbox.set("YC_ID_TOKEN_PROFILE", "vm");
         sandbox.set("YC_ID_TOKEN_CACHE", cache);
         sandbox.set("YC_ID_TOKEN_ERROR_FORMAT", "json");
@@ -150,7 +150,7 @@ fn a_command_may_ask_for_the_token_of_another_identity() {
 }
 
 #[test]
-fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to_be() {
+fn a_command_is_found_relative_to_the_configuration() {
     let mut sandbox = workload(r#"["./bin/printer"]"#);
     let print = "cat \"$HOME/printed\"";
     script(&sandbox, ".config/yc-id-token/bin/printer", print);
@@ -166,7 +166,7 @@ fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to
         })
     };
     run_in_checkout(&sandbox, TOKEN).ok();
-    // By its name, wherever the PATH may lead.
+    // By its name, whatever the PATH finds.
     configure(&sandbox, r#"["printer"]"#);
     for path in [".:/usr/bin:/bin", "/usr/bin:/bin:", ":/usr/bin::/bin", "bin:./:/usr/bin:/bin"] {
         sandbox.set("PATH", path);
@@ -183,18 +183,18 @@ fn a_command_is_looked_for_beside_the_configuration_and_not_where_one_happens_to
 }
 
 #[test]
-fn a_configuration_that_others_can_write_is_not_used() {
+fn a_configuration_that_others_can_write_is_rejected() {
     let sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
     let set_mode = |mode| fs::set_permissions(&config, fs::Permissions::from_mode(mode)).unwrap();
     for mode in [0o666, 0o602, 0o777] {
         set_mode(mode);
         let (text, hint) = sandbox.run(TOKEN).fails(3, "E_CONFIG");
-        let told = format!(
+        let reported = format!(
             "the configuration file `{}` can be written by every user, and it names programs to run",
             config.display()
         );
-        assert_eq!(text, told);
+        assert_eq!(text, reported);
         assert_eq!(hint, format!("check its content, then run `chmod o-w {}`", config.display()));
     }
     for mode in [0o600, 0o644, 0o664, 0o444] {
@@ -204,7 +204,7 @@ fn a_configuration_that_others_can_write_is_not_used() {
 }
 
 #[test]
-fn a_file_of_another_user_says_of_no_program_that_it_is_to_be_run() {
+fn a_file_of_another_user_cannot_name_a_program_to_run() {
     let mut sandbox = workload(r#"["sh", "-c", "cat \"$HOME/printed\""]"#);
     let of_another = |sandbox: &Sandbox, file: &str, line: &str| {
         sandbox.finish(as_root(sandbox, &format!("chown 1 {file} && exec {PROGRAM} {line}")))
@@ -225,10 +225,10 @@ fn a_file_of_another_user_says_of_no_program_that_it_is_to_be_run() {
 }
 
 #[test]
-fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
+fn a_hanging_token_helper_is_killed_at_the_time_limit() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    // It does not read, and neither does what it has started.
+    // Neither it nor the processes it started read standard input.
     let helper = script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; wait");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let (text, hint) = sandbox.run(&["vault", "login", "--timeout=2s"]).fails(6, "E_TIMEOUT");
@@ -236,7 +236,7 @@ fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
     assert!(hint.contains("--timeout"), "{hint}");
     eventually("nothing of it is left", || !lives(&sandbox, "left"));
     assert_eq!(vault.logins(), 1);
-    // One that leaves a process behind has stored the token.
+    // A helper that leaves a process behind has stored the token.
     script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; cat >\"$HOME/kept\"");
     sandbox.run(&["vault", "login", "--timeout=30s"]).ok();
     sandbox.may_hold_secrets(&sandbox.home().join("kept"));
@@ -245,14 +245,14 @@ fn a_token_helper_that_does_not_end_is_not_waited_for_beyond_the_time_limit() {
 }
 
 #[test]
-fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_asked() {
+fn a_background_refresh_holds_no_lock_or_folder_of_the_caller() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "held");
     let first = sandbox.run(&["token"]).ok();
     sandbox.age("id-token", Duration::from_secs(31 * 60));
     sandbox.let_half_a_minute_pass("id-token");
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    // Its files are named from a folder that the refresh leaves.
+    // Its files are named relative to a folder that the refresh leaves.
     sandbox.write_secret("work/key.json", &sandbox.key.to_json());
     sandbox.write("work/config.toml", "");
     let asks = format!(
@@ -268,7 +268,7 @@ fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_as
             .ok(),
         first
     );
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let mut flock = sandbox.other_command("flock");
     flock.args(["--nonblock", "lock", "true"]);
     sandbox.finish(flock).ok();
@@ -279,7 +279,7 @@ fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_as
         let target = fs::read_link(entry.unwrap().path()).unwrap_or_default();
         assert!(!target.ends_with("lock"), "{target:?}");
     }
-    // It goes on, and finds what it needs.
+    // It keeps running, and finds its files.
     sandbox.cloud.always(Route::TokenExchange, None);
     let pid = refreshes[0].file_name().unwrap().to_str().unwrap();
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -297,7 +297,7 @@ fn a_refresh_in_the_background_holds_no_lock_and_no_folder_of_the_script_that_as
 }
 
 #[test]
-fn a_command_of_a_person_has_the_descriptors_that_it_was_given() {
+fn a_users_command_inherits_its_descriptors() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     for line in ["vault exec", "vault exec --revoke"] {
@@ -306,13 +306,13 @@ fn a_command_of_a_person_has_the_descriptors_that_it_was_given() {
         shell.args(["-c", &format!("echo handed >file; exec {PROGRAM} {line} -- {read} 8<file")]);
         assert_eq!(sandbox.finish(shell).ok(), "handed\n", "{line}");
     }
-    // A program that gets a token for such a run may have them too, and no other.
+    // A program that supplies a token for such a run may inherit them too, but no other program.
     let sandbox = workload(
         r#"["sh", "-c", "ls /proc/self/fd | wc -l >\"$HOME/count\"; cat \"$HOME/printed\""]"#,
     );
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", &format!("exec {PROGRAM} token --profile=vm 7</dev/null 8</dev/null")]);
     sandbox.finish(shell).ok();
-    // Those of the standard streams, and the one by which `ls` reads.
+    // The standard streams, and the descriptor with which `ls` reads.
     assert_eq!(fs::read_to_string(sandbox.home().join("count")).unwrap().trim(), "4");
 }

@@ -1,4 +1,4 @@
-//! However many processes run at once, and however they end: one request, one result for all.
+//! Any number of processes at once, however they end: one request, one result for all.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -20,14 +20,14 @@ fn start(sandbox: &Sandbox, arguments: &[&str]) -> Child {
 
 fn crowd(sandbox: &Sandbox) -> Vec<crate::sandbox::Outcome> {
     let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // A request that takes this long is still under way when the last process starts.
+    // Such a request is still running when the last process starts.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let children: Vec<Child> = (0..200).map(|_| start(sandbox, TOKEN)).collect();
     children.into_iter().map(|child| sandbox.outcome(child)).collect()
 }
 
 #[test]
-fn two_hundred_processes_on_an_empty_cache_are_one_call_to_each_endpoint() {
+fn two_hundred_processes_call_each_endpoint_once() {
     let sandbox = Sandbox::new();
     let mut tokens: Vec<String> =
         crowd(&sandbox).into_iter().map(crate::sandbox::Outcome::ok).collect();
@@ -43,12 +43,12 @@ fn two_hundred_processes_share_one_refusal() {
     let mut failures: Vec<_> =
         crowd(&sandbox).into_iter().map(|outcome| outcome.fails(4, "E_SOURCE_DENIED")).collect();
     failures.dedup();
-    assert_eq!(failures.len(), 1, "everyone is told the same, with the same request id");
+    assert_eq!(failures.len(), 1, "all get the same error, with the same request ID");
     assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
 #[test]
-fn two_hundred_processes_that_want_a_new_token_share_one_new_token() {
+fn two_hundred_forced_refreshes_share_one_new_token() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
@@ -77,7 +77,7 @@ fn different_audiences_share_the_one_iam_token() {
 }
 
 #[test]
-fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
+fn two_hundred_commands_make_one_call_for_each_credential() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
@@ -99,7 +99,7 @@ fn two_hundred_different_commands_at_once_are_one_call_for_each_credential() {
 }
 
 #[test]
-fn six_runs_of_a_failing_plugin_are_one_call() {
+fn six_runs_of_a_failing_plugin_make_one_call() {
     let sandbox = Sandbox::new();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let first = sandbox.run(TOKEN).fails(4, "E_SOURCE_DENIED");
@@ -118,7 +118,7 @@ fn six_runs_of_a_failing_plugin_are_one_call() {
 }
 
 #[test]
-fn a_failure_is_forgotten_by_force_by_a_change_of_settings_and_by_success() {
+fn a_remembered_failure_ends_by_force_settings_or_success() {
     let sandbox = Sandbox::new();
     let refuse = || {
         sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -139,8 +139,8 @@ fn a_failure_is_forgotten_by_force_by_a_change_of_settings_and_by_success() {
 }
 
 #[test]
-fn a_valid_token_outlives_a_failing_refresh() {
-    // Past its hard point after a few seconds, but alive for a minute.
+fn a_valid_token_survives_a_failing_refresh() {
+    // Below its minimum lifetime after a few seconds, but valid for a minute.
     let sandbox = Sandbox::with_options(Options {
         id_token_life: Duration::from_secs(60),
         ..Options::default()
@@ -160,7 +160,7 @@ fn a_valid_token_outlives_a_failing_refresh() {
 }
 
 #[test]
-fn a_token_past_its_hard_point_is_replaced_before_answering() {
+fn a_token_below_its_minimum_lifetime_is_replaced_first() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_BACKGROUND_REFRESH", "false");
     let first = sandbox.run(TOKEN).ok();
@@ -172,11 +172,13 @@ fn a_token_past_its_hard_point_is_replaced_before_answering() {
 }
 
 #[test]
-fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
+fn a_process_killed_during_a_fetch_blocks_no_other() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let mut leader = start(&sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) == 1
+    });
     let follower = start(&sandbox, TOKEN);
     leader.kill().unwrap();
     leader.wait().unwrap();
@@ -184,22 +186,24 @@ fn whoever_is_killed_in_flight_leaves_nothing_in_the_way() {
     assert_eq!(sandbox.cloud.count(Route::TokenExchange), 2, "the next one took over");
 }
 
-/// A run that is stopped while it asks for a token.
+/// A run that is stopped while it requests a token.
 fn stopped_leader(sandbox: &Sandbox) -> Child {
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let leader = start(sandbox, TOKEN);
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) > asked
+    });
     let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
     assert!(stop.success());
     leader
 }
 
 #[test]
-fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
+fn a_valid_token_is_used_while_another_process_hangs() {
     let sandbox = Sandbox::new();
     let old = sandbox.run(TOKEN).ok();
-    // Less is left than there should be.
+    // Less than the minimum lifetime is left.
     sandbox.age("id-token", Duration::from_secs(57 * 60));
     let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();
@@ -209,7 +213,7 @@ fn behind_a_leader_that_hangs_a_token_that_is_still_valid_is_used() {
 }
 
 #[test]
-fn a_leader_that_hangs_is_named_when_the_time_is_up() {
+fn a_hanging_process_is_named_at_the_time_limit() {
     let sandbox = Sandbox::new();
     let mut leader = stopped_leader(&sandbox);
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--timeout", "300ms"]).copied().collect();

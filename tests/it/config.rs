@@ -22,7 +22,7 @@ fn get(sandbox: &Sandbox, words: &[&str]) -> String {
 }
 
 #[test]
-fn the_path_is_that_of_the_file_that_runs_read() {
+fn path_prints_the_file_that_runs_read() {
     let mut sandbox = Sandbox::new();
     let usual = format!("{}\n", file(&sandbox).display());
     assert_eq!(sandbox.run(&["config", "path"]).ok(), usual);
@@ -33,7 +33,7 @@ fn the_path_is_that_of_the_file_that_runs_read() {
 }
 
 #[test]
-fn a_file_is_made_key_by_key() {
+fn set_creates_a_file_key_by_key() {
     let sandbox = Sandbox::new();
     set(&sandbox, &["profiles.prod.audience", "k8s"]);
     set(&sandbox, &["kubectl.api_version", "v1", "--profile", "prod"]);
@@ -99,7 +99,7 @@ fn a_key_that_is_not_set_is_an_error() {
 }
 
 #[test]
-fn an_unknown_key_is_answered_with_the_nearest() {
+fn an_unknown_key_gets_a_suggestion() {
     let sandbox = Sandbox::new();
     for (key, hint) in [
         ("profiles.prod.audiance", "did you mean `audience`?"),
@@ -113,9 +113,9 @@ fn an_unknown_key_is_answered_with_the_nearest() {
         ("defaults.kubectl", "name a key in it: `api_version`"),
         ("identity.ci.type", "a key begins with"),
     ] {
-        let (message, told) = sandbox.run(&["config", "set", key, "x"]).fails(2, "E_USAGE");
+        let (message, reported) = sandbox.run(&["config", "set", key, "x"]).fails(2, "E_USAGE");
         assert_eq!(message, format!("unknown key `{key}`"));
-        assert!(told.starts_with(hint), "{key}: {told}");
+        assert!(reported.starts_with(hint), "{key}: {reported}");
     }
     let (message, _) = sandbox.run(&["config", "get", "a..b"]).fails(2, "E_USAGE");
     assert_eq!(message, "`a..b` is not a key");
@@ -125,7 +125,7 @@ fn an_unknown_key_is_answered_with_the_nearest() {
 }
 
 #[test]
-fn a_wrong_value_is_reported_as_in_the_file_and_not_written() {
+fn an_invalid_value_is_reported_and_not_written() {
     let sandbox = Sandbox::new();
     let text = "[profiles.prod]\naudience = \"a\"\n";
     let path = sandbox.configure(text);
@@ -154,7 +154,7 @@ fn a_wrong_value_is_reported_as_in_the_file_and_not_written() {
 }
 
 #[test]
-fn a_mistake_that_is_there_already_does_not_stop_an_edit() {
+fn an_existing_mistake_does_not_stop_an_edit() {
     let sandbox = Sandbox::new();
     sandbox.configure("[profiles.bad]\ncache = \"memory\"\nnonsense = 1\n");
     set(&sandbox, &["profiles.good.audience", "a"]);
@@ -163,7 +163,7 @@ fn a_mistake_that_is_there_already_does_not_stop_an_edit() {
 }
 
 #[test]
-fn a_relative_path_is_one_from_the_current_folder() {
+fn a_relative_path_starts_in_the_current_folder() {
     let sandbox = Sandbox::new();
     let here = fs::canonicalize(sandbox.home()).unwrap();
     let folder = sandbox.home().join("keys");
@@ -223,7 +223,7 @@ fn validate_reports_every_mistake_with_its_line() {
 }
 
 #[test]
-fn validate_reads_a_file_whole_or_reports_why_not() {
+fn validate_reads_the_whole_file_or_reports_why_not() {
     let sandbox = Sandbox::new();
     let (message, _) = sandbox.run(&["config", "validate"]).fails(3, "E_UNREADABLE");
     assert!(message.starts_with("cannot read the configuration file"), "{message}");
@@ -254,11 +254,11 @@ fn keys_of_the_file_are_completed() {
     assert_eq!(offered("defaults.vault.prof"), ["defaults.vault.profile"]);
 }
 
-/// Makes a program of these lines of a shell, whose first argument is the file to edit, the editor.
+/// Makes a shell script with these lines the editor. Its first argument is the file to edit.
 fn edit_with(sandbox: &mut Sandbox, lines: &str) {
     let path = sandbox.write("bin/my editor", &format!("#!/bin/sh\n{lines}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    // The path as it is: the program's blanks are no end of a word.
+    // The unquoted path: spaces in the program's path are supported.
     sandbox.set("EDITOR", path);
     let folder = sandbox.home().join("tmp");
     fs::create_dir_all(&folder).unwrap();
@@ -266,7 +266,7 @@ fn edit_with(sandbox: &mut Sandbox, lines: &str) {
 }
 
 #[test]
-fn edit_writes_what_the_editor_leaves_and_keeps_comments_and_line_ends() {
+fn edit_writes_the_editors_text_with_comments_and_line_ends() {
     let mut sandbox = Sandbox::new();
     let path = sandbox.configure("# mine\r\n[profiles.prod] # main\r\naudience = 'a'\r\n");
     edit_with(
@@ -281,7 +281,7 @@ fn edit_writes_what_the_editor_leaves_and_keeps_comments_and_line_ends() {
     assert_eq!(modes, "600\n700\n", "the copy is private");
     let same = format!("nothing has been changed in {}\n", path.display());
     assert_eq!(sandbox.run(&["config", "edit"]).ok(), same);
-    // Its arguments are words, and no shell reads them.
+    // Its arguments are split into words without a shell.
     sandbox.set("VISUAL", "sed -i s/'$new'/x/;s/new/$HOME/");
     sandbox.run(&["config", "edit"]).ok();
     assert_eq!(fs::read_to_string(&path).unwrap(), text.replace("new", "$HOME"), "VISUAL wins");
@@ -289,7 +289,7 @@ fn edit_writes_what_the_editor_leaves_and_keeps_comments_and_line_ends() {
 }
 
 #[test]
-fn edit_makes_the_file_that_is_missing() {
+fn edit_creates_a_missing_file() {
     let mut sandbox = Sandbox::new();
     edit_with(&mut sandbox, "cp \"$1\" shown; printf '[profiles.prod]\\n' > \"$1\"");
     sandbox.run(&["config", "edit"]).ok();
@@ -302,7 +302,7 @@ fn edit_makes_the_file_that_is_missing() {
 }
 
 #[test]
-fn a_mistake_made_in_the_editor_is_refused_with_its_line_and_the_text_is_kept() {
+fn a_mistake_made_in_the_editor_is_rejected_and_the_text_kept() {
     let mut sandbox = Sandbox::new();
     let text = "[profiles.prod]\ncache = \"memory\"\n";
     let path = sandbox.configure(text);
@@ -317,7 +317,7 @@ fn a_mistake_made_in_the_editor_is_refused_with_its_line_and_the_text_is_kept() 
         let kept = fs::read_to_string(kept.trim_end_matches('`')).unwrap();
         assert_eq!(kept, format!("{text}{addition}\n"));
     }
-    // A mistake that was there before is no reason to refuse another change.
+    // An existing mistake is no reason to refuse another change.
     edit_with(&mut sandbox, "echo \"audience = 'a'\" >> \"$1\"");
     sandbox.run(&["config", "edit"]).ok();
 }
@@ -358,7 +358,7 @@ fn at_a_terminal_a_mistake_can_be_edited_again() {
 }
 
 #[test]
-fn without_an_editor_that_works_nothing_is_changed() {
+fn without_a_working_editor_nothing_is_changed() {
     let mut sandbox = Sandbox::new();
     let text = "[profiles.prod]\n";
     let path = sandbox.configure(text);

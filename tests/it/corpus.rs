@@ -1,5 +1,5 @@
-//! Whatever others wrote, no parser of ours falls over it: what the fuzz targets begin with, and what
-//! they have found, is tried in every run of the tests.
+//! No parser fails on text of other programs: every run of the tests tries the seeds of the fuzz targets and the inputs
+//! that they found.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_corpus_is_read_without_a_fault() {
+fn the_corpus_is_read_without_a_failure() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, target) in TARGETS {
         let files = files(&corpus.join(name));

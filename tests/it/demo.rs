@@ -1,4 +1,4 @@
-//! The demo and the emulator do what the README says, on a machine that has only this program.
+//! The demo and the emulator work as the README describes, on a machine that has only this program.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 
 #[test]
-fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
+fn the_demo_gets_a_token_and_leaves_nothing_behind() {
     let sandbox = Sandbox::new();
     let shown = sandbox.run(&["demo"]);
     assert!(shown.status.success() && shown.stderr.is_empty(), "{shown:?}");
@@ -24,7 +24,7 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_emulator_prints_how_to_point_the_helper_at_it_and_that_works() {
+fn the_emulators_instructions_work() {
     for flags in [&[][..], &["--tls"]] {
         let sandbox = Sandbox::new();
         let mut emulator =

@@ -1,4 +1,4 @@
-//! `doctor` finds what is wrong, says how to fix it, and its exit status is that of the first.
+//! `doctor` finds problems and prints fixes, and its exit status is that of the first problem.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,7 +11,7 @@ use crate::fake_sts::FakeSts;
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What a run has found.
+/// The result of a run.
 pub struct Found(pub Value);
 
 pub fn examine(sandbox: &Sandbox, arguments: &[&str]) -> Found {
@@ -26,7 +26,7 @@ pub fn examine(sandbox: &Sandbox, arguments: &[&str]) -> Found {
 }
 
 impl Found {
-    /// The findings that are not good: their results, with what was found, in the order of the report.
+    /// The findings that are not good, with their results, in the order of the report.
     pub fn wrong(&self) -> Vec<(String, String)> {
         let checks = self.0["checks"].as_array().unwrap().iter();
         let wrong = checks.filter(|check| check["result"] != "ok");
@@ -37,7 +37,7 @@ impl Found {
             .collect()
     }
 
-    /// The one finding of this result that says so.
+    /// The only finding with this result and text.
     #[track_caller]
     pub fn has(&self, result: &str, words: &str) -> &Value {
         let checks = self.0["checks"].as_array().unwrap();
@@ -54,7 +54,7 @@ impl Found {
     }
 }
 
-/// A sandbox where the program alone is on the `PATH`, with a profile.
+/// A sandbox with only this program on the `PATH`, and a profile.
 pub fn configured() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let programs = sandbox.home().join("programs");
@@ -75,16 +75,16 @@ pub fn configure(sandbox: &Sandbox, more: &str) {
 }
 
 #[test]
-fn all_is_well_where_all_is_well() {
+fn a_working_setup_has_no_problems() {
     let sandbox = configured();
     let found = examine(&sandbox, &["prod"]);
     assert_eq!(found.wrong(), [], "{:#}", found.0);
-    found.exits(0).has("ok", "its signature is right");
+    found.exits(0).has("ok", "its signature is valid");
     let token = found.has("ok", "a new ID token")["finding"].as_str().unwrap();
     for claim in [sandbox.cloud.issuer(), &sandbox.account, "`k8s`"] {
         assert!(token.contains(claim), "{claim}: {token}");
     }
-    found.has("ok", "its issuer is the one of the discovery document");
+    found.has("ok", "its issuer matches the discovery document");
     found.has("ok", "OAuth at 127.0.0.1");
     found.has("ok", "is closed to others (mode 0600)");
     assert_eq!(sandbox.token_requests(), (1, 1));
@@ -102,7 +102,7 @@ fn all_is_well_where_all_is_well() {
 }
 
 #[test]
-fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
+fn a_broken_configuration_does_not_stop_the_other_checks() {
     let sandbox = configured();
     sandbox.configure("[profiles.prod]\naudiance = \"k8s\"\n");
     let mut command = sandbox.command(&["doctor", "prod", "--json"]);
@@ -111,7 +111,7 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
     let found = Found(serde_json::from_str(&outcome.stdout).unwrap());
     let check = found.exits(3).has("error", "unknown key `audiance`");
     assert_eq!(check["fix"], "did you mean `audience`?");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
 
     let found = examine(&sandbox, &["nope"]);
     found.exits(3).has("error", "there is no profile `nope`");
@@ -120,7 +120,7 @@ fn a_configuration_that_is_broken_is_a_finding_and_the_rest_is_looked_at() {
 }
 
 #[test]
-fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
+fn a_consumer_is_checked_with_the_profile_of_its_name() {
     let sandbox = configured();
     let profile = "[profiles.aws]\nextends = \"prod\"\naudience = \"sts\"\n";
     configure(&sandbox, profile);
@@ -142,7 +142,7 @@ fn a_consumer_is_looked_at_with_the_profile_of_its_name() {
 }
 
 #[test]
-fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
+fn a_missing_home_configuration_and_network_are_findings() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("HOME", "/dev/null/home");
@@ -159,18 +159,18 @@ fn without_a_home_a_configuration_and_a_network_each_is_a_finding() {
 }
 
 #[test]
-fn a_variable_that_wins_over_the_profile_is_told() {
+fn a_variable_that_overrides_the_profile_is_reported() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "other");
     let found = examine(&sandbox, &["prod"]);
-    let words = "`audience` is `other` by YC_ID_TOKEN_AUDIENCE, and not `k8s` (profile `prod`";
+    let words = "`audience` is `other` because of YC_ID_TOKEN_AUDIENCE, not `k8s` (profile `prod`";
     found.exits(0).has("warning", words);
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "k8s");
-    assert_eq!(examine(&sandbox, &["prod"]).wrong(), [], "it says the same");
+    assert_eq!(examine(&sandbox, &["prod"]).wrong(), [], "it reports the same");
 }
 
 #[test]
-fn a_key_that_others_can_read_and_a_missing_one_are_told() {
+fn a_key_that_is_readable_or_missing_is_reported() {
     let sandbox = configured();
     let key = sandbox.home().join("key.json");
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
@@ -186,7 +186,7 @@ fn a_key_that_others_can_read_and_a_missing_one_are_told() {
 #[test]
 fn the_clock_is_compared_with_the_servers() {
     for (shift, result, words, exit) in [
-        (3, "ok", "the clock is right", 0),
+        (3, "ok", "the clock agrees", 0),
         (30, "warning", "s behind that of", 0),
         (-30, "warning", "s ahead of that of", 0),
         (600, "error", "s behind that of", 3),
@@ -195,12 +195,12 @@ fn the_clock_is_compared_with_the_servers() {
         sandbox.cloud.set_clock_shift(shift);
         let found = examine(&sandbox, &["prod"]);
         found.exits(exit).has(result, words);
-        found.has("ok", "its signature is right");
+        found.has("ok", "its signature is valid");
     }
 }
 
 #[test]
-fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
+fn a_network_failure_is_reported_with_the_route() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "http://127.0.0.1:1");
     let found = examine(&sandbox, &["prod"]);
@@ -215,7 +215,7 @@ fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
     let found = examine(&sandbox, &[]);
     assert!(found.has("ok", "IAM at ")["finding"].as_str().unwrap().contains("TLS "));
     found.exits(0).has("ok", "ca.pem (YC_ID_TOKEN_CA_FILE)");
-    // A proxy that is not there, and one that is not for this server.
+    // A proxy that is not running, and one that is not for this server.
     sandbox.set("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
     sandbox.keep_secret("hunter2");
     let found = examine(&sandbox, &["--timeout=9s"]);
@@ -228,7 +228,7 @@ fn what_the_network_refuses_is_told_with_the_way_that_was_gone() {
 }
 
 #[test]
-fn what_yandex_refuses_is_told_as_a_run_would() {
+fn a_refusal_of_yandex_is_reported_as_in_a_run() {
     let sandbox = configured();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let found = examine(&sandbox, &["prod"]);
@@ -238,7 +238,7 @@ fn what_yandex_refuses_is_told_as_a_run_would() {
 }
 
 #[test]
-fn a_token_that_its_readers_would_refuse_is_told() {
+fn a_token_that_servers_would_reject_is_reported() {
     let sandbox = configured();
     let json = |body: Value| Fault::Body {
         status: 200,
@@ -249,8 +249,8 @@ fn a_token_that_its_readers_would_refuse_is_told() {
     let other = json!({ "issuer": "https://other.example", "jwks_uri": jwks });
     sandbox.cloud.always(Route::Discovery, Some(json(other)));
     let found = examine(&sandbox, &["prod"]);
-    found.exits(4).has("error", "and of its discovery document `https://other.example`");
-    found.has("ok", "its signature is right");
+    found.exits(4).has("error", "but its discovery document has `https://other.example`");
+    found.has("ok", "its signature is valid");
     sandbox.cloud.always(Route::Discovery, None);
 
     sandbox.cloud.always(Route::Jwks, Some(json(json!({ "keys": [] }))));
@@ -260,7 +260,7 @@ fn a_token_that_its_readers_would_refuse_is_told() {
 }
 
 #[test]
-fn the_cache_folder_is_looked_at() {
+fn the_cache_folder_is_checked() {
     let mut sandbox = configured();
     examine(&sandbox, &["prod"]).exits(0).has("ok", "was created: it is closed to others");
     let folder = sandbox.cache_folder();
@@ -271,9 +271,9 @@ fn the_cache_folder_is_looked_at() {
     fs::write(&folder, "a file").unwrap();
     let found = examine(&sandbox, &["prod"]);
     found.exits(7).has("error", "it is not a directory");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
     fs::remove_file(&folder).unwrap();
-    // Someone else's.
+    // Owned by another user.
     sandbox.set("XDG_CACHE_HOME", sandbox.home().join("theirs"));
     let theirs = sandbox.home().join("theirs/yc-id-token");
     fs::create_dir_all(&theirs).unwrap();
@@ -284,7 +284,7 @@ fn the_cache_folder_is_looked_at() {
 }
 
 #[test]
-fn an_oauth_token_has_an_end() {
+fn an_oauth_token_gets_a_warning() {
     let mut sandbox = configured();
     let token = "y0_AgAAAAoauthtokenofaperson0123456789";
     sandbox.cloud.add_person(token);
@@ -295,7 +295,7 @@ fn an_oauth_token_has_an_end() {
 }
 
 #[test]
-fn profiles_of_aws_that_run_us_are_right_or_told() {
+fn aws_profiles_that_run_this_program_are_checked() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let spaced = sandbox.home().join("with space");
@@ -319,9 +319,9 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
     ] {
         check(&sandbox, &process).exits(3).has("error", words);
     }
-    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is no full path");
+    check(&sandbox, "yc-id-token aws --profile=prod").exits(0).has("warning", "is not a full path");
     sandbox.write(".aws/credentials", "[sa]\naws_access_key_id = AKIAEXAMPLE\n");
-    check(&sandbox, &right).exits(3).has("error", "the same profile has keys of its own");
+    check(&sandbox, &right).exits(3).has("error", "the same profile also has access keys");
     fs::remove_file(sandbox.home().join(".aws/credentials")).unwrap();
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
     check(&sandbox, &right).exits(0).has("warning", "AWS_ACCESS_KEY_ID is set");
@@ -334,7 +334,7 @@ fn profiles_of_aws_that_run_us_are_right_or_told() {
 }
 
 #[test]
-fn the_token_helper_of_vault_is_right_or_told() {
+fn the_token_helper_of_vault_is_checked() {
     let mut sandbox = configured();
     let vault = FakeVault::start(&mut sandbox);
     configure(&sandbox, &format!("[profiles.prod.vault]\naddress = \"{}\"\n", vault.url()));
@@ -353,14 +353,14 @@ fn the_token_helper_of_vault_is_right_or_told() {
     symlink(PROGRAM, spaced.join("yc-id-token-vault")).unwrap();
     for (helper, words) in [
         ("/nonexistent/yc-id-token-vault", "there is no such file"),
-        ("yc-id-token-vault", "is no full path"),
+        ("yc-id-token-vault", "is not a full path"),
         (spaced.join("yc-id-token-vault").to_str().unwrap(), "its path has spaces"),
-        (&format!("{right} vault"), "takes all of it as one path"),
+        (&format!("{right} vault"), "reads the whole value as one path"),
         (PROGRAM, "only under the name yc-id-token-vault"),
     ] {
         check(&sandbox, helper).exits(3).has("error", words);
     }
-    // An OpenBao of its own file, which names none.
+    // An OpenBao with its own file, which names no helper.
     let bao = sandbox.write("programs/bao", "#!/bin/sh\necho OpenBao v2\n");
     fs::set_permissions(&bao, Permissions::from_mode(0o755)).unwrap();
     check(&sandbox, right).has("warning", "so the CLI of OpenBao does not use yc-id-token");
@@ -368,21 +368,21 @@ fn the_token_helper_of_vault_is_right_or_told() {
     assert_eq!(check(&sandbox, right).exits(0).wrong(), []);
     fs::remove_file(bao).unwrap();
     fs::remove_file(sandbox.home().join(".bao")).unwrap();
-    // What to do can be pasted.
+    // The fix can be pasted.
     for arguments in [&["vault", "--profile=prod"][..], &["prod"]] {
         sandbox.write(".vault", "token_helper = \"/nonexistent/yc-id-token-vault\"\n");
         let found = examine(&sandbox, arguments);
         let fix = found.has("error", "there is no such file")["fix"].clone();
         assert_eq!(fix, "install it again with `yc-id-token vault install-helper --profile=prod`");
     }
-    check(&sandbox, "/bin/true").exits(0).has("ok", "is another program's");
+    check(&sandbox, "/bin/true").exits(0).has("ok", "is another program");
     sandbox.set("VAULT_TOKEN", "hvs.somebodyelsestoken");
     sandbox.keep_secret("hvs.somebodyelsestoken");
     check(&sandbox, right).exits(0).has("warning", "VAULT_TOKEN is set");
 }
 
 #[test]
-fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
+fn programs_that_hang_or_print_nonsense_do_not_block() {
     let sandbox = configured();
     for (name, script) in [
         ("kubectl", "exec /bin/sleep 600"),
@@ -399,7 +399,7 @@ fn programs_that_hang_or_print_nonsense_hold_nobody_up() {
 }
 
 #[test]
-fn a_server_that_says_nothing_costs_the_time_limit_and_no_more() {
+fn a_silent_server_costs_only_the_time_limit() {
     let mut sandbox = configured();
     let silent = FakeServer::start(|_, _| {
         std::thread::park();

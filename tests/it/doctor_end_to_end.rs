@@ -1,5 +1,5 @@
-//! `doctor --end-to-end` exchanges a new ID token as the consumer would, runs the consumer's own check, and leaves nothing
-//! behind but what is cached anyway. `tests/real/doctor.rs` does it with the real programs.
+//! `doctor --end-to-end` exchanges a new ID token as the consumer would, runs the consumer's own check, and leaves only
+//! cached credentials behind. `tests/real/doctor.rs` tests it with the real programs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,7 +16,7 @@ fn stand_in(sandbox: &Sandbox, name: &str, script: &str) {
 }
 
 #[test]
-fn an_exchange_at_sts_is_tried_only_when_it_is_asked_for() {
+fn an_exchange_with_sts_is_only_tried_on_request() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let exchanges = |sts: &FakeSts| {
@@ -34,7 +34,7 @@ fn an_exchange_at_sts_is_tried_only_when_it_is_asked_for() {
 
     let refusal =
         || fake_sts::Answer::Refusal(403, "AccessDenied", "Not authorized to perform sts:Assume");
-    // One for the look at the network.
+    // One connection for the check of the network.
     sts.script([refusal(), refusal()]);
     let found = examine(&sandbox, &["aws", "--profile=prod", "--end-to-end"]);
     found.exits(5).has("error", "AccessDenied");
@@ -65,7 +65,7 @@ fn a_login_at_vault_is_tried_and_its_token_revoked() {
 }
 
 #[test]
-fn the_own_check_of_each_entry_is_run_and_its_words_reported() {
+fn the_own_check_of_each_entry_is_run_and_reported() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let line = format!("[profile sa]\ncredential_process = {PROGRAM} aws --profile=prod\n");
@@ -91,7 +91,7 @@ fn the_own_check_of_each_entry_is_run_and_its_words_reported() {
 }
 
 #[test]
-fn the_cli_of_vault_is_asked_at_the_server_of_the_profile() {
+fn the_vault_cli_is_run_with_the_server_of_the_profile() {
     let mut sandbox = configured();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.unset("VAULT_ADDR");
@@ -99,7 +99,7 @@ fn the_cli_of_vault_is_asked_at_the_server_of_the_profile() {
     let link = sandbox.home().join("programs/yc-id-token-vault");
     symlink(PROGRAM, &link).unwrap();
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", link.display()));
-    // What a lookup prints, with the token.
+    // The output of a lookup, with the token.
     let token = "hvs.CAESIJlWh2dGVzdHRva2Vulookup";
     sandbox.keep_secret(token);
     let answer = format!(
@@ -114,7 +114,7 @@ fn the_cli_of_vault_is_asked_at_the_server_of_the_profile() {
     let found = examine(&sandbox, &["vault", "--end-to-end"]);
     let words = "the server sees `jwt-robot`, with the policies default, reader, for 1200 s";
     found.exits(0).has("ok", words);
-    // What to do is for the profile that the helper has.
+    // The fix uses the profile of the helper.
     let script = "[ \"$1\" = version ] && exec echo Vault v1\necho 'Code: 403' >&2; exit 2";
     stand_in(&sandbox, "vault", script);
     let found = examine(&sandbox, &["vault", "--end-to-end"]);

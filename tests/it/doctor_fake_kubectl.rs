@@ -1,4 +1,4 @@
-//! `doctor` with stand-ins for kubectl: one that hangs, and one that a wrapper makes talkative.
+//! `doctor` with replacements of kubectl: one that hangs, and one whose wrapper prints other text.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::doctor::{configured, examine};
 use crate::doctor_kubectl::{kubeconfig, look, right, with_cluster, write};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Puts a script on the `PATH` that answers as kubectl does, but for the lines before.
+/// Puts a script on the `PATH` that answers as kubectl does, after these lines.
 fn stand_in(sandbox: &Sandbox, before: &str) {
     let answers = r#"
 case "$1 $2" in
@@ -23,12 +23,12 @@ esac
 }
 
 #[test]
-fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_running() {
+fn a_hanging_kubectl_is_killed_and_reported_in_time() {
     for hanging in ["version --client", "config view", "auth whoami"] {
         let sandbox = configured();
         let server = json!({ "server": "https://127.0.0.1:1" });
         write(&sandbox, &with_cluster(&json!({ "exec": right() }), &server));
-        // One process that waits, and one that holds the output open behind it.
+        // One process that waits, and one in the background that holds the output open.
         stand_in(
             &sandbox,
             &format!(
@@ -37,15 +37,15 @@ fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_run
         );
         let found = examine(&sandbox, &["kubectl", "--profile=prod", "--timeout=6s"]);
         let words = if hanging.starts_with("version") { "kubectl" } else { hanging };
-        let told = found.has("error", "did not answer within")["finding"].as_str().unwrap();
-        assert!(told.contains(words), "{told}");
+        let reported = found.has("error", "did not answer within")["finding"].as_str().unwrap();
+        assert!(reported.contains(words), "{reported}");
         for process in ["it", "behind"] {
             let id = fs::read_to_string(sandbox.home().join(process)).unwrap();
             let state = || fs::read_to_string(format!("/proc/{}/stat", id.trim())).ok();
             let is_over = || state().is_none_or(|state| state.contains(") Z "));
             eventually("it has ended", is_over);
         }
-        // What can be seen without it is still seen.
+        // Checks without kubectl still run.
         if !hanging.starts_with("auth") {
             found.has("ok", "user `sa` of ");
             found.has("warning", "the kubeconfig was read without kubectl");
@@ -54,7 +54,7 @@ fn a_kubectl_that_hangs_is_an_error_within_the_time_limit_and_leaves_nothing_run
 }
 
 #[test]
-fn what_a_kubectl_leaves_running_does_not_hold_doctor_up() {
+fn processes_left_by_kubectl_do_not_delay_doctor() {
     let sandbox = configured();
     kubeconfig(&sandbox, &right());
     stand_in(&sandbox, "/bin/sleep 600 &");
@@ -64,7 +64,7 @@ fn what_a_kubectl_leaves_running_does_not_hold_doctor_up() {
 }
 
 #[test]
-fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
+fn other_output_of_a_kubectl_wrapper_is_ignored() {
     let sandbox = configured();
     kubeconfig(&sandbox, &right());
     stand_in(&sandbox, "echo 'Welcome to {the cluster}!'; echo '{\"level\": \"info\"}'");
@@ -72,7 +72,7 @@ fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
     found.exits(0).has("ok", "kubectl v1.37.0");
     found.has("ok", "user `sa` of ");
     assert_eq!(found.wrong(), []);
-    // One that prints nothing else is not kubectl.
+    // A program that prints only something else is not kubectl.
     let path = sandbox.write("programs/kubectl", "#!/bin/sh\necho Welcome\n");
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     let found = look(&sandbox);
@@ -82,7 +82,7 @@ fn the_words_of_a_wrapper_around_kubectl_are_passed_over() {
 }
 
 #[test]
-fn a_kubectl_that_crashes_or_prints_without_end_is_an_error() {
+fn a_kubectl_that_crashes_or_prints_endlessly_is_an_error() {
     for (script, words) in [
         ("kill -SEGV $$", "`kubectl config view` fails without a reason (signal: 11"),
         ("exit 3", "`kubectl config view` fails without a reason (exit status: 3)"),

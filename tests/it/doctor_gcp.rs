@@ -1,5 +1,5 @@
-//! `doctor gcp` finds what keeps Google's libraries from a token: in the credential configuration, in what it leads to,
-//! and in the environment.
+//! `doctor gcp` finds why Google's libraries cannot get a token: in the credential configuration, in the files and
+//! endpoints it names, and in the environment.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -19,7 +19,7 @@ use crate::setup_gcp::secret_in;
 const OUTPUT: &str = ".config/yc-id-token/google-yandex-cloud.json";
 const TOKEN: &str = ".config/yc-id-token/google-yandex-cloud.jwt";
 
-/// A sandbox that is set up with this source.
+/// A sandbox in which `setup gcp` was run with this source.
 fn set_up(options: Options, source: &[&str]) -> Sandbox {
     let mut sandbox = without_kubectl(options);
     setup(&sandbox, &[&["gcp", "--apply", "--provider", PROVIDER], source].concat()).ok();
@@ -36,7 +36,7 @@ fn document(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&fs::read(sandbox.home().join(OUTPUT)).unwrap()).unwrap()
 }
 
-/// What is found with a change of the credential configuration.
+/// The findings after a change of the credential configuration.
 fn examine_with(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) -> Found {
     let path = sandbox.home().join(OUTPUT);
     let before = fs::read(&path).unwrap();
@@ -49,7 +49,7 @@ fn examine_with(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) -> Found {
 }
 
 #[test]
-fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
+fn a_correct_executable_passes_and_each_mistake_is_found() {
     let mut sandbox = set_up(Options::default(), &[]);
     let found = examine(&sandbox, &["gcp"]);
     assert_eq!(found.exits(0).wrong(), [], "{:#}", found.0);
@@ -78,11 +78,11 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
         it["credential_source"]["executable"]["command"] =
             "yc-id-token gcp --profile=yandex-cloud".into();
     });
-    found.exits(0).has("warning", "`yc-id-token` is no full path");
+    found.exits(0).has("warning", "`yc-id-token` is not a full path");
     for (millis, result, words) in [
-        (json!(1000), "error", "refuse its `timeout_millis`"),
-        (json!("30000"), "error", "refuse its `timeout_millis`"),
-        (json!(10_000), "warning", "wait for 10 s, and a run may take 20 s"),
+        (json!(1000), "error", "reject its `timeout_millis`"),
+        (json!("30000"), "error", "reject its `timeout_millis`"),
+        (json!(10_000), "warning", "wait for 10 s, but a run may take 20 s"),
     ] {
         let found = examine_with(&sandbox, |it| {
             it["credential_source"]["executable"]["timeout_millis"] = millis;
@@ -92,7 +92,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
     let other = PROVIDER.replace("providers/yandex-cloud", "providers/other");
     examine_with(&sandbox, |it| it["audience"] = other.into())
         .exits(0)
-        .has("warning", "and that of the settings `");
+        .has("warning", "but the settings have `");
     examine_with(&sandbox, |it| it["audience"] = "yandex-cloud".into())
         .exits(3)
         .has("error", "is not the full name of a provider");
@@ -122,7 +122,7 @@ fn an_executable_that_is_set_up_is_well_and_each_mistake_is_found() {
 }
 
 #[test]
-fn files_that_are_of_others_or_not_there_are_told_from_ours() {
+fn external_and_missing_files_are_distinguished() {
     let mut sandbox = without_kubectl(Options::default());
     let found = examine(&sandbox, &["gcp"]);
     found.has("ok", "no credential configuration here gets its token from yc-id-token");
@@ -151,26 +151,26 @@ fn a_token_file_is_checked_as_a_library_reads_it() {
     examine(&sandbox, &["gcp"]).exits(0).has("warning", "expires soon");
     let right = fs::read_to_string(&token).unwrap();
     fs::write(&token, format!("{right}\n")).unwrap();
-    examine(&sandbox, &["gcp"]).exits(3).has("error", "has a newline or blanks beside the token");
+    examine(&sandbox, &["gcp"]).exits(3).has("error", "has a newline or spaces around the token");
     fs::write(&token, "x").unwrap();
     examine(&sandbox, &["gcp"]).exits(3).has("error", "the token in ");
     let other = sandbox.run(&["token", "--audience=k8s"]).ok();
     fs::write(&token, other.trim_end()).unwrap();
     examine(&sandbox, &["gcp"])
         .exits(3)
-        .has("error", "is for the audience `k8s`, and not for the provider");
+        .has("error", "is for the audience `k8s`, not for the provider");
     fs::write(&token, &right).unwrap();
     let found = examine_with(&sandbox, |it| {
         it["credential_source"]["format"] =
             json!({ "type": "json", "subject_token_field_name": "id_token" });
     });
-    found.exits(3).has("error", "has no token where its `format` says");
+    found.exits(3).has("error", "has no token in the place that its `format` names");
     let found = examine_with(&sandbox, |it| it["credential_source"]["file"] = "google.jwt".into());
     found.exits(3).has("error", "is not absolute");
 }
 
 #[test]
-fn an_address_is_well_while_an_agent_with_its_secret_answers() {
+fn an_address_passes_while_its_agent_accepts_the_secret() {
     let listen = format!("--listen=127.0.0.1:{}", free_port());
     let sandbox = set_up(Options::default(), &["--source=url", &listen]);
     secret_in(&sandbox, OUTPUT);
@@ -179,7 +179,7 @@ fn an_address_is_well_while_an_agent_with_its_secret_answers() {
     let agent = Agent::start(&sandbox, &[]);
     eventually("it is well", || examine(&sandbox, &["gcp"]).wrong().is_empty());
     let found = examine_with(&sandbox, |it| it["credential_source"]["headers"] = json!({}));
-    found.exits(3).has("error", "no header Authorization");
+    found.exits(3).has("error", "no `Authorization` header");
     let found =
         examine_with(&sandbox, |it| it["credential_source"]["url"] = "http://127.0.0.1:1/".into());
     found.exits(3).has("error", "no table of `[[agent.endpoints]]` listens at");
@@ -193,7 +193,7 @@ fn an_address_is_well_while_an_agent_with_its_secret_answers() {
 }
 
 #[test]
-fn gclouds_own_check_is_run_when_it_is_asked_for() {
+fn gclouds_own_check_runs_on_request() {
     let sandbox = set_up(Options::default(), &[]);
     let answers = |script: &str| {
         let path = sandbox.write("programs/gcloud", &format!("#!/bin/sh\n{script}\n"));

@@ -1,5 +1,5 @@
-//! `doctor` finds what keeps clients from running the program, also where kubectl is not installed.
-//! `tests/real/doctor_kubectl.rs` does it with kubectl.
+//! `doctor` finds why clients cannot run the program, also without kubectl. `tests/real/doctor_kubectl.rs` tests it
+//! with kubectl.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub fn right() -> Value {
     })
 }
 
-/// A kubeconfig whose user `sa` has this.
+/// A kubeconfig in which the user `sa` has this.
 pub fn with_user(user: &Value) -> Value {
     json!({
         "apiVersion": "v1",
@@ -43,7 +43,7 @@ pub fn look(sandbox: &Sandbox) -> Found {
 }
 
 #[test]
-fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
+fn a_correct_entry_passes_and_each_problem_is_reported() {
     let sandbox = configured();
     let right = right();
     kubeconfig(&sandbox, &right);
@@ -54,8 +54,8 @@ fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
         ("command", json!("yc-id-token-x"), "`yc-id-token-x` is not on the PATH"),
         ("command", json!("/nonexistent/yc-id-token"), "`/nonexistent/yc-id-token` cannot be run"),
         ("command", json!("./yc-id-token"), ".kube/yc-id-token, cannot be run"),
-        ("command", json!("yc-id-token kubectl"), "is the name of one program to kubectl"),
-        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "none that kubectl accepts"),
+        ("command", json!("yc-id-token kubectl"), "as the name of one program"),
+        ("apiVersion", json!("client.authentication.k8s.io/v1alpha1"), "kubectl does not accept"),
         ("apiVersion", Value::Null, "`apiVersion` is missing"),
         ("interactiveMode", Value::Null, "`interactiveMode` is missing"),
         ("interactiveMode", json!("never"), "there is no interactiveMode `never`"),
@@ -63,7 +63,7 @@ fn a_kubeconfig_entry_is_right_or_what_is_wrong_is_reported() {
         ("args", json!(["kubectl", "--profil=prod"]), "unexpected argument '--profil'"),
         ("args", json!(["kubectl", "--profile=prd"]), "there is no profile `prd`"),
         ("args", json!(["token"]), "`args` run `token`"),
-        ("args", json!([]), "`args` name no command"),
+        ("args", json!([]), "`args` contain no command"),
     ] {
         let mut exec = right.clone();
         exec[key] = value;
@@ -128,7 +128,7 @@ fn an_entry_is_judged_by_its_own_arguments_and_variables() {
 }
 
 #[test]
-fn the_program_is_found_behind_a_wrapper_and_judged_there() {
+fn the_program_is_found_and_checked_behind_a_wrapper() {
     let sandbox = configured();
     let check = |command: &str, args: Value| {
         let mut exec = right();
@@ -160,11 +160,11 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
         ("/usr/bin/env", json!(["/nonexistent/yc-id-token", "kubectl"]), "cannot be run"),
         ("/nonexistent/env", json!(["yc-id-token", "kubectl"]), "`/nonexistent/env` cannot be run"),
         ("/bin/sh", json!(["-c", "yc-id-token kubectl --profile=no"]), "no profile `no`"),
-        ("yc-id-token kubectl --profile=prod", json!([]), "is the name of one program to kubectl"),
+        ("yc-id-token kubectl --profile=prod", json!([]), "as the name of one program"),
     ] {
         check(command, args).exits(3).has("error", words);
     }
-    // By a path of another name.
+    // By a path with another name.
     let renamed = sandbox.home().join("programs/token");
     symlink(PROGRAM, &renamed).unwrap();
     check(renamed.to_str().unwrap(), json!(["kubectl", "--profile=no"]))
@@ -173,7 +173,7 @@ fn the_program_is_found_behind_a_wrapper_and_judged_there() {
 }
 
 #[test]
-fn other_credentials_of_the_same_user_are_named_as_they_win() {
+fn other_credentials_of_the_user_are_reported() {
     let sandbox = configured();
     for (key, value, words) in [
         ("token", json!("abc"), "kubectl uses the `token` beside `exec`"),
@@ -203,7 +203,7 @@ fn the_versions_of_entry_and_answer_must_agree() {
         kubeconfig(&sandbox, &exec);
         look(&sandbox)
     };
-    let words = "its `apiVersion` is v1, and its arguments, variables or profile make the plugin answer in v1beta1";
+    let words = "its `apiVersion` is v1, but its arguments, variables or profile make the plugin answer in v1beta1";
     check(V1, &["--api-version=v1beta1"]).exits(3).has("error", words);
     check(V1BETA1, &["--api-version", V1]).exits(3).has("error", "answer in v1");
     let found = check(V1BETA1, &[]);
@@ -236,7 +236,7 @@ fn telling(audience: &Value) -> Value {
 }
 
 #[test]
-fn contexts_name_what_exists() {
+fn names_in_contexts_must_exist() {
     let sandbox = configured();
     let server = json!({ "server": "https://127.0.0.1:1" });
     let config = with_cluster(&json!({ "exec": right() }), &server);
@@ -261,11 +261,11 @@ fn contexts_name_what_exists() {
     look(&sandbox).exits(0).has("warning", "context `old`: there is no user `y`");
     config["clusters"][0]["cluster"]["server"] = json!("http://127.0.0.1:1");
     write(&sandbox, &config);
-    look(&sandbox).exits(0).has("warning", "and kubectl sends credentials to no other");
+    look(&sandbox).exits(0).has("warning", "and kubectl sends credentials only to those");
 }
 
 #[test]
-fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
+fn an_audience_of_the_cluster_must_reach_the_plugin() {
     let sandbox = configured();
     let key = sandbox.home().join("key.json");
     let plain = json!(["kubectl", format!("--key-file={}", key.display())]);
@@ -284,10 +284,10 @@ fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
     check(&plain, true, &telling(&json!(["k8s"]))).exits(3).has("error", "is not a string");
     let silent = json!({ "server": "https://127.0.0.1:1" });
     check(&plain, true, &silent).exits(3).has("error", "context `work`: the audience is not set");
-    // One of its own wins, and so needs nothing from the cluster.
+    // An audience of the profile takes precedence, so none is needed from the cluster.
     let own = json!(["kubectl", "--profile=prod"]);
     check(&own, false, &telling(&json!("other"))).exits(0).has("ok", "user `sa` of ");
-    // One of the defaults does not.
+    // An audience of the defaults does not.
     sandbox.configure(&format!(
         "[defaults]\naudience = \"default\"\nkey_file = \"{}\"\n[profiles.prod]\n",
         key.display()
@@ -298,7 +298,7 @@ fn an_audience_of_the_cluster_has_to_reach_the_plugin() {
 }
 
 #[test]
-fn authorities_that_no_variable_can_hold_are_reported() {
+fn authorities_too_large_for_a_variable_are_reported() {
     let sandbox = configured();
     let authorities = sandbox.write("ca.pem", &"x".repeat(100_000));
     let check = |provides: bool, authorities: (&str, &Value)| {
@@ -333,7 +333,7 @@ fn files_are_read_as_kubectl_reads_them() {
     let file = sandbox.write(".kube/config", &text);
     let found = look(&sandbox);
     found.exits(0).has("ok", "user `sa` of ");
-    // Of two files, the first that has a name decides.
+    // Of two files, the first that defines a name wins.
     let mut exec = right();
     exec["args"] = json!(["kubectl", "--profile=no"]);
     let other = sandbox.write("other", &with_user(&json!({ "exec": exec })).to_string());

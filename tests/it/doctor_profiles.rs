@@ -1,4 +1,4 @@
-//! `doctor` follows the consumers' files to the profiles that their entries lead to, and checks each of these.
+//! `doctor` follows the consumers' files to the profiles that their entries use, and checks each of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::fake_sts::FakeSts;
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// Writes the configuration: each of these profiles has the key, and more.
+/// Writes the configuration: each of these profiles has the key and more settings.
 fn profiles(sandbox: &Sandbox, profiles: &[(&str, &str)]) {
     let key = sandbox.home().join("key.json");
     let profile = |(name, more): &(&str, &str)| {
@@ -34,13 +34,13 @@ fn run_by_aws(sandbox: &Sandbox, profiles: &[&str]) {
     sandbox.write(".aws/config", &profiles.iter().map(section).collect::<String>());
 }
 
-/// The names of the profiles that were checked.
+/// The names of the checked profiles.
 fn checked(found: &Found) -> Vec<&str> {
     let names = found.0["checked"]["profiles"].as_array().unwrap();
     names.iter().map(|name| name.as_str().unwrap()).collect()
 }
 
-/// How many findings about a profile say so.
+/// The number of findings about a profile with this text.
 fn count(found: &Found, profile: &str, words: &str) -> usize {
     let checks = found.0["checks"].as_array().unwrap().iter();
     let says = |check: &&Value| check["finding"].as_str().unwrap().contains(words);
@@ -67,9 +67,9 @@ fn each_profile_that_an_entry_names_is_checked_once() {
     // Each with the audience of its consumer.
     assert_eq!(count(&found, "k", "aud `k8s`"), 1);
     assert_eq!(count(&found, "a", "aud `sts.amazonaws.com`"), 1);
-    assert_eq!(count(&found, "k", ".kube/config is right, with profile `k`"), 1);
+    assert_eq!(count(&found, "k", ".kube/config is correct, with profile `k`"), 1);
     assert_eq!(count(&found, "a", "runs yc-id-token, with profile `a`"), 2);
-    // A server of several profiles is looked at once.
+    // A server that several profiles use is checked once.
     assert_eq!(count(&found, "k", "IAM at 127.0.0.1"), 1);
     assert_eq!(count(&found, "b", "IAM at 127.0.0.1"), 0);
 
@@ -78,7 +78,7 @@ fn each_profile_that_an_entry_names_is_checked_once() {
     assert!(text.contains(heading) && text.contains(", AWS profile `same` of "), "{text}");
     assert!(text.ends_with("1 warning; checked: 3 profiles, kubectl, aws\n"), "{text}");
 
-    // A consumer, or a profile, that is named is the only one.
+    // If a consumer or a profile is named, it is the only one that is checked.
     let found = examine(&sandbox, &["kubectl"]);
     assert_eq!(checked(&found), ["k"]);
     let found = examine(&sandbox, &["b"]);
@@ -121,7 +121,7 @@ fn a_profile_without_what_its_consumer_needs_is_an_error() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
+fn an_unusable_entry_is_the_only_reported_problem() {
     let sandbox = configured();
     profiles(&sandbox, &[("k", "audience = \"k8s\""), ("other", "")]);
     run_by_kubectl(&sandbox, "prd");
@@ -130,7 +130,7 @@ fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
     let errors: Vec<_> = wrong.iter().filter(|(result, _)| result == "error").collect();
     let [(_, only)] = errors[..] else { panic!("{wrong:?}") };
     assert!(only.contains("there is no profile `prd`"), "{only}");
-    // The profile of a command that cannot be run is checked all the same.
+    // The profile of a command that cannot be run is still checked.
     let mut exec = right();
     exec["command"] = json!("/nonexistent/yc-id-token");
     exec["args"] = json!(["kubectl", "--profile=k"]);
@@ -141,7 +141,7 @@ fn an_entry_that_cannot_be_used_is_what_is_wrong_and_nothing_else() {
 }
 
 #[test]
-fn the_profile_that_setup_has_made_is_found_whatever_its_name() {
+fn the_profile_that_setup_wrote_is_found_under_any_name() {
     let sandbox = configured();
     profiles(&sandbox, &[("kubernetes", "audience = \"k8s\""), ("other", "")]);
     run_by_kubectl(&sandbox, "kubernetes");
@@ -151,7 +151,7 @@ fn the_profile_that_setup_has_made_is_found_whatever_its_name() {
 }
 
 #[test]
-fn the_default_profile_is_checked_besides_those_of_the_entries() {
+fn the_default_profile_is_checked_in_addition_to_the_entries() {
     let sandbox = configured();
     profiles(&sandbox, &[("k", "audience = \"k8s\""), ("usual", "")]);
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
@@ -159,7 +159,7 @@ fn the_default_profile_is_checked_besides_those_of_the_entries() {
     fs::write(&config, text).unwrap();
     run_by_kubectl(&sandbox, "k");
     assert_eq!(checked(&examine(&sandbox, &[])), ["usual", "k"]);
-    // An entry that names none leads to it.
+    // An entry without a profile uses it.
     let mut exec = right();
     exec["args"] = json!(["kubectl", "--audience=k8s"]);
     kubeconfig(&sandbox, &exec);
@@ -169,7 +169,7 @@ fn the_default_profile_is_checked_besides_those_of_the_entries() {
 }
 
 #[test]
-fn of_many_profiles_the_first_are_checked_and_the_others_named() {
+fn of_many_profiles_the_first_are_checked_and_the_rest_listed() {
     let mut sandbox = configured();
     let sts = FakeSts::start(&mut sandbox);
     let names: Vec<String> = (0..11).map(|number| format!("p{number}")).collect();
@@ -183,7 +183,7 @@ fn of_many_profiles_the_first_are_checked_and_the_others_named() {
 }
 
 #[test]
-fn profiles_share_the_time_limit_and_what_is_not_checked_is_told() {
+fn profiles_share_the_time_limit_and_the_rest_is_reported() {
     let mut sandbox = configured();
     let names = ["p0", "p1", "p2"];
     profiles(&sandbox, &names.map(|name| (name, "")));

@@ -1,6 +1,6 @@
-//! `doctor --report` writes a file for a bug report: what is needed to find the cause, and no secret.
+//! `doctor --report` writes a file for a bug report: the data needed to find the cause, and no secret.
 //!
-//! At its end, each sandbox looks for its secrets in all files of its home, and so in the reports too.
+//! At its end, each sandbox searches all files of its home for its secrets, and so the reports too.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ use crate::sandbox::Sandbox;
 
 const FILE: &str = "yc-id-token-report.txt";
 
-/// The document of a report, below what it says of itself.
+/// The JSON document of a report, after its introduction.
 fn read(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.contains("Read it before you send it"), "{text}");
@@ -49,7 +49,7 @@ fn request<'a>(report: &'a Value, method: &str, path: &str) -> &'a Value {
 }
 
 #[test]
-fn a_report_says_what_the_servers_of_the_cloud_are_like() {
+fn a_report_describes_the_servers_of_the_cloud() {
     let sandbox = configured();
     let report = report(&sandbox, &["prod"]);
     let exchange = request(&report, "POST", "/oauth/token");
@@ -67,7 +67,7 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
     let iam = request(&report, "POST", "/iam/v1/tokens");
     assert_eq!(iam["request"]["jwt"].as_str().unwrap().rsplit(", ").next(), Some("a JWT"));
     let end = iam["answer"]["expiresAt"].as_str().unwrap();
-    assert!(end.starts_with("a time of the form 0000-00-00T00:00:00"), "{end}");
+    assert!(end.starts_with("a time of the format 0000-00-00T00:00:00"), "{end}");
     assert!(iam["headers"].as_array().unwrap().contains(&json!("x-request-id")), "{iam}");
     let discovery = request(&report, "GET", "/.well-known/openid-configuration");
     assert_eq!(discovery["answer"]["issuer"], sandbox.cloud.issuer());
@@ -85,7 +85,7 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
     let audience = settings.iter().find(|setting| setting["name"] == "audience").unwrap();
     assert!(audience["origin"].as_str().unwrap().starts_with("profile `prod`, "), "{audience}");
     assert_eq!(report["system"]["version"], env!("CARGO_PKG_VERSION"));
-    // The other ways to an ID token: what is found of them, and what they are answered.
+    // The other routes to an ID token: the findings, and the answers to their requests.
     let checks = report["report"]["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["group"] == "id token"), "{checks:#?}");
     let requests = report["requests"].as_array().unwrap().iter();
@@ -98,7 +98,7 @@ fn a_report_says_what_the_servers_of_the_cloud_are_like() {
 }
 
 #[test]
-fn a_report_says_how_the_cloud_refuses() {
+fn a_report_describes_refusals_of_the_cloud() {
     let sandbox = configured();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let refused = report(&sandbox, &["prod"]);
@@ -114,7 +114,7 @@ fn a_report_says_how_the_cloud_refuses() {
 }
 
 #[test]
-fn a_report_of_the_metadata_service_is_of_the_same_form() {
+fn a_report_of_the_metadata_service_has_the_same_format() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let address = sandbox.cloud.url().trim_start_matches("http://").to_owned();
@@ -156,7 +156,7 @@ fn a_report_of_everything_holds_no_secret() {
 }
 
 #[test]
-fn a_server_that_repeats_a_token_does_not_bring_it_into_the_report() {
+fn a_token_that_a_server_repeats_is_not_in_the_report() {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
 
@@ -194,7 +194,7 @@ fn a_server_that_repeats_a_token_does_not_bring_it_into_the_report() {
 }
 
 #[test]
-fn a_file_that_exists_is_kept_and_nothing_is_checked() {
+fn an_existing_file_is_not_overwritten_and_nothing_is_checked() {
     let sandbox = configured();
     sandbox.write("mine", "mine");
     let (message, hint) = sandbox.run(&["doctor", "prod", "--report=mine"]).fails(2, "E_USAGE");

@@ -1,4 +1,4 @@
-//! A server, a file or a kubeconfig that repeats a secret, in whatever form, is not repeated by the program.
+//! A secret that a server, a file or a kubeconfig repeats, in any encoding, is not printed by the program.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::fake_server::{FakeServer, Reply, Request};
 use crate::sandbox::Sandbox;
 
-/// The ways in which a server can write down what it was sent.
+/// The encodings in which a server can repeat a request.
 const FORMS: [fn(&str) -> String; 9] = [
     |token| token.to_owned(),
     |token| token[..60].to_owned(),
@@ -23,7 +23,7 @@ const FORMS: [fn(&str) -> String; 9] = [
     |token| in_pieces(token, 12, "\u{200b}"),
 ];
 
-/// The places of an answer where that can be.
+/// The parts of an answer that can contain it.
 const PLACES: [fn(&str) -> Reply; 5] = [
     |text| answer(400, "x-request-id", text, &json!({ "code": 3, "message": text })),
     |text| {
@@ -55,13 +55,13 @@ fn answer(status: u16, header: &'static str, text: &str, body: &serde_json::Valu
     Reply::Answer { status, headers, body: body.to_string() }
 }
 
-/// The assertion that a request carries.
+/// The assertion in a request.
 fn assertion(request: &Request) -> String {
     let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
     body["jwt"].as_str().unwrap().to_owned()
 }
 
-/// Whether a text has a part of what was written that is long enough to be of use.
+/// Whether a text contains a usable part of a secret.
 fn has_part_of(text: &str, written: &str) -> bool {
     let characters: Vec<char> = written.chars().filter(|c| !c.is_whitespace()).collect();
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -69,7 +69,7 @@ fn has_part_of(text: &str, written: &str) -> bool {
 }
 
 #[test]
-fn a_server_that_repeats_what_it_was_sent_in_any_form_is_not_repeated() {
+fn secrets_that_a_server_repeats_in_any_encoding_are_hidden() {
     for place in PLACES {
         for form in FORMS {
             let mut sandbox = Sandbox::new();
@@ -97,7 +97,7 @@ fn a_server_that_repeats_what_it_was_sent_in_any_form_is_not_repeated() {
 }
 
 #[test]
-fn a_file_of_the_cache_with_a_forged_name_is_not_shown() {
+fn a_cache_file_with_a_forged_name_is_not_shown() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(
         yc_id_token_emulator::Route::IamToken,
@@ -115,7 +115,7 @@ fn a_file_of_the_cache_with_a_forged_name_is_not_shown() {
 }
 
 #[test]
-fn a_diff_shows_no_secret_that_goes_on_in_the_next_lines() {
+fn a_diff_shows_no_secret_of_several_lines() {
     let sandbox = Sandbox::new();
     let secret = "hunter2-of-a-person";
     sandbox.keep_secret(secret);

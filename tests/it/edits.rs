@@ -1,4 +1,4 @@
-//! Files of the user's that `setup` and `token --output` write: what of them stays, wherever they are.
+//! Edits of the user's files by `setup` and `token --output`: everything else in them stays, wherever the files are.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,7 +18,7 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
 }
 
 #[test]
-fn files_of_windows_keep_their_line_ends() {
+fn windows_line_ends_are_kept() {
     let sandbox = Sandbox::new();
     sandbox.configure("\u{feff}# mine\r\n[defaults]\r\ntimeout = 20\r\n");
     sandbox.write(".aws/config", "[default]\r\nregion = eu\r\n[profile other]\r\n");
@@ -35,21 +35,21 @@ fn files_of_windows_keep_their_line_ends() {
         assert!(text.starts_with(start) && text.len() > start.len(), "{name}: {text:?}");
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{name}: {text:?}");
     }
-    let said = setup(&sandbox, &["aws", "--apply"]).ok();
-    assert!(said.starts_with("There is nothing to change"), "{said}");
+    let printed = setup(&sandbox, &["aws", "--apply"]).ok();
+    assert!(printed.starts_with("Nothing to change"), "{printed}");
     sandbox
         .run(&["aws", "--profile=yandex", "--sts-endpoint=http://127.0.0.1:9"])
         .fails(6, "E_NETWORK");
 }
 
 #[test]
-fn root_does_not_take_the_files_of_another_user() {
+fn root_does_not_change_the_owner_of_a_file() {
     let sandbox = Sandbox::new();
     sandbox.configure("");
     sandbox.write(".aws/config", "[default]\nregion = eu\n");
     let users = [CONFIG, ".aws/config", ".aws", ".config", ".config/yc-id-token", "."];
     for name in users {
-        // Only root can give files away, and only root is at risk.
+        // Only root can change the owner of a file, and only root is at risk.
         if std::os::unix::fs::chown(sandbox.home().join(name), Some(4321), Some(1234)).is_err() {
             return;
         }
@@ -91,8 +91,8 @@ mount --bind outer-token token
 {PROGRAM} token --audience=k8s --output=token
 "
     );
-    let said = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
-    assert!(said.contains("There is nothing to change"), "{said}");
+    let printed = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script)).ok();
+    assert!(printed.contains("Nothing to change"), "{printed}");
     assert!(read(&sandbox, "outer-config").starts_with("[profiles.yandex]\n"));
     assert!(read(&sandbox, "outer-aws").contains("credential_process = "));
     assert_eq!(read(&sandbox, "outer-token").split('.').count(), 3);
@@ -137,7 +137,7 @@ fn a_region_that_botocore_would_reject_is_refused() {
 }
 
 #[test]
-fn runs_at_the_same_time_lose_nothing_of_each_other() {
+fn concurrent_runs_lose_no_changes() {
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("robot-{number}")).collect();
     let runs: Vec<_> = names
@@ -163,13 +163,13 @@ fn runs_at_the_same_time_lose_nothing_of_each_other() {
 }
 
 #[test]
-fn what_was_written_is_undone_when_a_later_file_cannot_be() {
+fn written_files_are_restored_if_a_later_one_fails() {
     let sandbox = Sandbox::new();
     for before in [None, Some("# mine\n")] {
         if let Some(text) = before {
             sandbox.configure(text);
         }
-        // The copy of the file fits on the disk, and the new file does not.
+        // The copy of the file fits on the disk, but the new file does not.
         let script = format!(
             "set -e
 mkdir -p full
@@ -189,7 +189,7 @@ ln -sf config full/link
 }
 
 #[test]
-fn a_profile_that_says_something_else_is_not_rewritten() {
+fn a_profile_with_other_values_is_not_rewritten() {
     let sandbox = Sandbox::new();
     setup(&sandbox, &["aws", ROLE, "--region=eu-west-1", "--apply"]).ok();
     let before = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
@@ -200,7 +200,7 @@ fn a_profile_that_says_something_else_is_not_rewritten() {
     let (text, _) = setup(&sandbox, &["aws", "--audience=mine", "--region=eu-north-1", "--apply"])
         .fails(3, "E_CONFLICT");
     assert!(text.contains("`region` is `eu-west-1`, not `eu-north-1`"), "{text}");
-    // AWS's profile of this name is that of the first account.
+    // The AWS profile with this name belongs to the first account.
     let second = [&other[..], &["--name=second", "--region=eu-west-1"]].concat();
     let taken = [&second[..], &["--aws-profile=yandex"]].concat();
     let (text, _) = setup(&sandbox, &taken).fails(3, "E_CONFLICT");
@@ -222,17 +222,20 @@ fn a_profile_that_says_something_else_is_not_rewritten() {
 }
 
 #[test]
-fn a_file_that_its_owner_cannot_read_is_reported_with_the_line() {
+fn a_file_that_its_program_cannot_read_is_reported_by_line() {
     let sandbox = Sandbox::new();
     let theirs = "[profile p]\n  region = eu\nregion = us\n";
     sandbox.write(".aws/config", theirs);
     let (text, _) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(3, "E_CONFIG");
     assert!(text.contains(".aws/config:3: the key `region` is in line 2 too"), "{text}");
     assert_eq!(read(&sandbox, ".aws/config"), theirs);
-    let said = sandbox.run(&["doctor", "aws"]);
-    assert!(said.stdout.contains(".aws/config:3: the key `region` is in line 2 too"), "{said:?}");
-    assert_eq!(said.status.code(), Some(3));
-    // Indented keys are keys, and would be used in place of the helper.
+    let printed = sandbox.run(&["doctor", "aws"]);
+    assert!(
+        printed.stdout.contains(".aws/config:3: the key `region` is in line 2 too"),
+        "{printed:?}"
+    );
+    assert_eq!(printed.status.code(), Some(3));
+    // Indented keys are keys, and would be used instead of the helper.
     sandbox.write(".aws/config", "");
     sandbox.write(".aws/credentials", "[yandex]\n  aws_access_key_id : AKIAEXAMPLE\n");
     let (text, _) =
@@ -241,9 +244,9 @@ fn a_file_that_its_owner_cannot_read_is_reported_with_the_line() {
 
     let helper = "token_helper = \"C:\\Users\\me\\yc-id-token-vault.exe\"\n";
     sandbox.write(".vault", helper);
-    let said = sandbox.run(&["doctor", "vault"]);
-    assert!(said.stdout.contains(".vault:1: `\\U` is not an escape"), "{said:?}");
-    assert_eq!(said.status.code(), Some(3));
+    let printed = sandbox.run(&["doctor", "vault"]);
+    assert!(printed.stdout.contains(".vault:1: `\\U` is not an escape"), "{printed:?}");
+    assert_eq!(printed.status.code(), Some(3));
     let (text, _) = sandbox.run(&["vault", "install-helper"]).fails(3, "E_CONFIG");
     assert!(text.contains(".vault:1:"), "{text}");
     assert_eq!(read(&sandbox, ".vault"), helper);

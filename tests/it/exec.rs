@@ -1,5 +1,4 @@
-//! `exec`: a command with credentials in its environment, and nothing there that would win over them; or in files,
-//! which are kept fresh.
+//! `exec`: a command with credentials in its environment and no conflicting variables, or in files, which stay fresh.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +14,7 @@ use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::{self, FakeVault};
 use crate::sandbox::{Sandbox, claims, eventually};
 
-/// The environment that a command has.
+/// The environment of a command.
 fn environment(sandbox: &Sandbox, arguments: &[&str]) -> BTreeMap<String, String> {
     let arguments = [&["exec", "--aws"], arguments, &["--", "env", "-0"]].concat();
     let text = sandbox.run(&arguments).ok();
@@ -24,7 +23,7 @@ fn environment(sandbox: &Sandbox, arguments: &[&str]) -> BTreeMap<String, String
 }
 
 #[test]
-fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
+fn a_command_has_the_keys_and_no_conflicting_variables() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let inherited = [
@@ -75,7 +74,7 @@ fn a_command_has_the_keys_and_nothing_that_would_win_over_them() {
 }
 
 #[test]
-fn a_region_that_was_named_is_handed_on_to_old_and_new_tools() {
+fn a_configured_region_is_exported_for_old_and_new_tools() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let both = |environment: &BTreeMap<String, String>| {
@@ -84,14 +83,14 @@ fn a_region_that_was_named_is_handed_on_to_old_and_new_tools() {
     assert_eq!(both(&environment(&sandbox, &[])), [None, None]);
     let region = || Some("eu-west-1".to_owned());
     assert_eq!(both(&environment(&sandbox, &["--region=eu-west-1"])), [region(), region()]);
-    // The profile itself is not handed on, but what it says of the region is.
+    // The profile itself is not exported, but its region is.
     sandbox.write(".aws/config", "[profile work]\nregion = eu-west-1\n");
     sandbox.set("AWS_PROFILE", "work");
     assert_eq!(both(&environment(&sandbox, &[])), [region(), region()]);
 }
 
 #[test]
-fn the_command_takes_our_place() {
+fn the_command_replaces_the_process() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let run = |command: &[&str]| sandbox.run(&[&["exec", "--aws", "--"], command].concat());
@@ -106,12 +105,15 @@ fn the_command_takes_our_place() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    let said = sandbox.outcome(child).ok();
-    assert!(said.starts_with(&format!("{pid}\nsh\0-c\0")), "it is the same process: {said}");
+    let text_printed = sandbox.outcome(child).ok();
+    assert!(
+        text_printed.starts_with(&format!("{pid}\nsh\0-c\0")),
+        "it is the same process: {text_printed}"
+    );
 }
 
 #[test]
-fn a_command_that_cannot_be_run_is_told_as_a_shell_tells_it() {
+fn a_command_that_cannot_be_run_fails_as_in_a_shell() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let run = |command: &str| sandbox.run(&["exec", "--aws", "--", command]);
@@ -139,7 +141,7 @@ fn without_keys_the_command_is_not_run() {
     assert!(marker.exists());
 }
 
-/// A sandbox with a folder for temporary files of its own, and that folder.
+/// A sandbox with its own folder for temporary files, and that folder.
 pub fn with_temporary_folder(options: Options) -> (Sandbox, PathBuf) {
     let mut sandbox = Sandbox::with_options(options);
     let folder = sandbox.home().join("temporary");
@@ -163,7 +165,7 @@ fn with_file(script: &str) -> [&str; 7] {
 }
 
 #[test]
-fn a_command_has_tokens_in_variables_and_takes_our_place() {
+fn a_command_has_tokens_in_variables_and_replaces_the_process() {
     let sandbox = Sandbox::new();
     let script = "printf '%s\\n' $$ \"$A\" \"$_b2\"; tr '\\0' ' ' </proc/$$/cmdline";
     let arguments = ["exec", "--token-env=A", "--token-env", "_b2=api://b=c", "--audience=k8s"];
@@ -175,7 +177,7 @@ fn a_command_has_tokens_in_variables_and_takes_our_place() {
     assert_eq!((lines[0], lines.len()), (pid.as_str(), 4), "it is the same process");
     assert_eq!([audience(lines[1]), audience(lines[2])], ["k8s", "api://b=c"]);
     assert!(lines[3].starts_with("sh -c"), "no token is in its arguments: {}", lines[3]);
-    // Nothing refreshes what is in a variable.
+    // A credential in a variable is not refreshed.
     sandbox.age("id-token", Duration::from_secs(31 * 60));
     let run = || sandbox.run(&["exec", "--token-env=A=k8s", "--", "sh", "-c", "echo $A"]).ok();
     let new = run();
@@ -206,7 +208,7 @@ fn a_command_has_a_token_in_a_private_file_that_is_removed_afterwards() {
     sandbox.unset("XDG_RUNTIME_DIR");
 
     let killed = sandbox.run(&with_file("kill -KILL $$"));
-    assert_eq!(killed.status.code(), Some(128 + 9), "as a shell tells it");
+    assert_eq!(killed.status.code(), Some(128 + 9), "as a shell reports it");
     sandbox
         .run(&["exec", "--token-file-env=FILE=sts", "--", "no-such-command"])
         .fails(127, "E_NO_COMMAND");
@@ -214,7 +216,7 @@ fn a_command_has_a_token_in_a_private_file_that_is_removed_afterwards() {
 }
 
 #[test]
-fn signals_are_the_commands_and_the_file_is_removed_all_the_same() {
+fn signals_reach_the_command_and_the_file_is_still_removed() {
     let (sandbox, temporary) = with_temporary_folder(Options::default());
     for (signal, code) in [("INT", 1), ("TERM", 2), ("HUP", 3), ("QUIT", 4)] {
         let ready = sandbox.home().join(format!("ready-{signal}"));
@@ -239,7 +241,7 @@ fn signals_are_the_commands_and_the_file_is_removed_all_the_same() {
 }
 
 #[test]
-fn a_file_is_replaced_at_half_of_the_tokens_lifetime_and_stays_through_a_failure() {
+fn a_file_is_replaced_at_half_its_lifetime_and_survives_a_failure() {
     let short = Options { id_token_life: Duration::from_secs(8), ..Options::default() };
     let (sandbox, temporary) = with_temporary_folder(short);
     let (ready, go) = (sandbox.home().join("ready"), sandbox.home().join("go"));
@@ -257,7 +259,7 @@ fn a_file_is_replaced_at_half_of_the_tokens_lifetime_and_stays_through_a_failure
     let first = fs::read_to_string(&path).unwrap();
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(400)));
-    eventually("it asks for another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
     assert_eq!(fs::read_to_string(&path).unwrap(), first, "a failure leaves the file");
     sandbox.cloud.always(Route::TokenExchange, None);
     let second = || fs::read_to_string(&path).unwrap();
@@ -276,26 +278,26 @@ fn a_file_is_replaced_at_half_of_the_tokens_lifetime_and_stays_through_a_failure
 fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
     let short = Options { id_token_life: Duration::from_secs(4), ..Options::default() };
     let (mut sandbox, temporary) = with_temporary_folder(short);
-    // The run would end for another reason only after the test has failed.
+    // Otherwise, the run ends only after the test has failed.
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "1h");
     let child = start(sandbox.command(&with_file("exec sleep 1000")));
     eventually("the command runs", || !is_empty(&temporary));
     let asked = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    eventually("it asks for another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
     kill(&child, "TERM");
     assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 15));
     assert!(is_empty(&temporary));
 }
 
-/// The only file below the folder for temporary files.
+/// The only file in the folder for temporary files.
 fn temporary_file(temporary: &Path) -> PathBuf {
     let folder = fs::read_dir(temporary).unwrap().next().unwrap().unwrap().path();
     folder.join("FILE")
 }
 
 #[test]
-fn a_command_has_all_credentials_that_are_named_for_it() {
+fn a_command_has_all_requested_credentials() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let vault = FakeVault::start(&mut sandbox);
@@ -324,7 +326,7 @@ fn a_command_has_all_credentials_that_are_named_for_it() {
 }
 
 #[test]
-fn variables_that_cannot_be_are_refused_before_anything_is_requested() {
+fn invalid_variables_are_rejected_before_any_request() {
     let mut sandbox = Sandbox::new();
     let _sts = FakeSts::start(&mut sandbox);
     let fails = |arguments: &[&str], exit, code| {
@@ -347,7 +349,7 @@ fn variables_that_cannot_be_are_refused_before_anything_is_requested() {
 }
 
 pub fn start(mut command: Command) -> Child {
-    // Not in the foreground of a terminal that the tests may be run from.
+    // Not in the foreground of a terminal from which the tests may be run.
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }

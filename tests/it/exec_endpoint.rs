@@ -1,4 +1,4 @@
-//! `exec --aws --serve`: a private endpoint with the keys of a role, which are fresh while the command runs.
+//! `exec --aws --serve`: a private endpoint with the keys of a role, which stay fresh while the command runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::fake_sts::{Answer, FakeSts};
 use crate::fake_vault::FakeVault;
 use crate::sandbox::{Sandbox, eventually};
 
-/// A command that runs beside its endpoint until it is let go.
+/// A command that runs beside its endpoint until it is released.
 struct Served<'a> {
     sandbox: &'a Sandbox,
     child: Child,
@@ -27,7 +27,7 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    /// Starts it with these options besides, and waits until it runs.
+    /// Starts the command with these additional options, and waits until it runs.
     fn start(sandbox: &'a Sandbox, options: &[&str]) -> Self {
         let environment = sandbox.home().join("environment");
         sandbox.may_hold_secrets(&environment);
@@ -72,7 +72,7 @@ fn of_aws(environment: &BTreeMap<String, String>) -> Vec<&str> {
     environment.keys().map(String::as_str).filter(|name| name.starts_with("AWS_")).collect()
 }
 
-/// The words that a process was started with.
+/// The arguments of a process.
 fn words_of(process: u32) -> String {
     fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap()
 }
@@ -131,13 +131,13 @@ fn a_command_has_a_private_endpoint_that_ends_with_it() {
 }
 
 #[test]
-fn the_keys_of_an_endpoint_are_never_dead() {
+fn the_keys_of_an_endpoint_are_always_valid() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let sts = FakeSts::start(&mut sandbox);
     sts.script((0..50).map(|_| Answer::Keys(Duration::from_secs(6))));
     let served = Served::start(&sandbox, &[]);
     for keys in 1..=3 {
-        // Each answer on the way is one of valid keys.
+        // Each answer in between has valid keys.
         eventually("there are new keys", || served.access_key() == format!("ASIA{keys}"));
     }
     served.let_go();
@@ -157,7 +157,7 @@ fn a_signal_to_the_parent_ends_the_command_and_removes_the_files() {
 }
 
 #[test]
-fn the_default_profile_has_no_credentials_that_would_win() {
+fn the_default_profile_has_no_conflicting_credentials() {
     let (mut sandbox, _) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let config = "[default]\nregion = eu-west-1\n[profile other]\ncredential_process = /p\n";
@@ -173,7 +173,7 @@ fn the_default_profile_has_no_credentials_that_would_win() {
 }
 
 #[test]
-fn an_endpoint_goes_together_with_all_other_credentials() {
+fn an_endpoint_can_be_combined_with_other_credentials() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     let _vault = FakeVault::start(&mut sandbox);
@@ -189,7 +189,7 @@ fn an_endpoint_goes_together_with_all_other_credentials() {
 }
 
 #[test]
-fn what_is_served_must_be_chosen_and_be_there() {
+fn serve_requires_a_credential_type_and_its_settings() {
     let (mut sandbox, temporary) = with_temporary_folder(Options::default());
     let sts = FakeSts::start(&mut sandbox);
     let run = |options: &[&str]| {

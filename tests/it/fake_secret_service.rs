@@ -1,4 +1,4 @@
-//! A session bus whose one service is a Secret Service that locks each item for each connection, and shows a prompt
+//! A session bus with one service, a Secret Service that locks each item for every other connection and shows a prompt
 //! for every change, as `KeePassXC` does. A test decides how the prompts are answered.
 
 mod session;
@@ -20,12 +20,12 @@ const COLLECTION: &str = "/org/freedesktop/secrets/collection/passwords";
 const LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
 const BUS: &str = "org.freedesktop.DBus";
 const OWNER_CHANGED: &str = "NameOwnerChanged";
-/// The service, as the bus names it in what comes from it.
+/// The unique name of the service on the bus.
 const OWNER: &str = ":1.0";
 const INVALID: &str = "org.freedesktop.DBus.Error.InvalidArgs";
 const UNKNOWN: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 
-/// What a prompt is about.
+/// The purpose of a prompt.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Prompt {
     Unlock,
@@ -33,7 +33,7 @@ pub enum Prompt {
     Delete,
 }
 
-/// What the person at the prompts does.
+/// The user's reaction to a prompt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
     Allow,
@@ -44,7 +44,7 @@ pub enum Answer {
     Die,
 }
 
-/// What `KWallet` does in one of 256 sessions.
+/// A fault of `KWallet` in one of 256 sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// It does not accept the public key.
@@ -63,9 +63,9 @@ struct State {
     answers: BTreeMap<Prompt, Answer>,
     prompts: Vec<Prompt>,
     dismissed: usize,
-    /// What is wrong with the next sessions.
+    /// The faults of the next sessions.
     faults: Vec<Fault>,
-    /// What an item is to every connection but the one that stored it.
+    /// How an item appears to every connection except the one that stored it.
     damage: Option<Damage>,
 }
 
@@ -89,24 +89,24 @@ impl FakeSecretService {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let state = Arc::clone(&its);
-                // A client that goes away ends its connection, and nothing else.
+                // A client that disconnects ends only its connection.
                 std::thread::spawn(move || Connection::new(stream.unwrap(), state).serve());
             }
         });
         Self(state)
     }
 
-    /// Answers the prompts of a kind from now on.
+    /// Answers the prompts of this kind from now on.
     pub fn answer(&self, prompt: Prompt, answer: Answer) {
         self.0.lock().unwrap().answers.insert(prompt, answer);
     }
 
-    /// Lets every connection but the one that stored an item read something else.
+    /// Makes every other connection read another value than the one stored.
     pub fn damage(&self, damage: impl Fn(&str) -> String + Send + 'static) {
         self.0.lock().unwrap().damage = Some(Box::new(damage));
     }
 
-    /// Lets the next sessions go wrong, the last of these first.
+    /// Makes the next sessions fail, the last of these first.
     pub fn fail_sessions(&self, faults: &[Fault]) {
         self.0.lock().unwrap().faults = faults.to_vec();
     }
@@ -116,7 +116,7 @@ impl FakeSecretService {
         std::mem::take(&mut self.0.lock().unwrap().prompts)
     }
 
-    /// How many prompts were dismissed before they were shown.
+    /// The number of prompts that were dismissed before they were shown.
     pub fn dismissed(&self) -> usize {
         self.0.lock().unwrap().dismissed
     }
@@ -127,7 +127,7 @@ impl FakeSecretService {
     }
 }
 
-/// What is done once a prompt is answered.
+/// The action after a prompt is answered.
 enum Change {
     Unlock(Vec<u32>),
     Create(Item),
@@ -157,7 +157,7 @@ struct Connection {
     watches_owner: bool,
 }
 
-/// An answer: the types of its body, and the body. Or the name of an error.
+/// An answer: the types of its body and the body, or the name of an error.
 type Reply = Result<(&'static str, Body), &'static str>;
 
 impl Connection {
@@ -325,7 +325,7 @@ impl Connection {
         format!("{PROMPT}{}", self.changes.len() - 1)
     }
 
-    /// Answers a prompt, and does what it was about.
+    /// Answers a prompt, and does its action.
     fn complete(&mut self, path: &str) -> Option<()> {
         let number: usize = path.strip_prefix(PROMPT).unwrap().parse().unwrap();
         let change = self.changes[number].take().expect("a prompt is shown once");
@@ -345,7 +345,7 @@ impl Connection {
             Answer::Allow => self.change(change),
             Answer::Decline => {}
         }
-        // Declined, an unlocking is completed with no object unlocked, and everything else is dismissed.
+        // If declined, an unlocking completes without unlocked objects, and every other prompt is dismissed.
         let is_dismissed = answer == Answer::Decline && prompt != Prompt::Unlock;
         let body = Body::default().u32(is_dismissed.into());
         let body = match prompt {

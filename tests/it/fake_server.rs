@@ -1,4 +1,4 @@
-//! A server on loopback that answers what a test tells it to, down to the bytes.
+//! A server on loopback whose answers a test defines, down to the bytes.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// A request, as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub line: String,
@@ -15,11 +15,11 @@ pub struct Request {
     pub body: String,
 }
 
-/// What is answered to a request.
+/// The answer to a request.
 pub enum Reply {
-    /// A status, and what goes with it.
+    /// A status with headers and body.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
-    /// This, to the byte, and the end of the connection.
+    /// These bytes, and the end of the connection.
     Bytes(String),
 }
 
@@ -81,7 +81,7 @@ impl FakeServer {
 impl Drop for FakeServer {
     fn drop(&mut self) {
         self.state.lock().unwrap().stopped = true;
-        // So that the thread that waits for connections sees it.
+        // Wakes up the thread that waits for connections.
         let _ = TcpStream::connect(self.address);
     }
 }

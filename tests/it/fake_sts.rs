@@ -1,6 +1,5 @@
-//! An STS on loopback that refuses as AWS does: the table of errors of its API reference, which the
-//! other servers that speak the protocol do not share. What it answers can be anything, down to the
-//! bytes.
+//! An STS on loopback that refuses requests as AWS does, with the errors of its API reference, which other servers of
+//! the protocol do not share. It can return any answer, down to the bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use crate::sandbox::Sandbox;
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+";
 const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEOr+";
 
-/// A request, as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub line: String,
@@ -22,13 +21,13 @@ pub struct Request {
     pub fields: BTreeMap<String, String>,
 }
 
-/// What is answered to one request.
+/// The answer to one request.
 pub enum Answer {
-    /// Keys of this life.
+    /// Keys with this lifetime.
     Keys(Duration),
     /// A refusal: HTTP status, code and message.
     Refusal(u16, &'static str, &'static str),
-    /// This, to the byte, and the end of the connection.
+    /// These bytes, and the end of the connection.
     Bytes(String),
 }
 
@@ -39,7 +38,7 @@ pub struct FakeSts {
 }
 
 impl FakeSts {
-    /// Starts a server, and sets a sandbox up to assume a role there.
+    /// Starts a server, and configures a sandbox to assume a role there.
     pub fn start(sandbox: &mut Sandbox) -> Self {
         let script = Arc::new(Mutex::new(VecDeque::new()));
         let shared = Arc::clone(&script);
@@ -59,7 +58,7 @@ impl FakeSts {
         self.server.url()
     }
 
-    /// Answers the next requests like this, one each; then with keys of the life that is asked for.
+    /// Answers the next requests like this, one each; then with keys of the requested lifetime.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.script.lock().unwrap().extend(answers);
     }
@@ -69,12 +68,12 @@ impl FakeSts {
         self.server.requests().iter().map(Request::read).collect()
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub fn count(&self) -> usize {
         self.server.requests().len()
     }
 
-    /// How many connections were made.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
         self.server.connections()
     }
@@ -122,7 +121,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Keys that tell of the request that they answer.
+/// Keys that identify the request they answer.
 fn keys(request: &Request, number: usize, life: Duration) -> String {
     let name = request.fields.get("RoleSessionName").map_or("none", String::as_str);
     let expires_at = timestamp(SystemTime::now() + life);

@@ -1,5 +1,5 @@
-//! A Vault on loopback that gives a token to everyone, unless it is told to refuse, as the real one does
-//! not when it is asked to: with the errors of a cluster, of a gateway, of another version.
+//! A Vault on loopback that returns a token for every login, or a scripted error: of a cluster, a gateway or another
+//! version, which a real server does not return on request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -12,15 +12,15 @@ use crate::sandbox::Sandbox;
 /// All tokens begin like this.
 const TOKEN: &str = "hvs.CAESIJlWh2dGVzdHRva2Vu";
 
-/// What is answered to one request.
+/// The answer to one request.
 pub enum Answer {
-    /// A token with these fields of `auth` changed; or what is known of one, where that is asked.
+    /// A token with these fields of `auth` changed; or the details of a token, for a lookup.
     Auth(Value),
     /// A refusal: HTTP status and error.
     Refusal(u16, &'static str),
     /// A refusal with one more header.
     RefusalWith(u16, &'static str, (&'static str, String)),
-    /// This, to the byte, and the end of the connection.
+    /// These bytes, and the end of the connection.
     Bytes(String),
 }
 
@@ -31,7 +31,7 @@ pub struct FakeVault {
 }
 
 impl FakeVault {
-    /// Starts a server, and sets a sandbox up to log in there.
+    /// Starts a server, and configures a sandbox to log in there.
     pub fn start(sandbox: &mut Sandbox) -> Self {
         let script = Arc::new(Mutex::new(VecDeque::new()));
         let shared = Arc::clone(&script);
@@ -58,12 +58,12 @@ impl FakeVault {
         self.server.requests()
     }
 
-    /// How many of them were logins.
+    /// The number of logins.
     pub fn logins(&self) -> usize {
         self.requests().iter().filter(|request| request.line.contains("/login ")).count()
     }
 
-    /// What the requests were about: the last part of each path.
+    /// The last part of each request's path.
     pub fn asked(&self) -> Vec<String> {
         let path = |request: &Request| request.line.split(' ').nth(1).unwrap().to_owned();
         let last = |path: String| path.rsplit('/').next().unwrap().to_owned();
@@ -78,13 +78,13 @@ impl FakeVault {
         body["jwt"].as_str().unwrap().to_owned()
     }
 
-    /// How many connections were made.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
         self.server.connections()
     }
 }
 
-/// The token that the request of this number is answered with.
+/// The token in the answer to the request with this number.
 pub fn token(number: usize) -> String {
     format!("{TOKEN}{number}")
 }

@@ -1,5 +1,5 @@
-//! A `yc` that is a shell script. It insists on the words of the vendor's documentation, writes down how it
-//! was called, and gets its tokens by this program, as the real one gets them by its own means.
+//! A `yc` that is a shell script. It requires the arguments of the vendor's documentation, records its calls, and gets
+//! its tokens from this program, where the real one gets them itself.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ pub struct FakeYc {
 
 const SCRIPT: &str = r#"#!/bin/sh
 echo "$@" >>"$HOME/yc-calls"
-[ -n "$YC_IAM_TOKEN" ] && echo "as whom it is told" >>"$HOME/yc-calls"
+[ -n "$YC_IAM_TOKEN" ] && echo "with the given IAM token" >>"$HOME/yc-calls"
 [ -e "$HOME/yc-manner" ] && . "$HOME/yc-manner"
 if [ -n "$YC_IAM_TOKEN" ]; then who=--identity=iam-token; else who=--key-file=$HOME/key.json; fi
 unset YC_ID_TOKEN_IDENTITY YC_ID_TOKEN_ID_TOKEN_ROUTE YC_ID_TOKEN_KEY_FILE YC_TOKEN
@@ -32,7 +32,7 @@ esac
 "#;
 
 impl FakeYc {
-    /// Installs it where its installer would, under the home, and logs it in as the sandbox's account.
+    /// Installs it where its installer would, in the home, and logs it in as the sandbox's account.
     pub fn install(sandbox: &Sandbox) -> Self {
         let script = SCRIPT.replace("PROGRAM", PROGRAM);
         let path = sandbox.write("yandex-cloud/bin/yc", &script);
@@ -43,13 +43,13 @@ impl FakeYc {
         Self { path, calls: home.join("yc-calls"), manner: home.join("yc-manner") }
     }
 
-    /// How it was called so far, without the program's name.
+    /// Its calls so far, without the program's name.
     pub fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(&self.calls).unwrap_or_default();
         calls.lines().map(str::to_owned).collect()
     }
 
-    /// What it does before anything else, in the shell's words.
+    /// Shell commands that it runs first.
     pub fn behave(&self, manner: &str) {
         fs::write(&self.manner, manner).unwrap();
     }

@@ -1,7 +1,7 @@
-//! What goes wrong on the machine itself: killed processes, failing system calls, file systems without
-//! locks. A token is given all the same, the cache is never the worse for it, and nobody waits for ever.
+//! Faults of the machine itself: killed processes, failing system calls, file systems without locks. A token is still
+//! returned, the cache stays intact, and no process waits forever.
 //!
-//! Each test prints what it did (`tests/run faults -- --nocapture`), for the table in `docs/reliability.md`.
+//! Each test prints its measurements (`tests/run faults -- --nocapture`), for the table in `docs/reliability.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn assert_is_token(sandbox: &Sandbox, outcome: Outcome) {
     assert_eq!(claims["aud"], "k8s");
 }
 
-/// A token that is good for an hour.
+/// A token valid for an hour.
 fn token(text: &str) -> Credential<IdToken> {
     let now = Clock::System.now();
     let expires_at = now.at.plus(Duration::from_secs(3600));
@@ -36,7 +36,7 @@ fn token(text: &str) -> Credential<IdToken> {
 }
 
 #[test]
-fn a_thousand_kills_at_random_points_leave_no_bad_entry_and_no_lock_in_the_way() {
+fn a_thousand_kills_leave_no_bad_entry_and_no_stale_lock() {
     const KILLS: u32 = 1000;
     let sandbox = Sandbox::new();
     let whole = Instant::now();
@@ -59,7 +59,7 @@ fn a_thousand_kills_at_random_points_leave_no_bad_entry_and_no_lock_in_the_way()
         for number in 0..KILLS {
             let mut command = sandbox.command(&[TOKEN, &["--force-refresh"]].concat());
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            // Spread over the whole of a run, in steps that do not repeat.
+            // Spread over the whole duration of a run, in steps that do not repeat.
             let point = whole * (number * 617 % 1000) / 1000;
             let begin = Instant::now();
             while begin.elapsed() < point {
@@ -84,7 +84,7 @@ fn a_thousand_kills_at_random_points_leave_no_bad_entry_and_no_lock_in_the_way()
 }
 
 #[test]
-fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_audience() {
+fn a_hundred_thousand_concurrent_reads_are_complete_and_correct() {
     const READS: usize = 100_000;
     let folder = tempfile::tempdir().unwrap();
     let key = |audience: &str| Key::of("id-token").with("audience", audience).build();
@@ -127,7 +127,7 @@ fn a_hundred_thousand_reads_beside_two_hot_writers_are_whole_and_for_the_right_a
 }
 
 #[test]
-fn an_entry_cut_or_flipped_at_any_byte_on_the_disk_is_not_used_and_is_mended() {
+fn an_entry_damaged_at_any_byte_is_not_used_and_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::File(FileCache::new(folder.path().into(), None));
     let key = Key::of("id-token").with("audience", "k8s").build();
@@ -146,24 +146,24 @@ fn an_entry_cut_or_flipped_at_any_byte_on_the_disk_is_not_used_and_is_mended() {
         assert!(!is_used(), "flipped at {at}");
     }
     cache.put(&key, &token, &EntryMetadata::default()).unwrap();
-    assert!(is_used(), "mended");
+    assert!(is_used(), "repaired");
     println!("an entry of {} bytes, cut and flipped at each: never used", whole.len());
 }
 
-/// The program under `strace`, which writes down or spoils system calls.
+/// The program under `strace`, which records system calls or makes them fail.
 fn strace(sandbox: &Sandbox, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = sandbox.other_command("strace");
     command.arg("-f").args(options).arg(PROGRAM).args(TOKEN).args(arguments);
     command
 }
 
-/// The calls in a trace: `PID NAME(ARGUMENTS…`, of which the second halves of interrupted ones are left out.
+/// The calls in a trace: `PID NAME(ARGUMENTS…`, without the second halves of interrupted ones.
 fn calls(trace: &str) -> impl Iterator<Item = (&str, &str)> {
     let calls = trace.lines().filter_map(|line| line.split_once(' ')?.1.split_once('('));
     calls.map(|(name, rest)| (name.trim(), rest)).filter(|(name, _)| !name.contains(['<', ' ']))
 }
 
-/// The system calls of a run that touch the cache: name, and which of that name it is.
+/// The system calls of a run on the cache: each name with its index among calls of that name.
 fn calls_on_the_cache(sandbox: &Sandbox) -> Vec<(String, usize)> {
     let trace = sandbox.home().join("trace");
     let output = strace(sandbox, &["-y", "-o", trace.to_str().unwrap()], &[]).output().unwrap();
@@ -182,8 +182,8 @@ fn calls_on_the_cache(sandbox: &Sandbox) -> Vec<(String, usize)> {
     on_the_cache
 }
 
-/// Runs the program on an empty cache, with one system call on that failing; the same again if
-/// another call came to be the one.
+/// Runs the program on an empty cache with one of these system calls failing, and again if the failing call was another
+/// one.
 fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outcome {
     let trace = sandbox.home().join("trace");
     let folder = sandbox.cache_folder().display().to_string();
@@ -201,9 +201,9 @@ fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outco
 }
 
 #[test]
-fn whichever_system_call_on_the_cache_fails_the_token_is_given_and_the_cache_recovers() {
+fn any_failing_system_call_on_the_cache_still_gives_a_token() {
     let mut sandbox = Sandbox::new();
-    // The log would be a file that fails too, and the trace has the secrets that are written.
+    // The log would be a file that fails too, and the trace contains the written secrets.
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.set("YC_ID_TOKEN_VERBOSE", "0");
     sandbox.may_hold_secrets(&sandbox.home().join("trace"));
@@ -220,7 +220,7 @@ fn whichever_system_call_on_the_cache_fails_the_token_is_given_and_the_cache_rec
             assert_is_token(&sandbox, outcome);
             injected += 1;
         }
-        // With whatever that has left behind, and nothing failing any more.
+        // With all that the failed run left behind, and no more failures.
         assert_is_token(&sandbox, sandbox.run(TOKEN));
         let asked = sandbox.cloud.count(Route::TokenExchange);
         assert_is_token(&sandbox, sandbox.run(TOKEN));
@@ -230,7 +230,7 @@ fn whichever_system_call_on_the_cache_fails_the_token_is_given_and_the_cache_rec
 }
 
 #[test]
-fn an_outage_of_three_quarters_of_an_hour_is_noticed_by_nobody() {
+fn an_outage_of_45_minutes_fails_no_run() {
     let sandbox = Sandbox::new();
     assert_is_token(&sandbox, sandbox.run(TOKEN));
     let minute = Duration::from_secs(60);
@@ -247,7 +247,7 @@ fn an_outage_of_three_quarters_of_an_hour_is_noticed_by_nobody() {
     }
     sandbox.cloud.always(Route::IamToken, None);
     sandbox.cloud.always(Route::TokenExchange, None);
-    // Four minutes before the end of the old one.
+    // Four minutes before the old token expires.
     sandbox.age("id-token", minute);
     let force = [TOKEN, &["--force-refresh"]].concat();
     assert_is_token(&sandbox, sandbox.run(&force));
@@ -255,7 +255,7 @@ fn an_outage_of_three_quarters_of_an_hour_is_noticed_by_nobody() {
 }
 
 #[test]
-fn on_a_file_system_where_locks_can_hang_they_are_taken_elsewhere() {
+fn locks_that_could_hang_are_taken_in_another_folder() {
     let mut sandbox = Sandbox::new();
     let runtime = sandbox.home().join("run");
     fs::create_dir(&runtime).unwrap();
@@ -275,7 +275,7 @@ fn on_a_file_system_where_locks_can_hang_they_are_taken_elsewhere() {
         locks.dedup();
         locks
     };
-    // Without a folder of this machine, everyone flies alone.
+    // Without a local folder for locks, every process fetches for itself.
     assert_is_token(&sandbox, sandbox.finish(strace(&sandbox, &options, &[])));
     assert_eq!(locks(&sandbox), Vec::<String>::new());
 
@@ -285,14 +285,14 @@ fn on_a_file_system_where_locks_can_hang_they_are_taken_elsewhere() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_had_does_not_keep_the_token_back() {
+fn a_lock_that_cannot_be_taken_does_not_block_the_token() {
     let sandbox = Sandbox::new();
     let options = ["-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"];
     assert_is_token(&sandbox, sandbox.finish(strace(&sandbox, &options, &[])));
 }
 
 #[test]
-fn two_versions_of_the_program_share_a_folder_and_leave_each_other_alone() {
+fn two_versions_of_the_program_can_share_a_folder() {
     let sandbox = Sandbox::new();
     assert_is_token(&sandbox, sandbox.run(TOKEN));
     let [entry] = &sandbox.entries("id-token")[..] else { panic!("one entry") };
@@ -308,7 +308,7 @@ fn two_versions_of_the_program_share_a_folder_and_leave_each_other_alone() {
     for other in &others {
         assert_eq!(fs::read_to_string(other).unwrap(), "of another version");
     }
-    // They fetch one at a time: the other one holds the lock that both know.
+    // They fetch one at a time, because the other version holds the lock that both use.
     let lock = fs::File::open(entry.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     let mut command = sandbox.command(&[TOKEN, &["--force-refresh"]].concat());

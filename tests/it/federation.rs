@@ -1,4 +1,4 @@
-//! A workload of elsewhere becomes a service account of Yandex Cloud without one stored secret.
+//! A workload outside Yandex Cloud authenticates as a service account without a stored secret.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::sandbox::{Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 const HOUR: i64 = 3600;
 
-/// A sandbox without a key, for the service account that the workload is to act as.
+/// A sandbox without a key, for the service account that the workload impersonates.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -24,12 +24,12 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// A token of elsewhere, which the cloud trusts or not as a whole.
+/// An external token, which the cloud trusts or not as a whole.
 pub fn external(subject: &str, life: i64) -> String {
     external_token("https://issuer.example", subject, &json!("yandex"), life)
 }
 
-/// The same of any issuer, for any audience.
+/// An external token of any issuer, for any audience.
 pub fn external_token(issuer: &str, subject: &str, audience: &Value, life: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let exp = i64::try_from(now).unwrap() + life;
@@ -44,12 +44,12 @@ fn exchanges(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_token_in_a_file_is_enough_and_read_again_every_time() {
+fn a_token_file_is_enough_and_is_read_on_every_fetch() {
     let sandbox = sandbox();
     let first = external("system:serviceaccount:prod:app", HOUR);
     sandbox.cloud.federate(&first, &sandbox.account);
     let file = sandbox.write_secret("token", &format!("{first}\n"));
-    // As the kubelet leaves it for a container that runs as root.
+    // As the kubelet writes it for a container that runs as root.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let identity = format!("kubernetes:{}", file.display());
     let run =
@@ -65,7 +65,7 @@ fn a_token_in_a_file_is_enough_and_read_again_every_time() {
     run("another").ok();
     assert_eq!(exchanges(&sandbox), 3, "the IAM token is kept");
 
-    // The kubelet puts the next one in its place, and the old one is worth nothing any more.
+    // The kubelet replaces the token, and the old one is no longer valid.
     let next = external("system:serviceaccount:prod:app", 2 * HOUR);
     sandbox.cloud.federate(&next, &sandbox.account);
     sandbox.write_secret("token", &next);
@@ -76,7 +76,7 @@ fn a_token_in_a_file_is_enough_and_read_again_every_time() {
 }
 
 #[test]
-fn another_workload_in_the_same_place_is_not_served_from_the_cache() {
+fn another_workload_gets_no_cached_token_of_the_first() {
     let sandbox = sandbox();
     let trusted = external("trusted", HOUR);
     sandbox.cloud.federate(&trusted, &sandbox.account);
@@ -93,7 +93,7 @@ fn another_workload_in_the_same_place_is_not_served_from_the_cache() {
 }
 
 #[test]
-fn an_external_token_that_is_of_no_use_is_not_sent() {
+fn an_unusable_external_token_is_not_sent() {
     let sandbox = sandbox();
     let file = sandbox.home().join("token");
     let identity = format!("token-file:{}", file.display());
@@ -139,7 +139,7 @@ fn a_job_of_github_actions_needs_no_secret() {
     assert!(asked[1].line.contains("audience=https%3A%2F%2Faud.example"), "{}", asked[1].line);
     assert_eq!(asked.len(), 2);
 
-    // Another job on the same machine is somebody else.
+    // Another job on the same machine has another identity.
     sandbox.keep_secret("the-request-token-of-another-job");
     sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-request-token-of-another-job");
     sandbox.run(&["token"]).ok();
@@ -147,7 +147,7 @@ fn a_job_of_github_actions_needs_no_secret() {
 }
 
 #[test]
-fn a_job_without_the_permission_is_told_to_have_it() {
+fn a_job_without_the_permission_gets_a_hint() {
     let mut sandbox = sandbox();
     let (message, hint) =
         sandbox.run(&["token", "--identity=github-actions"]).fails(3, "E_MISSING");
@@ -184,7 +184,7 @@ fn a_command_can_print_the_external_token() {
     configure(r#"["cat", "printed"]"#);
     let ours = sandbox.run(&["token"]).ok();
     assert_eq!(claims(ours.trim())["sub"], sandbox.account.as_str());
-    for (command, exit, code, told) in [
+    for (command, exit, code, reported) in [
         (
             r#"["sh", "-c", "echo no login >&2; exit 3"]"#,
             4,
@@ -200,12 +200,12 @@ fn a_command_can_print_the_external_token() {
     ] {
         configure(command);
         let (message, _) = sandbox.run(&["token", "--timeout=2s"]).fails(exit, code);
-        assert!(message.contains(told), "{command}: {message}");
+        assert!(message.contains(reported), "{command}: {message}");
     }
 }
 
 #[test]
-fn whom_a_workload_acts_as_has_to_be_said() {
+fn a_workload_needs_a_service_account() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_SERVICE_ACCOUNT");
     sandbox.write_secret("token", &external("app", HOUR));
@@ -221,7 +221,7 @@ fn whom_a_workload_acts_as_has_to_be_said() {
 }
 
 #[test]
-fn a_server_in_trouble_is_waited_for_by_workloads_too() {
+fn temporary_errors_are_retried_for_workloads_too() {
     let sandbox = sandbox();
     let token = external("app", HOUR);
     sandbox.cloud.federate(&token, &sandbox.account);

@@ -1,4 +1,5 @@
-//! A server before the emulator, or another server of a test, that uses certificates and answers of the kinds that real gateways have.
+//! A server in front of the emulator or of another test server, with certificates and answers like those of real
+//! gateways.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use crate::sandbox::{Sandbox, eventually};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls_front.py");
 
-/// A running server. It ends when dropped.
+/// A running server. It is killed when dropped.
 pub struct Front {
     folder: tempfile::TempDir,
     scheme: &'static str,
@@ -17,7 +18,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Starts one. `certificate` is a kind that the script knows, or `none` for plain http.
+    /// Starts a server. `certificate` is a kind that the script knows, or `none` for plain http.
     pub fn start(sandbox: &Sandbox, certificate: &str, answer: &str) -> Self {
         Self::before(sandbox.cloud.url(), certificate, answer)
     }
@@ -39,7 +40,7 @@ impl Front {
         format!("{}://127.0.0.1:{port}", self.scheme)
     }
 
-    /// What its client is given to trust.
+    /// The certificate that its client trusts.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

@@ -1,4 +1,4 @@
-//! `gcp`: the answers of an executable for Google's client libraries; and `exec --gcp`, a credential configuration for a
+//! `gcp`: the output for Google's client libraries as an executable; and `exec --gcp`, a credential configuration for a
 //! command.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 const PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/yandex";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
-/// A sandbox with what a client of Google sets for an executable.
+/// A sandbox with the variables that a Google client sets for an executable.
 fn with_client() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
@@ -28,13 +28,13 @@ fn with_client() -> Sandbox {
     sandbox
 }
 
-/// The answer of a run: one document, with exit status 0 and nothing on standard error.
+/// The answer of a run: one document, exit status 0, and empty standard error.
 #[track_caller]
 fn answer(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&sandbox.run(&[&["gcp"], arguments].concat()).ok()).unwrap()
 }
 
-/// The code and the message of an answer that is a failure.
+/// The code and the message of a failed answer.
 #[track_caller]
 fn failure(sandbox: &Sandbox, arguments: &[&str]) -> (String, String) {
     let answer = answer(sandbox, arguments);
@@ -79,7 +79,7 @@ fn the_answer_is_the_document_that_google_describes() {
 }
 
 #[test]
-fn the_audience_is_the_one_that_is_set_or_else_the_clients_provider() {
+fn the_audience_defaults_to_the_clients_provider() {
     let mut sandbox = with_client();
     let of_client = format!("https:{PROVIDER}");
     let other = PROVIDER.replace("/pool/", "/other/");
@@ -108,7 +108,7 @@ fn a_failure_is_a_document_too() {
     assert!(message.starts_with("cannot get an ID token for audience `https:"), "{message}");
     assert!(message.contains(". Hint: grant `iam.serviceAccounts.tokenCreator`"), "{message}");
     let json = failure(&sandbox, &["--error-format=json"]);
-    assert_eq!(json.0, code, "the client reads one form only");
+    assert_eq!(json.0, code, "the client reads only one format");
 
     sandbox.unset("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE");
     let (code, message) = failure(&sandbox, &[]);
@@ -136,8 +136,8 @@ fn a_failure_is_a_document_too() {
 }
 
 #[test]
-fn no_log_is_mixed_with_the_answer_for_a_client() {
-    // Google's library for JavaScript shows all that it cannot read in its error, with the token.
+fn the_log_is_not_mixed_with_the_answer() {
+    // Google's library for JavaScript prints everything that it cannot parse in its error, including the token.
     let mut sandbox = with_client();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     answer(&sandbox, &["-vvv"]);
@@ -160,7 +160,7 @@ fn a_hint_has_the_options_of_the_run() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_ends_as_every_command_does() {
+fn an_interrupted_run_ends_like_every_command() {
     let sandbox = with_client();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let mut command = sandbox.command(&["gcp", "--timeout=1h"]);
@@ -172,7 +172,7 @@ fn a_run_that_is_interrupted_ends_as_every_command_does() {
 }
 
 #[test]
-fn the_output_file_keeps_an_answer_and_never_a_failure() {
+fn the_output_file_stores_answers_and_never_failures() {
     let mut sandbox = with_client();
     let file = sandbox.home().join("answer.json");
     sandbox.may_hold_secrets(&file);
@@ -190,7 +190,7 @@ fn the_output_file_keeps_an_answer_and_never_a_failure() {
 }
 
 #[test]
-fn in_the_interactive_mode_the_answer_is_in_the_file_alone() {
+fn in_interactive_mode_the_answer_is_only_in_the_file() {
     let mut sandbox = with_client();
     let file = sandbox.home().join("answer.json");
     sandbox.may_hold_secrets(&file);
@@ -282,7 +282,7 @@ fn a_command_has_a_private_configuration_that_is_removed_afterwards() {
 }
 
 #[test]
-fn a_command_has_no_variable_that_would_win_over_the_configuration() {
+fn a_command_has_no_variable_that_overrides_the_configuration() {
     let (mut sandbox, _) = for_exec(Options::default());
     let _sts = FakeSts::start(&mut sandbox);
     for name in [
@@ -341,7 +341,7 @@ fn the_token_that_a_configuration_names_is_kept_fresh() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_is_refused_before_anything_is_requested() {
+fn an_invalid_configuration_is_rejected_before_any_request() {
     let (mut sandbox, _) = for_exec(Options::default());
     let run = |sandbox: &Sandbox, more: &[&str]| {
         sandbox.run(&[&["exec", "--gcp"], more, &["--", "touch", "was-run"]].concat())

@@ -1,4 +1,4 @@
-//! Every way to be someone towards Yandex Cloud works, and a wrong one is told with its cure.
+//! Every identity works, and a wrong one is reported with a fix.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ fn token(sandbox: &Sandbox, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn every_shape_of_key_file_works() {
+fn every_format_of_key_file_works() {
     let sandbox = Sandbox::new();
     let large = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa4096);
     for (case, key) in [("2048", &sandbox.key), ("4096", &large)] {
@@ -56,7 +56,7 @@ fn every_shape_of_key_file_works() {
 }
 
 #[test]
-fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+fn a_key_that_others_can_read_is_rejected_with_a_fix() {
     let sandbox = Sandbox::new();
     let file = sandbox.home().join("key.json");
     for mode in [0o644, 0o640, 0o604] {
@@ -75,7 +75,7 @@ fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
 }
 
 #[test]
-fn a_broken_key_file_is_told_in_words() {
+fn a_broken_key_file_is_reported_in_words() {
     let sandbox = Sandbox::new();
     let key = |private_key: &str| {
         json!({ "id": "ajek", "service_account_id": "ajes", "private_key": private_key })
@@ -112,7 +112,7 @@ fn a_broken_key_file_is_told_in_words() {
 }
 
 #[test]
-fn a_key_need_not_touch_the_disk() {
+fn a_key_can_be_used_without_a_file() {
     let sandbox = Sandbox::new();
     sandbox.write_secret("key", &sandbox.key.to_json());
     let mut shell = sandbox.other_command("bash");
@@ -144,7 +144,7 @@ fn an_iam_token_in_the_environment_or_a_file_works() {
 }
 
 #[test]
-fn a_given_token_does_not_tell_the_service_account() {
+fn a_given_token_does_not_identify_the_service_account() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
@@ -158,7 +158,7 @@ fn a_given_token_does_not_tell_the_service_account() {
 }
 
 #[test]
-fn the_machines_own_account_works_and_never_through_a_proxy() {
+fn the_metadata_identity_works_and_never_uses_a_proxy() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let account = sandbox.account.clone();
@@ -196,7 +196,7 @@ fn the_machines_own_account_works_and_never_through_a_proxy() {
     assert!(hint.contains("yc compute instance update"), "{hint}");
 }
 
-/// A virtual machine with the sandbox's service account, and nothing configured.
+/// A virtual machine with the sandbox's service account, and no configuration.
 fn machine() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -205,14 +205,14 @@ fn machine() -> Sandbox {
     sandbox
 }
 
-/// How often the metadata service was asked which account there is.
+/// The number of requests for the account to the metadata service.
 fn lookups(sandbox: &Sandbox) -> usize {
     let requests = sandbox.cloud.requests();
     requests.iter().filter(|request| request.path.ends_with("/service-accounts/")).count()
 }
 
 #[test]
-fn a_machine_whose_metadata_names_its_account_needs_no_settings() {
+fn metadata_that_names_the_account_needs_no_settings() {
     let sandbox = machine();
     sandbox.cloud.name_attached_account(true);
     let first = token(&sandbox, &[]);
@@ -223,13 +223,13 @@ fn a_machine_whose_metadata_names_its_account_needs_no_settings() {
     assert_eq!(lookups(&sandbox), 1, "the ID is cached");
     let found = examine(&sandbox, &["--audience=k8s"]);
     found.exits(0).has("ok", "names its service account");
-    found.has("ok", "its signature is right");
+    found.has("ok", "its signature is valid");
     sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
     assert!(!sandbox.run(&["status", "vm"]).ok().contains("not documented"));
 }
 
 #[test]
-fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
+fn metadata_without_the_account_gets_a_hint() {
     let sandbox = machine();
     let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(3, "E_MISSING");
     assert!(message.ends_with("does not name it"), "{message}");
@@ -242,12 +242,12 @@ fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
     }
     let found = examine(&sandbox, &[]);
     let check = found.exits(3).has("error", &message);
-    assert_eq!(check["fix"], hint.as_str(), "doctor says the same");
+    assert_eq!(check["fix"], hint.as_str(), "doctor reports the same");
     assert_eq!(found.wrong().iter().filter(|(result, _)| result == "error").count(), 1);
 
     sandbox.configure("[profiles.vm]\nidentity = \"metadata\"\naudience = \"k8s\"\n");
     let (_, hint) = sandbox.run(&["token", "--profile", "vm"]).fails(3, "E_MISSING");
-    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status says the same");
+    assert!(sandbox.run(&["status", "vm"]).ok().contains(&hint), "status reports the same");
     let start = hint.find("`yc-id-token ").unwrap() + "`yc-id-token ".len();
     let command = hint[start..].split('`').next().unwrap().replace("ID", &sandbox.account);
     sandbox.run(&command.split(' ').collect::<Vec<_>>()).ok();
@@ -261,7 +261,7 @@ fn a_machine_whose_metadata_does_not_name_its_account_says_what_to_set() {
 }
 
 #[test]
-fn off_cloud_without_any_identity_it_says_what_to_give() {
+fn outside_the_cloud_a_missing_identity_gets_a_hint() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
@@ -278,7 +278,7 @@ fn off_cloud_without_any_identity_it_says_what_to_give() {
 }
 
 #[test]
-fn another_clouds_machine_is_not_taken_for_yandexs() {
+fn a_machine_of_another_cloud_is_not_used() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
@@ -309,7 +309,7 @@ fn another_clouds_machine_is_not_taken_for_yandexs() {
 }
 
 #[test]
-fn what_is_set_for_another_tool_does_not_change_who_a_profile_is() {
+fn variables_of_other_tools_do_not_change_a_profiles_identity() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.configure("[profiles.prod]\nkey_file = \"~/key.json\"\n");
@@ -317,11 +317,11 @@ fn what_is_set_for_another_tool_does_not_change_who_a_profile_is() {
     sandbox.set("YC_TOKEN", "t1.some.thing");
     token(&sandbox, &["--profile", "prod"]);
     assert_eq!(sandbox.cloud.count(Route::IamToken), 1, "the profile's key was used");
-    assert!(sandbox.log().contains("from profile `prod`"), "and -v says so");
+    assert!(sandbox.log().contains("from profile `prod`"), "and -v logs it");
 }
 
 #[test]
-fn a_revoked_key_and_a_missing_role_name_their_cure() {
+fn a_revoked_key_and_a_missing_role_get_hints() {
     let sandbox = Sandbox::new();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let (message, hint) =
@@ -352,7 +352,7 @@ fn a_revoked_key_and_a_missing_role_name_their_cure() {
 }
 
 #[test]
-fn a_refused_subject_token_type_is_corrected_as_doctor_says() {
+fn doctor_finds_a_subject_token_type_that_works() {
     const ACCEPTED: &str = "urn:ietf:params:oauth:token-type:subject_id";
     let sandbox = Sandbox::new();
     sandbox.cloud.accept_subject_token_type(ACCEPTED);
@@ -408,7 +408,7 @@ fn doctor_tries_no_other_way_without_an_iam_token() {
 }
 
 #[test]
-fn a_revoked_iam_token_in_the_cache_is_replaced_without_a_word() {
+fn a_revoked_iam_token_in_the_cache_is_replaced_silently() {
     let sandbox = Sandbox::new();
     token(&sandbox, &[]);
     sandbox.cloud.revoke_iam_tokens();
@@ -418,7 +418,7 @@ fn a_revoked_iam_token_in_the_cache_is_replaced_without_a_word() {
 }
 
 #[test]
-fn the_address_of_iam_is_found_by_the_api_endpoint() {
+fn the_api_endpoint_supplies_the_address_of_iam() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_IAM_ENDPOINT");
     let api = sandbox.cloud.url().to_owned();

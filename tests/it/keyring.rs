@@ -1,5 +1,5 @@
-//! The keyring where there is none, one that asks a person about each item, and what is refused before it would be
-//! called. With real ones: `real::keyring`, `real::keepassxc` and `real::kwallet`.
+//! A missing keyring, a keyring that prompts for each item, and errors before the keyring is called. Tests with real
+//! keyrings: `real::keyring`, `real::keepassxc` and `real::kwallet`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,7 +46,7 @@ fn without_a_session_bus_there_is_no_keyring() {
         assert_eq!(message, format!("cannot store credentials in the keyring: {absent}"));
         assert!(hint.ends_with("or give `--cache file`, or `--cache none`"), "{hint}");
     }
-    assert_eq!(sandbox.token_requests(), (0, 0), "nobody was asked for what could not be kept");
+    assert_eq!(sandbox.token_requests(), (0, 0), "nothing was requested that could not be cached");
     let diagnosis = sandbox.run(&["doctor", "--cache", "keyring", "--key-file", "key.json"]);
     assert!(diagnosis.stdout.contains(absent), "{diagnosis:?}");
     assert_eq!(sandbox.run(&["cache", "clear"]).ok().split(' ').nth(1), Some("0"));
@@ -55,7 +55,7 @@ fn without_a_session_bus_there_is_no_keyring() {
 }
 
 #[test]
-fn a_key_that_cannot_sign_or_be_named_never_gets_to_the_keyring() {
+fn an_invalid_key_or_name_is_never_stored_in_the_keyring() {
     let sandbox = sandbox();
     let damaged = r#"{"id":"ajek","service_account_id":"ajes","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}"#;
     let file = sandbox.write_secret("damaged.json", damaged);
@@ -81,7 +81,7 @@ fn a_key_that_cannot_sign_or_be_named_never_gets_to_the_keyring() {
 }
 
 #[test]
-fn a_list_of_keys_that_others_could_have_written_is_not_used() {
+fn a_list_of_keys_that_others_can_write_is_not_used() {
     let sandbox = sandbox();
     let entry = sandbox.write(
         ".local/share/yc-id-token/keys/robot.json",
@@ -117,23 +117,23 @@ fn with_items_locked() -> (Sandbox, FakeSecretService) {
     (sandbox, service)
 }
 
-/// A run that needs the key, and waits for a person for one second.
+/// A run that needs the key, and waits one second for the user.
 fn sign(sandbox: &Sandbox) -> Outcome {
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
     sandbox.run(&[&robot[..], &["--timeout", "1s"]].concat())
 }
 
 #[test]
-fn a_key_whose_item_is_locked_for_every_process_is_used() {
+fn a_key_whose_item_is_locked_can_be_used() {
     let (sandbox, service) = with_items_locked();
-    let told = sandbox.run(IMPORT).ok();
-    assert!(told.contains("`key.json` is deleted"), "{told}");
+    let reported = sandbox.run(IMPORT).ok();
+    assert!(reported.contains("`key.json` is deleted"), "{reported}");
     assert!(!sandbox.home().join("key.json").exists());
     assert_eq!(service.prompts(), [Prompt::Create, Prompt::Unlock], "one for each process");
     let token = sign(&sandbox).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
     assert_eq!(service.prompts(), [Prompt::Unlock]);
-    // The other process that an import runs prints what only a hash tells.
+    // The other process of an import prints only a hash.
     let found = sandbox.run(&["key", "read-back", "robot", "1000"]).ok();
     let digest = yc_id_token::digest::Digest::of(sandbox.key.to_json().as_bytes()).to_hex();
     assert_eq!(found, format!(r#"{{"Ok":"{digest}"}}"#));
@@ -148,7 +148,7 @@ fn a_key_whose_item_is_locked_for_every_process_is_used() {
 }
 
 #[test]
-fn a_session_with_a_key_that_both_sides_do_not_have_is_begun_again() {
+fn a_session_with_different_keys_is_opened_again() {
     let (sandbox, service) = with_items_locked();
     let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
     for (count, fault) in [(1, Fault::Refused), (2, Fault::OtherKey)] {
@@ -166,7 +166,7 @@ fn a_session_with_a_key_that_both_sides_do_not_have_is_begun_again() {
 }
 
 #[test]
-fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
+fn a_key_file_is_deleted_only_after_another_process_read_it() {
     let (sandbox, service) = with_items_locked();
     let file = sandbox.home().join("key.json");
     let import = || sandbox.run(&[IMPORT, &["--timeout", "1s"]].concat());
@@ -202,7 +202,7 @@ fn no_key_file_is_deleted_before_another_process_read_the_key_back() {
 }
 
 #[test]
-fn a_key_that_cannot_be_replaced_stays_as_it_was() {
+fn a_key_that_cannot_be_replaced_stays() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     let list = sandbox.run(&["key", "list"]).ok();
@@ -222,7 +222,7 @@ fn a_key_that_cannot_be_replaced_stays_as_it_was() {
 }
 
 #[test]
-fn a_prompt_that_is_not_answered_has_its_own_error() {
+fn an_unanswered_prompt_has_its_own_error() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     for (answer, problem, cure) in [
@@ -247,7 +247,7 @@ fn a_prompt_that_is_not_answered_has_its_own_error() {
 }
 
 #[test]
-fn a_prompt_for_the_cache_in_the_keyring_is_waited_for() {
+fn a_run_waits_for_the_prompt_of_the_keyring_cache() {
     let (sandbox, service) = with_items_locked();
     let token = ["token", "--audience", "a", "--key-file", "key.json", "--cache", "keyring"];
     let token = || sandbox.run(&[&token[..], &["--timeout", "1s"]].concat());
@@ -269,7 +269,7 @@ fn a_keyring_that_ends_with_its_prompt_open_is_reported_at_once() {
     sandbox.run(IMPORT).ok();
     service.answer(Prompt::Unlock, Answer::Die);
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot", "--cache", "none"];
-    // Within the time limit, which is not reached: that would be a prompt without an answer.
+    // Before the time limit, which would mean an unanswered prompt.
     let (message, hint) =
         sandbox.run(&[&robot[..], &["--timeout", "50s"]].concat()).fails(3, "E_KEYRING");
     let end = "the keyring failed: it ended while its prompt was open";
@@ -278,7 +278,7 @@ fn a_keyring_that_ends_with_its_prompt_open_is_reported_at_once() {
 }
 
 #[test]
-fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
+fn clearing_the_cache_ends_at_the_time_limit_of_a_prompt() {
     let (sandbox, service) = with_items_locked();
     let cached = ["token", "--key-file", "key.json", "--cache", "keyring", "--audience"];
     for audience in ["a", "b", "c"] {
@@ -294,7 +294,7 @@ fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
     assert!(hint.contains("answer the prompt"), "{hint}");
     assert_eq!(service.prompts(), [Prompt::Unlock], "one prompt, and not one for each credential");
     assert_eq!(service.names().len(), items);
-    // A configuration that is broken is no reason to keep credentials.
+    // A broken configuration does not stop `cache clear`.
     sandbox.configure("nonsense");
     service.answer(Prompt::Unlock, Answer::Allow);
     sandbox.run(&["cache", "clear"]).ok();
@@ -302,7 +302,7 @@ fn clearing_the_cache_ends_at_the_time_limit_although_the_prompt_is_open() {
 }
 
 #[test]
-fn a_refresh_in_the_background_opens_no_prompt() {
+fn a_background_refresh_opens_no_prompt() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
     let robot = ["token", "--audience", "a", "--identity", "keyring:robot"];
@@ -315,7 +315,7 @@ fn a_refresh_in_the_background_opens_no_prompt() {
     eventually("the refresh has found the key locked", || service.dismissed() > 0);
     eventually("the refresh has ended", || refreshing(&sandbox).is_empty());
     assert_eq!(service.prompts(), []);
-    // Its failure is no reason for a run of the user not to open one.
+    // Its failure does not stop the user's run from opening a prompt.
     let new = sandbox.run(&[&robot[..], &["--force-refresh"]].concat()).ok();
     assert_ne!(new, token);
     assert_eq!(service.prompts(), [Prompt::Unlock]);
@@ -340,7 +340,7 @@ fn a_terminal_shows_that_a_prompt_is_open() {
 }
 
 #[test]
-fn a_file_that_came_to_hold_another_key_is_not_deleted() {
+fn a_file_with_another_key_is_not_deleted() {
     let (sandbox, service) = with_items_locked();
     let file = sandbox.home().join("key.json");
     let other = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa2048).to_json();

@@ -1,7 +1,6 @@
 //! `kubectl` prints an ExecCredential that every client of the exec protocol accepts.
 //!
-//! The acceptance table of kubectl itself is in `tests/real`; here, every property that the table
-//! asks of our output.
+//! `tests/real` runs kubectl itself; this file tests every property of the output that kubectl requires.
 
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ fn exec_info(version: &str, spec: &Value) -> String {
 }
 
 #[test]
-fn the_answer_is_one_json_document_with_exactly_what_clients_read() {
+fn the_output_is_one_json_document_with_the_required_fields() {
     let sandbox = Sandbox::new();
     let printed = sandbox.run(&["kubectl", "--audience", AUDIENCE]).ok();
     assert!(printed.starts_with('{') && printed.ends_with("}\n") && printed.lines().count() == 1);
@@ -46,12 +45,12 @@ fn the_answer_is_one_json_document_with_exactly_what_clients_read() {
     assert_eq!(
         (reported.len(), &reported[19..]),
         (20, "Z"),
-        "the one form of time that all clients accept"
+        "the only format of time that all clients accept"
     );
 }
 
 #[test]
-fn the_version_is_the_one_that_is_asked_for() {
+fn the_requested_version_is_returned() {
     let mut sandbox = Sandbox::new();
     let version = |sandbox: &Sandbox, arguments: &[&str]| {
         let arguments: Vec<&str> =
@@ -62,7 +61,7 @@ fn the_version_is_the_one_that_is_asked_for() {
     assert_eq!(
         version(&sandbox, &[]),
         V1,
-        "nothing is asked: the JavaScript client sets no variable"
+        "without a request: the JavaScript client sets no variable"
     );
     for asked in [V1, V1BETA1] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({ "interactive": false })));
@@ -74,7 +73,7 @@ fn the_version_is_the_one_that_is_asked_for() {
 }
 
 #[test]
-fn an_unknown_version_is_refused_in_one_clear_line() {
+fn an_unknown_version_is_rejected_in_one_line() {
     let mut sandbox = Sandbox::new();
     for asked in ["client.authentication.k8s.io/v1alpha1", "example.io/v1", "v1"] {
         sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({})));
@@ -94,7 +93,7 @@ fn an_unknown_version_is_refused_in_one_clear_line() {
 }
 
 #[test]
-fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
+fn one_user_entry_serves_clusters_with_different_audiences() {
     let mut sandbox = Sandbox::new();
     let with_cluster = |audience: &Value| {
         exec_info(
@@ -124,7 +123,7 @@ fn one_user_entry_serves_many_clusters_by_the_clusters_own_audience() {
 }
 
 #[test]
-fn without_an_audience_it_says_where_to_set_one() {
+fn a_missing_audience_gets_a_hint() {
     let mut sandbox = Sandbox::new();
     for (spec, advice) in [
         (json!({ "interactive": false }), "set `provideClusterInfo: true` in the user's `exec`"),
@@ -136,7 +135,7 @@ fn without_an_audience_it_says_where_to_set_one() {
         assert_eq!(message, "the audience is not set");
         assert!(hint.starts_with("give `--audience`") && hint.contains(advice), "{hint}");
     }
-    // A client that says nothing, such as the JavaScript one.
+    // A client that sets no KUBERNETES_EXEC_INFO, such as the JavaScript one.
     sandbox.unset("KUBERNETES_EXEC_INFO");
     let (_, hint) = sandbox.run(&["kubectl"]).fails(3, "E_MISSING");
     assert!(hint.contains("a client that sets KUBERNETES_EXEC_INFO"), "{hint}");
@@ -152,7 +151,7 @@ fn without_an_audience_it_says_where_to_set_one() {
 }
 
 #[test]
-fn a_program_called_by_name_is_set_up_by_variables_alone() {
+fn variables_alone_configure_a_program_without_arguments() {
     let mut sandbox = Sandbox::new();
     let link = sandbox.home().join("yc-id-token-kubectl");
     std::os::unix::fs::symlink(crate::sandbox::PROGRAM, &link).unwrap();
@@ -164,7 +163,7 @@ fn a_program_called_by_name_is_set_up_by_variables_alone() {
 }
 
 #[test]
-fn a_token_of_a_short_life_is_not_reported_as_expired() {
+fn a_short_lived_token_is_not_reported_as_expired() {
     let sandbox = Sandbox::with_options(Options {
         id_token_life: Duration::from_secs(50),
         ..Options::default()
@@ -178,6 +177,6 @@ fn a_token_of_a_short_life_is_not_reported_as_expired() {
             .unwrap();
     assert!(
         (1..=5).contains(&(expires - reported.unix_seconds())),
-        "a tenth of the life instead of a minute"
+        "a tenth of the lifetime instead of a minute"
     );
 }

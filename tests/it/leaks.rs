@@ -1,13 +1,12 @@
-//! Looking for a secret in what a run leaves behind: as it is, and as base64 of whatever it is in the
-//! middle of.
+//! Searches the traces of a run for a secret: unchanged, and inside any base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// A piece of a key of this length is not in a text by chance.
+/// A part of a key of this length is not in a text by chance.
 const PIECE: usize = 100;
 
-/// Base64 of less than this could be there by chance.
+/// Base64 of a shorter part could be there by chance.
 const SHORT: usize = 12;
 
 /// Whether a secret is in a text.
@@ -16,14 +15,13 @@ pub fn holds(text: &str, secret: &str) -> bool {
         && forms(secret).iter().any(|form| pieces(form).any(|piece| text.contains(piece)))
 }
 
-/// A long secret in pieces: a message that is cut off after some hundred characters leaks too.
+/// A long secret is searched in pieces, because a truncated message can leak a part.
 fn pieces(secret: &str) -> impl Iterator<Item = &str> {
     let length = if secret.is_ascii() && secret.len() > 4 * PIECE { PIECE } else { secret.len() };
     (0..=secret.len() - length).step_by(length.max(1)).map(move |at| &secret[at..at + length])
 }
 
-/// A secret, and what is the same in every base64 of a text that it is part of, wherever it begins in
-/// there.
+/// A secret, and the characters that every base64 of a text around it contains, for each offset.
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned()];
     if secret.len() < SHORT {
@@ -31,7 +29,7 @@ fn forms(secret: &str) -> Vec<String> {
     }
     for before in 0..3 {
         let text = [&[0; 2][..before], secret.as_bytes()].concat();
-        // Six bits are a character. Those at both ends have bits of the neighbours in them.
+        // A character has six bits. Those at both ends also contain bits of the neighbours.
         let whole = (before * 8).div_ceil(6)..text.len() * 8 / 6;
         forms.push(STANDARD_NO_PAD.encode(&text)[whole.clone()].to_owned());
         forms.push(URL_SAFE_NO_PAD.encode(&text)[whole].to_owned());
@@ -40,7 +38,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_secret_is_found_in_every_base64_of_what_it_is_part_of() {
+fn a_secret_is_found_in_every_base64_that_contains_it() {
     let secret = "p@ss?word~hunter2";
     assert!(holds("http://robot:p@ss?word~hunter2@proxy", secret));
     for before in ["", "u", "me", "robot", "robot:"] {

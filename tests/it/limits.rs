@@ -1,10 +1,10 @@
-//! Where the system denies something, a run says what, or does without: it neither panics nor is killed.
+//! If the system denies something, a run reports it or works without it, and neither panics nor is killed.
 
 use std::process::Command;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// A shell that runs the program, `$0`, after something else.
+/// A shell that runs a command before the program, `$0`.
 fn after(sandbox: &Sandbox, limit: &str, line: &str) -> Command {
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", &format!("{limit}; exec $0 {line}"), PROGRAM]);
@@ -44,7 +44,7 @@ const CLONE: (u32, u32) = (56, 220);
 const CLONE3: (u32, u32) = (435, 435);
 
 #[test]
-fn too_few_descriptors_are_told_with_what_to_do() {
+fn too_few_descriptors_are_reported_with_a_fix() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
@@ -56,28 +56,28 @@ fn too_few_descriptors_are_told_with_what_to_do() {
             assert!(hint.contains("ulimit -n"), "{limit}: {hint}");
         }
     }
-    // Three are those of the streams, and the fourth is the log's.
+    // Three for the standard streams, and the fourth for the log.
     let logging = "token --audience=k8s --log-file=log";
     let command = after(&sandbox, "ulimit -n 4", logging);
     let (text, hint) = sandbox.finish(command).fails(1, "E_SYSTEM");
     assert!(text.starts_with("cannot read the "), "{text}");
     assert!(hint.contains("ulimit -n"), "{hint}");
     sandbox.finish(after(&sandbox, "ulimit -n 20", "token --audience=k8s")).ok();
-    // From here on it is in the cache, and nothing of that is needed.
+    // Afterwards the token is cached, and none of that is needed.
     sandbox.finish(after(&sandbox, "ulimit -n 5", "token --audience=k8s")).ok();
 }
 
 #[test]
-fn what_a_filter_of_system_calls_denies_is_told() {
+fn a_system_call_denied_by_a_filter_is_reported() {
     let sandbox = Sandbox::new();
     let run = |denied: &[(u32, u32)], line: &[&str]| filtered(&sandbox, denied, line);
     let line = ["token", "--audience=k8s"];
-    for (denied, told) in [
+    for (denied, reported) in [
         (SOCKETPAIR, "cannot make a pair of sockets: operation not permitted"),
         (EPOLL_CREATE1, "cannot start the network runtime: operation not permitted"),
     ] {
         let (text, hint) = run(&[denied], &line).fails(1, "E_SYSTEM");
-        assert_eq!(text, told);
+        assert_eq!(text, reported);
         assert!(hint.contains("seccomp"), "{hint}");
     }
     run(&[(u32::MAX, u32::MAX)], &line).ok();
@@ -85,9 +85,9 @@ fn what_a_filter_of_system_calls_denies_is_told() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_had_is_an_error_and_no_panic() {
+fn a_thread_that_cannot_start_is_an_error_and_not_a_panic() {
     let sandbox = Sandbox::new();
-    // A name is looked up in a thread.
+    // Names are resolved on a thread.
     let line = ["token", "--audience=k8s", "--iam-endpoint=https://iam.invalid"];
     let (text, hint) = filtered(&sandbox, &[CLONE, CLONE3], &line).fails(1, "E_SYSTEM");
     assert_eq!(text, "cannot start a thread: operation not permitted");
@@ -95,7 +95,7 @@ fn a_thread_that_cannot_be_had_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_an_error_or_no_matter_and_never_kills() {
+fn a_limit_on_file_sizes_never_kills_a_run() {
     let sandbox = Sandbox::new();
     let run = |line: &str| sandbox.finish(after(&sandbox, "ulimit -f 0", line));
     assert!(run("token --audience=k8s").ok().starts_with("eyJ"), "into a pipe, uncached");
@@ -103,12 +103,12 @@ fn a_limit_on_the_size_of_files_is_an_error_or_no_matter_and_never_kills() {
     assert_eq!(text, "cannot write to standard output: file too large");
     run("token --audience=k8s --output=token").fails(1, "E_OUTPUT");
     assert!(!sandbox.home().join("token").exists());
-    // Who wants it to be ignored has it so.
+    // A user who wants the signal ignored can ignore it.
     sandbox.finish(after(&sandbox, "trap '' XFSZ; ulimit -f 0", "token --audience=k8s")).ok();
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_no_word_on_stderr() {
+fn a_log_that_cannot_be_written_prints_nothing() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_LOG_FILE", "/dev/full");
     assert!(sandbox.run(&["token", "--audience=k8s", "-vvv"]).ok().starts_with("eyJ"));

@@ -8,7 +8,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "tests make files of every kind, fail by panicking, and are nobody's library"
+    reason = "tests create files of every kind, fail by panicking, and are not a library"
 )]
 
 mod accounts;

@@ -1,5 +1,5 @@
-//! Whatever answers, or does not: an error in two lines that says what to do, within the deadline,
-//! and never a token sent where it does not belong.
+//! Every answer, or its absence, gives a result or a two-line error with a fix, within the time limit. A token is never
+//! sent to a wrong server.
 
 use std::net::TcpListener;
 
@@ -15,7 +15,7 @@ fn body(status: u16, content_type: &str, body: &str) -> Fault {
 }
 
 #[test]
-fn what_answers_in_the_clouds_place_is_told_apart() {
+fn answers_that_are_not_from_the_cloud_are_identified() {
     let elsewhere = || Fault::Redirect("http://portal.example/login?secret=1".into());
     for (fault, code, problem, cure) in [
         (Fault::Html, "E_FOREIGN_ANSWER", "answered 200 with a web page", "sign in to the network"),
@@ -62,13 +62,13 @@ fn what_answers_in_the_clouds_place_is_told_apart() {
             let (message, hint) = sandbox.run(TOKEN).fails(6, code);
             assert!(message.contains(problem), "{message}");
             assert!(hint.contains(cure), "{hint}");
-            assert_eq!(sandbox.cloud.count(route), 1, "asking again would not help: {message}");
+            assert_eq!(sandbox.cloud.count(route), 1, "a retry would not help: {message}");
         }
     }
 }
 
 #[test]
-fn a_servers_bad_moment_is_waited_out() {
+fn temporary_server_errors_are_retried() {
     for fault in [
         Fault::Status(429),
         Fault::Status(500),
@@ -89,7 +89,7 @@ fn a_servers_bad_moment_is_waited_out() {
 }
 
 #[test]
-fn a_server_that_stays_broken_is_asked_three_times() {
+fn a_failing_server_is_called_three_times() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(503)));
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_UNAVAILABLE");
@@ -124,7 +124,7 @@ fn retry_after_is_honoured_within_the_deadline_and_reported_beyond_it() {
 }
 
 #[test]
-fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
+fn an_unresponsive_server_costs_only_the_time_limit() {
     for route in [Route::IamToken, Route::TokenExchange] {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(route, Some(Fault::Stall));
@@ -139,7 +139,7 @@ fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
 }
 
 #[test]
-fn nobody_there_is_told_with_the_address() {
+fn a_refused_connection_is_reported_with_the_address() {
     let mut sandbox = Sandbox::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", format!("http://{free}"));
@@ -155,7 +155,7 @@ fn nobody_there_is_told_with_the_address() {
 }
 
 #[test]
-fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
+fn a_token_that_a_server_repeats_is_not_printed() {
     for route in [Route::IamToken, Route::TokenExchange] {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(route, Some(Fault::EchoSecret));
@@ -165,12 +165,12 @@ fn a_server_that_repeats_a_token_does_not_make_us_print_it() {
 }
 
 #[test]
-fn tls_is_checked_and_the_ca_file_is_the_way_in() {
+fn tls_is_verified_and_the_ca_file_is_trusted() {
     let mut sandbox = Sandbox::with_tls();
     let (message, hint) = sandbox.run(TOKEN).fails(6, "E_TLS");
     assert!(message.contains("signed by an authority that is not trusted here"), "{message}");
     assert!(hint.contains("--ca-file"), "{hint}");
-    assert_eq!(sandbox.token_requests(), (0, 0), "not a byte was asked");
+    assert_eq!(sandbox.token_requests(), (0, 0), "no byte was sent");
     let arguments: Vec<&str> = TOKEN.iter().chain(&["--ca-file", "ca.pem"]).copied().collect();
     assert_eq!(claims(sandbox.run(&arguments).ok().trim())["aud"], AUDIENCE);
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
@@ -190,11 +190,11 @@ fn tls_is_checked_and_the_ca_file_is_the_way_in() {
 }
 
 #[test]
-fn a_certificate_for_another_name_and_a_server_without_tls_are_told_apart() {
+fn a_wrong_certificate_name_and_missing_tls_are_distinguished() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     let elsewhere = sandbox.cloud.url().replace("127.0.0.1", "127.0.0.2");
-    // A server on all of loopback, whose certificate is not for this address.
+    // A server on all loopback addresses, whose certificate is not for this one.
     let wide = Emulator::start_with(Options {
         tls: true,
         address: "0.0.0.0:0".parse().unwrap(),
@@ -216,7 +216,7 @@ fn a_certificate_for_another_name_and_a_server_without_tls_are_told_apart() {
 }
 
 #[test]
-fn plain_http_beyond_this_machine_is_refused_before_anything_is_sent() {
+fn plain_http_to_other_machines_is_rejected_before_sending() {
     let mut sandbox = Sandbox::new();
     for (variable, what) in [
         ("YC_ID_TOKEN_IAM_ENDPOINT", "IAM endpoint"),
@@ -236,7 +236,7 @@ fn plain_http_beyond_this_machine_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_token_for_this_machine_takes_no_proxy() {
+fn requests_to_this_machine_use_no_proxy() {
     let mut sandbox = Sandbox::new();
     for variable in
         ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
@@ -247,7 +247,7 @@ fn a_token_for_this_machine_takes_no_proxy() {
 }
 
 #[test]
-fn https_takes_the_proxy_that_is_set_and_no_proxy_is_heard() {
+fn https_uses_the_proxy_and_no_proxy_is_honoured() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     sandbox.set("HTTPS_PROXY", "http://user:hunter2-hunter2@127.0.0.1:1");
@@ -264,7 +264,7 @@ fn https_takes_the_proxy_that_is_set_and_no_proxy_is_heard() {
 fn both_connections_are_opened_at_once_when_both_are_needed() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
-    // While IAM has the request, the OAuth server is being connected to.
+    // While IAM processes the request, the connection to the OAuth server is opened.
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
     let child = sandbox
         .command(TOKEN)
@@ -273,7 +273,7 @@ fn both_connections_are_opened_at_once_when_both_are_needed() {
         .spawn()
         .unwrap();
     crate::sandbox::eventually("two connections", || sandbox.cloud.connections() == 2);
-    assert_eq!(sandbox.token_requests().1, 0, "connected, and nothing asked yet");
+    assert_eq!(sandbox.token_requests().1, 0, "connected, and no request sent yet");
     let mut child = child;
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,7 +1,7 @@
-//! Networks that do not refuse but waste time, or break off in the middle: at every stage a run ends
-//! within its time limit, says which stage it was, and has not asked more often than is useful.
+//! Networks that do not refuse connections but delay or break them: at every stage, a run ends within its time limit,
+//! names the stage, and retries only where useful.
 //!
-//! Only an emulated server speaks the protocol; those here speak as little of it as the fault allows.
+//! Only the emulator implements the protocol; these servers implement as little of it as the fault allows.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,10 +15,10 @@ use crate::sandbox::{PROGRAM, Sandbox};
 
 const AUDIENCE: &str = "https://k8s.example";
 const TOKEN: &[&str] = &["token", "--audience", AUDIENCE];
-/// The same, by someone in a hurry.
+/// The same settings with a short time limit.
 const HURRIED: &[&str] = &["token", "--audience", AUDIENCE, "--timeout", "2s"];
 
-/// A server on loopback that does the same with every connection.
+/// A server on loopback that treats every connection alike.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -50,18 +50,18 @@ impl Server {
     }
 }
 
-/// Reads for as long as the client is there.
-fn listen_in_silence(mut stream: TcpStream) {
+/// Reads until the client disconnects.
+fn listen_without_answer(mut stream: TcpStream) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// Ends the connection by a reset: on Linux, one that is closed with something unread.
+/// Resets the connection: Linux does that when a socket with unread data is closed.
 fn reset(stream: TcpStream) {
     let _ = stream.peek(&mut [0]);
     drop(stream);
 }
 
-/// Answers this, however long it takes.
+/// Sends this, however long it takes.
 fn drip(mut stream: TcpStream, text: &str) {
     for byte in text.bytes() {
         if stream.write_all(&[byte]).is_err() {
@@ -78,7 +78,7 @@ fn read_head(stream: &TcpStream) -> String {
     head
 }
 
-/// Tests all cases side by side, as most of what they cost is waiting.
+/// Runs all cases in parallel, because they mostly wait.
 fn each<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         let test = &test;
@@ -89,7 +89,7 @@ fn each<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
 }
 
 #[test]
-fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
+fn every_endless_operation_ends_at_the_time_limit() {
     let answer =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4096\r\n\r\n";
     let late_body = move |mut stream: TcpStream| {
@@ -102,8 +102,8 @@ fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
         drip(stream, &format!("HTTP/1.1 200 {}", "K".repeat(4096)));
     };
     let cases = [
-        ("no handshake", "https", Server::start(listen_in_silence), "no connection to"),
-        ("no answer", "http", Server::start(listen_in_silence), "no answer from"),
+        ("no handshake", "https", Server::start(listen_without_answer), "no connection to"),
+        ("no answer", "http", Server::start(listen_without_answer), "no answer from"),
         ("slow headers", "http", Server::start(late_headers), "no answer from"),
         ("slow body", "http", Server::start(late_body), "no answer from"),
     ];
@@ -116,12 +116,12 @@ fn whatever_takes_for_ever_costs_the_time_limit_and_no_more() {
             "{case}: {message}"
         );
         assert!(hint.contains("--timeout"), "{case}: {hint}");
-        assert_eq!(server.connections(), 1, "{case}: asked once");
+        assert_eq!(server.connections(), 1, "{case}: one request");
     });
 }
 
 #[test]
-fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
+fn a_broken_connection_is_tried_three_times_at_every_stage() {
     let half_headers = |mut stream: TcpStream| {
         let _ = stream.peek(&mut [0]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-");
@@ -150,7 +150,7 @@ fn a_connection_that_breaks_off_is_tried_three_times_at_whichever_stage() {
 }
 
 #[test]
-fn what_does_not_speak_http_is_called_so() {
+fn an_answer_that_is_not_http_is_reported_as_such() {
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n",
         "{\"iamToken\":\"t1.x\"}\r\n\r\n",
@@ -164,14 +164,14 @@ fn what_does_not_speak_http_is_called_so() {
         let mut sandbox = Sandbox::new();
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url("http"));
         let (message, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
-        let told = format!("the server at {} does not speak HTTP", server.address);
-        assert!(message.ends_with(&told), "{answer}: {message}");
+        let reported = format!("the server at {} does not speak HTTP", server.address);
+        assert!(message.ends_with(&reported), "{answer}: {message}");
         assert!(hint.contains("port"), "{answer}: {hint}");
     }
 }
 
 #[test]
-fn the_time_limit_is_for_all_tries_together() {
+fn the_time_limit_covers_all_attempts() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::IamToken, [Fault::Reset, Fault::Stall]);
     let (message, _) = sandbox.run(&[TOKEN, &["--timeout", "3s"]].concat()).fails(6, "E_TIMEOUT");
@@ -180,8 +180,8 @@ fn the_time_limit_is_for_all_tries_together() {
 }
 
 #[test]
-fn an_address_that_swallows_connections_is_left_for_the_next_one() {
-    // IPv6 comes first, and is dead: the queue of its listener is full, so the system drops what comes.
+fn an_unresponsive_address_is_skipped_for_the_next_one() {
+    // IPv6 comes first and does not respond: the queue of its listener is full, so the system drops new connections.
     let sandbox = Sandbox::with_tls();
     let port: u16 = sandbox.cloud.url().rsplit(':').next().unwrap().parse().unwrap();
     let _dead = DeadAddress::on(port);
@@ -201,7 +201,7 @@ fn an_address_that_swallows_connections_is_left_for_the_next_one() {
             .env("YC_ID_TOKEN_OAUTH_ENDPOINT", &endpoint);
         sandbox.finish(shell)
     };
-    // The living address shows a certificate, which is not for this name.
+    // The working address has a certificate for another name.
     let (message, _) = run("127.0.0.1 cloud.example\n::1 cloud.example\n", TOKEN).fails(6, "E_TLS");
     assert!(message.contains("is for another name"), "{message}");
     let first = std::fs::read_to_string(sandbox.home().join("first")).unwrap();
@@ -212,11 +212,11 @@ fn an_address_that_swallows_connections_is_left_for_the_next_one() {
 }
 
 #[test]
-fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
+fn an_unresponsive_name_server_costs_only_the_time_limit() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://iam.example");
     let resolver = sandbox.write("resolv.conf", "nameserver 127.0.0.1\n");
-    // It has a socket that nobody reads, for as long as the program runs.
+    // Its socket stays open and is not read, as long as the program runs.
     let silent = sandbox.write(
         "silent.py",
         "import os, socket, sys\n\
@@ -239,10 +239,10 @@ fn a_name_server_that_does_not_answer_costs_the_time_limit_and_no_more() {
 }
 
 #[test]
-fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
+fn an_unresponsive_proxy_costs_only_the_time_limit() {
     each(["http", "https", "socks5", "socks4"], |scheme| {
         let sandbox = Sandbox::with_tls();
-        let server = Server::start(listen_in_silence);
+        let server = Server::start(listen_without_answer);
         let proxy = server.url(scheme);
         let (message, hint) =
             sandbox.run(&[HURRIED, &["--proxy", &proxy]].concat()).fails(6, "E_TIMEOUT");
@@ -253,20 +253,20 @@ fn a_proxy_that_takes_for_ever_costs_the_time_limit_and_no_more() {
 }
 
 #[test]
-fn a_proxy_that_fails_is_told_apart_from_the_server() {
+fn a_failing_proxy_is_distinguished_from_the_server() {
     let unresolved = "http://no-such-proxy.invalid:3128";
     let says = |answer: &'static str| {
         Server::start(move |mut stream| {
             read_head(&stream);
             let _ = stream.write_all(answer.as_bytes());
-            listen_in_silence(stream);
+            listen_without_answer(stream);
         })
     };
     let portal = says("HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\n\r\n");
     let login = says("HTTP/1.1 511 Network Authentication Required\r\n\r\n<html>Sign in</html>");
     let no_proxy = Server::start(|mut stream| {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
-        listen_in_silence(stream);
+        listen_without_answer(stream);
     });
     let closed = Server::start(drop);
     let cases = [
@@ -297,8 +297,18 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
             "closed the connection, or is not a proxy of this kind",
             "`socks5://`",
         ),
-        (&closed.url("http"), "E_NETWORK", "closed the connection, or is not a proxy of this kind", "the port"),
-        (&closed.url("socks5"), "E_NETWORK", "closed the connection, or is not a proxy of this kind", "the port"),
+        (
+            &closed.url("http"),
+            "E_NETWORK",
+            "closed the connection, or is not a proxy of this kind",
+            "the port",
+        ),
+        (
+            &closed.url("socks5"),
+            "E_NETWORK",
+            "closed the connection, or is not a proxy of this kind",
+            "the port",
+        ),
         (
             &no_proxy.url("https"),
             "E_TLS",
@@ -316,7 +326,7 @@ fn a_proxy_that_fails_is_told_apart_from_the_server() {
 }
 
 #[test]
-fn a_password_that_a_proxy_does_not_take_is_not_tried_again() {
+fn a_password_rejected_by_a_proxy_is_not_retried() {
     for status in ["401 Unauthorized", "403 Forbidden", "407 Proxy Authentication Required"] {
         let mut sandbox = Sandbox::new();
         let passwords = Arc::new(AtomicUsize::new(0));
@@ -341,7 +351,7 @@ fn a_password_that_a_proxy_does_not_take_is_not_tried_again() {
     }
 }
 
-/// An address that connections to it vanish at.
+/// An address whose connections never complete.
 struct DeadAddress {
     _listener: tokio::net::TcpListener,
     _queued: Vec<TcpStream>,
@@ -359,7 +369,7 @@ impl DeadAddress {
             socket.bind(address).unwrap();
             socket.listen(0).unwrap()
         };
-        // Nobody takes them out of the queue, until there is no room for another.
+        // The queue is never emptied, so it fills up.
         let queued = std::iter::from_fn(|| {
             TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()
         });

@@ -1,4 +1,4 @@
-//! Standard output carries one document or nothing; standard error is empty on success.
+//! Standard output has one document or nothing; standard error is empty on success.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use crate::sandbox::Sandbox;
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
 #[test]
-fn a_reader_that_went_away_is_an_error_and_no_panic() {
+fn a_closed_stdout_is_an_error_and_not_a_panic() {
     let sandbox = Sandbox::new();
     for arguments in
         [TOKEN, &["kubectl", "--audience", "https://k8s.example"], &["--help"], &["--version"]]
@@ -25,7 +25,7 @@ fn a_reader_that_went_away_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_full_disk_behind_stdout_is_an_error() {
+fn a_full_disk_at_stdout_is_an_error() {
     let sandbox = Sandbox::new();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let child = sandbox.command(TOKEN).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
@@ -34,7 +34,7 @@ fn a_full_disk_behind_stdout_is_an_error() {
 }
 
 #[test]
-fn a_closed_stderr_does_not_keep_the_token_from_stdout() {
+fn a_closed_stderr_does_not_stop_the_token() {
     let sandbox = Sandbox::new();
     let mut shell = sandbox.other_command("sh");
     shell.args(["-c", "exec \"$0\" token --audience a 2>&-", crate::sandbox::PROGRAM]);
@@ -58,7 +58,7 @@ fn an_error_can_be_one_json_object() {
 }
 
 #[test]
-fn a_wrong_command_line_is_two_lines_with_a_suggestion() {
+fn a_wrong_command_line_prints_two_lines_with_a_suggestion() {
     let sandbox = Sandbox::new();
     for (arguments, message, hint) in [
         (
@@ -91,7 +91,7 @@ fn a_wrong_command_line_is_two_lines_with_a_suggestion() {
 }
 
 #[test]
-fn help_and_version_touch_nothing() {
+fn help_and_version_change_nothing() {
     let sandbox = Sandbox::new();
     assert!(sandbox.run(&["--help"]).ok().contains("kubectl"));
     assert!(sandbox.run(&["token", "--help"]).ok().contains("--output"));
@@ -122,7 +122,7 @@ fn help_and_version_are_commands_too() {
 }
 
 #[test]
-fn a_command_of_a_similar_program_is_answered_with_the_command_here() {
+fn a_command_of_a_similar_program_gets_a_hint() {
     let sandbox = Sandbox::new();
     for (words, command) in [
         (&["login"][..], "`yc-id-token setup`"),
@@ -180,7 +180,7 @@ fn a_terminal_has_colours_unless_the_user_turns_them_off() {
         assert!(!coloured(&sandbox, "status") && !coloured(&sandbox, "tokken"), "{name}");
         sandbox.set(name, before.unwrap_or_default());
     }
-    // Not at a terminal: only by force.
+    // Not a terminal, so only if forced.
     assert!(!sandbox.run(&["status"]).ok().contains(escape));
     assert!(!sandbox.run(&["tokken"]).stderr.contains(escape));
     sandbox.set("CLICOLOR_FORCE", "1");
@@ -191,7 +191,7 @@ fn a_terminal_has_colours_unless_the_user_turns_them_off() {
 }
 
 #[test]
-fn without_words_a_terminal_shows_the_help() {
+fn without_arguments_a_terminal_shows_the_help() {
     let sandbox = Sandbox::new();
     let help = sandbox.run(&["--help"]).ok();
     let usage = help.lines().find(|line| line.starts_with("Usage: ")).unwrap();
@@ -200,7 +200,7 @@ fn without_words_a_terminal_shows_the_help() {
 }
 
 #[test]
-fn the_log_says_what_is_done_and_why_for_those_who_ask() {
+fn the_verbose_log_explains_what_is_done_and_why() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");

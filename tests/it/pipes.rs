@@ -1,4 +1,4 @@
-//! A pipe in the place of a file is read while the time limit lasts, and nothing waits for it longer.
+//! A pipe in the place of a file is read within the time limit, and never blocks longer.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Runs a line of `bash` in which `yc` is the program.
+/// Runs a line of `bash` in which `yc` is this program.
 fn bash(sandbox: &Sandbox, line: &str) -> crate::sandbox::Outcome {
     let mut shell = sandbox.other_command("bash");
     shell.args(["-c", &format!("yc() {{ {PROGRAM} \"$@\"; }}; {line}")]);
@@ -22,7 +22,7 @@ fn bash(sandbox: &Sandbox, line: &str) -> crate::sandbox::Outcome {
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
+fn a_pipe_without_a_writer_does_not_block_a_run() {
     for line in [
         "token --audience=k8s --key-file=pipe",
         "token --audience=k8s --identity=yc-profile",
@@ -55,7 +55,7 @@ fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
         }
         let words: Vec<&str> = line.split(' ').chain(["--timeout=1s"]).collect();
         let outcome = sandbox.run(&words);
-        // What is wrong with the files of AWS is for AWS's tools to tell, and time has run out by then.
+        // Mistakes in the files of AWS are for AWS's tools to report, and the time is over by then.
         if line.starts_with("aws") {
             assert!(!outcome.status.success(), "{outcome:?}");
             continue;
@@ -66,14 +66,14 @@ fn a_pipe_that_nobody_writes_into_does_not_hang_a_run() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_hang_a_run() {
+fn a_log_pipe_without_a_reader_does_not_block_a_run() {
     let mut sandbox = Sandbox::new();
     let pipe = sandbox.home().join("pipe");
     make_pipe(&pipe);
     let line: Vec<&str> = TOKEN.split(' ').chain(["--timeout=2s"]).collect();
     sandbox.set("YC_ID_TOKEN_LOG_FILE", pipe);
     sandbox.run(&line).fails(1, "E_OUTPUT");
-    // One whose reader has gone to sleep gets as much as there is room for.
+    // A pipe whose reader has stopped gets as much as its buffer holds.
     let mut reader = sandbox.other_command("sh");
     reader.args(["-c", "exec <pipe; echo; exec sleep 600"]).stdout(Stdio::piped());
     let mut reader = reader.spawn().unwrap();
@@ -86,7 +86,7 @@ fn a_log_that_nobody_reads_does_not_hang_a_run() {
 }
 
 #[test]
-fn what_a_shell_puts_in_the_place_of_a_file_is_read_however_late_it_comes() {
+fn process_substitution_is_read_even_if_it_is_late() {
     let sandbox = Sandbox::new();
     let all = "unset YC_ID_TOKEN_KEY_FILE; yc token --audience=k8s --cache=none";
     for key in [
@@ -110,5 +110,5 @@ fn what_a_shell_puts_in_the_place_of_a_file_is_read_however_late_it_comes() {
     let token = bash(&sandbox, &format!("yc token --profile=p --config {config}")).ok();
     assert_eq!(crate::sandbox::claims(token.trim())["aud"], "piped");
     let (text, _) = bash(&sandbox, &format!("{all} --key-file <(true)")).fails(3, "E_IDENTITY");
-    assert!(!text.contains("within"), "an empty one is told at once: {text}");
+    assert!(!text.contains("within"), "an empty one is reported at once: {text}");
 }

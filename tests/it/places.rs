@@ -1,4 +1,4 @@
-//! Files are written where they belong, and removed only if they are this program's.
+//! Files are written to the right place, and only this program's own files are removed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -17,7 +17,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A shell as root of two users, who can give files away.
+/// A shell as root in a namespace with two users, so that it can change owners.
 pub fn as_root(sandbox: &Sandbox, script: &str) -> Command {
     if rustix::process::geteuid().is_root() {
         let mut shell = sandbox.other_command("sh");
@@ -30,7 +30,7 @@ pub fn as_root(sandbox: &Sandbox, script: &str) -> Command {
 }
 
 #[test]
-fn clearing_the_cache_removes_nothing_that_is_not_of_this_program() {
+fn clearing_the_cache_removes_only_this_programs_files() {
     let sandbox = Sandbox::new();
     sandbox.run(TOKEN).ok();
     let folder = sandbox.cache_folder();
@@ -46,15 +46,15 @@ fn clearing_the_cache_removes_nothing_that_is_not_of_this_program() {
     for name in &others {
         fs::write(folder.join(name), "mine").unwrap();
     }
-    // The name of an entry, and not the content of one.
+    // The name of an entry, but not its content.
     let impostor = folder.join(format!("iam-token-{}.v1", "0".repeat(64)));
     fs::write(&impostor, "mine").unwrap();
     fs::create_dir(folder.join("a-folder")).unwrap();
     fs::write(folder.join(format!("{key}.v1.failure")), "{}").unwrap();
     fs::write(folder.join(".yc-id-token-AbCdEf"), "unfinished").unwrap();
-    let told = sandbox.run(&["cache", "clear"]).ok();
+    let reported = sandbox.run(&["cache", "clear"]).ok();
     assert_eq!(
-        told,
+        reported,
         format!("removed 2 credentials from {}; 7 other files stay\n", folder.display())
     );
     let left = names(&folder);
@@ -72,7 +72,7 @@ fn clearing_a_cache_that_is_a_link_removes_nothing() {
     fs::write(other.join("id_rsa"), "mine").unwrap();
     symlink(&other, sandbox.cache_folder()).unwrap();
     sandbox.run(&["cache", "clear"]).fails(7, "E_CACHE");
-    // Nor does sweeping, after a miss.
+    // Neither does the cleanup after a miss.
     sandbox.run(TOKEN).ok();
     assert_eq!(names(&other), ["id_rsa"]);
 }

@@ -1,4 +1,4 @@
-//! What other processes can see of a run, and what is left of one that crashes: no secret.
+//! Other processes see no secret of a run, and a crash leaves none behind.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +12,7 @@ use crate::leaks;
 use crate::sandbox::{PROGRAM, Sandbox, eventually};
 use crate::secrets::{sandbox, those_that_obtain};
 
-/// What is to be seen of a process: its arguments and its environment.
+/// The visible data of a process: its arguments and its environment.
 fn seen(pid: u32) -> [String; 2] {
     ["cmdline", "environ"].map(|name| {
         let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
@@ -20,7 +20,7 @@ fn seen(pid: u32) -> [String; 2] {
     })
 }
 
-/// A process and all that it has started and that still run.
+/// A process and all of its running descendants.
 fn family(pid: u32) -> Vec<u32> {
     let parent = |child: u32| -> Option<u32> {
         let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
@@ -38,12 +38,12 @@ fn family(pid: u32) -> Vec<u32> {
     family
 }
 
-/// Starts a line, and leaves it waiting for an IAM token.
+/// Starts a command line that waits for an IAM token.
 fn stalled(sandbox: &Sandbox, mut command: Command) -> Child {
     sandbox.cloud.clear_requests();
     sandbox.cloud.always(Route::IamToken, Some(Fault::Stall));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("it asks", || sandbox.cloud.count(Route::IamToken) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::IamToken) == 1);
     child
 }
 
@@ -71,7 +71,7 @@ fn no_secret_is_in_the_arguments_or_the_environment_of_a_process() {
 }
 
 #[test]
-fn what_was_given_in_a_variable_does_not_become_an_argument() {
+fn a_value_of_a_variable_does_not_become_an_argument() {
     let (mut sandbox, _servers) = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
@@ -88,19 +88,19 @@ fn what_was_given_in_a_variable_does_not_become_an_argument() {
 }
 
 #[test]
-fn a_command_that_exec_runs_has_its_keys_and_no_secret_besides() {
+fn a_command_of_exec_has_its_keys_and_no_other_secret() {
     let (sandbox, _servers) = sandbox();
     let environment = sandbox.run(&["exec", "--aws", "--", "env", "-0"]).ok();
     assert!(environment.contains("AWS_SECRET_ACCESS_KEY="), "{environment}");
     let secrets = sandbox.cloud.secrets();
     assert!(!secrets.iter().any(|secret| leaks::holds(&environment, secret)), "{environment}");
-    // What it asks the system for is that of the user's command, and nothing of ours.
+    // System calls after `exec` are those of the user's command.
     let arguments = sandbox.run(&["exec", "--aws", "--", "cat", "/proc/self/cmdline"]).ok();
     assert_eq!(arguments, "cat\0/proc/self/cmdline\0");
 }
 
 #[test]
-fn the_refresh_in_the_background_shows_no_secret_either() {
+fn the_background_refresh_shows_no_secret() {
     let (mut sandbox, _servers) = sandbox();
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "seen-in-the-background");
     sandbox.run(&["token", "--audience=seen-in-the-background"]).ok();
@@ -123,12 +123,12 @@ fn the_refresh_in_the_background_shows_no_secret_either() {
                 && arguments.contains("seen-in-the-background")
         })
     };
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let process = refresh().expect("it waits for its answer");
     let [arguments, environment] = seen(process);
     for secret in sandbox.secrets() {
         assert!(!leaks::holds(&arguments, &secret), "{arguments}");
-        // The proxy's password has to be handed on, and other users cannot see it here.
+        // The proxy's password must be passed on, and other users cannot see it here.
         let of_proxy = secret == "hunter2-hunter2";
         assert!(of_proxy || !leaks::holds(&environment, &secret), "{environment}");
     }
@@ -139,7 +139,7 @@ fn the_refresh_in_the_background_shows_no_secret_either() {
 }
 
 #[test]
-fn an_emulator_and_a_demo_show_their_own_secrets_where_they_say_so_only() {
+fn emulator_and_demo_show_only_their_announced_secrets() {
     let (sandbox, _servers) = sandbox();
     let markers = ["PRIVATE KEY", "t1.", "eyJ"];
     let demo = sandbox.run(&["demo", "-vvv"]);
@@ -166,7 +166,7 @@ fn an_emulator_and_a_demo_show_their_own_secrets_where_they_say_so_only() {
     assert!(!markers.iter().any(|marker| outcome.stdout.contains(marker)), "{outcome:?}");
 }
 
-/// Runs something without the rights that root has over the processes of others, its own among them.
+/// Runs a command without root's rights over other processes.
 fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
     if !rustix::process::geteuid().is_root() {
         return sandbox.other_command(program);
@@ -178,7 +178,7 @@ fn without_privileges(sandbox: &Sandbox, program: &str) -> Command {
 }
 
 #[test]
-fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
+fn the_memory_of_a_run_is_protected_from_other_processes() {
     let (sandbox, _servers) = sandbox();
     let readable = |process: u32| {
         let mut command = without_privileges(&sandbox, "cat");
@@ -197,7 +197,7 @@ fn the_memory_of_a_run_is_closed_to_the_users_other_processes() {
 }
 
 #[test]
-fn a_command_can_write_the_core_files_that_it_could_without_this_program() {
+fn a_command_keeps_its_limit_for_core_files() {
     const LIMITS: &str = "ulimit -S -c; ulimit -H -c";
     let (sandbox, _servers) = sandbox();
     let program = |line: &str| format!("{PROGRAM} {line} -- sh -c '{LIMITS}'");
@@ -238,7 +238,7 @@ fn a_program_that_supplies_a_token_writes_no_core_file() {
 fn a_crash_leaves_no_core_file() {
     let (sandbox, _servers) = sandbox();
     for (signal, number) in [("ABRT", 6), ("ILL", 4), ("FPE", 8)] {
-        // The shell allows what its own limits allow. The program does not take it.
+        // The shell allows what its own limits allow, but the program still has none.
         let mut command = sandbox.other_command("sh");
         command.args(["-c", &format!("ulimit -S -c $(ulimit -H -c); exec {PROGRAM} token")]);
         let child = stalled(&sandbox, command);

@@ -2,7 +2,7 @@
 
 use crate::sandbox::{Sandbox, claims};
 
-/// A sandbox that sets no identity itself, so that a profile can.
+/// A sandbox that sets no identity, so that a profile can.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -21,7 +21,7 @@ fn kubectl_audience(sandbox: &Sandbox, arguments: &[&str]) -> String {
     claims(token)["aud"].as_str().unwrap().to_owned()
 }
 
-/// Profiles with a key file and an audience of their own name.
+/// Profiles, each with its own key file and audience.
 fn profiles(names: &[&str]) -> String {
     let table = |name: &&str| {
         format!("[profiles.{name}]\nkey_file = \"~/key.json\"\naudience = \"{name}\"\n")
@@ -124,13 +124,13 @@ fn the_only_profile_is_used_if_nothing_else_sets_an_identity() {
     let text = profiles(&["prod"]);
     sandbox.configure(&format!("[defaults]\nkey_file = \"~/key.json\"\n{text}"));
     assert_eq!(audience(&sandbox, &["token"]), account);
-    // Of two profiles, none is.
+    // Of two profiles, neither is used.
     sandbox.configure(&profiles(&["prod", "test"]));
     sandbox.run(&["token"]).fails(3, "E_MISSING");
 }
 
 #[test]
-fn what_is_missing_without_a_profile_hints_at_the_profiles() {
+fn a_missing_setting_without_a_profile_hints_at_the_profiles() {
     let mut sandbox = sandbox();
     sandbox.configure(&profiles(&["prod", "test"]));
     let names = "; or choose a profile with `--profile`: `prod` or `test`";

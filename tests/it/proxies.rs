@@ -1,5 +1,4 @@
-//! The proxy that users set is the one that is used, as kubectl and curl would use it; what cannot be used
-//! is an error, and not ignored.
+//! The configured proxy is used as kubectl and curl would use it. An unusable proxy is an error, never ignored.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -9,7 +8,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// A proxy that refuses with this answer, and keeps what it was asked.
+/// A proxy that refuses with this answer, and records its requests.
 struct Refusing {
     address: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -44,7 +43,7 @@ impl Refusing {
 }
 
 #[test]
-fn user_and_password_reach_the_proxy_as_they_are_written() {
+fn user_and_password_reach_the_proxy_unchanged() {
     for (written, encoded) in [
         ("user:p@ss-hunter2", "dXNlcjpwQHNzLWh1bnRlcjI="),
         ("DOM\\user:hunter2-x", "RE9NXHVzZXI6aHVudGVyMi14"),
@@ -63,7 +62,7 @@ fn user_and_password_reach_the_proxy_as_they_are_written() {
 }
 
 #[test]
-fn a_variable_that_is_no_proxy_is_an_error_and_not_ignored() {
+fn an_invalid_proxy_variable_is_an_error() {
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         for value in ["ftp://robot:hunter2@proxy.example", "http://", "http://proxy:99999", "a b"] {
             let mut sandbox = Sandbox::with_tls();
@@ -81,7 +80,7 @@ fn a_variable_that_is_no_proxy_is_an_error_and_not_ignored() {
 }
 
 #[test]
-fn no_proxy_names_servers_as_in_kubectl() {
+fn no_proxy_matches_servers_as_in_kubectl() {
     for (list, is_direct) in [
         ("127.0.0.1:PORT", true),
         ("127.0.0.1", true),
@@ -107,7 +106,7 @@ fn no_proxy_names_servers_as_in_kubectl() {
 }
 
 #[test]
-fn a_proxy_that_offers_no_basic_is_named_with_what_it_offers() {
+fn a_proxy_without_basic_is_reported_with_its_methods() {
     let proxy = Refusing::start(
         "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\ncontent-length: 0\r\n\r\n",
     );
@@ -120,7 +119,7 @@ fn a_proxy_that_offers_no_basic_is_named_with_what_it_offers() {
 }
 
 #[test]
-fn a_socks_proxy_that_is_given_addresses_is_the_cause_of_a_name_that_is_not_found() {
+fn a_socks5_name_failure_hints_at_resolution_by_the_proxy() {
     let mut sandbox = Sandbox::new();
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", "https://no-such-server.invalid");
     sandbox.set("HTTPS_PROXY", "socks5://127.0.0.1:1");
@@ -130,7 +129,7 @@ fn a_socks_proxy_that_is_given_addresses_is_the_cause_of_a_name_that_is_not_foun
 }
 
 #[test]
-fn a_socks_proxy_that_is_not_there_says_why() {
+fn an_unreachable_socks_proxy_is_reported_with_the_cause() {
     for scheme in ["socks5", "socks5h", "socks4", "socks4a"] {
         let sandbox = Sandbox::with_tls();
         let proxy = format!("{scheme}://127.0.0.1:1");
@@ -144,7 +143,7 @@ fn a_socks_proxy_that_is_not_there_says_why() {
 }
 
 #[test]
-fn localhost_is_this_machine_whatever_the_name_service_says() {
+fn localhost_is_always_this_machine() {
     let sandbox = Sandbox::new();
     let endpoint = sandbox.cloud.url().replace("127.0.0.1", "localhost");
     let hosts = sandbox.write("hosts", "192.0.2.1 localhost\n");

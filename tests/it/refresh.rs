@@ -1,5 +1,5 @@
-//! Past half of its life a credential is handed out at once, and one process in the background
-//! obtains the next. Nobody waits for it, and nothing is worse for its failure.
+//! After half of its lifetime, a cached credential is still returned immediately while one background process fetches
+//! the next. No run waits for that process, and its failure does no harm.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, eventually};
 
 const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 
-/// Past the soft point of an hour, and before every hard point.
+/// After half of an hour's lifetime, and above every minimum lifetime.
 const SOFT: Duration = Duration::from_secs(31 * 60);
 
 /// A sandbox whose cached ID token is due for a refresh, and the token.
@@ -26,7 +26,7 @@ fn ageing() -> (Sandbox, String) {
     (sandbox, token)
 }
 
-/// The processes in the background that belong to a sandbox.
+/// The background processes of a sandbox.
 pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
     let home = format!("HOME={}", sandbox.home().display());
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
@@ -40,7 +40,7 @@ pub fn refreshing(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_ageing_token_is_handed_out_at_once_and_the_next_run_has_a_new_one() {
+fn an_ageing_token_is_returned_at_once_and_then_replaced() {
     let (sandbox, old) = ageing();
     assert_eq!(sandbox.run(TOKEN).ok(), old);
     eventually("the token is refreshed", || sandbox.run(TOKEN).ok() != old);
@@ -48,13 +48,13 @@ fn an_ageing_token_is_handed_out_at_once_and_the_next_run_has_a_new_one() {
 }
 
 #[test]
-fn nobody_waits_for_the_refresh_and_it_ends_at_its_deadline() {
+fn no_run_waits_for_the_refresh_which_ends_in_time() {
     let (mut sandbox, old) = ageing();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "2s");
-    // It returns when the output has ended, so nobody in the background has a hand on that.
+    // `output` returns at the end of the output, so no background process holds it open.
     assert_eq!(sandbox.run(TOKEN).ok(), old);
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     eventually("the refresh gives up", || refreshing(&sandbox).is_empty());
     assert_eq!(sandbox.run(TOKEN).ok(), old);
 }
@@ -65,7 +65,7 @@ fn the_refresh_has_a_session_of_its_own_and_no_terminal() {
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "10s");
     sandbox.run(TOKEN).ok();
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     let processes = refreshing(&sandbox);
     let [process] = &processes[..] else { panic!("{processes:?}") };
     for fd in ["fd/0", "fd/1", "fd/2"] {
@@ -101,7 +101,7 @@ fn fifty_runs_at_once_start_one_refresh() {
 }
 
 #[test]
-fn a_failed_refresh_is_tried_again_after_half_a_minute_and_leaves_the_token_and_a_note() {
+fn a_failed_refresh_keeps_the_token_and_is_retried() {
     let (sandbox, old) = ageing();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
     let attempts = |count: usize| {
@@ -142,7 +142,7 @@ fn the_keys_of_a_role_are_refreshed_by_the_same_rule() {
 }
 
 #[test]
-fn a_command_starts_with_keys_that_have_half_of_their_life_before_them() {
+fn a_command_gets_keys_with_half_of_their_lifetime_left() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     let command = ["exec", "--aws", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID"];
@@ -153,19 +153,19 @@ fn a_command_starts_with_keys_that_have_half_of_their_life_before_them() {
 }
 
 #[test]
-fn a_token_file_is_written_by_the_run_that_was_asked_and_not_again_by_the_refresh() {
+fn the_refresh_does_not_write_the_token_file_again() {
     let (sandbox, old) = ageing();
     let file = sandbox.home().join("token");
     sandbox.may_hold_secrets(&file);
     let arguments = [TOKEN, &["--output", file.to_str().unwrap()]].concat();
     sandbox.run(&arguments).ok();
-    eventually("the refresh asks", || sandbox.cloud.count(Route::TokenExchange) == 2);
+    eventually("the refresh sends its request", || sandbox.cloud.count(Route::TokenExchange) == 2);
     eventually("the refresh has ended", || refreshing(&sandbox).is_empty());
     assert_eq!(fs::read_to_string(&file).unwrap(), old.trim());
 }
 
 #[test]
-fn it_can_be_switched_off() {
+fn background_refresh_can_be_turned_off() {
     let (sandbox, old) = ageing();
     let off = [TOKEN, &["--background-refresh=false"]].concat();
     sandbox.configure("[profiles.quiet]\nbackground_refresh = false\n");

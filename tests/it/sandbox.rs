@@ -1,8 +1,7 @@
-//! Where every run of the program takes place: a home of its own, no inherited environment, and a
-//! search for secrets in all that it leaves behind.
+//! The sandbox of every run of the program: its own home, no inherited environment, and a search for secrets in all
+//! files it leaves behind.
 //!
-//! Each run logs at the highest level into a file, so that what the log could give away is looked for
-//! in every test.
+//! Each run logs at the highest level to a file, so that every test also searches the log for secrets.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -22,11 +21,11 @@ use crate::leaks;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_yc-id-token");
 
-/// No single run takes this long, whatever the machine does besides.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// No single run takes this long, even on a busy machine.
+const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Lets programs hear the signals that these tests were started to ignore, as `nohup` and a shell's `&`
-/// do it. A signal that is caught, and not ignored, is a program's own again when it is started.
+/// Restores signals that the tests were started to ignore, as `nohup` and a shell's `&` do. A signal that is caught,
+/// not ignored, has its default action in a started program.
 static HEARING: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build();
     let runtime = runtime.unwrap();
@@ -40,26 +39,26 @@ static HEARING: LazyLock<Runtime> = LazyLock::new(|| {
     runtime
 });
 
-/// A home, an environment, and a cloud.
+/// A home, an environment and an emulated cloud.
 pub struct Sandbox {
     home: tempfile::TempDir,
     environment: BTreeMap<OsString, OsString>,
     pub cloud: Emulator,
     pub account: String,
     pub key: AuthorizedKey,
-    /// Secrets that the cloud does not know of.
+    /// Secrets that the cloud does not know.
     secrets: Mutex<Vec<String>>,
-    /// Files that are meant to hold secrets.
+    /// Files that may contain secrets.
     secret_files: Mutex<Vec<PathBuf>>,
 }
 
 impl Sandbox {
-    /// A sandbox whose program is set up with a key file and the endpoints of its own cloud.
+    /// A sandbox configured with a key file and the endpoints of its own cloud.
     pub fn new() -> Self {
         Self::with_options(Options::default())
     }
 
-    /// The same, with a cloud that speaks TLS.
+    /// The same with a cloud that uses TLS.
     pub fn with_tls() -> Self {
         let sandbox = Self::with_options(Options { tls: true, ..Options::default() });
         sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap());
@@ -87,7 +86,7 @@ impl Sandbox {
         sandbox.set("YC_ID_TOKEN_KEY_FILE", key_file);
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", sandbox.cloud.url().to_owned());
         sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", sandbox.cloud.url().to_owned());
-        // Nobody is there, whatever cloud the tests run in.
+        // No metadata service answers, whatever cloud the tests run in.
         sandbox.set("YC_METADATA_ADDR", "127.0.0.1:1");
         sandbox.set("YC_ID_TOKEN_VERBOSE", "3");
         sandbox.set("YC_ID_TOKEN_LOG_FILE", sandbox.log_file());
@@ -118,12 +117,12 @@ impl Sandbox {
         entries
     }
 
-    /// Lets time pass for the cache entries of a kind: they become older by this much.
+    /// Ages the cache entries of a kind by this much.
     pub fn age(&self, kind: &str, by: Duration) {
         self.shift(kind, &["obtained_at", "obtained_uptime", "expires_at"], by);
     }
 
-    /// Makes the cache entries of a kind ones that were obtained this much earlier, and end when they do.
+    /// Backdates the cache entries of a kind by this much, without changing their expiry.
     pub fn obtain_earlier(&self, kind: &str, by: Duration) {
         self.shift(kind, &["obtained_at", "obtained_uptime"], by);
     }
@@ -136,7 +135,7 @@ impl Sandbox {
                 for point in points.iter().copied() {
                     let at = stored["lifetime"][point].as_i64().unwrap();
                     let before = at - i64::try_from(by.as_millis()).unwrap();
-                    // A machine that has not been up for so long was restarted since.
+                    // A machine whose uptime is shorter was restarted since then.
                     let before = if point == "obtained_uptime" { before.max(0) } else { before };
                     stored["lifetime"][point] = before.into();
                 }
@@ -144,8 +143,7 @@ impl Sandbox {
         }
     }
 
-    /// Lets the half minute pass in which a credential of a kind is not asked for again, and forgets what is
-    /// known of the last attempt.
+    /// Ends the half minute in which a credential of a kind is not requested again, and forgets the last attempt.
     pub fn let_half_a_minute_pass(&self, kind: &str) {
         let half_a_minute = Duration::from_secs(31);
         for entry in fs::read_dir(self.cache_folder()).unwrap() {
@@ -199,7 +197,7 @@ impl Sandbox {
         path
     }
 
-    /// Writes a private file that may hold secrets.
+    /// Writes a private file that may contain secrets.
     pub fn write_secret(&self, name: &str, content: &str) -> PathBuf {
         let path = self.write(name, content);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -212,12 +210,12 @@ impl Sandbox {
         self.write(".config/yc-id-token/config.toml", text)
     }
 
-    /// Names a secret that the cloud does not know of.
+    /// Adds a secret that the cloud does not know.
     pub fn keep_secret(&self, secret: &str) {
         self.secrets.lock().unwrap().push(secret.into());
     }
 
-    /// A file that is meant to hold secrets.
+    /// Marks a file that may contain secrets.
     pub fn may_hold_secrets(&self, path: &Path) {
         self.secret_files.lock().unwrap().push(path.into());
     }
@@ -229,14 +227,14 @@ impl Sandbox {
         command
     }
 
-    /// Another program in the same surroundings.
+    /// Another program in the same environment.
     pub fn other_command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(&self.environment).current_dir(self.home()).stdin(Stdio::null());
         command
     }
 
-    /// A shell as root of namespaces of its own, such as `--mount`, without being root outside.
+    /// A shell as root in new namespaces, such as `--mount`, without being root outside.
     pub fn in_own_namespaces(&self, namespaces: &[&str], script: &str) -> Command {
         let mut shell = self.other_command("unshare");
         shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(["--user", "--map-root-user"]);
@@ -249,7 +247,7 @@ impl Sandbox {
         self.finish(self.command(arguments))
     }
 
-    /// Runs a command to its end.
+    /// Waits for the end of a command.
     pub fn finish(&self, mut command: Command) -> Outcome {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.outcome(child)
@@ -266,7 +264,7 @@ impl Sandbox {
         outcome
     }
 
-    /// How many requests for tokens the cloud has had.
+    /// The number of token requests to the cloud.
     pub fn token_requests(&self) -> (usize, usize) {
         (self.cloud.count(Route::IamToken), self.cloud.count(Route::TokenExchange))
     }
@@ -277,7 +275,7 @@ impl Sandbox {
         }
     }
 
-    /// Every secret of the cloud, and those besides.
+    /// Every secret of the cloud, and the additional ones.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.cloud.secrets();
         secrets.extend(self.secrets.lock().unwrap().iter().cloned());
@@ -286,7 +284,7 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// Looks for secrets in every file that is not meant to hold one.
+    /// Searches every file that must not contain secrets.
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the program's log:\n{}", self.log());
@@ -318,7 +316,7 @@ impl Sandbox {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub status: ExitStatus,
@@ -327,15 +325,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The standard output of a run that succeeded, and said nothing on standard error.
+    /// The standard output of a successful run with empty standard error.
     #[track_caller]
     pub fn ok(self) -> String {
         assert!(self.status.success() && self.stderr.is_empty(), "{self:?}");
         self.stdout
     }
 
-    /// The message and the hint of a run that failed as it should: in two lines, with this exit
-    /// status and code, and with nothing on standard output.
+    /// The message and the hint of a run that failed as expected: two lines, with this exit status and code, and empty
+    /// standard output.
     #[track_caller]
     pub fn fails(self, exit: i32, code: &str) -> (String, String) {
         assert_eq!((self.status.code(), self.stdout.as_str()), (Some(exit), ""), "{self:?}");
@@ -349,7 +347,7 @@ impl Outcome {
     }
 }
 
-/// Changes what a cache entry holds, so that it is still a valid entry.
+/// Changes the content of a cache entry, so that it stays a valid entry.
 pub fn change_entry(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     let entry = fs::read_to_string(path).unwrap();
     let (head, body) = entry.split_once('\n').unwrap();
@@ -361,10 +359,10 @@ pub fn change_entry(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     fs::write(path, format!("{magic} {checksum:08x}\n{body}")).unwrap();
 }
 
-/// Waits until something holds, or fails: never by sleeping for a guessed time.
+/// Waits until a condition holds, or fails. It does not sleep for a guessed time.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RUN_TIMEOUT;
     while !holds() {
         assert!(Instant::now() < deadline, "it never came to this: {what}");
         std::thread::sleep(Duration::from_millis(2));
@@ -387,7 +385,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<St
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RUN_TIMEOUT;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;

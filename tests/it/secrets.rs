@@ -1,6 +1,6 @@
-//! No command shows a secret, however much it is asked to say and whatever goes wrong.
+//! No command prints a secret, at any log level and with any failure.
 //!
-//! Every run of every test is searched (see `sandbox`). Here are those that are most likely to fail.
+//! Every run of every test is searched (see `sandbox`). These are the commands most likely to leak.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +17,11 @@ use crate::sandbox::Sandbox;
 pub struct Line {
     pub command: &'static str,
     arguments: &'static [&'static str],
-    /// Whether it obtains credentials.
+    /// Whether it fetches credentials.
     obtains: bool,
 }
 
-/// Lines of every command there is.
+/// Command lines that cover every command.
 const LINES: &[Line] = &[
     obtains("token", &["--format=raw"]),
     obtains("token", &["--format=json"]),
@@ -110,7 +110,7 @@ pub struct Servers {
     vault: FakeVault,
 }
 
-/// A sandbox where every command finds what it needs, and says all that it can on standard error.
+/// A sandbox in which every command can run, with the most verbose log on standard error.
 pub fn sandbox() -> (Sandbox, Servers) {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
@@ -126,19 +126,19 @@ pub fn sandbox() -> (Sandbox, Servers) {
     (sandbox, Servers { sts, vault })
 }
 
-/// The commands that the help names below some words, and those below them.
+/// The commands in the help below some words, recursively.
 fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
     let help = sandbox.run(&[below, &["--help"]].concat()).ok();
     let Some((_, list)) = help.split_once("\nCommands:\n") else {
         return BTreeSet::from([below.join(" ")]);
     };
     let entries = list.lines().take_while(|line| !line.is_empty());
-    // A description that goes on in the next line is further in.
+    // A description that continues on the next line is indented more.
     let names = entries.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let names = names.filter(|name| !name.is_empty());
     let mut commands: BTreeSet<String> =
         names.flat_map(|name| commands(sandbox, &[below, &[name]].concat())).collect();
-    // One that does something without those below it has a line of its own in the usage.
+    // A command that works without a subcommand has its own line in the usage.
     if !below.is_empty() && help.contains(&format!("{} [OPTIONS]\n", below.join(" "))) {
         commands.insert(below.join(" "));
     }
@@ -146,13 +146,13 @@ fn commands(sandbox: &Sandbox, below: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_command_there_is_is_looked_at_here() {
+fn every_command_is_tested_for_secrets() {
     let (sandbox, _servers) = sandbox();
     let looked_at: BTreeSet<String> = LINES.iter().map(|line| line.command.to_owned()).collect();
     assert_eq!(commands(&sandbox, &[]), looked_at);
 }
 
-/// The ways that there are to be someone.
+/// The kinds of identity.
 const IDENTITIES: [&str; 10] = [
     "file",
     "variable",
@@ -166,7 +166,7 @@ const IDENTITIES: [&str; 10] = [
     "metadata",
 ];
 
-/// Lets the sandbox be someone in one of the ways that there are.
+/// Configures the sandbox with one kind of identity.
 fn become_someone(sandbox: &mut Sandbox, identity: &str) {
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
     let oauth = "y0_AgAAAAAverysecretoauthtoken";
@@ -214,14 +214,14 @@ fn become_someone(sandbox: &mut Sandbox, identity: &str) {
 }
 
 #[test]
-fn no_command_shows_a_secret_however_much_it_says() {
+fn no_command_shows_a_secret_at_any_log_level() {
     for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
         become_someone(&mut sandbox, identity);
         let speaks = if identity == "yc-cli" { "DEBUG running yc" } else { "DEBUG requesting" };
-        // Who we are does not change the form of an answer: the other identities need fewer lines.
+        // The identity does not change the format of the output, so the other identities need fewer lines.
         let lines = those_that_obtain().filter(|line| identity == "file" || line.is_first());
         for line in lines {
             let run = |more: &[&'static str]| {
@@ -229,18 +229,18 @@ fn no_command_shows_a_secret_however_much_it_says() {
                 assert!(outcome.status.success(), "{identity}: {:?}: {outcome:?}", line.words(&[]));
                 outcome.stderr
             };
-            // Into a file, which the sandbox searches at its end; and on standard error, with and
-            // without something in the cache.
+            // Into a file, which the sandbox searches at its end; and on standard error, with and without cached
+            // credentials.
             assert_eq!(run(&["-vvv", "--log-file=log"]), "");
-            assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it says a lot");
-            assert!(run(&["-vvv"]).contains("INFO"), "it says a lot");
+            assert!(run(&["-vvv", "--force-refresh"]).contains(speaks), "it logs a lot");
+            assert!(run(&["-vvv"]).contains("INFO"), "it logs a lot");
         }
-        assert!(sandbox.log().contains(speaks), "it says a lot: {}", sandbox.log());
+        assert!(sandbox.log().contains(speaks), "it logs a lot: {}", sandbox.log());
     }
 }
 
 #[test]
-fn no_command_shows_a_secret_whatever_goes_wrong() {
+fn no_command_shows_a_secret_when_it_fails() {
     let (sandbox, Servers { sts, vault }) = sandbox();
     let usual = IdTokenVariant::default;
     let fails = |line: &Line, code: &str| {
@@ -294,7 +294,7 @@ fn no_command_shows_a_secret_whatever_goes_wrong() {
 }
 
 #[test]
-fn what_is_told_of_credentials_is_told_without_them() {
+fn commands_about_credentials_do_not_print_them() {
     for identity in IDENTITIES {
         let (mut sandbox, _servers) = sandbox();
         sandbox.configure("[profiles.p.vault]\nmount = \"jwt\"\n");
@@ -316,7 +316,7 @@ fn what_is_told_of_credentials_is_told_without_them() {
     }
 }
 
-/// A token, as the server that it was shown to could repeat it.
+/// A token, as the server that received it could repeat it.
 fn repeated(sandbox: &Sandbox) -> &'static str {
     let secrets = sandbox.cloud.secrets();
     let token = secrets.iter().rfind(|secret| secret.starts_with("eyJ")).unwrap();
@@ -325,7 +325,7 @@ fn repeated(sandbox: &Sandbox) -> &'static str {
 }
 
 #[test]
-fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
+fn a_secret_in_the_place_of_a_file_name_is_not_printed() {
     let (mut sandbox, _servers) = sandbox();
     let key = sandbox.key.to_json();
     let token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -348,7 +348,7 @@ fn what_is_a_secret_in_the_place_of_a_file_name_is_not_repeated() {
         assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
         assert!(outcome.stderr.contains("[redacted]"), "{outcome:?}");
     }
-    // A file that breaks off in the middle of the key.
+    // A file that ends in the middle of the key.
     for end in (0..key.len() - 8).step_by(97) {
         let file = sandbox.write_secret("broken.json", &key[..end]);
         sandbox.run(&["token", "--key-file", file.to_str().unwrap()]).fails(3, "E_IDENTITY");

@@ -1,4 +1,4 @@
-//! Settings: who wins, and a mistake is told with its file, its line and what was probably meant.
+//! Settings: their precedence, and mistakes reported with file, line and suggestion.
 
 use crate::sandbox::{Sandbox, claims};
 
@@ -48,7 +48,7 @@ fn the_configuration_file_can_be_anywhere() {
 }
 
 #[test]
-fn an_identity_by_name_and_paths_from_where_the_file_is() {
+fn identities_have_names_and_paths_start_at_the_file() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.write_secret(".config/yc-id-token/keys/ci.json", &sandbox.key.to_json());
@@ -64,7 +64,7 @@ fn an_identity_by_name_and_paths_from_where_the_file_is() {
 }
 
 #[test]
-fn a_stronger_key_file_beats_a_weaker_identity() {
+fn a_key_file_flag_beats_an_identity_of_the_profile() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\nidentity = \"metadata\"\n");
     assert_eq!(
@@ -79,7 +79,7 @@ fn a_stronger_key_file_beats_a_weaker_identity() {
 }
 
 #[test]
-fn a_consumers_own_table_is_heard() {
+fn a_consumers_own_table_is_honoured() {
     let mut sandbox = Sandbox::new();
     sandbox.configure(
         "[profiles.prod]\naudience = \"a\"\n[profiles.prod.token]\nformat = \"header\"\n",
@@ -96,7 +96,7 @@ fn a_consumers_own_table_is_heard() {
 }
 
 #[test]
-fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
+fn a_mistake_in_the_file_is_reported_by_line_with_a_suggestion() {
     let sandbox = Sandbox::new();
     for (text, arguments, line, problem, hint) in [
         (
@@ -159,7 +159,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_what_was_meant() {
 }
 
 #[test]
-fn a_mistake_without_a_hint_is_still_told_with_its_line() {
+fn a_mistake_without_a_suggestion_is_reported_by_line() {
     let sandbox = Sandbox::new();
     for (text, arguments, line) in [
         ("[defaults]\naudience = \"a\n", &["token"][..], 2),
@@ -185,7 +185,7 @@ fn a_mistake_without_a_hint_is_still_told_with_its_line() {
 }
 
 #[test]
-fn a_missing_profile_or_identity_is_told_with_the_nearest_name() {
+fn a_missing_profile_or_identity_gets_the_nearest_name() {
     let sandbox = Sandbox::new();
     let (message, hint) = sandbox.run(&["token", "--profile", "prod"]).fails(3, "E_CONFIG");
     assert_eq!(message, "there is no profile `prod` in the configuration (`--profile`)");
@@ -208,7 +208,7 @@ fn a_missing_profile_or_identity_is_told_with_the_nearest_name() {
 }
 
 #[test]
-fn one_profiles_mistake_does_not_take_the_others_down() {
+fn a_mistake_in_one_profile_does_not_break_the_others() {
     let sandbox = Sandbox::new();
     sandbox.configure("[profiles.broken]\nnonsense = 1\n[profiles.prod]\naudience = \"a\"\n");
     assert_eq!(audience(&sandbox, &["--profile", "prod"]), "a");

@@ -1,5 +1,5 @@
 //! `setup` writes a profile and the consumer's configuration: exactly the changes that it shows, once, with a backup of
-//! each file. It prints or writes the configuration of the server too.
+//! each file. It also prints or writes the configuration of the server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 const ISSUER: &str = "https://issuer.example";
 const ROLE: &str = "--role-arn=arn:aws:iam::123456789012:role/team/robot";
 
-/// A sandbox whose tokens have another issuer than the one that is guessed, and without kubectl.
+/// A sandbox whose tokens have another issuer than the guessed one, and without kubectl.
 fn sandbox() -> Sandbox {
     without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
 }
 
-/// A sandbox with this program alone on the PATH.
+/// A sandbox with only this program on the PATH.
 pub fn without_kubectl(options: Options) -> Sandbox {
     let mut sandbox = Sandbox::with_options(options);
     let programs = sandbox.home().join("programs");
@@ -39,7 +39,7 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
 }
 
-/// The settings of the sandbox's environment, as they are written into a profile.
+/// The settings of the sandbox's environment as they are written to a profile.
 fn endpoints(sandbox: &Sandbox) -> String {
     let url = sandbox.cloud.url();
     format!("iam_endpoint = \"{url}\"\noauth_endpoint = \"{url}\"\n")
@@ -47,7 +47,7 @@ fn endpoints(sandbox: &Sandbox) -> String {
 
 const CONFIG: &str = ".config/yc-id-token/config.toml";
 
-/// Copies of a file that were made before it was changed.
+/// Backups of a file.
 fn copies(sandbox: &Sandbox, name: &str) -> Vec<PathBuf> {
     let path = sandbox.home().join(name);
     let begin = format!("{}.bak-", path.file_name().unwrap().to_str().unwrap());
@@ -63,7 +63,7 @@ fn mode(path: &Path) -> u32 {
 fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
     let sandbox = sandbox();
     let arguments = ["aws", ROLE, "--region=eu-central-1", "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
+    let printed = setup(&sandbox, &arguments).ok();
     let key = sandbox.home().join("key.json");
     let configuration = format!(
         "[profiles.yandex]\nkey_file = \"{}\"\n{}\n[profiles.yandex.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/team/robot\"\nregion = \"eu-central-1\"\n",
@@ -92,25 +92,25 @@ fn a_profile_of_aws_is_set_up_by_flags_and_only_once() {
         "--role-name robot --path /team/ ",
         "Try it:\n  aws sts get-caller-identity --profile yandex\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 
     for again in [&arguments[..], &["aws", "--apply"], &["aws", "--print"], &["aws"]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
     assert_eq!(read(&sandbox, CONFIG), configuration);
     assert_eq!((copies(&sandbox, CONFIG).len(), copies(&sandbox, ".aws/config").len()), (0, 0));
 }
 
 #[test]
-fn without_a_terminal_nothing_is_changed_unless_that_is_said() {
+fn without_a_terminal_nothing_is_changed_by_default() {
     let sandbox = sandbox();
     for more in [&["--print"][..], &[]] {
-        let said = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
-        assert!(said.contains("+[profile yandex]\n"), "{said}");
+        let printed = setup(&sandbox, &[&["aws", ROLE], more].concat()).ok();
+        assert!(printed.contains("+[profile yandex]\n"), "{printed}");
         assert!(
-            said.ends_with("Nothing has been changed. To make these changes, give `--apply`.\n")
+            printed.ends_with("Nothing has been changed. To make these changes, give `--apply`.\n")
         );
     }
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
@@ -118,7 +118,7 @@ fn without_a_terminal_nothing_is_changed_unless_that_is_said() {
 }
 
 #[test]
-fn comments_links_and_permissions_stay_and_a_copy_is_kept() {
+fn comments_links_and_permissions_stay_and_a_backup_is_made() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
@@ -193,10 +193,10 @@ fn every_setting_of_the_run_is_written_into_the_profile() {
             sandbox.set(field.variable, before);
         }
         sandbox.set("YC_ID_TOKEN_KEY_FILE", sandbox.home().join("key.json"));
-        for said in [by_flag, by_variable] {
+        for printed in [by_flag, by_variable] {
             let line = format!("+{} = ", field.key);
-            let line = said.lines().find(|text| text.starts_with(&line));
-            let line = line.unwrap_or_else(|| panic!("no {} in {said}", field.key));
+            let line = printed.lines().find(|text| text.starts_with(&line));
+            let line = line.unwrap_or_else(|| panic!("no {} in {printed}", field.key));
             let text =
                 if field.kind == Kind::Bool { value.to_owned() } else { format!("{value}\"") };
             assert!(line.ends_with(&text), "{line}");
@@ -206,20 +206,24 @@ fn every_setting_of_the_run_is_written_into_the_profile() {
         }
     }
     sandbox.set("YC_ID_TOKEN_AWS_DURATION", "30m");
-    let said = sandbox.run(&[&run[..], &["--proxy=http://me:hunter2@proxy.example"]].concat()).ok();
-    assert!(said.contains("+duration = \"30m\"\n"), "{said}");
-    assert!(said.contains("The proxy is not written into the profile") && !said.contains("+proxy"));
+    let printed =
+        sandbox.run(&[&run[..], &["--proxy=http://me:hunter2@proxy.example"]].concat()).ok();
+    assert!(printed.contains("+duration = \"30m\"\n"), "{printed}");
+    assert!(
+        printed.contains("The proxy is not written into the profile")
+            && !printed.contains("+proxy")
+    );
 }
 
 #[test]
 fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
     let sandbox = sandbox();
     let aws = ["aws", ROLE, "--region=eu", "--apply"];
-    // As a previous version has written it.
+    // As an earlier version wrote it.
     setup(&sandbox, &[&aws[..], &["--name=aws"]].concat()).ok();
     let first = (read(&sandbox, CONFIG), read(&sandbox, ".aws/config"));
     assert!(first.1.contains("[profile yandex]\n") && first.1.ends_with(" --profile=aws\n"));
-    assert!(setup(&sandbox, &aws).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &aws).ok().starts_with("Nothing to change"));
     setup(&sandbox, &[&aws[..], &["--aws-profile=prod.account"]].concat()).ok();
     setup(&sandbox, &[&aws[..], &["--aws-profile=prod-account"]].concat()).ok();
     let config = read(&sandbox, CONFIG);
@@ -238,9 +242,9 @@ fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
     at("https://a.example:8200", &["--name=vault"]);
     let before = read(&sandbox, CONFIG);
     let again = at("a.example:8200/", &[]);
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
     let again = setup(&sandbox, &["vault", "--no-helper", "--apply"]).ok();
-    assert!(again.starts_with("There is nothing to change"), "the only server: {again}");
+    assert!(again.starts_with("Nothing to change"), "the only server: {again}");
     at("https://b.example", &[]);
     at("https://b.example:8200", &[]);
     at("https://b.example", &["--namespace=team"]);
@@ -252,11 +256,14 @@ fn a_second_aws_profile_and_a_second_server_get_profiles_of_their_own() {
 }
 
 #[test]
-fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
+fn the_server_configuration_is_written_only_with_the_changes() {
     let sandbox = sandbox();
     let arguments = ["vault", "--address=https://v.example", "--role=r", "--server-config=v.sh"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("+bao policy") || said.contains("+vault policy read r "), "{said}");
+    let printed = setup(&sandbox, &arguments).ok();
+    assert!(
+        printed.contains("+bao policy") || printed.contains("+vault policy read r "),
+        "{printed}"
+    );
     assert!(!sandbox.home().join("v.sh").exists());
     sandbox.write("v.sh", "# theirs\n");
     let apply = [&arguments[..], &["--apply"]].concat();
@@ -278,23 +285,23 @@ fn the_configuration_of_the_server_is_written_with_the_changes_alone() {
     assert_eq!(read(&sandbox, "v.sh"), with_namespace);
     let of_s3 = ["aws", "--sts-endpoint=https://s3.example"];
     setup(&sandbox, &[&of_s3[..], &["--server-config=a.sh"]].concat()).fails(2, "E_USAGE");
-    let said = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
-    assert!(said.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{said}");
-    // AWS's tools do not find that server by themselves, and the user may know better where it is.
+    let printed = setup(&sandbox, &[&of_s3[..], &["--apply"]].concat()).ok();
+    assert!(printed.ends_with("Try it:\n  aws s3 ls --profile yandex\n"), "{printed}");
+    // AWS tools do not find that server by themselves, and the user may have set its address.
     let config = read(&sandbox, ".aws/config");
     assert!(config.ends_with("endpoint_url = https://s3.example\n"), "{config}");
     sandbox.write(".aws/config", &config.replace("/s3", "/other"));
-    assert!(setup(&sandbox, &of_s3).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &of_s3).ok().starts_with("Nothing to change"));
 }
 
 #[test]
-fn the_note_on_an_extended_profile_names_only_what_the_new_one_keeps() {
+fn the_note_on_an_extended_profile_names_inherited_settings() {
     let mut sandbox = sandbox();
     setup(&sandbox, &["aws", "--apply", ROLE, "--region=eu"]).ok();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let other = "--role-arn=arn:aws:iam::123456789012:role/other";
-    let said = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
-    assert!(said.contains("it has its identity and `aws.region` (`eu`) from there."), "{said}");
+    let printed = setup(&sandbox, &["aws", "--aws-profile=two", other]).ok();
+    assert!(printed.contains("and inherits its identity and `aws.region` (`eu`)."), "{printed}");
 }
 
 #[test]
@@ -310,7 +317,7 @@ fn a_key_in_a_variable_is_not_written_into_the_profile() {
 }
 
 #[test]
-fn what_is_missing_is_named_by_its_flag() {
+fn missing_settings_are_named_by_their_flags() {
     let mut sandbox = sandbox();
     let missing = |sandbox: &Sandbox, arguments: &[&str], flag: &str| {
         let (text, hint) = setup(sandbox, arguments).fails(3, "E_MISSING");
@@ -339,7 +346,7 @@ fn what_is_missing_is_named_by_its_flag() {
     }
     missing(&sandbox, &["aws", ROLE, "--identity=metadata"], "--service-account");
     setup(&sandbox, &["aws", ROLE, "--key-file=none.json"]).fails(3, "E_UNREADABLE");
-    // What `aws` rejects, `setup aws` rejects too.
+    // `setup aws` rejects what `aws` rejects.
     let with_blank = "--role-arn=arn:aws:iam::123456789012:role/ro bot";
     for wrong in
         [&["aws", "--role-arn=robot"][..], &["aws", with_blank], &["aws", ROLE, "--name=a b"]]
@@ -353,7 +360,7 @@ fn what_is_missing_is_named_by_its_flag() {
 }
 
 #[test]
-fn other_credentials_of_the_same_name_are_not_gone_over() {
+fn other_credentials_of_the_same_name_are_not_overwritten() {
     let sandbox = sandbox();
     let theirs = "[profile yandex]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n";
     sandbox.write(".aws/config", theirs);
@@ -372,26 +379,26 @@ fn other_credentials_of_the_same_name_are_not_gone_over() {
 }
 
 #[test]
-fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
+fn without_a_token_the_issuer_is_a_guess_and_not_applied() {
     let sandbox = sandbox();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
-    let said = setup(&sandbox, &["aws", ROLE]).ok();
+    let printed = setup(&sandbox, &["aws", ROLE]).ok();
     for part in [
-        "No token could be had with these settings:\n! cannot get an ID token",
+        "Cannot get a token with these settings:\n! cannot get an ID token",
         "iam.serviceAccounts.tokenCreator",
         "The issuer below is a guess",
-        // It is most likely where tokens come from.
+        // Tokens most likely come from it.
         &format!("--url {} ", sandbox.cloud.url()),
         sandbox.account.as_str(),
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     let (_, hint) = setup(&sandbox, &["aws", ROLE, "--apply"]).fails(4, "E_SOURCE_DENIED");
     assert!(hint.contains("tokenCreator") && hint.contains("nothing has been changed"), "{hint}");
     assert!(!sandbox.home().join(".aws").exists() && !sandbox.home().join(".config").exists());
     let requests = sandbox.token_requests();
-    let said = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
-    assert!(said.contains("No token was requested."), "{said}");
+    let printed = setup(&sandbox, &["aws", ROLE, "--apply", "--offline"]).ok();
+    assert!(printed.contains("No token was requested."), "{printed}");
     assert_eq!(sandbox.token_requests(), requests);
     assert!(read(&sandbox, ".aws/config").contains("credential_process"));
 }
@@ -400,7 +407,7 @@ fn without_a_token_the_other_side_is_a_guess_and_is_not_applied_unseen() {
 fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
     let sandbox = sandbox();
     let arguments = ["vault", "--address=https://vault.example:8200/", "--role=robot", "--apply"];
-    let said =
+    let printed =
         setup(&sandbox, &[&arguments[..], &["--no-helper", "--mount=team/jwt"]].concat()).ok();
     assert!(!sandbox.home().join(".vault").exists());
     for part in [
@@ -410,17 +417,17 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
         &format!("bound_audiences=https://vault.example:8200 bound_subject={} ", sandbox.account),
         "  yc-id-token vault login --profile=vault-example\n  vault token lookup\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 
-    let said = setup(&sandbox, &arguments).ok();
+    let printed = setup(&sandbox, &arguments).ok();
     let link = sandbox.home().join(".local/bin/yc-id-token-vault-vault-example");
     let entry = format!("token_helper = \"{}\"\n", link.display());
     assert_eq!((read(&sandbox, ".vault"), read(&sandbox, ".bao")), (entry.clone(), entry));
     assert!(link.exists());
     let steps = "Try it:\n  export VAULT_ADDR=https://vault.example:8200/\n  vault token lookup\n";
-    assert!(said.ends_with(steps), "{said}");
-    assert!(setup(&sandbox, &arguments).ok().starts_with("There is nothing to change"));
+    assert!(printed.ends_with(steps), "{printed}");
+    assert!(setup(&sandbox, &arguments).ok().starts_with("Nothing to change"));
 
     sandbox.write(".bao", "token_helper = \"/opt/other\"\n");
     let (text, _) = setup(&sandbox, &arguments).fails(3, "E_CONFLICT");
@@ -428,7 +435,7 @@ fn the_token_helper_is_installed_with_a_profile_or_left_alone() {
 }
 
 #[test]
-fn a_configuration_in_another_place_is_named_in_the_command() {
+fn another_configuration_path_is_named_in_the_command() {
     let sandbox = sandbox();
     let config = sandbox.home().join("other/config.toml");
     let flag = format!("--config={}", config.display());
@@ -439,7 +446,7 @@ fn a_configuration_in_another_place_is_named_in_the_command() {
     assert!(theirs.ends_with(&format!(" aws --profile=prod {flag}\n")), "{theirs}");
 }
 
-/// Has a person at a terminal give these answers.
+/// Types these answers at a terminal.
 pub fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
     let mut script = sandbox.other_command("/usr/bin/script");
     script.args(["-qec", &format!("{PROGRAM} {arguments}"), "/dev/null"]).env("SHELL", "/bin/sh");
@@ -449,12 +456,12 @@ pub fn dialogue(sandbox: &Sandbox, arguments: &str, answers: &str) -> Outcome {
 }
 
 #[test]
-fn at_a_terminal_it_asks_for_what_is_not_said() {
+fn a_terminal_is_prompted_for_missing_settings() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let answers =
         "\nnone.json\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu-central-1\ny\n";
-    let said = dialogue(&sandbox, "setup aws", answers).stdout;
+    let printed = dialogue(&sandbox, "setup aws", answers).stdout;
     for part in [
         "! cannot read the authorized key file",
         "! `robot` is not the ARN of a role",
@@ -463,36 +470,37 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
         "Apply? [y/N]: written ",
         "Try it:",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(read(&sandbox, CONFIG).starts_with("[profiles.yandex]\nkey_file = \"~/key.json\"\n"));
     assert!(read(&sandbox, ".aws/config").contains("region = eu-central-1\n"));
 
     let answers = "two\n~/key.json\nrobot\narn:aws:iam::123456789012:role/robot\neu\nn\n";
-    let said = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
-    assert!(said.contains("! `~/key.json` is not an ID"), "{said}");
-    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
-    assert!(said.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{said:?}");
+    let printed = dialogue(&sandbox, "setup aws --identity=metadata", answers).stdout;
+    assert!(printed.contains("! `~/key.json` is not an ID"), "{printed}");
+    let printed =
+        dialogue(&sandbox, "setup vault --key-file=key.json", "https://v.example\nr\nn\n");
+    assert!(printed.stdout.contains("Apply? [y/N]: Nothing has been changed."), "{printed:?}");
     assert!(!read(&sandbox, CONFIG).contains("vault") && !sandbox.home().join(".vault").exists());
-    let said = dialogue(&sandbox, "setup aws --apply --aws-profile=other", "never read\n");
-    assert!(said.stdout.contains("the role to assume is missing [E_MISSING]"), "{said:?}");
-    let said = dialogue(&sandbox, "setup vault --key-file=key.json", "");
-    assert!(said.stdout.contains("the address of the server is missing"), "{said:?}");
+    let printed = dialogue(&sandbox, "setup aws --apply --aws-profile=other", "never read\n");
+    assert!(printed.stdout.contains("the role to assume is missing [E_MISSING]"), "{printed:?}");
+    let printed = dialogue(&sandbox, "setup vault --key-file=key.json", "");
+    assert!(printed.stdout.contains("the address of the server is missing"), "{printed:?}");
 }
 
 #[test]
-fn an_interrupt_at_the_question_whether_to_apply_ends_the_run() {
+fn an_interrupt_at_the_prompt_to_apply_ends_the_run() {
     let sandbox = sandbox();
     let mut script = sandbox.other_command("/usr/bin/script");
     let command = format!("{PROGRAM} setup vault --address=https://v.example --role=r --no-helper");
     script.args(["-qec", &command, "/dev/null"]).env("SHELL", "/bin/sh");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().unwrap();
-    let (mut said, mut byte) = (Vec::new(), [0]);
-    // It has got a token by then, and has waited for signals meanwhile.
-    while !said.ends_with(b"Apply? [y/N]: ") {
+    let (mut printed, mut byte) = (Vec::new(), [0]);
+    // It has got a token by then, and has caught signals meanwhile.
+    while !printed.ends_with(b"Apply? [y/N]: ") {
         child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
-        said.push(byte[0]);
+        printed.push(byte[0]);
     }
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"\x03").unwrap();
@@ -506,7 +514,7 @@ fn with_no_color_there_is_no_colour_even_at_a_terminal() {
     sandbox.set("NO_COLOR", "1");
     for arguments in ["--help", "setup aws --help", "setup awss", "setup aws", "token --audiance x"]
     {
-        let said = dialogue(&sandbox, arguments, "").stdout;
-        assert!(!said.is_empty() && !said.contains('\u{1b}'), "{arguments}: {said:?}");
+        let printed = dialogue(&sandbox, arguments, "").stdout;
+        assert!(!printed.is_empty() && !printed.contains('\u{1b}'), "{arguments}: {printed:?}");
     }
 }

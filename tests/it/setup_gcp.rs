@@ -1,5 +1,5 @@
-//! `setup gcp` writes the credential configuration of Google's libraries, what the agent does for it, and what the
-//! project must be set up with. `tests/real/gcp.rs` has the libraries use it.
+//! `setup gcp` writes the credential configuration of Google's libraries and the agent's part, and prints the setup of
+//! the project. `tests/real/gcp.rs` uses the result with the libraries.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,7 +22,7 @@ fn sandbox() -> Sandbox {
     without_kubectl(Options { issuer: Some(ISSUER.to_owned()), ..Options::default() })
 }
 
-/// The provider as a user copies it from Google's console.
+/// The provider as copied from Google's console.
 fn short() -> &'static str {
     PROVIDER.strip_prefix("//iam.googleapis.com/").unwrap()
 }
@@ -39,7 +39,7 @@ fn document(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&read(sandbox, OUTPUT)).unwrap()
 }
 
-/// Says that the credential configuration has a secret, and returns it.
+/// Checks that the credential configuration has a secret, and returns it.
 pub fn secret_in(sandbox: &Sandbox, path: &str) -> String {
     sandbox.may_hold_secrets(&sandbox.home().join(path));
     let document: Value = serde_json::from_str(&read(sandbox, path)).unwrap();
@@ -50,9 +50,9 @@ pub fn secret_in(sandbox: &Sandbox, path: &str) -> String {
 }
 
 #[test]
-fn the_executable_is_written_once_with_what_the_project_needs() {
+fn the_executable_is_written_once_with_the_projects_commands() {
     let sandbox = sandbox();
-    let said = apply(&sandbox, &[]).ok();
+    let printed = apply(&sandbox, &[]).ok();
     let program = sandbox.home().join("programs/yc-id-token");
     let expected = json!({
         "universe_domain": "googleapis.com",
@@ -85,19 +85,19 @@ fn the_executable_is_written_once_with_what_the_project_needs() {
         &format!("  export GOOGLE_APPLICATION_CREDENTIALS={}\n", output.display()),
         "  export GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1\n",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
-    assert!(!said.contains("--allowed-audiences"), "{said}");
+    assert!(!printed.contains("--allowed-audiences"), "{printed}");
     for again in [&["gcp", "--apply"][..], &["gcp", "--print", "--provider", PROVIDER]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
     setup(&sandbox, &["--undo", "--apply"]).ok();
     assert!(!output.exists() && !sandbox.home().join(CONFIG).exists());
 }
 
 #[test]
-fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
+fn undo_also_removes_the_agents_token_file() {
     let mut sandbox = sandbox();
     sandbox.configure("[[agent.files]]\npath = \"~/mine\"\naudience = \"mine\"\n");
     let before = read(&sandbox, CONFIG);
@@ -105,11 +105,11 @@ fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
         sandbox.may_hold_secrets(&sandbox.home().join(name));
     }
     let email = format!("--service-account-email={EMAIL}");
-    let said = apply(&sandbox, &["--source=file", &email]).ok();
-    assert!(said.contains("  yc-id-token agent   # as a service"), "{said}");
+    let printed = apply(&sandbox, &["--source=file", &email]).ok();
+    assert!(printed.contains("  yc-id-token agent   # as a service"), "{printed}");
     assert!(
-        said.contains(&format!("add-iam-policy-binding {EMAIL} --role=roles/iam.work")),
-        "{said}"
+        printed.contains(&format!("add-iam-policy-binding {EMAIL} --role=roles/iam.work")),
+        "{printed}"
     );
     let token = sandbox.home().join(".config/yc-id-token/google-yandex-cloud.jwt");
     let written = document(&sandbox);
@@ -119,27 +119,27 @@ fn a_file_is_kept_by_the_agent_and_all_is_undone_together() {
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.run(&["agent", "--once", "--profile=yandex-cloud"]).ok();
     assert_eq!(claims(&fs::read_to_string(&token).unwrap())["aud"], format!("https:{PROVIDER}"));
-    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("Nothing to change"));
     setup(&sandbox, &["--undo", "--apply"]).ok();
     assert_eq!(read(&sandbox, CONFIG), before);
     assert!(!sandbox.home().join(OUTPUT).exists());
 }
 
 #[test]
-fn an_address_has_one_secret_for_all_agents_which_no_output_shows() {
+fn an_address_has_one_secret_that_is_never_shown() {
     let mut sandbox = sandbox();
     let other = "[[agent.endpoints]]\ntype = \"token\"\nlisten = \"127.0.0.1:9911\"\nsecret_file = \"~/s\"\naudiences = [\"a\"]\n";
     sandbox.configure(other);
-    let said = setup(&sandbox, &["gcp", "--provider", short(), "--source=url", "--print"]).ok();
-    assert!(said.contains("+listen = \"127.0.0.1:9912\"\n"), "{said}");
+    let printed = setup(&sandbox, &["gcp", "--provider", short(), "--source=url", "--print"]).ok();
+    assert!(printed.contains("+listen = \"127.0.0.1:9912\"\n"), "{printed}");
     sandbox.configure("");
     let address = format!("127.0.0.1:{}", free_port());
     let listen = format!("--listen={address}");
-    let said = apply(&sandbox, &["--source=url", &listen]).ok();
+    let printed = apply(&sandbox, &["--source=url", &listen]).ok();
     let secret = secret_in(&sandbox, OUTPUT);
-    assert!(!said.contains(&secret), "{said}");
+    assert!(!printed.contains(&secret), "{printed}");
     assert_eq!(document(&sandbox)["credential_source"]["url"], format!("http://{address}/"));
-    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("There is nothing to change"));
+    assert!(setup(&sandbox, &["gcp", "--apply"]).ok().starts_with("Nothing to change"));
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let server = address.parse().unwrap();
     for _ in 0..2 {
@@ -184,7 +184,7 @@ fn a_path_that_the_libraries_would_split_is_refused() {
 }
 
 #[test]
-fn another_file_or_provider_is_not_replaced_unless_that_is_said() {
+fn another_file_or_provider_is_only_replaced_with_force() {
     let sandbox = sandbox();
     let key = sandbox.write("google.json", "{\"type\": \"service_account\"}\n");
     let output = format!("--output={}", key.display());
@@ -194,7 +194,7 @@ fn another_file_or_provider_is_not_replaced_unless_that_is_said() {
     let other = short().replace("providers/yandex-cloud", "providers/other");
     let arguments = ["gcp", "--apply", "--provider", &other, &output];
     let (message, _) = setup(&sandbox, &arguments).fails(3, "E_CONFLICT");
-    assert!(message.contains("is of another provider"), "{message}");
+    assert!(message.contains("is for another provider"), "{message}");
     setup(&sandbox, &arguments[..4]).ok();
     let config = read(&sandbox, CONFIG);
     assert!(config.contains("[profiles.yandex-cloud]\n"), "{config}");
@@ -227,7 +227,7 @@ fn the_commands_for_the_project_are_a_script_that_can_be_run_again() {
     let script = sandbox.home().join("project.sh");
     let audience = "--audience=https://own.example";
     apply(&sandbox, &["--server-config", script.to_str().unwrap(), audience]).ok();
-    // It knows what was created.
+    // It knows which resources exist.
     let gcloud = "#!/bin/sh
 case \"$*\" in
   *' providers describe '*) exec grep -q create-oidc \"$HOME/done\" ;;
@@ -254,24 +254,24 @@ printf '%s\\n' \"$*\" >>\"$HOME/done\"
 }
 
 #[test]
-fn gclouds_own_check_ends_it_without_the_token() {
+fn gclouds_own_check_runs_last_and_shows_no_token() {
     let mut sandbox = sandbox();
     let gcloud = "#!/bin/sh\n[ \"$1 $2 $3 $GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES\" = 'auth application-default print-access-token 1' ] || exit 9\n[ -f \"$GOOGLE_APPLICATION_CREDENTIALS\" ] && echo ya29.secret\n";
     let gcloud = sandbox.write("programs/gcloud", gcloud);
     fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = apply(&sandbox, &[]).ok();
-    assert!(said.contains("It works. `GOOGLE_APPLICATION_CREDENTIALS="), "{said}");
-    assert!(!said.contains("ya29."), "{said}");
+    let printed = apply(&sandbox, &[]).ok();
+    assert!(printed.contains("It works. `GOOGLE_APPLICATION_CREDENTIALS="), "{printed}");
+    assert!(!printed.contains("ya29."), "{printed}");
     sandbox.set("GOOGLE_CREDENTIALS", "{}");
-    let said = setup(&sandbox, &["gcp"]).ok();
-    assert!(said.contains("Unset GOOGLE_CREDENTIALS: as long as it is set"), "{said}");
+    let printed = setup(&sandbox, &["gcp"]).ok();
+    assert!(printed.contains("Unset GOOGLE_CREDENTIALS: as long as it is set"), "{printed}");
 }
 
 #[test]
-fn at_a_terminal_it_asks_for_what_is_not_said() {
+fn a_terminal_is_prompted_for_missing_settings() {
     let sandbox = sandbox();
     let answers = format!("my-pool\n{PROVIDER}\n\nexec\nfile\ny\n");
-    let said = dialogue(&sandbox, "setup gcp", &answers).stdout;
+    let printed = dialogue(&sandbox, "setup gcp", &answers).stdout;
     for part in [
         "! `my-pool` is not the name of a provider",
         "Google service account to impersonate (empty:",
@@ -279,13 +279,13 @@ fn at_a_terminal_it_asks_for_what_is_not_said() {
         "+[[agent.files]]",
         "Apply? [y/N]: written ",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(document(&sandbox)["credential_source"]["file"].is_string());
 }
 
 #[test]
-fn an_endpoint_with_a_credential_configuration_is_of_googles_type() {
+fn a_credential_configuration_requires_googles_endpoint_type() {
     let sandbox = Sandbox::new();
     let file = file(&sandbox, "google.json");
     fs::write(&file, "{\"type\": \"external_account\"}").unwrap();

@@ -1,5 +1,5 @@
-//! `setup kubectl` edits the user's kubeconfig and keeps all that is in it. Each cluster gets a profile and a user of
-//! its own.
+//! `setup kubectl` edits the user's kubeconfig and keeps everything else in it. Each cluster gets its own profile and
+//! user.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox, eventually};
 pub const KUBECONFIG: &str = ".kube/config";
 pub const CONFIG: &str = ".config/yc-id-token/config.toml";
 
-/// A kubeconfig as people write it.
+/// A kubeconfig with comments and mixed styles.
 pub const BY_HAND: &str = "# mine
 apiVersion: v1
 kind: Config
@@ -58,7 +58,7 @@ pub fn sandbox(kubeconfig: &str) -> Sandbox {
     sandbox
 }
 
-/// A kubeconfig with clusters alone.
+/// A kubeconfig with only clusters.
 pub fn clusters(names: &[&str]) -> String {
     let cluster = |name: &&str| {
         format!("- name: {name}\n  cluster: {{server: \"https://{name}.example\"}}\n")
@@ -74,7 +74,7 @@ pub fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.home().join(name)).unwrap_or_default()
 }
 
-/// Fails with a conflict, and changes neither the kubeconfig nor the configuration.
+/// Expects a conflict that changes neither the kubeconfig nor the configuration.
 #[track_caller]
 fn conflicts(sandbox: &Sandbox, arguments: &[&str], part: &str) {
     let before = [KUBECONFIG, CONFIG].map(|name| read(sandbox, name));
@@ -87,8 +87,8 @@ fn conflicts(sandbox: &Sandbox, arguments: &[&str], part: &str) {
 fn every_line_of_a_kubeconfig_stays_in_its_place() {
     for breaks in ["\n", "\r\n"] {
         let sandbox = sandbox(&BY_HAND.replace('\n', breaks));
-        let said = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
-        assert!(!said.contains("other-user"), "{said}");
+        let printed = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
+        assert!(!printed.contains("other-user"), "{printed}");
         let context =
             "contexts:\n- context:\n    cluster: prod\n    user: yandex\n  name: yandex@prod\n";
         let wanted = BY_HAND
@@ -96,24 +96,24 @@ fn every_line_of_a_kubeconfig_stays_in_its_place() {
             .replace("contexts: []\n", &format!("{context}current-context: yandex@prod\n"));
         assert_eq!(read(&sandbox, KUBECONFIG), wanted.replace('\n', breaks));
         let again = setup(&sandbox, &["--audience=k8s", "--cluster=prod"]).ok();
-        assert!(again.starts_with("There is nothing to change"), "{again}");
+        assert!(again.starts_with("Nothing to change"), "{again}");
     }
 }
 
 #[test]
-fn a_home_with_letters_of_any_alphabet_is_no_obstacle() {
+fn a_home_folder_can_have_letters_of_any_alphabet() {
     let mut sandbox = sandbox("");
     let home = sandbox.home().join("é юзер 'q' \"$d%é");
     fs::create_dir_all(home.join(".kube")).unwrap();
     fs::write(home.join(".kube/config"), clusters(&["prod"])).unwrap();
     sandbox.set("HOME", &home);
     setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
-    let said = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
-    assert!(said.starts_with("There is nothing to change"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--offline"]).ok();
+    assert!(printed.starts_with("Nothing to change"), "{printed}");
 }
 
 #[test]
-fn a_variable_that_names_no_kubeconfig_is_refused() {
+fn a_variable_without_a_kubeconfig_is_rejected() {
     let mut sandbox = sandbox(&clusters(&["prod"]));
     sandbox.set("KUBECONFIG", ":");
     let (message, _) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_VALUE");
@@ -121,7 +121,7 @@ fn a_variable_that_names_no_kubeconfig_is_refused() {
 }
 
 #[test]
-fn a_part_that_cannot_be_edited_is_named_by_its_line() {
+fn a_part_that_cannot_be_edited_is_reported_with_its_line() {
     let text = format!("{}x: &u [{{name: a}}]\nusers: *u\n", clusters(&["prod"]));
     let sandbox = sandbox(&text);
     let (message, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFIG");
@@ -131,7 +131,7 @@ fn a_part_that_cannot_be_edited_is_named_by_its_line() {
 }
 
 #[test]
-fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
+fn all_kubeconfig_files_are_read_and_their_names_stay() {
     let mut sandbox = sandbox("");
     let own = sandbox.write("a", "apiVersion: v1\nclusters: []\n");
     let other = format!(
@@ -145,11 +145,11 @@ fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
     assert!(text.contains("the user `yandex` of `") && text.contains("/b`"), "{text}");
     assert!(hint.contains("another name"), "{hint}");
-    conflicts(&sandbox, &["--audience=k8s", "--user=robot", "--context=now"], "is of the user");
+    conflicts(&sandbox, &["--audience=k8s", "--user=robot", "--context=now"], "uses the user");
     assert_eq!(read(&sandbox, "a"), "apiVersion: v1\nclusters: []\n");
 
-    let said = setup(&sandbox, &["--audience=k8s", "--user=robot"]).ok();
-    assert!(said.ends_with("  kubectl --context=robot@b auth whoami\n"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--user=robot"]).ok();
+    assert!(printed.ends_with("  kubectl --context=robot@b auth whoami\n"), "{printed}");
     let after = read(&sandbox, "a");
     assert!(after.contains("    cluster: b\n    user: robot\n  name: robot@b\n"), "{after}");
     assert!(!after.contains("current-context"), "{after}");
@@ -160,7 +160,7 @@ fn all_files_of_a_kubeconfig_are_seen_and_their_names_are_kept() {
 }
 
 #[test]
-fn of_several_clusters_none_is_taken_silently() {
+fn a_cluster_is_never_chosen_silently() {
     let context = "contexts:\n- name: c\n  context: {cluster: two}\ncurrent-context: c\n";
     let sandbox = sandbox(&format!("{}{context}", clusters(&["one", "two"])));
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_MISSING");
@@ -188,7 +188,7 @@ fn a_user_that_was_changed_by_hand_is_not_replaced() {
         ),
         ("provideClusterInfo: false", "provideClusterInfo: true", "`provideClusterInfo` is true"),
         ("  user:\n    exec:", "  user:\n    tokenFile: /x\n    exec:", "it has `tokenFile` too"),
-        ("command: yc-id-token", "command: other", "signs in by other means"),
+        ("command: yc-id-token", "command: other", "authenticates in another way"),
     ] {
         let by_hand = written.replacen(old, new, 1);
         assert_ne!(by_hand, written, "{old}");
@@ -197,7 +197,7 @@ fn a_user_that_was_changed_by_hand_is_not_replaced() {
         setup(&sandbox, &[&arguments[..], &["--force"]].concat()).ok();
         assert_eq!(read(&sandbox, KUBECONFIG), written, "{old}");
     }
-    // These do not change what it does.
+    // These do not change its behaviour.
     let by_hand = written
         .replace(
             "interactiveMode: Never",
@@ -206,7 +206,7 @@ fn a_user_that_was_changed_by_hand_is_not_replaced() {
         .replace("        Install it", "        Call me, or install it");
     sandbox.write(KUBECONFIG, &by_hand);
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_path_that_works_as_command_stays() {
     let path = sandbox.home().join("programs/yc-id-token");
     assert!(written.contains(&format!("command: {}\n", path.display())), "{written}");
     let again = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
     sandbox.write(KUBECONFIG, &written.replace("/programs/", "/gone/"));
     setup(&sandbox, &["--audience=k8s"]).ok();
     assert!(read(&sandbox, KUBECONFIG).contains("command: yc-id-token\n"));
@@ -238,14 +238,14 @@ fn a_second_cluster_gets_a_profile_and_a_user_of_its_own() {
         kubeconfig.contains("- name: yandex-eu-b\n") && kubeconfig.contains("--profile=eu-b\n")
     );
     for again in [&["--audience=B", "--cluster=eu/b"][..], &["--cluster=eu/b"], &["--cluster=a"]] {
-        let said = setup(&sandbox, again).ok();
-        assert!(said.starts_with("There is nothing to change"), "{again:?}: {said}");
+        let printed = setup(&sandbox, again).ok();
+        assert!(printed.starts_with("Nothing to change"), "{again:?}: {printed}");
     }
 
     let part = "`audience` is `A`, not `C`";
     conflicts(&sandbox, &["--audience=C", "--cluster=a"], part);
     conflicts(&sandbox, &["--audience=C", "--cluster=c", "--name=a"], part);
-    let part = "it is of the account of its key, not of `ajeother`";
+    let part = "it uses the account of its key, not `ajeother`";
     conflicts(&sandbox, &["--service-account=ajeother", "--cluster=a"], part);
     setup(&sandbox, &["--audience=A", "--cluster=c"]).ok();
     assert!(read(&sandbox, CONFIG).starts_with(&both), "the others stay as they are");
@@ -271,7 +271,7 @@ fn the_entry_of_an_earlier_version_keeps_its_profile() {
 }
 
 #[test]
-fn a_profile_of_another_consumer_is_not_taken_for_a_cluster() {
+fn a_profile_of_another_consumer_is_not_used_for_a_cluster() {
     let sandbox = sandbox(&clusters(&["prod", "кластер"]));
     let theirs = "[profiles.prod]\n[profiles.prod.aws]\nregion = \"eu\"\n";
     sandbox.configure(theirs);
@@ -292,10 +292,10 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     let (text, hint) = setup(&sandbox, &["--cluster=b"]).fails(3, "E_MISSING");
     assert!(text.contains("the audience of the tokens is missing"), "it is the first cluster's");
     assert!(hint.contains("give `--audience`") && !hint.contains("--key-file"), "{hint}");
-    let said = setup(&sandbox, &["--audience=B", "--cluster=b"]).ok();
+    let printed = setup(&sandbox, &["--audience=B", "--cluster=b"]).ok();
     assert!(
-        said.contains("The profile `b` extends `a`: it has its identity from there."),
-        "{said}"
+        printed.contains("The profile `b` extends `a` and inherits its identity."),
+        "{printed}"
     );
     let added = read(&sandbox, CONFIG).replacen(&first, "", 1);
     assert!(added.starts_with("\n[profiles.b]\nextends = \"a\"\naudience = \"B\"\n"), "{added}");
@@ -305,7 +305,7 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
     assert!(read(&sandbox, CONFIG).contains("[profiles.d]\nextends = \"b\"\naudience = \"D\"\n"));
     let config = read(&sandbox, CONFIG);
     sandbox.configure(config.strip_prefix("default_profile = \"b\"\n").unwrap());
-    // Of several, none is the default one, but all have their identity from one.
+    // None of the profiles is the default, but all inherit their identity from one.
     setup(&sandbox, &["--audience=E", "--cluster=b", "--user=e", "--name=e"]).ok();
     let config = read(&sandbox, CONFIG);
     assert!(config.contains("[profiles.e]\nextends = \"a\"\naudience = \"E\"\n"), "{config}");
@@ -315,7 +315,7 @@ fn a_new_profile_extends_the_only_one_that_has_an_identity() {
 }
 
 #[test]
-fn a_pipe_is_refused_where_a_file_has_to_last() {
+fn a_pipe_is_rejected_where_a_file_must_remain() {
     let mut sandbox = sandbox(&clusters(&["prod"]));
     let pipe = sandbox.home().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
@@ -326,7 +326,7 @@ fn a_pipe_is_refused_where_a_file_has_to_last() {
             let outcome = setup(&sandbox, &["--audience=k8s", &format!("{flag}={path}")]);
             let text = &outcome.stderr;
             assert_eq!(outcome.status.code(), Some(3), "{text}");
-            assert!(text.contains(&format!("{flag}: a pipe cannot stay")), "{text}");
+            assert!(text.contains(&format!("{flag}: a pipe cannot be written")), "{text}");
         }
     }
     sandbox.set("YC_ID_TOKEN_KEY_FILE", &pipe);
@@ -339,7 +339,7 @@ fn a_pipe_is_refused_where_a_file_has_to_last() {
 }
 
 #[test]
-fn a_lock_that_kubectl_left_is_named() {
+fn a_leftover_lock_of_kubectl_is_reported() {
     let sandbox = sandbox(&clusters(&["prod"]));
     let lock = sandbox.write(".kube/config.lock", "");
     let (text, hint) = setup(&sandbox, &["--audience=k8s"]).fails(3, "E_CONFLICT");
@@ -366,7 +366,7 @@ fn a_signal_while_files_are_written_leaves_no_lock() {
     eventually("it catches signals", || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        // All that it holds are caught when the last of them is.
+        // All held signals are caught when the last one is.
         u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (15 - 1)) != 0
     });
     let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
@@ -387,7 +387,7 @@ fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
         .replace("- --profile=prod\n", "- --profile=prod\n      - --api-version=v1beta1\n");
     assert_eq!(read(&sandbox, KUBECONFIG), v1beta1);
     let again = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
     // An entry that has only one of the two is completed.
     sandbox.write(KUBECONFIG, &v1.replace("k8s.io/v1\n", "k8s.io/v1beta1\n"));
     setup(&sandbox, &["--audience=k8s"]).ok();
@@ -399,30 +399,33 @@ fn the_version_of_the_protocol_is_in_the_entry_and_in_its_arguments() {
 }
 
 #[test]
-fn an_allowlist_is_extended_and_never_made() {
+fn an_allowlist_is_extended_but_never_created() {
     const KUBERC: &str = ".kube/kuberc";
     let others = "users:\n- name: x\n  user: {exec: {command: gcloud}}\n";
     let sandbox = sandbox(&format!("{}{others}", clusters(&["prod"])));
-    let said = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(!said.contains("kuberc"), "there is nothing to advise: {said}");
+    let printed = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(!printed.contains("kuberc"), "there is nothing to advise: {printed}");
     for open in ["", "kind: Preference # mine\n", "credentialPluginPolicy: AllowAll\n"] {
         if !open.is_empty() {
             sandbox.write(KUBERC, open);
         }
-        let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+        let printed = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
         assert!(
-            said.contains("restricts no exec plugins, so `--kuberc` has nothing to do"),
-            "{said}"
+            printed.contains("restricts no exec plugins, so `--kuberc` has nothing to do"),
+            "{printed}"
         );
         assert_eq!(read(&sandbox, KUBERC), open);
     }
 
     let closed = "# mine\ncredentialPluginPolicy: Allowlist # strict\ncredentialPluginAllowlist:\n- command: aws\n# end\n";
     sandbox.write(KUBERC, closed);
-    let said = setup(&sandbox, &["--audience=k8s"]).ok();
-    assert!(said.contains("does not allow `yc-id-token`"), "{said}");
-    let said = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
-    assert!(said.contains("still blocks other exec plugins of the kubeconfig: `gcloud`"), "{said}");
+    let printed = setup(&sandbox, &["--audience=k8s"]).ok();
+    assert!(printed.contains("does not allow `yc-id-token`"), "{printed}");
+    let printed = setup(&sandbox, &["--audience=k8s", "--kuberc"]).ok();
+    assert!(
+        printed.contains("still blocks other exec plugins of the kubeconfig: `gcloud`"),
+        "{printed}"
+    );
     assert_eq!(
         read(&sandbox, KUBERC),
         closed.replace("- command: aws\n", "- command: aws\n- command: yc-id-token\n")

@@ -1,5 +1,5 @@
-//! `setup kubectl` runs the kubectl on the PATH twice: to read the new kubeconfig before it is written, and to ask the
-//! API server for the user afterwards.
+//! `setup kubectl` runs the kubectl on the PATH twice: to read the new kubeconfig before it is written, and afterwards
+//! to get the user from the API server.
 
 use std::os::unix::fs::symlink;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::sandbox::Sandbox;
 use crate::setup_kubectl::{BY_HAND, CONFIG, KUBECONFIG, USER, clusters, read, sandbox, setup};
 
-/// Puts a kubectl on the PATH that runs this script: a shell, which takes `config` for the script's name.
+/// Puts a kubectl on the PATH that runs a shell script named by its first argument, such as `config`.
 fn install_kubectl(sandbox: &Sandbox, script: &str) {
     let kubectl = sandbox.home().join("programs/kubectl");
     if !kubectl.exists() {
@@ -17,9 +17,9 @@ fn install_kubectl(sandbox: &Sandbox, script: &str) {
 }
 
 #[test]
-fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
+fn invalid_output_of_kubectl_harms_no_kubeconfig() {
     for nonsense in [
-        // As a dispatcher that reads its input a second time for the program that it starts.
+        // As a wrapper that reads its input again for the program that it starts.
         "/bin/cat >/dev/null; /bin/cat /dev/stdin; echo '{\"kind\": \"Config\", \"clusters\": null, \"users\": null}'",
         "echo 'A new version is available!'",
         "echo '{}'; exit 1",
@@ -35,7 +35,7 @@ fn a_kubectl_that_answers_nonsense_harms_no_kubeconfig() {
 }
 
 #[test]
-fn a_kubectl_that_hangs_is_not_waited_for() {
+fn a_hanging_kubectl_does_not_block() {
     let sandbox = sandbox(BY_HAND);
     install_kubectl(&sandbox, "/bin/sleep 300 & /bin/sleep 300");
     let begin = Instant::now();
@@ -44,7 +44,7 @@ fn a_kubectl_that_hangs_is_not_waited_for() {
 }
 
 #[test]
-fn nothing_is_written_if_kubectl_misses_the_user() {
+fn nothing_is_written_if_kubectl_does_not_find_the_user() {
     let sandbox = sandbox(BY_HAND);
     let clusters =
         "\"kind\": \"Config\", \"clusters\": [{\"name\": \"prod\"}, {\"name\": \"copy\"}]";
@@ -69,10 +69,10 @@ fn nothing_is_written_if_kubectl_misses_the_user() {
 }
 
 #[test]
-fn a_kubeconfig_that_kubectl_cannot_read_is_refused_in_its_words() {
+fn a_kubeconfig_rejected_by_kubectl_is_reported_with_its_message() {
     let text = clusters(&["prod"]) + "users:\n- name: 12345\n";
     let sandbox = sandbox(&text);
-    // As kubectl does: it names the file that it was given.
+    // As kubectl does, with the file's name.
     let script = format!(
         "if /bin/grep -q 12345 \"$5\"; then echo \"$5: cannot unmarshal number\" >&2; exit 1; fi
 echo '{{{}}}'",
@@ -102,14 +102,15 @@ fn an_applied_run_ends_with_the_user_that_the_server_sees() {
     ] {
         let sandbox = sandbox(BY_HAND);
         install_kubectl(&sandbox, "exit 3");
-        // The name of the script that this kubectl runs for `kubectl auth`.
+        // The name of the script for `kubectl auth`.
         sandbox.write("auth", script);
         let offline = if offline { &["--offline"][..] } else { &[] };
-        let said = setup(&sandbox, &[&["--audience=k8s", "--cluster=prod"], offline].concat()).ok();
-        assert!(said.contains(part) && read(&sandbox, KUBECONFIG).contains(USER), "{said}");
+        let printed =
+            setup(&sandbox, &[&["--audience=k8s", "--cluster=prod"], offline].concat()).ok();
+        assert!(printed.contains(part) && read(&sandbox, KUBECONFIG).contains(USER), "{printed}");
         let is_asked = read(&sandbox, "runs").contains("auth");
         assert_eq!(is_asked, script == whoami && offline.is_empty());
-        let is_denied = said.contains("The API server is probably not set up yet");
-        assert_eq!(is_denied, script == denied, "{said}");
+        let is_denied = printed.contains("The API server is probably not set up yet");
+        assert_eq!(is_denied, script == denied, "{printed}");
     }
 }

@@ -33,7 +33,7 @@ fn undo(sandbox: &Sandbox, more: &[&str]) -> String {
     setup(sandbox, &[&["--undo", "--apply"], more].concat()).ok()
 }
 
-/// All files and links of the home, besides the cache and the log.
+/// All files and links in the home, except the cache and the log.
 fn files(sandbox: &Sandbox) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![sandbox.home().to_owned()];
@@ -82,8 +82,8 @@ fn an_undone_run_leaves_every_file_as_it_was() {
             &[&vault[..], &["--offline"]].concat(),
             &["gcp", PROVIDER, "--source=url", "--offline"],
         ] {
-            let said = setup(&sandbox, &[arguments, &["--apply"]].concat()).ok();
-            assert!(said.contains("\n`yc-id-token setup --undo --profile="), "{said}");
+            let printed = setup(&sandbox, &[arguments, &["--apply"]].concat()).ok();
+            assert!(printed.contains("\n`yc-id-token setup --undo --profile="), "{printed}");
             let mode = fs::metadata(record(&sandbox)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             let shown = setup(&sandbox, &["--undo"]).ok();
@@ -103,7 +103,7 @@ fn an_undone_run_leaves_every_file_as_it_was() {
 }
 
 #[test]
-fn a_second_undo_undoes_the_run_before() {
+fn a_second_undo_reverts_the_previous_run() {
     let sandbox = sandbox();
     aws(&sandbox, "a");
     let first = (read(&sandbox, CONFIG), read(&sandbox, AWS));
@@ -115,15 +115,15 @@ fn a_second_undo_undoes_the_run_before() {
 }
 
 #[test]
-fn only_the_lines_of_the_run_are_removed_from_a_file_that_changed_since() {
+fn undo_removes_only_the_runs_lines_from_a_changed_file() {
     let sandbox = sandbox();
     sandbox.configure("[defaults]\ntimeout = 5\n");
     aws(&sandbox, "a");
     aws(&sandbox, "b");
     let config = read(&sandbox, CONFIG);
     sandbox.configure(&config.replace("timeout = 5\n", "# mine\ntimeout = 6\n"));
-    let said = undo(&sandbox, &["--profile=a"]);
-    assert!(said.contains("for the profile `a` is undone"), "{said}");
+    let printed = undo(&sandbox, &["--profile=a"]);
+    assert!(printed.contains("for the profile `a` is undone"), "{printed}");
     let config = read(&sandbox, CONFIG);
     assert!(config.starts_with("[defaults]\n# mine\ntimeout = 6\n"), "{config}");
     assert!(!config.contains("profiles.a") && config.contains("[profiles.b.aws]\n"), "{config}");
@@ -135,7 +135,7 @@ fn only_the_lines_of_the_run_are_removed_from_a_file_that_changed_since() {
 }
 
 #[test]
-fn lines_that_were_changed_by_hand_are_not_undone() {
+fn lines_changed_by_hand_are_not_undone() {
     let sandbox = sandbox();
     aws(&sandbox, "a");
     let before = read(&sandbox, CONFIG);
@@ -143,7 +143,7 @@ fn lines_that_were_changed_by_hand_are_not_undone() {
     let written = read(&sandbox, AWS);
     for by_hand in [
         written.replace("region = eu", "region = us"),
-        // It would belong to the first profile then.
+        // It would then belong to the first profile.
         format!("{written}output = json\n"),
     ] {
         sandbox.write(AWS, &by_hand);
@@ -173,7 +173,7 @@ fn a_profile_that_another_one_extends_is_not_removed() {
 }
 
 #[test]
-fn a_helper_that_was_replaced_since_stays() {
+fn a_helper_that_was_replaced_stays() {
     let sandbox = sandbox();
     let vault = ["vault", "--address=https://v.example", "--role=r", "--offline", "--apply"];
     setup(&sandbox, &vault).ok();
@@ -186,7 +186,7 @@ fn a_helper_that_was_replaced_since_stays() {
 }
 
 #[test]
-fn flags_of_undo_are_for_undo_alone() {
+fn flags_of_undo_are_rejected_elsewhere() {
     let sandbox = sandbox();
     for arguments in [&["--apply"][..], &["--print", "aws"], &["--undo", "aws"], &[]] {
         setup(&sandbox, arguments).fails(2, "E_USAGE");

@@ -1,4 +1,4 @@
-//! A lock is for sharing a result: where the result cannot be shared, nobody waits for a turn.
+//! A lock only serves to share a result: where results cannot be shared, processes do not wait for each other.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -13,7 +13,7 @@ use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
 const TOKEN: &[&str] = &["token", "--audience", "k8s"];
 
-/// How many processes run at once. Each of their requests takes two seconds.
+/// The number of concurrent processes. Each of their requests takes two seconds.
 const CROWD: usize = 60;
 
 /// One after the other, they would take three times as long.
@@ -35,7 +35,7 @@ fn slow_cloud() -> Sandbox {
 }
 
 #[test]
-fn on_a_full_disk_a_crowd_is_served_in_parallel() {
+fn on_a_full_disk_many_processes_run_in_parallel() {
     let sandbox = slow_cloud();
     let folder = sandbox.cache_folder();
     fs::create_dir_all(&folder).unwrap();
@@ -52,7 +52,7 @@ fn on_a_full_disk_a_crowd_is_served_in_parallel() {
 }
 
 #[test]
-fn with_a_folder_in_the_entrys_place_a_crowd_is_served_in_parallel() {
+fn with_a_folder_as_the_entry_processes_run_in_parallel() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     let entry = &sandbox.entries("id-token")[0];
@@ -91,7 +91,7 @@ fn tokens_with_a_use_limit_are_fetched_in_parallel_and_never_shared() {
 }
 
 #[test]
-fn a_failure_that_cannot_be_remembered_is_met_in_parallel() {
+fn a_failure_that_cannot_be_stored_occurs_in_parallel() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -106,7 +106,7 @@ fn a_failure_that_cannot_be_remembered_is_met_in_parallel() {
 }
 
 #[test]
-fn once_results_can_be_shared_again_they_are() {
+fn results_are_shared_again_once_the_cache_works() {
     let sandbox = slow_cloud();
     sandbox.run(TOKEN).ok();
     let entry = sandbox.entries("id-token").remove(0);
@@ -124,18 +124,18 @@ fn once_results_can_be_shared_again_they_are() {
 }
 
 #[test]
-fn keys_that_end_with_an_old_token_are_replaced_by_those_of_a_new_one() {
+fn keys_capped_by_an_old_token_are_replaced() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();
-    // Two minutes are left of the token, and the server caps the keys at its end.
+    // The token is valid for two more minutes, and the server caps the keys at its expiry.
     sandbox.age("id-token", Duration::from_secs(58 * 60));
     fs::remove_file(&sandbox.entries("aws-session")[0]).unwrap();
     sts.script([fake_sts::Answer::Keys(Duration::from_secs(115))]);
     let document: serde_json::Value = serde_json::from_str(&sandbox.run(&["aws"]).ok()).unwrap();
     assert!(document["AccessKeyId"].as_str().unwrap().ends_with('3'), "{document}");
     assert_eq!((sandbox.token_requests().1, sts.count()), (2, 3));
-    // Those of a new token that the server caps too are as long as they can be.
+    // Keys of a new token have the maximum lifetime, although the server caps them too.
     sandbox.age("aws-session", Duration::from_secs(3600));
     sts.script([fake_sts::Answer::Keys(Duration::from_secs(3590))]);
     sandbox.run(&["aws"]).ok();
@@ -143,7 +143,7 @@ fn keys_that_end_with_an_old_token_are_replaced_by_those_of_a_new_one() {
 }
 
 #[test]
-fn keys_that_end_with_an_old_token_are_used_if_there_is_no_new_one() {
+fn keys_capped_by_an_old_token_are_used_if_no_new_one_comes() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sandbox.run(&["aws"]).ok();

@@ -1,4 +1,4 @@
-//! Help where the user looks for it: completions in the shell, manual pages, suggestions.
+//! Help in the shell: completions, manual pages, suggestions.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ pub fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// What bash makes of these words, the last of which is to be completed.
+/// The completions of bash for these words, of which the last is completed.
 fn in_bash(sandbox: &Sandbox, words: &str) -> Vec<String> {
     const SCRIPT: &str = r#"
 source <(yc-id-token completions bash)
@@ -35,7 +35,7 @@ fn bash_completes_commands_options_and_profiles() {
     assert_eq!(in_bash(&sandbox, "yc-id-token vault lo"), ["login"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token setup aws --role"), ["--role-arn"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile pr"), ["preview", "prod"]);
-    // As bash takes `--profile=pr` apart.
+    // bash splits `--profile=pr`.
     assert_eq!(in_bash(&sandbox, "yc-id-token kubectl --profile = pro"), ["prod"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token setup kubectl --name o"), ["other"]);
     assert_eq!(in_bash(&sandbox, "yc-id-token completions z"), ["zsh"]);
@@ -52,7 +52,7 @@ fn bash_completes_commands_options_and_profiles() {
 }
 
 #[test]
-fn each_shell_is_given_a_script_of_its_own() {
+fn each_shell_has_its_own_script() {
     let sandbox = sandbox();
     for (shell, part) in [
         ("bash", "complete -o bashdefault"),
@@ -100,7 +100,7 @@ fn there_is_a_manual_page_for_every_command() {
 }
 
 #[test]
-fn bash_completes_the_values_that_are_known() {
+fn bash_completes_known_values() {
     let sandbox = sandbox();
     sandbox.configure(
         "[profiles.prod]\n[profiles.preview]\n[profiles.other]\n\

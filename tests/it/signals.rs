@@ -1,5 +1,4 @@
-//! A run that waits ends when it is told to, or when nobody waits for it any more, and leaves nothing
-//! in the way of the next.
+//! A waiting run ends on a signal or when its parent is gone, and leaves nothing behind that blocks the next.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +19,7 @@ fn send(signal: &str, pid: u32) {
     assert!(status.success(), "kill {signal} {pid}");
 }
 
-/// Nothing is left of a run but what every run leaves.
+/// Checks that a run left only its usual files.
 #[track_caller]
 fn assert_nothing_in_the_way(sandbox: &Sandbox) {
     for entry in fs::read_dir(sandbox.cache_folder()).unwrap() {
@@ -39,7 +38,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
         let sandbox = Sandbox::new();
         sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
         let child = start(sandbox.command(TOKEN));
-        eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+        eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
         send(signal, child.id());
         let outcome = sandbox.outcome(child);
         assert_eq!(outcome.status.code(), Some(128 + number), "{signal}: {outcome:?}");
@@ -53,18 +52,20 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
 }
 
 #[test]
-fn a_run_that_waits_for_another_run_ends_too() {
+fn a_signal_ends_a_run_that_waits_for_another_run() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [Fault::Stall]);
     let leader = start(sandbox.command(TOKEN));
-    eventually("the leader asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("the first process sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) == 1
+    });
     let follower = start(sandbox.command(TOKEN));
     let mut log = String::new();
     eventually("the follower has started", || {
         log = sandbox.log();
         log.matches("identity: ").count() == 2
     });
-    // It may not have come to wait yet, and then it ends as any process does.
+    // If it does not wait yet, the signal ends it like any process.
     send("-TERM", follower.id());
     let outcome = sandbox.outcome(follower);
     assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{outcome:?}");
@@ -74,17 +75,17 @@ fn a_run_that_waits_for_another_run_ends_too() {
 }
 
 #[test]
-fn a_run_whose_parent_is_killed_ends_as_well() {
+fn a_run_ends_when_its_parent_is_killed() {
     let sandbox = Sandbox::new();
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    // The shell is killed without a chance to tell anyone.
+    // The shell is killed and cannot clean up.
     let mut command = sandbox.other_command("/bin/sh");
     command.args(["-c", &format!("{PROGRAM} token --audience=k8s & echo $!; wait")]);
     let mut shell = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(shell.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
     shell.kill().unwrap();
     shell.wait().unwrap();
     let process = format!("/proc/{}/stat", line.trim());
@@ -94,21 +95,21 @@ fn a_run_whose_parent_is_killed_ends_as_well() {
 }
 
 #[test]
-fn a_signal_that_was_to_be_ignored_is_ignored() {
+fn an_ignored_signal_stays_ignored() {
     let sandbox = Sandbox::new();
     sandbox.cloud.delay(Route::TokenExchange, std::time::Duration::from_millis(500));
-    // As `nohup` does it.
+    // As with `nohup`.
     let mut command = sandbox.other_command("/bin/sh");
     command.args(["-c", &format!("trap '' HUP; exec {PROGRAM} token --audience=k8s")]);
     let child = start(command);
-    eventually("it asks", || sandbox.cloud.count(Route::TokenExchange) == 1);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) == 1);
     send("-HUP", child.id());
     sandbox.outcome(child).ok();
 }
 
 #[test]
-fn doctor_ends_on_a_signal_whatever_it_is_looking_at() {
-    // While it gets a token, and later, while a program of the system does not tell its version.
+fn a_signal_ends_doctor_during_every_check() {
+    // While it gets a token, and later while another program does not print its version.
     for hangs in ["cloud", "kubectl"] {
         let mut sandbox = Sandbox::new();
         let started = sandbox.home().join("started");

@@ -1,4 +1,4 @@
-//! Whoever waits at a terminal sees what for, and nobody else does.
+//! A user at a terminal sees what a run waits for; programs never see it.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use yc_id_token_emulator::Route;
 
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// Long enough to be seen.
+/// Long enough to be visible.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// A sandbox at a terminal, whose cloud takes its time.
+/// A sandbox at a terminal with a slow cloud.
 fn slow() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.cloud.delay(Route::TokenExchange, DELAY);
@@ -18,7 +18,7 @@ fn slow() -> Sandbox {
     sandbox
 }
 
-/// What a terminal is sent by the program, whose standard output goes to a file.
+/// The output to the terminal of a run whose standard output is a file.
 fn at_terminal(sandbox: &Sandbox, arguments: &str) -> String {
     let mut script = sandbox.other_command("script");
     let line = format!("{PROGRAM} {arguments} > out; echo ended $?");
@@ -31,7 +31,7 @@ fn at_terminal(sandbox: &Sandbox, arguments: &str) -> String {
 }
 
 #[test]
-fn at_a_terminal_it_turns_and_is_gone_before_the_answer() {
+fn a_terminal_shows_the_spinner_until_the_answer() {
     let sandbox = slow();
     let seen = at_terminal(&sandbox, "token --audience k8s");
     assert!(seen.contains("⠋ getting an ID token for audience `k8s`"), "{seen:?}");
@@ -42,12 +42,12 @@ fn at_a_terminal_it_turns_and_is_gone_before_the_answer() {
     assert!(!seen.contains('\u{1b}'), "no escape sequences, so NO_COLOR has nothing to forbid");
     let token = std::fs::read_to_string(sandbox.home().join("out")).unwrap();
     assert_eq!(crate::sandbox::claims(token.trim())["aud"], "k8s");
-    // From the cache there is nothing to wait for.
+    // A cached token needs no waiting.
     assert_eq!(at_terminal(&sandbox, "token --audience k8s").trim(), "ended 0");
 }
 
 #[test]
-fn a_terminal_without_utf8_gets_ascii_and_a_dumb_one_nothing() {
+fn the_spinner_is_ascii_without_utf8_and_absent_if_dumb() {
     let mut sandbox = slow();
     sandbox.set("LANG", "C");
     let seen = at_terminal(&sandbox, "token --audience one");
@@ -57,9 +57,9 @@ fn a_terminal_without_utf8_gets_ascii_and_a_dumb_one_nothing() {
 }
 
 #[test]
-fn programs_that_read_an_answer_never_get_one() {
+fn programs_never_get_a_spinner() {
     let sandbox = slow();
     assert_eq!(at_terminal(&sandbox, "kubectl --audience k8s").trim(), "ended 0");
-    // Nor does a pipe, which `ok` looks at.
+    // A pipe has no spinner either, which `ok` checks.
     sandbox.run(&["token", "--audience", "other"]).ok();
 }

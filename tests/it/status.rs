@@ -1,4 +1,4 @@
-//! `status` tells what is cached, and explains a profile; it asks nobody, and shows no secret.
+//! `status` lists cached credentials and explains a profile. It works offline and shows no secret.
 
 use std::fs;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&status(sandbox, &[arguments, &["--json"]].concat())).unwrap()
 }
 
-/// A profile whose key is in the file of the sandbox.
+/// A profile with the sandbox's key file.
 fn configured() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -34,7 +34,7 @@ fn configured() -> Sandbox {
 }
 
 #[test]
-fn an_empty_cache_is_said_to_be_empty() {
+fn an_empty_cache_is_reported_as_empty() {
     let sandbox = Sandbox::new();
     assert!(status(&sandbox, &[]).starts_with("nothing is cached in "));
     assert_eq!(json(&sandbox, &[])["credentials"], serde_json::json!([]));
@@ -42,12 +42,12 @@ fn an_empty_cache_is_said_to_be_empty() {
 }
 
 #[test]
-fn each_credential_is_told_with_what_it_is_for() {
+fn each_credential_is_listed_with_its_purpose() {
     let sandbox = configured();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     let requests = sandbox.cloud.requests().len();
-    let told = json(&sandbox, &[]);
-    let [iam, id] = &told["credentials"].as_array().unwrap()[..] else { panic!("{told}") };
+    let reported = json(&sandbox, &[]);
+    let [iam, id] = &reported["credentials"].as_array().unwrap()[..] else { panic!("{reported}") };
     assert_eq!((&iam["kind"], &id["kind"]), (&"iam-token".into(), &"id-token".into()));
     for credential in [iam, id] {
         assert_eq!(credential["consumer"], "kubectl");
@@ -64,17 +64,17 @@ fn each_credential_is_told_with_what_it_is_for() {
         yc_id_token::clock::Timestamp::parse_rfc3339(text).unwrap().unix_seconds()
     };
     let half = at("refreshed_from") - at("obtained_at");
-    assert!((1799..=1801).contains(&half), "half of an hour: {told}");
+    assert!((1799..=1801).contains(&half), "half of an hour: {reported}");
     let table = status(&sandbox, &[]);
     let row = table.lines().find(|line| line.starts_with("id-token")).unwrap();
     for cell in ["kubectl (prod)", "k8s", &sandbox.account, "fresh"] {
         assert!(row.contains(cell), "{cell}: {row}");
     }
-    assert_eq!(sandbox.cloud.requests().len(), requests, "nobody is asked");
+    assert_eq!(sandbox.cloud.requests().len(), requests, "no server is called");
 }
 
 #[test]
-fn times_are_shown_with_their_distance_from_now() {
+fn times_are_shown_relative_to_now() {
     let sandbox = configured();
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     sandbox.age("id-token", Duration::from_secs(40 * 60 - 15));
@@ -92,11 +92,11 @@ fn times_are_shown_with_their_distance_from_now() {
 }
 
 #[test]
-fn what_has_aged_expired_or_failed_is_shown_so() {
+fn aged_expired_and_failed_credentials_are_marked() {
     let sandbox = configured();
     let state = |kind: &str| {
-        let told = json(&sandbox, &[]);
-        let rows = told["credentials"].as_array().unwrap().clone();
+        let reported = json(&sandbox, &[]);
+        let rows = reported["credentials"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["kind"] == kind).unwrap()
     };
     sandbox.run(&["token", "--profile=prod"]).ok();
@@ -114,20 +114,20 @@ fn what_has_aged_expired_or_failed_is_shown_so() {
     sandbox.age("id-token", HOUR);
     assert_eq!(state("id-token")["state"], "expired");
 
-    // What never came.
+    // A credential that was never obtained.
     sandbox.run(&["token", "--profile=prod", "--audience=other"]).fails(6, "E_UNAVAILABLE");
-    let told = json(&sandbox, &[]);
+    let reported = json(&sandbox, &[]);
     let failed =
-        told["credentials"].as_array().unwrap().iter().find(|row| row["state"] == "failed");
+        reported["credentials"].as_array().unwrap().iter().find(|row| row["state"] == "failed");
     let failed = failed.unwrap();
     assert_eq!((&failed["audience"], &failed["expires_at"]), (&"other".into(), &Value::Null));
 }
 
 #[test]
-fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
+fn entries_without_metadata_are_used_and_listed() {
     let sandbox = configured();
     let first = sandbox.run(&["token", "--profile=prod"]).ok();
-    // As written by a version that did not know of it.
+    // As an earlier version wrote it.
     for path in ["id-token", "iam-token"].iter().flat_map(|kind| sandbox.entries(kind)) {
         change_entry(&path, |stored| {
             assert!(stored.as_object_mut().unwrap().remove("about").is_some());
@@ -143,9 +143,9 @@ fn entries_that_say_nothing_of_themselves_are_used_and_listed() {
 fn a_profile_is_explained_setting_by_setting() {
     let mut sandbox = configured();
     sandbox.set("YC_ID_TOKEN_SERVICE_ACCOUNT", sandbox.account.clone());
-    let told = json(&sandbox, &["prod", "--cache=file"]);
+    let reported = json(&sandbox, &["prod", "--cache=file"]);
     let setting = |name: &str| {
-        let settings = told["settings"].as_array().unwrap();
+        let settings = reported["settings"].as_array().unwrap();
         let found = settings.iter().find(|setting| setting["name"] == name).unwrap();
         (found["value"].as_str().unwrap().to_owned(), found["origin"].as_str().unwrap().to_owned())
     };
@@ -162,13 +162,13 @@ fn a_profile_is_explained_setting_by_setting() {
     assert_eq!(timeout, "9s");
     assert!(origin.starts_with("defaults, ") && origin.ends_with(":2"), "{origin}");
     assert_eq!(setting("background_refresh"), ("true".into(), "built in".into()));
-    assert!(told["identity"].as_str().unwrap().contains(&sandbox.key.id), "{told}");
+    assert!(reported["identity"].as_str().unwrap().contains(&sandbox.key.id), "{reported}");
 }
 
-/// What is predicted for the credentials of a consumer, and the first of them.
+/// The forecast for a consumer's credentials, and the first of them.
 fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
-    let told = json(sandbox, &["prod"]);
-    let consumers = told["consumers"].as_array().unwrap().clone();
+    let reported = json(sandbox, &["prod"]);
+    let consumers = reported["consumers"].as_array().unwrap().clone();
     let forecast = consumers.into_iter().find(|it| it["consumer"] == consumer).unwrap();
     let credentials = forecast["credentials"].as_array().unwrap().clone();
     let outlooks = credentials.iter().map(|it| it["outlook"].as_str().unwrap().to_owned());
@@ -176,11 +176,11 @@ fn outlook(sandbox: &Sandbox, consumer: &str) -> (String, Value) {
 }
 
 #[test]
-fn what_would_happen_is_what_then_happens() {
+fn the_forecast_matches_the_run() {
     let sandbox = configured();
     let outlook = |consumer: &str| outlook(&sandbox, consumer);
     assert_eq!(outlook("kubectl").0, "absent absent", "the ID token, by way of the IAM token");
-    assert_eq!(sandbox.cloud.requests().len(), 0, "nobody is asked");
+    assert_eq!(sandbox.cloud.requests().len(), 0, "no server is called");
     sandbox.run(&["kubectl", "--profile=prod"]).ok();
     let (hit, credential) = outlook("kubectl");
     assert_eq!(hit, "hit");
@@ -204,7 +204,7 @@ fn what_would_happen_is_what_then_happens() {
 }
 
 #[test]
-fn a_forecast_wants_the_lifetime_that_the_run_wants() {
+fn a_forecast_uses_the_minimum_lifetime_of_the_run() {
     let sandbox = configured();
     let config =
         fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
@@ -228,21 +228,21 @@ fn consumers_of_the_profile_are_explained_with_their_own_settings() {
     sandbox.configure(&format!(
         "{config}[profiles.prod.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/robot\"\nduration = \"15m\"\n[profiles.prod.vault]\naddress = \"https://vault.example\"\nrole = \"robot\"\n"
     ));
-    let told = json(&sandbox, &["prod"]);
-    let names: Vec<&str> = told["consumers"]
+    let reported = json(&sandbox, &["prod"]);
+    let names: Vec<&str> = reported["consumers"]
         .as_array()
         .unwrap()
         .iter()
         .map(|plan| plan["consumer"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["token", "kubectl", "aws", "vault"]);
-    assert_eq!(told["consumers"][2]["server"], "https://sts.us-east-1.amazonaws.com");
-    assert!(told["consumers"][2]["doubts"][0].as_str().unwrap().contains("15 minutes"));
-    assert_eq!(told["consumers"][3]["credentials"][0]["from"], "https://vault.example");
+    assert_eq!(reported["consumers"][2]["server"], "https://sts.us-east-1.amazonaws.com");
+    assert!(reported["consumers"][2]["doubts"][0].as_str().unwrap().contains("15 minutes"));
+    assert_eq!(reported["consumers"][3]["credentials"][0]["from"], "https://vault.example");
 }
 
 #[test]
-fn a_token_that_is_given_is_a_digest_in_the_key_and_a_secret_in_the_wrong_place_is_not_told() {
+fn status_shows_digests_and_never_secrets() {
     let mut sandbox = configured();
     sandbox.configure("[profiles.given]\naudience = \"k8s\"\n");
     sandbox.set("YC_IAM_TOKEN", sandbox.cloud.issue_iam_token(&sandbox.account));
@@ -256,7 +256,7 @@ fn a_token_that_is_given_is_a_digest_in_the_key_and_a_secret_in_the_wrong_place_
 }
 
 #[test]
-fn mistakes_are_told() {
+fn mistakes_are_reported() {
     let sandbox = configured();
     let (message, hint) = sandbox.run(&["status", "prd"]).fails(3, "E_CONFIG");
     assert!(message.contains("no profile `prd`") && hint.contains("`prod`"), "{message}: {hint}");

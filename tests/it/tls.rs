@@ -1,5 +1,4 @@
-//! Certificates and answers that kubectl and curl accept are accepted, and what is not supported is named
-//! in plain words.
+//! Certificates and answers that kubectl and curl accept are accepted. Unsupported ones are named in plain words.
 
 use std::fs;
 
@@ -19,7 +18,7 @@ fn run(certificate: &str, answer: &str) -> (Outcome, Sandbox) {
     (sandbox.run(&["token", "--audience", AUDIENCE]), sandbox)
 }
 
-/// No words of a library, which are for programmers.
+/// Checks that an error has no internal terms of a library.
 fn is_plain(text: &str) {
     for foreign in ["://docs.rs", "Error(", "Context {", "Other(", "rustls", "webpki"] {
         assert!(!text.contains(foreign), "{text}");
@@ -35,7 +34,7 @@ fn a_servers_own_certificate_is_accepted_as_the_ca_file() {
 }
 
 #[test]
-fn a_given_certificate_must_still_be_valid_and_for_the_name() {
+fn a_trusted_certificate_must_be_valid_and_match_the_name() {
     for (certificate, problem, cure) in [
         ("expired leaf itself", "has expired by this machine's clock", "check this machine's date"),
         ("other leaf itself", "is for another name", "subject alternative name"),
@@ -48,7 +47,7 @@ fn a_given_certificate_must_still_be_valid_and_for_the_name() {
 }
 
 #[test]
-fn a_certificate_of_a_kind_that_is_not_supported_is_named() {
+fn an_unsupported_kind_of_certificate_is_named() {
     for certificate in ["P-521 leaf", "P-521 authority"] {
         let (outcome, _sandbox) = run(certificate, "as it is");
         let (message, hint) = outcome.fails(6, "E_TLS");
@@ -59,7 +58,7 @@ fn a_certificate_of_a_kind_that_is_not_supported_is_named() {
 }
 
 #[test]
-fn a_ca_file_of_another_authority_is_not_asked_for_again() {
+fn a_ca_file_of_another_authority_gets_another_hint() {
     let (outcome, _sandbox) = run("unknown authority", "as it is");
     let (message, hint) = outcome.fails(6, "E_TLS");
     assert!(message.contains("an authority that is not trusted here"), "{message}");
@@ -91,7 +90,7 @@ fn a_malformed_certificate_in_a_ca_file_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_variable_that_names_no_certificates_is_the_cause_that_is_reported() {
+fn a_variable_without_certificates_is_the_reported_cause() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", "/nonexistent/bundle.pem");
     let (message, hint) = sandbox.run(&["token", "--audience", AUDIENCE]).fails(6, "E_TLS");
@@ -109,7 +108,7 @@ fn a_variable_that_names_no_certificates_is_the_cause_that_is_reported() {
 }
 
 #[test]
-fn authorities_that_never_end_do_not_outlast_the_time_limit() {
+fn endless_authorities_end_at_the_time_limit() {
     let mut sandbox = Sandbox::with_tls();
     let pipe = sandbox.home().join("pipe");
     assert!(
@@ -134,13 +133,13 @@ fn authorities_that_never_end_do_not_outlast_the_time_limit() {
         assert!(hint.contains("correct the variable"), "{path}: {hint}");
     }
     sandbox.unset("SSL_CERT_FILE");
-    // In a folder, a pipe is left out.
+    // In a folder, a pipe is skipped.
     sandbox.set("SSL_CERT_DIR", sandbox.home().to_path_buf());
     sandbox.run(&token).ok();
 }
 
 #[test]
-fn a_whole_answer_that_ends_without_a_goodbye_is_accepted() {
+fn a_complete_answer_without_close_notify_is_accepted() {
     for (certificate, answer) in
         [("leaf itself", "no goodbye"), ("none", "no goodbye"), ("none", "byte order mark")]
     {
@@ -150,7 +149,7 @@ fn a_whole_answer_that_ends_without_a_goodbye_is_accepted() {
 }
 
 #[test]
-fn an_answer_that_is_cut_short_is_a_failed_connection_in_plain_words() {
+fn a_truncated_answer_is_reported_as_a_failed_connection() {
     let (outcome, _sandbox) = run("leaf itself", "cut short");
     let (message, hint) = outcome.fails(6, "E_NETWORK");
     assert!(message.contains("broke off: it was closed in the middle"), "{message}");
@@ -158,7 +157,7 @@ fn an_answer_that_is_cut_short_is_a_failed_connection_in_plain_words() {
 }
 
 #[test]
-fn an_answer_in_a_coding_that_was_not_asked_for_is_named() {
+fn an_unrequested_content_coding_is_named() {
     let (outcome, _sandbox) = run("none", "gzip");
     let (message, hint) = outcome.fails(6, "E_FOREIGN_ANSWER");
     assert!(message.contains("in the coding `gzip`"), "{message}");

@@ -1,4 +1,4 @@
-//! `token` prints the ID token in the form that was asked for, and nothing else.
+//! `token` prints the ID token in the requested format, and nothing else.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,14 +21,14 @@ fn the_bare_token_is_printed_and_nothing_else() {
 }
 
 #[test]
-fn without_an_audience_it_is_the_service_account_as_at_the_vendor() {
+fn the_audience_defaults_to_the_service_account() {
     let sandbox = Sandbox::new();
     let printed = sandbox.run(&["token"]).ok();
     assert_eq!(claims(printed.trim())["aud"], sandbox.account.as_str());
 }
 
 #[test]
-fn a_second_run_asks_nobody() {
+fn a_second_run_sends_no_request() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&["token", "--audience", AUDIENCE]).ok();
     assert_eq!(sandbox.token_requests(), (1, 1), "nothing cached: two requests");
@@ -39,7 +39,7 @@ fn a_second_run_asks_nobody() {
 }
 
 #[test]
-fn every_format_is_what_its_reader_expects() {
+fn every_format_is_accepted_by_its_reader() {
     let sandbox = Sandbox::new();
     let run =
         |format: &str| sandbox.run(&["token", "--audience", AUDIENCE, "--format", format]).ok();
@@ -65,7 +65,7 @@ fn every_format_is_what_its_reader_expects() {
 }
 
 #[test]
-fn curl_takes_the_curl_format_and_the_server_sees_the_token() {
+fn curl_sends_the_token_in_the_curl_format() {
     let sandbox = Sandbox::new();
     let config = sandbox.run(&["token", "--audience", AUDIENCE, "--format", "curl"]).ok();
     let config = sandbox.write_secret("curl.conf", &config);
@@ -81,7 +81,7 @@ fn curl_takes_the_curl_format_and_the_server_sees_the_token() {
 }
 
 #[test]
-fn a_shell_takes_the_env_format() {
+fn a_shell_accepts_the_env_format() {
     let sandbox = Sandbox::new();
     let line = sandbox.run(&["token", "--audience", AUDIENCE, "--format", "env"]).ok();
     let file = sandbox.write_secret("env", &line);
@@ -103,7 +103,7 @@ fn decode_prints_claims_and_not_the_token() {
 }
 
 #[test]
-fn a_token_file_is_private_whole_and_without_a_newline() {
+fn a_token_file_is_private_complete_and_without_a_newline() {
     let sandbox = Sandbox::new();
     let file = sandbox.home().join("token.jwt");
     sandbox.may_hold_secrets(&file);
@@ -141,7 +141,7 @@ fn a_token_file_that_cannot_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
-fn terraforms_query_on_stdin_is_left_alone() {
+fn terraforms_query_on_stdin_is_not_read() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["token", "--audience", AUDIENCE, "--format", "terraform"]);
     let (reader, writer) = std::io::pipe().unwrap();

@@ -1,4 +1,4 @@
-//! A value means the same wherever it comes from, and a secret in the wrong place is never repeated.
+//! A value means the same wherever it comes from, and a secret in the wrong place is never printed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience=k8s"];
 
-/// A sandbox without a key file, whose key is a secret also in every other form.
+/// A sandbox without a key file, whose key is a secret in every encoding.
 fn without_key_file() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -27,7 +27,7 @@ fn subject(sandbox: &Sandbox, command: Command) -> String {
 }
 
 #[test]
-fn a_variable_takes_the_key_itself_also_in_base64() {
+fn a_variable_can_contain_the_key_also_in_base64() {
     let sandbox = without_key_file();
     let json = sandbox.key.to_json();
     let lines = BASE64_STANDARD.encode(&json).into_bytes();
@@ -66,7 +66,7 @@ fn a_key_is_read_from_standard_input() {
 }
 
 #[test]
-fn a_secret_where_a_name_belongs_is_never_repeated() {
+fn a_secret_in_the_place_of_a_name_is_never_printed() {
     let sandbox = without_key_file();
     let json = sandbox.key.to_json();
     let pem = serde_json::from_str::<serde_json::Value>(&json).unwrap();
@@ -99,7 +99,7 @@ fn a_secret_where_a_name_belongs_is_never_repeated() {
                 let mut as_json = sandbox.command(command);
                 as_json.env(&variable, secret).args(["--error-format=json", "-vv"]);
                 for command in [by_variable, by_flag, as_json] {
-                    // The sandbox searches standard error, this the rest; the status is of no interest.
+                    // The sandbox searches standard error, and this searches the rest; the status does not matter.
                     let outcome = sandbox.finish(command);
                     for secret in [&json, &pem, &token] {
                         assert!(
@@ -114,7 +114,7 @@ fn a_secret_where_a_name_belongs_is_never_repeated() {
 }
 
 #[test]
-fn a_secret_in_the_place_of_a_file_is_refused_by_its_variable() {
+fn a_secret_in_the_place_of_a_file_is_rejected_by_variable() {
     let sandbox = without_key_file();
     let token = format!("t1.{}", "9euelZqU".repeat(12));
     sandbox.keep_secret(&token);
@@ -128,7 +128,7 @@ fn a_secret_in_the_place_of_a_file_is_refused_by_its_variable() {
 }
 
 #[test]
-fn an_empty_value_is_one_error_that_names_its_place() {
+fn an_empty_value_is_reported_with_its_origin() {
     let mut sandbox = Sandbox::new();
     let problem = "is empty; give a value or leave it out";
     for arguments in [
@@ -172,7 +172,7 @@ fn an_empty_value_is_one_error_that_names_its_place() {
 }
 
 #[test]
-fn an_audience_with_blanks_or_hidden_characters_is_never_signed() {
+fn an_audience_with_spaces_or_hidden_characters_is_rejected() {
     let sandbox = Sandbox::new();
     for audience in
         ["aud1\n", " aud1", "aud 1", "aud1\t", "aud\u{200b}1", "aud\u{202e}1", "\u{feff}aud"]
@@ -194,7 +194,7 @@ fn an_audience_with_blanks_or_hidden_characters_is_never_signed() {
 }
 
 #[test]
-fn a_variable_that_is_not_utf8_is_an_error_of_its_name() {
+fn a_variable_that_is_not_utf8_is_reported_by_name() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["token"]);
     command.env("YC_ID_TOKEN_AUDIENCE", OsString::from_vec(b"caf\xe9".to_vec()));
@@ -203,7 +203,7 @@ fn a_variable_that_is_not_utf8_is_an_error_of_its_name() {
 }
 
 #[test]
-fn a_tilde_is_the_home_folder_in_every_place() {
+fn a_tilde_means_the_home_folder_everywhere() {
     let mut sandbox = without_key_file();
     sandbox.write_secret("keys/robot.json", &sandbox.key.to_json());
     sandbox.configure("[profiles.p]\nkey_file = \"~/keys/robot.json\"\n");
@@ -228,7 +228,7 @@ fn a_tilde_is_the_home_folder_in_every_place() {
 }
 
 #[test]
-fn a_path_has_letters_of_any_alphabet() {
+fn a_path_can_have_letters_of_any_alphabet() {
     let mut sandbox = without_key_file();
     let absent = sandbox.run(&[TOKEN, &["--key-file=ключи/робот.json"]].concat());
     let (message, _) = absent.fails(3, "E_UNREADABLE");
@@ -243,7 +243,7 @@ fn a_path_has_letters_of_any_alphabet() {
 }
 
 #[test]
-fn keys_tokens_and_configuration_of_windows_editors_are_read() {
+fn files_saved_by_windows_editors_are_read() {
     let mut sandbox = without_key_file();
     let utf16 = |text: &str| {
         let units = text.encode_utf16().flat_map(u16::to_le_bytes);
@@ -273,7 +273,7 @@ fn keys_tokens_and_configuration_of_windows_editors_are_read() {
 }
 
 #[test]
-fn a_secret_of_another_kind_is_called_by_its_name() {
+fn a_secret_of_another_kind_is_identified() {
     let sandbox = without_key_file();
     let static_key = "YCAJEexample0example0example";
     sandbox.keep_secret(static_key);
@@ -296,9 +296,9 @@ fn a_secret_of_another_kind_is_called_by_its_name() {
 }
 
 #[test]
-fn a_secret_of_a_pod_that_others_can_read_is_closed_in_its_manifest() {
+fn a_readable_secret_of_a_pod_gets_a_hint_for_its_manifest() {
     let sandbox = without_key_file();
-    // As the kubelet lays it out: links to a folder that it replaces as a whole.
+    // As the kubelet creates it: links to a folder that it replaces as a whole.
     let data = sandbox.home().join("secret/..2026_01_01");
     fs::create_dir_all(&data).unwrap();
     let key = sandbox.write_secret("secret/..2026_01_01/key.json", &sandbox.key.to_json());

@@ -1,4 +1,4 @@
-//! `vault`: a token of Vault or OpenBao, logged in for as seldom as it can be.
+//! `vault`: a token of Vault or OpenBao, with as few logins as possible.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::sandbox::{Sandbox, claims, eventually};
 
 const TOKEN: &[&str] = &["vault", "token"];
 
-/// Which token a run prints, by the number of the request that it was the answer to.
+/// The token that a run prints, as the number of the request that it answers.
 #[track_caller]
 fn printed(sandbox: &Sandbox, more: &[&str]) -> String {
     let text = sandbox.run(&[TOKEN, more].concat()).ok();
     text.strip_suffix('\n').unwrap_or_else(|| panic!("no line: {text}")).to_owned()
 }
 
-/// How many requests Yandex Cloud and Vault have had.
+/// The number of requests to Yandex Cloud and Vault.
 fn requests(sandbox: &Sandbox, vault: &FakeVault) -> (usize, usize, usize) {
     let (iam, oauth) = sandbox.token_requests();
     (iam, oauth, vault.requests().len())
 }
 
 #[test]
-fn a_login_is_one_post_of_the_role_and_the_id_token() {
+fn a_login_posts_the_role_and_the_id_token_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_eq!(printed(&sandbox, &[]), token(1));
@@ -42,7 +42,7 @@ fn a_login_is_one_post_of_the_role_and_the_id_token() {
     }
     let body = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
     let claims = claims(body(&plain.body)["jwt"].as_str().unwrap());
-    assert_eq!(claims["aud"], vault.url().as_str(), "the address, unless somebody says otherwise");
+    assert_eq!(claims["aud"], vault.url().as_str(), "the address, unless another one is set");
     assert_eq!(claims["sub"], sandbox.account.as_str());
     assert_eq!(body(&plain.body)["role"], "robot");
     assert_eq!(other.line, "POST /v1/auth/team/jwt/login HTTP/1.1");
@@ -52,7 +52,7 @@ fn a_login_is_one_post_of_the_role_and_the_id_token() {
 }
 
 #[test]
-fn what_is_cached_is_not_asked_for_again() {
+fn a_cached_credential_is_not_requested_again() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_eq!(printed(&sandbox, &[]), token(1));
@@ -60,7 +60,7 @@ fn what_is_cached_is_not_asked_for_again() {
     let connections = (sandbox.cloud.connections(), vault.connections());
     assert_eq!(printed(&sandbox, &[]), token(1));
     let after = (sandbox.cloud.connections(), vault.connections());
-    assert_eq!(after, connections, "a hit asks nobody");
+    assert_eq!(after, connections, "a hit sends no request");
     assert_eq!(printed(&sandbox, &["--role=other"]), token(2));
     assert_eq!(requests(&sandbox, &vault), (1, 1, 2), "the ID token was cached");
     assert_eq!(printed(&sandbox, &["--force-refresh"]), token(3));
@@ -69,15 +69,15 @@ fn what_is_cached_is_not_asked_for_again() {
 
 #[test]
 fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
-    // The lease, how long the token is used, and when it no longer is.
+    // The lease, how long the token is used, and when it is not used any more.
     for (lease, kept, replaced) in [
         (1200, 1070, 1090),
         // A tenth would be less than a minute.
         (300, 230, 250),
-        // Half of one that is shorter than that.
+        // Half of a shorter lease.
         (60, 25, 35),
         (2_764_800, 2_480_000, 2_490_000),
-        // Without an end: it is asked again twice a day.
+        // Without an expiry, it is looked up twice a day.
         (0, 38_000, 39_500),
     ] {
         let mut sandbox = Sandbox::new();
@@ -97,7 +97,7 @@ fn a_token_is_used_until_a_tenth_of_its_lease_is_left() {
 }
 
 #[test]
-fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
+fn after_half_its_lease_a_token_is_refreshed_in_the_background() {
     for command in [&["vault", "token"][..], &["vault", "token-helper", "get"]] {
         let mut sandbox = Sandbox::new();
         let vault = FakeVault::start(&mut sandbox);
@@ -105,11 +105,11 @@ fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
         run();
         sandbox.age("vault-token", Duration::from_secs(700));
         sandbox.let_half_a_minute_pass("vault-token");
-        assert_eq!(run(), token(1), "nobody waits");
+        assert_eq!(run(), token(1), "no run waits");
         eventually("there is another", || run() == token(2));
         assert_eq!(vault.logins(), 2);
     }
-    // A command is given one that lasts, and has no child that it does not know of.
+    // A command gets a reusable token without child tokens that it does not know.
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.run(TOKEN).ok();
@@ -120,7 +120,7 @@ fn past_half_of_its_lease_a_token_is_handed_out_while_the_next_is_obtained() {
 }
 
 #[test]
-fn a_token_for_so_many_uses_is_nobody_elses_and_never_looked_at() {
+fn a_token_with_a_use_limit_is_never_shared_or_looked_up() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let limited = || Answer::Auth(json!({ "num_uses": 2 }));
@@ -128,14 +128,14 @@ fn a_token_for_so_many_uses_is_nobody_elses_and_never_looked_at() {
     assert_ne!(printed(&sandbox, &[]), printed(&sandbox, &[]));
     assert_eq!(sandbox.entries("vault-token").len(), 0);
     sandbox.may_hold_secrets(&sandbox.home().join(".vault-token"));
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("uses       2, so it is not cached\n"), "{said}");
+    let text_printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(text_printed.contains("uses       2, so it is not cached\n"), "{text_printed}");
     assert_eq!(vault.asked(), ["login", "login", "login"]);
     sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
 }
 
 #[test]
-fn a_wrapped_token_is_nobody_elses() {
+fn a_wrapped_token_is_never_shared() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     assert_ne!(printed(&sandbox, &["--wrap-ttl=90s"]), printed(&sandbox, &["--wrap-ttl=2m"]));
@@ -151,13 +151,13 @@ fn a_wrapped_token_is_nobody_elses() {
     assert_eq!(sandbox.entries("vault-token").len(), 0);
     let (text, _) = sandbox.run(&["vault", "token", "--wrap-ttl=soon"]).fails(2, "E_USAGE");
     assert!(text.contains("`soon` is not a time"), "{text}");
-    // The CLI's own commands heed it, and have to log in before they can.
+    // The CLI's own commands honour it, and must log in first.
     assert_eq!(sandbox.run(&["vault", "token-helper", "get"]).ok(), token(4));
     assert!(!vault.requests()[3].headers.contains_key("x-vault-wrap-ttl"));
 }
 
 #[test]
-fn nobody_is_given_the_token_of_another_request() {
+fn a_token_is_never_returned_for_another_request() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let elsewhere = format!("--address={}/other", vault.url());
@@ -183,10 +183,10 @@ fn nobody_is_given_the_token_of_another_request() {
 }
 
 #[test]
-fn a_hundred_processes_on_an_empty_cache_are_one_login() {
+fn a_hundred_processes_on_an_empty_cache_log_in_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_secs(2));
     let start = || sandbox.command(TOKEN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let children: Vec<_> = (0..100).map(|_| start().unwrap()).collect();
@@ -200,7 +200,7 @@ fn a_hundred_processes_on_an_empty_cache_are_one_login() {
 }
 
 #[test]
-fn our_settings_beat_the_variables_of_the_clients_which_are_read_as_they_read_them() {
+fn settings_beat_the_clients_variables_which_keep_their_meaning() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let nowhere = "http://127.0.0.1:1";
@@ -216,7 +216,7 @@ fn our_settings_beat_the_variables_of_the_clients_which_are_read_as_they_read_th
     assert_eq!(reaches(&sandbox, &[]), "vault");
     sandbox.set("VAULT_AGENT_ADDR", vault.url());
     sandbox.set("VAULT_ADDR", nowhere);
-    assert_eq!(reaches(&sandbox, &[]), "vault", "an agent stands before the server");
+    assert_eq!(reaches(&sandbox, &[]), "vault", "an agent is in front of the server");
     assert_eq!(claims(&vault.jwt())["aud"], nowhere, "and the token is for the server");
     sandbox.unset("VAULT_AGENT_ADDR");
     sandbox.configure(&format!(
@@ -242,17 +242,17 @@ fn our_settings_beat_the_variables_of_the_clients_which_are_read_as_they_read_th
 }
 
 #[test]
-fn a_wrong_argument_is_told_before_anyone_is_asked() {
+fn a_wrong_argument_is_reported_before_any_request() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
-    for (argument, code, exit, said) in [
+    for (argument, code, exit, text_printed) in [
         ("--mount=jwt/../../sys", "E_USAGE", 2, "not the path of an auth method"),
         ("--namespace=a b", "E_USAGE", 2, "not a namespace"),
         ("--address=http://vault.example", "E_ENDPOINT", 3, "plain http"),
         ("--client-cert=cert.pem", "E_MISSING", 3, "only one is set"),
     ] {
         let (text, _) = sandbox.run(&[TOKEN, &[argument]].concat()).fails(exit, code);
-        assert!(text.contains(said), "{argument}: {text}");
+        assert!(text.contains(text_printed), "{argument}: {text}");
     }
     sandbox.configure("[profiles.p.vault]\nmount = \"a?b\"\n");
     let (text, _) = sandbox.run(&["vault", "token", "--profile=p"]).fails(3, "E_CONFIG");
@@ -261,7 +261,7 @@ fn a_wrong_argument_is_told_before_anyone_is_asked() {
 }
 
 #[test]
-fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
+fn no_variable_turns_off_certificate_verification() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for name in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
@@ -273,7 +273,7 @@ fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
             "{text}"
         );
         assert!(hint.contains("--ca-cert") && hint.contains("--tls-skip-verify"), "{hint}");
-        // Without TLS there is nothing to check.
+        // Without TLS there is nothing to verify.
         printed(&sandbox, &[]);
         sandbox.set(name, "FALSE");
     }
@@ -284,7 +284,7 @@ fn a_certificate_is_not_left_unchecked_because_a_variable_says_so() {
 }
 
 #[test]
-fn an_id_token_that_vault_calls_expired_is_replaced_once() {
+fn an_id_token_that_vault_rejects_as_expired_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let expired = || {
@@ -305,7 +305,7 @@ fn an_id_token_that_vault_calls_expired_is_replaced_once() {
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
+fn temporary_errors_are_retried_and_then_reported_as_such() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
@@ -342,7 +342,7 @@ fn what_passes_is_tried_again_and_what_lasts_is_temporary() {
 }
 
 #[test]
-fn a_standby_that_sends_us_elsewhere_is_told_with_the_address() {
+fn a_redirecting_standby_is_reported_with_the_address() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let there = ("location", "https://active.example:8200/v1/auth/jwt/login?x=y".to_owned());
@@ -353,7 +353,7 @@ fn a_standby_that_sends_us_elsewhere_is_told_with_the_address() {
     assert_eq!(vault.logins(), 1);
 }
 
-/// Refuses the next login, and returns the hint that a run then gives.
+/// Refuses the next login, and returns the hint of the run.
 #[track_caller]
 fn hint(
     sandbox: &Sandbox,
@@ -380,7 +380,7 @@ const ROLE: &str = "`vault read -namespace=team auth/jwt/role/robot`";
 const CONFIG: &str = "`vault read -namespace=team auth/jwt/config`";
 
 #[test]
-fn a_token_that_is_refused_is_held_against_the_roles_conditions() {
+fn a_refused_token_is_compared_with_the_roles_conditions() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let (issuer, audience) = (sandbox.cloud.issuer().to_owned(), vault.url());
@@ -417,7 +417,7 @@ fn a_token_that_is_refused_is_held_against_the_roles_conditions() {
 }
 
 #[test]
-fn what_is_not_set_up_is_told_with_the_command_that_shows_it() {
+fn a_missing_server_setup_gets_the_command_that_shows_it() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let issuer = sandbox.cloud.issuer().to_owned();
@@ -447,12 +447,12 @@ fn what_is_not_set_up_is_told_with_the_command_that_shows_it() {
 }
 
 #[test]
-fn what_is_not_vault_is_told_in_words_and_never_half_a_token() {
+fn an_answer_that_is_not_vaults_is_an_error_without_a_token() {
     let whole =
         |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let cut =
         "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"auth\":{\"client_token\":\"hvs.CAESIJ";
-    for (number, (bytes, tries, code, said)) in [
+    for (number, (bytes, tries, code, text_printed)) in [
         (whole("<!doctype html><p>Sign in"), 1, "E_FOREIGN_ANSWER", "a web page"),
         (whole(""), 1, "E_FOREIGN_ANSWER", "an empty body"),
         (
@@ -476,20 +476,20 @@ fn what_is_not_vault_is_told_in_words_and_never_half_a_token() {
         let vault = FakeVault::start(&mut sandbox);
         vault.script((0..tries).map(|_| Answer::Bytes(bytes.clone())));
         let (text, _) = sandbox.run(TOKEN).fails(6, code);
-        assert!(text.contains(said), "case {number}: {text}");
+        assert!(text.contains(text_printed), "case {number}: {text}");
         assert_eq!(vault.logins(), tries, "case {number}");
     }
 }
 
 #[test]
-fn a_refusal_is_asked_for_once_however_often_a_script_tries() {
+fn a_refusal_is_requested_once_for_repeated_runs() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script([Answer::Refusal(403, "permission denied")]);
     let first = sandbox.run(TOKEN).fails(5, "E_CONSUMER_DENIED");
     assert_eq!(sandbox.run(TOKEN).fails(5, "E_CONSUMER_DENIED"), first);
     assert_eq!(vault.logins(), 1);
-    // Whoever corrects how the server is reached wants to see whether it helped.
+    // A change of the connection settings ends the remembered failure.
     let ca = sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap_or_default());
     printed(&sandbox, &["--ca-cert", ca.to_str().unwrap()]);
     assert_eq!(vault.logins(), 2);

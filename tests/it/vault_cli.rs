@@ -1,4 +1,4 @@
-//! What the `vault` and `bao` CLIs find: a token in a file, or with their token helper, which can be us.
+//! The token of the `vault` and `bao` CLIs: from a file, or from their token helper, which can be this program.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::fake_vault::{Answer, FakeVault, token};
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// The program by the name that makes it a token helper.
+/// The program under the name that makes it a token helper.
 fn helper(sandbox: &Sandbox) -> PathBuf {
     let link = sandbox.home().join("bin/yc-id-token-vault");
     if !link.exists() {
@@ -26,7 +26,7 @@ fn ask(sandbox: &Sandbox, request: &str) -> Outcome {
     sandbox.finish(command)
 }
 
-/// The same as the CLI does it, with a token on standard input.
+/// Runs the helper as the CLI does, with a token on standard input.
 fn store(sandbox: &Sandbox, token: &str) -> Outcome {
     let mut command: Command = sandbox.other_command(helper(sandbox));
     command.arg("store").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -35,7 +35,7 @@ fn store(sandbox: &Sandbox, token: &str) -> Outcome {
     sandbox.outcome(child)
 }
 
-/// A token helper that keeps its token in a file beside the home's, or fails.
+/// A token helper that stores its token in a file in the home, or fails.
 fn other_helper(sandbox: &Sandbox, script: &str) -> PathBuf {
     let path = sandbox.write("helper", &format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -53,7 +53,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.set("VAULT_NAMESPACE", "team");
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     let file = sandbox.home().join(".vault-token");
     assert_eq!(stored(&sandbox, ".vault-token"), token(1), "no newline");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -66,12 +66,12 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
         "accessor   accessor-1".into(),
         format!("stored     in {}", file.display()),
     ] {
-        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
     }
-    assert!(said.contains("\nttl        "), "{said}");
-    assert!(!said.contains(&token(1)), "but not the token");
+    assert!(printed.contains("\nttl        "), "{printed}");
+    assert!(!printed.contains(&token(1)), "but not the token");
 
-    // It replaces what is there, whatever that is, and follows no link.
+    // It replaces anything at the path, and follows no link.
     let elsewhere = sandbox.write("elsewhere", "untouched");
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
@@ -81,13 +81,16 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
 
     sandbox.set("VAULT_TOKEN_PATH", sandbox.home().join("there"));
     sandbox.set("VAULT_TOKEN", "hvs.other");
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "there"), token(1));
-    assert!(said.contains("VAULT_TOKEN is set, and the CLI uses that token instead"), "{said}");
+    assert!(
+        printed.contains("VAULT_TOKEN is set, and the CLI uses that token instead"),
+        "{printed}"
+    );
 }
 
 #[test]
-fn a_token_that_the_server_has_forgotten_is_replaced_once() {
+fn a_token_revoked_by_the_server_is_replaced_once() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let forgotten = || Answer::Refusal(403, "permission denied");
@@ -107,15 +110,15 @@ fn a_token_that_the_server_has_forgotten_is_replaced_once() {
 }
 
 #[test]
-fn login_hands_the_token_to_the_helper_that_the_cli_is_set_up_with() {
+fn login_passes_the_token_to_the_clis_configured_helper() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     let keeps = "test \"$1\" = store || exit 9\necho \"$VAULT_ADDR $BAO_ADDR\" > \"$HOME/addr\"\ncat > \"$HOME/kept\"";
     let helper = other_helper(&sandbox, keeps);
     sandbox.write(".bao", &format!("# mine\ntoken_helper = \"{}\"\n", helper.display()));
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "kept"), token(1));
-    assert!(said.contains(&format!("stored     by {}\n", helper.display())), "{said}");
+    assert!(printed.contains(&format!("stored     by {}\n", helper.display())), "{printed}");
     assert!(!sandbox.home().join(".vault-token").exists());
     let address = stored(&sandbox, "addr");
     let (vault, bao) = address.trim().split_once(' ').unwrap();
@@ -128,7 +131,7 @@ fn login_hands_the_token_to_the_helper_that_the_cli_is_set_up_with() {
     let (text, _) = sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_REFUSED");
     assert!(text.ends_with("no such file or directory"), "{text}");
 
-    // To each CLI its own.
+    // Each CLI has its own token.
     sandbox.write(".bao", "");
     let config = sandbox.write("vault.hcl", &format!("token_helper = \"{}\"\n", helper.display()));
     sandbox.set("VAULT_CONFIG_PATH", config);
@@ -138,7 +141,7 @@ fn login_hands_the_token_to_the_helper_that_the_cli_is_set_up_with() {
 }
 
 #[test]
-fn the_token_helper_prints_the_bare_token_and_logs_in_for_it_once() {
+fn the_token_helper_logs_in_once_and_prints_the_bare_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for _ in 0..3 {
@@ -155,15 +158,15 @@ fn the_token_helper_prints_the_bare_token_and_logs_in_for_it_once() {
 }
 
 #[test]
-fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
+fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.keep_secret("hvs.mine");
     assert_eq!(store(&sandbox, "hvs.mine").ok(), "");
     assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
     assert_eq!(vault.logins(), 0);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("one that was stored"), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("one that was stored"), "{printed}");
     assert_eq!(vault.asked(), [""; 0], "it may be for so many uses");
     sandbox.set("VAULT_NAMESPACE", "other");
     assert_eq!(ask(&sandbox, "get").ok(), token(1), "it is for one server and namespace");
@@ -174,19 +177,22 @@ fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
     store(&sandbox, "hvs.mine\n").ok();
     assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper(&sandbox).display()));
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
     assert_eq!(ask(&sandbox, "get").ok(), token(2));
     assert!(!sandbox.home().join(".vault-token").exists());
 
-    // By flags that the helper is not run with.
-    let said = sandbox.run(&["vault", "login", "--role=other"]).ok();
-    assert!(said.contains("which is yc-id-token, until it expires\n"), "{said}");
+    // With flags that the helper is not run with.
+    let printed = sandbox.run(&["vault", "login", "--role=other"]).ok();
+    assert!(printed.contains("which is yc-id-token, until it expires\n"), "{printed}");
     assert_eq!(ask(&sandbox, "get").ok(), token(4));
-    let said = sandbox.run(&["vault", "status", "--role=other"]).ok();
-    assert!(said.contains("accessor   accessor-4\n"), "{said}");
+    let printed = sandbox.run(&["vault", "status", "--role=other"]).ok();
+    assert!(printed.contains("accessor   accessor-4\n"), "{printed}");
     sandbox.run(&["vault", "revoke", "--role=other"]).ok();
-    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not handed out any more");
+    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not returned any more");
     sandbox.run(&["vault", "login", "--role=other"]).ok();
     assert_eq!(ask(&sandbox, "get").ok(), token(7));
     sandbox.age("vault-override", Duration::from_secs(1300));
@@ -200,12 +206,12 @@ fn what_the_cli_stores_has_the_say_until_it_is_erased_or_we_log_in() {
 }
 
 #[test]
-fn a_token_is_not_given_for_another_server_than_it_is_of() {
+fn a_token_is_not_returned_for_another_server() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     assert_eq!(ask(&sandbox, "get").ok(), token(1));
-    // As `bao -address` tells its helper.
+    // As `bao -address` sets it for its helper.
     sandbox.set("BAO_ADDR", "https://other.example:8200");
     assert_eq!(ask(&sandbox, "get").ok(), "", "there is none, and the CLI can still log in there");
     sandbox.keep_secret("hvs.mine");
@@ -217,7 +223,7 @@ fn a_token_is_not_given_for_another_server_than_it_is_of() {
 }
 
 #[test]
-fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token() {
+fn a_cli_on_a_local_socket_gets_no_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for variable in ["VAULT_ADDR", "BAO_ADDR", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"] {
@@ -230,7 +236,7 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
             None => sandbox.unset(variable),
         }
     }
-    // OpenBao's CLI has replaced the address of the socket by this one, and stores tokens for it.
+    // OpenBao's CLI has replaced the address of the socket with this one, and stores tokens for it.
     let before = sandbox.get("VAULT_ADDR").unwrap();
     for variable in ["VAULT_ADDR", "BAO_ADDR"] {
         sandbox.set(variable, "http://localhost");
@@ -242,7 +248,7 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
     assert_eq!(ask(&sandbox, "erase").ok(), "");
     assert_eq!(ask(&sandbox, "get").ok(), "");
     sandbox.set("VAULT_ADDR", before);
-    // With a server of its own, the helper keeps what the CLI gets there.
+    // With a configured server, the helper stores the CLI's tokens for it.
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     sandbox.set("BAO_ADDR", "unix:///run/vault/agent.sock");
     assert_eq!(ask(&sandbox, "get").ok(), "");
@@ -255,7 +261,7 @@ fn a_cli_that_talks_to_a_socket_of_this_machine_is_told_that_there_is_no_token()
 }
 
 #[test]
-fn a_token_that_is_to_be_stored_and_does_not_come_is_not_waited_for() {
+fn storing_a_token_that_never_arrives_ends_in_time() {
     let mut sandbox = Sandbox::new();
     let _vault = FakeVault::start(&mut sandbox);
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "1s");
@@ -267,11 +273,11 @@ fn a_token_that_is_to_be_stored_and_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn the_cli_can_unseal_a_server_whose_helper_we_are() {
+fn the_cli_can_unseal_a_server_with_this_helper() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script((0..3).map(|_| Answer::Refusal(503, "Vault is sealed")));
-    assert_eq!(ask(&sandbox, "get").ok(), "", "it asks for a token before it does anything");
+    assert_eq!(ask(&sandbox, "get").ok(), "", "it requests a token before it does anything");
     let (text, hint) = sandbox.run(&["vault", "token"]).fails(6, "E_CONSUMER_SEALED");
     assert!(text.ends_with("Vault is sealed") && hint.contains("unseal"), "{text}\n{hint}");
 }
@@ -283,8 +289,8 @@ fn a_stored_token_does_not_outlive_its_revocation() {
     let file = sandbox.home().join(".vault-token");
     assert_eq!(sandbox.run(&["vault", "revoke"]).ok(), "there is no token to revoke\n");
     sandbox.run(&["vault", "login"]).ok();
-    let said = sandbox.run(&["vault", "revoke"]).ok();
-    assert_eq!(said, format!("revoked, and removed from {}\n", file.display()));
+    let printed = sandbox.run(&["vault", "revoke"]).ok();
+    assert_eq!(printed, format!("revoked, and removed from {}\n", file.display()));
     assert!(!file.exists());
     let request = vault.requests().pop().unwrap();
     assert_eq!(request.line, "POST /v1/auth/token/revoke-self HTTP/1.1");
@@ -300,16 +306,19 @@ fn a_stored_token_does_not_outlive_its_revocation() {
 }
 
 #[test]
-fn status_shows_what_the_server_says_of_the_token_and_gets_none() {
+fn status_shows_the_servers_details_without_a_new_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let (text, hint) = sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
     assert!(text.contains("role `robot`") && hint.contains("vault login"), "{text}\n{hint}");
     sandbox.run(&["vault", "token"]).ok();
     sandbox.age("vault-token", Duration::from_secs(60));
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("ttl        20m 34s, until 20"), "the server's word: {said}");
-    assert!(said.contains("accessor   accessor-1\n") && !said.contains(&token(1)), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("ttl        20m 34s, until 20"), "the server's word: {printed}");
+    assert!(
+        printed.contains("accessor   accessor-1\n") && !printed.contains(&token(1)),
+        "{printed}"
+    );
     vault.script([Answer::Refusal(403, "permission denied")]);
     let (text, hint) = sandbox.run(&["vault", "status"]).fails(5, "E_CONSUMER_DENIED");
     assert!(text.contains("revoked") && hint.contains("vault login"), "{text}\n{hint}");

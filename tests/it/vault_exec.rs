@@ -1,4 +1,4 @@
-//! `vault exec`: a command with the token in its environment, in our place, or with us behind it.
+//! `vault exec`: a command with the token in its environment, in the place of this process or as its child.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -26,7 +26,7 @@ fn both(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_command_has_the_token_and_nothing_that_would_win_over_it() {
+fn a_command_has_the_token_and_no_conflicting_variables() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let address = format!("--address={}", vault.url());
@@ -60,7 +60,7 @@ fn a_command_has_the_token_and_nothing_that_would_win_over_it() {
 }
 
 #[test]
-fn the_command_takes_our_place() {
+fn the_command_replaces_the_process() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     let run = |command: &[&str]| sandbox.run(&[&["vault", "exec", "--"], command].concat());
@@ -68,17 +68,17 @@ fn the_command_takes_our_place() {
     assert_eq!(run(&["sh", "-c", "kill -TERM $$"]).status.signal(), Some(15));
     run(&["no-such-command"]).fails(127, "E_NO_COMMAND");
     assert_eq!(vault.logins(), 1);
-    // A token that the server has forgotten is no use to a command.
+    // A command cannot use a token that the server has revoked.
     vault.script([Answer::Refusal(403, "permission denied")]);
     let number = vault.requests().len() + 2;
     assert_eq!(run(&["sh", "-c", "printf %s \"$VAULT_TOKEN\""]).ok(), token(number));
-    // One that cannot be looked at now may be good all the same.
+    // A token that cannot be looked up now may still be valid.
     vault.script((0..3).map(|_| Answer::Refusal(503, "Vault is sealed")));
     assert_eq!(run(&["sh", "-c", "printf %s \"$VAULT_TOKEN\""]).ok(), token(number));
 }
 
 #[test]
-fn a_token_that_is_revoked_afterwards_is_the_commands_own() {
+fn a_revoked_token_belongs_to_the_command_alone() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.run(&["vault", "token"]).ok();
@@ -87,11 +87,11 @@ fn a_token_that_is_revoked_afterwards_is_the_commands_own() {
     assert_eq!(vault.asked(), ["login", "login", "revoke-self"]);
     assert_eq!(vault.requests()[2].headers["x-vault-token"], token(2));
     assert_eq!(run("exit 42").status.code(), Some(42));
-    assert_eq!(run("kill -KILL $$").status.code(), Some(128 + 9), "as a shell tells it");
+    assert_eq!(run("kill -KILL $$").status.code(), Some(128 + 9), "as a shell reports it");
     assert_eq!(vault.asked()[3..], ["login", "revoke-self"].repeat(2));
     assert_eq!(sandbox.run(&["vault", "token"]).ok(), format!("{}\n", token(1)));
 
-    // What cannot be revoked is told before the command is run, what was not after it.
+    // A token that cannot be revoked is reported before the command runs, a failed revocation after it.
     vault.script([Answer::Auth(json!({ "token_type": "batch", "accessor": "" }))]);
     let (text, hint) = run("touch was-run").fails(5, "E_CONSUMER_REFUSED");
     assert!(text.contains("batch") && hint.contains("leave out `--revoke`"), "{text}\n{hint}");
@@ -105,18 +105,18 @@ fn a_token_that_is_revoked_afterwards_is_the_commands_own() {
     run("true").ok();
     let no_command = ["vault", "exec", "--revoke", "--", "no-such-command"];
     sandbox.run(&no_command).fails(127, "E_NO_COMMAND");
-    assert_eq!(vault.asked().last().unwrap(), "revoke-self", "nobody has a use for it");
+    assert_eq!(vault.asked().last().unwrap(), "revoke-self", "no process can use it");
 }
 
 #[test]
-fn signals_are_the_commands_and_the_token_is_revoked_all_the_same() {
+fn signals_reach_the_command_and_the_token_is_still_revoked() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for (number, (signal, code)) in
         [("INT", 1), ("TERM", 2), ("HUP", 3), ("QUIT", 4)].into_iter().enumerate()
     {
         let ready = sandbox.home().join(format!("ready-{signal}"));
-        // Its children have the signals as they are by default.
+        // Its children have the default signal handlers.
         let script = format!(
             "trap 'exit {code}' {signal}; touch {}; while :; do sleep 0.05; done",
             ready.display()
@@ -138,7 +138,7 @@ fn signals_are_the_commands_and_the_token_is_revoked_all_the_same() {
 
 fn start(sandbox: &Sandbox, script: &str) -> Child {
     let mut command = sandbox.command(&["vault", "exec", "--revoke", "--", "sh", "-c", script]);
-    // Not in the foreground of a terminal that the tests may be run from.
+    // Not in the foreground of a terminal from which the tests may be run.
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }

@@ -1,5 +1,5 @@
-//! The token helper of the `vault` and `bao` CLIs: how it is installed, which profile it has, and which servers it
-//! returns a token for.
+//! The token helper of the `vault` and `bao` CLIs: its installation, its profile, and the servers it returns a token
+//! for.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ fn helper(sandbox: &Sandbox, name: &str) -> PathBuf {
     sandbox.home().join(".local/bin").join(name)
 }
 
-/// Asks a helper as the CLI does.
+/// Runs a helper as the CLI does.
 fn ask(sandbox: &Sandbox, helper: &Path, request: &str) -> Outcome {
     let mut command = sandbox.other_command(helper);
     command.arg(request);
@@ -48,7 +48,7 @@ fn two_servers() -> (Sandbox, [FakeVault; 2]) {
     (sandbox, servers)
 }
 
-/// What is in the log since the last time.
+/// New lines of the log since the last call.
 fn log(sandbox: &Sandbox) -> String {
     let log = sandbox.log();
     fs::write(sandbox.log_file(), "").unwrap();
@@ -62,27 +62,27 @@ fn a_helper_is_installed_and_every_trace_of_it_removed() {
     let link = helper(&sandbox, "yc-id-token-vault");
     sandbox.write(".bao", "# mine");
 
-    let said = install(&sandbox, &[]).ok();
+    let printed = install(&sandbox, &[]).ok();
     assert_eq!(read(&sandbox, ".vault").unwrap(), line(&link));
     assert_eq!(read(&sandbox, ".bao").unwrap(), format!("# mine\n{}", line(&link)));
     for part in [link.to_str().unwrap(), PROGRAM, "/.vault", "/.bao", line(&link).trim()] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     let again = install(&sandbox, &[]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
 
-    let said = install(&sandbox, &["--remove"]).ok();
+    let printed = install(&sandbox, &["--remove"]).ok();
     let left = (read(&sandbox, ".vault"), read(&sandbox, ".bao"));
     assert_eq!(left, (None, Some("# mine\n".into())));
-    assert!(!link.exists() && said.lines().count() == 3, "{said}");
+    assert!(!link.exists() && printed.lines().count() == 3, "{printed}");
     let again = install(&sandbox, &["--remove"]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
     assert_eq!(vault.logins(), 1);
 }
 
 #[test]
-fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
+fn conflicts_with_the_helper_are_reported_and_left_unchanged() {
     let sandbox = Sandbox::new();
     let install = |more: &[&str]| install(&sandbox, more);
     let link = helper(&sandbox, "yc-id-token-vault");
@@ -90,7 +90,7 @@ fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
     let (text, hint) = install(&[]).fails(3, "E_CONFLICT");
     assert!(text.contains("`/opt/other`") && hint.contains("nothing has been changed"), "{text}");
     assert!(!link.exists() && !sandbox.home().join(".vault").exists());
-    // A script of the user's own, though it has the name.
+    // A script of the user with the same name.
     let script = sandbox.write("yc-id-token-vault", "#!/bin/sh\n");
     sandbox.write(".bao", &line(&script));
     install(&[]).fails(3, "E_CONFLICT");
@@ -104,7 +104,7 @@ fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
     install(&["--remove"]).fails(1, "E_OUTPUT");
     assert_eq!(fs::read_to_string(&link).unwrap(), "someone's");
 
-    // A configuration that is kept elsewhere by a link stays there.
+    // A configuration file that is a link elsewhere stays a link.
     fs::remove_file(&link).unwrap();
     let dotfiles = sandbox.write("dotfiles/bao", "");
     std::os::unix::fs::symlink(&dotfiles, sandbox.home().join(".bao")).unwrap();
@@ -116,7 +116,7 @@ fn what_is_in_the_way_of_the_helper_is_reported_and_left_alone() {
 }
 
 #[test]
-fn a_helper_keeps_its_profile_whatever_the_variables_say() {
+fn a_helper_keeps_its_profile_despite_variables() {
     let (mut sandbox, servers) = two_servers();
     let link = helper(&sandbox, "yc-id-token-vault-one");
     install(&sandbox, &["--profile=one"]).ok();
@@ -130,12 +130,15 @@ fn a_helper_keeps_its_profile_whatever_the_variables_say() {
     sandbox.unset("YC_ID_TOKEN_PROFILE");
     let again = install(&sandbox, &["--profile=one"]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
-    let said = sandbox.run(&["vault", "login", "--profile=one"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login", "--profile=one"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
 
-    // The variable counts as the flag does, where the helper is made.
+    // The variable works like the flag when the helper is installed.
     sandbox.set("YC_ID_TOKEN_PROFILE", "two");
-    let said = install(&sandbox, &[]).ok();
+    let printed = install(&sandbox, &[]).ok();
     sandbox.unset("YC_ID_TOKEN_PROFILE");
     let other = helper(&sandbox, "yc-id-token-vault-two");
     for name in [".vault", ".bao"] {
@@ -147,35 +150,35 @@ fn a_helper_keeps_its_profile_whatever_the_variables_say() {
         format!(".bao: {}", line(&other).trim_end()),
         format!("removed    {}", link.display()),
     ] {
-        assert!(said.contains(&part), "{part}: {said}");
+        assert!(printed.contains(&part), "{part}: {printed}");
     }
     assert!(fs::symlink_metadata(&link).is_err());
     assert_eq!(ask(&sandbox, &other, "get").ok(), token(1));
     assert_eq!(servers[1].logins(), 1);
 
-    // An error says how to go on with that profile.
+    // The error names the command for that profile.
     sandbox.configure(&profile("two", "ftp://v.example", ""));
     let (text, _) = ask(&sandbox, &other, "get").fails(3, "E_ENDPOINT");
     assert!(text.contains("ftp://v.example"), "{text}");
     sandbox.configure("");
     let (text, _) = ask(&sandbox, &other, "get").fails(3, "E_CONFIG");
     assert!(text.contains("there is no profile `two`"), "{text}");
-    // It is removed without its profile too.
+    // It can be removed without its profile too.
     install(&sandbox, &["--remove"]).ok();
     assert!(fs::symlink_metadata(&other).is_err() && read(&sandbox, ".bao").is_none());
 }
 
 #[test]
-fn a_helper_for_a_configuration_in_another_place_is_a_script() {
+fn a_helper_for_another_configuration_path_is_a_script() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.unset("VAULT_ADDR");
     sandbox.unset("YC_ID_TOKEN_VAULT_ROLE");
     let config = sandbox.write("it's there/config.toml", &profile("one", &vault.url(), ""));
     let flag = format!("--config={}", config.display());
-    let said = install(&sandbox, &["--profile=one", &flag]).ok();
+    let printed = install(&sandbox, &["--profile=one", &flag]).ok();
     let script = helper(&sandbox, "yc-id-token-vault-one");
-    assert!(said.contains("which is a script that runs "), "{said}");
+    assert!(printed.contains("which is a script that runs "), "{printed}");
     assert_eq!(fs::symlink_metadata(&script).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
     let again = install(&sandbox, &["--profile=one", &flag]).ok();
@@ -189,19 +192,19 @@ fn a_helper_for_a_configuration_in_another_place_is_a_script() {
         "{found}"
     );
 
-    // The default place needs none, and takes the script's place.
+    // The default path needs no script, so a link replaces it.
     let config = sandbox.configure(&profile("one", &vault.url(), ""));
     install(&sandbox, &["--profile=one", &format!("--config={}", config.display())]).ok();
     assert!(fs::symlink_metadata(&script).unwrap().is_symlink());
     assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
     install(&sandbox, &["--profile=one", &flag]).ok();
-    let said = install(&sandbox, &["--profile=one", &flag, "--remove"]).ok();
-    assert!(said.lines().all(|line| line.starts_with("removed ")), "{said}");
+    let printed = install(&sandbox, &["--profile=one", &flag, "--remove"]).ok();
+    assert!(printed.lines().all(|line| line.starts_with("removed ")), "{printed}");
     assert!(!script.exists());
 }
 
 #[test]
-fn what_a_helper_cannot_keep_is_an_error() {
+fn a_setting_that_a_helper_cannot_store_is_an_error() {
     let (mut sandbox, _servers) = two_servers();
     for arguments in [&["--role=r"][..], &["--profile=one", "--address=https://v.example"]] {
         let (text, hint) = install(&sandbox, arguments).fails(2, "E_USAGE");
@@ -218,7 +221,7 @@ fn what_a_helper_cannot_keep_is_an_error() {
         .fails(2, "E_USAGE");
     assert!(text.ends_with("is not named yc-id-token-vault-one"), "{text}");
     assert!(read(&sandbox, ".vault").is_none() && !sandbox.home().join(".local").exists());
-    // A link whose name has the profile.
+    // A link whose name contains the profile.
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "10s");
     let link = sandbox.home().join("yc-id-token-vault-two");
     install(&sandbox, &[&format!("--link={}", link.display())]).ok();
@@ -235,19 +238,22 @@ fn the_profile_of_the_clis_server_is_used() {
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(logins(), [0, 1]);
-    let said = sandbox.run(&["vault", "login", "--profile=two"]).ok();
-    assert!(said.contains("stored     for the token helper, which is yc-id-token\n"), "{said}");
-    // What the CLI has erased is that server's token.
+    let printed = sandbox.run(&["vault", "login", "--profile=two"]).ok();
+    assert!(
+        printed.contains("stored     for the token helper, which is yc-id-token\n"),
+        "{printed}"
+    );
+    // The token that the CLI erased belongs to that server.
     ask(&sandbox, &link, "erase").ok();
     let next = ask(&sandbox, &link, "get").ok();
     assert_eq!(logins(), [0, 2]);
-    // The refresh in the background is one of the same token.
+    // The background refresh is for the same token.
     sandbox.age("vault-token", Duration::from_secs(700));
     sandbox.let_half_a_minute_pass("vault-token");
     assert_eq!(ask(&sandbox, &link, "get").ok(), next);
     eventually("there is another", || ask(&sandbox, &link, "get").ok() != next);
     assert_eq!(logins(), [0, 3]);
-    // As `bao -address` tells its helper.
+    // As `bao -address` sets it for its helper.
     sandbox.set("BAO_ADDR", servers[0].url());
     ask(&sandbox, &link, "get").ok();
     assert_eq!(logins(), [1, 3]);
@@ -255,11 +261,11 @@ fn the_profile_of_the_clis_server_is_used() {
     sandbox.set("BAO_ADDR", "https://other.example:8200");
     log(&sandbox);
     assert_eq!(ask(&sandbox, &link, "get").ok(), "");
-    let said = log(&sandbox);
-    assert!(said.contains("0 profiles are for https://other.example:8200"), "{said}");
+    let printed = log(&sandbox);
+    assert!(printed.contains("0 profiles are for https://other.example:8200"), "{printed}");
     let found = sandbox.run(&["doctor", "vault", "--profile=one"]).stdout;
     assert!(found.contains("the CLI gets no token for https://other.example:8200"), "{found}");
-    // Of two profiles for one server, neither is taken.
+    // Of two profiles for one server, neither is used.
     sandbox.configure(
         &(profile("one", &servers[0].url(), "")
             + &profile("two", &servers[1].url(), "")
@@ -269,7 +275,7 @@ fn the_profile_of_the_clis_server_is_used() {
     assert_eq!(ask(&sandbox, &link, "get").ok(), "");
     let found = sandbox.run(&["doctor", "vault", "--profile=one"]).stdout;
     assert!(found.contains("it could be `three` or `two`"), "{found}");
-    // An address that is stronger than every profile's is not another server's.
+    // An address that takes precedence over every profile does not make it another server.
     sandbox.set("YC_ID_TOKEN_VAULT_ADDRESS", servers[0].url());
     assert_eq!(ask(&sandbox, &link, "get").ok(), "");
     assert_eq!(logins(), [1, 3]);
@@ -295,16 +301,16 @@ fn the_setup_of_a_second_server_leaves_the_helper_of_the_first() {
         !link.exists()
             && read(&sandbox, ".config/yc-id-token/config.toml").unwrap().contains("[profiles.x")
     );
-    // For the same server, the profile that was asked for counts.
-    let said = setup("two", "https://one.example:8200", &[]);
+    // For the same server, the requested profile is used.
+    let printed = setup("two", "https://one.example:8200", &[]);
     assert_eq!(read(&sandbox, ".vault").unwrap(), line(&two));
-    assert!(said.contains(&format!("-{}+{}", line(&one), line(&two))), "{said}");
+    assert!(printed.contains(&format!("-{}+{}", line(&one), line(&two))), "{printed}");
     setup("x", "https://two.example:8200/", &[&format!("--link={}", link.display())]);
     assert_eq!(read(&sandbox, ".bao").unwrap(), line(&link));
 }
 
 #[test]
-fn a_command_that_is_shown_has_the_profile_of_the_helper() {
+fn shown_commands_have_the_profile_of_the_helper() {
     let (mut sandbox, servers) = two_servers();
     install(&sandbox, &["--profile=one"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-one");
@@ -315,14 +321,14 @@ fn a_command_that_is_shown_has_the_profile_of_the_helper() {
     let mut store = sandbox.other_command(&link);
     store.arg("store").stdin(fs::File::open(sandbox.write_secret("stdin", "hvs.mine")).unwrap());
     sandbox.finish(store).ok();
-    let said = sandbox.run(&["vault", "status", "--profile=one"]).ok();
+    let printed = sandbox.run(&["vault", "status", "--profile=one"]).ok();
     let command = "`yc-id-token vault token-helper erase --profile=one`";
-    assert!(said.contains(command), "{said}");
-    // The token is the first server's, whichever the CLI talks to.
+    assert!(printed.contains(command), "{printed}");
+    // The token belongs to the first server, whichever the CLI calls.
     sandbox.set("VAULT_ADDR", servers[1].url());
-    assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), said);
+    assert_eq!(sandbox.run(&["vault", "status", "--profile=one"]).ok(), printed);
     sandbox.run(&["vault", "status", "--profile=two"]).fails(3, "E_MISSING");
-    // `doctor` keeps the helper's profile, whichever it looks at itself.
+    // `doctor` keeps the helper's profile, whichever it checks itself.
     fs::remove_file(&link).unwrap();
     let found = sandbox.run(&["doctor", "vault", "--profile=two"]).stdout;
     assert!(
@@ -334,7 +340,7 @@ fn a_command_that_is_shown_has_the_profile_of_the_helper() {
 #[test]
 fn a_helper_without_a_profile_takes_that_of_the_server() {
     let (mut sandbox, servers) = two_servers();
-    // As the previous version made it.
+    // As the previous version created it.
     let link = helper(&sandbox, "yc-id-token-vault");
     fs::create_dir_all(link.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
@@ -349,13 +355,13 @@ fn a_helper_without_a_profile_takes_that_of_the_server() {
         assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
         assert_eq!(servers.each_ref().map(FakeVault::logins), logins);
     }
-    // With the variable of that time.
+    // With the variable of that version.
     sandbox.set("YC_ID_TOKEN_PROFILE", "one");
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     sandbox.unset("VAULT_ADDR");
     assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(servers.each_ref().map(FakeVault::logins), [1, 1]);
-    // It is replaced by one with a profile.
+    // It is replaced by a helper with a profile.
     sandbox.write(".bao", &line(&link));
     install(&sandbox, &["--profile=one"]).ok();
     assert_eq!(read(&sandbox, ".bao").unwrap(), line(&helper(&sandbox, "yc-id-token-vault-one")));
@@ -372,7 +378,7 @@ fn no_token_is_returned_for_another_namespace() {
     install(&sandbox, &["--profile=team"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-team");
     let get = |sandbox: &Sandbox| ask(sandbox, &link, "get").ok();
-    assert_eq!(get(&sandbox), token(1), "a flag of the CLI can say the namespace");
+    assert_eq!(get(&sandbox), token(1), "a flag of the CLI can set the namespace");
     let doctor = |sandbox: &Sandbox| sandbox.run(&["doctor", "vault"]).stdout;
     assert!(doctor(&sandbox).contains("export VAULT_NAMESPACE=team"));
     for (namespace, expected) in [
@@ -387,11 +393,11 @@ fn no_token_is_returned_for_another_namespace() {
     }
     let found = doctor(&sandbox);
     assert!(found.contains("(namespace `other`)") && found.contains("no profile is"), "{found}");
-    // OpenBao's own variable comes first.
+    // OpenBao's own variable takes precedence.
     sandbox.set("BAO_NAMESPACE", "team");
     assert_eq!(get(&sandbox), token(1));
     sandbox.unset("BAO_NAMESPACE");
-    // A token that the CLI stores is one of its namespace.
+    // A token that the CLI stores belongs to its namespace.
     let other = profile("other", &vault.url(), "namespace = \"other\"\n");
     sandbox.configure(&(team + &other));
     assert_ne!(get(&sandbox), token(1));

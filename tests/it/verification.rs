@@ -1,5 +1,5 @@
-//! A token that is not the one that was asked for is never handed out, and never kept; how the
-//! vendor wraps the right one does not matter.
+//! A token that differs from the request is never returned and never cached. The vendor's response format does not
+//! matter.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 
 #[test]
-fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
+fn a_wrong_token_is_rejected_and_not_cached() {
     let sandbox = Sandbox::new();
     let usual = IdTokenVariant::default;
     for (variant, difference) in [
@@ -40,7 +40,7 @@ fn a_wrong_token_is_refused_with_the_difference_and_not_kept() {
 }
 
 #[test]
-fn the_right_token_is_found_however_it_is_wrapped() {
+fn the_right_token_is_found_in_every_response_format() {
     let sandbox = Sandbox::new();
     let usual = IdTokenVariant::default;
     for variant in [
@@ -58,7 +58,7 @@ fn the_right_token_is_found_however_it_is_wrapped() {
 }
 
 #[test]
-fn a_token_without_end_is_renewed_within_a_day_all_the_same() {
+fn a_token_without_expiry_is_renewed_within_a_day() {
     let sandbox = Sandbox::new();
     let life = Some(Duration::from_secs(7_000 * 365 * 24 * 3600));
     sandbox.cloud.set_id_token_variant(IdTokenVariant { life, ..IdTokenVariant::default() });
@@ -70,7 +70,7 @@ fn a_token_without_end_is_renewed_within_a_day_all_the_same() {
 }
 
 #[test]
-fn an_iam_tokens_end_is_read_missed_or_refused_for_what_it_is() {
+fn the_expiry_of_an_iam_token_is_read_optional_and_validated() {
     for (end, refused) in [
         (json!("2026-11-27T19:00:00Z"), Some("it has expired at 2026-11-27T19:00:00Z")),
         (json!("2036-11-27T19:00:00"), Some("the expiry `2036-11-27T19:00:00`")),
@@ -97,7 +97,7 @@ fn an_iam_tokens_end_is_read_missed_or_refused_for_what_it_is() {
 }
 
 #[test]
-fn an_empty_iam_token_is_refused_before_it_is_used() {
+fn an_empty_iam_token_is_rejected_before_use() {
     let sandbox = Sandbox::new();
     let body = json!({ "iamToken": "", "expiresAt": "2036-11-27T19:00:00Z" }).to_string();
     let content_type = "application/json".into();
@@ -108,7 +108,7 @@ fn an_empty_iam_token_is_refused_before_it_is_used() {
 }
 
 #[test]
-fn a_refusal_is_understood_in_both_shapes() {
+fn a_refusal_is_parsed_in_both_formats() {
     for error_shape in [ErrorShape::OAuth, ErrorShape::RpcStatus] {
         let sandbox = Sandbox::new();
         sandbox
@@ -123,7 +123,7 @@ fn a_refusal_is_understood_in_both_shapes() {
 }
 
 #[test]
-fn a_wrong_clock_here_neither_refuses_good_tokens_nor_keeps_dead_ones() {
+fn a_wrong_local_clock_neither_rejects_nor_keeps_tokens_wrongly() {
     for shift in [-7200, 7200] {
         let sandbox = Sandbox::new();
         sandbox.cloud.set_clock_shift(shift);

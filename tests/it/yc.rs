@@ -1,5 +1,4 @@
-//! Whoever has set up the vendor's CLI needs nothing else: its profiles are read, and it is run where only
-//! it knows how to log in.
+//! A configured `yc` CLI is enough: its profiles are read, and it is run where only it can log in.
 
 use std::fs;
 use std::process::Stdio;
@@ -12,7 +11,7 @@ use crate::sandbox::{Sandbox, claims, eventually};
 
 const AUDIENCE: &str = "https://k8s.example";
 
-/// A sandbox with `yc` and without a key file of ours.
+/// A sandbox with `yc` and without a key file.
 fn sandbox() -> (Sandbox, FakeYc) {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -32,7 +31,7 @@ fn configure_yc(sandbox: &Sandbox, lines: &str) {
 }
 
 #[test]
-fn a_yc_that_is_set_up_is_all_it_takes() {
+fn a_configured_yc_is_enough() {
     let (sandbox, yc) = sandbox();
     let token = sandbox.run(&["token", "--identity", "yc-cli"]).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
@@ -50,7 +49,7 @@ fn a_yc_that_is_set_up_is_all_it_takes() {
 }
 
 #[test]
-fn yc_is_found_on_the_path_or_where_it_is_said_to_be() {
+fn yc_is_found_on_the_path_or_at_the_configured_path() {
     let (mut sandbox, yc) = sandbox();
     let elsewhere = sandbox.home().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -67,7 +66,7 @@ fn yc_is_found_on_the_path_or_where_it_is_said_to_be() {
 }
 
 #[test]
-fn every_identity_can_have_the_vendors_command_do_it() {
+fn every_identity_can_use_the_vendors_command() {
     let (mut sandbox, yc) = sandbox();
     let key = sandbox.home().join("key.json");
     let iam_token = sandbox.cloud.issue_iam_token(&sandbox.account);
@@ -75,7 +74,7 @@ fn every_identity_can_have_the_vendors_command_do_it() {
     sandbox.cloud.attach_to_instance(Some(&sandbox.account));
     sandbox.set("YC_METADATA_ADDR", sandbox.cloud.url().trim_start_matches("http://").to_owned());
     sandbox.set("YC_ID_TOKEN_ID_TOKEN_ROUTE", "yc-cli");
-    // Which installation its own profile is of, is no matter: our IAM token goes to ours, or nowhere.
+    // The installation of its own profile does not matter: the IAM token is only sent to the configured one.
     let (message, hint) = sandbox
         .run(&["token", "--identity", &format!("authorized-key:{}", key.display())])
         .fails(3, "E_MISSING");
@@ -92,7 +91,7 @@ fn every_identity_can_have_the_vendors_command_do_it() {
         let calls = yc.calls();
         let [.., call, whom] = &calls[..] else { panic!("{calls:?}") };
         assert!(call.starts_with("iam create-id-token") && call.ends_with(&endpoint), "{call}");
-        assert_eq!(whom, "as whom it is told");
+        assert_eq!(whom, "with the given IAM token");
         assert!(!call.contains("t1."), "no token is in its arguments: {call}");
     }
     sandbox.configure("[defaults]\nid_token_route = \"yc-clii\"\n");
@@ -116,7 +115,7 @@ fn a_revoked_iam_token_in_the_cache_is_replaced_before_yc_is_run_again() {
 }
 
 #[test]
-fn an_exchange_that_is_not_understood_names_the_other_route() {
+fn an_unexpected_answer_of_the_exchange_hints_at_yc() {
     let sandbox = Sandbox::new();
     let refusal = Fault::OAuthError {
         status: 400,
@@ -133,7 +132,7 @@ fn an_exchange_that_is_not_understood_names_the_other_route() {
 }
 
 #[test]
-fn what_yc_gives_goes_to_the_installation_that_its_profile_is_of() {
+fn tokens_of_yc_are_sent_to_the_installation_of_its_profile() {
     let (mut sandbox, yc) = sandbox();
     for variable in ["YC_ID_TOKEN_IAM_ENDPOINT", "YC_ID_TOKEN_OAUTH_ENDPOINT"] {
         sandbox.unset(variable);
@@ -143,7 +142,7 @@ fn what_yc_gives_goes_to_the_installation_that_its_profile_is_of() {
         .run(&["token", "--identity=yc-cli", "--id-token-route=exchange"])
         .fails(3, "E_MISSING");
     assert_eq!(message, "the OAuth endpoint that belongs to api.yandexcloud.kz:443 is not set");
-    // By its own command, yc goes there itself.
+    // Its own command makes yc use it.
     yc.behave("export YC_ID_TOKEN_IAM_ENDPOINT=$THERE YC_ID_TOKEN_OAUTH_ENDPOINT=$THERE");
     sandbox.set("THERE", sandbox.cloud.url().to_owned());
     sandbox.run(&["token", "--identity=yc-cli"]).ok();
@@ -168,13 +167,13 @@ fn an_iam_token_alone_comes_from_yc_too() {
 }
 
 #[test]
-fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
+fn each_failure_of_yc_is_reported_as_what_it_did() {
     let (sandbox, yc) = sandbox();
-    let fails = |manner: &str, exit: i32, code: &str, told: &str, cure: &str| {
+    let fails = |manner: &str, exit: i32, code: &str, reported: &str, cure: &str| {
         yc.behave(manner);
         let arguments = ["token", "--identity=yc-cli", "--force-refresh", "--timeout=2s"];
         let (message, hint) = sandbox.run(&arguments).fails(exit, code);
-        assert!(message.contains(told), "{manner}: {message}");
+        assert!(message.contains(reported), "{manner}: {message}");
         assert!(hint.contains(cure), "{manner}: {hint}");
     };
     let denied =
@@ -202,7 +201,7 @@ fn a_yc_that_does_not_do_its_part_is_told_as_what_it_did() {
 }
 
 #[test]
-fn yc_ends_when_we_do() {
+fn yc_ends_with_this_program() {
     let (sandbox, yc) = sandbox();
     yc.behave("echo $$ >\"$HOME/pid\"; exec sleep 600");
     let mut command = sandbox.command(&["token", "--identity=yc-cli"]);
@@ -223,7 +222,7 @@ fn yc_ends_when_we_do() {
 }
 
 #[test]
-fn another_profile_of_yc_is_never_answered_from_the_cache_of_the_first() {
+fn another_profile_of_yc_has_another_cache_entry() {
     let (sandbox, yc) = sandbox();
     configure_yc(&sandbox, "federation-id: bpf1");
     let run = || sandbox.run(&["token", "--identity=yc-cli"]).ok();
@@ -235,7 +234,7 @@ fn another_profile_of_yc_is_never_answered_from_the_cache_of_the_first() {
 }
 
 #[test]
-fn a_profile_of_yc_is_read_whatever_it_has() {
+fn a_profile_of_yc_is_read_with_any_content() {
     let (mut sandbox, yc) = sandbox();
     let key: Value = serde_json::from_str(&sandbox.key.to_json()).unwrap();
     let text = |name: &str| key[name].as_str().unwrap().to_owned();
@@ -263,18 +262,18 @@ fn a_profile_of_yc_is_read_whatever_it_has() {
         let token = sandbox.run(&["token", "--identity=yc-profile", "--force-refresh"]).ok();
         assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str());
         let log = sandbox.log();
-        let said = log.lines().rev().find(|line| line.contains("identity: ")).unwrap();
-        assert!(said.contains(described), "{lines}: {said}");
+        let text_printed = log.lines().rev().find(|line| line.contains("identity: ")).unwrap();
+        assert!(text_printed.contains(described), "{lines}: {text_printed}");
     }
     assert!(yc.calls().is_empty(), "yc itself was not run");
 }
 
 #[test]
-fn a_profile_of_yc_that_is_of_no_use_is_told_with_what_is() {
+fn an_unusable_profile_of_yc_is_reported_with_usable_ones() {
     let (sandbox, _yc) = sandbox();
-    let fails = |identity: &str, exit, code: &str, told: &str, cure: &str| {
+    let fails = |identity: &str, exit, code: &str, reported: &str, cure: &str| {
         let (message, hint) = sandbox.run(&["token", "--identity", identity]).fails(exit, code);
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(reported), "{message}");
         assert!(hint.contains(cure), "{hint}");
     };
     fails("yc-profile", 3, "E_IDENTITY", "does not exist", "yc init");

@@ -1,4 +1,4 @@
-//! The endpoints of an agent, as the SDKs of AWS and the libraries of Google use them.
+//! The endpoints of an agent with the AWS SDKs and Google's libraries.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use super::seaweedfs::{BUCKET, SeaweedFs};
 use crate::agent::{Agent, file};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Those that look for the endpoint of a container by themselves.
+/// The clients that support the container endpoint.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
 
-/// Sets clients up to get keys from an agent, and returns its arguments.
+/// Configures clients to get keys from an agent, and returns its arguments.
 fn container(sandbox: &mut Sandbox, endpoint: &str, audience: &str) -> Vec<String> {
     set_up(sandbox, endpoint);
     let secret = file(sandbox, "secret");
@@ -48,7 +48,7 @@ fn the_clients_of_aws_store_objects_with_the_keys_of_an_agent() {
         assert_eq!(outcome.ok(), format!("{text}\n"));
     }
     assert_eq!(sandbox.token_requests(), (1, 1));
-    // Each agent has a secret of its own.
+    // Each agent has its own secret.
     let secret = sandbox.home().join("secret");
     let before = fs::read_to_string(&secret).unwrap();
     sandbox.keep_secret(&before);

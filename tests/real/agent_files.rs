@@ -101,7 +101,7 @@ fn the_pages_commands_install_the_units() {
     for unit in [UNIT, SOCKET] {
         sandbox.write(unit, &project_file(&format!("integrations/agent/{unit}")));
     }
-    // Then `systemctl` does what it can without a manager.
+    // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
     let page = Document::of("agent");
     let of_service = page.block("sh", "enable --now yc-id-token-agent.service");

@@ -8,7 +8,7 @@ use crate::fake_sts::form_fields;
 
 const SECRET: &str = "alibaba-secret-";
 
-/// The default endpoint of the SDK cannot be set from outside.
+/// The default endpoint of the SDK cannot be configured from outside.
 const REDIRECTION: &str = "
 from alibabacloud_credentials.provider import oidc
 
@@ -66,7 +66,7 @@ fn the_sdk_of_alibaba_cloud_exchanges_the_pages_token() {
     page.sandbox.write("redirection/sitecustomize.py", &redirection);
     page.sandbox.set("PYTHONPATH", page.sandbox.home().join("redirection"));
     page.sandbox.set("PYTHONDONTWRITEBYTECODE", "1");
-    // The default chain asks the metadata service of a machine at last.
+    // The default chain finally calls the metadata service of a machine.
     page.sandbox.set("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
     assert_eq!(page.type_in("exec --profile=alibaba", &[]).ok(), "STS.example\n");
 

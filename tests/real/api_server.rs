@@ -1,9 +1,9 @@
-//! A Kubernetes API server, as far as a client needs one to learn who it is and to list namespaces.
+//! A Kubernetes API server with the functions that a client needs to get its identity and to list namespaces.
 //!
-//! No package registry has the real one. This judges bearer tokens as kube-apiserver does (its
-//! `plugin/pkg/authenticator/token/oidc`, and what was seen with version 1.36): signature by a key of
-//! the issuer, `iss` to the byte, one of the audiences, `exp` without leeway, `nbf` with five minutes
-//! of it. Who fails is told `Unauthorized` and no more; why is for the log, which holds no token.
+//! The real one is in no package registry. This one validates bearer tokens as kube-apiserver does (its
+//! `plugin/pkg/authenticator/token/oidc`, and observations of version 1.36): signature by a key of the issuer, exact
+//! `iss`, one of the audiences, `exp` without leeway, `nbf` with five minutes of it. A failure returns only
+//! `Unauthorized`; the reason is in the log, which contains no token.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,16 +29,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use yc_id_token_emulator::Emulator;
 
-/// The one leeway that the OIDC verifier of kube-apiserver gives.
+/// The only leeway of kube-apiserver's OIDC verifier.
 const NOT_BEFORE_LEEWAY: f64 = 300.0;
 
-/// Whom the server trusts: one entry of `jwt` in an `AuthenticationConfiguration`.
+/// The trust of the server: one entry of `jwt` in an `AuthenticationConfiguration`.
 #[derive(Clone)]
 pub struct Trust {
     pub issuer: String,
     pub audiences: Vec<String>,
     pub username_prefix: String,
-    /// The only subjects that are let in, if there is a rule about that.
+    /// The only accepted subjects, if there is a rule for them.
     pub subjects: Option<Vec<String>>,
 }
 
@@ -60,7 +60,7 @@ pub struct Request {
     pub method: String,
     pub path: String,
     pub status: u16,
-    /// A hash that tells tokens apart.
+    /// A hash that distinguishes tokens.
     pub token: Option<String>,
     /// Why the token was refused.
     pub refusal: Option<&'static str>,
@@ -99,7 +99,7 @@ impl ApiServer {
         self.authority.log.lock().unwrap().clone()
     }
 
-    /// The tokens that were let in, each once, in the order of their coming.
+    /// The accepted tokens, each once, in the order of their arrival.
     pub fn tokens(&self) -> Vec<String> {
         let mut tokens: Vec<String> = Vec::new();
         for request in self.requests().into_iter().filter(|request| request.refusal.is_none()) {
@@ -109,11 +109,11 @@ impl ApiServer {
     }
 }
 
-/// Who decides on a token.
+/// Validates tokens.
 struct Authority {
     trust: Trust,
     jwks: SocketAddr,
-    /// By `kid`. Fetched when one is met that is not here.
+    /// By `kid`. Fetched when an unknown one arrives.
     keys: Mutex<HashMap<String, RsaPublicKeyComponents<Vec<u8>>>>,
     log: Mutex<Vec<Request>>,
 }
@@ -129,7 +129,7 @@ impl Authority {
         }
     }
 
-    /// The name of the token's bearer at a time, or why there is none.
+    /// The user of the token at a time, or why it is rejected.
     fn judge(&self, token: &str, now: SystemTime) -> Result<String, &'static str> {
         let (signed, signature) = token.rsplit_once('.').ok_or("it is no JWT")?;
         let (header, claims) = signed.split_once('.').ok_or("it is no JWT")?;
@@ -293,10 +293,10 @@ fn hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
 }
 
-/// A certificate authority, and what serves with a certificate of it.
+/// A certificate authority, and a server certificate of it.
 fn tls() -> (String, TlsAcceptor) {
     let mut params = CertificateParams::default();
-    // A leaf of the same name as its issuer would be taken for self-signed by OpenSSL.
+    // OpenSSL would treat a leaf with the name of its issuer as self-signed.
     params.distinguished_name.push(DnType::CommonName, "the cluster's CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -315,7 +315,7 @@ fn tls() -> (String, TlsAcceptor) {
     (ca.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Accepts connections. One that does not finish its handshake keeps no other waiting.
+/// Accepts connections. One with an unfinished handshake delays no other.
 async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -326,14 +326,14 @@ async fn accept(
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(stream).await {
-                // An error says that the server is stopping.
+                // An error means that the server is stopping.
                 let _ = ready.send((stream, peer)).await;
             }
         });
     }
 }
 
-/// Connections whose handshake is done, as axum wants to be given them.
+/// Connections after their handshake, as axum expects them.
 struct Connections {
     handshaken: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,
@@ -355,9 +355,9 @@ impl Listener for Connections {
     }
 }
 
-/// The judge of all other tests is itself judged, by the outcomes that the real server had.
+/// This server is itself tested, with results of the real server.
 #[test]
-fn tokens_are_judged_as_the_real_server_judges_them() {
+fn tokens_are_accepted_and_rejected_as_by_the_real_server() {
     let sandbox = crate::sandbox::Sandbox::new();
     let token = sandbox.run(&["token", "--audience=k8s"]).ok();
     let token = token.trim_end();

@@ -1,4 +1,4 @@
-//! The clients of AWS that users have, in the sandbox, where they reach nothing but loopback.
+//! The AWS clients that users have, in the sandbox, where they reach only loopback.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,21 +12,21 @@ pub enum Client {
     /// The AWS CLI, version 1.
     Cli,
     Boto3,
-    /// It takes its credentials from the `credential_process` of a profile, and from nowhere else.
+    /// It gets credentials only from the `credential_process` of a profile.
     JavaScript,
     Rust,
 }
 
-/// Tells every client where STS and S3 are. Without it they would ask AWS.
+/// Configures the addresses of STS and S3 for every client. Otherwise they would call AWS.
 pub fn set_up(sandbox: &mut Sandbox, endpoint: &str) {
     sandbox.set("AWS_ENDPOINT_URL", endpoint);
     sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
     sandbox.set("AWS_REGION", "eu-central-1");
-    // The CLI reads this one only.
+    // The CLI only reads this one.
     sandbox.set("AWS_DEFAULT_REGION", "eu-central-1");
 }
 
-/// Has a client write an object, and print what it then reads back.
+/// Makes a client write an object, and print what it then reads back.
 pub fn put_get(sandbox: &Sandbox, client: Client, bucket: &str, key: &str, text: &str) -> Outcome {
     let mut command = match client {
         Client::Cli => return put_get_by_cli(sandbox, &format!("s3://{bucket}/{key}"), text),
@@ -49,7 +49,7 @@ pub fn cli(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     command
 }
 
-/// The access keys that fifty requests of one program with boto3 are given, each once.
+/// The distinct access keys of fifty requests of one program with boto3.
 pub fn access_keys_of_fifty_requests(sandbox: &Sandbox) -> Vec<String> {
     let mut command = boto3(sandbox);
     command.arg("--credentials");

@@ -1,5 +1,4 @@
-//! `yc-id-token aws` as the `credential_process` of the clients that users have, each of which reads
-//! what it prints with a parser of its own.
+//! `yc-id-token aws` as the `credential_process` of real clients, each of which has its own parser for the output.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::sandbox::{PROGRAM, Sandbox};
 
 const CLIENTS: [Client; 4] = [Client::Cli, Client::Boto3, Client::JavaScript, Client::Rust];
 
-/// Makes our program the `credential_process` of the profile that the clients use, its runs counted.
+/// Makes this program the `credential_process` of the clients' profile, and counts its runs.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     set_up(sandbox, endpoint);
     let process = format!(
@@ -28,7 +27,7 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     sandbox.set("AWS_PROFILE", "robot");
 }
 
-/// How many times our program has been run.
+/// The number of runs of this program.
 fn runs(sandbox: &Sandbox) -> usize {
     fs::read(sandbox.home().join("runs")).map_or(0, |runs| runs.len())
 }
@@ -60,11 +59,11 @@ fn fifty_requests_of_one_program_run_the_helper_once() {
 }
 
 #[test]
-fn keys_that_a_cached_token_would_cut_short_come_from_a_new_token() {
+fn keys_capped_by_a_cached_token_come_from_a_new_one() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::that_caps_sessions(&sandbox);
     sign_in(&mut sandbox, &store.url(), "s3", "writer");
-    // A session ends with the token, and this one has a minute and a half of its hour left.
+    // A session ends with the token, which is valid for another minute and a half.
     let life = Some(Duration::from_secs(95));
     sandbox.cloud.set_id_token_variant(IdTokenVariant { life, ..IdTokenVariant::default() });
     sandbox.run(&["token", "--audience=s3"]).ok();
@@ -95,7 +94,7 @@ fn a_refusal_reaches_the_user_of_every_client() {
 }
 
 #[test]
-fn a_role_can_be_assumed_by_way_of_ours() {
+fn a_role_can_be_assumed_from_this_role() {
     let mut sandbox = Sandbox::new();
     let moto = Moto::start();
     sign_in(&mut sandbox, &moto.url(), "s3", "writer");
@@ -111,7 +110,7 @@ fn a_role_can_be_assumed_by_way_of_ours() {
 }
 
 #[test]
-fn half_an_answer_of_sts_puts_no_secret_into_an_error_of_the_client() {
+fn a_truncated_answer_of_sts_leaks_no_secret_to_the_client() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sign_in(&mut sandbox, &sts.url(), "s3", "writer");
@@ -125,11 +124,11 @@ fn half_an_answer_of_sts_puts_no_secret_into_an_error_of_the_client() {
 }
 
 #[test]
-fn exec_gives_every_client_its_keys_though_it_has_a_profile_that_would_win() {
+fn exec_overrides_a_conflicting_profile_for_every_client() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::with_writer(&sandbox);
     set_up(&mut sandbox, &store.url());
-    // None of them is to be led here.
+    // None of them may be misled here.
     sandbox.write(".aws/config", "[profile broken]\ncredential_process = /bin/false\n");
     sandbox.set("AWS_PROFILE", "broken");
     let role = format!("--role-arn={}", SeaweedFs::role_arn("writer"));
@@ -161,14 +160,14 @@ fn exec_gives_every_client_its_keys_though_it_has_a_profile_that_would_win() {
             "--".into(),
         ];
         arguments.extend(command);
-        let said = sandbox.run(&arguments).ok();
-        assert!(said.contains("first") || said == "text\n", "{arguments:?}: {said}");
+        let printed = sandbox.run(&arguments).ok();
+        assert!(printed.contains("first") || printed == "text\n", "{arguments:?}: {printed}");
     }
 }
 
-/// Every region that botocore knows, by the rule set that AWS publishes for its SDKs.
+/// Every region of botocore, by the rule set that AWS publishes for its SDKs.
 #[test]
-fn our_table_of_endpoints_is_that_of_aws() {
+fn the_table_of_endpoints_is_that_of_aws() {
     const PROGRAM: &str = r#"
 import botocore.endpoint_provider, botocore.loaders
 loader = botocore.loaders.Loader()
@@ -195,7 +194,7 @@ for partition in partitions["partitions"]:
         let words: Vec<&str> = line.split(' ').collect();
         let [partition, region, fips, dual_stack, url] = words[..] else { panic!("{line}") };
         let mut arguments = vec![
-            // A role of its own each, as a failure is remembered and GovCloud has two names for one host.
+            // Each has its own role, because failures are remembered and GovCloud has two names for one host.
             format!("--role-arn=arn:{partition}:iam::123456789012:role/robot-{number}"),
             format!("--region={region}"),
         ];

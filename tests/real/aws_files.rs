@@ -15,7 +15,7 @@ use super::seaweedfs::{BUCKET, Role, SeaweedFs};
 use super::{peer, project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const ISSUER: &str = "https://auth.yandex.cloud";
@@ -52,13 +52,13 @@ fn trust_policy(sandbox: &Sandbox) -> String {
     filled_in(&file("trust-policy.json"), ACCOUNT, &sandbox.account)
 }
 
-/// An administrator of the account, who is not us.
+/// An administrator of the account, with another identity.
 fn as_administrator(sandbox: &mut Sandbox) {
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
 }
 
-fn as_ourselves(sandbox: &mut Sandbox) {
+fn as_the_sandbox(sandbox: &mut Sandbox) {
     sandbox.unset("AWS_ACCESS_KEY_ID");
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 }
@@ -71,13 +71,13 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// The role's trust policy as the account has it.
+/// The role's trust policy as the account stores it.
 fn trust_of_role(sandbox: &Sandbox) -> Value {
     let query = "aws iam get-role --role-name yandex-robot --query Role.AssumeRolePolicyDocument --output json";
     serde_json::from_str(&type_in(sandbox, query)).unwrap()
 }
 
-/// A policy's values can be lists; to IAM, a list of one is that one.
+/// A policy's values can be lists; IAM treats a list of one like its item.
 fn without_lists_of_one(value: &Value) -> Value {
     match value {
         Value::Array(list) if list.len() == 1 => without_lists_of_one(&list[0]),
@@ -105,12 +105,12 @@ fn the_pages_commands_do_what_it_says() {
     let provider = type_in(&sandbox, "aws iam list-open-id-connect-providers --output text");
     let federated = wanted["Statement"][0]["Principal"]["Federated"].as_str().unwrap();
     assert!(provider.contains(federated), "{provider}");
-    as_ourselves(&mut sandbox);
+    as_the_sandbox(&mut sandbox);
 
     let claims: Value =
         serde_json::from_str(&type_in(&sandbox, page.block("sh", "--decode"))).unwrap();
     assert_eq!(claims["iss"], ISSUER);
-    // A newcomer has none of these set; the region comes from the files.
+    // A new user has none of these set; the region comes from the files.
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
     let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);
@@ -165,7 +165,7 @@ fn terraform_makes_the_same_role_and_can_act_as_it() {
     }
 
     // Its provider is written in Go, and reads `credential_process` too.
-    as_ourselves(&mut sandbox);
+    as_the_sandbox(&mut sandbox);
     sandbox.set("AWS_PROFILE", "yandex");
     let caller = "data \"aws_caller_identity\" \"me\" {}\noutput \"me\" { value = data.aws_caller_identity.me.arn }\n";
     terraform::init(&mut sandbox, caller, &moto.url());

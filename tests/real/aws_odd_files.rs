@@ -1,5 +1,5 @@
-//! Files of AWS's configuration that are legal and odd, or not legal at all: `setup aws` edits those that
-//! botocore can read, and afterwards botocore reads the same from them, and the new profile.
+//! Unusual or invalid AWS configuration files: `setup aws` edits those that botocore can read. Afterwards botocore
+//! reads the same values and the new profile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use serde_json::Value;
 use super::peer;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox};
 
-/// What botocore reads from files; nothing from one that it rejects.
+/// The values that botocore reads; `None` if it rejects the file.
 fn by_botocore(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Option<Value>> {
     let mut command = sandbox.other_command(peer("aws-venv/bin/python"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/aws-python/profiles.py");
     command.arg(script).args(files);
-    let said = sandbox.finish(command).ok();
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let printed = sandbox.finish(command).ok();
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Why a file is left alone that botocore can read.
+/// Why a file that botocore can read is not edited.
 const REASONS: &[&str] = &[
-    "another section is of the same profile",
+    "another section defines the same profile",
     "the line is indented, so it continues the value",
     "cannot be edited without a change of other settings",
-    "botocore reads no profile from a header with spaces",
+    "botocore ignores a header with spaces",
 ];
 
-/// Has `setup` write the profile `yandex` into each text, and compares what botocore reads before and after.
-/// Returns how each run ended.
+/// Runs `setup` for the profile `yandex` on each text, and compares what botocore reads before and after. Returns how
+/// each run ended.
 fn edited(texts: &[String]) -> Vec<Outcome> {
     let mut sandbox = Sandbox::new();
     let write = |(number, text)| sandbox.write(&format!("odd/{number}"), text);
@@ -119,7 +119,7 @@ fn odd_files_of_aws_stay_readable_with_a_new_profile_in_them() {
 }
 
 #[test]
-fn files_of_random_lines_are_edited_as_botocore_reads_them_or_left_alone() {
+fn random_files_are_edited_as_botocore_reads_them_or_left() {
     const LINES: &[&str] = &[
         "[profile yandex]",
         "[profile 'yandex' ]",

@@ -1,4 +1,4 @@
-//! Clients of AWS that get their keys from the endpoint of `exec --aws --serve`.
+//! AWS clients that get their keys from the endpoint of `exec --aws --serve`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::{aws, peer};
 use crate::fake_sts::{Answer, FakeSts};
 use crate::sandbox::{Outcome, Sandbox};
 
-/// Those that look for the endpoint of a container by themselves.
+/// The clients that support the container endpoint.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
 
 /// Runs a command beside its endpoint.
@@ -35,11 +35,11 @@ fn the_clients_of_aws_store_objects_with_the_keys_of_an_endpoint() {
     set_up(&mut sandbox, &store.url());
     sandbox.set("YC_ID_TOKEN_AWS_ROLE_ARN", SeaweedFs::role_arn("writer"));
     sandbox.set("YC_ID_TOKEN_AUDIENCE", "s3");
-    // A proxy that is not there, which no client uses for loopback.
+    // A proxy that is not running, and that no client uses for loopback.
     for name in ["HTTP_PROXY", "http_proxy"] {
         sandbox.set(name, "http://127.0.0.1:9");
     }
-    // Keys that clients would use first.
+    // Keys that clients would prefer.
     sandbox.write(
         ".aws/credentials",
         "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = wrong\n",
@@ -65,7 +65,7 @@ fn the_clients_of_aws_store_objects_with_the_keys_of_an_endpoint() {
 }
 
 #[test]
-fn a_program_with_boto3_outlives_its_keys() {
+fn a_program_with_boto3_runs_longer_than_its_keys() {
     let mut sandbox = Sandbox::new();
     let sts = FakeSts::start(&mut sandbox);
     sts.script((0..100).map(|_| Answer::Keys(Duration::from_secs(6))));

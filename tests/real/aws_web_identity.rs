@@ -1,4 +1,4 @@
-//! Clients of AWS that exchange the ID token themselves, from a file that `token --output` or an agent has written.
+//! AWS clients that exchange the ID token themselves, from a file of `token --output` or an agent.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::seaweedfs::{BUCKET, SeaweedFs};
 use crate::agent::{Agent, file};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Those that look for `AWS_WEB_IDENTITY_TOKEN_FILE` by themselves.
+/// The clients that support `AWS_WEB_IDENTITY_TOKEN_FILE`.
 const CLIENTS: [Client; 3] = [Client::Cli, Client::Boto3, Client::Rust];
 
-/// Writes a token for an audience where the clients are told to look for one, to assume a role with.
+/// Writes a token for an audience to the file that the clients are configured with, to assume a role.
 fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     let file = sandbox.home().join("aws.jwt");
     sandbox.may_hold_secrets(&file);
@@ -22,7 +22,7 @@ fn sign_in(sandbox: &mut Sandbox, endpoint: &str, audience: &str, role: &str) {
     look_for(sandbox, endpoint, &file, role);
 }
 
-/// Has the clients look for a token in a file, to assume a role with.
+/// Configures the clients with a token file, to assume a role.
 fn look_for(sandbox: &mut Sandbox, endpoint: &str, file: &Path, role: &str) {
     set_up(sandbox, endpoint);
     sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", file);
@@ -67,7 +67,7 @@ fn the_clients_of_aws_store_objects_with_the_file_of_an_agent() {
 }
 
 #[test]
-fn they_do_so_when_the_issuer_speaks_tls() {
+fn the_clients_of_aws_work_with_an_issuer_over_tls() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("YC_ID_TOKEN_CA_FILE", sandbox.home().join("ca.pem"));
     let store = SeaweedFs::with_writer(&sandbox);
@@ -84,7 +84,7 @@ fn fifty_requests_of_one_program_are_made_with_one_set_of_credentials() {
 }
 
 #[test]
-fn a_token_for_another_audience_or_of_another_account_is_refused() {
+fn a_token_for_another_audience_or_account_is_rejected() {
     let mut sandbox = Sandbox::new();
     let store = SeaweedFs::with_writer(&sandbox);
     for (audience, role) in [("elsewhere", "writer"), ("s3", "other")] {
@@ -107,7 +107,7 @@ fn a_role_gives_no_right_to_another_bucket() {
 }
 
 #[test]
-fn the_cli_learns_from_aws_who_it_is() {
+fn the_cli_gets_its_identity_from_aws() {
     let mut sandbox = Sandbox::new();
     let moto = Moto::start();
     sign_in(&mut sandbox, &moto.url(), "s3", "writer");

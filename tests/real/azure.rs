@@ -11,14 +11,14 @@ use crate::front::Front;
 const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 
-/// The error codes for the claims of an assertion, which Entra compares with the federated credential.
+/// The error codes for mismatching claims of an assertion, which Entra compares with the federated credential.
 const REFUSALS: [(&str, &str, &str); 3] = [
     ("iss", "AADSTS700211", "issuer"),
     ("aud", "AADSTS700212", "audience"),
     ("sub", "AADSTS700213", "subject"),
 ];
 
-/// Starts the authority, and sets the page's sandbox up to use it. It ends when both are dropped.
+/// Starts the authority, and configures the page's sandbox to use it. It ends when both are dropped.
 fn authority(page: &mut Page) -> (FakeServer, Front) {
     let trusted: Value = serde_json::from_str(&page.file("federated-credential.json")).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -1,8 +1,8 @@
-//! A clock that is wrong, or is set while credentials rest in the cache: no dead token is handed out,
-//! and each change costs one fetch at most.
+//! A wrong clock, or one that is set while credentials are cached: no expired token is returned, and each change costs
+//! at most one fetch.
 //!
-//! libfaketime sets the clock that the program reads. How long the machine has been up is true but for ten days
-//! that it is more, so that a token can be older than a machine that has just been started.
+//! libfaketime sets the clock that the program reads. The uptime is the real one plus ten days, so that a token can be
+//! older than a machine that has just started.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 const TEN_DAYS: u32 = 10 * 24 * 3600;
 
-/// Runs the program by a clock that is set ahead, or behind, by so much.
+/// Runs the program with a clock that is ahead or behind by this much.
 fn token_at(sandbox: &Sandbox, shift: &str) -> String {
     let script = format!(
         "LD_PRELOAD={} FAKETIME={shift} FAKETIME_DONT_FAKE_MONOTONIC=1 exec {PROGRAM} token --audience=k8s",
@@ -48,21 +48,21 @@ fn a_jump_of_hours_in_either_direction_costs_one_fetch() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_by_less_than_a_tokens_age_does_not_make_it_younger() {
+fn a_clock_set_back_does_not_extend_a_token() {
     let sandbox = sandbox();
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let old = token_at(&sandbox, "+0");
     sandbox.age("id-token", minutes(50));
     assert_eq!(token_at(&sandbox, "-30m"), old, "ten minutes are left, by either account");
     sandbox.age("id-token", minutes(6));
-    assert_ne!(token_at(&sandbox, "-30m"), old, "it is 56 minutes old, whatever the clock says");
+    assert_ne!(token_at(&sandbox, "-30m"), old, "it is 56 minutes old, whatever the clock shows");
 }
 
 #[test]
 fn a_machine_that_slept_wakes_with_a_new_token() {
     let sandbox = sandbox();
     let old = token_at(&sandbox, "+0");
-    // While it slept, the clock and the uptime went on; so they did if it was only one of them.
+    // During the sleep, the clock and the uptime advanced, or only one of them.
     sandbox.age("id-token", Duration::from_secs(8 * 3600));
     let new = token_at(&sandbox, "+0");
     assert_ne!(new, old);

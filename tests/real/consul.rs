@@ -1,4 +1,4 @@
-//! `docs/consul.md`: what the page has for `consul login` is checked as the page's auth method and binding rule check it.
+//! `docs/consul.md`: the token of the page's `consul login` is validated as by the page's auth method and binding rule.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::agent::file;
 #[test]
 fn consul_login_gets_a_token_that_the_auth_method_accepts() {
     let mut page = Page::of("consul");
-    // Keeps what the file holds.
+    // Stores the content of the file.
     page.play(
         "consul",
         "[ \"$1\" = login ] || exit 1
@@ -31,7 +31,7 @@ for word; do case $word in -token-sink-file=*) echo sink >\"${word#*=}\" ;; esac
         &page.sandbox.account,
     );
     relying_party.check(&token).unwrap();
-    // The binding rule compares what the auth method maps the subject to.
+    // The binding rule compares the value that the auth method maps the subject to.
     let name = method["ClaimMappings"]["sub"].as_str().unwrap();
     page.text.block("text", &format!("-selector='value.{name}==\"{ACCOUNT}\"'"));
 

@@ -84,7 +84,7 @@ fn the_sdk_of_databricks_exchanges_the_pages_token() {
     page.sandbox.write(".databrickscfg", &filled_in(&page.file("databrickscfg"), HOST, &url));
     assert_eq!(page.type_in("agent --once", &[]).ok(), format!("{CLIENT}\n"));
 
-    // The way of the page for a program that needs the token once.
+    // The alternative of the page for a program that needs the token once.
     let mut exec = page.sandbox.command(&["exec", "--profile=databricks"]);
     exec.args(["--token-env=DATABRICKS_OIDC_TOKEN", "--", "python3", "check.py"]);
     exec.env("DATABRICKS_AUTH_TYPE", "env-oidc").env_remove("DATABRICKS_OIDC_TOKEN_FILEPATH");
@@ -104,7 +104,7 @@ fn the_sdk_of_databricks_exchanges_the_pages_token() {
     assert!(refused.contains("default auth: cannot configure default credentials"), "{refused}");
 }
 
-/// The SDK's own type of the request reads the policy without a key left over.
+/// The SDK's request type accepts the policy without unknown keys.
 #[test]
 fn the_federation_policy_has_the_keys_of_the_api() {
     let page = Page::of("databricks");

@@ -1,4 +1,4 @@
-//! A display of X11 without a screen, and a person in front of it who answers the windows of keyrings.
+//! An X11 display without a screen, and a simulated user who answers the windows of keyrings.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use super::Killed;
 use crate::sandbox::{Sandbox, eventually};
 
-/// The display, which the programs of a sandbox find.
+/// The display, which the programs of a sandbox use.
 pub struct Display(#[expect(dead_code, reason = "it ends with this")] Killed);
 
 impl Display {
     pub fn start(sandbox: &mut Sandbox) -> Self {
         let mut server = sandbox.other_command("Xvfb");
-        // It takes a free number, and prints it once it serves.
+        // It chooses a free number, and prints it once it is ready.
         server.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1280x1024x24"]);
         let mut server =
             Killed(server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
@@ -27,7 +27,7 @@ impl Display {
     }
 }
 
-/// Whether a window is shown whose title has this in it.
+/// Whether a window with this text in its title is shown.
 pub fn is_shown(sandbox: &Sandbox, title: &str) -> bool {
     let mut search = sandbox.other_command("xdotool");
     search.args(["search", "--onlyvisible", "--name", title]);
@@ -41,7 +41,7 @@ pub fn press(sandbox: &Sandbox, title: &str, keys: &[&str]) {
     press.args(keys).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
 }
 
-/// Presses a key in each window with this title, and waits until they are gone.
+/// Presses a key in each window with this title, and waits until they are closed.
 pub fn close(sandbox: &Sandbox, title: &str, key: &str) {
     eventually("the window is closed", || {
         press(sandbox, title, &[key]);
@@ -49,7 +49,7 @@ pub fn close(sandbox: &Sandbox, title: &str, key: &str) {
     });
 }
 
-/// A person who presses keys in every window with a certain title.
+/// A simulated user who presses keys in every window with a certain title.
 pub struct Person {
     is_gone: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! `doctor` with the real programs: what they write is what it reads, and it knows which they are.
+//! `doctor` with the real programs: it reads what they write, and detects their versions.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use super::openbao::{OpenBao, bao, sign_in};
 use super::peer;
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What was found, and how well.
+/// The findings, with their results.
 fn findings(sandbox: &Sandbox, arguments: &[&str]) -> Vec<(String, String)> {
     let outcome = sandbox.run(&[&["doctor", "--json"], arguments].concat());
     assert_eq!(outcome.stderr, "");
@@ -29,7 +29,7 @@ fn has(findings: &[(String, String)], result: &str, words: &str) {
 }
 
 #[test]
-fn a_kubeconfig_that_kubectl_has_written_is_read_and_its_trap_found() {
+fn a_kubeconfig_written_by_kubectl_is_read_and_its_trap_found() {
     let mut sandbox = Sandbox::new();
     let programs = sandbox.home().join("programs");
     fs::create_dir_all(&programs).unwrap();
@@ -58,7 +58,7 @@ fn a_kubeconfig_that_kubectl_has_written_is_read_and_its_trap_found() {
 }
 
 #[test]
-fn openbao_answers_whoever_asks_and_its_cli_tells_its_version() {
+fn openbao_and_the_version_of_its_cli_are_detected() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -72,7 +72,7 @@ fn openbao_answers_whoever_asks_and_its_cli_tells_its_version() {
 }
 
 #[test]
-fn the_aws_cli_tells_its_version() {
+fn the_version_of_the_aws_cli_is_detected() {
     let mut sandbox = Sandbox::new();
     let folder = peer("aws-venv/bin/aws").parent().unwrap().to_owned();
     sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
@@ -92,7 +92,7 @@ fn the_cli_of_openbao_and_the_server_confirm_the_helper() {
     let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);
     has(&found, "ok", "the server sees `jwt-");
     has(&found, "ok", "it was for this check, and is revoked");
-    // The server no longer knows the role, and the helper has a token in the cache.
+    // The server no longer has the role, but the helper has a cached token.
     sandbox.run(&["cache", "clear"]).ok();
     sandbox.set("YC_ID_TOKEN_VAULT_ROLE", "absent");
     let found = findings(&sandbox, &["vault", "--end-to-end", "--timeout=60s"]);

@@ -1,4 +1,4 @@
-//! `doctor` says of a kubeconfig what kubectl does with it. Each test has kubectl itself do that first.
+//! `doctor` reports of a kubeconfig what kubectl does with it. Each test runs kubectl itself first.
 
 use std::fs;
 use std::path::Path;
@@ -39,16 +39,16 @@ fn look(sandbox: &Sandbox) -> Found {
     examine(sandbox, &["kubectl", "--audience=k8s"])
 }
 
-/// kubectl fails with these words, and doctor says so in its own.
+/// kubectl fails with this message, and doctor reports this one.
 #[track_caller]
-fn both_refuse(sandbox: &Sandbox, kubectl_says: &str, doctor_says: &str) {
+fn both_refuse(sandbox: &Sandbox, kubectl_error: &str, doctor_error: &str) {
     let outcome = whoami(sandbox);
-    assert!(!outcome.status.success() && outcome.stderr.contains(kubectl_says), "{outcome:?}");
-    look(sandbox).exits(3).has("error", doctor_says);
+    assert!(!outcome.status.success() && outcome.stderr.contains(kubectl_error), "{outcome:?}");
+    look(sandbox).exits(3).has("error", doctor_error);
 }
 
 #[test]
-fn an_entry_that_works_is_right_and_the_api_server_confirms_it() {
+fn a_working_entry_passes_and_the_api_server_confirms_it() {
     for version in [V1, V1BETA1] {
         let mut sandbox = Sandbox::new();
         let version_flag = format!("--api-version={}", version.rsplit('/').next().unwrap());
@@ -88,7 +88,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
-    for (change, kubectl_says, doctor_says) in [
+    for (change, kubectl_error, doctor_error) in [
         (
             (|config| config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true))
                 as fn(&mut Value),
@@ -116,7 +116,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
         let mut wrong = right.clone();
         change(&mut wrong);
         write(&sandbox, &wrong);
-        both_refuse(&sandbox, kubectl_says, doctor_says);
+        both_refuse(&sandbox, kubectl_error, doctor_error);
     }
     // Without https, kubectl sends no credentials, whatever the entry is.
     let mut plain = right;
@@ -126,7 +126,7 @@ fn a_context_that_kubectl_refuses_before_it_calls_the_server_is_an_error() {
     write(&sandbox, &plain);
     assert!(!whoami(&sandbox).status.success());
     let found = look(&sandbox);
-    found.exits(0).has("warning", "its server is no https:// address");
+    found.exits(0).has("warning", "its server is not an https:// address");
     found.has("ok", "there is no current context");
 }
 
@@ -142,7 +142,7 @@ fn another_identity_than_the_tokens_is_an_error() {
     let key = sandbox.cloud.add_authorized_key(&account, yc_id_token_emulator::KeySize::Rsa2048);
     let key = sandbox.write_secret("other.json", &key.to_json());
     let server = ApiServer::start(other, &sandbox.cloud);
-    // A wrapper that ignores the arguments of the entry, and runs the plugin as another account.
+    // A wrapper that ignores the arguments of the entry, and runs the plugin with another account.
     let script =
         format!("exec {PROGRAM} kubectl --audience=k8s --key-file={} # \"$@\"", key.display());
     let mut user = plugin(V1, &["-c", script.as_str(), PROGRAM, "kubectl", "--audience=k8s"]);
@@ -150,8 +150,7 @@ fn another_identity_than_the_tokens_is_an_error() {
     set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
     let kubectl = peer("venv/bin/kubectl");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap(), kubectl.parent().unwrap()]);
-    let words =
-        format!("sees `fixed:{account}`, and not the service account `{}`", sandbox.account);
+    let words = format!("sees `fixed:{account}`, not the service account `{}`", sandbox.account);
     look(&sandbox).exits(5).has("error", &words);
 }
 
@@ -170,7 +169,7 @@ fn a_policy_of_kubectl_that_forbids_the_plugin_is_an_error() {
     both_refuse(
         &sandbox,
         "not permitted by the credential plugin allowlist",
-        "does not have its command",
+        "does not contain its command",
     );
     policy(&sandbox, "Nonsense");
     both_refuse(&sandbox, "unknown plugin policy", "unknown plugin policy");
@@ -186,7 +185,7 @@ fn a_policy_of_kubectl_that_forbids_the_plugin_is_an_error() {
 }
 
 #[test]
-fn files_that_kubectl_refuses_are_refused_in_its_words_without_their_secrets() {
+fn files_rejected_by_kubectl_are_reported_without_secrets() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
@@ -210,7 +209,7 @@ fn files_that_kubectl_refuses_are_refused_in_its_words_without_their_secrets() {
 }
 
 #[test]
-fn files_that_kubectl_reads_are_right() {
+fn files_that_kubectl_reads_pass() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let deep = format!("{}1{}", "{\"d\":".repeat(300), "}".repeat(300));
@@ -254,7 +253,7 @@ fn a_credential_that_kubectl_prefers_to_the_plugin_is_named() {
 }
 
 #[test]
-fn what_the_entry_itself_has_wrong_is_seen_as_kubectl_sees_it() {
+fn mistakes_of_an_entry_are_reported_as_kubectl_sees_them() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     let right = config(&sandbox);
@@ -268,7 +267,7 @@ fn what_the_entry_itself_has_wrong_is_seen_as_kubectl_sees_it() {
     with(&[("args", json!(["kubectl", "--audience=k8s", "--api-version=v1beta1"]))]);
     both_refuse(&sandbox, "plugin returned version", "make the plugin answer in v1beta1");
     with(&[("command", json!("yc-id-token kubectl --audience=k8s")), ("args", Value::Null)]);
-    both_refuse(&sandbox, "not found", "is the name of one program to kubectl");
+    both_refuse(&sandbox, "not found", "as the name of one program");
     with(&[("args", json!(["kubectl", "--audience=k8s", "--key-file=/nonexistent"]))]);
     both_refuse(&sandbox, "exit code 3", "no such file");
     with(&[("args", json!(["kubectl"]))]);
@@ -310,7 +309,7 @@ fn authorities_that_are_too_large_for_the_plugin_are_an_error() {
 }
 
 #[test]
-fn a_plugin_that_fails_is_reported_in_its_own_words() {
+fn a_failing_plugin_is_reported_with_its_own_error() {
     let mut sandbox = Sandbox::new();
     let _server = cluster(&mut sandbox, &plugin(V1, AUDIENCE), &Value::Null);
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);

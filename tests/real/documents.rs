@@ -19,10 +19,10 @@ impl Document {
 
     /// Its one block in a language that contains this.
     #[track_caller]
-    pub fn block(&self, language: &str, saying: &str) -> &str {
+    pub fn block(&self, language: &str, containing: &str) -> &str {
         let blocks = self.blocks(language);
-        let found: Vec<&&str> = blocks.iter().filter(|block| block.contains(saying)).collect();
-        let [block] = found[..] else { panic!("{} blocks contain `{saying}`", found.len()) };
+        let found: Vec<&&str> = blocks.iter().filter(|block| block.contains(containing)).collect();
+        let [block] = found[..] else { panic!("{} blocks contain `{containing}`", found.len()) };
         block
     }
 }

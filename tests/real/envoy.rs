@@ -1,4 +1,4 @@
-//! `docs/envoy.md`: a real Envoy with the page's configuration, which gets the issuer's keys over TLS.
+//! `docs/envoy.md`: a real Envoy with the page's configuration, which fetches the issuer's keys over TLS.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,14 +11,14 @@ use super::{Killed, free_port, http_get, http_with, peer};
 use crate::fake_server::{FakeServer, Reply};
 use crate::sandbox::eventually;
 
-/// Starts Envoy before a service, with the page's configuration. The port is where it listens.
+/// Starts Envoy in front of a service, with the page's configuration. The port is where it listens.
 fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
     let sandbox = &page.sandbox;
     let port_of = |url: &str| url.rsplit(':').next().unwrap().to_owned();
     let issuer = format!("127.0.0.1, port_value: {} }}", port_of(sandbox.cloud.url()));
     let ca: PathBuf = sandbox.home().join("ca.pem");
     let mut text = page.file("envoy.yaml");
-    for (said, had) in [
+    for (printed, had) in [
         ("port_value: 10000", &*format!("port_value: {port}")),
         ("port_value: 8000", &*format!("port_value: {}", port_of(&service.url()))),
         ("auth.yandex.cloud, port_value: 443 }", &*issuer),
@@ -26,7 +26,7 @@ fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
         ("exact: auth.yandex.cloud", "exact: localhost"),
         ("/etc/ssl/certs/ca-certificates.crt", ca.to_str().unwrap()),
     ] {
-        text = filled_in(&text, said, had);
+        text = filled_in(&text, printed, had);
     }
     sandbox.write("envoy.yaml", &text);
     let mut envoy = Command::new(peer("envoy/envoy"));
@@ -39,7 +39,7 @@ fn start(page: &Page, port: u16, service: &FakeServer) -> Killed {
 }
 
 #[test]
-fn envoy_lets_only_the_pages_token_pass() {
+fn envoy_accepts_only_the_pages_token() {
     let options = Options { tls: true, issuer: Some(ISSUER.to_owned()), ..Options::default() };
     let mut page = Page::with_options("envoy", options);
     let ca = page.sandbox.write("ca.pem", page.sandbox.cloud.ca_pem().unwrap());

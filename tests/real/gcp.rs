@@ -1,4 +1,4 @@
-//! Google's libraries for Python, which gcloud uses too, and for JavaScript, by each way in which they get an ID token from
+//! Google's libraries for Python, which gcloud also uses, and for JavaScript, with every way to get an ID token from
 //! this program.
 
 use std::fs;
@@ -81,7 +81,7 @@ fn executable() -> Value {
     json!({ "executable": { "command": format!("{PROGRAM} gcp"), "timeout_millis": 30_000 } })
 }
 
-/// The same, with a file that keeps the answer.
+/// The same with a file that caches the answer.
 fn with_output_file(sandbox: &Sandbox) -> (Value, PathBuf) {
     let file = sandbox.home().join("answer.json");
     sandbox.may_hold_secrets(&file);
@@ -111,7 +111,7 @@ fn the_libraries_run_the_program_and_exchange_what_it_prints() {
 }
 
 #[test]
-fn a_log_that_is_asked_for_does_not_keep_a_library_from_the_token() {
+fn a_verbose_log_does_not_break_a_library() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
@@ -192,7 +192,7 @@ fn the_libraries_read_the_answer_from_the_output_file() {
 }
 
 #[test]
-fn in_the_interactive_mode_the_library_reads_the_file_and_the_user_the_error() {
+fn interactive_mode_uses_the_file_and_shows_errors_to_the_user() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let (source, _) = with_output_file(&sandbox);
@@ -236,7 +236,7 @@ fn the_libraries_exchange_a_token_file() {
 }
 
 #[test]
-fn the_libraries_exchange_what_an_agent_keeps_in_a_file_and_serves() {
+fn the_libraries_exchange_tokens_of_the_agent() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     let (path, secret) = (file(&sandbox, "google.jwt"), file(&sandbox, "secret"));
@@ -270,7 +270,7 @@ fn the_libraries_exchange_what_an_agent_keeps_in_a_file_and_serves() {
 }
 
 #[test]
-fn a_token_for_another_audience_or_of_another_account_is_refused() {
+fn a_token_for_another_audience_or_account_is_rejected() {
     let mut sandbox = Sandbox::new();
     let google = Google::start(&sandbox);
     set_up(&mut sandbox, &executable(), &[]);
@@ -304,7 +304,7 @@ fn a_command_of_exec_acts_as_the_provider_or_as_a_service_account() {
     }
 }
 
-/// Sets clients up by `setup gcp` with this source.
+/// Configures clients with `setup gcp` and this source.
 fn set_up_by_setup(source: &[&str]) -> Sandbox {
     let mut sandbox = without_kubectl(Options::default());
     let written = sandbox.home().join("google.json");
@@ -347,7 +347,7 @@ fn the_libraries_accept_what_setup_writes_for_an_address_of_the_agent() {
     let sandbox = set_up_by_setup(&["--source=url", &format!("--listen={address}")]);
     let google = Google::start(&sandbox);
     secret_in(&sandbox, "google.json");
-    // The libraries read their configuration once, so that a new agent must know the same secret.
+    // The libraries read their configuration once, so that a new agent must have the same secret.
     for run in 1..=2 {
         let agent = Agent::start(&sandbox, &[]);
         let ready = || sandbox.log().matches("has a new credential").count();

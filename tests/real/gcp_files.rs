@@ -17,7 +17,7 @@ use super::kubeconfig::put_on_path;
 use super::{project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const ISSUER: &str = "https://auth.yandex.cloud";
@@ -59,8 +59,8 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// What gcloud was told by an option, in the commands of the page.
-fn told_gcloud(sandbox: &Sandbox, option: &str) -> Vec<String> {
+/// The value of a gcloud option in the commands of the page.
+fn gcloud_option(sandbox: &Sandbox, option: &str) -> Vec<String> {
     let arguments = fs::read_to_string(sandbox.home().join("gcloud")).unwrap();
     let values = arguments.lines().filter_map(|line| line.strip_prefix(option)?.strip_prefix('='));
     values.map(str::to_owned).collect()
@@ -69,7 +69,9 @@ fn told_gcloud(sandbox: &Sandbox, option: &str) -> Vec<String> {
 /// Servers of Google with the provider that the page's commands make.
 fn google(sandbox: &Sandbox) -> Google {
     type_in(sandbox, page().block("sh", "create-oidc"));
-    let [condition] = &told_gcloud(sandbox, "--attribute-condition")[..] else { panic!("not one") };
+    let [condition] = &gcloud_option(sandbox, "--attribute-condition")[..] else {
+        panic!("not one")
+    };
     Google::start_with(sandbox, filled_in(condition, ACCOUNT, &sandbox.account))
 }
 
@@ -149,24 +151,24 @@ fn terraform_makes_the_provider_and_the_grant_that_the_page_makes() {
     };
     type_in(&sandbox, page().block("sh", "create-oidc"));
     type_in(&sandbox, page().block("sh", "gcloud projects add-iam-policy-binding"));
-    let told = |option| told_gcloud(&sandbox, option).pop().unwrap();
+    let reported = |option| gcloud_option(&sandbox, option).pop().unwrap();
 
     let provider = resource("google_iam_workload_identity_pool_provider");
-    assert_eq!(default("issuer"), told("--issuer-uri"));
+    assert_eq!(default("issuer"), reported("--issuer-uri"));
     assert_eq!(provider["oidc"][0]["issuer_uri"], "${var.issuer}");
-    let condition = told("--attribute-condition").replace(ACCOUNT, "${var.service_account_id}");
+    let condition = reported("--attribute-condition").replace(ACCOUNT, "${var.service_account_id}");
     assert_eq!(provider["attribute_condition"], condition);
-    assert_eq!(told("--attribute-mapping"), "google.subject=assertion.sub");
+    assert_eq!(reported("--attribute-mapping"), "google.subject=assertion.sub");
     assert_eq!(provider["attribute_mapping"], json!({ "google.subject": "assertion.sub" }));
     let pool = resource("google_iam_workload_identity_pool");
-    assert_eq!(pool["workload_identity_pool_id"], told("--workload-identity-pool"));
+    assert_eq!(pool["workload_identity_pool_id"], reported("--workload-identity-pool"));
     assert_eq!(provider["workload_identity_pool_provider_id"], "yandex-cloud");
 
     let grant = resource("google_project_iam_member");
-    assert_eq!(grant["role"], told("--role"));
+    assert_eq!(grant["role"], reported("--role"));
     let pool = PROVIDER.strip_prefix("//iam.googleapis.com/").unwrap();
     let pool = pool.strip_suffix("/providers/yandex-cloud").unwrap();
-    let member = told("--member")
+    let member = reported("--member")
         .replace(pool, "${google_iam_workload_identity_pool.yandex_cloud.name}")
         .replace(ACCOUNT, "${var.service_account_id}");
     assert_eq!(grant["member"], member);

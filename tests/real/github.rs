@@ -1,5 +1,5 @@
-//! A runner of GitHub Actions, as far as our files need one: it runs the steps of a job in the sandbox, a composite
-//! action among them, and does what their commands and files tell it.
+//! A runner of GitHub Actions with the functions that this project's files need: it runs the steps of a job in the
+//! sandbox, also of a composite action, and applies their commands and files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::sandbox::{Outcome, Sandbox};
 
 pub const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
-/// A job that is being run.
+/// A running job.
 pub struct Job {
     pub sandbox: Sandbox,
     /// GitHub, which signs a token for the job.
@@ -27,7 +27,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job of the repository OWNER/REPOSITORY, with this in its subject besides.
+    /// A job of the repository OWNER/REPOSITORY, with this additional text in its subject.
     pub fn start(mut sandbox: Sandbox, subject: &str) -> Self {
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
         let subject = format!("repo:OWNER/REPOSITORY:{subject}");
@@ -53,7 +53,7 @@ impl Job {
         Self { sandbox, github, environment, path, outputs, masks: Vec::new() }
     }
 
-    /// Runs a step to a good end, and returns what is in the log.
+    /// Runs a step that must succeed, and returns its log.
     #[track_caller]
     pub fn run(&mut self, step: &Value) -> String {
         let outcome = self.try_run(step);
@@ -61,10 +61,10 @@ impl Job {
         outcome.stdout
     }
 
-    /// Runs a step that is no action.
+    /// Runs a step that is not an action.
     pub fn try_run(&mut self, step: &Value) -> Outcome {
         let files = ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH"].map(|name| {
-            // Each step has its own, and nobody else can read them.
+            // Each step has its own, which no other process can read.
             (name, self.sandbox.write_secret(&format!("runner/{name}"), ""))
         });
         let mut bash = self.sandbox.other_command("bash");
@@ -95,7 +95,7 @@ impl Job {
         outcome
     }
 
-    /// Takes the commands out of what a step has printed, and sees that no secret is in the rest.
+    /// Extracts the commands from the output of a step, and checks that the rest contains no secret.
     fn hear(&mut self, outcome: &mut Outcome) {
         let mut log = String::new();
         for line in outcome.stdout.lines() {
@@ -110,13 +110,13 @@ impl Job {
         outcome.stdout = log;
     }
 
-    /// Uses our action with these inputs, and makes its outputs those of a step. It returns the log of the last step
-    /// that was run, which fails if it fails.
+    /// Uses this project's action with these inputs, and makes its outputs those of a step. It returns the log of the
+    /// last step, which fails if the step fails.
     pub fn use_action(&mut self, action: &Value, with: &Value, id: &str) -> Outcome {
         let mut inputs = serde_json::Map::new();
         for (name, input) in action["inputs"].as_object().unwrap() {
-            let said = with[name].as_str().or(input["default"].as_str());
-            inputs.insert(name.clone(), said.unwrap_or_else(|| panic!("no `{name}`")).into());
+            let printed = with[name].as_str().or(input["default"].as_str());
+            inputs.insert(name.clone(), printed.unwrap_or_else(|| panic!("no `{name}`")).into());
         }
         for name in with.as_object().unwrap().keys() {
             assert!(inputs.contains_key(name), "the action has no input `{name}`");
@@ -146,12 +146,12 @@ impl Job {
         last.unwrap()
     }
 
-    /// What a step has put out; nothing, if it has not.
+    /// An output of a step; empty if it is not set.
     pub fn output(&self, step: &str, name: &str) -> &str {
         self.outputs.get(&format!("{step}.{name}")).map_or("", String::as_str)
     }
 
-    /// What a later step finds in its environment.
+    /// The environment of a later step.
     pub fn variable(&self, name: &str) -> &str {
         self.environment.get(name).map_or("", String::as_str)
     }
@@ -182,7 +182,7 @@ pub fn path_of(name: &str) -> PathBuf {
     Path::new(FOLDER).join(name)
 }
 
-/// YAML as the runner reads it, in which `on` is no truth value.
+/// YAML as the runner reads it, in which `on` is not a boolean.
 pub fn read_yaml(sandbox: &Sandbox, text: &str) -> Value {
     const READ: &str = "import json, sys, ruamel.yaml; print(json.dumps(ruamel.yaml.YAML(typ='safe', pure=True).load(sys.argv[1])))";
     let mut python = sandbox.other_command(peer("schema-venv/bin/python"));

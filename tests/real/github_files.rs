@@ -1,5 +1,5 @@
-//! The files of `integrations/github-actions`, read by the tools that know their form, and run: the action in every
-//! way that it can be used, and each workflow to its end, against the emulator and the real consumers.
+//! The files of `integrations/github-actions`, checked by tools that know their schema, and run: the action with every
+//! input, and each workflow to its end, against the emulator and the real consumers.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use super::openbao::{ANSWER, OpenBao, bao};
 use super::{aws, peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.1.0";
 const AUDIENCE: &str = "https://service.example";
@@ -27,7 +27,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/github-actions/{name}"))
 }
 
-/// A job on a machine that has the program, which has not used the action yet.
+/// A job on a machine that has the program, before the action is used.
 fn job(subject: &str) -> (Job, Value) {
     let sandbox = Sandbox::new();
     let action = read_yaml(&sandbox, &file("action.yml"));
@@ -42,12 +42,12 @@ fn inputs(job: &Job, more: &Value) -> Value {
     inputs
 }
 
-/// A workflow's steps, with what this sandbox has in place of what the file says. The action has been used, as the file
-/// tells to, and is not among them.
+/// A workflow's steps, with this sandbox's values in place of the placeholders. The action has been used, as in the
+/// file, and is not among them.
 fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -> Vec<Value> {
     let mut text = file(name);
-    for (said, had) in replaced {
-        text = filled_in(&text, said, had);
+    for (printed, had) in replaced {
+        text = filled_in(&text, printed, had);
     }
     let workflow = read_yaml(&job.sandbox, &text);
     assert_eq!(workflow["permissions"]["id-token"], "write");
@@ -70,7 +70,7 @@ fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -
 }
 
 #[test]
-fn the_action_and_the_workflows_are_what_github_takes() {
+fn the_action_and_the_workflows_are_valid_for_github() {
     let sandbox = Sandbox::new();
     let check = |schema: &str, names: &[&str]| {
         let mut command = sandbox.other_command(peer("schema-venv/bin/check-jsonschema"));
@@ -96,7 +96,7 @@ fn the_action_and_the_workflows_are_what_github_takes() {
 }
 
 #[test]
-fn the_token_is_in_a_private_file_unless_something_else_is_asked_for() {
+fn the_token_is_in_a_private_file_by_default() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "audience": AUDIENCE }));
     let log = job.use_action(&action, &with, "yandex");
@@ -130,7 +130,7 @@ fn the_token_is_masked_as_an_output_and_in_the_environment() {
 }
 
 #[test]
-fn without_an_audience_the_job_is_set_up_and_nobody_is_asked() {
+fn without_an_audience_the_job_is_set_up_offline() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "federation-audience": "https://yandex.example" }));
     let log = job.use_action(&action, &with, "yandex").ok();
@@ -143,7 +143,7 @@ fn without_an_audience_the_job_is_set_up_and_nobody_is_asked() {
 }
 
 #[test]
-fn a_way_that_there_is_not_is_told_before_anyone_is_asked() {
+fn an_unknown_output_is_reported_before_any_request() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "audience": AUDIENCE, "as": "secret" }));
     let outcome = job.use_action(&action, &with, "yandex");
@@ -155,7 +155,7 @@ fn a_way_that_there_is_not_is_told_before_anyone_is_asked() {
 #[test]
 fn the_program_is_built_from_the_repository_of_the_action() {
     let (mut job, action) = job(MAIN);
-    // An exported function: there is no script to write. What it puts there is what a build would.
+    // An exported function instead of a script. It creates what a build would create.
     let cargo = r#"() { echo "$*" >>"$HOME/cargo"; test -f "$4/Cargo.toml" && test -f "$4/Cargo.lock"; mkdir -p "$6/bin"; ln -s "$BUILT" "$6/bin/yc-id-token"; }"#;
     job.sandbox.set("BASH_FUNC_cargo%%", cargo);
     job.sandbox.set("BUILT", PROGRAM);
@@ -167,7 +167,7 @@ fn the_program_is_built_from_the_repository_of_the_action() {
 }
 
 #[test]
-fn the_program_may_be_a_name_on_the_path_and_has_to_be_there() {
+fn the_program_can_be_a_name_on_the_path_and_must_exist() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "program": "yc-id-token" }));
     let outcome = job.use_action(&action, &with, "yandex");
@@ -179,17 +179,17 @@ fn the_program_may_be_a_name_on_the_path_and_has_to_be_there() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_as_in_the_page() {
+fn failures_are_reported_as_on_the_page() {
     let page = Document::of("ci");
     let federation = page.block("text", "federation create");
-    for said in [
+    for printed in [
         &format!("--issuer {ISSUER} "),
         "--audiences https://github.com/OWNER\n",
         &format!("--external-subject-id repo:OWNER/REPOSITORY:{MAIN}\n"),
     ] {
-        assert!(federation.contains(said), "{said}");
+        assert!(federation.contains(printed), "{printed}");
     }
-    let told = |job: &mut Job, action: &Value| {
+    let reported = |job: &mut Job, action: &Value| {
         let with = inputs(job, &json!({ "audience": AUDIENCE }));
         let outcome = job.use_action(action, &with, "yandex");
         assert_eq!(outcome.stdout, "");
@@ -199,17 +199,17 @@ fn what_goes_wrong_is_told_as_in_the_page() {
     };
     let (mut of_pull_request, action) = job("pull_request");
     let said = page.block("console", "E_SOURCE_REFUSED").to_owned();
-    assert_eq!(told(&mut of_pull_request, &action), (Some(4), said));
+    assert_eq!(reported(&mut of_pull_request, &action), (Some(4), said));
 
     let (mut without_permission, action) = job(MAIN);
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_URL");
     let said = page.block("console", "E_MISSING").to_owned();
-    assert_eq!(told(&mut without_permission, &action), (Some(3), said));
+    assert_eq!(reported(&mut without_permission, &action), (Some(3), said));
 }
 
 #[test]
-fn the_workflow_for_aws_acts_as_the_role() {
+fn the_workflow_for_aws_assumes_the_role() {
     let (mut job, action) = job(MAIN);
     let steps = begin(
         &mut job,
@@ -226,7 +226,7 @@ fn the_workflow_for_aws_acts_as_the_role() {
 }
 
 #[test]
-fn the_workflow_for_kubectl_signs_in() {
+fn the_workflow_for_kubectl_authenticates() {
     let (mut job, action) = job(MAIN);
     let trust = Trust::in_cloud(&job.sandbox.cloud, "kubernetes-prod");
     let server = ApiServer::start(trust, &job.sandbox.cloud);
@@ -246,8 +246,8 @@ fn the_workflow_for_kubectl_signs_in() {
     );
     let [set_up, whoami] = &steps[..] else { panic!("two more steps") };
     job.run(set_up);
-    let said = job.run(whoami);
-    assert!(said.contains(&format!("cloud-sa:{}", job.sandbox.account)), "{said}");
+    let printed = job.run(whoami);
+    assert!(printed.contains(&format!("cloud-sa:{}", job.sandbox.account)), "{printed}");
 }
 
 #[test]

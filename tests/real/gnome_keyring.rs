@@ -1,4 +1,4 @@
-//! GNOME Keyring on a session bus of its own, as it is after logging in, before that, and where nobody ever did.
+//! GNOME Keyring on its own session bus: after a login, before a login, and without any login.
 
 use std::fs;
 use std::io::Write as _;
@@ -23,7 +23,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 </busconfig>
 "#;
 
-/// A session bus, in a sandbox whose programs find it.
+/// A session bus, in a sandbox whose programs use it.
 pub struct Bus(#[expect(dead_code, reason = "it ends with this")] Killed);
 
 impl Bus {
@@ -48,12 +48,12 @@ impl Bus {
 pub struct GnomeKeyring(Killed);
 
 impl GnomeKeyring {
-    /// With a keyring that is unlocked, which it makes if there is none.
+    /// With an unlocked keyring, which is created if it is missing.
     pub fn unlocked(sandbox: &Sandbox) -> Self {
         Self::start(sandbox, &["--unlock"])
     }
 
-    /// As it is started for whoever has not logged in: what keyring there is is locked.
+    /// As before a login: an existing keyring is locked.
     pub fn not_unlocked(sandbox: &Sandbox) -> Self {
         Self::start(sandbox, &[])
     }
@@ -63,27 +63,27 @@ impl GnomeKeyring {
         daemon.args(["--foreground", "--components=secrets"]).args(arguments);
         daemon.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = daemon.spawn().unwrap();
-        // The password. An empty one would make no keyring.
+        // The password. An empty one would create no keyring.
         daemon.stdin.take().unwrap().write_all(b"\n").unwrap();
         let daemon = Self(Killed(daemon));
         eventually("it is on the bus", || is_on_bus(sandbox));
         daemon
     }
 
-    /// Stops it where it is, so that it answers nothing.
+    /// Suspends it, so that it does not answer.
     pub fn hang(&self) {
         let pid = self.0.0.id().to_string();
         assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
     }
 
-    /// Ends it, and waits until the bus knows.
+    /// Ends it, and waits until the bus has noticed.
     pub fn end(self, sandbox: &Sandbox) {
         drop(self);
         eventually("it has left the bus", || !is_on_bus(sandbox));
     }
 }
 
-/// Whether there is a Secret Service.
+/// Whether a Secret Service is running.
 pub fn is_on_bus(sandbox: &Sandbox) -> bool {
     let mut asking = sandbox.other_command("dbus-send");
     asking.args(["--session", "--dest=org.freedesktop.DBus", "--type=method_call"]);
@@ -92,7 +92,7 @@ pub fn is_on_bus(sandbox: &Sandbox) -> bool {
     String::from_utf8_lossy(&answer.stdout).contains("boolean true")
 }
 
-/// What `secret-tool` finds under a name of ours.
+/// The result of `secret-tool` for a name of this program.
 pub fn looked_up(sandbox: &Sandbox, name: &str) -> Option<String> {
     let mut tool = sandbox.other_command("secret-tool");
     tool.args(["lookup", "service", "yc-id-token", "username", name]);
@@ -100,7 +100,7 @@ pub fn looked_up(sandbox: &Sandbox, name: &str) -> Option<String> {
     found.status.success().then(|| String::from_utf8(found.stdout).unwrap())
 }
 
-/// How many items of ours there are.
+/// The number of items of this program.
 pub fn items(sandbox: &Sandbox) -> usize {
     let mut tool = sandbox.other_command("secret-tool");
     let found = tool.args(["search", "--all", "service", "yc-id-token"]).output().unwrap();
@@ -108,7 +108,7 @@ pub fn items(sandbox: &Sandbox) -> usize {
     lines.lines().filter(|line| *line == "attribute.service = yc-id-token").count()
 }
 
-/// The markers of what rests in the keyring.
+/// The markers of the credentials in the keyring.
 pub fn markers(sandbox: &Sandbox) -> Vec<PathBuf> {
     let entries = fs::read_dir(sandbox.cache_folder()).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|it| it == "keyring")).collect()

@@ -1,6 +1,6 @@
-//! Google's security token service and its IAM credentials API on loopback, which are strict: a request is refused unless
-//! everything about it is as the documentation has it ("Method: token", "Method: generateAccessToken"), and a token
-//! unless the issuer's key, its claims and the attribute condition of the provider accept it.
+//! Google's security token service and its IAM credentials API on loopback, with strict checks: a request must match
+//! the documentation ("Method: token", "Method: generateAccessToken") exactly, and a token must be accepted by the
+//! issuer's key, its claims and the provider's attribute condition.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -27,7 +27,7 @@ pub const IMPERSONATED: &str = "ya29.impersonated-";
 /// Both servers. They stop when dropped.
 pub struct Google(FakeServer);
 
-/// What the provider trusts.
+/// The trust of the provider.
 struct Provider {
     issuer: String,
     keys: Value,
@@ -36,7 +36,7 @@ struct Provider {
 }
 
 impl Google {
-    /// Starts servers where a provider trusts a sandbox's cloud, and its account there.
+    /// Starts servers with a provider that trusts a sandbox's cloud and its account.
     pub fn start(sandbox: &Sandbox) -> Self {
         Self::start_with(sandbox, format!("assertion.sub == '{}'", sandbox.account))
     }
@@ -65,7 +65,7 @@ impl Google {
         self.0.url()
     }
 
-    /// The subject tokens that were shown, in order.
+    /// The received subject tokens, in order.
     pub fn subject_tokens(&self) -> Vec<String> {
         let fields = self.0.requests().into_iter().map(|request| form_fields(&request.body));
         fields.filter_map(|mut fields| fields.remove("subject_token")).collect()

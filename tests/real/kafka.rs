@@ -1,5 +1,5 @@
-//! `docs/kafka.md`: librdkafka logs in with the page's token at a broker that speaks the part of Kafka's protocol that a login and a
-//! request for metadata use ("Kafka protocol guide"; RFC 7628 for OAUTHBEARER).
+//! `docs/kafka.md`: librdkafka logs in with the page's token at a broker that implements the part of Kafka's protocol
+//! for a login and a request for metadata ("Kafka protocol guide"; RFC 7628 for OAUTHBEARER).
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -16,14 +16,14 @@ const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 const SASL_AUTHENTICATE: i16 = 36;
 
-/// The newest version of each request that the broker knows.
+/// The newest version of each request that the broker supports.
 const VERSIONS: [(i16, i16); 4] =
     [(METADATA, 1), (SASL_HANDSHAKE, 1), (API_VERSIONS, 0), (SASL_AUTHENTICATE, 0)];
 
 const UNSUPPORTED_VERSION: i16 = 35;
 const SASL_AUTHENTICATION_FAILED: i16 = 58;
 
-/// Starts a broker, which lives as long as the test, and returns its address.
+/// Starts a broker, which runs as long as the test, and returns its address.
 fn start(relying_party: RelyingParty) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -132,7 +132,7 @@ fn librdkafka_logs_in_with_the_pages_token() {
     let printed = page.type_in("exec --profile=kafka", &[]).ok();
     assert!(printed.contains(&broker), "{printed}");
 
-    // The library tries again until the time is up.
+    // The library retries until the time limit.
     page.sandbox.write("check.py", &script.replace("timeout=10", "timeout=1"));
     let mut other = page.sandbox.command(&["exec", "--profile=kafka", "--audience=other"]);
     other.args(["--token-file-env=KAFKA_TOKEN_FILE", "--", "python3", "check.py"]);

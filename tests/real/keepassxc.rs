@@ -1,4 +1,4 @@
-//! `KeePassXC` as the Secret Service, with its defaults: it asks for each entry and each process.
+//! `KeePassXC` as the Secret Service, with its defaults: it prompts for each entry and each process.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -10,10 +10,10 @@ use super::display::{Display, Person, close, is_shown};
 use super::gnome_keyring::{Bus, is_on_bus};
 use crate::sandbox::{Outcome, Sandbox, claims, eventually};
 
-/// The title of the window that asks.
+/// The title of the prompt for access.
 const REQUEST: &str = "Access Request";
 
-/// The title of the window that wants the password of the database.
+/// The title of the prompt for the password of the database.
 const UNLOCK: &str = "Unlock Database";
 
 const IMPORT: &[&str] = &["key", "import", "key.json", "--name", "robot", "--delete-file"];
@@ -34,7 +34,7 @@ const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?
 </KeePassFile>
 "#;
 
-/// Of these, only the service itself is not a default. The rest keeps windows away that ask about updates.
+/// Only the service itself is not a default. The other settings prevent windows about updates.
 const SETTINGS: &str = "[General]
 ConfigVersion=2
 UpdateCheckMessageShown=true
@@ -54,7 +54,7 @@ struct KeePassXc {
 }
 
 impl KeePassXc {
-    /// With its database open, or locked.
+    /// With its database open or locked.
     fn start(is_open: bool) -> Self {
         Self::with_database(DATABASE, is_open)
     }
@@ -74,7 +74,7 @@ impl KeePassXc {
         assert!(import.wait().unwrap().success());
 
         let mut program = sandbox.other_command("keepassxc");
-        // There, one process tells the next that it runs already.
+        // A running instance is announced to the next one there.
         program
             .env("TMPDIR", sandbox.home())
             .args(is_open.then_some("--pw-stdin"))
@@ -89,7 +89,7 @@ impl KeePassXc {
         Self { sandbox, _bus: bus, _display: display, program }
     }
 
-    /// A person who presses a key in each request.
+    /// A simulated user who presses a key in each prompt.
     fn person(&self, key: &'static [&str]) -> Person {
         Person::who_presses(&self.sandbox, REQUEST, key)
     }
@@ -116,16 +116,16 @@ impl KeePassXc {
 fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
     let keepassxc = KeePassXc::start(true);
     let person = keepassxc.person(&["Return"]);
-    let told = keepassxc.import("60s").ok();
-    assert!(told.contains("`key.json` is deleted") && !keepassxc.has_key_file(), "{told}");
+    let reported = keepassxc.import("60s").ok();
+    assert!(reported.contains("`key.json` is deleted") && !keepassxc.has_key_file(), "{reported}");
     let token = keepassxc.sign().ok();
     assert_eq!(claims(token.trim())["sub"], keepassxc.sandbox.account.as_str());
-    // Another key of 4096 bits takes its place.
+    // Another key of 4096 bits replaces it.
     let (cloud, account) = (&keepassxc.sandbox.cloud, &keepassxc.sandbox.account);
     let large = cloud.add_authorized_key(account, KeySize::Rsa4096);
     keepassxc.sandbox.write_secret("key.json", &large.to_json());
-    let told = keepassxc.import("60s").ok();
-    assert!(told.contains("it replaces the key"), "{told}");
+    let reported = keepassxc.import("60s").ok();
+    assert!(reported.contains("it replaces the key"), "{reported}");
     keepassxc.sign().ok();
     keepassxc.sandbox.run(&["key", "remove", "robot"]).ok();
     keepassxc.sandbox.run(&["key", "remove", "robot"]).fails(3, "E_CONFIG");
@@ -140,7 +140,7 @@ fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
     assert!(hint.contains("answer the prompt"), "{hint}");
     assert!(keepassxc.has_key_file());
     assert_eq!(keepassxc.listed(), "[]\n");
-    // The request outlives the process that made it.
+    // The prompt stays open after the process that caused it.
     close(&keepassxc.sandbox, REQUEST, "Escape");
 
     let person = keepassxc.person(&["Escape"]);
@@ -165,7 +165,7 @@ fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
 }
 
 #[test]
-fn a_locked_database_of_keepassxc_is_unlocked_by_its_user() {
+fn a_locked_database_of_keepassxc_can_be_unlocked() {
     let keepassxc = KeePassXc::start(false);
     let (message, _) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
     assert!(message.ends_with("prompt was not answered within 4 s"), "{message}");
@@ -193,7 +193,7 @@ fn a_keepassxc_that_ends_with_its_prompt_open_is_reported_at_once() {
 }
 
 #[test]
-fn a_keepassxc_that_exposes_no_database_is_told_with_where_to_set_it() {
+fn a_keepassxc_without_an_exposed_database_gets_a_hint() {
     let exposed = DATABASE.find("<CustomData>").unwrap()..DATABASE.find("</Meta>").unwrap();
     let mut database = DATABASE.to_owned();
     database.replace_range(exposed, "");

@@ -1,4 +1,4 @@
-//! Keys and credentials in a real keyring, and what is said of one that cannot be used.
+//! Keys and credentials in a real keyring, and errors about an unusable one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::sandbox::{Outcome, Sandbox, claims};
 
 const TOKEN: &[&str] = &["token", "--audience", "k8s"];
 
-/// A sandbox without a key, and where its key is: in a file that only `key import` is told of.
+/// A sandbox without a key, and the path of its key, which only `key import` gets.
 fn start() -> (Sandbox, Bus) {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -33,7 +33,7 @@ fn import(sandbox: &Sandbox) -> Outcome {
     sandbox.run(&["key", "import", "key.json", "--name", "robot"])
 }
 
-/// A run whose credentials rest in the keyring.
+/// A run that caches its credentials in the keyring.
 fn cached(sandbox: &Sandbox) -> Outcome {
     run(sandbox, &[TOKEN, &["--key-file", "key.json", "--cache", "keyring"]])
 }
@@ -48,9 +48,12 @@ fn with_stdin(sandbox: &Sandbox, mut command: Command, text: &str) -> Outcome {
 fn a_key_that_was_imported_signs_without_its_file() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
-    let told =
+    let reported =
         run(&sandbox, &[&["key", "import", "key.json", "--name", "robot", "--delete-file"]]).ok();
-    assert!(told.contains(&sandbox.key.id) && told.contains("`key.json` is deleted"), "{told}");
+    assert!(
+        reported.contains(&sandbox.key.id) && reported.contains("`key.json` is deleted"),
+        "{reported}"
+    );
     assert!(!sandbox.home().join("key.json").exists());
     assert!(looked_up(&sandbox, "key/robot").unwrap().starts_with("yc-id-token 1 "));
 
@@ -68,8 +71,8 @@ fn a_key_that_was_imported_signs_without_its_file() {
     assert_eq!(list[0]["created_at"], row[3]);
     assert_eq!(list[0]["imported_at"], row[4]);
 
-    let told = sandbox.run(&["key", "remove", "robot"]).ok();
-    assert!(told.contains(&format!("yc iam key delete {}", sandbox.key.id)), "{told}");
+    let reported = sandbox.run(&["key", "remove", "robot"]).ok();
+    assert!(reported.contains(&format!("yc iam key delete {}", sandbox.key.id)), "{reported}");
     assert_eq!(items(&sandbox), 0);
     for outcome in [robot(&sandbox), sandbox.run(&["key", "remove", "robot"])] {
         let (message, hint) = outcome.fails(3, "E_CONFIG");
@@ -79,7 +82,7 @@ fn a_key_that_was_imported_signs_without_its_file() {
 }
 
 #[test]
-fn a_hit_does_not_ask_the_keyring() {
+fn a_hit_does_not_read_the_keyring() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -97,24 +100,24 @@ fn a_key_is_imported_from_standard_input_under_its_service_account() {
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let large = sandbox.cloud.add_authorized_key(&sandbox.account, KeySize::Rsa4096);
     let command = sandbox.command(&["key", "import", "-"]);
-    let told = with_stdin(&sandbox, command, &large.to_json()).ok();
-    assert!(told.contains(&format!("--identity keyring:{}", sandbox.account)), "{told}");
+    let reported = with_stdin(&sandbox, command, &large.to_json()).ok();
+    assert!(reported.contains(&format!("--identity keyring:{}", sandbox.account)), "{reported}");
     let identity = format!("keyring:{}", sandbox.account);
     run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
     assert_eq!(items(&sandbox), 1, "a key of 4096 bits is one item, and so one prompt");
 
-    // Another key takes its place.
+    // Another key replaces it.
     let (account, second) = (sandbox.account.as_str(), sandbox.key.to_json());
     let command = sandbox.command(&["key", "import", "-", "--name", account]);
-    let told = with_stdin(&sandbox, command, &second).ok();
-    assert!(told.contains(&format!("it replaces the key `{}`", large.id)), "{told}");
+    let reported = with_stdin(&sandbox, command, &second).ok();
+    assert!(reported.contains(&format!("it replaces the key `{}`", large.id)), "{reported}");
     run(&sandbox, &[TOKEN, &["--identity", &identity]]).ok();
     sandbox.run(&["key", "remove", account]).ok();
     assert_eq!(items(&sandbox), 0);
 }
 
 #[test]
-fn a_key_in_the_keyring_that_is_not_the_one_of_the_list_is_not_used() {
+fn a_key_that_differs_from_the_list_is_not_used() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
@@ -146,7 +149,7 @@ fn a_second_item_of_the_same_name_is_replaced_and_removed_too() {
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     for more in [&[][..], &["xdg:schema", "other"]] {
         import(&sandbox).ok();
-        // Items are found by the attributes that they have, whatever else they have.
+        // Items are found by their attributes, whatever other attributes they have.
         let mut tool = sandbox.other_command("secret-tool");
         tool.args(["store", "--label=other", "service", "yc-id-token", "username", "key/robot"]);
         let tool = tool.args(["more", "other"]).args(more);
@@ -161,7 +164,7 @@ fn a_second_item_of_the_same_name_is_replaced_and_removed_too() {
 }
 
 #[test]
-fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
+fn credentials_in_the_keyring_are_in_no_file() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let token = cached(&sandbox).ok();
@@ -170,20 +173,20 @@ fn what_rests_in_the_keyring_is_in_no_file_and_is_used_and_cleared() {
     assert!(sandbox.entries("").is_empty(), "no entry is a file");
     assert_eq!((markers(&sandbox).len(), items(&sandbox)), (2, 2));
 
-    // An item that is gone is a miss, and nothing else.
+    // A removed item is a miss, and nothing else.
     let clear =
         sandbox.other_command("secret-tool").args(["clear", "service", "yc-id-token"]).status();
     assert!(clear.unwrap().success());
     assert_ne!(cached(&sandbox).ok(), token);
     assert_eq!(sandbox.token_requests(), (2, 2));
 
-    let told = sandbox.run(&["cache", "clear"]).ok();
-    assert!(told.starts_with("removed 2 credentials"), "{told}");
+    let reported = sandbox.run(&["cache", "clear"]).ok();
+    assert!(reported.starts_with("removed 2 credentials"), "{reported}");
     assert_eq!((markers(&sandbox).len(), items(&sandbox)), (0, 0));
 }
 
 #[test]
-fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
+fn many_processes_make_one_request_and_one_item_each() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     let arguments = [TOKEN, &["--key-file", "key.json", "--cache", "keyring"]].concat();
@@ -199,7 +202,7 @@ fn many_processes_at_once_are_one_request_and_one_item_for_each_credential() {
 }
 
 #[test]
-fn a_credential_of_many_kilobytes_is_whole() {
+fn a_credential_of_many_kilobytes_is_stored_completely() {
     let (mut sandbox, _bus) = start();
     let sts = FakeSts::start(&mut sandbox);
     let _keyring = GnomeKeyring::unlocked(&sandbox);
@@ -221,14 +224,14 @@ fn a_credential_of_many_kilobytes_is_whole() {
     assert_eq!(items(&sandbox), 0);
 }
 
-/// What is said of a keyring that cannot be used: by an import, by a run that has to sign, and by one whose
-/// credentials are to rest there, which then asks nobody for any.
-fn assert_told(sandbox: &Sandbox, problem: &str, cure: &str) {
-    assert_told_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
+/// The errors about an unusable keyring: of an import, of a run that must sign, and of a run that caches its
+/// credentials there, which then sends no request.
+fn assert_reported(sandbox: &Sandbox, problem: &str, cure: &str) {
+    assert_reported_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
 }
 
-/// The same, with the exit status and the code of what is said of a key, and of the cache.
-fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
+/// The same with the exit status and the code of the errors about a key and about the cache.
+fn assert_reported_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
     let [(key_exit, key_code), (cache_exit, cache_code)] = codes;
     let asked = sandbox.token_requests();
     let mut outcomes = vec![
@@ -243,14 +246,14 @@ fn assert_told_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cur
         assert!(message.ends_with(problem), "{message}");
         assert!(hint.contains(cure) && hint.contains(otherwise), "{hint}");
     }
-    assert_eq!(sandbox.token_requests(), asked, "nobody was asked for anything");
-    assert!(sandbox.entries("").is_empty(), "and nothing rests in a file instead");
+    assert_eq!(sandbox.token_requests(), asked, "nothing was requested");
+    assert!(sandbox.entries("").is_empty(), "and nothing is stored in a file instead");
 }
 
 #[test]
-fn a_bus_without_a_keyring_is_told() {
+fn a_bus_without_a_keyring_is_reported() {
     let (sandbox, _bus) = start();
-    assert_told(
+    assert_reported(
         &sandbox,
         "there is no keyring here: nothing on the D-Bus session bus provides `org.freedesktop.secrets`",
         "in a desktop session",
@@ -258,10 +261,10 @@ fn a_bus_without_a_keyring_is_told() {
 }
 
 #[test]
-fn a_keyring_without_a_collection_is_told() {
+fn a_keyring_without_a_collection_is_reported() {
     let (sandbox, _bus) = start();
     let _keyring = GnomeKeyring::not_unlocked(&sandbox);
-    assert_told(
+    assert_reported(
         &sandbox,
         "the keyring has no default collection to store anything in",
         "make a keyring",
@@ -269,13 +272,13 @@ fn a_keyring_without_a_collection_is_told() {
 }
 
 #[test]
-fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
+fn a_locked_keyring_is_reported_and_works_once_unlocked() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
     keyring.end(&sandbox);
     let keyring = GnomeKeyring::not_unlocked(&sandbox);
-    assert_told_as(
+    assert_reported_as(
         &sandbox,
         [(3, "E_KEYRING_LOCKED"); 2],
         "the keyring is locked",
@@ -288,13 +291,13 @@ fn a_locked_keyring_is_told_and_works_once_it_is_unlocked() {
 }
 
 #[test]
-fn a_keyring_that_hangs_is_given_up() {
+fn a_keyring_that_hangs_is_abandoned() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     import(&sandbox).ok();
     keyring.hang();
-    assert_told(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
-    // What has failed a moment ago is not waited for again.
+    assert_reported(&sandbox, "the keyring did not answer within 3 s", "`gnome-keyring-daemon`");
+    // A recent failure is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
     assert!(sandbox.log().contains("not retried: it failed a moment ago"));
@@ -308,7 +311,7 @@ fn a_keyring_that_hangs_is_given_up() {
 }
 
 #[test]
-fn a_keyring_that_goes_away_leaves_the_credential_to_be_cleared_later() {
+fn a_credential_can_be_cleared_after_the_keyring_returns() {
     let (sandbox, _bus) = start();
     let keyring = GnomeKeyring::unlocked(&sandbox);
     cached(&sandbox).ok();
@@ -316,7 +319,7 @@ fn a_keyring_that_goes_away_leaves_the_credential_to_be_cleared_later() {
     cached(&sandbox).fails(7, "E_CACHE");
     let (message, _) = sandbox.run(&["cache", "clear"]).fails(7, "E_CACHE");
     assert!(message.starts_with("cannot remove credentials from the keyring"), "{message}");
-    // Whoever does not name the keyring does not need it.
+    // Runs with other settings do not need the keyring.
     run(&sandbox, &[TOKEN, &["--key-file", "key.json"]]).ok();
     let _keyring = GnomeKeyring::unlocked(&sandbox);
     sandbox.run(&["cache", "clear"]).ok();

@@ -1,5 +1,5 @@
-//! What a test with `kubectl` needs set up: a kubeconfig whose user runs our program, and `kubectl`
-//! itself in the sandbox, where it finds that kubeconfig and keeps its own cache.
+//! The setup of tests with `kubectl`: a kubeconfig whose user runs this program, and `kubectl` itself in the sandbox,
+//! with that kubeconfig and its own cache.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::sandbox::{PROGRAM, Sandbox};
 pub const V1: &str = "client.authentication.k8s.io/v1";
 pub const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
-/// A user whose exec plugin is our program with these arguments, found on the `PATH`.
+/// A user whose exec plugin is this program with these arguments, found on the `PATH`.
 pub fn plugin<S: AsRef<str>>(api_version: &str, arguments: &[S]) -> Value {
     let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
     json!({ "exec": {
@@ -25,8 +25,8 @@ pub fn plugin<S: AsRef<str>>(api_version: &str, arguments: &[S]) -> Value {
     } })
 }
 
-/// The same, with its runs counted. There is no script to write, which a process that is just being
-/// started elsewhere could hold open and so make unusable ("text file busy").
+/// The same, with its runs counted. It needs no script, because a process that another test is starting could hold a
+/// written script open ("text file busy").
 pub fn counted_plugin(arguments: &[&str]) -> Value {
     let count = r#"echo >> "$HOME/runs"; exec "$0" "$@""#;
     let arguments = [&["-c", count, PROGRAM], arguments].concat();
@@ -35,13 +35,13 @@ pub fn counted_plugin(arguments: &[&str]) -> Value {
     user
 }
 
-/// How many times the counted plugin has been run.
+/// The number of runs of the counted plugin.
 pub fn runs(sandbox: &Sandbox) -> usize {
     fs::read(sandbox.home().join("runs")).map_or(0, |runs| runs.len())
 }
 
-/// Makes the kubeconfig of this user, with a context for each cluster. The first is the current one.
-/// What a cluster says to exec plugins is in its extension.
+/// Writes the kubeconfig of this user, with a context for each cluster. The first is the current one. The cluster's
+/// data for exec plugins is in its extension.
 pub fn set_up(sandbox: &mut Sandbox, user: &Value, clusters: &[(&str, &ApiServer, Value)]) {
     let cluster = |(name, server, extension): &(&str, &ApiServer, Value)| {
         let ca = sandbox.write(&format!("{name}-ca.pem"), &server.ca_pem);
@@ -81,7 +81,7 @@ pub fn kubectl(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     command
 }
 
-/// Who the current cluster says that we are.
+/// The user that the current cluster sees.
 #[track_caller]
 pub fn whoami(sandbox: &Sandbox, more: &[&str]) -> String {
     let arguments = ["auth", "whoami", "--output=jsonpath={.status.userInfo.username}"];

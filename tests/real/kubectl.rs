@@ -24,7 +24,7 @@ fn cluster(sandbox: &mut Sandbox, user: &Value) -> ApiServer {
 }
 
 #[test]
-fn kubectl_is_let_in_by_either_version_of_the_protocol() {
+fn kubectl_authenticates_with_both_versions_of_the_protocol() {
     for version in [V1, V1BETA1] {
         let mut sandbox = Sandbox::new();
         let server = cluster(&mut sandbox, &plugin(version, &["kubectl", "--audience=k8s"]));
@@ -58,7 +58,7 @@ fn one_user_entry_serves_clusters_with_an_audience_each() {
 }
 
 #[test]
-fn a_second_kubectl_asks_the_cloud_for_nothing() {
+fn a_second_kubectl_sends_no_request_to_the_cloud() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &plugin(V1, &["kubectl", "--audience=k8s"]));
     whoami(&sandbox, &[]);
@@ -72,10 +72,10 @@ fn a_second_kubectl_asks_the_cloud_for_nothing() {
 }
 
 #[test]
-fn eight_kubectls_at_once_ask_the_cloud_once() {
+fn eight_kubectls_at_once_make_one_request_to_the_cloud() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
-    // So that all of them come before there is an answer.
+    // All of them start before there is an answer.
     sandbox.cloud.delay(Route::TokenExchange, Duration::from_millis(300));
     let start = || {
         let mut command = kubectl(&sandbox, LIST);
@@ -91,7 +91,7 @@ fn eight_kubectls_at_once_ask_the_cloud_once() {
 }
 
 #[test]
-fn a_refusal_of_the_cloud_is_shown_and_asked_for_once_however_often_kubectl_tries() {
+fn a_refusal_of_the_cloud_is_shown_and_requested_once() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
@@ -113,13 +113,13 @@ fn a_refusal_of_the_cloud_is_shown_and_asked_for_once_however_often_kubectl_trie
 }
 
 #[test]
-fn a_token_for_another_audience_is_unauthorized_and_is_not_fetched_again() {
+fn a_token_for_another_audience_is_not_fetched_again() {
     let mut sandbox = Sandbox::new();
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=other"]));
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    let said = "error: You must be logged in to the server (Unauthorized)\n";
-    assert_eq!(outcome.stderr, said, "{outcome:?}");
+    let printed = "error: You must be logged in to the server (Unauthorized)\n";
+    assert_eq!(outcome.stderr, printed, "{outcome:?}");
 
     let [request] = &server.requests()[..] else { panic!("{:?}", server.requests()) };
     assert_eq!((request.method.as_str(), request.status), ("POST", 401), "{request:?}");
@@ -130,23 +130,23 @@ fn a_token_for_another_audience_is_unauthorized_and_is_not_fetched_again() {
 }
 
 #[test]
-fn kubectl_says_so_when_the_versions_of_the_protocol_differ() {
+fn kubectl_reports_different_versions_of_the_protocol() {
     let mut sandbox = Sandbox::new();
     let forced = ["kubectl", "--audience=k8s", "--api-version=v1beta1"];
     let server = cluster(&mut sandbox, &plugin(V1, &forced));
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = format!(
+    let printed = format!(
         "exec plugin is configured to use API version {V1}, plugin returned version {V1BETA1}"
     );
-    assert!(!outcome.status.success() && outcome.stderr.contains(&said), "{outcome:?}");
+    assert!(!outcome.status.success() && outcome.stderr.contains(&printed), "{outcome:?}");
 
-    // This version has been taken out of kubectl, which does not even run the plugin.
+    // kubectl no longer supports this version, and does not even run the plugin.
     let v1alpha1 = "client.authentication.k8s.io/v1alpha1";
     let user = plugin(v1alpha1, &["kubectl", "--audience=k8s", "--force-refresh"]);
     set_up(&mut sandbox, &user, &[("prod", &server, Value::Null)]);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = format!("exec plugin: invalid apiVersion \"{v1alpha1}\"");
-    assert!(!outcome.status.success() && outcome.stderr.contains(&said), "{outcome:?}");
+    let printed = format!("exec plugin: invalid apiVersion \"{v1alpha1}\"");
+    assert!(!outcome.status.success() && outcome.stderr.contains(&printed), "{outcome:?}");
     assert_eq!(sandbox.token_requests(), (1, 1), "those of the run before");
     assert_eq!(server.requests().len(), 0);
 }
@@ -164,7 +164,7 @@ fn a_kubeconfig_can_name_a_token_file_instead() {
 }
 
 #[test]
-fn a_client_that_runs_on_gets_a_new_token_when_the_old_one_ends_and_not_before() {
+fn a_long_running_client_gets_a_new_token_at_expiry() {
     let life = Duration::from_secs(10);
     let mut sandbox = Sandbox::with_options(Options { id_token_life: life, ..Options::default() });
     let server = cluster(&mut sandbox, &counted_plugin(&["kubectl", "--audience=k8s"]));
@@ -177,7 +177,7 @@ fn a_client_that_runs_on_gets_a_new_token_when_the_old_one_ends_and_not_before()
     }
     assert_eq!((runs(&sandbox), sandbox.token_requests()), (1, (1, 1)));
 
-    // Only to spare the machine some thousand requests.
+    // Only to save the machine some thousand requests.
     eventually("the end is near", || begin.elapsed().unwrap() > life * 8 / 10);
     eventually("there is a new token", || {
         assert_eq!(ask(), 200, "no request may meet the end of the old one");
@@ -191,7 +191,7 @@ fn a_client_that_runs_on_gets_a_new_token_when_the_old_one_ends_and_not_before()
 }
 
 #[test]
-fn the_python_client_is_let_in_by_the_same_kubeconfig() {
+fn the_python_client_authenticates_with_the_same_kubeconfig() {
     const PROGRAM: &str = "
 from kubernetes import client, config
 config.load_kube_config()
@@ -204,13 +204,13 @@ for namespace in client.CoreV1Api().list_namespace().items:
     whoami(&sandbox, &[]);
     let mut python = sandbox.other_command(peer("venv/bin/python"));
     python.args(["-c", PROGRAM]);
-    let said = format!("cloud-sa:{}\ndefault\nkube-system\n", sandbox.account);
-    assert_eq!(sandbox.finish(python).ok(), said);
+    let printed = format!("cloud-sa:{}\ndefault\nkube-system\n", sandbox.account);
+    assert_eq!(sandbox.finish(python).ok(), printed);
     assert_eq!(server.tokens().len(), 1, "it was served from the cache that kubectl filled");
     assert_eq!(sandbox.token_requests(), (1, 1));
 }
 
-/// `kubectl proxy`: a client that keeps running, and hands on what it is asked.
+/// `kubectl proxy`: a client that keeps running and forwards requests.
 struct Proxy {
     process: Option<Child>,
     address: SocketAddr,
@@ -227,7 +227,7 @@ impl Proxy {
         Self { process: Some(process), address }
     }
 
-    /// Ends it and looks at what it has said.
+    /// Ends it and checks its output.
     fn stop(mut self, sandbox: &Sandbox) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();

@@ -14,7 +14,7 @@ use super::kubeconfig::{V1, counted_plugin, kubectl, plugin, put_on_path, runs, 
 use super::{peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const SERVER: &str = "https://k8s.example:6443";
 const SERVER_CA: &str = "/etc/ssl/k8s-ca.crt";
 const ACCOUNT: &str = "ajeexampleaccount000";
@@ -36,7 +36,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Reads YAML as an API server does: what it does not know is an error.
+/// Reads YAML as an API server does: an unknown field is an error.
 pub(super) fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &str) -> T {
     const PROGRAM: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
     let mut python = sandbox.other_command(peer("venv/bin/python"));
@@ -44,7 +44,7 @@ pub(super) fn read_yaml<T: for<'de> Deserialize<'de>>(sandbox: &Sandbox, yaml: &
     serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
 }
 
-/// `AuthenticationConfiguration`, as much of it as our file uses.
+/// `AuthenticationConfiguration`, the part that this project's file uses.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AuthenticationConfiguration {
@@ -90,7 +90,7 @@ struct ClaimMapping {
     prefix: String,
 }
 
-/// The trust that an API server gets from our file.
+/// The trust that the file configures in an API server.
 fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     let file: AuthenticationConfiguration = read_yaml(sandbox, text);
     assert_eq!(file.api_version, "apiserver.config.k8s.io/v1");
@@ -98,7 +98,7 @@ fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     let [Jwt { issuer, claim_validation_rules: [rule], claim_mappings: mappings }] = file.jwt;
     assert_eq!(issuer.audience_match_policy, "MatchAny");
     assert_eq!(mappings.username.claim, "sub");
-    // Of CEL we speak one sentence.
+    // This test supports one CEL expression.
     let list =
         rule.expression.strip_prefix("claims.sub in ['").and_then(|rest| rest.strip_suffix("']"));
     let list = list.unwrap_or_else(|| panic!("{}", rule.expression));
@@ -157,7 +157,7 @@ fn the_kubeconfig_and_the_api_servers_configuration_agree() {
 }
 
 #[test]
-fn the_api_servers_configuration_lets_no_other_service_account_in() {
+fn the_api_servers_configuration_rejects_other_accounts() {
     let mut sandbox = sandbox();
     let trust = trust_of_file(&sandbox, &file("authentication-configuration.yaml"));
     let server = ApiServer::start(trust, &sandbox.cloud);
@@ -169,7 +169,7 @@ fn the_api_servers_configuration_lets_no_other_service_account_in() {
 }
 
 #[test]
-fn the_kubeconfig_tells_whoever_lacks_the_program_what_to_do() {
+fn the_kubeconfig_has_a_hint_if_the_program_is_missing() {
     let mut sandbox = sandbox();
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     use_kubeconfig(&mut sandbox, &server);
@@ -256,7 +256,7 @@ except kubernetes.client.exceptions.ApiException as error:
 }
 
 #[test]
-fn the_allowlist_lets_the_program_through_and_nothing_else() {
+fn the_allowlist_allows_only_this_program() {
     let mut sandbox = sandbox();
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     let arguments = ["kubectl", "--profile=kubernetes", "--audience=kubernetes-prod"];
@@ -268,8 +268,8 @@ fn the_allowlist_lets_the_program_through_and_nothing_else() {
 
     set_up(&mut sandbox, &counted_plugin(&arguments), &clusters);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = r#"plugin path "/bin/sh" is not permitted by the credential plugin allowlist"#;
-    assert!(outcome.stderr.contains(said), "{outcome:?}");
+    let printed = r#"plugin path "/bin/sh" is not permitted by the credential plugin allowlist"#;
+    assert!(outcome.stderr.contains(printed), "{outcome:?}");
     assert_eq!(runs(&sandbox), 0);
 
     let deny_all = "apiVersion: kubectl.config.k8s.io/v1beta1
@@ -279,8 +279,8 @@ credentialPluginPolicy: DenyAll
     sandbox.write(".kube/kuberc", deny_all);
     set_up(&mut sandbox, &plugin(V1, &arguments), &clusters);
     let outcome = sandbox.finish(kubectl(&sandbox, &["auth", "whoami"]));
-    let said = r#"plugin "yc-id-token" not allowed: policy set to "DenyAll""#;
-    assert!(outcome.stderr.contains(said), "{outcome:?}");
+    let printed = r#"plugin "yc-id-token" not allowed: policy set to "DenyAll""#;
+    assert!(outcome.stderr.contains(printed), "{outcome:?}");
 }
 
 /// If one of these fails, kubectl has lost a trap, and the page may lose its warning.

@@ -1,8 +1,8 @@
 //! The files of `integrations/kubernetes`, checked against the schema of the Kubernetes API, and the containers'
-//! commands run where the pod's volumes would be mounted.
+//! commands run with the pod's volumes.
 //!
-//! There is no cluster. The test does what the kubelet does for a pod: it writes the pod's token, in the layout of the
-//! kubelet, mounts the volumes, sets the environment, and makes the command the first process of a container.
+//! There is no cluster. The test does what the kubelet does for a pod: it writes the pod's token in the kubelet's
+//! layout, mounts the volumes, sets the environment, and runs the command as the first process of a container.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -19,7 +19,7 @@ use crate::fake_server::{FakeServer, Reply};
 use crate::federation::external_token;
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const ISSUER: &str = "https://k8s-issuer.example";
 const SERVICE: &str = "https://service.example";
@@ -39,7 +39,7 @@ fn objects(sandbox: &Sandbox, name: &str) -> Vec<Value> {
     serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
 }
 
-/// The pod of a file, which is of the service account beside it.
+/// The pod of a file, which uses the service account beside it.
 fn pod(sandbox: &Sandbox, name: &str) -> Value {
     let [account, workload] = &objects(sandbox, name)[..] else { panic!("two objects in {name}") };
     let pod = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
@@ -60,8 +60,8 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Gives the pod a token as the kubelet does: a link to a link, which is turned over to the next one. Of mode
-/// 0600, if `runAsUser` is said for the pod.
+/// Gives the pod a token as the kubelet does: a link to a link, which is switched to the next token. Mode 0600 if the
+/// pod has `runAsUser`.
 fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     let of_volume = "/volumes/0/projected/sources/0/serviceAccountToken";
     let source = pod.pointer(of_volume).unwrap();
@@ -79,13 +79,13 @@ fn give_token(sandbox: &Sandbox, pod: &Value) -> String {
     token
 }
 
-/// Each container of a pod, the sidecars too.
+/// Each container of a pod, including sidecars.
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     let kinds = ["initContainers", "containers"].into_iter();
     kinds.flat_map(|kind| pod[kind].as_array().into_iter().flatten())
 }
 
-/// Gives the sandbox the environment of a container.
+/// Sets the environment of a container in the sandbox.
 fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     for variable in container["env"].as_array().unwrap() {
         let value = variable["value"].as_str().unwrap().replace(ACCOUNT, &sandbox.account);
@@ -93,14 +93,14 @@ fn set_environment(sandbox: &mut Sandbox, container: &Value) {
     }
 }
 
-/// The shell's script that a container runs.
+/// The shell script of a container.
 fn script(container: &Value) -> String {
     assert_eq!(container["command"], json!(["/bin/sh", "-c"]));
     let [script] = &container["args"].as_array().unwrap()[..] else { panic!("one script") };
     script.as_str().unwrap().to_owned()
 }
 
-/// A command as the first process of a container, with `run` of the home mounted over `/run`, where the pod's
+/// Runs a command as the first process of a container, with `run` of the home mounted on `/run`, where the pod's
 /// volumes are.
 fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     let mount = "mount --bind \"$VOLUMES\" /run\nexec /bin/sh -c \"$SCRIPT\"";
@@ -112,21 +112,21 @@ fn in_container(sandbox: &Sandbox, script: &str) -> Command {
     command
 }
 
-/// The words of a container's command, for a shell in which the program is on the `PATH`.
+/// The arguments of a container's command, for a shell with the program on the `PATH`.
 fn line(command: &Value) -> String {
     let words: Vec<&str> = command.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     filled_in(&words.join(" "), "/usr/local/bin/yc-id-token agent", "yc-id-token agent")
 }
 
 #[test]
-fn the_files_are_what_the_kubernetes_api_takes() {
+fn the_files_are_valid_for_the_kubernetes_api() {
     let sandbox = Sandbox::new();
     let validate = |version: &str, file: &Path| {
         let mut command = sandbox.other_command(peer("schema-venv/bin/kubernetes-validate"));
         command.args(["--strict", "--quiet", "-k", version]).arg(file);
         sandbox.finish(command)
     };
-    // The first with native sidecars, and the last.
+    // The first version with native sidecars, and the latest.
     for version in ["1.29", "1.37"] {
         for name in ["sidecar.yaml", "projected.yaml"] {
             assert_eq!(validate(version, &path_of(name)).ok(), "", "{name} in {version}");
@@ -198,7 +198,7 @@ fn the_sidecar_keeps_a_token_file_that_the_workload_can_use() {
     eventually("it ends", || !Path::new("/proc").join(first.trim()).exists());
     drop(agent);
 
-    // A restart of the container finds the cache of the one before, which the workload cannot see.
+    // A restarted container finds its earlier cache, which the workload cannot see.
     let requests = sandbox.token_requests();
     fs::remove_file(&file).unwrap();
     let agent = start();

@@ -1,4 +1,4 @@
-//! `KWallet` as the Secret Service: one password opens the wallet for every program, and it keeps text only.
+//! `KWallet` as the Secret Service: one password opens the wallet for every program, and it stores only text.
 
 use std::fs;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use super::display::{Display, Person, close};
 use super::gnome_keyring::{Bus, is_on_bus};
 use crate::sandbox::{Outcome, Sandbox, eventually};
 
-/// The title of the window that wants the password.
+/// The title of the prompt for the password.
 const WINDOW: &str = "KDE Wallet Service";
 
 const PASSWORD: &[&str] = &["ctrl+a", "p", "a", "s", "s", "w", "o", "r", "d", "Return"];
@@ -29,7 +29,7 @@ struct KWallet {
 }
 
 impl KWallet {
-    /// The daemon, without any wallet.
+    /// The daemon without a wallet.
     fn without_wallet() -> Self {
         let mut sandbox = Sandbox::new();
         sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -39,20 +39,20 @@ impl KWallet {
         Self { program, _bus: bus, _display: display, sandbox }
     }
 
-    /// With a wallet that is open, as it is after logging in.
+    /// With an open wallet, as after a login.
     fn open() -> Self {
         let mut kwallet = Self::without_wallet();
         let folder = kwallet.sandbox.home().join(".local/share/kwalletd");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("kdewallet.salt"), SALT).unwrap();
         kwallet.log_in();
-        // The daemon offers the wallets that it finds when it starts.
+        // The daemon offers the wallets that exist when it starts.
         kwallet.restart();
         kwallet.log_in();
         kwallet
     }
 
-    /// Hands over the hash of the password, as the login does. The wallet is made if there is none.
+    /// Passes the hash of the password, as a login does. The wallet is created if it is missing.
     fn log_in(&self) {
         let mut hash = [0; 56];
         let rounds = NonZeroU32::new(50_000).unwrap();
@@ -98,10 +98,10 @@ fn start(sandbox: &Sandbox) -> Killed {
 fn a_key_in_kwallet_is_used_and_is_there_after_a_restart() {
     let mut kwallet = KWallet::open();
     let empty = kwallet.wallet_size();
-    let told = kwallet.import().ok();
-    assert!(told.contains("`key.json` is deleted"), "{told}");
+    let reported = kwallet.import().ok();
+    assert!(reported.contains("`key.json` is deleted"), "{reported}");
     kwallet.sign("60s").ok();
-    // Another key of 4096 bits takes its place.
+    // Another key of 4096 bits replaces it.
     let (cloud, account) = (&kwallet.sandbox.cloud, &kwallet.sandbox.account);
     let large = cloud.add_authorized_key(account, KeySize::Rsa4096).to_json();
     kwallet.sandbox.write_secret("key.json", &large);
@@ -136,8 +136,8 @@ fn credentials_in_kwallet_are_used_and_cleared() {
     let first = kwallet.sandbox.run(&token).ok();
     assert_eq!(kwallet.sandbox.run(&token).ok(), first);
     assert_eq!(kwallet.sandbox.token_requests(), (1, 1));
-    let told = kwallet.sandbox.run(&["cache", "clear"]).ok();
-    assert!(told.starts_with("removed 2 credentials"), "{told}");
+    let reported = kwallet.sandbox.run(&["cache", "clear"]).ok();
+    assert!(reported.starts_with("removed 2 credentials"), "{reported}");
 }
 
 #[test]

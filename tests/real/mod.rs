@@ -1,7 +1,7 @@
-//! Tests against the real programs that users have: what they accept is not for us to guess.
+//! Tests against the real programs that users have, because only they show what they accept.
 //!
-//! `tests/run` provides the programs, the peers. A test whose peer is missing fails: one that is
-//! skipped proves nothing, and nobody notices.
+//! `tests/run` provides the programs, the peers. A test whose peer is missing fails, because a skipped test proves
+//! nothing and is easily overlooked.
 
 mod agent_endpoints;
 mod agent_files;
@@ -69,7 +69,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A program that `tests/run` provides, by its place among them.
+/// The path of a program that `tests/run` provides.
 pub fn peer(place: &str) -> PathBuf {
     let advice = "it is provided by `tests/run`, which then runs the tests";
     let Some(peers) = std::env::var_os("YC_ID_TOKEN_TEST_PEERS") else {
@@ -86,12 +86,12 @@ fn project_file(place: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a server on loopback answers to a GET without TLS: the status and the body.
+/// The answer of a loopback server to a GET without TLS: the status and the body.
 fn http_get(server: SocketAddr, path: &str) -> (u16, String) {
     http(server, "GET", path, "").unwrap()
 }
 
-/// The same for any request, and for a server that may not be there yet.
+/// The same for any request, and for a server that may still be starting.
 fn http(
     server: SocketAddr,
     method: &str,
@@ -125,14 +125,14 @@ pub fn http_with(
     whole.ok_or_else(|| std::io::Error::other(format!("no HTTP answer: {answer:?}")))
 }
 
-/// A port for a server that cannot be told to take any free one. It is below those that the kernel
-/// gives out, so that nobody else is given it before it is used.
+/// A port for a server that cannot choose a free one itself. It is below the kernel's range, so that no other process
+/// gets it before it is used.
 pub fn free_port() -> u16 {
     const FIRST: u32 = 20_000;
     const MANY: u32 = 12_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
-        // Two runs of the tests begin in different places.
+        // Two runs of the tests start in different places.
         let place = std::process::id() % MANY * 101 + TAKEN.fetch_add(1, Ordering::Relaxed);
         let port = u16::try_from(FIRST + place % MANY).unwrap();
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
@@ -141,7 +141,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A process of a test, with nothing left of it when the test ends.
+/// A process of a test, which is killed with all its children when the test ends.
 pub struct Killed(pub Child);
 
 impl Drop for Killed {

@@ -18,7 +18,7 @@ fn start(page: &Page) -> (Killed, String) {
     let providers: Value =
         serde_json::from_str(providers.trim_end().trim_end_matches('\'')).unwrap();
     let provider = &providers[0];
-    // Else the server wants a claim with the roles, and the client ID of a person's program.
+    // Otherwise the server requires a claim with the roles, and a client ID for people.
     assert_eq!(provider["useAuthorizationClaim"], false);
     assert_eq!(provider["supportsHumanFlows"], false);
     let user = format!("{}/{}", provider["authNamePrefix"].as_str().unwrap(), page.sandbox.account);

@@ -1,4 +1,4 @@
-//! moto: an STS that answers in the words of AWS, and believes everything it is told.
+//! moto: an STS with the answers of AWS, which accepts any token.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
@@ -27,7 +27,7 @@ impl Moto {
         server
     }
 
-    /// Where every service of AWS is.
+    /// The address of every AWS service.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -11,7 +11,7 @@ use super::pages::{ISSUER, Page};
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/mysql-python/server.py");
 
-/// The JSON of a statement of the page, between the apostrophes behind `AS`.
+/// The JSON of a statement on the page, between the quotes after `AS`.
 fn authentication_string(statement: &str) -> &str {
     statement.split_once("AS '").unwrap().1.rsplit_once('\'').unwrap().0
 }
@@ -37,12 +37,12 @@ fn mysqls_client_library_logs_in_with_the_pages_token() {
     let (_server, port) = start(&page);
     let ca = page.sandbox.home().join("ca.pem");
     let mut script = page.file("check.py");
-    for (said, had) in [
+    for (printed, had) in [
         ("mysql.example", "127.0.0.1"),
         ("3306", &port),
         ("/etc/ssl/certs/ca-certificates.crt", ca.to_str().unwrap()),
     ] {
-        script = filled_in(&script, said, had);
+        script = filled_in(&script, printed, had);
     }
     page.sandbox.write("check.py", &script);
     assert_eq!(page.type_in("exec --profile=mysql", &[]).ok(), "robot@%\n");

@@ -1,5 +1,5 @@
-//! OpenBao: a server whose JWT auth method trusts the cloud's ID tokens, as a company's own would, and its
-//! CLI, which is HashiCorp's by another name.
+//! OpenBao: a server whose JWT auth method trusts the cloud's ID tokens, as a company's own would, and its CLI, which
+//! is HashiCorp's under another name.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,13 +16,13 @@ use yc_id_token_emulator::Emulator;
 use super::{Killed, free_port, http_with, peer};
 use crate::sandbox::{Sandbox, eventually};
 
-/// The name that the certificate of the listener for clients with certificates is for.
+/// The name in the certificate of the listener for clients with certificates.
 pub const OTHER_NAME: &str = "vault.internal";
 
-/// Of the server in development mode. A lasting one makes its own.
+/// The root token in development mode. A persistent server creates its own.
 const ROOT_TOKEN: &str = "root-token-of-a-server-for-one-test";
 
-/// The secret that the policy `robot` lets be read, and what is in it.
+/// The secret that the policy `robot` allows to read, and its value.
 pub const SECRET: &str = "secret/robot";
 pub const ANSWER: &str = "forty-two";
 
@@ -32,11 +32,11 @@ pub struct OpenBao {
     process: Option<Killed>,
     folder: tempfile::TempDir,
     root_token: String,
-    /// Whether it keeps what it knows on disk, and can be sealed and started again.
+    /// Whether its data is on disk, and it can be sealed and restarted.
     is_lasting: bool,
     unseal_key: String,
     pub ca_pem: String,
-    /// A certificate that the listener for clients with certificates lets in, and its key.
+    /// A client certificate that the listener accepts, and its key.
     pub client_pem: (String, String),
 }
 
@@ -44,13 +44,13 @@ struct Ports {
     /// Without TLS, for the test itself.
     plain: u16,
     tls: u16,
-    /// With TLS for another name, and for clients with certificates only.
+    /// With TLS for another name, only for clients with certificates.
     mutual: u16,
     cluster: u16,
 }
 
 impl OpenBao {
-    /// Starts a server in development mode that trusts the cloud, and has a secret and a policy for it.
+    /// Starts a server in development mode that trusts the cloud, with a secret and a policy for it.
     pub fn start(cloud: &Emulator) -> Self {
         let mut server = Self::prepare(false);
         server.run();
@@ -58,7 +58,7 @@ impl OpenBao {
         server
     }
 
-    /// The same for one that nobody has set up yet, but for the secret.
+    /// The same for a server without setup, except the secret.
     pub fn start_untrusting() -> Self {
         let mut server = Self::prepare(false);
         server.run();
@@ -66,7 +66,7 @@ impl OpenBao {
         server
     }
 
-    /// The same as the first for one that keeps what it knows on disk.
+    /// Like the first, with its data on disk.
     pub fn start_lasting(cloud: &Emulator) -> Self {
         let mut server = Self::prepare(true);
         server.run();
@@ -102,22 +102,22 @@ impl OpenBao {
         server
     }
 
-    /// Where clients go.
+    /// The address for clients.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports.tls)
     }
 
-    /// Where clients with certificates go.
+    /// The address for clients with certificates.
     pub fn mutual_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports.mutual)
     }
 
-    /// The token of whoever may do everything.
+    /// The root token.
     pub fn root_token(&self) -> &str {
         &self.root_token
     }
 
-    /// Does something with all rights. What fails is a mistake of the test.
+    /// Makes a request with the root token. A failure is a mistake of the test.
     #[track_caller]
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> Value {
         self.call(method, path, "", body)
@@ -148,7 +148,7 @@ impl OpenBao {
         http_with(local(self.ports.plain), method, &format!("/v1/{path}"), &headers, &body)
     }
 
-    /// Has a mount trust the cloud, by its discovery document.
+    /// Makes a mount trust the cloud, through its discovery document.
     pub fn trust(&self, namespace: &str, mount: &str, cloud: &Emulator) {
         self.admin_in(namespace, "POST", &format!("sys/auth/{mount}"), &json!({ "type": "jwt" }));
         let mut config = json!({ "oidc_discovery_url": cloud.url() });
@@ -158,7 +158,7 @@ impl OpenBao {
         self.admin_in(namespace, "POST", &format!("auth/{mount}/config"), &config);
     }
 
-    /// Makes a role for a subject and an audience, with these parameters besides or instead.
+    /// Creates a role for a subject and an audience, with these additional or replaced parameters.
     pub fn role(&self, namespace: &str, name: &str, audience: &str, subject: &str, more: &Value) {
         let mut role = json!({
             "role_type": "jwt",
@@ -174,10 +174,10 @@ impl OpenBao {
         self.admin_in(namespace, "POST", &format!("auth/jwt/role/{name}"), &role);
     }
 
-    /// A secret, and the right to read it.
+    /// Creates a secret, and a policy to read it.
     pub fn store(&self, namespace: &str) {
         let secret = json!({ "data": { "answer": ANSWER } });
-        // A mount that has just been made says for a moment that it is still being prepared.
+        // A new mount reports for a moment that it is still being prepared.
         eventually("the secret is stored", || {
             let path = SECRET.replace('/', "/data/");
             self.ask("POST", &path, namespace, &secret).is_ok_and(|(status, _)| status == 200)
@@ -186,7 +186,7 @@ impl OpenBao {
         self.admin_in(namespace, "POST", "sys/policies/acl/robot", &json!({ "policy": policy }));
     }
 
-    /// How many tokens the server has given by logins at a mount, and not yet forgotten.
+    /// The number of the server's valid tokens from logins at a mount.
     pub fn leases(&self, mount: &str) -> usize {
         let path = format!("sys/leases/lookup/auth/{mount}/login");
         let (status, text) = self.ask("LIST", &path, "", &Value::Null).unwrap();
@@ -199,7 +199,7 @@ impl OpenBao {
         }
     }
 
-    /// Has the server forget a token.
+    /// Revokes a token on the server.
     pub fn revoke(&self, token: &str) {
         self.admin("POST", "auth/token/revoke", &json!({ "token": token }));
     }
@@ -208,7 +208,7 @@ impl OpenBao {
         self.admin("POST", "sys/seal", &Value::Null);
     }
 
-    /// The key that ends a seal.
+    /// The key that unseals the server.
     pub fn unseal_key(&self) -> &str {
         &self.unseal_key
     }
@@ -218,7 +218,7 @@ impl OpenBao {
         self.wait_until("OpenBao is active", |status| status == 200);
     }
 
-    /// Ends the server as a crash would, and starts it again with what is on its disk.
+    /// Ends the server like a crash, and restarts it with its data on disk.
     pub fn restart(&mut self) {
         self.process = None;
         self.run();
@@ -239,7 +239,7 @@ impl OpenBao {
             command.arg(format!("-dev-listen-address=127.0.0.1:{plain}"));
         }
         self.process = Some(Killed(command.spawn().unwrap()));
-        // 501 is a server that waits to be set up, 503 one that is sealed.
+        // 501 is a server without setup, 503 a sealed one.
         self.wait_until("OpenBao answers", |status| {
             status == 200 || (self.is_lasting && matches!(status, 501 | 503))
         });
@@ -322,7 +322,7 @@ impl Drop for OpenBao {
 
 impl Ports {
     fn free() -> Self {
-        // In development mode, the next port is taken too.
+        // In development mode, the next port is used too.
         let plain = loop {
             let port = free_port();
             if free_port() == port + 1 {
@@ -337,7 +337,7 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Writes all certificates that the server needs, and returns what its clients need.
+/// Writes all certificates that the server needs, and returns those that its clients need.
 fn write_certificates(folder: &Path) -> (String, (String, String)) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "authority of a test");
@@ -373,24 +373,24 @@ pub fn cli(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     command
 }
 
-/// Has the CLI read the secret.
+/// Makes the CLI read the secret.
 pub fn read_secret(sandbox: &Sandbox) -> crate::sandbox::Outcome {
     sandbox.finish(cli(sandbox, &["kv", "get", "-field=answer", SECRET]))
 }
 
-/// Sets a sandbox up for a server, with the variables of the official clients, and gives its account the
-/// role `robot` there.
+/// Configures a sandbox for a server, with the variables of the official clients, and gives its account the role
+/// `robot` there.
 pub fn sign_in(sandbox: &mut Sandbox, server: &OpenBao) {
     let ca = sandbox.write("vault-ca.pem", &server.ca_pem);
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
     sandbox.set("YC_ID_TOKEN_VAULT_ROLE", "robot");
-    // The CLI runs its token helper by it.
+    // The CLI finds its token helper with it.
     sandbox.set("SHELL", "/bin/sh");
     server.role("", "robot", &server.url(), &sandbox.account, &Value::Null);
 }
 
-/// A token that a run has printed, which is to be found nowhere else.
+/// A token that a run printed, which must be nowhere else.
 #[track_caller]
 pub fn token(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let token = sandbox.run(&[&["vault", "token"], arguments].concat()).ok();

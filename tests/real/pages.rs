@@ -16,7 +16,7 @@ use super::{http_get, peer, project_file};
 use crate::agent::file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
-/// The values of the files that a user replaces.
+/// The placeholders in the files that a user replaces.
 pub const ACCOUNT: &str = "ajeexampleaccount000";
 pub const ISSUER: &str = "https://auth.yandex.cloud";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
@@ -87,12 +87,12 @@ impl Page {
         text.replace(ACCOUNT, &self.sandbox.account).replace(FOLDER, folder.to_str().unwrap())
     }
 
-    /// The token file that the agent of the configuration keeps.
+    /// The token file that the configured agent keeps fresh.
     pub fn token_file(&self) -> PathBuf {
         file(&self.sandbox, &format!("run/{}.jwt", self.name))
     }
 
-    /// Puts a script in the place of a client that is in no package registry.
+    /// Installs a script in place of a client that is in no package registry.
     pub fn play(&mut self, client: &str, script: &str) {
         let path =
             self.sandbox.write(&format!("clients/{client}"), &format!("#!/bin/sh\n{script}"));
@@ -111,18 +111,18 @@ impl Page {
         serde_json::from_str(&self.sandbox.finish(python).ok()).unwrap()
     }
 
-    /// Types the page's block that contains this into a shell, with other words in place of some.
-    pub fn type_in(&self, saying: &str, replaced: &[(&str, &str)]) -> Outcome {
-        let mut block = self.for_sandbox(self.text.block("sh", saying));
-        for (said, had) in replaced {
-            block = filled_in(&block, said, had);
+    /// Runs the page's block with this text in a shell, with some words replaced.
+    pub fn type_in(&self, containing: &str, replaced: &[(&str, &str)]) -> Outcome {
+        let mut block = self.for_sandbox(self.text.block("sh", containing));
+        for (printed, had) in replaced {
+            block = filled_in(&block, printed, had);
         }
         let mut shell = self.sandbox.other_command("/bin/sh");
         shell.args(["-e", "-c", &block]);
         self.sandbox.finish(shell)
     }
 
-    /// The other side, which trusts what its configuration names.
+    /// The consumer's server, which trusts what its configuration names.
     pub fn relying_party(&self, issuer: &str, audience: &str, subject: &str) -> RelyingParty {
         let address = self.sandbox.cloud.url().trim_start_matches("http://").parse().unwrap();
         let (_, keys) = http_get(address, "/oauth/jwks/keys");
@@ -132,14 +132,14 @@ impl Page {
     }
 }
 
-/// What a consumer's server checks of an ID token.
+/// The checks of a consumer's server on an ID token.
 pub struct RelyingParty {
     keys: Value,
     expected: [(&'static str, String); 3],
 }
 
 impl RelyingParty {
-    /// The problem begins with the name of the claim, if one of the claims is not as configured.
+    /// The problem begins with the name of the claim that does not match.
     pub fn check(&self, token: &str) -> Result<(), String> {
         jwt::verify(token, &self.keys)?;
         let claims = claims(token);
@@ -237,7 +237,7 @@ fn every_index_of_a_folder_of_the_integrations_is_short_and_complete() {
     }
 }
 
-/// So what a page says to type was typed.
+/// The page's commands were run exactly as written.
 #[test]
 fn every_shell_block_of_a_page_is_run_by_its_test() {
     let typed_in = |tests: &[&str]| -> Vec<String> {

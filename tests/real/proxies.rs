@@ -1,5 +1,5 @@
-//! Behind a company's proxy: whichever way it is named, whether it opens TLS or passes it through, and
-//! whether or not it asks for a password. What it refuses is told as the proxy's doing, not the cloud's.
+//! Company proxies: with every notation of the address, with TLS interception or a tunnel, with and without a password.
+//! A refusal of the proxy is reported as the proxy's, not the cloud's.
 
 use super::free_port;
 use super::proxy_servers::{Mitmproxy, Tinyproxy, with_password, with_right_password};
@@ -8,7 +8,7 @@ use crate::sandbox::{Outcome, Sandbox, claims};
 const AUDIENCE: &str = "https://k8s.example";
 const TOKEN: &[&str] = &["token", "--force-refresh", "--audience", AUDIENCE];
 
-/// A run with these variables besides.
+/// A run with these additional variables.
 fn run(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let mut command = sandbox.command(&[TOKEN, arguments].concat());
     command.envs(variables.iter().copied());
@@ -21,7 +21,7 @@ fn assert_token(outcome: Outcome) {
 }
 
 #[test]
-fn a_proxy_that_opens_tls_is_used_however_it_is_named_once_its_authority_is_trusted() {
+fn a_tls_intercepting_proxy_works_once_its_authority_is_trusted() {
     let sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     let http = proxy.http();
@@ -30,7 +30,7 @@ fn a_proxy_that_opens_tls_is_used_however_it_is_named_once_its_authority_is_trus
     assert!(hint.contains("--ca-file") && hint.contains("SSL_CERT_FILE"), "{hint}");
     assert_eq!(sandbox.token_requests(), (0, 0), "nothing was sent through it");
 
-    // The cloud's own authority is not trusted here: what succeeds came through the proxy.
+    // The cloud's own authority is not trusted here, so a success went through the proxy.
     let ca_file = proxy.ca_file();
     let ca_file = ca_file.to_str().unwrap();
     for (variable, address) in [
@@ -60,10 +60,10 @@ fn a_proxy_that_opens_tls_is_used_however_it_is_named_once_its_authority_is_trus
 }
 
 #[test]
-fn what_is_listed_in_no_proxy_is_reached_without_one() {
+fn servers_in_no_proxy_are_reached_directly() {
     let mut sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
-    // The proxy's authority is not trusted here: what succeeds went past it.
+    // The proxy's authority is not trusted here, so a success went around it.
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     sandbox.set("HTTPS_PROXY", proxy.http());
     for (variable, hosts) in [("NO_PROXY", "127.0.0.1"), ("no_proxy", "example.com, 127.0.0.0/8")] {
@@ -82,7 +82,7 @@ fn what_is_listed_in_no_proxy_is_reached_without_one() {
 }
 
 #[test]
-fn a_proxy_is_given_its_password_and_nobody_else_is() {
+fn only_the_proxy_gets_its_password() {
     let sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::closed(&sandbox);
     let ca_file = proxy.ca_file();
@@ -103,7 +103,7 @@ fn a_proxy_is_given_its_password_and_nobody_else_is() {
 }
 
 #[test]
-fn a_proxy_that_cannot_connect_us_is_told_apart_from_the_server() {
+fn a_proxy_that_cannot_connect_differs_from_a_server_error() {
     let mut sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     sandbox.set("SSL_CERT_FILE", proxy.ca_file());
@@ -118,7 +118,7 @@ fn a_proxy_that_cannot_connect_us_is_told_apart_from_the_server() {
 }
 
 #[test]
-fn a_proxy_that_passes_tls_through_needs_no_trust_and_its_refusals_are_told() {
+fn a_tunnelling_proxy_needs_no_trust_and_its_errors_are_shown() {
     let mut sandbox = Sandbox::with_tls();
     sandbox.set("SSL_CERT_FILE", sandbox.home().join("ca.pem"));
     for secret in ["hunter2-hunter2", "hunter3-hunter3"] {

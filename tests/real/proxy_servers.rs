@@ -1,4 +1,4 @@
-//! mitmproxy, which opens TLS as a company's proxy does, and tinyproxy, which passes it through.
+//! mitmproxy, which intercepts TLS as a company's proxy does, and tinyproxy, which tunnels it.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use super::{Killed, free_port, peer};
 use crate::sandbox::{Sandbox, eventually};
 
-/// Who may use a proxy that asks for it. The password has to be encoded in an address.
+/// The user and password of a proxy that requires them. The password must be encoded in an address.
 pub const USER: &str = "robot";
 pub const PASSWORD: &str = "p@ss/hunter2-hunter2";
 const ENCODED: &str = "p%40ss%2Fhunter2-hunter2";
 
-/// A running mitmproxy, with a certificate authority of its own: for HTTP on one port, which takes TLS
-/// too, for SOCKS on another.
+/// A running mitmproxy, with its own certificate authority: one port for HTTP, which also accepts TLS, and one for
+/// SOCKS.
 pub struct Mitmproxy {
     http: u16,
     socks: u16,
@@ -23,12 +23,12 @@ pub struct Mitmproxy {
 }
 
 impl Mitmproxy {
-    /// One for everybody, that trusts the sandbox's cloud.
+    /// A proxy without a password that trusts the sandbox's cloud.
     pub fn open(sandbox: &Sandbox) -> Self {
         Self::start(sandbox, &[])
     }
 
-    /// One that asks for the user and the password.
+    /// A proxy that requires the user and the password.
     pub fn closed(sandbox: &Sandbox) -> Self {
         sandbox.keep_secret(PASSWORD);
         sandbox.keep_secret(ENCODED);
@@ -66,23 +66,23 @@ impl Mitmproxy {
         format!("{scheme}://127.0.0.1:{}", self.socks)
     }
 
-    /// What a company gives to its machines, to trust.
+    /// The certificate that a company installs on its machines.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("mitmproxy-ca-cert.pem")
     }
 }
 
-/// The address of a proxy, with the user and this password in it.
+/// The address of a proxy, with the user and this password.
 pub fn with_password(address: &str, password: &str) -> String {
     address.replace("://", &format!("://{USER}:{password}@"))
 }
 
-/// The same, with the right one.
+/// The same with the correct password.
 pub fn with_right_password(address: &str) -> String {
     with_password(address, ENCODED)
 }
 
-/// A running tinyproxy that asks for a password, and connects to one port only.
+/// A running tinyproxy that requires a password, and connects to one port only.
 pub struct Tinyproxy {
     port: u16,
     _folder: tempfile::TempDir,

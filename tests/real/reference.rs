@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::kubeconfig::put_on_path;
 use crate::fake_secret_service::FakeSecretService;
 use crate::sandbox::{PROGRAM, Sandbox};
@@ -28,7 +28,7 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
 fn the_configurations_of_the_reference_are_valid() {
     let sandbox = sandbox();
     for page in ["configuration", "authentication"] {
-        for block in Readme::page(page).blocks("toml") {
+        for block in Document::of(page).blocks("toml") {
             sandbox.configure(block);
             sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
             sandbox.run(&["config", "validate"]).ok();
@@ -40,7 +40,7 @@ fn the_configurations_of_the_reference_are_valid() {
 fn the_commands_that_read_and_edit_the_configuration_work_as_on_their_page() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
-    let page = Readme::page("configuration");
+    let page = Document::of("configuration");
     sandbox.configure(page.block("toml", "default_profile"));
     let printed = type_in(&sandbox, page.block("sh", "config set"));
     let identity = "authorized-key:";
@@ -54,7 +54,7 @@ fn the_commands_that_read_and_edit_the_configuration_work_as_on_their_page() {
 #[test]
 fn help_and_version_are_printed_as_on_the_page_of_the_command_line() {
     let sandbox = sandbox();
-    let printed = type_in(&sandbox, Readme::page("cli").block("sh", "--help"));
+    let printed = type_in(&sandbox, Document::of("cli").block("sh", "--help"));
     for part in [
         "Commands:",
         "Usage: yc-id-token kubectl",
@@ -67,7 +67,7 @@ fn help_and_version_are_printed_as_on_the_page_of_the_command_line() {
 #[test]
 fn an_error_code_is_explained_as_on_its_page() {
     let sandbox = sandbox();
-    let page = Readme::page("errors");
+    let page = Document::of("errors");
     let session = page.block("console", "explain E_SOURCE_DENIED");
     let (_, shown) = session.split_once("$ yc-id-token explain E_SOURCE_DENIED\n").unwrap();
     for code in ["E_SOURCE_DENIED", "source_denied"] {
@@ -82,7 +82,7 @@ fn an_error_code_is_explained_as_on_its_page() {
 #[test]
 fn service_accounts_are_listed_and_chosen_as_on_the_page_of_authentication() {
     let sandbox = sandbox();
-    let page = Readme::page("authentication");
+    let page = Document::of("authentication");
     let block = page.block("sh", "service-accounts");
     let block = filled_in(block, "b1gexamplefolder0000", "b1gfolder");
     let block = filled_in(&block, "ajeexampleaccount000", &sandbox.account);
@@ -95,6 +95,6 @@ fn a_key_is_imported_and_used_as_on_the_page_of_authentication() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let _service = FakeSecretService::start(&mut sandbox);
-    let printed = type_in(&sandbox, Readme::page("authentication").block("sh", "key import"));
+    let printed = type_in(&sandbox, Document::of("authentication").block("sh", "key import"));
     assert!(printed.contains("keyring:robot") && printed.contains("eyJ"), "{printed}");
 }

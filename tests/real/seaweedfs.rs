@@ -1,8 +1,7 @@
 //! SeaweedFS: an STS and an S3 that trust the cloud's ID tokens, as a company's own would.
 //!
-//! It verifies signature, expiry and audience, and the conditions of each role's trust policy, which it
-//! looks at first. The codes of its refusals are not AWS's: a wrong audience is `AccessDenied` here, and a
-//! forged token `InvalidParameterValue`.
+//! It verifies signature, expiry and audience, and first the conditions of each role's trust policy. Its error codes
+//! differ from AWS: a wrong audience is `AccessDenied` here, and a forged token `InvalidParameterValue`.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,15 +14,15 @@ use yc_id_token_emulator::Emulator;
 use super::{Killed, free_port, http, peer};
 use crate::sandbox::{Sandbox, eventually};
 
-/// The bucket that is there from the start. It is all that the roles have rights on.
+/// The bucket that exists from the start, the only one that the roles have rights on.
 pub const BUCKET: &str = "data";
 
 const ACCOUNT: &str = "123456789012";
-/// What trust policies call the cloud. Here it is no ARN.
+/// The name of the cloud in trust policies. It is not an ARN here.
 const PROVIDER: &str = "yandex-cloud";
 const POLICY: &str = "everything-in-the-bucket";
 
-/// A role, and the only tokens it can be assumed with.
+/// A role, and the only tokens that can assume it.
 pub struct Role<'a> {
     pub name: &'a str,
     pub audience: &'a str,
@@ -43,7 +42,7 @@ impl SeaweedFs {
         Self::start_program("aws-venv/bin/weed", cloud, roles)
     }
 
-    /// The same, by a version that ends a session with the token that it was made for.
+    /// The same with a version that ends a session with the token it was created from.
     pub fn that_caps_sessions(sandbox: &Sandbox) -> Self {
         let writer = Role { name: "writer", audience: "s3", subject: &sandbox.account };
         Self::start_program("capping-sts/weed", &sandbox.cloud, &[writer])
@@ -65,25 +64,25 @@ impl SeaweedFs {
         server
     }
 
-    /// Starts a server that lets a sandbox's account in as the role `writer`, with tokens for `s3`; and
-    /// somebody else, as the role `other`.
+    /// Starts a server in which a sandbox's account can assume the role `writer` with tokens for `s3`, and another
+    /// account the role `other`.
     pub fn with_writer(sandbox: &Sandbox) -> Self {
         let writer = Role { name: "writer", audience: "s3", subject: &sandbox.account };
         let other = Role { name: "other", audience: "s3", subject: "ajesomebodyelse00000" };
         Self::start(&sandbox.cloud, &[writer, other])
     }
 
-    /// Where both STS and S3 are.
+    /// The address of STS and S3.
     pub fn url(&self) -> String {
         format!("http://{}", local(self.ports.s3))
     }
 
-    /// The ARN of a role. Another account in it would be no other role: only the name is looked at.
+    /// The ARN of a role. The account in it does not matter, only the name.
     pub fn role_arn(name: &str) -> String {
         format!("arn:aws:iam::{ACCOUNT}:role/{name}")
     }
 
-    /// Waits until S3 answers and an object can be stored. The first object makes the bucket.
+    /// Waits until S3 answers and an object can be stored. The first object creates the bucket.
     fn wait(&mut self) {
         let object = format!("/buckets/{BUCKET}/first");
         let (filer, s3) = (local(self.ports.filer), local(self.ports.s3));
@@ -102,7 +101,7 @@ impl SeaweedFs {
 }
 
 impl Drop for SeaweedFs {
-    /// It is killed, as it takes a quarter of a minute to stop when asked to, and leaves its sockets.
+    /// It is killed, because a regular stop takes a quarter of a minute and leaves its sockets.
     fn drop(&mut self) {
         let _ = self.process.0.kill();
         for (server, port) in self.ports.with_sockets() {
@@ -114,7 +113,7 @@ impl Drop for SeaweedFs {
     }
 }
 
-/// One process plays four servers, each with a port for gRPC besides its own.
+/// One process runs four servers, each with an additional port for gRPC.
 struct Ports {
     master: u16,
     master_grpc: u16,
@@ -140,7 +139,7 @@ impl Ports {
         }
     }
 
-    /// Those that a Unix socket in `/tmp` is named after, wherever the data are.
+    /// The ports in the names of its Unix sockets in `/tmp`, wherever the data is.
     fn with_sockets(&self) -> [(&str, u16); 6] {
         [
             ("master-grpc", self.master_grpc),
@@ -179,18 +178,18 @@ fn command(program: &str, folder: &Path, config: &Path, ports: &Ports) -> Comman
         ("filer.port.grpc", ports.filer_grpc),
         ("s3.port", ports.s3),
         ("s3.port.grpc", ports.s3_grpc),
-        // Servers that nobody here needs, whose ports would be fixed.
+        // Servers that the tests do not need, whose ports would be fixed.
         ("s3.port.iceberg", 0),
         ("s3.port.lance", 0),
     ] {
         command.arg(format!("-{flag}={port}"));
     }
-    // With the usual number of volumes, a bucket can find them all taken.
+    // With the usual number of volumes, a bucket can find all of them used.
     command.args(["-volume.max=200", "-master.telemetry=false"]);
     command
 }
 
-/// Whom it trusts, and what they may do.
+/// The trusted issuers, and the roles' rights.
 fn iam(cloud: &Emulator, ca_file: Option<&Path>, roles: &[Role<'_>]) -> Value {
     let audiences: Vec<&str> = roles.iter().map(|role| role.audience).collect();
     let mut provider = json!({

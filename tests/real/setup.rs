@@ -1,4 +1,4 @@
-//! What `setup` writes, as the real programs take it; and what it says of the other side, done as it says.
+//! The real programs accept what `setup` writes, and its instructions for the server work.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn setup(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     sandbox.run(&[&["setup"], arguments].concat())
 }
 
-/// Adds a cluster to the kubeconfig, as its administrator tells its users to.
+/// Adds a cluster to the kubeconfig, as its administrator's instructions do.
 fn add_cluster(sandbox: &Sandbox, name: &str, server: &ApiServer) {
     let ca = sandbox.write(&format!("{name}-ca.pem"), &server.ca_pem);
     let arguments = [
@@ -49,14 +49,14 @@ fn kubeconfig(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&sandbox.finish(view).ok()).unwrap()
 }
 
-/// What stands between two texts.
+/// The text between two others.
 #[track_caller]
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin:?} in {text}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} in {rest}")).0
 }
 
-/// Types commands into a shell.
+/// Runs commands in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, commands: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -65,7 +65,7 @@ fn type_in(sandbox: &Sandbox, commands: &str) -> String {
 }
 
 #[test]
-fn kubectl_is_let_in_by_what_is_set_up() {
+fn kubectl_authenticates_after_setup() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -75,15 +75,15 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     let config = sandbox.home().join(".kube/config");
     fs::write(&config, format!("# by hand\n{}", fs::read_to_string(&config).unwrap())).unwrap();
     let arguments = ["kubectl", "--audience=k8s", "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{said}");
-    assert!(!said.contains("a-token-of-somebody-else"), "{said}");
-    assert!(said.ends_with("Try it:\n  kubectl auth whoami\n"), "{said}");
+    let text_printed = setup(&sandbox, &arguments).ok();
+    assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{text_printed}");
+    assert!(!text_printed.contains("a-token-of-somebody-else"), "{text_printed}");
+    assert!(text_printed.ends_with("Try it:\n  kubectl auth whoami\n"), "{text_printed}");
     let seen = format!(
         "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `cloud-sa:{}`.\n",
         sandbox.account
     );
-    assert!(said.contains(&seen), "{said}");
+    assert!(text_printed.contains(&seen), "{text_printed}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     let user = config["users"].as_array().unwrap().iter().find(|user| user["name"] == "yandex");
@@ -98,16 +98,16 @@ fn kubectl_is_let_in_by_what_is_set_up() {
     let set = ["config", "set-credentials", "yandex", "--exec-env=YC_ID_TOKEN_TIMEOUT=9s"];
     sandbox.finish(kubectl(&sandbox, &set)).ok();
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 
-    // The API server would read it so.
-    let printed = between(&said, "with these settings.\n\n", "\nOr, if");
+    // The API server would read it like this.
+    let printed = between(&text_printed, "with these settings.\n\n", "\nOr, if");
     let file: Value = read_yaml(&sandbox, printed);
     setup(&sandbox, &["kubectl", "--apply", "--server-config=api-server.yaml"]).ok();
     let written = fs::read_to_string(sandbox.home().join("api-server.yaml")).unwrap();
     assert_eq!(read_yaml::<Value>(&sandbox, &written), file);
     let user = format!("--user=yandex:{}\n", sandbox.account);
-    assert!(written.contains(&user) && said.contains(&user), "{written}");
+    assert!(written.contains(&user) && text_printed.contains(&user), "{written}");
     let jwt = &file["jwt"][0];
     assert_eq!(jwt["issuer"]["url"], sandbox.cloud.issuer());
     assert_eq!(jwt["issuer"]["audiences"], json!(["k8s"]));
@@ -120,7 +120,7 @@ fn a_path_below_the_kubeconfigs_folder_stays_a_path() {
     let mut sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
-    // Where `kubectl config set-credentials` would make it a bare name, which is then looked for elsewhere.
+    // Where `kubectl config set-credentials` would make it a bare name, which is then searched on the PATH.
     let link = sandbox.home().join(".kube/yc-id-token");
     std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
     let kubectl_folder = peer("venv/bin/kubectl").parent().unwrap().to_owned();
@@ -131,7 +131,7 @@ fn a_path_below_the_kubeconfigs_folder_stays_a_path() {
 }
 
 #[test]
-fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
+fn an_audience_in_the_clusters_entry_is_left_there() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s-prod"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -142,8 +142,8 @@ fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
     config["contexts"] = json!([{ "name": "mine", "context": { "cluster": "prod", "user": "x", "namespace": "ns" } }]);
     config["current-context"] = json!("mine");
     sandbox.write(".kube/config", &config.to_string());
-    let said = setup(&sandbox, &["kubectl", "--context=mine", "--apply"]).ok();
-    assert!(said.contains("audiences: [\"k8s-prod\"]"), "{said}");
+    let text_printed = setup(&sandbox, &["kubectl", "--context=mine", "--apply"]).ok();
+    assert!(text_printed.contains("audiences: [\"k8s-prod\"]"), "{text_printed}");
     assert_eq!(whoami(&sandbox, &[]), format!("cloud-sa:{}", sandbox.account));
     let config = kubeconfig(&sandbox);
     assert_eq!(config["users"][0]["user"]["exec"]["provideClusterInfo"], true);
@@ -153,7 +153,7 @@ fn the_audience_that_the_clusters_entry_tells_is_left_to_it() {
 }
 
 #[test]
-fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
+fn existing_kubeconfig_entries_are_not_overwritten() {
     let sandbox = with_kubectl();
     let set_up = |more: &[&str]| {
         setup(&sandbox, &[&["kubectl", "--audience=k8s", "--apply"], more].concat())
@@ -183,7 +183,7 @@ fn what_is_in_the_way_in_the_kubeconfig_is_not_gone_over() {
 }
 
 #[test]
-fn kubectl_is_told_that_the_plugin_may_run() {
+fn setup_allows_the_plugin_in_kubectls_preferences() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
@@ -205,11 +205,11 @@ credentialPluginAllowlist:
     let allowed = json!([{ "command": "other" }, { "command": "yc-id-token" }]);
     assert_eq!(after["credentialPluginAllowlist"], allowed);
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 }
 
 #[test]
-fn the_aws_cli_acts_as_the_role_that_is_set_up() {
+fn the_aws_cli_assumes_the_role_after_setup() {
     let issuer = Some("https://issuer.example".to_owned());
     let options = Options { issuer, ..Options::default() };
     let mut sandbox = sandbox(options, &peer("aws-venv/bin/aws"));
@@ -217,11 +217,11 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     aws::set_up(&mut sandbox, &moto.url());
     let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
     let apply = ["aws", role, "--region=eu-central-1", "--apply", "--server-config=account.sh"];
-    let said = setup(&sandbox, &apply).ok();
+    let text_printed = setup(&sandbox, &apply).ok();
     let name = format!("assumed-role/robot/yc-id-token-{}", sandbox.account);
-    // moto knows every role.
+    // moto has every role.
     let seen = format!("AWS sees `arn:aws:sts::123456789012:{name}`.\n");
-    assert!(said.contains(&seen), "{said}");
+    assert!(text_printed.contains(&seen), "{text_printed}");
 
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIAADMINISTRATOR000");
     sandbox.set("AWS_SECRET_ACCESS_KEY", "administrator");
@@ -231,20 +231,20 @@ fn the_aws_cli_acts_as_the_role_that_is_set_up() {
     let wanted =
         json!({ "issuer.example:aud": "sts.amazonaws.com", "issuer.example:sub": sandbox.account });
     assert_eq!(conditions, wanted);
-    let said_then = setup(&sandbox, &["aws"]).ok();
-    assert!(said_then.contains("Unset AWS_ACCESS_KEY_ID"), "{said_then}");
+    let printed_then = setup(&sandbox, &["aws"]).ok();
+    assert!(printed_then.contains("Unset AWS_ACCESS_KEY_ID"), "{printed_then}");
     sandbox.unset("AWS_ACCESS_KEY_ID");
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
-    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let (_, next) = text_printed.split_once("Try it:\n").unwrap();
     let identity: Value = serde_json::from_str(&type_in(&sandbox, next)).unwrap();
     assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
 }
 
 #[test]
-fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
+fn the_vault_cli_reads_a_secret_after_setup() {
     let folder = tempfile::tempdir().unwrap();
     let cli: PathBuf = folder.path().join("vault");
     std::os::unix::fs::symlink(bao(), &cli).unwrap();
@@ -256,31 +256,31 @@ fn the_vault_cli_reads_a_secret_when_it_is_set_up() {
     let ca_cert = format!("--ca-cert={}", ca.display());
     let script = "--server-config=server.sh";
     let arguments = ["vault", &address, "--role=robot", &ca_cert, script, "--apply"];
-    let said = setup(&sandbox, &arguments).ok();
-    assert!(said.contains("\nThe files are written, but `VAULT_ADDR="), "{said}");
-    assert!(said.contains("The server is probably not set up yet"), "{said}");
+    let text_printed = setup(&sandbox, &arguments).ok();
+    assert!(text_printed.contains("\nThe files are written, but `VAULT_ADDR="), "{text_printed}");
+    assert!(text_printed.contains("The server is probably not set up yet"), "{text_printed}");
 
     sandbox.set("VAULT_ADDR", server.url());
     sandbox.set("VAULT_CACERT", ca);
     sandbox.set("VAULT_TOKEN", server.root_token());
-    // As it is written, and a second time.
+    // As written, and a second time.
     type_in(&sandbox, "sh server.sh && sh server.sh");
     for name in ["VAULT_ADDR", "VAULT_CACERT", "VAULT_TOKEN"] {
         sandbox.unset(name);
     }
 
-    // The check has met a server that was not set up yet.
+    // The check found a server that was not set up yet.
     sandbox.let_half_a_minute_pass("vault-token");
-    let (_, next) = said.split_once("Try it:\n").unwrap();
+    let (_, next) = text_printed.split_once("Try it:\n").unwrap();
     let read = format!("{next}vault kv get -field=answer {SECRET}\n");
     assert!(type_in(&sandbox, &read).ends_with(ANSWER), "{read}");
     assert_eq!(server.leases("jwt"), 1);
     let again = setup(&sandbox, &arguments).ok();
-    assert!(again.starts_with("There is nothing to change"), "{again}");
+    assert!(again.starts_with("Nothing to change"), "{again}");
 }
 
 #[test]
-fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
+fn kubectl_reads_a_kubeconfig_of_any_style_after_the_edit() {
     let clusters = "clusters:\n- cluster:\n    server: https://prod.example\n  name: prod\n";
     let others = "users:\n- name: other\n  user: &other\n    exec: &exec\n      apiVersion: client.authentication.k8s.io/v1\n      command: other # mine\n      interactiveMode: Never\n- name: alias\n  user: *other\n- name: merged\n  user:\n    exec:\n      <<: *exec\n      command: third\n";
     let json = json!({
@@ -321,7 +321,7 @@ fn kubectl_reads_a_kubeconfig_of_any_form_after_the_edit() {
 }
 
 #[test]
-fn kubectl_and_this_program_take_the_same_lock() {
+fn kubectl_and_this_program_use_the_same_lock() {
     let sandbox = with_kubectl();
     let set_cluster = ["config", "set-cluster", "prod", "--server=https://prod.example"];
     sandbox.finish(kubectl(&sandbox, &set_cluster)).ok();

@@ -1,10 +1,10 @@
-//! What is made for shells and for `man`, as these take it.
+//! Shells and `man` accept the generated files.
 
 use std::process::Command;
 
 use crate::shells::sandbox;
 
-/// As someone sees it who presses the tabulator.
+/// The completions that a user sees after pressing Tab.
 const ZSH: &str = r#"
 compdef() { true; }
 _describe() { local name=${@[-1]}; print -l -- ${(P)name}; }
@@ -44,17 +44,17 @@ fn zsh_and_fish_complete_commands_and_profiles() {
 }
 
 #[test]
-fn the_manual_pages_are_sound() {
+fn the_manual_pages_are_valid() {
     let sandbox = sandbox();
     let written = sandbox.run(&["man", "--output=man"]).ok();
     let mut lint = sandbox.other_command("mandoc");
     lint.args(["-T", "lint", "-W", "warning"]).args(written.lines());
-    let said = sandbox.finish(lint);
-    // Pages have no date, so that they are the same whenever they are made; and an empty line too many, which
-    // the crate that writes them puts between a value's description and the list of values.
+    let printed = sandbox.finish(lint);
+    // Pages have no date, so that they are reproducible. The crate that writes them puts an extra empty line between a
+    // value's description and the list of values.
     let is_known = |line: &&str| line.contains("parse date") || line.contains("paragraph macro");
-    let warnings: Vec<&str> = said.stdout.lines().filter(|line| !is_known(line)).collect();
-    assert_eq!((warnings, said.stderr.as_str()), (vec![], ""));
+    let warnings: Vec<&str> = printed.stdout.lines().filter(|line| !is_known(line)).collect();
+    assert_eq!((warnings, printed.stderr.as_str()), (vec![], ""));
     let mut man = sandbox.other_command("mandoc");
     man.args(["-T", "html", "man/yc-id-token-setup-kubectl.1"]);
     assert!(sandbox.finish(man).ok().contains("--use-context"));

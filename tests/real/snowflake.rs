@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::pages::{Page, RelyingParty};
 use crate::fake_server::{FakeServer, Reply, Request};
 
-/// The value of an option in a statement of the page.
+/// The value of an option in a statement on the page.
 fn option<'a>(statement: &'a str, name: &str) -> &'a str {
     let rest = statement.split_once(&format!("{name} = '")).unwrap().1;
     rest.split_once('\'').unwrap().0
@@ -16,7 +16,7 @@ fn option<'a>(statement: &'a str, name: &str) -> &'a str {
 fn service(page: &Page) -> FakeServer {
     page.sandbox.keep_secret("a session token");
     let user = page.file("user.sql");
-    // The documentation of `CREATE USER` has this as the audience if no other is set.
+    // The documentation of `CREATE USER` gives this as the default audience.
     let audience = "snowflakecomputing.com";
     let relying_party =
         page.relying_party(option(&user, "ISSUER"), audience, option(&user, "SUBJECT"));

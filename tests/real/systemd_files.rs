@@ -1,9 +1,8 @@
 //! The files of `integrations/systemd`, read by systemd's own reader, and what they and the page tell
 //! to run, run.
 //!
-//! No service manager can be started where tests run: it takes a control group of its own. What it would
-//! do with the units is little, and done here: fill in the instance and the folder, make the folder, run
-//! the command.
+//! The tests cannot start a service manager, which needs its own control group. Its steps for these units are few and
+//! done here: fill in the instance and the folder, create the folder, run the command.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -17,7 +16,7 @@ use super::documents::{Document, filled_in};
 use super::project_file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
-/// What the files say where a user may have something else.
+/// Placeholders of the files that a user may replace.
 const HELPER: &str = "/usr/local/bin/yc-id-token";
 const SERVICE: &str = "yc-id-token@.service";
 const TIMER: &str = "yc-id-token@.timer";
@@ -44,7 +43,7 @@ fn sandbox() -> Sandbox {
     let run = sandbox.home().join("run");
     fs::create_dir(&run).unwrap();
     sandbox.set("XDG_RUNTIME_DIR", run);
-    // Then `systemctl` does what it can without a manager.
+    // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
     sandbox
 }
@@ -55,7 +54,7 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
     shell.args(["-e", "-c", &block.replace(HELPER, PROGRAM)]);
     let outcome = sandbox.finish(shell);
-    // `systemctl` tells on standard error what it has done.
+    // `systemctl` reports on standard error what it has done.
     assert!(outcome.status.success(), "{outcome:?}");
     outcome.stdout
 }
@@ -66,7 +65,7 @@ fn token_file(sandbox: &Sandbox, instance: &str) -> PathBuf {
     file
 }
 
-/// What the manager does when it starts the service.
+/// The manager's steps when it starts the service.
 fn start(sandbox: &Sandbox, instance: &str) -> Outcome {
     let unit = fs::read_to_string(sandbox.home().join(SERVICE)).unwrap();
     let run = sandbox.home().join("run");
@@ -90,7 +89,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         sandbox.finish(analyze)
     };
     assert_eq!(verify(&["./yc-id-token@.service", "./yc-id-token@.timer"]).ok(), "");
-    // That it would tell what is wrong.
+    // Checks that it reports mistakes.
     let unit = filled_in(&file(SERVICE), "Restart=on-failure", "Restart=sometimes");
     sandbox.write(SERVICE, &unit);
     assert!(verify(&["./yc-id-token@.service"]).stderr.contains("sometimes"));
@@ -125,7 +124,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
 
-    // Beside the first one, as the folder is of both.
+    // Beside the first one, because both use the folder.
     let other = token_file(&sandbox, "aws");
     assert_eq!(start(&sandbox, "aws").ok(), "");
     assert_eq!(claims(&fs::read_to_string(other).unwrap())["aud"], "sts.amazonaws.com");
@@ -133,7 +132,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
 }
 
 #[test]
-fn the_file_always_has_half_an_hour_of_life() {
+fn the_token_in_the_file_is_always_valid_for_half_an_hour() {
     let sandbox = sandbox();
     let path = token_file(&sandbox, "vault");
     let exp = |path: &Path| claims(&fs::read_to_string(path).unwrap())["exp"].as_u64().unwrap();
@@ -146,14 +145,14 @@ fn the_file_always_has_half_an_hour_of_life() {
     let timer = file(TIMER);
     let every: u64 = setting(&timer, "OnCalendar").strip_prefix("*:0/").unwrap().parse().unwrap();
     let delay = setting(&timer, "RandomizedDelaySec").strip_suffix("min").unwrap();
-    // A timer strikes within a minute if it does not say otherwise.
+    // By default, a timer runs within a minute of its time.
     let longest = 60 * (every + delay.parse::<u64>().unwrap() + 1);
     assert!(life - longest >= 30 * 60, "{life} - {longest}");
     assert_eq!(60 % every, 0, "or the intervals were not even");
 }
 
 #[test]
-fn the_token_stays_while_the_cloud_cannot_be_asked() {
+fn the_token_stays_during_an_outage_of_the_cloud() {
     let sandbox = sandbox();
     let path = token_file(&sandbox, "vault");
     start(&sandbox, "vault").ok();

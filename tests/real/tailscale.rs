@@ -1,4 +1,4 @@
-//! `docs/tailscale.md`: what the page has for `tailscale up` is checked as the page's federated identity is checked.
+//! `docs/tailscale.md`: the token of the page's `tailscale up` is validated as by the page's federated identity.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ esac; done\n",
     );
     let received = file(&page.sandbox, "id-token");
     page.type_in("tailscale up", &[]).ok();
-    // Tailscale makes the audience of the client ID.
+    // Tailscale derives the audience from the client ID.
     let client = fs::read_to_string(page.sandbox.home().join("client-id")).unwrap();
     let audience = format!("api.tailscale.com/{client}");
     let relying_party = page.relying_party(issuer, &audience, subject);

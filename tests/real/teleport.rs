@@ -1,4 +1,4 @@
-//! `docs/teleport.md`: the command and the variable of the page give tbot a token that the page's join token accepts.
+//! `docs/teleport.md`: the page's command and variable give tbot a token that the page's join token accepts.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Terraform and its provider for AWS, which is the Go SDK's reader of what we print.
+//! Terraform and its provider for AWS, which reads this program's output with the Go SDK.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::peer;
 use crate::sandbox::Sandbox;
 
-/// Has the provider ask one server for everything, and check nothing with AWS itself.
+/// Makes the provider use one server for everything, and check nothing with AWS itself.
 const PROVIDER: &str = r#"
 provider "aws" {
   region                      = "eu-central-1"
@@ -23,18 +23,18 @@ provider "aws" {
 }
 "#;
 
-/// Makes a folder with a configuration ready to be applied to what is at an endpoint.
+/// Creates a folder with a configuration that can be applied to the services at an endpoint.
 pub fn init(sandbox: &mut Sandbox, configuration: &str, endpoint: &str) {
     sandbox.write("terraform/main.tf", configuration);
     sandbox.write("terraform/provider.tf", &PROVIDER.replace("ENDPOINT", endpoint));
-    // It asks its maker for news otherwise.
+    // Otherwise it checks for updates.
     sandbox.set("CHECKPOINT_DISABLE", "1");
     sandbox.set("AWS_SDK_LOAD_CONFIG", "1");
     let plugins = peer("terraform/terraform").with_file_name("plugins");
     run(sandbox, &["init", "-input=false", &format!("-plugin-dir={}", plugins.display())]);
 }
 
-/// Runs Terraform to a good end in that folder, and returns what it prints.
+/// Runs Terraform in that folder, where it must succeed, and returns its output.
 pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let mut command: Command = sandbox.other_command(peer("terraform/terraform"));
     command.args(arguments).current_dir(sandbox.home().join("terraform"));
@@ -46,7 +46,7 @@ pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
     stdout
 }
 
-/// The blocks of a file of Terraform, without the quotes that the reader leaves on strings.
+/// The blocks of a Terraform file, without the quotes that the parser leaves on strings.
 pub fn read_hcl(sandbox: &Sandbox, text: &str) -> Value {
     const READ: &str = "
 import json, sys, hcl2
@@ -63,7 +63,7 @@ print(json.dumps(plain(hcl2.loads(sys.argv[1]))))
     serde_json::from_str(&sandbox.finish(python).ok()).unwrap()
 }
 
-/// Terraform's formatter reads a file, and would change nothing in it.
+/// Terraform's formatter reads the file, and would change nothing in it.
 pub fn assert_formatted(sandbox: &Sandbox, name: &str, text: &str) {
     let path = sandbox.write(name, text);
     let mut terraform = sandbox.other_command(peer("terraform/terraform"));

@@ -1,7 +1,7 @@
 //! The files of `integrations/terraform`, and what its page tells to type, typed.
 //!
-//! The providers that they are for are in no package registry. Terraform's formatter parses the files, Terraform
-//! itself evaluates what is made of the token, and what a provider would run is run by kubectl or here.
+//! Their providers are in no package registry. Terraform's formatter parses the files, Terraform itself evaluates the
+//! expressions with the token, and kubectl or this test runs the commands of a provider.
 
 use std::path::Path;
 
@@ -44,7 +44,7 @@ fn terraform_can_read_the_files() {
 }
 
 #[test]
-fn the_exec_blocks_sign_in_to_kubernetes() {
+fn the_exec_blocks_authenticate_to_kubernetes() {
     let mut sandbox = sandbox();
     let read = terraform::read_hcl(&sandbox, &file("kubernetes.tf"));
     let provider = |name: &str| {
@@ -56,7 +56,7 @@ fn the_exec_blocks_sign_in_to_kubernetes() {
     let trust = Trust::in_cloud(&sandbox.cloud, "kubernetes-prod");
     let server = ApiServer::start(trust, &sandbox.cloud);
     for exec in [exec, helm] {
-        // Both are clients of the same Go library as kubectl, with these names for its settings.
+        // Both use the same Go library as kubectl, with these names for its settings.
         let user = json!({ "exec": {
             "apiVersion": exec["api_version"],
             "command": exec["command"],
@@ -70,7 +70,7 @@ fn the_exec_blocks_sign_in_to_kubernetes() {
 }
 
 #[test]
-fn the_external_data_source_gets_what_terraform_makes_of_it() {
+fn the_external_data_source_works_in_terraform() {
     let mut sandbox = sandbox();
     let read = terraform::read_hcl(&sandbox, &file("external.tf"));
     let program = read["data"][0]["external"]["id_token"]["program"].as_array().unwrap().clone();
@@ -82,7 +82,7 @@ fn the_external_data_source_gets_what_terraform_makes_of_it() {
     assert!(result.as_object().unwrap().values().all(Value::is_string), "it takes nothing else");
     assert_eq!(claims(result["token"].as_str().unwrap())["aud"], "https://service.example");
 
-    // The provider's part is done; the rest of the file is for Terraform.
+    // This is the provider's part; the rest of the file is for Terraform.
     sandbox.write_secret("terraform/result.json", &printed);
     let text = file("external.tf");
     let rest = &text[text.find("locals {").unwrap()..];
@@ -90,14 +90,14 @@ fn the_external_data_source_gets_what_terraform_makes_of_it() {
     let variable = Document::of("terraform").block("hcl", "id_token").to_owned();
     let check = "output \"same\" {\n  value = nonsensitive(local.id_token == var.id_token)\n}\n";
     sandbox.write("terraform/main.tf", &format!("{rest}{variable}{check}"));
-    // It asks its maker for news otherwise.
+    // Otherwise it checks for updates.
     sandbox.set("CHECKPOINT_DISABLE", "1");
     let export = Document::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
     let export = format!("{export}printf %s \"$TF_VAR_id_token\"");
     sandbox.set("TF_VAR_id_token", type_in(&sandbox, &export));
-    let said = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
+    let text_printed = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
     for secret in sandbox.secrets() {
-        assert!(!said.contains(&secret), "Terraform prints no token");
+        assert!(!text_printed.contains(&secret), "Terraform prints no token");
     }
     assert_eq!(terraform::run(&sandbox, &["output", "-raw", "same"]), "true");
     let expires_at = terraform::run(&sandbox, &["output", "-raw", "expires_at"]);
@@ -112,10 +112,10 @@ fn the_pages_commands_do_what_it_says() {
     let decoded = type_in(&sandbox, page.block("sh", "--decode"));
     let decoded: Value = serde_json::from_str(&decoded).unwrap();
     assert_eq!(decoded["aud"], "https://service.example");
-    // What it points to is there.
-    for (name, said) in
+    // The target exists.
+    for (name, text_printed) in
         [("vault/terraform/provider.tf", "auth_login_jwt"), ("aws/config", "credential_process")]
     {
-        assert!(project_file(&format!("integrations/{name}")).contains(said));
+        assert!(project_file(&format!("integrations/{name}")).contains(text_printed));
     }
 }

@@ -1,5 +1,4 @@
-//! `yc-id-token vault` before a real server: what its clients do with the tokens, and what is on the server
-//! afterwards.
+//! `yc-id-token vault` with a real server: what its clients do with the tokens, and what remains on the server.
 
 use std::process::{Child, Stdio};
 
@@ -9,7 +8,7 @@ use super::openbao::{ANSWER, OpenBao, SECRET, bao, cli, read_secret, sign_in, to
 use super::peer;
 use crate::sandbox::{Sandbox, eventually};
 
-/// Reads the secret with a token that it is given.
+/// Reads the secret with a given token.
 const HVAC: &str = "
 import hvac, os
 client = hvac.Client(url=os.environ['VAULT_ADDR'], token=os.environ['VAULT_TOKEN'], verify=os.environ['VAULT_CACERT'])
@@ -31,7 +30,7 @@ fn install_helper(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_hundred_commands_of_the_cli_are_one_login() {
+fn a_hundred_commands_of_the_cli_log_in_once() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -51,11 +50,11 @@ fn a_hundred_commands_of_the_cli_are_one_login() {
 }
 
 #[test]
-fn a_hundred_processes_at_once_on_an_empty_cache_leave_one_lease() {
+fn a_hundred_processes_on_an_empty_cache_leave_one_lease() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
-    // It would be a lease of 32 days for each.
+    // Otherwise each would be a lease of 32 days.
     server.role("", "robot", &server.url(), &sandbox.account, &json!({ "token_ttl": 0 }));
     let start = || {
         let mut command = sandbox.command(&["vault", "token"]);
@@ -67,8 +66,11 @@ fn a_hundred_processes_at_once_on_an_empty_cache_leave_one_lease() {
     tokens.dedup();
     assert_eq!(tokens.len(), 1, "everyone has the same token");
     assert_eq!(server.leases("jwt"), 1);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("ttl        31d ") || said.contains("ttl        32d "), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(
+        printed.contains("ttl        31d ") || printed.contains("ttl        32d "),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -76,15 +78,15 @@ fn a_stored_token_is_found_by_the_cli_and_exec_needs_none() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
-    assert!(!read_secret(&sandbox).status.success(), "nobody has logged in");
+    assert!(!read_secret(&sandbox).status.success(), "no client has logged in");
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = sandbox.run(&["vault", "login"]).ok();
+    let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     let lookup = sandbox.finish(cli(&sandbox, &["token", "lookup", "-format=json"])).ok();
     let lookup: Value = serde_json::from_str(&lookup).unwrap();
     let accessor = lookup["data"]["accessor"].as_str().unwrap();
-    assert!(said.contains(&format!("accessor   {accessor}\n")), "{said}");
+    assert!(printed.contains(&format!("accessor   {accessor}\n")), "{printed}");
 
     assert_eq!(
         sandbox.run(&["vault", "revoke"]).ok(),
@@ -104,7 +106,7 @@ fn a_stored_token_is_found_by_the_cli_and_exec_needs_none() {
 }
 
 #[test]
-fn logins_by_the_cli_itself_go_on_working_with_the_helper() {
+fn logins_by_the_cli_itself_still_work_with_the_helper() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -132,7 +134,7 @@ fn logins_by_the_cli_itself_go_on_working_with_the_helper() {
 }
 
 #[test]
-fn after_setup_the_cli_logs_in_to_each_of_two_servers_by_its_address() {
+fn after_setup_the_cli_logs_in_to_two_servers_by_address() {
     let mut sandbox = Sandbox::new();
     let servers = [(); 2].map(|()| OpenBao::start(&sandbox.cloud));
     let authorities = servers.each_ref().map(|server| server.ca_pem.as_str()).concat();
@@ -160,7 +162,7 @@ fn after_setup_the_cli_logs_in_to_each_of_two_servers_by_its_address() {
             ])
             .ok();
     }
-    // What the CLI itself needs, and nothing for its helper.
+    // The variables of the CLI itself, and none for its helper.
     sandbox.set("SHELL", "/bin/sh");
     sandbox.set("VAULT_CACERT", ca);
     for _ in 0..2 {
@@ -172,7 +174,7 @@ fn after_setup_the_cli_logs_in_to_each_of_two_servers_by_its_address() {
             assert_eq!(server.leases("jwt"), 1);
         }
     }
-    // The CLI tells its helper so of a flag, and there is no token for a third server.
+    // The CLI passes the flag to its helper, and there is no token for a third server.
     let address = format!("-address={}", servers[0].url());
     sandbox.finish(cli(&sandbox, &["kv", "get", &address, SECRET])).ok();
     sandbox.set("VAULT_ADDR", "https://other.example:8200");
@@ -206,7 +208,7 @@ fn a_namespace_has_its_own_tokens() {
 }
 
 #[test]
-fn a_sealed_server_is_told_and_can_be_unsealed_and_a_restarted_one_knows_its_tokens() {
+fn a_sealed_server_is_reported_and_can_be_unsealed() {
     let mut sandbox = Sandbox::new();
     let mut server = OpenBao::start_lasting(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -221,11 +223,11 @@ fn a_sealed_server_is_told_and_can_be_unsealed_and_a_restarted_one_knows_its_tok
     let (text, hint) = run(&["token", "--force-refresh"]).fails(6, "E_CONSUMER_SEALED");
     assert!(text.ends_with("Vault is sealed") && hint.contains("unseal"), "{text}\n{hint}");
     run(&["login"]).fails(6, "E_CONSUMER_SEALED");
-    // The CLI asks its helper for a token first, for this too. There is none in the cache.
+    // The CLI first gets a token from its helper, for this command too. None is cached.
     run(&["token-helper", "erase"]).ok();
     sandbox.keep_secret(server.unseal_key());
-    let said = sandbox.finish(cli(&sandbox, &["operator", "unseal", server.unseal_key()])).ok();
-    assert!(said.contains("Sealed"), "{said}");
+    let printed = sandbox.finish(cli(&sandbox, &["operator", "unseal", server.unseal_key()])).ok();
+    assert!(printed.contains("Sealed"), "{printed}");
     eventually("the secret is read", || read_secret(&sandbox).status.success());
 }
 
@@ -239,7 +241,7 @@ fn hvac_uses_the_token_too() {
     assert_eq!(sandbox.run(&command).ok(), format!("{ANSWER}\n"));
     assert_eq!(server.leases("jwt"), 0);
 
-    // What it gets by its own login is what we get.
+    // The token of the CLI's own login is the token of this program.
     let jwt = sandbox.run(&["token", &format!("--audience={}", server.url())]).ok();
     let mut own = sandbox.other_command(&python);
     own.args(["-c", HVAC_LOGIN])
@@ -247,11 +249,11 @@ fn hvac_uses_the_token_too() {
     assert_eq!(sandbox.finish(own).ok(), "1200 ['default', 'robot']\n");
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("policies   default, robot\n"), "{said}");
+    let printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(printed.contains("policies   default, robot\n"), "{printed}");
 }
 
-/// The documentation names the codes and what they come from; here each comes from a server.
+/// The documentation lists the codes and their causes; here each comes from a server.
 #[test]
 fn the_servers_refusals_are_understood() {
     let mut sandbox = Sandbox::new();
@@ -296,7 +298,7 @@ fn the_servers_refusals_are_understood() {
         let (text, hint) = run.fails(exit, code);
         assert!(hint.contains(part), "{arguments:?}: {text}\n{hint}");
     }
-    // The cloud's clock is two hours behind the server's, so that what it issues has expired.
+    // The cloud's clock is two hours behind the server's, so that its tokens have expired.
     sandbox.cloud.set_clock_shift(-7200);
     let (text, hint) =
         sandbox.run(&["vault", "token", "--force-refresh"]).fails(5, "E_CONSUMER_AUTH");

@@ -1,4 +1,4 @@
-//! Configurations of the Vault CLIs, legal and not: `doctor vault` accepts those that the real CLI accepts.
+//! Valid and invalid configurations of the Vault CLIs: `doctor vault` accepts those that the real CLI accepts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,12 +41,12 @@ fn a_configuration_is_rejected_if_the_cli_rejects_it() {
             command
         });
         assert_eq!(by_cli.status.success(), is_legal, "{text:?}: {by_cli:?}");
-        let said = sandbox.run(&["doctor", "vault"]).stdout;
-        assert_eq!(!said.contains("cli-config:"), is_legal, "{text:?}: {said}");
+        let printed = sandbox.run(&["doctor", "vault"]).stdout;
+        assert_eq!(!printed.contains("cli-config:"), is_legal, "{text:?}: {printed}");
         assert_eq!(
-            said.contains("is yc-id-token"),
+            printed.contains("is yc-id-token"),
             is_legal && !text.is_empty(),
-            "{text:?}: {said}"
+            "{text:?}: {printed}"
         );
     }
 }

@@ -1,9 +1,9 @@
 //! The files of `integrations/vault`, each used as a user would use it, and what its page tells to type,
 //! typed.
 //!
-//! The Terraform provider for Vault is in no package registry. Its two files are read by Terraform, whose
-//! formatter parses them, but not applied; what one would set up is compared with what the CLI sets up,
-//! and what the other has the provider log in with is logged in with.
+//! The Terraform provider for Vault is in no package registry. Terraform's formatter parses its two files, but does not
+//! apply them. The role in one is compared with the role that the CLI creates, and the login of the other is made by
+//! the test.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::openbao::{ANSWER, OpenBao, bao, cli};
 use super::{Killed, peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox, eventually};
 
-/// What the files say where a user has something else.
+/// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
 const ADDRESS: &str = "https://vault.example:8200";
 const AUTHORITY: &str = "/etc/ssl/vault-ca.pem";
@@ -33,7 +33,7 @@ fn page() -> Document {
     Document::of("vault")
 }
 
-/// A text with what this sandbox and server have in place of what it says.
+/// A text with the values of this sandbox and server in place of the placeholders.
 fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
     let home = sandbox.home().display().to_string();
     text.replace(ACCOUNT, &sandbox.account)
@@ -97,12 +97,12 @@ fn the_pages_commands_do_what_it_says() {
     assert_eq!(typed("vault exec"), ANSWER);
     let file = sandbox.home().join(".vault-token");
     sandbox.may_hold_secrets(&file);
-    let said = typed("vault login");
-    assert!(said.contains("role       robot\n") && said.ends_with(ANSWER), "{said}");
+    let printed = typed("vault login");
+    assert!(printed.contains("role       robot\n") && printed.ends_with(ANSWER), "{printed}");
     fs::remove_file(file).unwrap();
-    let said = typed("install-helper --profile");
+    let printed = typed("install-helper --profile");
     let made = "yc-id-token-vault-vault, which leads to";
-    assert!(said.contains(made) && said.ends_with(ANSWER), "{said}");
+    assert!(printed.contains(made) && printed.ends_with(ANSWER), "{printed}");
     assert_eq!(server.leases("jwt"), 1, "all of them have had the same token");
     assert!(typed("--remove").lines().all(|line| line.starts_with("removed ")));
     assert!(!sandbox.home().join(".bao").exists());
@@ -198,7 +198,7 @@ variables, job = document.pop('variables'), document.pop('deploy')
 assert not document, document
 print('\\n'.join(f\"export {name}='{value}'\" for name, value in variables.items()))
 print('\\n'.join(job['script']))
-print('cp answer told')
+print('cp answer reported')
 print('\\n'.join(job['after_script']))
 ";
     let (mut sandbox, server) = start();
@@ -206,19 +206,19 @@ print('\\n'.join(job['after_script']))
     let mut python = sandbox.other_command(peer("venv/bin/python"));
     python.args(["-c", JOB]).stdin(fs::File::open(yaml).unwrap());
     let script = sandbox.finish(python).ok();
-    // A runner: no configuration, the key in a variable.
+    // A runner: no configuration, and the key in a variable.
     fs::remove_file(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
     sandbox.unset("VAULT_ADDR");
     sandbox.set("YC_SERVICE_ACCOUNT_KEY_FILE", sandbox.key.to_json());
     assert_eq!(type_in(&sandbox, &server, &script), "");
-    assert_eq!(fs::read_to_string(sandbox.home().join("told")).unwrap(), ANSWER);
+    assert_eq!(fs::read_to_string(sandbox.home().join("reported")).unwrap(), ANSWER);
     assert!(!sandbox.home().join("answer").exists());
     assert_eq!(server.leases("jwt"), 0);
     assert!(!sandbox.cache_folder().exists());
 }
 
 #[test]
-fn terraform_reads_its_files_and_would_set_up_the_same_role() {
+fn terraform_reads_its_files_which_define_the_same_role() {
     let (sandbox, server) = start();
     for name in ["role.tf", "provider.tf"] {
         let path = sandbox.write(name, &file(&format!("terraform/{name}")));
@@ -247,7 +247,7 @@ fn terraform_reads_its_files_and_would_set_up_the_same_role() {
 }
 
 #[test]
-fn what_terraforms_provider_logs_in_with_can_be_logged_in_with() {
+fn the_credentials_of_terraforms_provider_work() {
     let (mut sandbox, server) = start();
     let provider = file("terraform/provider.tf");
     let page = page();
@@ -255,14 +255,14 @@ fn what_terraforms_provider_logs_in_with_can_be_logged_in_with() {
     let login = format!(
         "{export}printf %s \"$TERRAFORM_VAULT_AUTH_JWT\" | vault write -field=token auth/jwt/login role=robot jwt=-"
     );
-    for said in ["mount = \"jwt\"", "role  = \"robot\"", "skip_child_token = true"] {
-        assert!(provider.contains(said), "{said}");
+    for printed in ["mount = \"jwt\"", "role  = \"robot\"", "skip_child_token = true"] {
+        assert!(provider.contains(printed), "{printed}");
     }
     let token = type_in(&sandbox, &server, &login);
     sandbox.keep_secret(&token);
     sandbox.set("VAULT_TOKEN", &token);
     assert_eq!(super::openbao::read_secret(&sandbox).ok(), ANSWER);
-    // Which is what the provider would do if it were not told to leave it.
+    // The provider would do this if it were not disabled.
     let child = sandbox.finish(cli(&sandbox, &["token", "create"]));
     assert!(child.stderr.contains("permission denied"), "{child:?}");
 }

@@ -1,5 +1,5 @@
-//! OpenBao's own proxy on a socket of this machine, beside our token helper: the proxy signs its clients in,
-//! so the CLI needs no token of the helper's, and must not fail for want of one.
+//! OpenBao's own proxy on a local socket, beside this program's token helper: the proxy authenticates its clients, so
+//! the CLI needs no token of the helper, and must not fail without one.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::Killed;
 use super::openbao::{ANSWER, OpenBao, bao, read_secret, sign_in};
 use crate::sandbox::{Sandbox, eventually};
 
-/// A running proxy. Its folder holds the token that it signs in with, and is no home of this program's.
+/// A running proxy. Its folder contains the token that it logs in with, and is not a home of this program.
 struct Proxy {
     _process: Killed,
     folder: tempfile::TempDir,
@@ -21,7 +21,7 @@ impl Proxy {
     }
 }
 
-/// Starts `bao proxy`, which signs in with a token file that this program writes.
+/// Starts `bao proxy`, which logs in with a token file that this program writes.
 fn start_proxy(sandbox: &Sandbox, server: &OpenBao) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
@@ -61,7 +61,7 @@ listener "unix" {{
     );
     let output = File::create(&log).unwrap();
     let mut command = Command::new(bao());
-    // In the user's home it would run the user's token helper too.
+    // In the user's home, it would also run the user's token helper.
     command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
     command.arg("proxy").arg(format!("-config={}", config.display()));
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
@@ -74,7 +74,7 @@ listener "unix" {{
 }
 
 #[test]
-fn a_cli_that_talks_to_a_proxy_on_a_socket_is_let_in_by_the_proxy() {
+fn a_cli_on_a_proxys_socket_uses_the_proxys_token() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
@@ -94,7 +94,7 @@ fn a_cli_that_talks_to_a_proxy_on_a_socket_is_let_in_by_the_proxy() {
     }
     assert_eq!(server.leases("jwt"), 1, "the helper has not logged in for it");
 
-    // Straight to the server, the helper is what signs the CLI in.
+    // Directly at the server, the helper supplies the CLI's token.
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     assert_eq!(server.leases("jwt"), 2);
 }

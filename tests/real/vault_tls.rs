@@ -1,4 +1,4 @@
-//! Whom we trust to be the server, and who we are to it.
+//! The trusted server certificates, and client certificates.
 
 use serde_json::json;
 use yc_id_token_emulator::Options;
@@ -9,13 +9,13 @@ use crate::sandbox::Sandbox;
 const TOKEN: &[&str] = &["vault", "token"];
 
 #[test]
-fn the_authority_is_trusted_that_is_named_and_no_other() {
+fn only_the_configured_authority_is_trusted() {
     let mut sandbox = Sandbox::new();
     let server = OpenBao::start(&sandbox.cloud);
     sign_in(&mut sandbox, &server);
     let file = sandbox.home().join("vault-ca.pem").display().to_string();
     let expected = token(&sandbox, &[]);
-    // The certificate of another cloud is a good one, and is not the server's.
+    // The certificate of another cloud is valid, but not the server's.
     let other = Sandbox::with_tls();
     let wrong = sandbox.write("wrong.pem", other.cloud.ca_pem().unwrap());
     let refused = |sandbox: &Sandbox, more: &[&str]| {
@@ -54,7 +54,7 @@ fn the_authority_is_trusted_that_is_named_and_no_other() {
     refused(&sandbox, &[]);
     accepted(&sandbox, &["--ca-path", folder.to_str().unwrap()]);
 
-    // In a profile, paths start where the file is.
+    // In a profile, paths start at the file.
     sandbox.write(".config/yc-id-token/ca.pem", &server.ca_pem);
     sandbox.configure("[profiles.p.vault]\nca_cert = \"ca.pem\"\n");
     accepted(&sandbox, &["--profile=p"]);
@@ -105,7 +105,7 @@ fn a_server_by_another_name_and_a_client_with_a_certificate() {
 }
 
 #[test]
-fn a_mount_trusts_a_cloud_that_speaks_tls_by_either_of_its_documents() {
+fn a_mount_trusts_a_tls_issuer_by_either_document() {
     let options = Options { tls: true, ..Options::default() };
     let mut sandbox = Sandbox::with_options(options);
     let ca = sandbox.write("ca.pem", sandbox.cloud.ca_pem().unwrap());

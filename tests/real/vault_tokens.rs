@@ -1,4 +1,4 @@
-//! The kinds of tokens that a role can give, and what becomes of each.
+//! The kinds of tokens that a role can return, and how each is used.
 
 use serde_json::{Value, json};
 
@@ -18,33 +18,33 @@ fn a_token_for_three_uses_can_be_used_three_times() {
     let mut sandbox = Sandbox::new();
     let server = start(&mut sandbox, &json!({ "token_num_uses": 3 }));
     let first = token(&sandbox, &[]);
-    assert_ne!(token(&sandbox, &[]), first, "nobody shares it");
+    assert_ne!(token(&sandbox, &[]), first, "it is not shared");
     assert_eq!(server.leases("jwt"), 2);
     sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
     sandbox.set("VAULT_TOKEN", &first);
     let look = || sandbox.finish(cli(&sandbox, &["token", "lookup"])).status.success();
     assert_eq!([look(), look(), look(), look()], [true, true, true, false]);
 
-    // A command that needs one use has two left, and the helper gets another for each command.
+    // A command with one use leaves two, and the helper gets another token for each command.
     sandbox.unset("VAULT_TOKEN");
     sandbox.run(&["vault", "install-helper"]).ok();
     for _ in 0..2 {
         assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     }
-    let said = sandbox.run(&["vault", "login"]).ok();
-    assert!(said.contains("uses       3, so it is not cached"), "{said}");
-    assert!(said.contains("stored     nowhere"), "{said}");
+    let printed = sandbox.run(&["vault", "login"]).ok();
+    assert!(printed.contains("uses       3, so it is not cached"), "{printed}");
+    assert!(printed.contains("stored     nowhere"), "{printed}");
 }
 
 #[test]
-fn a_batch_token_is_kept_and_cannot_be_revoked() {
+fn a_batch_token_is_cached_and_cannot_be_revoked() {
     let mut sandbox = Sandbox::new();
     let server = start(&mut sandbox, &json!({ "token_type": "batch" }));
     let first = token(&sandbox, &[]);
     assert!(first.starts_with("b."), "{first}");
     assert_eq!(token(&sandbox, &[]), first);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("type       batch") && !said.contains("accessor   "), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("type       batch") && !printed.contains("accessor   "), "{printed}");
     for arguments in [&["vault", "revoke"][..], &["vault", "exec", "--revoke", "--", "true"]] {
         let (text, _) = sandbox.run(arguments).fails(5, "E_CONSUMER_REFUSED");
         assert!(text.contains("batch token"), "{text}");
@@ -65,9 +65,9 @@ fn a_token_that_was_revoked_on_the_server_is_replaced_by_a_login() {
     assert!(!read_secret(&sandbox).status.success());
     let (text, hint) = sandbox.run(&["vault", "status"]).fails(5, "E_CONSUMER_DENIED");
     assert!(text.contains("revoked") && hint.contains("vault login"), "{text}\n{hint}");
-    let said = sandbox.run(&["vault", "exec", "--", "printenv", "VAULT_TOKEN"]).ok();
-    assert_ne!(said.trim(), first, "a command is not given a dead one");
-    server.revoke(said.trim());
+    let printed = sandbox.run(&["vault", "exec", "--", "printenv", "VAULT_TOKEN"]).ok();
+    assert_ne!(printed.trim(), first, "a command is not given a dead one");
+    server.revoke(printed.trim());
     sandbox.run(&["vault", "login"]).ok();
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     assert_eq!(server.leases("jwt"), 1);
@@ -100,7 +100,10 @@ fn a_periodic_token_and_one_of_the_mounts_default_role_are_tokens() {
     server.admin("POST", "auth/jwt/config", &config);
     sandbox.unset("YC_ID_TOKEN_VAULT_ROLE");
     token(&sandbox, &[]);
-    let said = sandbox.run(&["vault", "status"]).ok();
-    assert!(said.contains("role       robot\n"), "{said}");
-    assert!(said.contains("ttl        59m ") || said.contains("ttl        1h 0m"), "{said}");
+    let printed = sandbox.run(&["vault", "status"]).ok();
+    assert!(printed.contains("role       robot\n"), "{printed}");
+    assert!(
+        printed.contains("ttl        59m ") || printed.contains("ttl        1h 0m"),
+        "{printed}"
+    );
 }

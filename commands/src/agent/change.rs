@@ -1,4 +1,4 @@
-//! What happens when a file has changed: a command is run, or a signal is sent.
+//! Notifies the readers of a file when it changes: runs a command, or sends a signal.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Change {
         Ok(Self { command, signal })
     }
 
-    /// Notifies of a change, or says what went wrong.
+    /// Notifies the readers, or returns the problem.
     pub(super) async fn notify(&self) -> Result<(), Message> {
         let ran = self.run().await;
         self.send().and(ran)
@@ -50,7 +50,7 @@ impl Change {
         let Some((program, arguments)) = self.command.split_first() else { return Ok(()) };
         let name = ForeignText::new(program);
         let started = child::start(Path::new(program), "", Kill::Group, |command| {
-            // It reports for itself, and not for the agent.
+            // The command must not report to systemd in the agent's name.
             command.args(arguments).env_remove("NOTIFY_SOCKET");
         });
         let running =
@@ -58,8 +58,8 @@ impl Change {
         match running.finish(&[], Deadline::within(COMMAND_TIMEOUT)).await {
             Ok(Outcome { status, .. }) if status.success() => Ok(()),
             Ok(Outcome { status, stderr, .. }) => {
-                let said = ForeignText::output(&stderr);
-                Err(message!("`{name}` failed ({status}): {said}", name, status, said))
+                let output = ForeignText::output(&stderr);
+                Err(message!("`{name}` failed ({status}): {output}", name, status, output))
             }
             Err(Silence::TooMuch) => Err(message!("`{name}` was ended: it prints too much", name)),
             Err(Silence::Unheard(cause)) => {
@@ -76,7 +76,7 @@ impl Change {
         let pid = private_file::read_plain(pid_file, PID_FILE_LIMIT);
         let pid =
             pid.map_err(|error| message!("cannot read `{}`: {}", shown(pid_file), plain(&error)))?;
-        // Zero and negative numbers mean groups of processes, and 1 is that of the system or the container.
+        // Zero and negative numbers are process groups, and 1 is the init process.
         let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.trim().parse().ok());
         match pid.filter(|pid: &i32| *pid > 1) {
             Some(pid) => send(*signal, pid),

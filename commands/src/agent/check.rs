@@ -1,6 +1,6 @@
-//! `agent check`: whether every credential can be used. Files are read. What an endpoint serves is in the memory of
-//! the agent alone, so the agent is asked for it at `/readyz`. No other server is asked, and no cache is needed, so that
-//! a probe can run it as often as it likes.
+//! `agent check`: checks that every credential can be used. It reads the files. Credentials of endpoints are only in
+//! the agent's memory, so it requests `/readyz` from the agent. It calls no other server and needs no cache, so a probe
+//! can run it often.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -22,16 +22,16 @@ use crate::message;
 use crate::private_file;
 use crate::run::Context;
 
-/// More than any credential has.
+/// No credential is larger.
 const FILE_LIMIT: u64 = 256 * 1024;
 
-/// More than an answer of `/readyz` has.
+/// No answer of `/readyz` is larger.
 const ANSWER_LIMIT: u64 = 16 * 1024;
 
-/// How long the agent may take for each step of an answer, which it has in memory.
+/// How long the agent may take for each step of an answer. It has the answer in memory.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Fails if a file is not there, if its credential has too little left, or if an endpoint does not answer that all
+/// Fails if a file is missing, if its credential expires too soon, or if an endpoint does not report that all
 /// credentials of the agent are valid.
 pub(super) fn check(plan: &Plan, context: Context<'_>) -> Result<()> {
     let now = context.clock.now().at;
@@ -60,7 +60,7 @@ fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
         problem,
         hint: hint.into(),
     };
-    let answer = ask(endpoint)
+    let answer = request(endpoint)
         .map_err(|problem| unreached(Code::Network, problem, "start the agent, or see its log"))?;
     let (status, body) = parsed(&answer);
     match status {
@@ -74,9 +74,9 @@ fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
     }
 }
 
-/// What the agent answers at `/readyz`. If the agent was killed and another program listens in its place, that gets a
-/// secret that is of no use any more.
-fn ask(endpoint: &PlannedEndpoint) -> Result<Vec<u8>, Cause> {
+/// The agent's answer at `/readyz`. If the agent was killed and another program listens on its address, that program
+/// gets a secret that is no longer valid.
+fn request(endpoint: &PlannedEndpoint) -> Result<Vec<u8>, Cause> {
     const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close";
     let mut request = Zeroizing::new(REQUEST.to_vec());
     if let Some(place) = &endpoint.secret {
@@ -116,7 +116,7 @@ fn exchange_on(to: &mut dyn Write, from: &mut dyn Read, request: &[u8]) -> io::R
     Ok(answer)
 }
 
-/// The status of an answer, and its message.
+/// Splits an answer into its status and message.
 fn parsed(answer: &[u8]) -> (Option<&str>, Message) {
     let answer = std::str::from_utf8(answer).unwrap_or_default();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
@@ -142,12 +142,12 @@ fn problem(path: &Path, now: Timestamp) -> Option<Message> {
     if left.is_zero() {
         return Some(message!("it has expired at {expires_at}", expires_at));
     }
-    let least = MINIMUM_LIFETIME_IN_FILE.min(whole / 2);
-    (left < least).then(|| message!("it expires in {} s", left.as_secs()))
+    let minimum = MINIMUM_LIFETIME_IN_FILE.min(whole / 2);
+    (left < minimum).then(|| message!("it expires in {} s", left.as_secs()))
 }
 
-/// When the credential in a document expires, and its whole lifetime. A token says so itself, in each format; of the
-/// keys of AWS only the expiry is known.
+/// The expiry and the whole lifetime of the credential in a document. A token has both in its claims; AWS keys have
+/// only the expiry.
 fn lifetime(document: &str) -> Option<(Timestamp, Duration)> {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let mut words = document.split(|c| !is_of_token(c)).filter(|word| word.starts_with("eyJ"));

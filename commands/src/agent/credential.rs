@@ -1,5 +1,5 @@
-//! A credential of the agent, in a file or in memory: it is renewed, the readers of the file are notified, and what
-//! happens is logged.
+//! One credential of the agent, in a file or in memory: it is renewed, readers of the file are notified, and both are
+//! logged.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::run::OwnedContext;
 
-/// A credential, and its place in the state.
+/// A credential, and its index in the state.
 pub(super) struct AgentCredential {
     document: KeptDocument,
     name: ForeignText,
     change: Change,
     at: usize,
     shared: Arc<Shared>,
-    /// Dropped after the first attempt: an endpoint can wait for that.
+    /// Dropped after the first attempt, so that an endpoint can wait for it.
     first_attempt: Option<mpsc::Sender<Infallible>>,
 }
 
@@ -58,7 +58,7 @@ impl AgentCredential {
         Self { document, name, change, at, shared: Arc::clone(shared), first_attempt: None }
     }
 
-    /// Keeps it fresh until the agent ends, or reads its configuration again.
+    /// Renews the credential until the agent ends or reloads its configuration.
     pub(super) async fn keep(mut self, context: Arc<OwnedContext>, mut end: watch::Receiver<bool>) {
         loop {
             // A signal that ends the agent interrupts a renewal too, so that this returns soon.
@@ -71,7 +71,7 @@ impl AgentCredential {
         }
     }
 
-    /// Renews it once. It fails if there is no valid credential then, or if its readers are not notified of a new one.
+    /// Renews the credential once. Fails if no valid credential is left, or if readers of a new one cannot be notified.
     pub(super) async fn write_once(&mut self, context: &Arc<OwnedContext>) -> Result<()> {
         let (failure, unnotified) = self.renew(context).await;
         let now = context.clock().now();
@@ -87,7 +87,7 @@ impl AgentCredential {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Renews it, and notifies its readers. Returns what failed of both.
+    /// Renews the credential and notifies its readers. Returns the failure of each.
     async fn renew(&mut self, context: &Arc<OwnedContext>) -> (Option<Error>, Option<Message>) {
         let Renewed { is_new, failure } = self.document.renew(context).await;
         let lifetime = self.document.lifetime().copied();
@@ -96,7 +96,7 @@ impl AgentCredential {
             info!(expires_at = %lifetime.expires_at_here(), "`{name}` has a new credential");
         }
         let now = context.clock().now();
-        // After a signal there is no news: it is tried again at once, or never.
+        // A signal is no failure to report: the agent ends, or renews again after a reload.
         let is_news = failure.as_ref().is_none_or(|failure| failure.code() != Code::Interrupted);
         if is_news {
             self.shared.note(self.at, lifetime, failure.as_ref().map(Error::code), now.at);

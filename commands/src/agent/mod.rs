@@ -3,8 +3,8 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what the configuration and the flags say | `plan` |
-//! | a credential, and who is notified when its file changes | `credential`, `change` |
+//! | the configured files and endpoints | `plan` |
+//! | a credential, and the notification of its readers | `credential`, `change` |
 //! | HTTP servers | `endpoint` |
 //! | the state of all credentials, and metrics | `state` |
 //! | signals, reload, the end | `process` |
@@ -144,7 +144,7 @@ struct PlanArgs {
 }
 
 impl Args {
-    /// The format of the log of an agent that stays. One that writes files or checks, and ends, reports errors alone.
+    /// The log format of an agent that keeps running. With `--once` and `check`, it only reports errors.
     pub(crate) const fn service_log(&self) -> Option<LogFormat> {
         if self.once || self.action.is_some() { None } else { Some(self.log_format) }
     }
@@ -153,7 +153,7 @@ impl Args {
         if let Some(Action::Check(Check { plan })) = &self.action {
             return check::check(&Plan::read(plan, context)?, context);
         }
-        // A service has no user at a prompt.
+        // A service has no user who could answer a prompt.
         forbid_prompts();
         let read_plan = || Plan::read(&self.plan, context);
         let plan = read_plan()?;
@@ -165,7 +165,7 @@ impl Args {
     }
 }
 
-/// The mistakes in what the configuration sets for an agent.
+/// The mistakes in the agent's part of the configuration.
 pub(crate) fn check_tables(context: Context<'_>) -> Vec<Error> {
     let mut mistakes = Vec::new();
     let read = Plan::read_with(&PlanArgs::default(), context, &mut |mistake| {

@@ -1,4 +1,4 @@
-//! What an agent keeps: read from `[[agent.files]]` or from flags, and checked.
+//! The files and endpoints of an agent, read from flags or the configuration file, and validated.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::settings::{
     by_name, list, names_of, unfit,
 };
 
-/// The command, for `status`.
+/// The command name, for `status`.
 const COMMAND: &str = "agent";
 
-/// All that one agent keeps.
+/// Everything that one agent keeps fresh.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) files: Vec<PlannedFile>,
@@ -41,7 +41,7 @@ impl Plan {
         Self::read_with(args, context, &mut Err)
     }
 
-    /// Reads it, with a function that can go on after a mistake.
+    /// Reads the plan. `report` decides whether reading goes on after a mistake.
     pub(super) fn read_with(
         args: &PlanArgs,
         context: Context<'_>,
@@ -88,7 +88,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The files that are removed at the end: those that are meant to be, and those of endpoints.
+    /// The files to remove at the end: those marked for removal, and those of endpoints.
     pub(super) fn temporary(&self) -> impl Iterator<Item = &PathBuf> {
         let files = self.files.iter().filter(|file| file.remove_on_exit).map(|file| &file.path);
         files.chain(self.endpoints.iter().flat_map(PlannedEndpoint::files))
@@ -111,7 +111,7 @@ impl PlannedFile {
     }
 }
 
-/// Flags with these settings, which win over variables and the profile.
+/// The flags with these settings, which take precedence over variables and the profile.
 pub(super) fn flags_with(
     flags: &Flags,
     settings: &[(&'static Field, Option<Setting<String>>)],
@@ -166,7 +166,7 @@ fn read_access(mode: Option<Setting<String>>, group: Option<Setting<String>>) ->
     })
 }
 
-/// The number of a group. Names are looked up in `/etc/group`: a static program has no other directories.
+/// The ID of a group. Names are looked up in `/etc/group`, because a static program can use no other directory.
 fn read_group(Setting { value, origin }: Setting<String>) -> Result<u32> {
     const LIMIT: u64 = 1024 * 1024;
     if let Ok(number) = value.parse() {
@@ -188,7 +188,7 @@ fn read_group(Setting { value, origin }: Setting<String>) -> Result<u32> {
 }
 
 impl PlanArgs {
-    /// The file and the endpoint of the flags, if they name one.
+    /// The file and the endpoint that the flags configure, if any.
     fn to_tables(&self) -> AgentTables {
         fn setting<T>(value: Option<&T>, flag: &'static str) -> Option<Setting<T::Owned>>
         where

@@ -1,6 +1,6 @@
-//! The process of the agent: its files as tasks, signals, reload, and its end.
+//! The agent process: its tasks, signals, reload and end.
 //!
-//! Between two renewals it sleeps: it wakes up for signals and for the watchdog of the service manager only.
+//! Between two renewals it only wakes up for signals and the watchdog of the service manager.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,10 +23,11 @@ use crate::error::{Error, Result};
 use crate::run::OwnedContext;
 use signals::{Event, Signals};
 
-/// How long renewals that are under way may take to end.
+/// How long running renewals may take to end.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Writes all files. It fails if one of them has no valid credential then, or if its readers are not notified.
+/// Writes all files once. Fails if one of them has no valid credential afterwards, or if its readers cannot be
+/// notified.
 pub(super) async fn write_once(plan: Plan, context: &Arc<OwnedContext>) -> Result<()> {
     if plan.files.is_empty() {
         return Err(Error::Missing {
@@ -44,7 +45,7 @@ pub(super) async fn write_once(plan: Plan, context: &Arc<OwnedContext>) -> Resul
     tasks.join_all().await.into_iter().collect()
 }
 
-/// Keeps all files until a signal ends the agent.
+/// Keeps all files fresh until a signal ends the agent.
 pub(super) async fn serve(
     plan: Plan,
     read_plan: &dyn Fn() -> Result<Plan>,
@@ -96,14 +97,14 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// The sockets of all endpoints. They stay open while the configuration is read again.
+/// The sockets of all endpoints. They stay open during a reload.
 struct Sockets {
     passed: PassedSockets,
     open: Vec<(Listen, Socket)>,
 }
 
 impl Sockets {
-    /// Opens those of a plan that are not open yet.
+    /// Opens the sockets of a plan that are not open yet.
     fn bind(&mut self, plan: &Plan) -> Result<()> {
         for endpoint in &plan.endpoints {
             if self.of(&endpoint.listen).is_none() {
@@ -119,18 +120,18 @@ impl Sockets {
         self.open.iter().find(|(other, _)| other == listen).map(|(_, socket)| socket)
     }
 
-    /// Closes the others.
+    /// Closes all other sockets.
     fn keep(&mut self, addresses: &[Listen]) {
         self.open.retain(|(listen, _)| addresses.contains(listen));
     }
 }
 
-/// What is kept and served at a time.
+/// The tasks and files of the current configuration.
 struct Kept {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     end: watch::Sender<bool>,
-    /// All files that are made, and those of them that are removed at the end.
+    /// All files that the agent created, and those of them to remove at the end.
     files: Vec<PathBuf>,
     temporary: Vec<PathBuf>,
     addresses: Vec<Listen>,
@@ -168,7 +169,7 @@ impl Kept {
                 let mut end = end.subscribe();
                 let ended = async move { _ = end.wait_for(|ends| *ends).await };
                 let serve = serve_endpoint(endpoint, socket, ended)?;
-                // The client that has made systemd start the agent waits for a credential.
+                // The client whose connection made systemd start the agent waits for a credential.
                 let is_passed = matches!(planned.listen, Listen::Systemd(_));
                 tasks.spawn(async move {
                     if is_passed {
@@ -184,7 +185,6 @@ impl Kept {
         Ok(Self { shared, tasks, end, files, temporary, addresses })
     }
 
-    /// Ends all tasks.
     async fn stop(&mut self) {
         let _ = self.end.send(true);
         let ended = async { while self.tasks.join_next().await.is_some() {} };
@@ -193,10 +193,10 @@ impl Kept {
         }
     }
 
-    /// Removes what is temporary, except what is still used.
+    /// Removes temporary files, except those still in use.
     fn remove(&self, used: &[PathBuf]) {
         for path in self.temporary.iter().filter(|path| !used.contains(path)) {
-            // It may never have been written.
+            // The file may never have been written.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -215,7 +215,7 @@ mod signals {
         Reload,
     }
 
-    /// The signals of an agent. Those that it was started to ignore stay ignored.
+    /// The signals of an agent. A signal that was ignored when the agent started stays ignored.
     pub(super) struct Signals {
         end: [Option<unix::Signal>; 2],
         reload: Option<unix::Signal>,
@@ -268,7 +268,7 @@ mod signals {
         Reload,
     }
 
-    /// What ends an agent: a break of the console.
+    /// The signal that ends an agent on Windows: a console break.
     pub(super) struct Signals(CtrlC);
 
     impl Signals {

@@ -1,7 +1,7 @@
-//! What an agent reports to systemd (`sd_notify(3)`): that it is ready, its state, a reload, and that it works.
+//! Reports to systemd (`sd_notify(3)`): ready, status, reloading and watchdog.
 //!
-//! A report is a datagram to the socket that the service manager names. One that cannot be sent is dropped, as there
-//! is nothing to do about it.
+//! A report is a datagram to the service manager's socket. If it cannot be sent, it is dropped, because the agent can
+//! do nothing about it.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl ServiceManager {
         Self { socket, watchdog, is_ready: false, last: Message::default() }
     }
 
-    /// Reports the state, and once that the service is ready.
+    /// Reports the state. The first report with all credentials means that the service is ready.
     pub(super) fn report(&mut self, summary: &Message, is_complete: bool) {
         if is_complete && !self.is_ready {
             self.is_ready = true;
@@ -43,7 +43,7 @@ impl ServiceManager {
         }
     }
 
-    /// The reload has ended, well or not: the service goes on.
+    /// Reports the end of a reload, successful or not.
     pub(super) fn reloaded(&self) {
         self.send("READY=1");
     }
@@ -52,7 +52,7 @@ impl ServiceManager {
         self.send("STOPPING=1");
     }
 
-    /// Reports that the process works, when it is time. Without a watchdog, it waits for ever.
+    /// Reports that the process works, when the watchdog expects it. Without a watchdog, it waits forever.
     pub(super) async fn watchdog(&mut self) {
         match &mut self.watchdog {
             Some(watchdog) => watchdog.tick().await,
@@ -68,7 +68,7 @@ impl ServiceManager {
     }
 }
 
-/// How often the process has to report: twice in the time that is set, if it is set for this process.
+/// The interval of reports: half the watchdog's time, if the watchdog is for this process.
 fn watchdog_interval(env: &Env) -> Option<Duration> {
     let pid = env.get(env::WATCHDOG_PID);
     if pid.is_some_and(|pid| pid != std::process::id().to_string()) {

@@ -1,4 +1,4 @@
-//! The state of all credentials of an agent, for the service manager, and for the pages of its endpoints.
+//! The state of an agent's credentials, for the service manager and the endpoints' pages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ struct CredentialState {
     name: ForeignText,
     lifetime: Option<Lifetime>,
     last_success: Option<Timestamp>,
-    /// Why the last attempt failed, if it did.
+    /// The error code of the last attempt, if it failed.
     failure: Option<Code>,
     failures: BTreeMap<&'static str, u64>,
 }
@@ -38,7 +38,7 @@ impl CredentialState {
 }
 
 impl Shared {
-    /// Adds a credential, and returns its place.
+    /// Adds a credential and returns its index.
     pub(super) fn add(&self, name: ForeignText) -> usize {
         let mut credentials = self.credentials();
         credentials.push(CredentialState { name, ..CredentialState::default() });
@@ -49,7 +49,7 @@ impl Shared {
         self.credentials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what an attempt to renew the credential at a place came to.
+    /// Records the result of an attempt to renew the credential at an index.
     pub(super) fn note(
         &self,
         at: usize,
@@ -77,17 +77,16 @@ impl Shared {
         self.changed.notified().await;
     }
 
-    /// Whether every credential has been there once.
+    /// Whether every credential has been obtained at least once.
     pub(super) fn is_complete(&self) -> bool {
         self.credentials().iter().all(|credential| credential.lifetime.is_some())
     }
 
-    /// Whether every credential is valid.
     pub(super) fn is_ready(&self, now: Moment) -> bool {
         self.credentials().iter().all(|credential| credential.is_valid(now))
     }
 
-    /// The state in a line.
+    /// A one-line summary.
     pub(super) fn summary(&self, now: Moment) -> Message {
         let credentials = self.credentials();
         let valid = credentials.iter().filter(|credential| credential.is_valid(now)).count();
@@ -97,7 +96,7 @@ impl Shared {
         message!("{valid} of {} credentials are valid{failing}", credentials.len(), valid, failing)
     }
 
-    /// The state in the text format of Prometheus.
+    /// The metrics in the text format of Prometheus.
     pub(super) fn metrics(&self, now: Moment) -> String {
         let mut expiry = Metric::new(
             "credential_expiry_timestamp_seconds",
@@ -141,7 +140,6 @@ impl Shared {
     }
 }
 
-/// The lines of one metric.
 struct Metric(String, &'static str);
 
 impl Metric {

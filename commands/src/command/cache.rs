@@ -1,4 +1,4 @@
-//! `cache`: prints the cache folder, or removes cached credentials: all, or those that the runs of a profile read.
+//! `cache`: prints the cache folder, or removes cached credentials: all of them, or those of one profile.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Args {
             Action::Path => shown(&folder).into(),
             Action::Clear => {
                 let files = FileCache::new(folder, locations.runtime_folder);
-                // A variable that names the usual profile must not change what `cache clear` does.
+                // A variable that sets the default profile must not change what `cache clear` does.
                 match context.flags.get(&PROFILE) {
                     Some(profile) => clear_profile(profile, &files, context)?,
                     None => clear_all(&files, context)?,
@@ -74,8 +74,8 @@ fn clear_all(files: &FileCache, context: Context<'_>) -> Result<Message> {
     ))
 }
 
-/// Removes what the runs of a profile would read, and what they obtained with options or settings that they no
-/// longer have.
+/// Removes what the runs of a profile would read, and what they obtained with options or settings that they no longer
+/// have.
 fn clear_profile(profile: &str, files: &FileCache, context: Context<'_>) -> Result<Message> {
     let keys = keys(context)?;
     let profile = ForeignText::new(profile);
@@ -95,14 +95,14 @@ fn clear_profile(profile: &str, files: &FileCache, context: Context<'_>) -> Resu
     Ok(Message::join(&lines, "\n"))
 }
 
-/// The keys of all credentials that the runs of a profile read: of its consumers and, for each, all that it is obtained
-/// with. Nothing is requested. What cannot be opened reads nothing.
+/// The keys of all credentials that the runs of a profile read, including the credentials they are derived from. It
+/// works offline. A setting that cannot be read is skipped.
 fn keys(context: Context<'_>) -> Result<Vec<Key>> {
     let Context { flags, env, locations, consumers, .. } = context;
     let settings = Settings::load(flags, env, locations, consumers, consumers)?;
     let Ok(run) = Run::of(settings, context, None) else { return Ok(Vec::new()) };
     let mut forecasts = run.directory().lookups().unwrap_or_default();
-    // Without a cache, a forecast has everything from the consumer's credential to the IAM token.
+    // Without a cache, a forecast lists the whole chain from the consumer's credential to the IAM token.
     let mut flags = flags.clone().with(&CACHE, "none");
     if forecasts.iter().all(|lookup| lookup.prediction.is_hit())
         && let Ok(account) = run.service_account()
@@ -140,8 +140,7 @@ fn counted(removed: usize) -> Message {
     message!("{removed} {credentials}", removed, credentials)
 }
 
-/// How long the keyring may take. A broken configuration file is ignored, so that the cache can still be
-/// cleared.
+/// How long the keyring may take. A broken configuration file is ignored, so that the cache can still be cleared.
 fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
     let Context { flags, env, locations, consumers, .. } = context;
     let settings = Settings::load(flags, env, locations, consumers, &[])

@@ -141,8 +141,8 @@ pub fn complete(
     output.document(answer.as_bytes())
 }
 
-/// The words before the one to complete, and that one. bash splits `--profile=prod` into three words and completes
-/// the third; without the second they mean the same.
+/// The words up to the one to complete. bash splits `--profile=prod` into three words and completes the third; this
+/// joins them.
 fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
     let before = &words[..index.min(words.len())];
     let mut current = words.get(index).cloned().unwrap_or_default();
@@ -158,19 +158,19 @@ fn taken_together(words: &[String], index: usize) -> (Vec<String>, String) {
 /// The state of the line before the word to complete.
 struct Line<'a> {
     command: &'a Command,
-    /// Whether a command is named, be it one that only the parser knows, such as `help`.
+    /// Whether the line already has a command, including those that only the parser knows, such as `help`.
     has_command: bool,
-    /// How many arguments of the command are given.
+    /// The number of arguments that the command already has.
     arguments: usize,
     /// The option whose value comes next.
     option: Option<&'a Arg>,
-    /// Whether the rest belongs to another program.
+    /// Whether the rest of the line belongs to another program.
     is_over: bool,
 }
 
 type Completion = (String, Option<String>);
 
-/// Commands that are not described, with their help. What follows `help` is a command.
+/// Commands that clap adds by itself, with their help. `help` is followed by a command.
 const OF_PARSER: [(&str, &str); 2] =
     [("help", "Print the help of a command"), ("version", "Print the version")];
 
@@ -203,7 +203,7 @@ impl<'a> Line<'a> {
         line
     }
 
-    /// The option of a name, if it takes a value and that is not given with it.
+    /// The option with a name, if it takes a value that is not part of the same word.
     fn option_of(&self, name: &str) -> Option<&'a Arg> {
         let mut options = self.command.get_arguments();
         options.find(|option| option.get_long() == Some(name) && option.get_action().takes_values())
@@ -226,7 +226,7 @@ impl<'a> Line<'a> {
         }
         let options = || self.options();
         let mut found = if current.starts_with('-') { options() } else { self.commands(around) };
-        // If nothing else can follow, options can.
+        // Options are offered if nothing else can follow.
         if current.is_empty() && found.is_empty() {
             found = options();
         }
@@ -242,7 +242,7 @@ impl<'a> Line<'a> {
         named.collect()
     }
 
-    /// The commands below this one, and the values of its next argument.
+    /// The subcommands, and the values of the next argument.
     fn commands(&self, around: &Around<'_>) -> Vec<Completion> {
         let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
         let commands = shown.map(|command| {
@@ -258,7 +258,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The known values of an option or argument.
 fn values(command: &Command, argument: &Arg, around: &Around<'_>) -> Vec<Completion> {
     let known = argument.get_possible_values();
     if !known.is_empty() {
@@ -295,7 +294,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Where the names that are not part of the program are looked up: the line, the environment and its files.
+/// Where profile names and other names of the user are read: the line, the environment and its files.
 struct Around<'a> {
     words: &'a [String],
     env: &'a Env,
@@ -303,7 +302,7 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// The value of an option that the line has already.
+    /// The value of an option that is already on the line.
     fn given(&self, option: &str) -> Option<&str> {
         let after = self.words.iter().position(|word| word == option);
         let named = after.and_then(|at| self.words.get(at + 1)).map(String::as_str);
@@ -317,7 +316,7 @@ impl Around<'_> {
         self.names("profiles")
     }
 
-    /// The names below a table of the configuration that the line names, or else of the usual one.
+    /// The names in a table of the configuration file, which is the one on the line or the default one.
     fn names(&self, table: &str) -> Vec<String> {
         let flags = Flags::default();
         let flags = match self.given(CONFIG.flag) {
@@ -328,21 +327,20 @@ impl Around<'_> {
         path.map(|path| names_in_file(path, table)).unwrap_or_default()
     }
 
-    /// What the value of the last key on the line can be.
+    /// The possible values of the last key on the line.
     fn config_value(&self) -> Option<Offer> {
         let profile = self.given(PROFILE.flag);
         let mut words = self.words.iter().rev();
         words.find_map(|word| config::offer(word, profile)).map(Offer::from)
     }
 
-    /// The names in a list of the kubeconfig that the line names, or else of all of KUBECONFIG's files.
+    /// The names in a list of the kubeconfig on the line, or else of all files in KUBECONFIG.
     fn kubeconfig_names(&self, list: &str) -> Vec<String> {
         let given = self.given("--kubeconfig").map(PathBuf::from);
         kubeconfig_names(given.as_deref(), self.env, self.locations, list).unwrap_or_default()
     }
 }
 
-/// The names of the keys in the keyring.
 fn keys(locations: &Locations) -> Vec<String> {
     let keys = ImportedKeys::of(locations.data_folder.clone());
     let keys = keys.and_then(|keys| keys.all()).unwrap_or_default();

@@ -94,7 +94,7 @@ The editor opens a private copy. A file with mistakes is not written; on a termi
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
-        // A variable that names a profile must not change which key is edited.
+        // A variable that sets the profile must not change which key is edited.
         let profile = context.flags.get(&PROFILE);
         match &self.action {
             Action::Path => output.say(&shown(&config_path(context)?).into())?,
@@ -122,7 +122,7 @@ impl Args {
     }
 }
 
-/// What a shell offers for the value of a key; `None` of an unknown one.
+/// What a shell offers for the value of a key; `None` for an unknown key.
 pub(super) fn offer(key: &str, profile: Option<&str>) -> Option<Offer> {
     let field = Key::read(key, profile).ok()?.field;
     Some(match field.kind {
@@ -164,7 +164,7 @@ fn not_set(key: &Key, path: &Path) -> Error {
     }
 }
 
-/// Writes the file, unless the change makes a mistake in it.
+/// Writes the file, unless the change introduces a mistake.
 fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let (before, after) = (document.original_text(), document.text());
     let mistakes = new_mistakes(context, document.path(), before, &after)?;
@@ -180,7 +180,7 @@ fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> R
     output.say(&message!("written {}", shown(&path)))
 }
 
-/// The mistakes of a text that the one before did not have.
+/// The mistakes in a text that the old text did not have.
 fn new_mistakes(
     context: Context<'_>,
     path: &Path,
@@ -193,7 +193,7 @@ fn new_mistakes(
     Ok(mistakes(after)?.into_iter().filter(is_new).collect())
 }
 
-/// The error for a mistake that a change would bring into the file.
+/// The error for a mistake that a change would introduce.
 fn refused(mistake: Error) -> Error {
     let Error::Config { path, line, problem, hint } = mistake else {
         return mistake.with_hint(&"nothing has been changed".into());
@@ -203,7 +203,7 @@ fn refused(mistake: Error) -> Error {
     Error::Config { path, line, problem, hint }
 }
 
-/// Whether two mistakes are one, whatever line it is in.
+/// Whether two mistakes are the same, on whatever line.
 fn is_same(one: &Error, other: &Error) -> bool {
     match (one, other) {
         (Error::Config { problem: one, .. }, Error::Config { problem: other, .. }) => one == other,
@@ -222,7 +222,7 @@ fn validate(context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
     Ok(ExitCode::from(Exit::Configuration as u8))
 }
 
-/// Each problem with its hint, and how many there are.
+/// Each problem with its hint, followed by their number.
 fn problem_lines(problems: &[Error]) -> Vec<Message> {
     let mut lines: Vec<Message> = Vec::new();
     for problem in problems {
@@ -234,9 +234,9 @@ fn problem_lines(problems: &[Error]) -> Vec<Message> {
     lines
 }
 
-/// Every mistake in the file, or in a text that is not in it yet.
+/// Every mistake in the file, or in a text that is not written yet.
 fn find_problems(context: Context<'_>, path: &Path, text: Option<String>) -> Result<Vec<Error>> {
-    // What is missing can come from flags and variables, and other programs' files have mistakes of their own.
+    // Missing settings can come from flags and variables, and mistakes in other programs' files do not count.
     let in_file = |error: &Error| matches!(error, Error::Config { path: at, .. } if at == path);
     let check = |settings: &Settings| {
         let context = Context { env: &Env::Fake(HashMap::new()), ..context };

@@ -1,4 +1,4 @@
-//! `demo`: gets an ID token from the emulator, twice, and verifies it. It needs no cloud account.
+//! `demo`: gets an ID token from the emulator twice and verifies it. It needs no cloud account.
 
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +52,7 @@ impl Args {
             AUDIENCE
         ))?;
         let (first, took) = run_plugin(&emulator, home.path(), &key_file)?;
-        // What the plugin printed for kubectl; it is good in this emulated cloud alone.
+        // The output of the plugin. The token is valid only in this emulated cloud.
         output.document(format!("{first}\n").as_bytes())?;
         output.say(&message!(
             "\n   from {} requests to the cloud, in {}.",
@@ -76,7 +76,7 @@ impl Args {
             ForeignText::new(&key_id),
             ForeignText::new(&emulator.jwks_url())
         ))?;
-        // Only a build like this one has that command, and another may be on the PATH.
+        // Only a build with the emulator has that command, and another build may be on the PATH.
         let program = std::env::current_exe().map_err(failed)?;
         output.say(&message!(
             "\nTry it yourself: `{} emulator` keeps such a cloud running.",
@@ -85,7 +85,7 @@ impl Args {
     }
 }
 
-/// Runs this program as kubectl would, in a home of its own.
+/// Runs this program as kubectl would, in a separate home folder.
 fn run_plugin(emulator: &Emulator, home: &Path, key_file: &Path) -> Result<(String, Duration)> {
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
@@ -111,7 +111,7 @@ fn requests(emulator: &Emulator) -> usize {
     emulator.count(Route::IamToken) + emulator.count(Route::TokenExchange)
 }
 
-/// Checks the token of an `ExecCredential` as an API server does, and returns the ID of its key.
+/// Verifies the token of an `ExecCredential` as an API server does, and returns the ID of its key.
 fn verify(emulator: &Emulator, exec_credential: &str) -> Result<String> {
     let answer: Value = serde_json::from_str(exec_credential)
         .map_err(|error| failed(message!("the answer is not JSON: {}", Cause::new(error))))?;
@@ -128,5 +128,5 @@ fn millis(duration: Duration) -> Message {
 }
 
 fn failed(why: impl Into<Cause>) -> Error {
-    Error::Internal(why.into().context("the demo failed"))
+    Error::Internal(why.into().context("cannot run the demo"))
 }

@@ -1,4 +1,4 @@
-//! `emulator`: runs the program of the crate `yc-id-token-emulator`, with the output and errors of this one.
+//! `emulator`: runs the crate `yc-id-token-emulator` with the output and error format of this program.
 
 use yc_id_token_emulator::StartError;
 use yc_id_token_emulator::program::{self, Running};
@@ -42,7 +42,6 @@ fn failed(error: program::Error) -> Error {
     }
 }
 
-/// The error for an emulator that does not start.
 pub(super) fn not_started(error: &StartError) -> Error {
     let error = ForeignText::new(&error.to_string());
     Error::Internal(message!("the emulator does not start: {error}", error).into())

@@ -102,8 +102,8 @@ fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
     Settings::load(flags, env, locations, consumers, &[]).map(|it| keyring_timeout_of(&it))
 }
 
-/// How long the user may take to unlock the keyring: the configured time limit; at a terminal, the default
-/// limit is too short for that.
+/// How long the user may take to unlock the keyring: the configured time limit, or more at a terminal, where the
+/// default limit is too short.
 pub(super) fn keyring_timeout_of(settings: &Settings) -> Duration {
     let is_default = settings.timeout.origin == Origin::BuiltIn;
     if is_default && keyring::is_at_terminal() {
@@ -193,8 +193,8 @@ impl Import {
     }
 }
 
-/// Stores a key in the keyring and in the list, and returns the key that it replaces. If a step fails, the
-/// old key is put back.
+/// Stores a key in the keyring and in the list, and returns the key that it replaces. If a step fails, the old key is
+/// restored.
 fn store(
     keys: &ImportedKeys,
     imported: &ImportedKey,
@@ -204,16 +204,16 @@ fn store(
     let keyring = Keyring::for_changes(timeout);
     let item = ImportedKey::item(&imported.name);
     let replaced = match keys.find(&imported.name) {
-        // An unreadable list entry is no obstacle: it is replaced.
+        // An unreadable list entry is replaced.
         Err(error) if error.code() == Code::Usage => return Err(error),
         found => found.ok(),
     };
     let what = || message!("put the key `{}` into the keyring", ForeignText::new(&imported.name));
     let failed =
         |problem: Problem| problem.into_error(what(), Code::Keyring, "keep the key in its file");
-    // Parsing has shown that it is UTF-8.
+    // Parsing has shown that the key is UTF-8.
     let text = String::from_utf8_lossy(content).into_owned().into();
-    // Kept until the new key is safe: the old one may have no file any more.
+    // The old key may have no file, so it is held until the new one is stored.
     let old = keyring.get(&item).map_err(failed)?;
     let restore = || match &old {
         Some(old) => drop(keyring.set(&item, old.clone())),
@@ -223,12 +223,12 @@ fn store(
     // The user may delete the file next, so another process must be able to read the key.
     let checked = read_back::check(&imported.name, content, timeout);
     checked.inspect_err(|_| restore()).map_err(failed)?;
-    // A key that is not in the list could not be found again.
+    // A key that is missing from the list could not be found again.
     keys.add(imported).inspect_err(|_| restore())?;
     Ok(replaced)
 }
 
-/// When the key was created, if its file has that.
+/// The creation time of the key, if its file contains it.
 fn created_at(content: &[u8]) -> Option<Timestamp> {
     #[derive(serde::Deserialize)]
     struct Dated<'a> {
@@ -310,7 +310,7 @@ impl Remove {
             Err(error) if error.code() == Code::Usage => return Err(error),
             found => found.ok(),
         };
-        // Also without a list entry: a killed import may have left the key in the keyring.
+        // Without a list entry too, because a killed import may have left the key in the keyring.
         let removed = keyring.remove(&ImportedKey::item(name)).map_err(|problem| {
             let what = message!("remove the key `{}` from the keyring", ForeignText::new(name));
             problem.into_error(

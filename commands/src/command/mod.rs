@@ -1,5 +1,5 @@
-//! The commands that are not consumers: setting up, inspecting and removing what the consumers use. One
-//! module per command; `table`, `terminal`, `signals`, `ask` and `own_check` are shared by several.
+//! The commands besides the consumers: they set up, inspect and remove what the consumers use. One module per command;
+//! `table`, `terminal`, `signals`, `query` and `own_check` are shared.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -15,7 +15,6 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::settings::{Arguments, Field, NamedCommand, Table};
 
-mod ask;
 mod cache;
 mod completions;
 mod config;
@@ -30,6 +29,7 @@ mod man;
 mod options;
 mod own_check;
 mod profiles;
+mod query;
 mod service_accounts;
 mod setup;
 mod signals;
@@ -41,7 +41,7 @@ pub use completions::complete;
 #[cfg(feature = "fuzzing")]
 pub(crate) use doctor::fuzz_kubeconfig;
 
-/// Adds the options of the command line, and these arguments, to the commands in a hint.
+/// Adds the options of this command line, and these arguments, to the commands in a hint.
 pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
 macro_rules! housekeeping {
@@ -63,7 +63,7 @@ macro_rules! housekeeping {
             }
         )+
 
-        /// Their names, and how they are described.
+        /// The names of the commands, and their descriptions.
         pub const COMMANDS: &[NamedCommand] =
             &[$($(#[$attribute])* NamedCommand::new::<$arguments>($name)),+];
     };
@@ -89,13 +89,13 @@ housekeeping! {
 }
 
 impl Housekeeping {
-    /// The format of the log of a command that stays, which is written without `-v` too.
+    /// The log format of a command that keeps running, which logs without `-v` too.
     pub fn service_log(&self) -> Option<LogFormat> {
         if let Self::Agent(arguments) = self { arguments.service_log() } else { None }
     }
 
-    /// Runs the command and returns the exit status of a successful run. `program` describes the whole
-    /// command line, and `complete` adds its options to the commands in a hint.
+    /// Runs the command and returns the exit status of a successful run. `program` describes the whole command line,
+    /// and `complete` adds its options to the commands in a hint.
     pub fn run(
         &self,
         context: Context<'_>,

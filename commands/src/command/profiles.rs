@@ -54,7 +54,7 @@ impl Args {
     }
 }
 
-/// What the list shows of a profile's settings.
+/// The settings of a profile that the list shows.
 #[derive(Default)]
 struct Shown {
     identity: Option<&'static str>,
@@ -106,7 +106,7 @@ fn problem(error: &Error) -> Message {
     message!("  {}", error.with_code())
 }
 
-/// The same for programs. This shape does not change; keys may come.
+/// The JSON of a profile. This format does not change; keys may be added.
 fn object(profile: &Profile, all: &Profiles) -> Value {
     let Shown { identity, service_account, audience } = Shown::of(profile);
     json!({

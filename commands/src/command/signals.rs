@@ -1,4 +1,4 @@
-//! Holds signals back while files are written, so that no kubeconfig lock and no half of the changes is left
+//! Holds signals back while files are written, so that no kubeconfig lock and no incomplete set of changes is left
 //! behind. Writing takes a few milliseconds.
 
 #[cfg(unix)]

@@ -11,7 +11,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Changes the look of a cell, which has the full width of its column: it gets the row, the column and the cell.
+/// Styles a cell that is padded to the width of its column: gets the row, the column and the cell.
 type Paint<'a> = &'a dyn Fn(usize, usize, Message) -> Message;
 
 /// The lines of a table. Each column is as wide as its longest cell.
@@ -22,7 +22,7 @@ pub(super) fn lines<const N: usize>(
     painted(heads, rows, &|_, _, cell| cell)
 }
 
-/// The same, with colours.
+/// The same with colours.
 pub(super) fn painted<const N: usize>(
     heads: [&'static str; N],
     rows: &[[Message; N]],
@@ -36,7 +36,7 @@ pub(super) fn framed<const N: usize>(heads: [&'static str; N], rows: &[[Message;
     in_frame(&heads.map(Message::from), &slices(rows))
 }
 
-/// So that the code below exists once for all widths of tables.
+/// Makes the code below independent of the number of columns, so that it is compiled once.
 fn slices<const N: usize>(rows: &[[Message; N]]) -> Vec<&[Message]> {
     rows.iter().map(<[Message; N]>::as_slice).collect()
 }

@@ -26,7 +26,7 @@ impl Terminal {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Prompts for a line; an empty one is the default. `None` at the end of input.
+    /// Prompts for a line; an empty line means the default. `None` at the end of input.
     #[expect(clippy::unused_self, reason = "only where there is a terminal")]
     pub(super) fn ask(self, question: &Message, default: Option<&str>) -> Option<String> {
         let shown =
@@ -43,13 +43,13 @@ impl Terminal {
         Some(if line.is_empty() { default.unwrap_or_default().to_owned() } else { line })
     }
 
-    /// Asks for a yes, which an empty answer is too.
+    /// Prompts for yes or no; an empty answer means yes.
     pub(super) fn agrees(self, question: &Message) -> bool {
         let answer = self.ask(&message!("{question} [Y/n]", question), None);
         answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "" | "y" | "yes"))
     }
 
-    /// Asks for a yes; any other answer is a no.
+    /// Prompts for yes or no; only yes means yes.
     pub(super) fn confirms(self, question: &Message) -> bool {
         let answer = self.ask(&message!("{question} [y/N]", question), None).unwrap_or_default();
         matches!(answer.to_lowercase().as_str(), "y" | "yes")

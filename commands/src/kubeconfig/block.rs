@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Whether a value takes lines of its own in block style.
+/// Whether a value needs its own lines in block style.
 pub(super) fn is_long(value: &Value) -> bool {
     match value {
         Value::Array(items) => !items.is_empty(),
@@ -31,19 +31,19 @@ pub(super) fn scalar(value: &Value) -> String {
     };
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
-        // The one control character that JSON takes as it is, and YAML does not.
+        // The only control character that JSON accepts unescaped and YAML does not.
         other => other.to_string().replace('\u{7f}', "\\u007f"),
     }
 }
 
-/// Block style, and by how much a list is indented below its key.
+/// Block style, and how far a list is indented below its key.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
     pub(super) lists: usize,
 }
 
 impl Block {
-    /// `key: value`; lines but the first are indented for a key in this column.
+    /// `key: value`. All lines except the first are indented for a key in this column.
     pub(super) fn pair(self, key: &str, value: &Value, column: usize) -> String {
         let key = scalar(&Value::from(key));
         if is_long(value) {
@@ -53,7 +53,7 @@ impl Block {
         }
     }
 
-    /// What follows the colon of a key in this column.
+    /// The text after the colon of a key in this column.
     pub(super) fn below(self, value: &Value, column: usize) -> String {
         let indented = |column: usize, text: &str| format!("\n{}{text}", " ".repeat(column));
         match value {
@@ -73,7 +73,7 @@ impl Block {
         }
     }
 
-    /// An item, behind a dash in this column.
+    /// An item after a dash in this column.
     pub(super) fn item(self, item: &Value, column: usize) -> String {
         let Value::Object(map) = item else { return format!("- {}", scalar(item)) };
         let pairs: Vec<String> =

@@ -1,7 +1,7 @@
-//! A kubeconfig in its text: what is set or appended is written there, and every other byte stays.
+//! A kubeconfig as editable text: a key is set or an item appended, and every other byte stays.
 //!
-//! Each edit is checked. The text is read again, and must mean what it meant before, plus the edit. An
-//! edit that would change more is refused with its line.
+//! Each edit is checked. The text is parsed again, and must have the old meaning plus the edit. An edit that would
+//! change more is refused with its line.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use super::edit::{Edit, not_editable};
 use super::place::{Step, at, at_value};
 use crate::yaml::{self, Fault, Mark, Node};
 
-/// A kubeconfig's text, and what it means.
+/// A kubeconfig's text, and its parsed value.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(super) text: String,
@@ -18,7 +18,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads a text that has LF as its line ends and no byte order mark.
+    /// Parses a text with LF line ends and without a byte order mark.
     pub(crate) fn parse(text: String) -> Result<Self, Fault> {
         let root = yaml::parse_whole(&text)?;
         let value = root.as_ref().map_or(Ok(Value::Null), Node::value)?;
@@ -36,7 +36,7 @@ impl Document {
         &self.value
     }
 
-    /// Sets a key of the map at a place that exists.
+    /// Sets a key of the map at an existing place.
     pub(crate) fn set(
         &mut self,
         place: &[Step<'_>],
@@ -60,7 +60,7 @@ impl Document {
         self.make(&edit, &wanted)
     }
 
-    /// Appends an item to a list of the root's, which is made if there is none.
+    /// Appends an item to a list of the root. The list is created if it is missing.
     pub(crate) fn append(&mut self, list: &str, item: &Value) -> Result<(), Fault> {
         let is_empty =
             |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
@@ -240,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn odd_text_is_edited_rightly_or_refused(odd in "(users|a|b|name|&x|\\*x|<<|null|[:,#|>'\"?!{}\\[\\]\u{e9} -]|: |- |\n|\n  ){0,25}") {
+        fn odd_text_is_edited_correctly_or_refused(odd in "(users|a|b|name|&x|\\*x|<<|null|[:,#|>'\"?!{}\\[\\]\u{e9} -]|: |- |\n|\n  ){0,25}") {
             let Ok(mut edited) = Document::parse(odd.clone()) else { return Ok(()) };
             let before = edited.value().clone();
             let is_edited = edited.append("users", &user()).is_ok()

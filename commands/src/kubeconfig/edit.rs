@@ -1,5 +1,5 @@
-//! The edit that sets a key of a map or appends an item to a list: which part of the text is replaced, and by
-//! what, in the style of the text around it.
+//! The edit that sets a key of a map or appends an item to a list: which part of the text is replaced, and by what, in
+//! the style of the text around it.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::document::Document;
 use super::place::NOT_EDITABLE;
 use crate::yaml::{Fault, Form, Mark, Node, Pair};
 
-/// New text for a part of the old.
+/// New text for a part of the old text.
 pub(super) struct Edit {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -17,7 +17,7 @@ pub(super) struct Edit {
 }
 
 impl Document {
-    /// The first key of a file that holds nothing, or only comments.
+    /// The first key of a file that is empty or has only comments.
     pub(super) fn edit_of_nothing(&self, key: &str, value: &Value) -> Edit {
         let end = self.text.len();
         let gap = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
@@ -57,13 +57,13 @@ impl Document {
         let old = &pair.value;
         if is_flow || !is_long(value) {
             let new = if is_flow { self.flow(behind, value) } else { scalar(value) };
-            // A value on the key's line leaves the spaces and the comment around it alone.
+            // A value on the key's line leaves the spaces and the comment around it unchanged.
             let is_beside = old.end > behind && !self.text[behind..old.start].contains('\n');
             let start = if is_beside { old.start } else { behind };
             let gap = if is_beside { "" } else { " " };
             return Ok(Edit { start, end: old.end, new: format!("{gap}{new}"), mark });
         }
-        // A comment behind the old value stays, on the line of the key.
+        // A comment after the old value stays, on the line of the key.
         let end = self.end_of_line(old.end);
         let comment = self.text[old.end..end].trim_end();
         let block = self.block();
@@ -88,7 +88,7 @@ impl Document {
         Ok(self.insertion_behind_line(list, &format!("{}{new}", " ".repeat(column))))
     }
 
-    /// Where the dash of an item of a block list is.
+    /// The position of the dash of an item of a block list.
     fn dash(&self, item: &Node) -> Result<usize, Fault> {
         let before = self.text[..item.start].trim_end();
         let dash = before.len().checked_sub(1).filter(|_| before.ends_with('-'));
@@ -101,7 +101,7 @@ impl Document {
         Edit { start: end, end, new, mark: node.mark }
     }
 
-    /// Inserts behind the last of a list's or map's parts, on a line of its own if that has one.
+    /// Inserts after the last part of a list or map, on a separate line if the last part has one.
     fn insertion_in_flow(&self, node: &Node, last: Option<(usize, usize)>, new: &str) -> Edit {
         let mark = node.mark;
         let Some((start, end)) = last else {
@@ -114,14 +114,14 @@ impl Document {
         Edit { start: end, end, new: format!(",{gap}{new}"), mark }
     }
 
-    /// A value in flow style: on several lines where the file is JSON as programs indent it.
+    /// A value in flow style, on several lines if the file is indented JSON.
     fn flow(&self, beside: usize, value: &Value) -> String {
         let begin = self.start_of_line(beside);
         let indent = self.text[begin..].len() - self.text[begin..].trim_start_matches(' ').len();
         if !is_long(value) || !self.text.trim_start().starts_with("{\n") {
             return value.to_string();
         }
-        // It does not fail for what is JSON.
+        // Serialising JSON does not fail.
         let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
         pretty.replace('\n', &format!("\n{}", " ".repeat(indent)))
     }
@@ -149,7 +149,7 @@ impl Document {
         self.text[place..].find('\n').map_or(self.text.len(), |at| place + at)
     }
 
-    /// Counted in characters, from 0.
+    /// The column in characters, from 0.
     fn column(&self, place: usize) -> usize {
         self.text[self.start_of_line(place)..place].chars().count()
     }

@@ -43,7 +43,7 @@ impl Merged {
         names
     }
 
-    /// An entry of a list: what it holds under `kind`, beside its name.
+    /// An entry of a list: the value under `kind`, beside its name.
     pub(crate) fn entry(&self, list: &str, kind: &str, name: &str) -> Option<Entry<'_>> {
         let (file, item) = self.items(list).find(|(_, item)| item["name"] == name)?;
         Some(Entry { file: &file.path, value: &item[kind] })

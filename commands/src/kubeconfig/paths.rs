@@ -1,4 +1,4 @@
-//! Where kubectl looks for its files.
+//! The paths of kubectl's files.
 
 use std::path::{Path, PathBuf};
 

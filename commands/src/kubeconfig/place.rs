@@ -1,11 +1,11 @@
-//! Places in a kubeconfig, by keys and names.
+//! Places in a kubeconfig, as paths of keys and names.
 
 use serde_json::Value;
 
 use crate::yaml::{self, Fault, Form, Node};
 
 /// Why an edit is refused: the text would mean something else afterwards.
-pub(super) const NOT_EDITABLE: &str = "is written in a form that cannot be edited in place";
+pub(super) const NOT_EDITABLE: &str = "is written in a style that cannot be edited in place";
 
 /// One step down from the root.
 #[derive(Clone, Copy, Debug)]

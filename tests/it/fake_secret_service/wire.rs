@@ -1,11 +1,11 @@
-//! Messages of D-Bus and the values in them (D-Bus Specification, "Marshaling" and "Message Format"), written out: it
-//! is another implementation than the one of the program. What is not of the expected form fails the test.
+//! D-Bus messages and values (D-Bus Specification, "Marshaling" and "Message Format"), as an implementation independent
+//! of the program's. A message in an unexpected format fails the test.
 
 const PATH: u8 = 1;
 const MEMBER: u8 = 3;
 const SIGNATURE: u8 = 8;
 
-/// A call, as far as it is of interest.
+/// The fields of a call that the tests use.
 #[derive(Default)]
 pub(super) struct Message {
     pub(super) serial: u32,
@@ -16,7 +16,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// How many bytes follow the first 16 of a message.
+    /// The number of bytes after the first 16 of a message.
     pub(super) fn rest(fixed: &[u8]) -> usize {
         let number = |at: usize| u32::from_le_bytes(fixed[at..at + 4].try_into().unwrap()) as usize;
         assert_eq!(fixed[0], b'l', "little-endian");

@@ -1,7 +1,6 @@
-//! The endpoints of an agent: their configuration, and what they answer. How requests come in is in
-//! [`crate::endpoint`].
+//! The endpoints of an agent: their configuration and their answers. [`crate::endpoint`] accepts the requests.
 //!
-//! Security: only the audiences that the configuration names are answered for.
+//! Security: an endpoint only answers for audiences that the configuration names.
 
 mod pages;
 mod planned;
@@ -16,14 +15,14 @@ use crate::foreign_text::ForeignText;
 use crate::settings::names_of;
 pub(super) use planned::PlannedEndpoint;
 
-/// Whose protocol an endpoint speaks.
+/// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
-    /// The AWS SDKs', in containers.
+    /// The protocol of the AWS SDKs in containers.
     AwsContainer,
-    /// That of GitHub Actions.
+    /// The protocol of GitHub Actions.
     Github,
-    /// That of Google's URL-sourced credentials.
+    /// The protocol of Google's URL-sourced credentials.
     GcpUrl,
     /// The token as text.
     Token,
@@ -38,7 +37,7 @@ impl Kind {
         (Self::Token, "token"),
     ];
 
-    /// Whether its clients read the file with the secret for each request. Those of other kinds have the secret in a
+    /// Whether clients of this type read the secret's file for each request. Other clients have the secret in a
     /// variable or in their own configuration.
     const fn reads_secret_each_time(self) -> bool {
         match self {
@@ -48,29 +47,28 @@ impl Kind {
     }
 }
 
-/// The names of all kinds.
 pub(crate) fn names() -> Vec<&'static str> {
     names_of(&Kind::ALL)
 }
 
-/// A document that an endpoint answers with.
+/// A document that an endpoint returns.
 pub(super) struct Served {
     /// The audience of its token; empty for keys of AWS.
     pub(super) audience: String,
     pub(super) memory: Arc<Memory>,
 }
 
-/// What an endpoint answers with.
+/// The pages of an endpoint.
 struct Pages {
     kind: Kind,
-    /// Its address, for metrics.
+    /// The endpoint's address, for metrics.
     name: ForeignText,
     documents: Vec<Served>,
     clock: Clock,
     shared: Arc<Shared>,
 }
 
-/// An endpoint as it is planned, with its secret.
+/// Opens a planned endpoint, with its secret.
 pub(super) fn open(
     planned: &PlannedEndpoint,
     secret: Option<Arc<Secret>>,

@@ -1,4 +1,4 @@
-//! What an endpoint of the agent answers: the pages on its state, and credentials.
+//! The pages of an agent's endpoint: its state, and credentials.
 
 use serde_json::json;
 
@@ -57,7 +57,7 @@ impl Pages {
     }
 }
 
-/// A value of a query without its encoding.
+/// Decodes a value of a query.
 fn decoded(text: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = text.as_bytes();

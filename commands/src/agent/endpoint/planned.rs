@@ -1,4 +1,4 @@
-//! An endpoint as the configuration or the flags set it, checked.
+//! An endpoint as configured by flags or the configuration file, after validation.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::settings::{
     AgentEndpoint, Flags, Origin, Setting, by_name, list, names_of, text_problem, unfit,
 };
 
-/// What an endpoint on loopback needs.
+/// The hint for an endpoint on loopback without a secret.
 const SET_SECRET: &str =
     "set `secret_file`, where the agent writes the secret that clients must send";
 
@@ -32,21 +32,21 @@ pub(in crate::agent) struct PlannedEndpoint {
     pub(super) kind: Kind,
     pub(in crate::agent) listen: Listen,
     pub(in crate::agent) secret: Option<SecretPlace>,
-    /// What it answers with, each with its audience.
+    /// The documents that it returns, each with its audience.
     pub(in crate::agent) documents: Vec<(String, DocumentSource)>,
 }
 
-/// Where the secret is that clients send.
+/// Where the secret of the clients is stored.
 #[derive(Debug)]
 pub(in crate::agent) enum SecretPlace {
-    /// A file that each agent writes a new one into.
+    /// A file that each agent writes a new secret to.
     New(PathBuf),
-    /// The credential configuration of Google's libraries, which send the one in it.
+    /// A credential configuration of Google's libraries, which contains the secret that they send.
     Credential(PathBuf),
 }
 
 impl SecretPlace {
-    /// The secret that clients send now.
+    /// The secret that clients currently send.
     pub(in crate::agent) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Cause> {
         let (Self::New(path) | Self::Credential(path)) = self;
         let content = private_file::read_plain(path, CredentialFile::LIMIT)
@@ -121,7 +121,7 @@ impl PlannedEndpoint {
 }
 
 impl PlannedEndpoint {
-    /// The files that the agent makes for it.
+    /// The files that the agent creates for the endpoint.
     pub(in crate::agent) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let socket = match &self.listen {
             Listen::Unix(path) => Some(path),
@@ -134,7 +134,7 @@ impl PlannedEndpoint {
         socket.into_iter().chain(secret)
     }
 
-    /// Checks that it can listen on a socket. Only systemd knows before of which kind one is.
+    /// Checks that the endpoint may listen on a socket. The type of a systemd socket is only known once it is open.
     pub(in crate::agent) fn check(&self, socket: &Socket) -> Result<()> {
         if socket.is_on_loopback() && self.secret.is_none() {
             let listen = self.listen.shown();
@@ -146,7 +146,7 @@ impl PlannedEndpoint {
         Ok(())
     }
 
-    /// Its secret: a new one, or the one that its clients have.
+    /// The endpoint's secret: a new one, or the one that its clients already have.
     pub(in crate::agent) fn open_secret(&self, now: Moment) -> Result<Option<Arc<Secret>>> {
         let secret = match &self.secret {
             Some(SecretPlace::New(path)) => Secret::written(path.clone(), now)?,
@@ -161,7 +161,7 @@ impl PlannedEndpoint {
         self.kind.reads_secret_each_time()
     }
 
-    /// How its credential for an audience is called.
+    /// The name of the endpoint's credential for an audience, for the log and the state.
     pub(in crate::agent) fn name_of(&self, audience: &str) -> ForeignText {
         let name = format!("{} {audience}", self.listen.shown());
         ForeignText::new(name.trim_end())
@@ -181,7 +181,7 @@ fn known_secret(path: &Path, now: Moment) -> Result<Secret> {
     Ok(Secret::known(secret.as_bytes(), now))
 }
 
-/// A token for each audience, or for that of the profile.
+/// A token for each audience, or for the profile's audience.
 fn tokens(
     audiences: &[String],
     origin: &Origin,

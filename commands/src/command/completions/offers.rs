@@ -1,5 +1,5 @@
-//! What a shell offers for the values of options and arguments that have no possible values in clap. For a flag of a
-//! setting, it is in the setting's row; this list has the other options and the arguments.
+//! What a shell offers for options and arguments without a fixed list of values in clap. The flag of a setting is
+//! described in the setting's row; this list has the other options and the arguments.
 
 use crate::agent::endpoint_names;
 use crate::command::explain;
@@ -9,28 +9,25 @@ use crate::consumer::document::DocumentFormat;
 use crate::settings;
 use crate::settings::schema::COMMON;
 
-/// What an option or an argument can have as its value.
 #[derive(Clone, Copy)]
 pub(super) enum Offer {
-    /// These words, and the names of the tables below one of the configuration file.
+    /// These words, and the names in a table of the configuration file.
     Named(fn() -> Vec<&'static str>, &'static str),
     /// A profile, or a consumer that has one.
     ProfileOrConsumer,
     /// An entry of the kubeconfig, by the name of its list.
     Kubeconfig(&'static str),
-    /// The name of a key in the keyring.
     Key,
-    /// A key of the configuration file.
     ConfigKey,
-    /// The value of the key that stands before it.
+    /// A value of the key before it.
     ConfigValue,
-    /// A file or a folder: shells complete those by themselves.
+    /// A file or a folder, which shells complete by themselves.
     Path,
     /// Text that cannot be predicted.
     Text,
 }
 
-/// What a command's option or argument can have as its value. `None` if this list lacks it.
+/// What to offer for a command's option or argument. `None` if this list lacks it.
 pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
     let tables = TABLES.iter().copied().chain([&COMMON]);
     if let Some(field) = tables.flat_map(|table| table.settings).find(|field| field.flag == option)
@@ -54,11 +51,11 @@ impl From<settings::Offer> for Offer {
 
 const PROFILE: Offer = Offer::Named(Vec::new, "profiles");
 
-/// Command, or none for all; option; its value.
+/// The command, or empty for all commands; the option; its values.
 const OFFERS: &[(&str, &str, Offer)] = &[
     ("status", "named", PROFILE),
     ("doctor", "named", Offer::ProfileOrConsumer),
-    // `setup --name` names a profile; that of a key is another thing.
+    // `setup --name` names a profile, but `key import --name` names a key.
     ("", "name", PROFILE),
     ("import", "name", Offer::Text),
     ("remove", "name", Offer::Key),

@@ -1,5 +1,5 @@
-//! The configuration file as a document that is edited: comments, order and spacing of everything else are kept. `config`
-//! and `setup` use it.
+//! The configuration file as an editable document, for `config` and `setup`. Comments, order and spacing of everything
+//! else stay.
 
 use std::path::{Path, PathBuf};
 
@@ -33,12 +33,10 @@ impl Document {
         &self.path
     }
 
-    /// The text of the file on disk.
     pub(in crate::command) fn original_text(&self) -> &str {
         self.file.text()
     }
 
-    /// The new text of the file.
     pub(in crate::command) fn text(&self) -> String {
         let text = self.edited.to_string();
         // A new table begins with an empty line, which the first table of a file does not need.
@@ -51,7 +49,7 @@ impl Document {
         (self.file, text)
     }
 
-    /// A table of the file on disk, by the names of the tables that it is in and its own.
+    /// A table of the file on disk, by its path.
     pub(in crate::command) fn original_table(&self, names: &[&str]) -> Option<&dyn TableLike> {
         table_in(&self.original, names)
     }
@@ -61,7 +59,7 @@ impl Document {
         table_in(&self.edited, names)
     }
 
-    /// The same, to change it. It is added if it is missing.
+    /// The same table for changes. It is added if it is missing.
     pub(in crate::command) fn table_mut(&mut self, names: &[&str]) -> Result<&mut dyn TableLike> {
         let mut table: &mut dyn TableLike = self.edited.as_table_mut();
         for (at, name) in names.iter().enumerate() {
@@ -98,7 +96,7 @@ impl Document {
         tables.and_then(Item::as_array_of_tables).into_iter().flatten()
     }
 
-    /// The same, to change them.
+    /// The same tables for changes.
     pub(in crate::command) fn agent_tables_mut(
         &mut self,
         list: &'static str,
@@ -131,7 +129,6 @@ fn table_in<'a>(document: &'a DocumentMut, names: &[&str]) -> Option<&'a dyn Tab
     Some(table)
 }
 
-/// Reads the text of a configuration file.
 pub(in crate::command) fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse::<DocumentMut>().map_err(|error| {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -146,8 +143,8 @@ pub(in crate::command) fn parse(path: &Path, text: &str) -> Result<DocumentMut> 
     })
 }
 
-/// The value that a setting's text is in the file. What does not fit its kind is written as text, which the reader of
-/// the file reports.
+/// A setting's text as a TOML value. Text that does not fit the setting's type is written as a string, which the reader
+/// of the file then reports.
 pub(in crate::command) fn value_of(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Bool | Kind::Switch => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
@@ -157,7 +154,7 @@ pub(in crate::command) fn value_of(kind: Kind, text: &str) -> Value {
     }
 }
 
-/// Sets a value. A replaced one keeps the comment at the end of its line, and the same text keeps its quotes.
+/// Sets a value. A replaced value keeps the comment at the end of its line, and the same text keeps its quotes.
 pub(in crate::command) fn set(table: &mut dyn TableLike, key: &str, value: impl Into<Value>) {
     let value = value.into();
     match table.get_mut(key).and_then(Item::as_value_mut) {

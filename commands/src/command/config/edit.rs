@@ -1,4 +1,4 @@
-//! `config edit`: opens the user's editor on a private copy of the configuration file. The file itself is written only
+//! `config edit`: opens the user's editor on a private copy of the configuration file. The file itself is only written
 //! if the result is valid, so it is never left half edited.
 
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::private_file;
 use crate::run::Context;
 use crate::shell;
 
-/// The name of the copy, by which an editor knows the format.
+/// The name of the copy. The editor recognises the format by its extension.
 const COPY: &str = "config.toml";
 
-/// What the editor shows if there is no file yet.
+/// The text of a file that does not exist yet.
 const TEMPLATE: &str = r#"# Configuration of yc-id-token, for example:
 # default_profile = "prod"
 #
@@ -71,7 +71,7 @@ fn is_edited_again(terminal: Terminal, mistakes: &[Error]) -> bool {
     terminal.agrees(&"edit it again".into())
 }
 
-/// The same error, for a file that is not written. An edited copy stays, and the hint names it.
+/// The same error, for a file that was not written. An edited copy is left in place, and the hint names it.
 fn not_written(error: &Error, folder: TempDir, before: &str) -> Error {
     let copy = folder.path().join(COPY);
     let kept = std::fs::read(&copy).is_ok_and(|text| text != before.as_bytes()).then(|| {
@@ -81,7 +81,6 @@ fn not_written(error: &Error, folder: TempDir, before: &str) -> Error {
     error.with_hint(&message!("nothing has been changed{}", kept.unwrap_or_default()))
 }
 
-/// The user's editor.
 struct Editor {
     program: String,
     arguments: Vec<String>,
@@ -108,7 +107,7 @@ impl Editor {
         Ok(Self { program, arguments: words.collect() })
     }
 
-    /// Waits until the user closes it. Signals are for the editor meanwhile.
+    /// Waits until the user closes the editor. Signals are for the editor meanwhile.
     fn open(&self, copy: &Path) -> Result<()> {
         let failed = |cause: Cause| Error::Invalid {
             problem: message!(
@@ -130,13 +129,13 @@ impl Editor {
     }
 }
 
-/// The words of a command; no shell reads them. The path of a program can have blanks. `None` if a quotation mark is
+/// Splits a command into words without a shell. The path of a program can contain spaces. `None` if a quotation mark is
 /// not closed.
 fn words(line: &str) -> Option<Vec<String>> {
     if Path::new(line).is_file() {
         return Some(vec![line.to_owned()]);
     }
-    // There, `\` separates folders.
+    // On Windows, `\` separates folders.
     let line = if cfg!(windows) { line.replace('\\', "/") } else { line.to_owned() };
     shell::words(&line)
 }

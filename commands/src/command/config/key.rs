@@ -1,5 +1,5 @@
-//! The keys that `config` reads and writes: `default_profile`, `defaults.KEY`, `profiles.NAME.KEY`, and those of a
-//! consumer's table. The rows of the settings decide which there are and what they can be.
+//! The keys of `config`: `default_profile`, `defaults.KEY`, `profiles.NAME.KEY`, and those of a consumer's table. The
+//! rows of the settings define the keys and their types.
 
 use std::path::Path;
 
@@ -17,16 +17,15 @@ use crate::settings::{Field, Kind, list, nearest};
 const DEFAULT_PROFILE: &str = "default_profile";
 const EXTENDS: &str = "extends";
 
-/// A key of the configuration file.
 pub(super) struct Key {
-    /// The names of the tables that it is in.
+    /// The path of its table.
     pub(super) tables: Vec<String>,
     pub(super) name: String,
     pub(super) field: &'static Field,
 }
 
 impl Key {
-    /// Reads a key. One that belongs to a profile can be given without `profiles.NAME.`, if the name is known.
+    /// Parses a key. A key of a profile may omit `profiles.NAME.` if `profile` is set.
     pub(super) fn read(text: &str, profile: Option<&str>) -> Result<Self> {
         let wrong = |problem: Message, hint: Message| Error::Usage { problem, hint };
         let keys = toml_edit::Key::parse(text).map_err(|_| {
@@ -77,13 +76,14 @@ impl Key {
         self.tables.iter().map(String::as_str).collect()
     }
 
-    /// The key in full, as a message shows it.
+    /// The full key, for messages.
     pub(super) fn shown(&self) -> Message {
         let path: Vec<&str> = self.tables().into_iter().chain([self.name.as_str()]).collect();
         ForeignText::new(&path.join(".")).into()
     }
 
-    /// The value that these words are. What does not fit the key is written as text, which its reader reports.
+    /// The value of these words. A word that does not fit the key's type is written as a string, which the reader of
+    /// the file then reports.
     pub(super) fn value(&self, words: &[String]) -> Result<Value> {
         if self.field.kind == Kind::Words {
             return Ok(Value::Array(words.iter().map(String::as_str).collect::<Array>()));
@@ -95,7 +95,8 @@ impl Key {
             });
         };
         Ok(match self.field.kind {
-            // A relative path in the file starts in the file's folder; one of the command line does not.
+            // A relative path in the file starts in the file's folder, and one on the command line in the current
+            // folder.
             Kind::Path | Kind::File | Kind::Key if is_relative(word) => {
                 absolute_path("the value", word)?.into()
             }
@@ -115,7 +116,6 @@ fn common() -> impl Iterator<Item = &'static Field> {
     COMMON.settings.iter().filter(|field| field.is_in_file)
 }
 
-/// The keys that a profile or the defaults can have.
 fn keys_of(is_profile: bool) -> Vec<String> {
     let own = is_profile.then(|| EXTENDS.to_owned());
     let common = common().map(|field| field.key.to_owned()).chain(own);

@@ -1,4 +1,5 @@
-//! AWS's own files, where they run this program (AWS CLI User Guide, "Sourcing credentials with an external process").
+//! The AWS configuration, where its profiles run this program (AWS CLI User Guide, "Sourcing credentials with an
+//! external process").
 
 use crate::command::on_path::on_path;
 use crate::command::own_check::OwnCheck;
@@ -8,8 +9,8 @@ use crate::error::{Exit, shown};
 use crate::message;
 
 use super::Checks;
-use super::command_line::{CommandLine, Problem, mentions_us};
-use super::entry::{Entries, EntryCheck, LeadsTo, Wording};
+use super::command_line::{CommandLine, Problem, mentions_this_program};
+use super::entry::{Entries, EntryCheck, Target, Wording};
 use super::programs::Programs;
 use super::report::Group;
 use crate::foreign_text::ForeignText;
@@ -24,8 +25,9 @@ const WORDING: Wording = Wording {
 pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) -> Entries {
     let mut entries = Entries::default();
     let files = AwsFiles::read(checks.env, checks.locations.home.as_deref());
-    let ours: Vec<_> = files.processes.iter().filter(|(_, command)| mentions_us(command)).collect();
-    for (process, command) in &ours {
+    let own: Vec<_> =
+        files.processes.iter().filter(|(_, command)| mentions_this_program(command)).collect();
+    for (process, command) in &own {
         let place = message!(
             "AWS profile `{}` of {}:{}",
             ForeignText::new(&process.profile),
@@ -49,15 +51,15 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                 group.warning(text, fix);
             }
         }
-        // A command that cannot be run has settings all the same.
+        // The settings are checked even if the command cannot be run.
         if problem.as_ref().is_some_and(|problem| problem.is_bad) {
             entries.usable.extend(line.entry(checks, &place, None).ok().flatten());
         } else {
             match line.entry(checks, &place, None) {
                 Ok(entry) => {
-                    let leads_to = entry.as_ref().map(|entry| &entry.leads_to);
-                    group.profile = leads_to.and_then(|leads_to| leads_to.profile.clone());
-                    let profile = leads_to.map(LeadsTo::shown).unwrap_or_default();
+                    let target = entry.as_ref().map(|entry| &entry.target);
+                    group.profile = target.and_then(|target| target.profile.clone());
+                    let profile = target.map(Target::shown).unwrap_or_default();
                     if problem.is_none() {
                         group.good(message!("{place} runs yc-id-token{profile}", place, profile));
                     }
@@ -81,7 +83,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
             group.bad(
                 Exit::Configuration,
                 message!(
-                    "{place}: the same profile has keys of its own ({}:{}), which some of AWS's tools prefer",
+                    "{place}: the same profile also has access keys ({}:{}), which some AWS tools prefer",
                     shown(&keys.path),
                     keys.line, place),
                 "remove `aws_access_key_id` and `aws_secret_access_key` from that profile",
@@ -93,11 +95,11 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         group.bad(
             Exit::Configuration,
             message!("{}:{}: {}", shown(path), fault.line, fault.problem),
-            "correct that line: the AWS CLI and boto3 read nothing of the file until then",
+            "correct that line: until then, the AWS CLI and boto3 cannot read the file",
         );
     }
-    if ours.is_empty() {
-        group.good("no profile of AWS runs yc-id-token; `yc-id-token setup aws` makes one");
+    if own.is_empty() {
+        group.good("no AWS profile runs yc-id-token; `yc-id-token setup aws` adds one");
     } else if checks.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
         group.warning(
             "AWS_ACCESS_KEY_ID is set, and takes precedence over every profile",
@@ -106,11 +108,11 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     }
     match &programs.aws {
         Some(aws) => aws.report(group),
-        None if !ours.is_empty() || checks.consumer.is_some() => {
+        None if !own.is_empty() || checks.consumer.is_some() => {
             group.good("the AWS CLI is not on the PATH; the SDKs do not need it");
         }
         None => {}
     }
-    entries.is_mentioned = !ours.is_empty();
+    entries.is_mentioned = !own.is_empty();
     entries
 }

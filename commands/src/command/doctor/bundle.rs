@@ -1,7 +1,7 @@
-//! `doctor --report`: a file for a bug report, of what a run has found and of what the servers are like.
+//! `doctor --report`: a file for a bug report, with the findings of a run and the traffic with the servers.
 //!
-//! Security: it holds what the report holds, which is filtered text, and the shapes of requests and answers. The file is
-//! for this user alone, and is to be read before it is sent.
+//! Security: it contains the report, which is filtered text, and the structure of requests and answers. The file is
+//! private, and the user should read it before sending it.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -17,11 +17,11 @@ use crate::http::record;
 use crate::message;
 use crate::private_file;
 
-/// The file in the current folder where none is named.
+/// The default name of the file, in the current folder.
 const DEFAULT: &str = "yc-id-token-report.txt";
 
-/// What the file says of itself.
-const HEAD: &str = "A report of `yc-id-token doctor`, for a bug report. Read it before you send it.
+/// The introduction of the file.
+const INTRODUCTION: &str = "A report of `yc-id-token doctor`, for a bug report. Read it before you send it.
 
 It holds: the version of this program and of the system; the names of variables that are set; settings and where they
 come from; what doctor found; and for each request its address, status and names of headers, and the shape of what was
@@ -34,14 +34,14 @@ those of programs that it ran, such as kubectl, are not among them.
 
 ";
 
-/// The most of a file that names the system.
+/// The maximum size of a file that names the system.
 const LIMIT: u64 = 64 * 1024;
 
-/// A file that is to be written.
+/// A file to write.
 pub(super) struct Bundle(PathBuf);
 
 impl Bundle {
-    /// Refuses a file that exists, and records requests from now on.
+    /// Refuses a file that exists, and starts recording requests.
     pub(super) fn begin(named: Option<&Path>) -> Result<Self> {
         let path = std::path::absolute(named.unwrap_or(Path::new(DEFAULT)));
         let path = path.map_err(Error::internal)?;
@@ -52,7 +52,7 @@ impl Bundle {
         Ok(Self(path))
     }
 
-    /// Writes it, and returns its path.
+    /// Writes the file and returns its path.
     pub(super) fn write(self, report: &Report, env: &Env) -> Result<ForeignText> {
         let Self(path) = self;
         let content = json!({
@@ -63,8 +63,9 @@ impl Bundle {
             "requests": record::take(),
         });
         let content = serde_json::to_string_pretty(&content).map_err(Error::internal)?;
-        let written = private_file::create_new(&path)
-            .and_then(|mut file| file.write_all([HEAD, &content, "\n"].concat().as_bytes()));
+        let written = private_file::create_new(&path).and_then(|mut file| {
+            file.write_all([INTRODUCTION, &content, "\n"].concat().as_bytes())
+        });
         match written {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(&path)),
             Err(error) => Err(Error::unwritten(&path, error)),

@@ -1,4 +1,4 @@
-//! The cache folder: whose it is, whether it is closed to others, and whether it can be written and locked.
+//! The cache folder: its owner, its permissions, and whether files can be written and locked there.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::report::Group;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// All that is stored there takes less than this.
+/// Everything stored there takes less space than this.
 const SPACE: u64 = 1024 * 1024;
 
 pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
@@ -32,13 +32,13 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
         );
         return;
     };
-    // All profiles have the same.
+    // The folder is the same for all profiles.
     if checks.has_checked_cache.replace(true) {
         return;
     }
     match std::fs::symlink_metadata(&folder) {
         Ok(_) => {
-            if !is_ours(&folder, group) {
+            if !is_private(&folder, group) {
                 return;
             }
         }
@@ -64,7 +64,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
                 match locks {
                     Some(locks) => message!("locks are taken in {}", shown(&locks)),
                     None =>
-                        "no locks are taken, and runs at the same time each call the servers".into(),
+                        "no locks are taken, and runs at the same time do not share a token".into(),
                 }
             ),
             "set XDG_CACHE_HOME to a folder of this machine",
@@ -73,11 +73,11 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
         group.warning(
             message!("there are {left} bytes left for {}", shown(&folder), left),
-            "make room: what cannot be stored is obtained again by every run",
+            "free some space: a token that cannot be stored is fetched again by every run",
         );
     }
     match try_out(&folder) {
-        Ok(()) => group.good("a file can be written and locked there"),
+        Ok(()) => group.good("files can be written and locked there"),
         Err(error) => unusable(&folder, &plain(&error), group),
     }
 }
@@ -94,8 +94,8 @@ fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
     );
 }
 
-/// Whether the folder is what it must be.
-fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
+/// Whether the folder is safe to use.
+fn is_private(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
@@ -117,7 +117,7 @@ fn is_ours(folder: &Path, group: &mut Group<'_>) -> bool {
             group.bad(
                 Exit::Cache,
                 message!("{name} is not used: {}", plain(&error), name),
-                "remove it, or set XDG_CACHE_HOME to a folder of your own",
+                "remove it, or set XDG_CACHE_HOME to a folder that you own",
             );
             false
         }
@@ -140,7 +140,7 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     };
     let (file, lock) = (place(""), place(".lock"));
     let tried = private_file::write(&file, b"probe").and_then(|()| {
-        // Where taking a lock could hang, none is taken.
+        // No lock is taken where taking one could hang.
         if private_file::locks_can_hang(folder) {
             return Ok(());
         }

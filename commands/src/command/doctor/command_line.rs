@@ -1,13 +1,13 @@
 //! A command line in a consumer's file that runs this program: a `credential_process` of AWS, the `command` of an
 //! executable of Google. Some of the consumer's tools pass it to a shell and others split it themselves, so it must
-//! mean the same to all.
+//! mean the same to all of them.
 
 use std::path::{Path, PathBuf};
 
 use super::Checks;
 use super::entry::{self, Entry, Wording};
 use super::launch::{Launch, plain_words};
-use super::programs::is_ours;
+use super::programs::is_this_program;
 use crate::command::on_path::is_program;
 use crate::consumer::ConsumerName;
 use crate::foreign_text::{ForeignText, Message};
@@ -17,7 +17,7 @@ use crate::settings::schema::PROFILE;
 #[derive(Clone, Copy)]
 pub(super) struct CommandLine<'a> {
     pub(super) consumer: ConsumerName,
-    /// What it is called in the file.
+    /// The name of its key in the file.
     pub(super) key: &'static str,
     pub(super) line: &'a str,
     /// Whether all tools read quotes as a shell does.
@@ -25,22 +25,22 @@ pub(super) struct CommandLine<'a> {
     pub(super) wording: Wording,
 }
 
-/// What is wrong with a command line.
+/// A problem with a command line.
 pub(super) struct Problem {
-    /// Whether it fails wherever it is run.
+    /// Whether the command always fails.
     pub(super) is_bad: bool,
     pub(super) text: Message,
     pub(super) fix: Message,
 }
 
-/// Whether a command line has this program among its words.
-pub(super) fn mentions_us(command: &str) -> bool {
-    command.split(['/', '\\', ' ', '"', '\'']).any(|word| is_ours(Path::new(word)))
+/// Whether a command line contains this program.
+pub(super) fn mentions_this_program(command: &str) -> bool {
+    command.split(['/', '\\', ' ', '"', '\'']).any(|word| is_this_program(Path::new(word)))
 }
 
 impl CommandLine<'_> {
-    /// Its settings, if it can be read without a shell and leads to the profile that is named. The consumer sets the
-    /// variable for it.
+    /// The settings of the command line, if it can be read without a shell and uses the profile to check. `variable` is
+    /// one that the consumer sets.
     pub(super) fn entry(
         self,
         checks: &Checks<'_>,
@@ -48,7 +48,7 @@ impl CommandLine<'_> {
         variable: Option<(String, String)>,
     ) -> Result<Option<Entry>, (Message, Message)> {
         let Self { consumer, line, wording, .. } = self;
-        // Both mean the same in paths there, and a shell's words have other escapes.
+        // On Windows, both mean the same in paths, and `\` is an escape only in a shell's words.
         let line = if cfg!(windows) { line.replace('\\', "/") } else { line.to_owned() };
         let Some(words) = plain_words(&line) else { return Ok(None) };
         let launch =
@@ -71,7 +71,6 @@ impl CommandLine<'_> {
         })
     }
 
-    /// What is wrong with it.
     pub(super) fn problem(self, is_on_path: impl Fn(&str) -> bool) -> Option<Problem> {
         let Self { line: command, takes_quotes, wording, .. } = self;
         let example = || wording.fix.into();
@@ -102,11 +101,11 @@ impl CommandLine<'_> {
             );
         }
         if path.components().count() == 1 && is_on_path(&first) {
-            // What a wrapper of the system is called is the same on every PATH.
-            return is_ours(&path).then(|| Problem {
+            // The path of a system's wrapper, such as `env`, is in every PATH.
+            return is_this_program(&path).then(|| Problem {
                 is_bad: false,
                 text: message!(
-                    "`{first}` is no full path, and a program that runs it can have another PATH",
+                    "`{first}` is not a full path, and a program that runs it may have another PATH",
                     first = ForeignText::new(&first)
                 ),
                 fix: example(),
@@ -118,7 +117,7 @@ impl CommandLine<'_> {
                 example(),
             );
         }
-        // The part of it that is a program, with the spaces in its path.
+        // The longest part of the line that is a program, with the spaces in its path.
         let ends = command.match_indices(' ').map(|(at, _)| at).chain([command.len()]);
         let with_spaces = ends.map(|end| &command[..end]).find(|path| is_program(Path::new(path)));
         if let Some(path) = with_spaces {
@@ -139,7 +138,7 @@ impl CommandLine<'_> {
     }
 }
 
-/// The first word, as `shlex` and a shell read it; none if a quote is not closed.
+/// The first word, as `shlex` and a shell read it; `None` if a quote is not closed.
 fn first_word(command: &str) -> Option<String> {
     let mut word = String::new();
     let mut quote = None;
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_is_found_by_name_is_a_warning_at_most() {
+    fn a_command_on_the_path_is_at_most_a_warning() {
         let wording = Wording { arguments: "", reader: "", fix: "" };
         let judged_with = |line: &str, is_on_path: bool, takes_quotes: bool| {
             let line =
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read_as_by_a_shell_and_without_one() {
+    fn a_command_is_read_with_and_without_a_shell() {
         for (command, first) in [
             ("/p/x aws", Some("/p/x")),
             ("\"/p q/x\" aws", Some("/p q/x")),
@@ -189,9 +188,9 @@ mod tests {
         ] {
             assert_eq!(first_word(command).as_deref(), first, "{command}");
         }
-        for ours in ["/p/yc-id-token aws", "~/bin/yc-id-token aws", "\"/a b/yc-id-token\" aws"] {
-            assert!(mentions_us(ours), "{ours}");
+        for own in ["/p/yc-id-token aws", "~/bin/yc-id-token aws", "\"/a b/yc-id-token\" aws"] {
+            assert!(mentions_this_program(own), "{own}");
         }
-        assert!(!mentions_us("/p/other --for yc-id-tokens"));
+        assert!(!mentions_this_program("/p/other --for yc-id-tokens"));
     }
 }

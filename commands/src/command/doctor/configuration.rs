@@ -1,4 +1,4 @@
-//! The configuration: whether it can be read, and what in it is not what decides.
+//! The configuration: whether it can be read, and which of its values are overridden.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,6 @@ use super::report::Group;
 use crate::error::shown;
 use crate::foreign_text::ForeignText;
 
-/// Reports the version of this program.
 pub(super) fn report_version(group: &mut Group<'_>) {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe() {
@@ -21,8 +20,8 @@ pub(super) fn report_version(group: &mut Group<'_>) {
     }
 }
 
-/// Checks the configuration of a profile, and returns the settings and whether they are all: what is broken in the
-/// file is left out.
+/// Checks the configuration of a profile, and returns the settings and whether they are complete: broken parts of the
+/// file are left out.
 pub(super) fn check(context: Context<'_>, group: &mut Group<'_>) -> (Option<Settings>, bool) {
     let Context { flags, env, locations, consumers, .. } = context;
     let load = |env: &Env| Settings::load(flags, env, locations, consumers, consumers);
@@ -35,10 +34,8 @@ pub(super) fn check(context: Context<'_>, group: &mut Group<'_>) -> (Option<Sett
     };
     match flags.config_file(env, locations) {
         Some(path) if path.exists() => group.good(message!("{} can be read", shown(&path))),
-        Some(path) => group.good(message!(
-            "there is no configuration file ({}), and there need not be one",
-            shown(&path)
-        )),
+        Some(path) => group
+            .good(message!("there is no configuration file ({}); it is optional", shown(&path))),
         None => group.warning(
             "there is no home folder to look for the configuration in",
             "set HOME, or give `--config`",
@@ -58,7 +55,7 @@ pub(super) fn check(context: Context<'_>, group: &mut Group<'_>) -> (Option<Sett
     (Some(settings), true)
 }
 
-/// Variables win over the profile, and are forgotten in a shell's startup file.
+/// Variables take precedence over the profile, and are easily forgotten in a shell's startup file.
 fn report_overridden(settings: &Settings, without: &Settings, group: &mut Group<'_>) {
     let without = without.explained();
     for Explained { name, value, origin } in settings.explained() {
@@ -71,20 +68,20 @@ fn report_overridden(settings: &Settings, without: &Settings, group: &mut Group<
         if let Some(beaten) = beaten {
             group.warning(
                 message!(
-                    "`{name}` is `{value}` by {variable}, and not `{}` ({})",
+                    "`{name}` is `{value}` because of {variable}, not `{}` ({})",
                     beaten.value,
                     beaten.origin,
                     name,
                     value,
                     variable
                 ),
-                message!("unset {variable}, if the file is to decide", variable),
+                message!("unset {variable} to use the value of the file", variable),
             );
         }
     }
 }
 
-/// The environment but for our own variables that are settings.
+/// The environment without the settings of this program.
 fn without_own_variables(env: &Env) -> Env {
     let others = env::ALL.iter().filter(|var| !var.name.starts_with(env::OWN)).copied();
     let values: HashMap<&'static str, String> = others

@@ -1,5 +1,5 @@
-//! An entry of a consumer's file that runs this program, such as a user of a kubeconfig: the settings that it has, and
-//! so the profile that it leads to.
+//! An entry of a consumer's file that runs this program, such as a user of a kubeconfig: its settings, and so the
+//! profile that it uses.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -19,14 +19,13 @@ use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, COMMON, CONFIG, PROFILE, TIMEOUT};
 use crate::settings::{Decides, Field, Flags, Settings};
 
-/// The entries of a consumer's files.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// Those whose settings can be read.
+    /// The entries whose settings can be read.
     pub(super) usable: Vec<Entry>,
-    /// Whether there are any that name this program.
+    /// Whether any entry names this program.
     pub(super) is_mentioned: bool,
-    /// The checks by the consumer itself.
+    /// The consumer's own checks of the entries.
     pub(super) own_checks: Vec<EntryCheck>,
 }
 
@@ -42,15 +41,15 @@ pub(super) struct Entry {
     pub(super) consumer: ConsumerName,
     /// Where it is: "user `sa` of ~/.kube/config".
     pub(super) place: Message,
-    /// Its settings; a default profile of the consumer alone is among the flags.
+    /// Its settings. The consumer's default profile is among the flags.
     pub(super) flags: Flags,
     pub(super) env: Env,
-    pub(super) leads_to: LeadsTo,
+    pub(super) target: Target,
 }
 
-/// What entries have in common that lead to the same profile.
+/// What entries of the same profile have in common.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct LeadsTo {
+pub(super) struct Target {
     pub(super) profile: Option<String>,
     config: Option<PathBuf>,
     /// The flags and variables that replace settings of the profile.
@@ -59,7 +58,7 @@ pub(super) struct LeadsTo {
 }
 
 impl Entry {
-    /// Resolves the settings of an entry. The settings that its consumer cannot do without are checked.
+    /// Resolves the settings of an entry, and checks those that its consumer requires.
     pub(super) fn resolve(
         checks: &Checks<'_>,
         consumer: ConsumerName,
@@ -75,22 +74,22 @@ impl Entry {
             context.consumers,
             &[consumer.table()],
         )?;
-        // The audience of a kubeconfig may be in the cluster's entry.
+        // The audience of a kubeconfig can also be in the cluster's entry.
         consumer.check(&settings, context, !matches!(consumer, ConsumerName::Kubectl))?;
-        let leads_to = LeadsTo::of(&settings, context);
-        // The consumer can have a default profile of its own.
+        let target = Target::of(&settings, context);
+        // The consumer can have a default profile.
         let Context { locations, consumers, .. } = context;
         let of_all = Settings::load(&flags, &env, locations, consumers, consumers);
         let of_all = of_all.ok().and_then(|settings| Some(settings.profile?.value));
-        let flags = match &leads_to.profile {
+        let flags = match &target.profile {
             Some(profile) if of_all.as_ref() != Some(profile) => flags.with(&PROFILE, profile),
             Some(_) | None => flags,
         };
-        Ok(Self { consumer, place, flags, env, leads_to })
+        Ok(Self { consumer, place, flags, env, target })
     }
 }
 
-impl LeadsTo {
+impl Target {
     /// The end of a sentence about an entry.
     pub(super) fn shown(&self) -> Message {
         let name = self.profile.as_deref();
@@ -102,7 +101,7 @@ impl LeadsTo {
         let flags_that_decide = flags.given().filter(|(field, _)| decides_identity(field));
         let variables = match env {
             Env::Changed { changes, .. } => {
-                // The last is that of one provider of Google Cloud.
+                // The last one is for one provider of Google Cloud.
                 let others = [
                     PROFILE.variable,
                     CONFIG.variable,
@@ -123,25 +122,25 @@ impl LeadsTo {
     }
 }
 
-/// Whether a flag sets what the consumers of a profile have in common.
+/// Whether a flag sets something that all consumers of a profile share.
 pub(super) fn decides_identity(field: &Field) -> bool {
     let is_common = COMMON.settings.iter().any(|common| common.flag == field.flag);
     let others = [AUDIENCE.flag, TIMEOUT.flag];
     is_common && field.decides != Decides::Nothing && !others.contains(&field.flag)
 }
 
-/// How the problems of an entry's arguments are worded.
+/// The words for problems of an entry's arguments.
 #[derive(Clone, Copy)]
 pub(super) struct Wording {
-    /// What the arguments are called: "`args`".
+    /// The name of the arguments: "`args`".
     pub(super) arguments: &'static str,
     /// The program that reads the output.
     pub(super) reader: &'static str,
-    /// What to do.
+    /// The fix.
     pub(super) fix: &'static str,
 }
 
-/// The flags that the arguments of an entry set, or what is wrong with them, and what to do.
+/// The flags that the arguments of an entry set, or their problem and its fix.
 pub(super) fn flags(
     checks: &Checks<'_>,
     consumer: ConsumerName,
@@ -152,7 +151,7 @@ pub(super) fn flags(
     let Wording { arguments: what, reader, fix } = wording;
     let problem = |problem: Message| Err((problem, fix.into()));
     let mut words: Vec<OsString> = vec!["yc-id-token".into()];
-    // By the name of a link, the command is in the program's own name.
+    // A link can carry the command in its name.
     let link = Path::new(program).file_stem().and_then(|name| name.to_str());
     let command = link.and_then(|name| name.strip_prefix("yc-id-token-"));
     words.extend(command.map(OsString::from));
@@ -162,10 +161,10 @@ pub(super) fn flags(
         Err(error) => {
             return match error.kind() {
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                    problem(message!("{what} name no command", what))
+                    problem(message!("{what} contain no command", what))
                 }
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => problem(message!(
-                    "{what} print the help or the version, and no credential",
+                    "{what} print the help or the version, not a credential",
                     what
                 )),
                 _ => {
@@ -187,7 +186,7 @@ pub(super) fn flags(
             what,
             reader
         )),
-        None => problem(message!("{what} name no command", what)),
+        None => problem(message!("{what} contain no command", what)),
     }
 }
 

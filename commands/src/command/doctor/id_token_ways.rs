@@ -1,5 +1,5 @@
-//! Other ways to an ID token, where the vendor documents none but `yc`: the known subject token types of the
-//! exchange, and the `yc` command. None of these tries is cached.
+//! Other routes to an ID token, because the vendor documents only `yc`: the known subject token types of the exchange,
+//! and the `yc` command. Nothing of these attempts is cached.
 
 use crate::error::Error;
 use crate::foreign_text::Message;
@@ -12,7 +12,7 @@ use super::profile::ProfileCheck;
 use super::report::Group;
 use super::{identity, token};
 
-/// A way that works: what it is, and the setting that chooses it.
+/// A route that works: its description, and the setting that selects it.
 type Way = (Message, &'static Field, &'static str);
 
 pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
@@ -52,7 +52,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     if working.is_empty() {
         group.warning(
             message!("no known way to an ID token works: {failed}", failed),
-            "check the service account, its role and the endpoints; if they are right, ask the cloud's support for the `subject_token_type` of a service account's ID, and set it with `--subject-token-type`",
+            "check the service account, its role and the endpoints; if they are right, get the `subject_token_type` of a service account's ID from the cloud's support, and set it with `--subject-token-type`",
         );
         return;
     }
@@ -75,7 +75,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     }
 }
 
-/// Why a try failed, without what was requested.
+/// The reason of a failure, without the name of the credential.
 fn reason(error: &Error) -> Message {
     match error {
         Error::Refused { reason, request_id: Some(id), .. } => {

@@ -1,4 +1,4 @@
-//! The identity: whether it is found, why, and whether it is safe and lasts.
+//! The identity: whether it is found, where it comes from, and whether it is safe and does not expire soon.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::foreign_text::ForeignText;
 /// A healthy keyring answers within a tenth of a second.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// A run of the identity, with its part of the time before it.
+/// Opens a run with the identity, within its part of the time limit.
 pub(super) fn run(check: &ProfileCheck<'_>) -> Option<Result<Run>> {
     let mut settings = check.settings.clone()?;
     settings.timeout.value = check.checks.part();
@@ -27,7 +27,7 @@ pub(super) fn run(check: &ProfileCheck<'_>) -> Option<Result<Run>> {
     Some(Run::of(settings, context, Some("doctor")))
 }
 
-/// Checks the identity, and returns a run of it.
+/// Checks the identity, and returns a run with it.
 pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<Run> {
     let settings = check.settings.as_ref()?;
     let setting = settings.identity.clone();
@@ -46,7 +46,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
     match &setting {
         None if identity.is_last_resort() => {}
         None => group.good(message!(
-            "{}, the first that was found, as nothing names one",
+            "{}, the first one available, as no identity is set",
             identity.describe()
         )),
         Some(setting) => {
@@ -75,7 +75,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> Option<R
             }
         }
     }
-    // An identity that was only guessed, and has no account, is an error already.
+    // An identity that was found without a setting and has no account is reported as an error already.
     if let Some((problem, hint)) = identity.warning() {
         group.warning(problem, hint);
     }
@@ -97,7 +97,7 @@ fn time_keyring(checks: &Checks<'_>, group: &mut Group<'_>) {
     }
 }
 
-/// One that others can read is an error of its own before this.
+/// A key that others can read has been reported as an error before this.
 #[cfg(unix)]
 fn report_mode(file: &Path, group: &mut Group<'_>) {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,8 +1,8 @@
-//! How the command of an `exec` entry comes to run this program: by itself, through another one, or in a shell.
+//! How an `exec` entry runs this program: directly, through another program, or in a shell.
 
 use std::path::Path;
 
-use super::programs::is_ours;
+use super::programs::is_this_program;
 
 /// A run of this program, as a command line describes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,9 +10,9 @@ pub(super) struct Launch {
     pub(super) way: Way,
     /// The word that names this program.
     pub(super) program: String,
-    /// What it is run with; `None` if only a shell knows that.
+    /// Its arguments; `None` if only a shell could determine them.
     pub(super) arguments: Option<Vec<String>>,
-    /// The variables that are set in front of it, as `env` takes them.
+    /// The variables that are set before it, as `env` accepts them.
     pub(super) variables: Vec<(String, String)>,
 }
 
@@ -20,20 +20,20 @@ pub(super) struct Launch {
 pub(super) enum Way {
     /// `command` names it.
     Direct,
-    /// `command` holds its arguments too, which no client splits.
+    /// `command` also contains its arguments, which no client splits.
     Unsplit,
     /// Another program runs it: `env`, `sudo`, `sh -c`.
     Through,
 }
 
 impl Launch {
-    /// Finds this program in the command line, if it is there. `is_known` tells it by a path of another name.
+    /// Finds this program in the command line. `is_known` recognises it by a path with another name.
     pub(super) fn find(
         command: &str,
         arguments: &[String],
         is_known: impl Fn(&str) -> bool,
     ) -> Option<Self> {
-        let is_it = |word: &str| is_ours(Path::new(word)) || is_known(word);
+        let is_it = |word: &str| is_this_program(Path::new(word)) || is_known(word);
         let mut words = command.split_whitespace();
         if let Some(first) = words.next().filter(|first| *first != command && is_it(first))
             && !Path::new(command).exists()
@@ -60,7 +60,7 @@ impl Launch {
         arguments.iter().find_map(|script| Self::in_script(script, is_it))
     }
 
-    /// The program is the word at this place, and all before it belongs to another one.
+    /// The program is the word at this index, and the words before it belong to another program.
     fn through(words: &[String], at: usize) -> Self {
         let variables = words[..at].iter().filter_map(|word| {
             let (name, value) = word.split_once('=')?;
@@ -74,7 +74,7 @@ impl Launch {
         }
     }
 
-    /// The program is in a line that a shell, or `env -S`, splits.
+    /// The program is in a line that a shell or `env -S` splits.
     fn in_script(script: &str, is_it: impl Fn(&str) -> bool) -> Option<Self> {
         if let Some(words) = plain_words(script) {
             let at = words.iter().position(|word| is_it(word))?;
@@ -91,13 +91,13 @@ impl Launch {
     }
 }
 
-/// Whether this can be the name of a variable.
+/// Whether this is a valid name of a variable.
 fn is_name(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.chars().all(is_part) && text.starts_with(|c: char| !c.is_ascii_digit())
 }
 
-/// The words of a line that means the same to every shell: one command, without anything to expand.
+/// The words of a line that means the same to every shell: one command, without expansions.
 pub(super) fn plain_words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,11 +1,11 @@
 //! `doctor`: what is wrong, and how to fix it.
 //!
-//! It follows the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault, credential
-//! configurations of Google's libraries) to the profiles that
-//! their entries lead to, and checks each of these once. Without such entries it checks the profile that is chosen.
+//! It reads the consumers' own files (kubeconfigs, the AWS configuration, token helpers of Vault, credential
+//! configurations of Google's libraries), and checks each profile that their entries use once. Without such entries, it
+//! checks the selected profile.
 //!
-//! One file for each group of checks. A check that fails is a finding, and the others go on; what depends on it is left
-//! out. All checks share the time limit: a group that needs the network gets a part of it.
+//! Each group of checks has a file. A check that fails is a finding, and the other checks run, except those that depend
+//! on it. All checks share the time limit: a group that needs the network gets a part of it.
 
 mod aws;
 mod bundle;
@@ -63,14 +63,14 @@ use profile::Profile;
 use programs::Programs;
 use report::{Group, Report};
 
-/// If there are no settings.
+/// The time limit if the settings cannot be read.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How many profiles are checked in one run.
-const MOST_PROFILES: usize = 8;
+const MAX_PROFILES: usize = 8;
 
-/// How many checks of one consumer's own are run.
-const MOST_OWN_CHECKS: usize = 4;
+/// How many of a consumer's own checks are run.
+const MAX_OWN_CHECKS: usize = 4;
 
 /// Check everything that a token depends on, and suggest fixes
 ///
@@ -100,7 +100,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What all checks share.
+/// The state that all checks share.
 struct Checks<'a> {
     context: Context<'a>,
     env: &'a Env,
@@ -109,23 +109,22 @@ struct Checks<'a> {
     consumer: Option<ConsumerName>,
     /// The only profile to check, if one is named.
     profile: Option<String>,
-    /// Whether consumers' exchanges are tried, and their own checks run.
+    /// Whether to try the consumers' exchanges and run their own checks.
     end_to_end: bool,
-    /// Whether other ways to an ID token are tried, although the usual one works.
+    /// Whether to try other routes to an ID token although the usual one works.
     tries_all_ways: bool,
     /// The description of this program's command line.
     program: fn() -> clap::Command,
     deadline: Deadline,
-    /// How many profiles share the time that is left.
+    /// How many profiles share the remaining time.
     sharing: Cell<u32>,
-    /// Whether the cache folder has been checked.
     has_checked_cache: Cell<bool>,
     /// Whether the clock has been compared, or could not be.
     has_time: Cell<bool>,
-    /// The servers that have been looked at, and how they were reached.
+    /// The servers that have been checked, and how they were reached.
     servers: RefCell<Vec<(String, String)>>,
     spinner: Spinner,
-    /// What has ended the checks: a signal. Nothing is waited for any more.
+    /// The signal that ended the checks. Nothing is waited for afterwards.
     interrupted: OnceCell<Error>,
 }
 
@@ -147,7 +146,7 @@ impl Args {
         let bundle = named.map(Bundle::begin).transpose()?;
         let mut report = Report::default();
         self.run_checks(context, consumer, program, &mut report)?;
-        // A profile that the command line names by a flag is among its own words.
+        // `--profile` also selects the profile to check.
         let is_by_flag = profile.is_none() && flags.get(&PROFILE).is_some();
         report.complete(|text, of_finding| {
             let name = of_finding.or(profile.map(String::as_str)).filter(|_| !is_by_flag);
@@ -204,14 +203,14 @@ impl Args {
         };
         let programs = Programs::look(&checks);
         let names = ConsumerName::ALL.iter().copied().filter(|name| checks.is_about(*name));
-        let mut looked: Vec<Looked> =
-            names.filter_map(|name| look_at_files(&checks, &programs, name)).collect();
+        let mut looked: Vec<ConsumerFindings> =
+            names.filter_map(|name| check_files(&checks, &programs, name)).collect();
         let is_any_mentioned = looked.iter().any(|looked| looked.entries.is_mentioned);
         let entries =
             looked.iter_mut().flat_map(|looked| std::mem::take(&mut looked.entries.usable));
         let mut profiles =
             which_profiles::choose(&checks, settings.as_ref(), entries.collect(), is_any_mentioned);
-        let left_out = profiles.split_off(MOST_PROFILES.min(profiles.len()));
+        let left_out = profiles.split_off(MAX_PROFILES.min(profiles.len()));
         let is_only = profiles.len() == 1;
         for (done, profile) in profiles.iter().enumerate() {
             checks.sharing.set(u32::try_from(profiles.len() - done).unwrap_or(u32::MAX));
@@ -220,7 +219,7 @@ impl Args {
         checks.sharing.set(1);
         report.end_profiles();
         report_left_out(&left_out, report);
-        for Looked { consumer, report: mut found, entries, clusters } in looked {
+        for ConsumerFindings { consumer, report: mut found, entries, clusters } in looked {
             let name = consumer.table().name;
             if let Some(clusters) = clusters {
                 clusters.call(&checks, &programs, &mut found.group(name));
@@ -235,8 +234,8 @@ impl Args {
     }
 }
 
-/// The findings of one consumer's own files, and the entries in them.
-struct Looked {
+/// The findings about one consumer's own files, and the entries in them.
+struct ConsumerFindings {
     consumer: ConsumerName,
     report: Report,
     entries: Entries,
@@ -244,12 +243,12 @@ struct Looked {
     clusters: Option<Clusters>,
 }
 
-/// Checks a consumer's own configuration, if it has one that this program knows.
-fn look_at_files(
+/// Checks a consumer's own configuration, if this program knows its format.
+fn check_files(
     checks: &Checks<'_>,
     programs: &Programs,
     consumer: ConsumerName,
-) -> Option<Looked> {
+) -> Option<ConsumerFindings> {
     let (mut report, mut clusters) = (Report::default(), None);
     let mut group = report.group(consumer.table().name);
     let entries = match consumer {
@@ -263,13 +262,12 @@ fn look_at_files(
         ConsumerName::Gcp => gcp::check(checks, &mut group),
         ConsumerName::Token | ConsumerName::Exec => return None,
     };
-    Some(Looked { consumer, report, entries, clusters })
+    Some(ConsumerFindings { consumer, report, entries, clusters })
 }
 
-/// Runs the consumer's own checks.
 fn run_own_checks(checks: &Checks<'_>, own: &[EntryCheck], group: &mut Group<'_>) {
     let limit = checks.part();
-    let first = &own[..MOST_OWN_CHECKS.min(own.len())];
+    let first = &own[..MAX_OWN_CHECKS.min(own.len())];
     let runs = first.iter().map(|own| own.check.run(checks.env, limit)).collect();
     let Some(outcomes) = checks.wait("running the consumer's own check", all(runs)) else { return };
     for (EntryCheck { place, profile, check }, outcome) in first.iter().zip(outcomes) {
@@ -312,23 +310,23 @@ fn report_left_out(profiles: &[Profile], report: &mut Report) {
 }
 
 impl Checks<'_> {
-    /// Whether a consumer is checked.
+    /// Whether a consumer is to be checked.
     fn is_about(&self, name: ConsumerName) -> bool {
         self.consumer.is_none_or(|consumer| consumer == name)
     }
 
-    /// Whether only a profile is checked that is not the one of these flags.
+    /// Whether the only profile to check is another one than that of these flags.
     fn is_about_another_profile(&self, flags: &Flags) -> bool {
         let other = flags.get(&PROFILE).filter(|_| self.profile.is_some());
         other.is_some_and(|profile| self.profile.as_deref() != Some(profile))
     }
 
-    /// A part of the time: of what is left for a profile, no more than a third of the whole.
+    /// A part of the time limit: of the remaining time of a profile, at most a third of the whole.
     fn part(&self) -> Duration {
         (self.deadline.left() / self.sharing.get()).min(self.deadline.budget() / 3)
     }
 
-    /// How servers are reached, within a part of the time.
+    /// The HTTP layer for these settings, limited to a part of the time.
     fn http(&self, settings: &Settings) -> Http {
         Http::new(
             self.context.clock,
@@ -338,7 +336,7 @@ impl Checks<'_> {
         )
     }
 
-    /// Waits for what takes its time, and says at a terminal what for.
+    /// Waits for something slow. At a terminal, a spinner shows `what` it is.
     fn wait<T>(&self, what: &'static str, work: impl Future<Output = T>) -> Option<T> {
         if self.interrupted.get().is_some() {
             return None;
@@ -347,14 +345,13 @@ impl Checks<'_> {
         waited.inspect_err(|error| self.end(error)).ok()
     }
 
-    /// Ends the checks, if this is the error of an interruption.
+    /// Ends the checks if the error is an interruption.
     fn end_if_interrupted(&self, error: &Error) {
         if error.code() == Code::Interrupted {
             self.end(error);
         }
     }
 
-    /// Ends the checks.
     fn end(&self, error: &Error) {
         self.interrupted.get_or_init(|| error.clone());
     }

@@ -1,4 +1,4 @@
-//! The network: trusted authorities, the route to each server, how long each step takes, and the servers' clocks.
+//! The network: trusted authorities, the route to each server, the time of each step, and the servers' clocks.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,13 +16,13 @@ use super::profile::ProfileCheck;
 use super::report::Group;
 use crate::foreign_text::{ForeignText, Message};
 
-/// A clock that is further off than this, in seconds, is not synchronised.
-const WRONG: u64 = 5;
+/// In seconds: a clock with a larger error is not synchronised.
+const SKEW_WARNING: u64 = 5;
 
-/// With such a clock, servers reject tokens as expired or not yet valid.
-const FAR_OFF: u64 = 60;
+/// In seconds: with a larger error, servers reject tokens as expired or not yet valid.
+const SKEW_ERROR: u64 = 60;
 
-/// A server, and what can be asked of it by anybody.
+/// A server, and a public URL of it.
 struct Server<'a> {
     name: &'static str,
     endpoint: &'a Endpoint,
@@ -31,10 +31,10 @@ struct Server<'a> {
     query: &'a [(&'static str, &'static str)],
 }
 
-/// What was found about a server.
+/// The result of checking a server.
 struct Found {
     route: Result<Route>,
-    /// Straight to it; a proxy takes them by itself.
+    /// The steps of a direct connection; a proxy does them itself.
     steps: Option<Steps>,
     offset: Result<Option<Offset>>,
 }
@@ -44,7 +44,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     let Some(settings) = &check.settings else { return };
     let (http, limit) = (checks.http(settings), checks.part());
     let usual = ServerOptions::default();
-    // The servers are known also without an identity.
+    // Without an identity, the servers are known from the settings.
     let endpoints = match &check.run {
         Some(session) => Some(session.source().endpoints.clone()),
         None => match Endpoints::from_settings(settings, None) {
@@ -56,7 +56,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
         },
     };
     let mut servers = servers(check, endpoints.as_ref(), &usual);
-    // Those of Yandex Cloud that earlier profiles reach in the same way have been looked at.
+    // Yandex Cloud's servers are not checked again for a profile with the same settings.
     let way = format!("{:?} {:?}", settings.ca_file, settings.proxy);
     let mut seen = checks.servers.borrow_mut();
     let earlier = seen.len();
@@ -83,10 +83,10 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     let Some(found) = checks.wait("looking at the network", work) else { return };
     let mut clocks = Vec::new();
     for (server, found) in servers.iter().zip(found) {
-        let offset = tell(server, &found, group);
+        let offset = report_server(server, &found, group);
         clocks.extend(offset.map(|offset| (server.name, offset)));
     }
-    // An earlier profile's servers may have told the time.
+    // An earlier profile's servers may have sent the time.
     if !checks.has_time.replace(true) || !clocks.is_empty() {
         report_clock(&clocks, group);
     }
@@ -130,18 +130,18 @@ async fn look(server: &Server<'_>, route: Result<Route>, http: &Http, limit: Dur
         }
         Ok(Route::Proxy { .. }) | Err(_) => None,
     };
-    let ask = async {
+    let request = async {
         let what = message!("an answer from {}", server.name);
         let client = http.client_by(server.options, server.endpoint, &what)?;
         let request = HttpRequest { query: server.query, ..HttpRequest::get(&what, server.path) };
         Ok(client.send(&request).await?.clock_offset)
     };
-    let offset = ask.await;
+    let offset = request.await;
     Found { route, steps, offset }
 }
 
-/// What the server said of the time, if it could be asked.
-fn tell(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
+/// Reports on a server. Returns its clock, if it answered.
+fn report_server(server: &Server<'_>, found: &Found, group: &mut Group<'_>) -> Option<Offset> {
     let route = match &found.route {
         Ok(route) => route,
         Err(error) => {
@@ -209,7 +209,7 @@ fn report_trust(check: &ProfileCheck<'_>, http: &Http, group: &mut Group<'_>) {
     trusted.extend(extra.map(|file| message!("those of {} ({})", shown(&file.value), file.origin)));
     group.good(message!("trusted certificate authorities: {}", Message::join(&trusted, " and ")));
     for warning in warnings {
-        group.warning(warning, "replace the file by one whose certificates are whole");
+        group.warning(warning, "replace the file with one whose certificates are complete");
     }
 }
 
@@ -227,15 +227,15 @@ fn report_clock(clocks: &[(&'static str, Offset)], group: &mut Group<'_>) {
         server
     );
     let fix =
-        "set it by NTP, `timedatectl set-ntp true`; those who check tokens go by their own clocks";
+        "synchronise it: `timedatectl set-ntp true`; servers check tokens by their own clocks";
     match seconds {
-        0..=WRONG => group.good(message!("the clock is right, by {server}", server)),
-        _ if seconds > FAR_OFF => group.bad(Exit::Configuration, text, fix),
+        0..=SKEW_WARNING => group.good(message!("the clock agrees with {server}", server)),
+        _ if seconds > SKEW_ERROR => group.bad(Exit::Configuration, text, fix),
         _ => group.warning(text, fix),
     }
 }
 
-/// Waits for all of them at once.
+/// Waits for all of them concurrently.
 pub(super) async fn all<T>(works: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut works: Vec<Pin<Box<_>>> = works.into_iter().map(Box::pin).collect();
     let mut results: Vec<Option<T>> = works.iter().map(|_| None).collect();

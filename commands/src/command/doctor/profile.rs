@@ -1,7 +1,7 @@
-//! What is checked of each profile: its settings, identity, cache and servers, a new ID token, and what its consumers
-//! would do.
+//! The checks of one profile: its settings, identity, cache and servers, a new ID token, and the forecasts of its
+//! consumers.
 
-use super::entry::{Entry, LeadsTo};
+use super::entry::{Entry, Target};
 use super::report::Report;
 use super::{Checks, cache, configuration, id_token_ways, identity, network, token};
 use crate::consumer::{ConsumerForecast, ConsumerName, Warning};
@@ -13,47 +13,43 @@ use crate::run::{Context, Run};
 use crate::settings::schema::{FORCE_REFRESH, TIMEOUT};
 use crate::settings::{Flags, Settings};
 
-/// With less than this share of the time left, a profile is not checked: a twentieth.
-const LEAST_SHARE: u32 = 20;
+/// A profile is not checked with less than this share of the time left: a twentieth.
+const MIN_SHARE: u32 = 20;
 
 /// A profile to check, or the settings of a run without one.
 pub(super) struct Profile {
-    pub(super) leads_to: Option<LeadsTo>,
+    pub(super) target: Option<Target>,
     pub(super) flags: Flags,
     pub(super) env: Env,
-    /// The entries of consumers' files that lead to it.
+    /// The entries of consumers' files that use it.
     pub(super) entries: Vec<Entry>,
 }
 
-/// The check of a profile.
 pub(super) struct ProfileCheck<'a> {
     pub(super) checks: &'a Checks<'a>,
     pub(super) context: Context<'a>,
     pub(super) entries: &'a [Entry],
-    /// Its settings. Without the configuration file, if that is broken; `None` if flags or variables are broken too.
+    /// Its settings. A broken configuration file is left out; `None` if flags or variables are broken too.
     pub(super) settings: Option<Settings>,
     /// A run with the identity, if there is one.
     pub(super) run: Option<Run>,
-    /// What runs of the consumers would do.
+    /// The forecasts of the consumers' runs.
     pub(super) forecasts: Vec<(ConsumerName, Result<ConsumerForecast>)>,
 }
 
 impl Profile {
-    /// The profile that an entry leads to.
     pub(super) fn of(entry: Entry) -> Self {
-        let Entry { leads_to, flags, env, .. } = &entry;
-        let (leads_to, flags, env) = (Some(leads_to.clone()), flags.clone(), env.clone());
-        Self { leads_to, flags, env, entries: vec![entry] }
+        let Entry { target, flags, env, .. } = &entry;
+        let (target, flags, env) = (Some(target.clone()), flags.clone(), env.clone());
+        Self { target, flags, env, entries: vec![entry] }
     }
 
-    /// Whether an entry leads to it.
-    pub(super) fn is_where(&self, leads_to: &LeadsTo) -> bool {
-        self.leads_to.as_ref() == Some(leads_to)
+    pub(super) fn is_where(&self, target: &Target) -> bool {
+        self.target.as_ref() == Some(target)
     }
 
-    /// Its name, if it has one.
     pub(super) fn name(&self) -> Option<&str> {
-        self.leads_to.as_ref()?.profile.as_deref()
+        self.target.as_ref()?.profile.as_deref()
     }
 
     fn shown(&self) -> Message {
@@ -63,7 +59,7 @@ impl Profile {
         }
     }
 
-    /// Its heading in a report: the profile, and the entries that lead to it.
+    /// Its heading in a report: the profile, and the entries that use it.
     fn heading(&self) -> Option<Message> {
         let places: Vec<Message> = self.entries.iter().map(|entry| entry.place.clone()).collect();
         match &places[..] {
@@ -72,11 +68,10 @@ impl Profile {
         }
     }
 
-    /// Checks it.
     pub(super) fn check(&self, checks: &Checks<'_>, is_only: bool, report: &mut Report) {
         let heading = self.heading().or_else(|| (!is_only).then(|| self.shown()));
         report.begin_profile(self.name(), heading);
-        if checks.deadline.left() < checks.deadline.budget() / LEAST_SHARE {
+        if checks.deadline.left() < checks.deadline.budget() / MIN_SHARE {
             report.group("configuration").warning(
                 message!("{} was not checked, as the time limit is over", self.shown()),
                 "give more time with `--timeout`, or name one profile",
@@ -91,7 +86,7 @@ impl Profile {
             ProfileCheck { checks, context, entries, settings, run: None, forecasts: Vec::new() };
         report.add_settings(&check.settings.as_ref().map(Settings::explained).unwrap_or_default());
         check.run = identity::check(&check, &mut report.group("identity"));
-        // Otherwise each would report again what is wrong in the file.
+        // Otherwise each forecast would report the mistakes in the file again.
         if is_whole && check.run.is_some() {
             check.forecasts = check.forecast();
         }
@@ -109,7 +104,8 @@ impl Profile {
 }
 
 impl ProfileCheck<'_> {
-    /// What the consumers would do: those whose entries lead here, or else all that the settings are meant for.
+    /// The forecasts of the consumers whose entries use the profile, or else of all consumers that the settings
+    /// configure.
     fn forecast(&self) -> Vec<(ConsumerName, Result<ConsumerForecast>)> {
         let of = |(name, context): (ConsumerName, Context<'_>)| {
             Some((name, name.forecast(context).transpose()?))
@@ -117,7 +113,7 @@ impl ProfileCheck<'_> {
         self.consumers().into_iter().filter_map(of).collect()
     }
 
-    /// The consumers, and how each is run.
+    /// The consumers, and the context of each run.
     fn consumers(&self) -> Vec<(ConsumerName, Context<'_>)> {
         if self.entries.is_empty() {
             let names = ConsumerName::ALL.iter().filter(|name| self.checks.is_about(**name));
@@ -132,10 +128,9 @@ impl ProfileCheck<'_> {
         consumers
     }
 
-    /// Tries the exchanges of the consumers.
     fn try_exchanges(&self, report: &mut Report) {
         for (name, context) in self.consumers() {
-            // An entry is meant for it also if only the variables of the official clients are set.
+            // With an entry, the consumer is checked even if only the variables of the official clients are set.
             let is_meant = !self.entries.is_empty() || self.checks.consumer == Some(name);
             let forecast = self.forecasts.iter().find(|(of, _)| *of == name);
             let is_usable = forecast.map_or(is_meant, |(_, forecast)| forecast.is_ok());
@@ -156,7 +151,7 @@ impl ProfileCheck<'_> {
         }
     }
 
-    /// Reports what the consumers would do, but not well, and what they lack.
+    /// Reports problems that the forecasts predict, and missing settings.
     fn report_consumers(&self, report: &mut Report) {
         let has_files = |name: ConsumerName| match name {
             ConsumerName::Kubectl | ConsumerName::Aws | ConsumerName::Vault | ConsumerName::Gcp => {

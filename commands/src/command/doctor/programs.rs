@@ -1,4 +1,4 @@
-//! Programs of others: where they are, and which versions.
+//! The consumers' programs: their paths and versions.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::Checks;
 use super::report::Group;
-use crate::command::ask::{Answer, Silence, ask, json};
 use crate::command::on_path::on_path;
+use crate::command::query::{Answer, NoAnswer, json, query};
 use crate::consumer::ConsumerName;
 use crate::error::{Exit, shown};
 use crate::foreign_text::ForeignText;
 use crate::message;
 
 /// A program that does not print its version by then hangs.
-const PATIENCE: Duration = Duration::from_secs(3);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// More than any version.
+/// No version is longer.
 const LIMIT: usize = 200;
 
 const KUBECTL: &[&str] = &["version", "--client", "--output=json"];
@@ -30,21 +30,20 @@ pub(super) struct Programs {
     pub(super) bao: Option<Program>,
 }
 
-/// A program on the `PATH`.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
     /// The version that it prints; `None` if it prints none.
-    pub(super) version: Result<Option<String>, Silence>,
+    pub(super) version: Result<Option<String>, NoAnswer>,
 }
 
 impl Programs {
-    /// Looks for those that this is about, and runs them all at once.
+    /// Finds the programs to check, and runs them all at once.
     pub(super) fn look(checks: &Checks<'_>) -> Self {
         let find = |consumer: ConsumerName, name: &str| {
             if checks.is_about(consumer) { on_path(checks.env, name) } else { None }
         };
-        let limit = PATIENCE.min(checks.deadline.left());
+        let limit = VERSION_TIMEOUT.min(checks.deadline.left());
         let asked = async {
             tokio::join!(
                 look(find(ConsumerName::Kubectl, "kubectl"), KUBECTL, limit, kubectl_version),
@@ -63,7 +62,6 @@ impl Programs {
 }
 
 impl Program {
-    /// Reports its version, or that it does not work.
     pub(super) fn report(&self, group: &mut Group<'_>) {
         let path = shown(&self.path);
         match &self.version {
@@ -76,21 +74,20 @@ impl Program {
             }
             Ok(None) => group.warning(
                 message!("{path} does not print its version", path),
-                "run it in a terminal: it is broken, or another program of that name",
+                "run it in a terminal: it is broken, or another program has that name",
             ),
-            Err(silence @ Silence::NoTime) => group.warning(
-                message!("{path} {}", silence.describe(), path),
+            Err(reason @ NoAnswer::NoTime) => group.warning(
+                message!("{path} {}", reason.describe(), path),
                 "give more time with `--timeout`",
             ),
-            Err(silence) => group.bad(
+            Err(reason) => group.bad(
                 Exit::Configuration,
-                message!("{path} {}", silence.describe(), path),
-                "run it in a terminal: it, or a wrapper of that name, hangs or cannot be run",
+                message!("{path} {}", reason.describe(), path),
+                "run it in a terminal: the program, or a wrapper of that name, hangs or cannot be run",
             ),
         }
     }
 
-    /// The minor version of a `kubectl`.
     pub(super) fn minor(&self) -> Option<u32> {
         let version = self.version.as_ref().ok()?.as_deref()?;
         version.strip_prefix("kubectl v1.")?.split('.').next()?.parse().ok()
@@ -104,7 +101,7 @@ async fn look(
     version: fn(&Answer) -> Option<String>,
 ) -> Option<Program> {
     let path = program?;
-    let answer = ask(&path, arguments, limit).await;
+    let answer = query(&path, arguments, limit).await;
     let printed = |answer: Answer| version(&answer).filter(|_| answer.status.success());
     Some(Program { path, version: answer.map(printed) })
 }
@@ -122,7 +119,7 @@ fn kubectl_version(answer: &Answer) -> Option<String> {
 }
 
 /// Whether a command is this program, by its name.
-pub(super) fn is_ours(command: &Path) -> bool {
+pub(super) fn is_this_program(command: &Path) -> bool {
     let name = command.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     name == "yc-id-token" || name.starts_with("yc-id-token-")
 }

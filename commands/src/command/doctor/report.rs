@@ -1,7 +1,7 @@
-//! The report: what was found, in text, in JSON and for the file of a bug report, from the same structure.
+//! The report: the findings as text, as JSON and for the file of a bug report, from the same structure.
 //!
-//! Security: it is made of texts, numbers and error messages, and of the shapes of tokens. No type that holds a secret
-//! goes in, so none comes out.
+//! Security: it consists of texts, numbers, error messages and the structure of tokens. No type that contains a secret
+//! can be added.
 
 use serde_json::{Value, json};
 
@@ -17,15 +17,15 @@ use crate::settings::Explained;
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
-    /// The profile that is being checked, and the heading of what is found of it.
+    /// The profile that is being checked, and the heading of its findings.
     profile: Option<String>,
     heading: Option<Message>,
-    /// The profiles and consumers that have been checked; no name is a run without a profile.
+    /// The profiles and consumers that have been checked; `None` is a run without a profile.
     profiles: Vec<Option<String>>,
     consumers: Vec<&'static str>,
     /// The settings of each profile, for the file of a bug report.
     settings: Vec<Value>,
-    /// What ID tokens have in them, for the same.
+    /// The structure of ID tokens, for the file of a bug report.
     tokens: Vec<Value>,
 }
 
@@ -44,11 +44,11 @@ struct Finding {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Grade {
     Good,
-    /// It was not looked at.
+    /// Not checked.
     Note,
-    /// It works, and not well or not for long.
+    /// It works, but with a problem or not for long.
     Warning,
-    /// It does not work: this is how a run that meets it ends.
+    /// It does not work: a run that needs it ends with this status.
     Bad(Exit),
 }
 
@@ -85,12 +85,11 @@ impl Grade {
     }
 }
 
-/// The findings of one group of checks.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     report: &'a mut Report,
     name: &'static str,
-    /// The profile that the findings are about.
+    /// The profile of the findings.
     pub(super) profile: Option<String>,
 }
 
@@ -100,26 +99,24 @@ impl Report {
         Group { report: self, name, profile }
     }
 
-    /// Begins the part of a profile, under this heading.
     pub(super) fn begin_profile(&mut self, name: Option<&str>, heading: Option<Message>) {
         self.profile = name.map(str::to_owned);
         self.heading = heading;
         self.profiles.push(self.profile.clone());
     }
 
-    /// Ends the parts of profiles.
     pub(super) fn end_profiles(&mut self) {
         self.profile = None;
         self.heading = None;
     }
 
-    /// Adds what was found of a consumer's own files.
+    /// Adds the findings about a consumer's own files.
     pub(super) fn append(&mut self, consumer: &'static str, is_checked: bool, more: Self) {
         self.findings.extend(more.findings);
         self.consumers.extend(is_checked.then_some(consumer));
     }
 
-    /// Completes the commands in what was found of a profile, and in what to do.
+    /// Adds options to the commands in a profile's findings and fixes.
     pub(super) fn complete(&mut self, complete: impl Fn(&Message, Option<&str>) -> Message) {
         for Finding { profile, text, fix, .. } in &mut self.findings {
             let profile = profile.as_deref();
@@ -128,7 +125,7 @@ impl Report {
         }
     }
 
-    /// The exit status: that of the first finding that is bad.
+    /// The exit status: that of the first error.
     pub(super) fn exit_status(&self) -> u8 {
         let bad = self.findings.iter().find_map(|finding| match finding.grade {
             Grade::Bad(exit) => Some(exit as u8),
@@ -206,7 +203,7 @@ impl Report {
         Message::join(&profiles.into_iter().chain(consumers).collect::<Vec<_>>(), ", ")
     }
 
-    /// This shape does not change; keys may come.
+    /// This format does not change; keys may be added.
     pub(super) fn json(&self) -> Value {
         let finding = |finding: &Finding| {
             json!({
@@ -250,24 +247,24 @@ impl Group<'_> {
         self.add(Grade::Good, text.into(), None, None);
     }
 
-    /// It was not looked at.
+    /// Adds a note: something was not checked.
     pub(super) fn note(&mut self, text: impl Into<Message>) {
         self.add(Grade::Note, text.into(), None, None);
     }
 
-    /// It works, and not well or not for long; the fix says what to do.
+    /// Adds a warning: it works, but with a problem or not for long.
     pub(super) fn warning(&mut self, text: impl Into<Message>, fix: impl Into<Message>) {
         self.add(Grade::Warning, text.into(), Some(fix.into()), None);
     }
 
-    /// It does not work; the fix says what to do.
+    /// Adds an error: it does not work.
     pub(super) fn bad(&mut self, exit: Exit, text: impl Into<Message>, fix: impl Into<Message>) {
         self.add(Grade::Bad(exit), text.into(), Some(fix.into()), None);
     }
 
-    /// It does not work, as a run would say it.
+    /// Adds the error of a run.
     ///
-    /// One that several checks of a profile meet is reported once.
+    /// If several checks of a profile meet the same error, it is reported once.
     #[inline(never)]
     pub(super) fn error(&mut self, error: &Error) {
         let code = error.code();
@@ -281,7 +278,7 @@ impl Group<'_> {
         self.add(Grade::Bad(code.exit()), text, Some(hint), Some(code.name()));
     }
 
-    /// Adds what an ID token is like: its header, the names of its claims, and for how long it is valid.
+    /// Adds the structure of an ID token: its header, the names of its claims, and its lifetime.
     pub(super) fn add_token(&mut self, token: &str, claims: &Claims) {
         let seconds = || Some(claims.exp? - claims.iat?);
         self.report.tokens.push(json!({
@@ -292,14 +289,14 @@ impl Group<'_> {
         }));
     }
 
-    /// The consumer's own check fails.
+    /// Adds the failure of the consumer's own check.
     pub(super) fn refusal(&mut self, place: &Message, refusal: Refusal) {
         let Refusal { exit, problem, hint } = refusal;
         let grade = exit.map_or(Grade::Warning, Grade::Bad);
         self.add(grade, message!("{place}: {problem}", place, problem), Some(hint), None);
     }
 
-    /// There are a hundred places that call it.
+    /// A hundred places call it.
     #[inline(never)]
     fn add(
         &mut self,
@@ -319,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_json_say_the_same_and_nothing_rewrites_the_terminal() {
+    fn text_and_json_agree_and_contain_no_control_characters() {
         let mut report = Report::default();
         report.begin_profile(None, None);
         report.group("cache").good(ForeignText::new("a\u{1b}[2Jb"));

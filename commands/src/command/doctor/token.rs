@@ -1,4 +1,4 @@
-//! A new ID token, checked as a server would.
+//! A new ID token, checked as a server would check it.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::report::Group;
 use super::{Checks, identity};
 use crate::foreign_text::{ForeignText, Message};
 
-/// Checks a new token. Returns whether the request for it was refused as such, so that another way may work.
+/// Checks a new token. Returns whether the request for it was refused, so that another route may work.
 pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> bool {
     let checks = check.checks;
-    // Anew, as its time has not begun when the others' did.
+    // A new run, because its time limit starts now.
     let Some(Ok(run)) = check.run.as_ref().and_then(|_| identity::run(check)) else {
         return false;
     };
@@ -60,14 +60,14 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) -> bool {
         Some(iss) => check_signature(checks, run, iss, token, group),
         None => group.bad(
             Exit::Source,
-            "the ID token names no issuer, so no server can check it",
+            "the ID token has no issuer, so no server can verify it",
             "check the endpoints",
         ),
     }
     false
 }
 
-/// That of the first consumer whose entries lead here, or that is named; or else that of the profile.
+/// The audience of the first consumer whose entries use the profile or that is named, or else the profile's audience.
 pub(super) fn audience(check: &ProfileCheck<'_>, run: &Run) -> Result<String> {
     let mut forecasts = check.forecasts.iter();
     let audience = forecasts.find_map(|(name, forecast)| {
@@ -97,17 +97,17 @@ fn check_signature(checks: &Checks<'_>, run: &Run, iss: &str, token: &str, group
         }
     };
     if issuer.name == iss {
-        group.good("its issuer is the one of the discovery document");
+        group.good("its issuer matches the discovery document");
     } else {
         group.bad(
             Exit::Source,
-            message!("the issuer of the token is `{iss}`, and of its discovery document `{}`", ForeignText::new(&issuer.name), iss = ForeignText::new(iss)),
+            message!("the issuer of the token is `{iss}`, but its discovery document has `{}`", ForeignText::new(&issuer.name), iss = ForeignText::new(iss)),
             "servers reject such a token; check the OAuth endpoint, and report it to the cloud's support",
         );
     }
     match jwt::verify(token, &issuer.keys) {
         Ok(key) => group.good(message!(
-            "its signature is right, by the issuer's key `{key}`",
+            "its signature is valid for the issuer's key `{key}`",
             key = ForeignText::new(&key)
         )),
         Err(problem) => group.bad(

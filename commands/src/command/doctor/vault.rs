@@ -1,4 +1,5 @@
-//! The configuration of the `vault` and `bao` CLIs, where it names this program ("Token helpers" in either's documentation).
+//! The configuration of the `vault` and `bao` CLIs, where it names this program ("Token helpers" in the documentation
+//! of both).
 
 use std::path::Path;
 
@@ -36,8 +37,8 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     for found in &helpers {
         let VaultHelper { config, helper, is_ours } = found;
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
-        if !is_ours && !mentions_us(helper) {
-            group.good(message!("{place}, is another program's", place));
+        if !is_ours && !mentions_this_program(helper) {
+            group.good(message!("{place}, is another program", place));
             continue;
         }
         mentioned = Some(found);
@@ -57,8 +58,8 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                 continue;
             }
         };
-        group.profile.clone_from(&entry.leads_to.profile);
-        let profile = entry.leads_to.shown();
+        group.profile.clone_from(&entry.target.profile);
+        let profile = entry.target.shown();
         group.good(message!("{place}, is yc-id-token{profile}", place, profile));
         if !checked.contains(&helper) {
             checked.push(helper);
@@ -75,7 +76,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         let is_bao = Some(config) == bao.as_ref() && programs.bao.is_some();
         let cli = if is_bao { "bao" } else { "vault" };
         let check = OwnCheck::vault(cli, address(checks, &entry).as_deref());
-        let profile = entry.leads_to.profile.clone();
+        let profile = entry.target.profile.clone();
         entries.own_checks.push(EntryCheck { place, profile, check });
         entries.usable.push(entry);
     }
@@ -91,7 +92,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     for (program, name, place) in
         [(&programs.vault, "Vault", vault), (&programs.bao, "OpenBao", bao)]
     {
-        let (Some(place), Some(ours)) =
+        let (Some(place), Some(own)) =
             (place.filter(|_| program.is_some() && !has_fault), mentioned)
         else {
             continue;
@@ -103,10 +104,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
                     shown(&place),
                     name
                 ),
-                message!(
-                    "run {}, which writes it into the files of both CLIs",
-                    ours.installation()
-                ),
+                message!("run {}, which writes it into the files of both CLIs", own.installation()),
             );
         }
     }
@@ -120,13 +118,13 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     entries
 }
 
-/// The settings of the helper: the CLI passes it none, so it has its own and those of the environment.
+/// The settings of the helper. The CLI passes no options, so they come from its profile and the environment.
 fn entry(checks: &Checks<'_>, found: &VaultHelper, place: Message) -> Result<Entry> {
     let (flags, env) = (found.flags(), checks.env.clone());
     Entry::resolve(checks, ConsumerName::Vault, place, flags, env)
 }
 
-/// The server of the profile, where no variable names one to the CLI.
+/// The server of the profile, if no variable gives one to the CLI.
 fn address(checks: &Checks<'_>, entry: &Entry) -> Option<String> {
     if checks.env.first([env::BAO_OWN_ADDR, env::VAULT_OWN_ADDR]).is_some() {
         return None;
@@ -136,11 +134,11 @@ fn address(checks: &Checks<'_>, entry: &Entry) -> Option<String> {
     Some(forecast.server?.endpoint.as_str().to_owned())
 }
 
-/// Whether this program is named, with arguments behind it or not.
-fn mentions_us(helper: &Path) -> bool {
+/// Whether this program is named, with or without arguments.
+fn mentions_this_program(helper: &Path) -> bool {
     let text = helper.to_string_lossy();
     let program = text.split_whitespace().next().unwrap_or_default();
-    [&*text, program].iter().any(|path| super::programs::is_ours(Path::new(path)))
+    [&*text, program].iter().any(|path| super::programs::is_this_program(Path::new(path)))
 }
 
 fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
@@ -148,11 +146,14 @@ fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
     let anew = || message!("install it again with {}", found.installation());
     let text = helper.to_string_lossy();
     if text.contains(char::is_whitespace) && !is_program(helper) {
-        return Some(("it has arguments, and the CLI takes all of it as one path".into(), anew()));
+        return Some((
+            "it has arguments, but the CLI reads the whole value as one path".into(),
+            anew(),
+        ));
     }
     if text.contains(char::is_whitespace) {
         return Some((
-            "its path has spaces, and OpenBao and older versions of Vault pass it to a shell"
+            "its path has spaces, but OpenBao and older versions of Vault pass it to a shell"
                 .into(),
             "install it in another place with `yc-id-token vault install-helper --link PATH`"
                 .into(),
@@ -160,7 +161,7 @@ fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
     }
     if !helper.is_absolute() {
         return Some((
-            "it is no full path, so the CLI looks for it in the current folder".into(),
+            "it is not a full path, so the CLI looks for it in the current folder".into(),
             anew(),
         ));
     }
@@ -169,7 +170,7 @@ fn problem(found: &VaultHelper) -> Option<(Message, Message)> {
         return Some((what.into(), anew()));
     }
     (!found.has_name()).then(|| {
-        let what = "only under the name yc-id-token-vault, or yc-id-token-vault-PROFILE, does the program work as a token helper";
+        let what = "the program works as a token helper only under the name yc-id-token-vault or yc-id-token-vault-PROFILE";
         (what.into(), anew())
     })
 }

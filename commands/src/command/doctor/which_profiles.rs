@@ -1,14 +1,14 @@
-//! Which profiles are checked: those that entries of the consumers' files lead to, and the one that is chosen.
+//! Selects the profiles to check: those that entries of the consumers' files use, and the selected one.
 
 use super::Checks;
-use super::entry::{Entry, LeadsTo, decides_identity};
+use super::entry::{Entry, Target, decides_identity};
 use super::profile::Profile;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
 use crate::settings::{Settings, profile_names};
 
-/// The profiles to check, each once: the one that is named; or those that entries lead to, besides the chosen one.
-/// `chosen` are the settings of this run, unless they are broken.
+/// The profiles to check, each once: the named one; or those that entries use, and the selected one. `chosen` are the
+/// settings of this run, unless they are broken.
 pub(super) fn choose(
     checks: &Checks<'_>,
     chosen: Option<&Settings>,
@@ -20,14 +20,14 @@ pub(super) fn choose(
     let is_named = checks.profile.is_some() || has_own_settings;
     let is_chosen = is_named
         || match chosen {
-            // What is wrong is to be reported.
+            // Broken settings must be reported.
             None => true,
-            // Without a profile, the settings are what entries name that cannot be read, if anything.
+            // Without a profile, the settings may be those of entries that cannot be read.
             Some(settings) if entries.is_empty() => {
                 let has_identity = settings.profile.is_some() || settings.identity.is_some();
                 has_identity || !is_any_mentioned
             }
-            // Commands that name no profile use it.
+            // Commands without a profile use it.
             Some(settings) => settings.profile.is_some() && checks.consumer.is_none(),
         };
     let mut profiles = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn choose(
     }
     for entry in entries {
         let mut known = profiles.iter_mut();
-        match known.find(|profile: &&mut Profile| profile.is_where(&entry.leads_to)) {
+        match known.find(|profile: &&mut Profile| profile.is_where(&entry.target)) {
             Some(profile) => profile.entries.push(entry),
             None if is_named => {}
             None => profiles.push(Profile::of(entry)),
@@ -46,7 +46,7 @@ pub(super) fn choose(
     profiles
 }
 
-/// The profile that is chosen, or the one with the name of the consumer that is named.
+/// The selected profile, or the profile with the name of the selected consumer.
 fn chosen(checks: &Checks<'_>, may_be_consumers: bool) -> Profile {
     let Context { flags, env, locations, consumers, .. } = checks.context;
     let name = checks.consumer.map(|consumer| consumer.table().name);
@@ -58,8 +58,8 @@ fn chosen(checks: &Checks<'_>, may_be_consumers: bool) -> Profile {
         Some(profile) => flags.clone().with(&PROFILE, profile),
         None => flags.clone(),
     };
-    let leads_to = Settings::load(&flags, env, locations, consumers, consumers)
+    let target = Settings::load(&flags, env, locations, consumers, consumers)
         .ok()
-        .map(|settings| LeadsTo::of(&settings, Context { flags: &flags, ..checks.context }));
-    Profile { leads_to, flags, env: env.clone(), entries: Vec::new() }
+        .map(|settings| Target::of(&settings, Context { flags: &flags, ..checks.context }));
+    Profile { target, flags, env: env.clone(), entries: Vec::new() }
 }

@@ -1,7 +1,7 @@
 //! Reads an imported key back in another process.
 //!
-//! A keyring can lock a new item for every connection but the one that stored it, as `KeePassXC` does. Only
-//! another process can show that later runs can read the key, so that its file may be deleted.
+//! A keyring can lock a new item for every connection except the one that stored it, as `KeePassXC` does. Only another
+//! process can show that later runs can read the key, so that its file may be deleted.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -39,8 +39,7 @@ impl ReadBack {
     }
 }
 
-/// Checks that another process reads this content under the name of a key. `timeout` is how long it waits for
-/// the user.
+/// Checks that another process reads this content under the name of a key. `timeout` is how long it waits for the user.
 pub(super) fn check(
     name: &str,
     content: &[u8],
@@ -53,7 +52,7 @@ pub(super) fn check(
     let mut command = Command::new(program);
     let timeout = timeout.as_millis().to_string();
     command.args(["key", "read-back", "--", name, &timeout]);
-    // Standard error is inherited: it shows the other process whether it runs at a terminal.
+    // Standard error is inherited: the other process uses it to detect a terminal.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = command.output().map_err(|error| failed(plain(&error)))?;
     let Ok(found) = serde_json::from_slice::<Found>(&output.stdout) else {

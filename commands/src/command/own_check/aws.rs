@@ -1,9 +1,9 @@
-//! `aws sts get-caller-identity`, which AWS answers to everyone whose keys are right (AWS CLI Command Reference).
+//! `aws sts get-caller-identity`, which AWS allows for every valid key (AWS CLI Command Reference).
 
 use serde::Deserialize;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::command::ask::json;
+use crate::command::query::json;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
@@ -16,7 +16,7 @@ struct CallerIdentity {
 pub(super) fn check(profile: &str) -> OwnCheck {
     let arguments =
         ["sts", "get-caller-identity", "--profile", profile].map(str::to_owned).to_vec();
-    // Its own time limits are for each try only.
+    // The AWS CLI's own time limits are per attempt, so none is set.
     let unattended = |_| vec!["--output=json".to_owned()];
     OwnCheck { program: "aws", arguments, variables: Vec::new(), unattended, accepted, refused }
 }
@@ -42,7 +42,7 @@ fn refused(failure: &Failure<'_>) -> Refusal {
     }
 }
 
-/// Signs that an error is about the network.
+/// Texts that identify an error of the network.
 const OF_NETWORK: &[&str] =
     &["Could not connect to the endpoint URL", "timeout on endpoint URL", "Connection was closed"];
 
@@ -53,7 +53,7 @@ mod tests {
     use crate::error::Exit;
 
     #[test]
-    fn an_error_is_told_by_whose_it_is() {
+    fn errors_are_classified_by_their_origin() {
         let of = |stderr: &str| refusal(&check("p"), stderr);
         let (exit, problem) = of(
             "\nError when retrieving credentials from custom-process: yc-id-token: the role to assume is missing [E_MISSING]\nyc-id-token: hint: set it\n",

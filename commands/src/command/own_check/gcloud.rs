@@ -1,5 +1,5 @@
-//! `gcloud auth application-default print-access-token`, which gets an access token by the file that
-//! `GOOGLE_APPLICATION_CREDENTIALS` names, as the client libraries do (gcloud's reference). The token is not shown.
+//! `gcloud auth application-default print-access-token` (gcloud reference). It gets an access token with the file that
+//! `GOOGLE_APPLICATION_CREDENTIALS` names, as the client libraries do. The token is not shown.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ fn accepted(answer: &Answer) -> Option<Accepted> {
 }
 
 fn refused(failure: &Failure<'_>) -> Refusal {
-    // Advice about logging in follows it.
+    // The error is followed by advice about logging in.
     let mut lines = failure.stderr.lines();
     let reason = lines.find_map(|line| line.strip_prefix("ERROR: "));
-    let said =
-        reason.map_or_else(|| failure.said.clone(), |line| ForeignText::sentence(reason_of(line)));
-    let failure = &Failure { stderr: failure.stderr, said, command: failure.command.clone() };
+    let message = reason
+        .map_or_else(|| failure.message.clone(), |line| ForeignText::sentence(reason_of(line)));
+    let failure = &Failure { stderr: failure.stderr, message, command: failure.command.clone() };
     if failure.has(&["Executable returned unsuccessful response", "Executable exited"]) {
         failure.without_credential("gcloud gets no ID token")
     } else if failure.has(&[
@@ -59,7 +59,7 @@ fn reason_of(line: &str) -> &str {
     reason.strip_prefix(known).unwrap_or(reason)
 }
 
-/// Signs that an error is about the network.
+/// Texts that identify an error of the network.
 const OF_NETWORK: &[&str] = &[
     "Max retries exceeded",
     "Failed to establish a new connection",
@@ -74,7 +74,7 @@ mod tests {
     use crate::error::Exit;
 
     #[test]
-    fn an_error_is_told_by_whose_it_is() {
+    fn errors_are_classified_by_their_origin() {
         let of = |stderr: &str| refusal(&check(Path::new("/g.json")), stderr);
         let begin = "ERROR: (gcloud.auth.application-default.print-access-token) There was a problem refreshing your current auth tokens: ";
         let end = "\nPlease run:\n\n  $ gcloud auth login\n\nto select an already authenticated account to use.\n";

@@ -1,4 +1,4 @@
-//! `kubectl auth whoami`, which kubectl has since 1.27.
+//! `kubectl auth whoami`, available since kubectl 1.27.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::command::ask::json;
+use crate::command::query::json;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
@@ -49,8 +49,8 @@ fn refused(failure: &Failure<'_>) -> Refusal {
     }
 }
 
-/// Signs that an error is about the network or the server, and not about what kubectl is configured with. A server
-/// of a private network may be out of reach at the moment.
+/// Texts that identify an error of the network or the server, not of kubectl's configuration. The server of a private
+/// network may be unreachable at the moment.
 const OF_SERVER: &[&str] = &[
     "Unable to connect to the server",
     "The connection to the server",
@@ -69,7 +69,7 @@ mod tests {
     use crate::error::Exit;
 
     #[test]
-    fn an_error_is_told_by_whose_it_is() {
+    fn errors_are_classified_by_their_origin() {
         let of = |stderr: &str| refusal(&check("c", None), stderr);
         let (exit, problem) = of("error: You must be logged in to the server (Unauthorized)");
         assert_eq!(exit, Some(Exit::Consumer));

@@ -1,8 +1,8 @@
-//! The consumer's own check: kubectl, the AWS CLI, or the CLI of Vault or OpenBao asks its server who it is signed in
-//! as. `doctor` and `setup` run it, and so learn what a user of that program would see.
+//! The consumer's own check: kubectl, the AWS CLI, gcloud, or the CLI of Vault or OpenBao requests the identity that
+//! its server sees. `doctor` and `setup` run it to show what a user of that program would see.
 //!
-//! One file for each program: its command, what it prints when the server accepts the credential, and what its errors
-//! mean.
+//! One file for each program: its command, its output when the server accepts the credential, and the meaning of its
+//! errors.
 
 mod aws;
 mod gcloud;
@@ -12,69 +12,65 @@ mod vault;
 use std::path::Path;
 use std::time::Duration;
 
-use super::ask::{Answer, Silence, ask_with};
 use super::on_path::on_path;
+use super::query::{Answer, NoAnswer, query_with};
 use crate::env::Env;
 use crate::error::Exit;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::shell::THEN;
 
-/// The beginning of the error lines of this program, which the others print or pass on.
+/// The start of this program's error lines, which other programs print or pass on.
 const OWN: &str = "yc-id-token: ";
 
-/// How a hint begins behind that.
+/// The start of a hint after that prefix.
 const HINT: &str = "hint: ";
 
-/// A check by one program.
 pub(super) struct OwnCheck {
-    /// The name of the program, which is looked for on the `PATH`.
+    /// The name of the program on the `PATH`.
     program: &'static str,
     arguments: Vec<String>,
-    /// Variables that are set for it besides those of this process.
+    /// Variables that are set for the program in addition to those of this process.
     variables: Vec<(&'static str, String)>,
-    /// The arguments that the command has only here: for JSON and, if there is one, a time limit of its own, which tells
-    /// a server that does not answer from a program that hangs.
+    /// The arguments for unattended runs: JSON output and, if available, a time limit of the program itself. With it,
+    /// an unresponsive server differs from a program that hangs.
     unattended: fn(Duration) -> Vec<String>,
-    /// What it prints when the server accepts the credential.
+    /// Parses the output when the server accepts the credential.
     accepted: fn(&Answer) -> Option<Accepted>,
-    /// What its standard error means otherwise.
+    /// Interprets standard error otherwise.
     refused: fn(&Failure<'_>) -> Refusal,
 }
 
-/// The result of a check.
 pub(super) enum Outcome {
-    /// The server accepts the credential.
     Accepted(Accepted),
-    /// It does not, or it could not be asked.
+    /// The server refuses the credential, or could not be called.
     Refused(Refusal),
-    /// The program is not installed: [`OwnCheck::command`] can be run elsewhere.
+    /// The program is not installed: [`OwnCheck::command`] can be run on another machine.
     NotInstalled,
 }
 
-/// What the server says of the credential.
+/// How the server sees the credential.
 pub(super) struct Accepted {
-    /// Who the server sees, as a sentence: "AWS sees `arn:…`".
+    /// The identity that the server sees, as a sentence: "AWS sees `arn:…`".
     pub(super) text: Message,
-    /// All that it says of the user, to look for an ID in. It can hold what must not be printed.
+    /// Everything that the server reports about the user, to find an ID in. It can contain secrets and must not be
+    /// printed.
     pub(super) user: String,
 }
 
-/// Why there is no such answer.
+/// Why the credential was not accepted.
 pub(super) struct Refusal {
-    /// The exit status that this problem has; `None` if it says nothing against the settings: the server may be out of
-    /// reach at the moment, or the time limit may be over.
+    /// The exit status of this problem; `None` if the settings may be correct: the server may be unreachable at the
+    /// moment, or the time limit is over.
     pub(super) exit: Option<Exit>,
     pub(super) problem: Message,
     pub(super) hint: Message,
 }
 
-/// The failure of a program.
 struct Failure<'a> {
-    /// What it printed on standard error.
     stderr: &'a str,
-    /// The last line of that, as a sentence.
-    said: ForeignText,
+    /// The last line of standard error, as a sentence.
+    message: ForeignText,
     /// The command to run by hand.
     command: Message,
 }
@@ -90,8 +86,8 @@ impl OwnCheck {
         aws::check(profile)
     }
 
-    /// `vault token lookup`, or that of `bao`, with the token of the token helper. `address` is the server, if the
-    /// variables of this process do not name it.
+    /// `vault token lookup` or `bao token lookup`, with the token of the token helper. `address` is the server, if the
+    /// variables of this process do not set it.
     pub(super) fn vault(cli: &'static str, address: Option<&str>) -> Self {
         vault::check(cli, address)
     }
@@ -101,13 +97,12 @@ impl OwnCheck {
         gcloud::check(file)
     }
 
-    /// The same with a variable, if that has a value.
+    /// Adds a variable, if it has a value.
     pub(super) fn with_variable(mut self, name: &'static str, value: Option<&str>) -> Self {
         self.variables.extend(value.map(|value| (name, value.to_owned())));
         self
     }
 
-    /// The command to run by hand.
     pub(super) fn command(&self) -> Message {
         let variables = self.variables.iter().map(|(name, value)| {
             message!("{}{THEN}", ForeignText::new(value).assigned_to(name), THEN)
@@ -118,14 +113,14 @@ impl OwnCheck {
         message!("{variables}{}", Message::join(&words, " "), variables)
     }
 
-    /// Runs the program, for no longer than `limit`.
+    /// Runs the program within `limit`.
     pub(super) async fn run(&self, env: &Env, limit: Duration) -> Outcome {
         let Some(program) = on_path(env, self.program) else { return Outcome::NotInstalled };
-        // Shorter than the limit.
+        // The program's own time limit must be shorter.
         let words = [self.arguments.clone(), (self.unattended)(limit.mul_f32(0.7))].concat();
-        let answer = match ask_with(&program, &words, &self.variables, limit).await {
+        let answer = match query_with(&program, &words, &self.variables, limit).await {
             Ok(answer) => answer,
-            Err(silence) => return Outcome::Refused(self.silent(&silence)),
+            Err(reason) => return Outcome::Refused(self.without_answer(&reason)),
         };
         if answer.status.success()
             && let Some(accepted) = (self.accepted)(&answer)
@@ -134,22 +129,22 @@ impl OwnCheck {
         }
         let stderr = String::from_utf8_lossy(&answer.stderr);
         let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let said = ForeignText::sentence(last.trim_start_matches("error: "));
-        let said = if said.is_empty() { "it printed no reason".into() } else { said };
-        let failure = Failure { stderr: &stderr, said, command: self.command() };
+        let message = ForeignText::sentence(last.trim_start_matches("error: "));
+        let message = if message.is_empty() { "it printed no reason".into() } else { message };
+        let failure = Failure { stderr: &stderr, message, command: self.command() };
         Outcome::Refused((self.refused)(&failure))
     }
 
-    fn silent(&self, silence: &Silence) -> Refusal {
-        match silence {
-            Silence::NoTime => Refusal {
+    fn without_answer(&self, reason: &NoAnswer) -> Refusal {
+        match reason {
+            NoAnswer::NoTime => Refusal {
                 exit: None,
                 problem: message!("`{}` was not run, as the time limit is over", self.command()),
                 hint: "give more time with `--timeout`".into(),
             },
-            Silence::Late(_) | Silence::TooMuch | Silence::Failed(_) => Refusal {
+            NoAnswer::Late(_) | NoAnswer::TooMuch | NoAnswer::Failed(_) => Refusal {
                 exit: Some(Exit::Temporary),
-                problem: message!("`{}` {}", self.command(), silence.describe()),
+                problem: message!("`{}` {}", self.command(), reason.describe()),
                 hint: message!(
                     "run `{}` in a terminal: {}, the credential helper or the network hangs",
                     self.command(),
@@ -161,13 +156,13 @@ impl OwnCheck {
 }
 
 impl Failure<'_> {
-    /// Whether one of these is in what it printed.
+    /// Whether standard error contains one of these texts.
     fn has(&self, signs: &[&str]) -> bool {
         signs.iter().any(|sign| self.stderr.contains(sign))
     }
 
-    /// The error of this program that it passed on, which is more than it says itself.
-    fn by_us(&self) -> Option<ForeignText> {
+    /// This program's error that the other program passed on. It is more precise than the other program's own.
+    fn own_error(&self) -> Option<ForeignText> {
         self.own_lines().find(|line| !line.starts_with(HINT)).map(ForeignText::sentence)
     }
 
@@ -175,7 +170,7 @@ impl Failure<'_> {
         self.own_lines().find_map(|line| line.strip_prefix(HINT)).map(ForeignText::sentence)
     }
 
-    /// The lines of this program. OpenBao prints them as one quoted string of Go.
+    /// The lines of this program. OpenBao prints them as one quoted Go string.
     fn own_lines(&self) -> impl Iterator<Item = &str> {
         let lines = self.stderr.lines().flat_map(|line| {
             let is_quoted = line.contains("\"yc-id-token: ");
@@ -189,34 +184,37 @@ impl Failure<'_> {
         let hint = self.hint_by_us().map(Message::from);
         Refusal {
             exit: Some(Exit::Configuration),
-            problem: message!("{who}: {}", self.by_us().unwrap_or_else(|| self.said.clone()), who),
+            problem: message!(
+                "{who}: {}",
+                self.own_error().unwrap_or_else(|| self.message.clone()),
+                who
+            ),
             hint: hint.unwrap_or_else(|| message!("run `{}` in a terminal", self.command)),
         }
     }
 
-    /// The server refuses the credential: `problem` says what it does not accept.
+    /// The server refuses the credential. `problem` is what it does not accept.
     fn not_accepted(&self, problem: &'static str, hint: &'static str) -> Refusal {
         Refusal {
             exit: Some(Exit::Consumer),
-            problem: message!("{problem}: {}", self.said, problem),
+            problem: message!("{problem}: {}", self.message, problem),
             hint: hint.into(),
         }
     }
 
-    /// The program fails by itself, because of `what` it is configured with.
+    /// The program fails by itself, because of its configuration, `what`.
     fn misconfigured(&self, who: &'static str, what: &'static str) -> Refusal {
         Refusal {
             exit: Some(Exit::Configuration),
-            problem: message!("{who} cannot use it: {}", self.said, who),
+            problem: message!("{who} cannot use it: {}", self.message, who),
             hint: message!("correct {what} until `{}` works", self.command, what),
         }
     }
 
-    /// The server cannot be called.
     fn unreached(&self, server: &'static str) -> Refusal {
         Refusal {
             exit: None,
-            problem: message!("{server} cannot be called: {}", self.said, server),
+            problem: message!("{server} cannot be called: {}", self.message, server),
             hint: message!("check whether the server can be reached: `{}`", self.command),
         }
     }
@@ -226,15 +224,15 @@ impl Failure<'_> {
 mod tests {
     use super::*;
 
-    /// What a check makes of this standard error: the exit status, with the problem.
+    /// The exit status and the problem that a check finds in this standard error.
     pub(super) fn refusal(check: &OwnCheck, stderr: &str) -> (Option<Exit>, String) {
         let Refusal { exit, problem, .. } = refused(check, stderr);
         (exit, problem.to_string())
     }
 
     fn refused(check: &OwnCheck, stderr: &str) -> Refusal {
-        let said = ForeignText::sentence(stderr.lines().last().unwrap_or_default());
-        (check.refused)(&Failure { stderr, said, command: check.command() })
+        let message = ForeignText::sentence(stderr.lines().last().unwrap_or_default());
+        (check.refused)(&Failure { stderr, message, command: check.command() })
     }
 
     #[test]

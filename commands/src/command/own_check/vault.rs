@@ -1,13 +1,13 @@
-//! `vault token lookup` and `bao token lookup`: both CLIs get the token from their token helper.
+//! `vault token lookup` and `bao token lookup`. Both CLIs get the token from their token helper.
 
 use serde::Deserialize;
 
 use super::{Accepted, Answer, Failure, OwnCheck, Refusal};
-use crate::command::ask::json;
+use crate::command::query::json;
 use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// The part of the answer that is no secret.
+/// The fields of the answer that are not secret.
 #[derive(Deserialize)]
 struct Lookup {
     data: Token,
@@ -60,7 +60,7 @@ fn refused(failure: &Failure<'_>) -> Refusal {
     }
 }
 
-/// Signs that an error is about the network, or a server that is not ready.
+/// Texts that identify an error of the network, or a server that is not ready.
 const OF_SERVER: &[&str] =
     &["dial tcp", "connection refused", "no such host", "i/o timeout", "Code: 5", "x509: "];
 
@@ -71,7 +71,7 @@ mod tests {
     use crate::error::Exit;
 
     #[test]
-    fn an_error_is_told_by_whose_it_is() {
+    fn errors_are_classified_by_their_origin() {
         let of = |stderr: &str| refusal(&check("vault", None), stderr);
         let denied = "Error looking up token: Error making API request.\n\nURL: GET https://v/v1/auth/token/lookup-self\nCode: 403. Errors:\n\n* permission denied";
         assert_eq!(of(denied).0, Some(Exit::Consumer));

@@ -1,6 +1,6 @@
-//! The changes that `setup` proposes: they are shown first, applied if the user agrees, and undone if one of
-//! them fails. Each changed file is shown as a unified diff and backed up beside itself. What was applied is recorded
-//! for `--undo`.
+//! The changes that `setup` proposes: they are shown first, applied if the user agrees, and undone if one of them
+//! fails. Each changed file is shown as a unified diff and backed up beside itself. Applied changes are recorded for
+//! `--undo`.
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +21,8 @@ use crate::foreign_text::Message;
 use crate::message;
 use crate::output::Output;
 
-/// Everything that one run proposes.
 pub(super) struct ChangeSet {
-    /// Changes of the consumer's files. The configuration of this program is added before them.
+    /// Changes of the consumer's files. Changes of this program's configuration are inserted before them.
     pub(super) files: Vec<FileChange>,
     /// Changes that are not edits of a file.
     pub(super) actions: Vec<Action>,
@@ -31,21 +30,21 @@ pub(super) struct ChangeSet {
     pub(super) advice: Vec<Message>,
     /// The check after the changes are applied.
     pub(super) check: Option<ServerCheck>,
-    /// The commands to run then.
+    /// The commands to run afterwards.
     pub(super) next: Message,
 }
 
 /// A change that is not an edit of a file, such as a new link.
 pub(super) struct Action {
     pub(super) description: Message,
-    /// The file that it makes.
+    /// The file that it creates.
     pub(super) makes: PathBuf,
-    /// Returns what was done.
+    /// Applies the change, and returns what was done.
     pub(super) run: Box<dyn FnOnce() -> Result<Message>>,
 }
 
 impl Setup<'_> {
-    /// Shows the changes, and applies them if the user or `--apply` says so.
+    /// Shows the changes, and applies them if the user agrees or gave `--apply`.
     pub(super) fn finish(self, changes: ChangeSet, output: &mut Output<'_>) -> Result<()> {
         let ChangeSet { mut files, actions, advice, check, next } = changes;
         self.check_profile()?;
@@ -54,7 +53,7 @@ impl Setup<'_> {
         files.insert(0, self.configuration.change());
         files.retain(FileChange::is_needed);
         if files.is_empty() && actions.is_empty() {
-            let done = "There is nothing to change: it is set up so already.\n".into();
+            let done = "Nothing to change: everything is set up already.\n".into();
             let shown: Vec<Message> = [done].into_iter().chain(advice).chain([next]).collect();
             return output.say(&Message::join(&shown, "\n"));
         }
@@ -93,13 +92,13 @@ pub(super) struct Consent {
 }
 
 impl Consent {
-    /// The terminal to ask at. With `--apply`, nothing is asked.
+    /// The terminal for prompts. With `--apply`, there are no prompts.
     pub(super) fn terminal(&self) -> Option<Terminal> {
         if self.apply { None } else { Terminal::find() }
     }
 
-    /// Whether to apply the changes that are `shown`. If they are printed before a question, `shown` is empty then. If
-    /// the result is no, all is printed.
+    /// Whether to apply the changes that are `shown`. If they are printed before a question, `shown` is empty
+    /// afterwards. If the result is no, everything is printed.
     pub(super) fn obtain(
         &self,
         files: &[FileChange],
@@ -137,7 +136,7 @@ pub(super) fn apply(
     files: &[FileChange],
     stamp: &str,
 ) -> Result<(Vec<Message>, Vec<ChangedFile>)> {
-    // Dropped after the locks: a signal in between would leave them behind.
+    // Dropped after the locks, because a signal in between would leave them behind.
     let _signals = HeldSignals::hold();
     let _locks = files.iter().map(FileChange::lock).collect::<Result<Vec<_>>>()?;
     // The files may have changed while the user read the diff.
@@ -163,8 +162,7 @@ fn rolled_back(applied: &[FileChange], error: Error) -> Error {
     if kept.is_empty() {
         return error;
     }
-    let addition =
-        message!("{} has been written, and cannot be undone", Message::join(&kept, ", "));
+    let addition = message!("{} was written and cannot be restored", Message::join(&kept, ", "));
     error.with_hint(&addition)
 }
 
@@ -180,13 +178,13 @@ pub(super) struct FileChange {
 /// The new content of a file.
 enum Content {
     Text(String),
-    /// That of this backup.
+    /// The content of this backup.
     Backup(EditedFile),
     /// The file is removed.
     Nothing,
 }
 
-/// What a file is, which decides how it is locked, shown and read.
+/// The kind of a file, which decides how it is locked, shown and read.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum FileKind {
     /// The configuration of this program.
@@ -280,7 +278,7 @@ impl FileChange {
                 self.file.replace(text, &self.verify)?;
                 ("written   ", backup)
             }
-            // What is lost is what `setup` wrote.
+            // Only text that `setup` wrote is lost.
             Content::Backup(backup) => {
                 self.file.replace_with(backup)?;
                 ("restored  ", None)
@@ -293,7 +291,7 @@ impl FileChange {
         let kept = backup.as_ref().map(|copy| message!(" (as it was: {})", shown(copy)));
         let message = message!("{done} {}{}", shown(path), kept.unwrap_or_default(), done);
         let hunks = match self.kind {
-            // Security: its lines can hold a secret. It is undone as a whole.
+            // Security: its lines can contain a secret. It is undone as a whole.
             FileKind::Google => Vec::new(),
             FileKind::Configuration
             | FileKind::Kubeconfig
@@ -314,7 +312,6 @@ impl FileChange {
         self.file.path()
     }
 
-    /// The backup that the file is restored from.
     pub(super) fn used_backup(&self) -> Option<&Path> {
         match &self.new {
             Content::Backup(backup) => Some(backup.path()),

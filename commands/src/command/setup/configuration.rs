@@ -28,12 +28,10 @@ impl Configuration {
         Ok(Self { path, profile, document })
     }
 
-    /// The file as it is on disk.
     pub(super) fn original(&self) -> (PathBuf, String) {
         (self.path.clone(), self.document.original_text().to_owned())
     }
 
-    /// The new text of the file.
     pub(super) fn text(&self) -> String {
         self.document.text()
     }
@@ -56,8 +54,8 @@ impl Configuration {
         self.original_profile().is_some_and(|profile| profile.contains_key(key))
     }
 
-    /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added
-    /// service account beside a key, which changes whose tokens are issued. Other added values do not conflict.
+    /// How the new profile conflicts with the one on disk: values that are lost or replaced, and an added service
+    /// account beside a key, which changes whose tokens are issued. Other added values do not conflict.
     pub(super) fn differences(&self) -> Vec<Message> {
         let mut differences = Vec::new();
         if let Some(old) = self.original_profile() {
@@ -66,7 +64,7 @@ impl Configuration {
             let account = new.and_then(|new| new.get("service_account")?.as_str());
             if let Some(account) = account.filter(|_| uses_account_of_key(old)) {
                 differences.push(message!(
-                    "it is of the account of its key, not of `{}`",
+                    "it uses the account of its key, not `{}`",
                     ForeignText::new(account)
                 ));
             }
@@ -85,7 +83,7 @@ impl Configuration {
         self.table_of(consumer)?.get(key)?.as_str().map(str::to_owned)
     }
 
-    /// The same, whatever its type is.
+    /// Whether a key in a consumer's table of the profile itself exists, of any type.
     pub(super) fn has_of(&self, consumer: &str, key: &str) -> bool {
         self.table_of(consumer).is_some_and(|table| table.contains_key(key))
     }
@@ -108,14 +106,14 @@ impl Configuration {
 
     /// Sets a key in a consumer's table of the profile.
     pub(super) fn set_of(&mut self, consumer: &str, key: &str, value: impl Into<Value>) {
-        // `read` has made the profile a table; a consumer that is none is reported when the profile is checked.
+        // `read` has made the profile a table. A consumer that is not a table is reported when the profile is checked.
         if let Ok(table) = self.document.table_mut(&["profiles", &self.profile, consumer]) {
             set(table, key, value);
         }
     }
 
-    /// Sets values in the table of `[[agent.LIST]]` that has a key with this value; it is added if there is none. Returns
-    /// how one that existed differs.
+    /// Sets values in the table of `[[agent.LIST]]` in which a key has this value. The table is added if it is missing.
+    /// Returns how an existing table differs.
     pub(super) fn set_in_agent(
         &mut self,
         list: &'static str,
@@ -145,7 +143,7 @@ impl Configuration {
         Ok(differences)
     }
 
-    /// The text of a key in the table of `[[agent.LIST]]` that has another key with this value.
+    /// The text of a key in the table of `[[agent.LIST]]` in which another key has this value.
     pub(super) fn text_in_agent(
         &self,
         list: &'static str,
@@ -265,7 +263,7 @@ mod tests {
         assert_eq!(differences(&gains), "");
         let becomes_another = |file: &mut Configuration| file.set("service_account", "x");
         let found = differences(&becomes_another);
-        assert_eq!(found, "it is of the account of its key, not of `x`");
+        assert_eq!(found, "it uses the account of its key, not `x`");
         let loses = |file: &mut Configuration| {
             file.set("audience", "b");
             file.remove("key_file");

@@ -10,7 +10,7 @@ use similar::{ChangeTag, group_diff_ops};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// After this time, the rest is shown as replaced, even where lines are the same.
+/// After this time, the rest is shown as replaced, even where lines are equal.
 const DIFF_TIMEOUT: Duration = Duration::from_millis(500);
 
 const CONTEXT_LINES: usize = 3;
@@ -66,7 +66,7 @@ pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
     changes.map(hunk).collect()
 }
 
-/// By one algorithm: `TextDiff` brings all of them, which are 300 kB.
+/// Calls one algorithm directly, because `TextDiff` would add 300 kB.
 fn operations(before: &[&str], after: &[&str]) -> Vec<similar::DiffOp> {
     let mut hook = Compact::new(Replace::new(Capture::new()), before, after);
     let deadline = Some(Instant::now() + DIFF_TIMEOUT);

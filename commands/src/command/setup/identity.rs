@@ -1,5 +1,5 @@
-//! The identity to authenticate with: from flags, from variables, from a profile that the new one extends, or from a
-//! prompt. With it go all settings of the program that this run has.
+//! The identity to authenticate with: from flags, variables, a profile that the new one extends, or a prompt. The run's
+//! other settings of the program are written with it.
 
 use super::paths::{absolute_identity, absolute_path};
 use super::{Setup, error_lines, is_simple};
@@ -14,7 +14,7 @@ use crate::settings::{Field, IdentityKind, KeyText, Kind, Origin, Profile, Setti
 /// The settings of a profile that configure the identity.
 const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
 
-/// The identity settings that `given` gives. `origin` names the flag or variable that a value comes from.
+/// The identity settings in `given`, with absolute paths. `origin` names the flag or variable of a value.
 fn with_absolute_paths(
     given: impl Fn(&Field) -> Option<String>,
     origin: impl Fn(&Field) -> &'static str,
@@ -23,7 +23,7 @@ fn with_absolute_paths(
     for field in &FIELDS {
         let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
         let Some(value) = given(field) else { continue };
-        // Security: a variable can hold the key itself, which must not get into the profile.
+        // Security: a variable can contain the key itself, which must not get into the profile.
         if field.kind == Kind::Key
             && (value == "-" || KeyText::read(&value, field.variable).is_some())
         {
@@ -37,7 +37,7 @@ fn with_absolute_paths(
     Ok(settings)
 }
 
-/// The profile that all profiles have their identity from.
+/// The profile from which all profiles inherit their identity.
 fn source_of_identities(all: &[Profile]) -> Option<String> {
     let source = |it: &Profile| {
         let identity = it.settings.as_ref().ok()?.identity.as_ref()?;
@@ -49,7 +49,7 @@ fn source_of_identities(all: &[Profile]) -> Option<String> {
 }
 
 impl Setup<'_> {
-    /// Resolves the identity and the service account, and writes what this run has been given into the profile.
+    /// Resolves the identity and the service account, and writes this run's settings to the profile.
     pub(super) fn resolve_identity(&mut self) -> Result<()> {
         self.set_identity()?;
         if self.settings()?.identity.is_none() && !self.extend()? {
@@ -76,12 +76,12 @@ impl Setup<'_> {
         }
     }
 
-    /// Writes the settings of a table that flags and variables give into the profile: the consumer runs later, without
+    /// Writes a table's settings from flags and variables to the profile, because the consumer runs later, without
     /// them. A variable counts only if the profile has no value.
     fn set_given(&mut self, table: &'static str) -> Result<()> {
         let has_own = |field: &Field| self.consumer.settings.iter().any(|own| own.key == field.key);
         let given = self.settings()?.given(table);
-        // A consumer with a key of its own for the audience writes it there.
+        // A consumer with its own key for the audience writes it there.
         let given = given.into_iter().filter(|(field, _)| {
             field.is_in_file && !(table.is_empty() && field.key == AUDIENCE.key && has_own(field))
         });
@@ -94,7 +94,7 @@ impl Setup<'_> {
             };
             let text = match field.kind {
                 Kind::Path => absolute_path(origin, &text)?,
-                // Security: the file is not as private as the environment.
+                // Security: the file is less private than the environment.
                 Kind::Proxy if text.contains('@') => {
                     self.notes.push(message!(
                         "The proxy is not written into the profile, because its address contains credentials: set {} where the profile is used.\n",
@@ -120,8 +120,8 @@ impl Setup<'_> {
         }
     }
 
-    /// Lets a new profile extend the file's default or only profile, or the one that all others have their identity from,
-    /// if that has an identity. Returns whether it does.
+    /// Lets a new profile extend the file's default or only profile, or the one from which all others inherit their
+    /// identity, if that has an identity. Returns whether it does.
     fn extend(&mut self) -> Result<bool> {
         if self.configuration.profile_exists() {
             return Ok(false);
@@ -144,7 +144,7 @@ impl Setup<'_> {
         Ok(true)
     }
 
-    /// What the new profile has from the one that it extends, if it extends one.
+    /// What the new profile inherits, if it extends another one.
     pub(super) fn extension_note(&self) -> Result<Option<Message>> {
         let Some(parent) = &self.extended else { return Ok(None) };
         let prefix = format!("{}.", self.consumer.name);
@@ -155,7 +155,7 @@ impl Setup<'_> {
             inherited.map(|it| message!("`{}` (`{}`)", it.name, it.value)).collect();
         let and = if inherited.is_empty() { "" } else { " and " };
         Ok(Some(message!(
-            "The profile `{}` extends `{parent}`: it has its identity{and}{} from there. `--key-file` or `--identity` gives it another one.\n",
+            "The profile `{}` extends `{parent}` and inherits its identity{and}{}. Use `--key-file` or `--identity` to set another one.\n",
             ForeignText::new(self.profile()),
             Message::join(&inherited, ", "),
             parent = ForeignText::new(parent),
@@ -163,7 +163,7 @@ impl Setup<'_> {
         )))
     }
 
-    /// Fails if the service account is unknown. A machine's own is looked up, if that is allowed and this is the machine.
+    /// Fails if the service account is unknown. On a virtual machine, it is looked up, unless `--offline` is given.
     fn check_service_account(&self) -> Result<()> {
         let run = self.run()?;
         let Some(hint) = run.lookup_hint() else { return run.service_account().map(drop) };

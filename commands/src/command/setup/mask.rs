@@ -1,7 +1,7 @@
 //! Masks the secrets in another program's configuration, because diffs show a part of it.
 //!
-//! A value can continue on the lines below its key: as a block, in quotes, in flow style. So the whole text
-//! is masked from its beginning, not only the lines of the diff. In doubt, too much is masked.
+//! A value can continue on the lines below its key: as a block, in quotes, in flow style. So the whole text is masked
+//! from its beginning, not only the lines of the diff. When in doubt, it masks too much.
 
 /// Keys whose values are secrets, by the ends of their names. In a kubeconfig, `value` is an environment
 /// variable of an exec plugin.

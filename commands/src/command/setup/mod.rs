@@ -1,9 +1,9 @@
 //! `setup`: writes a profile and the consumer's own configuration, and prints the configuration of the consumer's
 //! server.
 //!
-//! One module per consumer ([`aws`], [`kubectl`], [`vault`]). Each collects its settings from flags, the
-//! profile, the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet).
-//! Showing and applying that is the same for all.
+//! One module per consumer ([`aws`], [`gcp`], [`kubectl`], [`vault`]). Each collects its settings from flags, the
+//! profile, the environment or prompts, gets a test token, and builds a [`ChangeSet`](changes::ChangeSet). Showing and
+//! applying that is the same for all.
 
 mod aws;
 mod changes;
@@ -129,14 +129,14 @@ struct Setup<'a> {
     configuration: Configuration,
     /// Whether the profile has no settings of this consumer yet.
     is_new: bool,
-    /// The profile that this run lets the new one extend.
+    /// The profile that the new one extends because of this run.
     extended: Option<String>,
     missing: Missing,
-    /// Notes for the user on what is written.
+    /// Notes for the user on the changes.
     notes: Vec<Message>,
 }
 
-/// The profile that a flag names. Its name becomes part of commands, so that it must need no quoting.
+/// The profile that a flag names. Its name becomes part of commands, so it must need no quoting.
 fn named_profile<'a>(context: Context<'a>, common: &'a Common) -> Result<Option<&'a str>> {
     let name = common.name.as_deref().or(context.flags.get(&PROFILE));
     match name.filter(|name| !is_simple(name)) {
@@ -146,14 +146,14 @@ fn named_profile<'a>(context: Context<'a>, common: &'a Common) -> Result<Option<
                 "`{name}` cannot be the name of a profile here",
                 name = ForeignText::new(name)
             ),
-            hint: "choose one of letters, digits, `.`, `_` and `-`: it becomes part of commands"
+            hint: "choose a name of letters, digits, `.`, `_` and `-`, because it becomes part of commands"
                 .into(),
         }),
     }
 }
 
 impl<'a> Setup<'a> {
-    /// Reads the configuration file. `missing` is what is known to be missing already.
+    /// Reads the configuration file. `missing` contains settings that are known to be missing already.
     fn begin(
         context: Context<'a>,
         common: &'a Common,
@@ -210,7 +210,7 @@ impl<'a> Setup<'a> {
         question: &Question,
     ) -> Result<Option<String>> {
         let found = self.resolve(field, flag)?;
-        // What the extended profile has is for another entry.
+        // A value of the extended profile belongs to another entry.
         if let Some(text) = found.filter(|_| !question.is_required() || !self.inherits(field)) {
             question.check(&text)?;
             return Ok(Some(text));

@@ -1,5 +1,5 @@
-//! Names of new profiles and of the consumers' new entries. A second cluster, AWS profile or server gets a profile and
-//! an entry of its own, so that the first ones never change.
+//! Names of new profiles and of the consumers' new entries. A second cluster, AWS profile or server gets a separate
+//! profile and entry, so that the first ones never change.
 
 use super::configuration::Configuration;
 use super::paths::config_path;
@@ -36,7 +36,7 @@ pub(super) fn free_profile(
     }
 }
 
-/// Whether an existing profile serves another consumer. kubectl's has an audience, and need not have a table.
+/// Whether an existing profile serves another consumer. A profile for kubectl has an audience, and may have no table.
 fn is_of_another(profile: &Configuration, consumer: &Table) -> bool {
     let has_own_audience = consumer.settings.iter().any(|field| field.key == AUDIENCE.key);
     let is_kubectls = has_own_audience
@@ -46,7 +46,7 @@ fn is_of_another(profile: &Configuration, consumer: &Table) -> bool {
     is_kubectls || others.map(|table| table.name).any(|name| profile.original_has(name))
 }
 
-/// The name of a consumer's new entry: `usual`, or `usual-PROFILE` if the entry of that name uses another profile.
+/// The name of a consumer's new entry: `usual`, or `usual-PROFILE` if the entry with that name uses another profile.
 pub(super) fn entry_name(usual: &str, used_by: Option<&str>, profile: &str) -> String {
     match used_by {
         Some(other) if other != profile => format!("{usual}-{profile}"),

@@ -1,5 +1,5 @@
-//! Paths that are written to a profile or another configuration. They are absolute, so that they work from
-//! every folder, and are no pipes: a shell's `<(…)` is gone when the command ends.
+//! Paths that are written to a profile or another configuration. They are absolute, so that they work from every
+//! folder. Pipes are refused, because a shell's `<(…)` is gone when the command ends.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ pub(super) fn refuse_pipe(origin: impl Into<Message>, path: &Path) -> Result<()>
     }
     Err(Error::Value {
         origin: origin.into(),
-        problem: "a pipe cannot stay in a profile or a configuration, as it ends with this command; give a file".into(),
+        problem: "a pipe cannot be written to a configuration, because it ends with this command; give a file".into(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The command or path that configurations of other programs run this program by.
+//! The command or path by which other programs' configurations run this program.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(super) fn is_on_path(env: &Env, name: &str) -> bool {
     find(env, name).is_some()
 }
 
-/// The path of this program on the `PATH`, if the first program of its name there is this one.
+/// The path of this program on the `PATH`, if the first program with its name there is this one.
 fn on_path(env: &Env) -> Option<PathBuf> {
     let found = find(env, NAME)?;
     let same = found.canonicalize().ok()? == current_exe().ok()?.canonicalize().ok()?;

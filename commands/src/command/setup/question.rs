@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::Message;
 use crate::message;
 
-/// Settings that are needed and that nothing gives. They are reported together, so that one more run is enough.
+/// Required settings without a value. They are reported together, so that one more run is enough.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     problems: Vec<Message>,

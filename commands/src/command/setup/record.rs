@@ -1,7 +1,7 @@
 //! The records of applied runs, for `setup --undo`: one file for each run, in the data folder.
 //!
-//! Security: a record has no line of a file that the run left as it was. Records of mode 0600 in the user's own folder
-//! are read only, as they name files that are changed.
+//! Security: a record contains no line that the run left unchanged. Only records of mode 0600 in the user's own folder
+//! are read, because they name files to change.
 
 use std::path::{Path, PathBuf};
 
@@ -19,10 +19,10 @@ use crate::run::Context;
 
 const WHAT: &str = "the record of a run of `setup`";
 
-/// No record is larger: the lines that one run adds to a few files.
+/// A record is smaller: it has the lines that one run adds to a few files.
 const LIMIT: u64 = 1024 * 1024;
 
-/// More runs are not looked at.
+/// More records are not read.
 const MAX_RECORDS: usize = 10_000;
 
 /// An applied run.
@@ -30,7 +30,7 @@ const MAX_RECORDS: usize = 10_000;
 pub(super) struct Record {
     pub(super) profile: String,
     pub(super) files: Vec<ChangedFile>,
-    /// The files that were made, such as the link of the token helper.
+    /// The files that were created, such as the link of the token helper.
     pub(super) made: Vec<MadeFile>,
 }
 
@@ -50,13 +50,13 @@ pub(super) struct ChangedFile {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct MadeFile {
     pub(super) path: PathBuf,
-    /// What it was when it was made, see [`state`].
+    /// The state of the file after its creation, see [`state`].
     pub(super) state: String,
 }
 
 impl ChangedFile {
-    /// Describes an edit that has been made. `file` is the file as it was before. If the result cannot be read, the
-    /// digest matches no content, so that only the lines can be undone.
+    /// Describes an edit that was made. `file` is the file before the edit. If the result cannot be read, the digest
+    /// matches no content, so that only the lines can be undone.
     pub(super) fn new(
         kind: FileKind,
         file: &EditedFile,
@@ -86,8 +86,8 @@ impl Record {
         Self { profile, files, made: made.collect() }
     }
 
-    /// Saves the record and returns what the user can do with it. The changes are made already, so that a failure is
-    /// only reported.
+    /// Saves the record and returns what the user can do with it. A failure is only reported, because the changes are
+    /// already made.
     pub(super) fn save(&self, context: Context<'_>, stamp: &str) -> Message {
         match self.write(context, stamp) {
             Ok(()) => {
@@ -96,7 +96,7 @@ impl Record {
                     ForeignText::line(&self.profile).quoted()
                 )
             }
-            Err(error) => message!("This cannot be undone with `--undo`: {error}", error),
+            Err(error) => message!("`--undo` cannot undo this: {error}", error),
         }
     }
 
@@ -110,12 +110,12 @@ impl Record {
                 continue;
             }
             match file.replace(&text, |_| Ok(())) {
-                // Another run has taken the name meanwhile.
+                // Another run has used the name meanwhile.
                 Err(Error::Conflict { .. }) => {}
                 written => return written,
             }
         }
-        Err(Error::unwritten(folder, "it has too many records of the same time"))
+        Err(Error::unwritten(folder, "it has too many records with the same time"))
     }
 
     /// The last record, or the last of a profile, and its path.
@@ -132,7 +132,7 @@ impl Record {
         let of = profile.map(|name| message!(" of the profile `{}`", ForeignText::new(name)));
         Err(Error::Missing {
             problem: message!("no run of `setup`{} can be undone", of.unwrap_or_default()),
-            hint: "each run with changes can be undone once, if this version or a later one made them; earlier versions left a backup beside each changed file".into(),
+            hint: "each run with changes can be undone once, if this version or a later one made them; earlier versions only left a backup beside each changed file".into(),
         })
     }
 
@@ -140,7 +140,7 @@ impl Record {
         let unreadable =
             |cause: &str| Error::unreadable(WHAT, path, std::io::Error::other(cause.to_owned()));
         let content = private_file::read_own(path, LIMIT).map_err(|cause| match cause {
-            private_file::Unread::Absent => unreadable("it is gone"),
+            private_file::Unread::Absent => unreadable("it no longer exists"),
             private_file::Unread::Unfit(problem) => unreadable(problem),
             private_file::Unread::Io(cause) => Error::unreadable(WHAT, path, cause),
         })?;

@@ -1,4 +1,4 @@
-//! The last step of an applied run: the consumer's own program asks its server which user it sees.
+//! The last step of an applied run: the consumer's own program requests the identity that its server sees.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::foreign_text::Message;
 use crate::message;
 use crate::runtime::block_on;
 
-/// As long as a run of the consumer with nothing cached may take, and the server's answer.
+/// As long as an uncached run of the consumer and the server's answer may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(25);
 
 pub(super) struct ServerCheck {
@@ -19,7 +19,7 @@ pub(super) struct ServerCheck {
 }
 
 impl ServerCheck {
-    /// Returns the result in words; `None` if the program is not installed. A failure is no error: the files are
+    /// Returns the result in words; `None` if the program is not installed. A failure is not an error: the files are
     /// written, and the server is often set up later by another person.
     pub(super) fn run(&self, env: &Env) -> Option<Message> {
         let mut outcome = Outcome::NotInstalled;

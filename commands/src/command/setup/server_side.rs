@@ -1,4 +1,4 @@
-//! What the administrator of the consumer's server applies: printed as instructions, or written to the file of
+//! The configuration for the administrator of the consumer's server: printed as instructions, or written to the file of
 //! `--server-config`.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::files::edit::EditedFile;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// The mark of a file that this program wrote and may replace.
+/// Marks a file that this program wrote and may replace.
 pub(super) const MARK: &str = "Written by `yc-id-token setup`";
 
 pub(super) struct ServerSide {
@@ -23,7 +23,7 @@ pub(super) struct ServerSide {
     pub(super) use_as: Use,
 }
 
-/// What the file is for.
+/// The purpose of the file.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Use {
     Script,
@@ -31,7 +31,7 @@ pub(super) enum Use {
 }
 
 impl ServerSide {
-    /// The instructions, and the file if one is requested.
+    /// Prints the instructions, and the file if one is requested.
     pub(super) fn present(
         &self,
         trust: &Trust,

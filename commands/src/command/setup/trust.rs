@@ -16,13 +16,13 @@ pub(super) struct Trust {
     pub(super) issuer: ForeignText,
     pub(super) subject: ForeignText,
     pub(super) audience: ForeignText,
-    /// Where these values come from, in a sentence or two.
+    /// The origin of these values, in a sentence or two.
     pub(super) note: Message,
 }
 
 impl Trust {
-    /// Gets a token with the new settings and reads it. Without a token, the issuer is a guess; `--apply`
-    /// fails then, because the user would not see that.
+    /// Gets a token with the new settings and reads it. Without a token, the issuer is a guess; `--apply` fails then,
+    /// because the user would not see that.
     pub(super) fn find(setup: &Setup<'_>, audience: &str) -> Result<Self> {
         let run = setup.run()?;
         let subject = sanitized(run.service_account()?);
@@ -48,7 +48,7 @@ impl Trust {
             }
             Err(error) => {
                 return Ok(guess(&message!(
-                    "No token could be had with these settings:\n{}",
+                    "Cannot get a token with these settings:\n{}",
                     error_lines(&error)
                 )));
             }

@@ -1,7 +1,7 @@
 //! `setup --undo`: removes what the last run wrote, in all files together.
 //!
-//! A file that has not changed since is restored from its backup, or removed if the run made it. From another one,
-//! exactly the lines are removed that the run added. If these lines are not as they were, nothing is changed.
+//! A file that has not changed since is restored from its backup, or removed if the run created it. In a changed file,
+//! exactly the lines that the run added are removed. If these lines have changed, nothing is changed.
 
 use std::path::Path;
 
@@ -38,13 +38,16 @@ pub(super) fn run(consent: &Consent, context: Context<'_>, output: &mut Output<'
     shown_changes.extend(made.iter().map(|path| message!("remove {}\n", shown(path))));
     let profile = ForeignText::new(&record.profile);
     if shown_changes.is_empty() {
-        shown_changes.push(message!("Nothing is left of the last run for `{profile}`.\n", profile));
+        shown_changes.push(message!(
+            "Nothing is left to undo of the last run for the profile `{profile}`.\n",
+            profile
+        ));
     }
     if !consent.obtain(&files, &mut shown_changes, output)? {
         return Ok(());
     }
     let (mut done, _) = apply(Vec::new(), &files, &stamp(context.clock.now().at))?;
-    // Last: nothing names them any more, and nothing refers to the backups.
+    // Last, because the other files refer to them until then.
     let unused = files.iter().filter_map(FileChange::used_backup);
     for path in made.into_iter().chain(unused) {
         done.push(match std::fs::remove_file(path) {
@@ -89,8 +92,8 @@ fn undone(changed: &ChangedFile, context: Context<'_>) -> Result<Option<FileChan
     Ok(Some(FileChange::new(*kind, file, text, |_| Ok(()))))
 }
 
-/// The text without the lines that were added, and with those that they replaced, which are in `old`. `None` if the
-/// lines are not in the text once, or lines were added below that belong to them, or no lines were recorded.
+/// The text without the added lines, and with the lines that they replaced, which are in `old`. `None` if the added
+/// lines are not in the text exactly once, or if lines below them belong to them, or if no lines were recorded.
 fn without(text: &str, hunks: &[Hunk], kind: FileKind, old: Option<&str>) -> Option<String> {
     if hunks.is_empty() {
         return None;
@@ -116,7 +119,7 @@ fn without(text: &str, hunks: &[Hunk], kind: FileKind, old: Option<&str>) -> Opt
     Some(text)
 }
 
-/// Whether no line of `rest` belongs to the lines above it that are removed. `next` is the line that followed them.
+/// Whether no line of `rest` belongs to the removed lines above it. `next` is the line that followed them.
 fn ends_block(rest: &str, removed: &str, next: Option<&str>, kind: FileKind) -> bool {
     let is_content = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let Some(line) = rest.lines().find(is_content) else { return true };
@@ -150,7 +153,7 @@ fn check(kind: FileKind, path: &Path, now: &str, text: &str, context: Context<'_
                 )
             };
             let (known, mut new) = (mistakes(now)?.len(), mistakes(text)?);
-            // Such as another profile that extends the one that is removed.
+            // For example, another profile extends the removed one.
             if new.len() > known { Err(new.swap_remove(0)) } else { Ok(()) }
         }
         FileKind::Kubeconfig | FileKind::Kuberc => {

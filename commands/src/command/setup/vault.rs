@@ -143,7 +143,7 @@ impl Args {
         let question = address_question(own.or_else(|| cli_address(context.env)).or_else(only));
         let terminal = self.common.consent.terminal();
         let answer = question.flag_or_answer(self.address.as_ref(), terminal);
-        // Without a terminal, `server` reports it, together with what else is missing.
+        // Without a terminal, `server` reports it, together with other missing settings.
         let address = match terminal {
             Some(_) => answer?,
             None => Missing::default().collect(answer)?.flatten(),
@@ -176,7 +176,7 @@ impl Args {
         let address = setup.resolve_or_ask(&rows::ADDRESS, address, &question)?;
         let role = Question::new("--role", "role to log in with").validated_by(role_problem);
         let role = setup.resolve_or_ask(&rows::ROLE, self.role.as_ref(), &role)?;
-        // Not prompted for: they have defaults that suit most servers.
+        // Not prompted for, because their defaults suit most servers.
         let mount = setup.resolve(&rows::MOUNT, self.mount.as_ref())?;
         let namespace = setup.resolve(&rows::NAMESPACE, self.namespace.as_ref())?;
         let ca_cert =
@@ -253,7 +253,7 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
         POLICY
     );
     ServerSide {
-        heading: "The server's side",
+        heading: "Server",
         printed: message!(
             "{commands}\nThe policy is an example: write what the role may do.\n",
             commands
@@ -265,7 +265,7 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
 
 fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Message> {
     let cli = cli(setup);
-    // A variable of OpenBao's own would win over Vault's, which both CLIs read.
+    // OpenBao's own variable would take precedence over Vault's, which both CLIs read.
     let [address, namespace, ca_cert] = if cli == "bao" {
         ["BAO_ADDR", "BAO_NAMESPACE", "BAO_CACERT"]
     } else {
@@ -275,7 +275,7 @@ fn next_steps(setup: &Setup<'_>, server: &Server, has_helper: bool) -> Result<Me
     exports.extend(server.namespace.clone().map(|name| (namespace, name)));
     exports.extend(server.ca_cert.clone().map(|file| (ca_cert, file)));
     let mut login = Message::default();
-    // The helper keeps its profile and its configuration file.
+    // The helper remembers its profile and its configuration file.
     if !has_helper {
         let config = setup.config_flag()?;
         let config = config.map(|flag| message!(" {}", shell_word(&flag))).unwrap_or_default();

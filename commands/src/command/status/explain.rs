@@ -1,4 +1,4 @@
-//! A profile explained: each setting and its origin, the identity, the cache keys, and what runs would do now.
+//! A profile explained: each setting and its origin, the identity, the cache keys, and the forecast of each run.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ impl Explanation {
         [now, key].into_iter().chain(forecast.inputs.iter().map(part)).collect()
     }
 
-    /// What would happen now, and why.
+    /// The forecast of a credential in words.
     fn verdict(&self, forecast: &Forecast) -> Message {
         let from = &forecast.about.from;
         let relative = |at: &Timestamp| at.beside(self.now);
@@ -139,7 +139,7 @@ impl Explanation {
         }
     }
 
-    /// The same for programs.
+    /// The same as JSON.
     pub(super) fn json(&self) -> Value {
         let setting = |setting: &Explained| {
             let Explained { name, value, origin } = setting;

@@ -1,4 +1,4 @@
-//! `status`: what is cached; for a profile, its settings, and what runs would do now and why.
+//! `status`: lists cached credentials; for a profile, shows its settings and forecasts its runs.
 //!
 //! It works offline and shows no secrets.
 
@@ -31,7 +31,7 @@ pub struct Args {
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
         let flags = with_profile(context, self.named.as_ref())?;
-        // `--profile` and its variable name the usual profile; only the argument asks for an explanation.
+        // `--profile` and its variable set the default profile; only the argument requests an explanation.
         if self.named.is_none() {
             let cached = table::rows(context)?;
             return if self.json {

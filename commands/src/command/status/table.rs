@@ -1,4 +1,4 @@
-//! The table of what is cached.
+//! The table of cached credentials.
 
 use std::path::PathBuf;
 
@@ -86,7 +86,7 @@ const fn colour(state: State) -> Colour {
 
 fn cells(row: &Row, now: Timestamp) -> [Message; 7] {
     let about = &row.about;
-    // An entry of an earlier version does not say.
+    // Entries of earlier versions lack this.
     let text_or_dash =
         |text: &Option<ForeignText>| text.clone().map_or_else(|| "-".into(), Message::from);
     let requester: Message = match (&about.consumer, &about.profile) {
@@ -102,12 +102,12 @@ fn cells(row: &Row, now: Timestamp) -> [Message; 7] {
         text_or_dash(&about.service_account),
         row.state.name().into(),
         at(row.cached.map(|cached| cached.expires_at)),
-        // It says nothing about what has expired.
+        // An expired credential has no refresh time.
         at(row.cached.filter(|_| row.state != State::Expired).map(|cached| cached.soft_at)),
     ]
 }
 
-/// The same for programs. This shape does not change; keys may come.
+/// The same as JSON. This format does not change; keys may be added.
 pub(super) fn json(cache: &CacheTable) -> Value {
     let rows: Vec<Value> = cache.rows.iter().map(object).collect();
     json!({ "folder": shown(&cache.folder), "now": cache.now.to_string(), "credentials": rows })

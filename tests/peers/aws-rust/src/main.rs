@@ -4,8 +4,8 @@
 //! aws-rust BUCKET KEY TEXT
 //! ```
 //!
-//! Who it is and where S3 is, it learns as every program of the SDK does: from `AWS_PROFILE`,
-//! `AWS_ENDPOINT_URL` and their like.
+//! Credentials and the address of S3 come from `AWS_PROFILE`, `AWS_ENDPOINT_URL` and related variables, as in every
+//! program of the SDK.
 
 use std::error::Error;
 use std::process::ExitCode;

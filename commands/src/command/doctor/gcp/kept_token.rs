@@ -1,4 +1,4 @@
-//! A token that the agent keeps for Google's libraries: in a file, or at an address of loopback.
+//! A token that the agent keeps fresh for Google's libraries, in a file or at an address on loopback.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::message;
 use crate::private_file;
 use crate::settings::AgentEndpoint;
 
-/// The agent leaves more of the lifetime than this.
-const LITTLE_LEFT: Duration = Duration::from_secs(10 * 60);
+/// The agent renews a token before this little of its lifetime is left.
+const EXPIRES_SOON: Duration = Duration::from_secs(10 * 60);
 
 /// A server on loopback accepts a connection at once.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-const START_AGENT: &str = "start the agent of yc-id-token, as a service, and look at its log";
+const START_AGENT: &str = "start `yc-id-token agent` as a service, and check its log";
 
 /// Checks the token as a library would read it from the file.
 pub(super) fn check_file(
@@ -42,7 +42,7 @@ pub(super) fn check_file(
         if is_kept {
             START_AGENT.into()
         } else {
-            "let the agent keep it: `yc-id-token setup gcp --source=file`".into()
+            "let the agent renew it: `yc-id-token setup gcp --source=file`".into()
         }
     };
     let shown_path = shown(path);
@@ -60,18 +60,19 @@ pub(super) fn check_file(
     };
     let text = Zeroizing::new(String::from_utf8_lossy(&content).into_owned());
     let Some(token) = file.token_in(&text).map(Zeroizing::new) else {
-        let problem = message!("{shown_path} has no token where its `format` says", shown_path);
+        let problem =
+            message!("{shown_path} has no token in the place that its `format` names", shown_path);
         return bad(group, problem, "set `format` to `{\"type\": \"text\"}`".into());
     };
     if token.trim() != *token {
         let problem = message!(
-            "{shown_path} has a newline or blanks beside the token, which the libraries send as a part of it",
+            "{shown_path} has a newline or spaces around the token, which the libraries send with it",
             shown_path
         );
         bad(
             group,
             problem,
-            "write it with the agent or `yc-id-token token --output`, which add none".into(),
+            "write it with the agent or `yc-id-token token --output`, which add no newline".into(),
         );
     }
     let claims = match Claims::read(token.trim()) {
@@ -91,7 +92,7 @@ pub(super) fn check_file(
                 message!("the token in {shown_path} has expired: {}", end.beside(now), shown_path);
             bad(group, problem, keep());
         }
-        Some(end) if end.since(now) < LITTLE_LEFT => group.warning(
+        Some(end) if end.since(now) < EXPIRES_SOON => group.warning(
             message!(
                 "{place}: the token in {shown_path} expires soon: {}",
                 end.beside(now),
@@ -107,7 +108,7 @@ pub(super) fn check_file(
         bad(
             group,
             message!(
-                "the token in {shown_path} is for the audience {}, and not for the provider",
+                "the token in {shown_path} is for the audience {}, not for the provider",
                 ForeignText::new(&claims.aud.to_string()),
                 shown_path
             ),
@@ -116,7 +117,7 @@ pub(super) fn check_file(
     }
 }
 
-/// Checks that an agent answers, to the secret in the configuration and with the right token.
+/// Checks that an agent answers, accepts the secret in the configuration, and returns a token for the right audience.
 pub(super) fn check_endpoint(
     found: &Found,
     url: &str,
@@ -130,7 +131,7 @@ pub(super) fn check_endpoint(
     };
     let anew = || -> Message { "write it with `yc-id-token setup gcp --source=url`".into() };
     if file.secret().is_none() {
-        let problem = "it has no header Authorization with the secret of the agent".into();
+        let problem = "it has no `Authorization` header with the agent's secret".into();
         bad(group, Exit::Configuration, problem, anew());
     }
     let Some(table) = table else {
@@ -150,7 +151,8 @@ pub(super) fn check_endpoint(
         bad(group, Exit::Configuration, problem, audience_fix(file));
     }
     let address = address(url).and_then(|address| address.parse().ok());
-    let answers = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).is_ok();
+    let answers =
+        |address: SocketAddr| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok();
     if !address.is_some_and(answers) {
         let problem = message!("nothing answers at {}", ForeignText::new(url));
         bad(group, Exit::Temporary, problem, START_AGENT.into());

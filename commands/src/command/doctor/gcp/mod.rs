@@ -1,5 +1,5 @@
-//! The credential configurations of Google's client libraries (AIP-4117) that get their ID token from this program, by
-//! its command or from its agent.
+//! The credential configurations of Google's client libraries (AIP-4117) that get their ID token from this program or
+//! its agent.
 
 mod kept_token;
 
@@ -21,7 +21,7 @@ use crate::settings::{
 };
 
 use super::Checks;
-use super::command_line::{CommandLine, Problem, mentions_us};
+use super::command_line::{CommandLine, Problem, mentions_this_program};
 use super::entry::{Entries, Entry, EntryCheck, Wording};
 use super::report::Group;
 use kept_token::{check_endpoint, check_file};
@@ -32,26 +32,26 @@ const WORDING: Wording = Wording {
     fix: "write it as `/usr/local/bin/yc-id-token gcp --profile=NAME`",
 };
 
-/// More files of `setup` are not looked at.
-const MOST_FILES: usize = 1_000;
+/// More files of `setup` are not checked.
+const MAX_FILES: usize = 1_000;
 
-/// A credential configuration.
 struct Found {
     path: PathBuf,
     place: Message,
     file: CredentialFile,
-    /// The variable that names it. Without one, it is where `setup` writes.
+    /// The variable that names it. Without one, it is in the folder where `setup` writes.
     variable: Option<Var>,
 }
 
-/// Where it gets the token, if that is from this program.
+/// How it gets the token from this program, if it does.
 enum Origin<'a> {
     Command(&'a str),
     File(&'a Path, Option<&'a AgentFile>),
     Endpoint(&'a str, Option<&'a AgentEndpoint>),
 }
 
-/// Checks the configurations that the variables name, and those that `setup` wrote. Returns the entries for the profiles.
+/// Checks the configurations that the variables name and those that `setup` wrote. Returns the entries for the
+/// profiles.
 pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
     let context = checks.context;
     let (flags, env, locations) = (context.flags, checks.env, checks.locations);
@@ -93,7 +93,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
                 message!("unset {}, or let both name the same file", gcloud.name),
             );
         }
-        // Terraform reads the same configuration by a variable of its own.
+        // Terraform reads the same configuration from another variable.
         let is_another = |variable: &Var| {
             let value = env.get_os(*variable);
             value.is_some_and(|value| paths.iter().all(|path| path.as_os_str() != value))
@@ -110,7 +110,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
     entries
 }
 
-/// The configurations of workload identity pools.
+/// The credential configurations that use workload identity pools.
 fn files(checks: &Checks<'_>, group: &mut Group<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for variable in GCP_VARIABLES {
@@ -125,7 +125,7 @@ fn files(checks: &Checks<'_>, group: &mut Group<'_>) -> Vec<Found> {
     }
     let folder = checks.context.flags.config_file(checks.env, checks.locations);
     let folder = folder.as_deref().and_then(Path::parent);
-    let paths = folder.map(|folder| private_file::list(folder, MOST_FILES)).unwrap_or_default();
+    let paths = folder.map(|folder| private_file::list(folder, MAX_FILES)).unwrap_or_default();
     for path in paths.into_iter().filter(|path| is_of_setup(path)) {
         if found.iter().all(|other| other.path != path)
             && let Ok(text) = private_file::read_plain(&path, CredentialFile::LIMIT)
@@ -147,14 +147,14 @@ impl Found {
         CredentialFile::parse(text).map(|file| Self { path, place, file, variable })
     }
 
-    /// Where the token comes from, and the profile that has it; `None` if it is from another program.
+    /// The source of the token, and the profile that it uses; `None` if another program supplies the token.
     fn origin<'a>(
         &'a self,
         agent: &'a AgentTables,
         known: &[Profile],
     ) -> Option<(Origin<'a>, Option<String>)> {
         if let Some(command) = self.file.command() {
-            return mentions_us(command).then_some((Origin::Command(command), None));
+            return mentions_this_program(command).then_some((Origin::Command(command), None));
         }
         let (origin, of_table) = if let Some(path) = self.file.file().map(Path::new) {
             let is_it = |table: &&AgentFile| table.path.as_ref().is_some_and(|it| it.value == path);
@@ -206,7 +206,7 @@ impl Found {
         else {
             return;
         };
-        group.profile.clone_from(&entry.leads_to.profile);
+        group.profile.clone_from(&entry.target.profile);
         let context = checks.context;
         let settings = Settings::load(
             &entry.flags,
@@ -233,7 +233,7 @@ impl Found {
         }
         entries.own_checks.push(EntryCheck {
             place: place.clone(),
-            profile: entry.leads_to.profile.clone(),
+            profile: entry.target.profile.clone(),
             check: OwnCheck::gcloud(&self.path),
         });
         entries.usable.push(entry);
@@ -273,7 +273,7 @@ impl Found {
             group.bad(
                 Exit::Configuration,
                 message!(
-                    "{place}: {} is not 1, so that Google's libraries run no executable",
+                    "{place}: {} is not 1, so Google's libraries run no executable",
                     allows.name,
                     place
                 ),
@@ -290,10 +290,10 @@ impl Found {
         }
     }
 
-    /// Checks what all configurations have.
+    /// Checks the fields that all configurations have.
     fn check_document(&self, entry: &Entry, settings: Option<&Settings>, group: &mut Group<'_>) {
         let Self { place, file, variable, .. } = self;
-        let profile = entry.leads_to.shown();
+        let profile = entry.target.shown();
         let by = match variable {
             Some(variable) => message!(", by {},", variable.name),
             None => Message::default(),
@@ -330,23 +330,23 @@ impl Found {
         if let Some(provider) = of_profile.filter(|it| is_provider && it != file.audience()) {
             group.warning(
                 message!(
-                    "{place}: its provider is `{}`, and that of the settings `{}`",
+                    "{place}: its provider is `{}`, but the settings have `{}`",
                     ForeignText::new(file.audience()),
                     ForeignText::new(&provider),
                     place
                 ),
-                "correct `gcp.provider` of the profile, or write the configuration again with `yc-id-token setup gcp`",
+                "correct `gcp.provider` of the profile, or rewrite the configuration with `yc-id-token setup gcp`",
             );
         }
     }
 
-    /// The library must wait for as long as a run may take.
+    /// Checks that the library waits for as long as a run may take.
     fn check_timeout(&self, settings: Option<&Settings>, group: &mut Group<'_>) {
         let place = &self.place;
         let Some(timeout) = self.file.timeout() else {
             group.bad(
                 Exit::Configuration,
-                message!("{place}: Google's libraries refuse its `timeout_millis`", place),
+                message!("{place}: Google's libraries reject its `timeout_millis`", place),
                 "set it to a number from 5000 to 120000",
             );
             return;
@@ -356,7 +356,7 @@ impl Found {
         {
             group.warning(
                 message!(
-                    "{place}: Google's libraries wait for {} s, and a run may take {} s",
+                    "{place}: Google's libraries wait for {} s, but a run may take {} s",
                     timeout.as_secs(),
                     value.as_secs(),
                     place
@@ -367,7 +367,7 @@ impl Found {
     }
 }
 
-/// The full name of the provider that is set.
+/// The full name of the provider in the settings.
 fn provider_of(settings: &Settings) -> Option<String> {
     let provider = settings.own(&gcp_settings::PROVIDER)?.value;
     Provider::parse(&provider).map(|provider| provider.name().to_owned())

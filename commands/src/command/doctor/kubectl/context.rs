@@ -1,4 +1,4 @@
-//! The contexts: whether the names in them exist, and whether the plugin gets what their clusters say.
+//! The contexts: whether the names in them exist, and whether the plugin gets the data of their clusters.
 
 use crate::error::Exit;
 use crate::foreign_text::{ForeignText, Message};
@@ -9,8 +9,8 @@ use super::entry::{Entry, Plugin};
 use super::kubeconfig::{Cluster, Context, Kubeconfig};
 use crate::command::doctor::report::Group;
 
-/// How many bytes one variable of a program can have: `MAX_ARG_STRLEN` of Linux, the limits of Windows and macOS.
-const VARIABLE: u64 = if cfg!(target_os = "linux") {
+/// The size limit of one environment variable: `MAX_ARG_STRLEN` of Linux, and the limits of Windows and macOS.
+const MAX_VARIABLE: u64 = if cfg!(target_os = "linux") {
     128 * 1024
 } else if cfg!(windows) {
     32 * 1024
@@ -18,10 +18,10 @@ const VARIABLE: u64 = if cfg!(target_os = "linux") {
     1024 * 1024
 };
 
-/// What `KUBERNETES_EXEC_INFO` has besides the certificate authorities, generously.
-const REST: u64 = 2 * 1024;
+/// The size of `KUBERNETES_EXEC_INFO` without the certificate authorities, rounded up.
+const OTHER_FIELDS: u64 = 2 * 1024;
 
-/// Checks the contexts of a user against what its plugin does.
+/// Checks the contexts of a user against its plugin.
 pub(super) fn check(
     config: &Kubeconfig,
     user: &str,
@@ -56,7 +56,7 @@ pub(super) fn check(
     problems.tell(found);
 }
 
-/// Without `https://` in the address, client-go sends no credentials, and without an address it takes its default.
+/// client-go sends no credentials to an address without `https://`, and uses its default if there is no address.
 fn check_server(context: &Context, cluster: &Cluster, problems: &mut Problems) {
     let server = cluster.server();
     let is_https = server.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
@@ -64,14 +64,15 @@ fn check_server(context: &Context, cluster: &Cluster, problems: &mut Problems) {
         problems.add(
             context,
             true,
-            "its cluster has no `server`, and kubectl takes localhost:8080".into(),
+            "its cluster has no `server`, so kubectl uses localhost:8080".into(),
             "set `server` of the cluster to the https:// address of the API server",
         );
     } else if !is_https {
         problems.add(
             context,
             false,
-            "its server is no https:// address, and kubectl sends credentials to no other".into(),
+            "its server is not an https:// address, and kubectl sends credentials only to those"
+                .into(),
             "set `server` to the https:// address of the API server, unless it is `kubectl proxy`",
         );
     }
@@ -129,7 +130,7 @@ fn check_audience(
 
 fn check_size(context: &Context, cluster: &Cluster, entry: &Entry<'_>, problems: &mut Problems) {
     let size = cluster.authorities_size(entry.folder);
-    if entry.exec.provides_cluster_info() && size + REST > VARIABLE {
+    if entry.exec.provides_cluster_info() && size + OTHER_FIELDS > MAX_VARIABLE {
         problems.add(
             context,
             true,
@@ -200,20 +201,20 @@ pub(super) fn check_current(config: &Kubeconfig, group: &mut Group<'_>) {
     }
 }
 
-/// Reports the contexts whose user does not exist, where one of `ours` was probably meant.
-pub(super) fn check_users(config: &Kubeconfig, ours: &[&str], group: &mut Group<'_>) {
-    let unused = ours.iter().any(|user| config.contexts.iter().all(|it| it.user() != *user));
+/// Reports the contexts whose user does not exist and is probably a misspelt user of this program.
+pub(super) fn check_users(config: &Kubeconfig, own_users: &[&str], group: &mut Group<'_>) {
+    let unused = own_users.iter().any(|user| config.contexts.iter().all(|it| it.user() != *user));
     for context in &config.contexts {
         let user = context.user();
         if config.has_user(user) {
             continue;
         }
-        let is_alike = ours.iter().any(|name| name.eq_ignore_ascii_case(user));
+        let is_alike = own_users.iter().any(|name| name.eq_ignore_ascii_case(user));
         let text = message!(
             "context `{}`: there is no user `{}`{}",
             ForeignText::new(&context.name),
             ForeignText::new(user),
-            nearest(user, ours.iter().copied())
+            nearest(user, own_users.iter().copied())
         );
         let fix = "correct `user` in the context; names differ by case";
         if is_alike || unused || config.is_current(context) {
@@ -224,7 +225,7 @@ pub(super) fn check_users(config: &Kubeconfig, ours: &[&str], group: &mut Group<
     }
 }
 
-/// The name that was probably meant.
+/// The most similar name.
 fn nearest<'a>(name: &str, mut names: impl Iterator<Item = &'a str>) -> Message {
     let alike = names.find(|other| other.eq_ignore_ascii_case(name));
     alike.map_or_else(Message::default, |alike| {

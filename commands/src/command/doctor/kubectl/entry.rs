@@ -1,4 +1,4 @@
-//! One user whose exec plugin is this program: whether kubectl can run it, and what it would do then.
+//! One user whose exec plugin is this program: whether kubectl can run it, and with which settings.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -29,12 +29,11 @@ pub(super) struct Entry<'a> {
     pub(super) folder: &'a Path,
 }
 
-/// What the entry would do.
+/// The plugin as the entry configures it.
 pub(super) struct Plugin {
     pub(super) does: KubectlPlugin,
     /// The opened run of its identity, which has sent no request yet.
     pub(super) run: Run,
-    /// Its settings.
     pub(super) entry: entry::Entry,
 }
 
@@ -48,7 +47,7 @@ impl Entry<'_> {
     pub(super) fn findings(&self) -> Findings {
         let mut found = Found::default();
         let problems = [
-            self.rival_problem(),
+            self.conflict_problem(),
             self.command_problem(),
             self.version_problem(),
             self.mode_problem(),
@@ -79,7 +78,7 @@ impl Entry<'_> {
         Findings { bad, found, plugin }
     }
 
-    /// The path that kubectl runs, if there is such a file.
+    /// The path that kubectl runs, if the file exists.
     pub(super) fn program(&self) -> Option<PathBuf> {
         let command = self.exec.command.as_deref().unwrap_or_default();
         if Path::new(command).components().count() > 1 {
@@ -89,14 +88,14 @@ impl Entry<'_> {
     }
 
     /// Other credentials of the same user, for which kubectl never runs a plugin.
-    fn rival_problem(&self) -> Option<(Message, Message)> {
+    fn conflict_problem(&self) -> Option<(Message, Message)> {
         if self.credentials.has_auth_provider() {
             return Some((
                 "it has `auth-provider` beside `exec`, and kubectl refuses to use both".into(),
                 "remove `auth-provider` from the user".into(),
             ));
         }
-        let winners = self.credentials.winners();
+        let winners = self.credentials.overriding_fields();
         let first = *winners.first()?;
         let names: Vec<Message> =
             winners.into_iter().map(|name| message!("`{name}`", name)).collect();
@@ -123,7 +122,7 @@ impl Entry<'_> {
         match self.launch.way {
             Way::Unsplit => Some((
                 message!(
-                    "`command: {}` is the name of one program to kubectl, blanks included",
+                    "kubectl takes `command: {}` as the name of one program, spaces included",
                     ForeignText::new(command)
                 ),
                 message!(
@@ -132,7 +131,7 @@ impl Entry<'_> {
                 ),
             )),
             Way::Direct => self.program_problem(command, self.folder),
-            // A wrapper looks for the program from where kubectl was started.
+            // A wrapper looks for the program from the folder where kubectl was started.
             Way::Through => self
                 .program_problem(command, self.folder)
                 .or_else(|| self.program_problem(&self.launch.program, Path::new(""))),
@@ -147,14 +146,14 @@ impl Entry<'_> {
                 return None;
             }
             let beside = self.folder.join(path);
-            // `kubectl config set-credentials` makes a bare name of a path in the kubeconfig's folder.
+            // `kubectl config set-credentials` turns a path in the kubeconfig's folder into a bare name.
             let fix = if is_program(&beside) {
                 message!(
-                    "kubectl looks for a bare name on the PATH, and not at {}: move it out of that folder, or put the folder on the PATH",
+                    "kubectl looks for a bare name on the PATH, not at {}: move it out of that folder, or add the folder to the PATH",
                     shown(&beside)
                 )
             } else {
-                "put it on the PATH of the programs that run kubectl, or give its full path".into()
+                "add it to the PATH of the programs that run kubectl, or give its full path".into()
             };
             return Some((message!("`{name}` is not on the PATH", name), fix));
         }
@@ -177,7 +176,7 @@ impl Entry<'_> {
             None | Some("") => Some(("`apiVersion` is missing".into(), fix())),
             Some(other) => Some((
                 message!(
-                    "`apiVersion: {other}` is none that kubectl accepts",
+                    "kubectl does not accept `apiVersion: {other}`",
                     other = ForeignText::new(other)
                 ),
                 fix(),
@@ -205,7 +204,7 @@ impl Entry<'_> {
         }
     }
 
-    /// What these arguments do, with the variables that the entry sets.
+    /// The plugin with these arguments and the variables that the entry sets.
     fn plugin(&self, arguments: &[String]) -> Result<Plugin, (Message, Message)> {
         let wording = Wording { arguments: "`args`", reader: "kubectl", fix: ARGUMENTS };
         let program = &self.launch.program;
@@ -235,13 +234,13 @@ impl Entry<'_> {
         Ok(Plugin { does, run, entry })
     }
 
-    /// Whether its answer is of the version that kubectl expects.
+    /// Checks that its answer has the version that kubectl expects.
     fn check_answer(&self, plugin: &Plugin, bad: &mut Vec<(Message, Message)>, found: &mut Found) {
         let short = |version: &str| if version == V1 { "v1" } else { "v1beta1" };
         match (self.exec.api_version.as_deref(), plugin.does.api_version) {
             (Some(asked @ (V1 | V1BETA1)), Some(answered)) if asked != answered => bad.push((
                 message!(
-                    "its `apiVersion` is {}, and its arguments, variables or profile make the plugin answer in {}",
+                    "its `apiVersion` is {}, but its arguments, variables or profile make the plugin answer in {}",
                     short(asked),
                     short(answered)
                 ),
@@ -256,7 +255,7 @@ impl Entry<'_> {
     }
 }
 
-/// A path without `.` and `..`, as Go's `filepath.Clean` makes it: links are not looked at.
+/// A path without `.` and `..`, as Go's `filepath.Clean` makes it: links are not followed.
 fn cleaned(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {

@@ -1,4 +1,4 @@
-//! The kubeconfig: as kubectl reads it, or, where there is no kubectl, as its files say.
+//! The kubeconfig, as kubectl reads it. Without kubectl, this program reads the files.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use crate::command::ask::{Answer, Silence, ask, json};
+use crate::command::query::{Answer, NoAnswer, json, query};
 use crate::consumer::EXEC_EXTENSION as EXTENSION;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
@@ -16,12 +16,12 @@ use crate::message;
 use crate::private_file;
 use crate::yaml::{self, Fault, Mark};
 
-use super::scalar::{Said, Scalar};
+use super::scalar::{ClusterData, Scalar};
 
-/// That of a thousand clusters has some hundred kilobytes.
+/// The kubeconfig of a thousand clusters has some hundred kilobytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
-/// A kubeconfig, as far as it matters here.
+/// The fields of a kubeconfig that are checked.
 #[derive(Default, Deserialize)]
 pub(super) struct Kubeconfig {
     #[serde(default)]
@@ -44,7 +44,7 @@ pub(super) struct User {
     pub(super) user: Option<Credentials>,
 }
 
-/// What a user authenticates with.
+/// The credentials of a user.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct Credentials {
@@ -98,7 +98,7 @@ struct Server {
 #[serde(default)]
 struct Extension {
     name: String,
-    extension: Said,
+    extension: ClusterData,
 }
 
 #[derive(Deserialize)]
@@ -116,39 +116,39 @@ struct Pair {
     user: String,
 }
 
-/// What the kubeconfig is, or why there is none.
+/// The result of reading the kubeconfig.
 pub(super) enum Reading {
     Read(Kubeconfig),
-    /// kubectl itself refuses it, and says this.
+    /// kubectl refuses the files, with this message.
     Refused(ForeignText),
-    /// It fails without a reason.
+    /// kubectl fails without a message.
     Failed(ExitStatus),
     /// kubectl prints no kubeconfig.
-    Garbled,
+    NoKubeconfig,
     /// kubectl does not answer.
-    Silent(Silence),
+    Unanswered(NoAnswer),
 }
 
-/// What is wrong with a file, for people.
+/// A problem with a file, for the report.
 pub(super) struct Unreadable {
     pub(super) problem: Message,
-    /// Whether the file has this program in it.
+    /// Whether the file mentions this program.
     pub(super) mentions: bool,
 }
 
-/// Whether a file has this program in it.
+/// Whether a file mentions this program.
 pub(super) fn mentions(file: &Path) -> bool {
     let bytes = private_file::read_plain(file, LIMIT).map(Zeroizing::new).unwrap_or_default();
     memchr::memmem::find(&bytes, b"yc-id-token").is_some()
 }
 
 impl Kubeconfig {
-    /// What kubectl makes of its files.
+    /// Reads the kubeconfig with kubectl.
     pub(super) async fn by_kubectl(kubectl: &Path, limit: Duration) -> Reading {
         let arguments = ["config", "view", "--raw", "--output=json"].map(OsStr::new);
-        let answer = match ask(kubectl, &arguments, limit).await {
+        let answer = match query(kubectl, &arguments, limit).await {
             Ok(answer) => answer,
-            Err(silence) => return Reading::Silent(silence),
+            Err(reason) => return Reading::Unanswered(reason),
         };
         if !answer.status.success() {
             let refusal = refusal(&answer);
@@ -159,7 +159,7 @@ impl Kubeconfig {
             };
         }
         let is_it = |config: &Self| config.kind.as_deref() == Some("Config");
-        json(&answer, is_it).map_or(Reading::Garbled, Reading::Read)
+        json(&answer, is_it).map_or(Reading::NoKubeconfig, Reading::Read)
     }
 
     pub(super) fn by_file(path: &Path) -> Result<Option<Self>, Unreadable> {
@@ -175,7 +175,7 @@ impl Kubeconfig {
         Self::parse(&bytes).map_err(|problem| Unreadable { problem, mentions })
     }
 
-    /// The content of a file; none of one that is empty.
+    /// The content of a file; `None` if it is empty.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Message> {
         let wrong = |Fault { mark: Mark { line, column }, problem }: Fault| {
             message!("line {line}, column {column}: {problem}", line, column, problem)
@@ -184,12 +184,12 @@ impl Kubeconfig {
             return Ok(None);
         };
         let json = node.json().map_err(wrong)?;
-        // What serde says of it could quote a secret.
+        // The message of serde could quote a secret.
         let read: Option<Self> = serde_json::from_slice(&json).ok();
-        read.map(Some).ok_or_else(|| "does not have the form of a kubeconfig".into())
+        read.map(Some).ok_or_else(|| "does not have the format of a kubeconfig".into())
     }
 
-    /// Takes over what another file has, which counts where this one has nothing of the name.
+    /// Adds the entries of another file. An entry of this file takes precedence over one of the same name.
     pub(super) fn extend(&mut self, other: Self) {
         fn add<T>(to: &mut Vec<T>, more: Vec<T>, name: impl Fn(&T) -> &str) {
             for item in more {
@@ -223,21 +223,21 @@ impl Kubeconfig {
     }
 }
 
-/// Why kubectl refuses its files. Security: for two users of one name, it quotes both with their tokens, so
+/// Why kubectl refuses its files. Security: for two users of the same name, it quotes both with their tokens, so
 /// nothing from the first list or mapping on is repeated.
 fn refusal(answer: &Answer) -> ForeignText {
     let text = String::from_utf8_lossy(&answer.stderr);
     let text = text.trim();
-    let said = text.lines().rev().find(|line| line.starts_with("error")).unwrap_or(text);
-    let said = said.trim_start_matches("error: ");
+    let message = text.lines().rev().find(|line| line.starts_with("error")).unwrap_or(text);
+    let message = message.trim_start_matches("error: ");
     let ends = [" in list:", "[{", "{", "`", "map[interface"];
-    let end = ends.iter().filter_map(|end| said.find(end)).min().unwrap_or(said.len());
-    ForeignText::sentence(&said[..end])
+    let end = ends.iter().filter_map(|end| message.find(end)).min().unwrap_or(message.len());
+    ForeignText::sentence(&message[..end])
 }
 
 impl Credentials {
     /// The fields that kubectl uses instead of an exec plugin.
-    pub(super) fn winners(&self) -> Vec<&'static str> {
+    pub(super) fn overriding_fields(&self) -> Vec<&'static str> {
         let fields = [
             ("token", &self.token),
             ("tokenFile", &self.token_file),
@@ -265,7 +265,7 @@ impl Cluster {
         server.unwrap_or_default()
     }
 
-    /// The audience that its extension names; an error if it is no string.
+    /// The audience in its extension; an error if it is not a string.
     pub(super) fn audience(&self) -> Option<Result<&str, ()>> {
         let extensions = self.cluster.as_ref()?.extensions.as_ref()?;
         match &extensions.iter().find(|extension| extension.name == EXTENSION)?.extension.audience {
@@ -275,7 +275,7 @@ impl Cluster {
         }
     }
 
-    /// How many bytes its certificate authorities take in `KUBERNETES_EXEC_INFO`.
+    /// The size of its certificate authorities in `KUBERNETES_EXEC_INFO`.
     pub(super) fn authorities_size(&self, folder: &Path) -> u64 {
         let Some(cluster) = &self.cluster else { return 0 };
         if let Some(data) = cluster.certificate_authority_data.as_ref().filter(|it| !it.is_empty())
@@ -284,7 +284,7 @@ impl Cluster {
         }
         let file = cluster.certificate_authority.as_ref().map(|file| folder.join(file));
         let size = file.and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
-        // In base64.
+        // Base64.
         size.div_ceil(3) * 4
     }
 }
@@ -299,7 +299,7 @@ impl Context {
     }
 }
 
-/// A list, or nothing.
+/// A list; missing and `null` are empty.
 fn listed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(source: D) -> Result<Vec<T>, D::Error> {
     Option::deserialize(source).map(Option::unwrap_or_default)
 }

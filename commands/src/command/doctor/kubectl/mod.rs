@@ -1,7 +1,7 @@
 //! Kubeconfigs whose exec plugin is this program (Kubernetes documentation, "client-go credential plugins").
 //!
-//! kubectl itself reads its files and calls its API servers. Without kubectl, this module reads the files by the
-//! same rules.
+//! kubectl itself reads its files and calls its API servers. Without kubectl, this module reads the files by the same
+//! rules.
 
 mod context;
 mod entry;
@@ -23,14 +23,14 @@ use super::entry::Entries;
 use super::launch::Launch;
 use super::programs::{Program, Programs};
 use super::report::Group;
-use crate::command::ask::Silence;
+use crate::command::query::NoAnswer;
 use entry::Entry;
 use kubeconfig::{Exec, Kubeconfig, Reading, Unreadable};
 use policy::Policy;
 
 const CORRECT: &str = "correct the file until `kubectl config view` prints it";
 
-/// Checks the kubeconfigs, and returns the users that run this program, with the clusters to call for them.
+/// Checks the kubeconfigs. Returns the users that run this program, with the clusters to call for them.
 pub(super) fn check(
     checks: &Checks<'_>,
     programs: &Programs,
@@ -45,12 +45,12 @@ pub(super) fn check(
     let (mentioned, by_kubectl) = match read(checks, kubectl, &files, group) {
         Read::Config { config, by_kubectl } => {
             let kubectl = kubectl.filter(|_| by_kubectl);
-            let look = Look { checks, kubectl, files: &files, config: &config };
+            let look = Scan { checks, kubectl, files: &files, config: &config };
             let right = look.check(&mut entries, group);
             clusters = Some(Clusters { config, right });
             (entries.is_mentioned, by_kubectl)
         }
-        // The report has the reason.
+        // The reason has been reported.
         Read::Nothing { mentioned } => {
             entries.is_mentioned = files.iter().any(|file| kubeconfig::mentions(file));
             (mentioned, true)
@@ -59,36 +59,35 @@ pub(super) fn check(
     match kubectl {
         None if mentioned || checks.consumer.is_some() => group.warning(
             "kubectl is not on the PATH, so the kubeconfig was read without it",
-            "install it, unless other programs read the kubeconfig",
+            "install kubectl, unless only other programs read the kubeconfig",
         ),
         Some(_) if mentioned && !by_kubectl => group.warning(
-            "the kubeconfig was read without kubectl, which does not work",
+            "the kubeconfig was read without kubectl, because it does not work",
             "once `kubectl config view` works in a terminal, run this again",
         ),
         _ => {}
     }
     if !mentioned {
-        group
-            .good("no kubeconfig has yc-id-token in it; `yc-id-token setup kubectl` puts it there");
+        group.good("no kubeconfig uses yc-id-token; `yc-id-token setup kubectl` adds a user");
     }
     (entries, clusters)
 }
 
-/// The kubeconfig, and its users that are right.
+/// The kubeconfig, and its users without problems.
 pub(super) struct Clusters {
     config: Kubeconfig,
-    right: Vec<Right>,
+    right: Vec<WorkingUser>,
 }
 
-/// A user that is right.
-struct Right {
+/// A user without problems.
+struct WorkingUser {
     user: String,
     /// The opened run of its identity, if its arguments can be read.
     run: Option<Run>,
 }
 
 impl Clusters {
-    /// Calls the clusters of the users that are right.
+    /// Calls the clusters of the users without problems.
     pub(super) fn call(&self, checks: &Checks<'_>, programs: &Programs, group: &mut Group<'_>) {
         if let Some(kubectl) = &programs.kubectl {
             whoami::check(checks, kubectl, self, group);
@@ -101,7 +100,7 @@ enum Read {
         config: Kubeconfig,
         by_kubectl: bool,
     },
-    /// It cannot be read, which the report has.
+    /// It cannot be read, which has been reported.
     Nothing {
         mentioned: bool,
     },
@@ -113,7 +112,7 @@ fn read(
     files: &[PathBuf],
     group: &mut Group<'_>,
 ) -> Read {
-    // One that hangs or is broken is in the report already.
+    // A kubectl that hangs or is broken has been reported already.
     let working = kubectl.filter(|kubectl| kubectl.version.is_ok());
     let asked = working.and_then(|kubectl| {
         let question = Kubeconfig::by_kubectl(&kubectl.path, checks.part());
@@ -121,9 +120,9 @@ fn read(
     });
     match asked {
         Some(Reading::Read(config)) => return Read::Config { config, by_kubectl: true },
-        Some(Reading::Refused(said)) => {
+        Some(Reading::Refused(message)) => {
             let mentioned = files.iter().any(|file| kubeconfig::mentions(file));
-            let text = message!("kubectl refuses its configuration: {said}", said);
+            let text = message!("kubectl refuses its configuration: {message}", message);
             let fix = CORRECT;
             if mentioned || checks.consumer.is_some() {
                 group.bad(Exit::Configuration, text, fix);
@@ -132,9 +131,9 @@ fn read(
             }
             return Read::Nothing { mentioned: true };
         }
-        Some(Reading::Silent(silence)) => {
-            let text = message!("`kubectl config view` {}", silence.describe());
-            if let Silence::NoTime = silence {
+        Some(Reading::Unanswered(reason)) => {
+            let text = message!("`kubectl config view` {}", reason.describe());
+            if let NoAnswer::NoTime = reason {
                 group.warning(text, "give more time with `--timeout`");
             } else {
                 let fix = "run `kubectl config view` in a terminal: kubectl hangs or cannot be run";
@@ -149,7 +148,7 @@ fn read(
             ),
             "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
         ),
-        Some(Reading::Garbled) => group.warning(
+        Some(Reading::NoKubeconfig) => group.warning(
             "`kubectl config view --raw -o json` prints no kubeconfig",
             "run `kubectl config view` in a terminal: kubectl is broken, or another program has that name",
         ),
@@ -158,7 +157,7 @@ fn read(
     by_files(files, group)
 }
 
-/// What the files say, without kubectl.
+/// Reads the files without kubectl.
 fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
     let mut config = Kubeconfig::default();
     let mut mentioned = false;
@@ -166,7 +165,7 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
         match Kubeconfig::by_file(file) {
             Ok(Some(more)) => config.extend(more),
             Ok(None) => {}
-            // Only the errors of files that mention this program are errors here.
+            // Only errors of files that mention this program are errors here.
             Err(Unreadable { problem, mentions: true }) => {
                 mentioned = true;
                 group.bad(
@@ -177,7 +176,7 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
             }
             Err(Unreadable { problem, mentions: false }) => group.warning(
                 message!("{}: {problem}", shown(file), problem),
-                "check whose the file is, and whether you may read it",
+                "check the owner of the file, and that you may read it",
             ),
         }
     }
@@ -187,26 +186,26 @@ fn by_files(files: &[PathBuf], group: &mut Group<'_>) -> Read {
     Read::Config { config, by_kubectl: false }
 }
 
-/// What the checks look at.
-struct Look<'a> {
+/// The input of the checks.
+struct Scan<'a> {
     checks: &'a Checks<'a>,
-    /// kubectl, if it answers.
+    /// kubectl, if it works.
     kubectl: Option<&'a Program>,
     files: &'a [PathBuf],
     config: &'a Kubeconfig,
 }
 
-impl Look<'_> {
-    /// Adds the users that run this program to the entries, and returns those that are right.
-    fn check(&self, entries: &mut Entries, group: &mut Group<'_>) -> Vec<Right> {
-        let ours: Vec<_> = self.config.users.iter().filter_map(Self::ours).collect();
-        if ours.is_empty() {
+impl Scan<'_> {
+    /// Adds the users that run this program to the entries, and returns those without problems.
+    fn check(&self, entries: &mut Entries, group: &mut Group<'_>) -> Vec<WorkingUser> {
+        let own_exec: Vec<_> = self.config.users.iter().filter_map(Self::own_exec).collect();
+        if own_exec.is_empty() {
             return Vec::new();
         }
         entries.is_mentioned = true;
         let policy = self.kubectl.and_then(|kubectl| Policy::read(self.checks, kubectl, group));
         let mut right = Vec::new();
-        for (user, exec, launch, credentials) in &ours {
+        for (user, exec, launch, credentials) in &own_exec {
             let origin = self.file_of(user);
             let place = match &origin {
                 Some(file) => message!("user `{}` of {}", ForeignText::new(user), shown(file)),
@@ -223,7 +222,7 @@ impl Look<'_> {
             let entry::Findings { bad, found, plugin } = findings;
             let is_right = bad.is_empty() && found.bad.is_empty();
             let (run, entry) = plugin.map(|plugin| (plugin.run, plugin.entry)).unzip();
-            group.profile = entry.as_ref().and_then(|entry| entry.leads_to.profile.clone());
+            group.profile = entry.as_ref().and_then(|entry| entry.target.profile.clone());
             for (problem, fix) in bad.into_iter().chain(found.bad) {
                 group.bad(Exit::Configuration, message!("{place}: {problem}", place, problem), fix);
             }
@@ -231,21 +230,23 @@ impl Look<'_> {
                 group.warning(message!("{place}: {warning}", place, warning), fix);
             }
             if is_right {
-                let profile = entry.as_ref().map(|entry| entry.leads_to.shown());
-                group.good(message!("{place} is right{}", profile.unwrap_or_default(), place));
-                right.push(Right { user: (*user).to_owned(), run });
+                let profile = entry.as_ref().map(|entry| entry.target.shown());
+                group.good(message!("{place} is correct{}", profile.unwrap_or_default(), place));
+                right.push(WorkingUser { user: (*user).to_owned(), run });
             }
             entries.usable.extend(entry);
         }
         group.profile = None;
-        let names: Vec<&str> = ours.iter().map(|(user, ..)| *user).collect();
+        let names: Vec<&str> = own_exec.iter().map(|(user, ..)| *user).collect();
         context::check_users(self.config, &names, group);
         context::check_current(self.config, group);
         right
     }
 
-    /// The exec plugin of a user, if that is this program.
-    fn ours(user: &kubeconfig::User) -> Option<(&str, &Exec, Launch, &kubeconfig::Credentials)> {
+    /// The exec plugin of a user, if it is this program.
+    fn own_exec(
+        user: &kubeconfig::User,
+    ) -> Option<(&str, &Exec, Launch, &kubeconfig::Credentials)> {
         let credentials = user.user.as_ref()?;
         let exec = credentials.exec.as_ref()?;
         let command = exec.command.as_deref().unwrap_or_default();
@@ -260,7 +261,7 @@ impl Look<'_> {
         Some((&user.name, exec, launch, credentials))
     }
 
-    /// The file that a user stands in: the first that has the name, as for kubectl.
+    /// The file that defines a user: the first that has the name, as for kubectl.
     fn file_of(&self, user: &str) -> Option<PathBuf> {
         if let [only] = self.files {
             return Some(only.clone());
@@ -270,17 +271,17 @@ impl Look<'_> {
     }
 }
 
-/// Reads a kubeconfig, and what its commands run, for the fuzz target.
+/// Parses a kubeconfig and the commands in it, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz_kubeconfig(data: &[u8]) {
     if let Ok(Some(config)) = Kubeconfig::parse(data) {
         for user in &config.users {
-            let _ = Look::ours(user);
+            let _ = Scan::own_exec(user);
         }
     }
 }
 
-/// What is wrong, and what to do: of an entry, or of the contexts that use it.
+/// Problems and their fixes, of an entry or of the contexts that use it.
 #[derive(Default)]
 struct Found {
     bad: Vec<(Message, Message)>,

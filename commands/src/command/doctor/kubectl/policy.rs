@@ -1,15 +1,15 @@
-//! Which exec plugins kubectl may run: its preferences, "kuberc" (kubectl 1.35 and later).
+//! kubectl's preferences ("kuberc", kubectl 1.35 and later), which can restrict exec plugins.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::command::ask::{ask, json};
 use crate::command::doctor::Checks;
 use crate::command::doctor::programs::Program;
 use crate::command::doctor::report::Group;
 use crate::command::on_path::on_path;
+use crate::command::query::{json, query};
 use crate::error::shown;
 use crate::foreign_text::{ForeignText, Message};
 use crate::kubeconfig::kuberc_path;
@@ -18,9 +18,9 @@ use crate::message;
 use super::entry::Entry;
 
 /// The first minor version of kubectl that restricts plugins.
-const FIRST: u32 = 35;
+const FIRST_MINOR: u32 = 35;
 
-/// The preferences, as kubectl understands them.
+/// The preferences as kubectl reads them.
 #[derive(Deserialize)]
 pub(super) struct Policy {
     kind: String,
@@ -34,27 +34,27 @@ pub(super) struct Policy {
 
 #[derive(Deserialize)]
 struct Allowed {
-    /// What kubectl 1.35 calls the command.
+    /// The key of the command in kubectl 1.35.
     name: Option<String>,
     command: Option<String>,
 }
 
 impl Policy {
-    /// Asks kubectl for its preferences, if there are any.
+    /// Reads kubectl's preferences, if it has any.
     pub(super) fn read(
         checks: &Checks<'_>,
         kubectl: &Program,
         group: &mut Group<'_>,
     ) -> Option<Self> {
-        // Without a file, kubectl would offer to make one.
+        // Without a file, kubectl would offer to create one.
         let path = kuberc_path(checks.env, checks.locations.home.as_deref())
             .filter(|path| path.exists())?;
-        if kubectl.minor().is_some_and(|minor| minor < FIRST) {
+        if kubectl.minor().is_some_and(|minor| minor < FIRST_MINOR) {
             return None;
         }
         let arguments = ["kuberc", "view", "--output=json"].map(OsStr::new);
-        let asking = ask(&kubectl.path, &arguments, checks.part());
-        let answer = checks.wait("reading kubectl's preferences", asking)?;
+        let reading = query(&kubectl.path, &arguments, checks.part());
+        let answer = checks.wait("reading kubectl's preferences", reading)?;
         let problem = match answer {
             Ok(answer) if answer.status.success() => {
                 match json(&answer, |policy: &Self| policy.kind == "Preference") {
@@ -63,7 +63,7 @@ impl Policy {
                 }
             }
             Ok(answer) => ForeignText::output(&answer.stderr).into(),
-            Err(silence) => message!("`kubectl kuberc view` {}", silence.describe()),
+            Err(reason) => message!("`kubectl kuberc view` {}", reason.describe()),
         };
         group.warning(
             message!(
@@ -89,16 +89,16 @@ impl Policy {
             )),
             "Allowlist" if !self.allows(entry) => Some((
                 message!(
-                    "the `credentialPluginAllowlist` of {} does not have its command",
+                    "the `credentialPluginAllowlist` of {} does not contain its command",
                     place()
                 ),
-                message!("add it, beside the entries that the list has: {}", command(entry)),
+                message!("add it to the entries of the list: {}", command(entry)),
             )),
             _ => None,
         }
     }
 
-    /// As client-go compares: paths by their letters, whatever links there are.
+    /// client-go compares paths as text, without resolving links.
     fn allows(&self, entry: &Entry<'_>) -> bool {
         let Some(program) = entry.program() else { return false };
         self.allowed.iter().flatten().any(|allowed| {
@@ -114,7 +114,7 @@ impl Policy {
     }
 }
 
-/// What lets the entry's command through.
+/// The kubectl command that allows the entry's command.
 fn command(entry: &Entry<'_>) -> Message {
     let command = entry.exec.command.as_deref().unwrap_or_default();
     let path = entry.program().filter(|_| Path::new(command).components().count() > 1);

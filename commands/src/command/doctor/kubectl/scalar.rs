@@ -1,4 +1,4 @@
-//! Values of a kubeconfig of which only little matters, whatever they are.
+//! Values of a kubeconfig that are only partly needed and may have any type.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// A value that may be of any kind, and as deep as it likes.
+/// A value of any type and depth.
 #[derive(Clone, Default)]
 pub(super) enum Scalar {
     #[default]
@@ -25,13 +25,13 @@ impl Scalar {
     }
 }
 
-/// What a cluster says to exec plugins.
+/// The data of a cluster for exec plugins.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct ClusterData {
     pub(super) audience: Scalar,
 }
 
-/// Reads a value without recursion, as serde would for a type of its own.
+/// Reads a value without recursion, because it can be nested deeply.
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for ClusterData {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         source.deserialize_any(Reader).map(|(_, audience)| Self { audience })
     }
@@ -115,10 +115,10 @@ mod tests {
             let value: Scalar = serde_json::from_str(json).unwrap();
             assert_eq!(value.is_given(), is_given, "{json:.40}");
         }
-        let said = |json: &str| serde_json::from_str::<Said>(json).unwrap().audience;
+        let audience_of = |json: &str| serde_json::from_str::<ClusterData>(json).unwrap().audience;
         let json = format!("{{\"x\":{deep},\"audience\":\"a\",\"y\":{{}}}}");
-        assert!(matches!(said(&json), Scalar::Text(text) if text.as_str() == "a"));
-        assert!(matches!(said("\"audience\""), Scalar::Nothing));
-        assert!(matches!(said("{\"audience\":5}"), Scalar::Other));
+        assert!(matches!(audience_of(&json), Scalar::Text(text) if text.as_str() == "a"));
+        assert!(matches!(audience_of("\"audience\""), Scalar::Nothing));
+        assert!(matches!(audience_of("{\"audience\":5}"), Scalar::Other));
     }
 }

@@ -14,19 +14,19 @@ use super::Clusters;
 use super::kubeconfig::Context;
 
 /// The first minor version of kubectl that has `auth whoami`.
-const FIRST: u32 = 27;
+const FIRST_MINOR: u32 = 27;
 
 /// How many clusters are called. A kubeconfig can have a thousand.
-const MOST: usize = 4;
+const MAX_CLUSTERS: usize = 4;
 
-/// Calls the clusters of the users that are right, the current one first.
+/// Calls the clusters of the users without problems, the current one first.
 pub(super) fn check(
     checks: &Checks<'_>,
     kubectl: &Program,
     clusters: &Clusters,
     group: &mut Group<'_>,
 ) {
-    if kubectl.minor().is_some_and(|minor| minor < FIRST) {
+    if kubectl.minor().is_some_and(|minor| minor < FIRST_MINOR) {
         return;
     }
     let Clusters { config, right } = clusters;
@@ -40,7 +40,7 @@ pub(super) fn check(
         .filter_map(|context| Some((context, of_user(context)?.run.as_ref())))
         .partition(|(context, _)| config.is_current(context));
     contexts.extend(others);
-    contexts.truncate(MOST);
+    contexts.truncate(MAX_CLUSTERS);
     let limit = checks.part();
     let questions = contexts
         .iter()
@@ -60,21 +60,21 @@ pub(super) fn check(
     }
 }
 
-/// Compares the user that the server knows with the service account of the token.
+/// Compares the user that the server sees with the service account of the token.
 fn report_name(place: &Message, seen: &Accepted, run: Option<&Run>, group: &mut Group<'_>) {
     let Accepted { text, user } = seen;
     let Some(Ok(account)) = run.map(Run::service_account) else {
         group.good(message!("{place}: {text}", place, text));
         return;
     };
-    // A server can prefix the name, or keep the subject in another field.
+    // A server can prefix the name, or store the subject in another field.
     if user.contains(account) {
         group.good(message!("{place}: {text}, which is the service account", place, text));
     } else {
         group.bad(
             Exit::Consumer,
             message!(
-                "{place}: {text}, and not the service account `{}` of the token",
+                "{place}: {text}, not the service account `{}` of the token",
                 ForeignText::new(account),
                 place,
                 text

@@ -1,7 +1,6 @@
-//! Edits one profile of AWS's configuration file. Everything else stays as it is, including comments and
-//! indentation.
+//! Edits one profile of the AWS configuration. Everything else stays as it is, including comments and indentation.
 //!
-//! A profile must have no second kind of credentials: tools differ in which one they use. botocore, for
+//! A profile must have no second kind of credentials, because tools differ in which one they use. botocore, for
 //! example, prefers keys in the credentials file to `credential_process`.
 
 use std::collections::BTreeMap;
@@ -62,11 +61,11 @@ impl<'a> AwsFile<'a> {
         let mut sections = self.ini.named(Kind::Profile, name);
         let Some(section) = sections.next() else { return Ok(None) };
         let problem = if sections.next().is_some() {
-            "another section is of the same profile"
+            "another section defines the same profile"
         } else if section.header.starts_with(char::is_whitespace)
             || section.header.trim_end() == "default" && section.header != "default"
         {
-            "botocore reads no profile from a header with spaces behind its bracket"
+            "botocore ignores a header with spaces after its bracket"
         } else {
             return Ok(Some(section));
         };
@@ -115,8 +114,8 @@ impl<'a> AwsFile<'a> {
         let Some(section) = self.profile(profile)? else { return Ok(Vec::new()) };
         let differing = settings.iter().filter_map(|(key, value)| {
             let item = section.item(key)?;
-            // The path of this program may change. In other values, botocore takes a comment at the end of
-            // the line for a part of the value.
+            // The path of this program may change. For other values, botocore treats a comment at the end of the line
+            // as a part of the value.
             let (old, is_same) = if *key == PROCESS {
                 let old = item.plain_value();
                 (old, arguments(old) == arguments(value))
@@ -131,7 +130,7 @@ impl<'a> AwsFile<'a> {
     /// The text with these settings in a profile, and without its other credentials.
     pub(super) fn with_profile(&self, name: &str, settings: &[(&str, String)]) -> Result<String> {
         let Some(section) = self.profile(name)? else { return Ok(self.with_new(name, settings)) };
-        // New text for a line, or `None` to remove it. Other lines stay.
+        // The new text of a line, or `None` to remove it. Other lines stay.
         let mut edits: BTreeMap<usize, Option<String>> = BTreeMap::new();
         let remove = |edits: &mut BTreeMap<_, _>, item: &Item<'_>| {
             let lines = [item.lines.start].into_iter().chain(item.more.iter().map(|(at, _)| *at));
@@ -346,7 +345,7 @@ source_profile = default
             ("[profile p]\nregion\n", "config:2: the line has neither"),
             ("[profile p]\n[profile 'p']\n", "config:1: another section"),
             ("[profile p]\nregion = eu\n  output = x\n", "config:3: the line is indented"),
-            ("\n[ profile p ]\n", "config:2: botocore reads no profile"),
+            ("\n[ profile p ]\n", "config:2: botocore ignores a header"),
         ] {
             assert!(rejected(text).starts_with(start), "{text:?}: {}", rejected(text));
         }

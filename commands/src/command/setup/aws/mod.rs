@@ -33,7 +33,7 @@ pub(super) use process::process_word;
 
 const AWS_PROFILE: &str = "yandex";
 
-/// The key of the address that AWS's tools call instead of AWS.
+/// The key of the address that AWS tools call instead of AWS.
 const ENDPOINT_URL: &str = "endpoint_url";
 
 /// The tests check that an AWS account accepts this file.
@@ -83,7 +83,7 @@ impl Args {
         let missing = Missing::default();
         let mut setup = Setup::begin(context, &self.common, consumer, profile, missing)?;
         setup.resolve_identity()?;
-        // Not prompted for: few users have one.
+        // Not prompted for, because few users have one.
         let sts = setup.resolve(&rows::STS_ENDPOINT, self.sts_endpoint.as_ref())?;
         let role = Question::new("--role-arn", "role to assume")
             .with_note("such as arn:aws:iam::123456789012:role/robot");
@@ -126,7 +126,7 @@ impl Args {
         };
         let change = FileChange::new(FileKind::Aws, config, new_text, verify);
         let files = [change].into_iter().chain(server_file).collect();
-        // An S3-compatible server need not know the request.
+        // An S3-compatible server need not support the request.
         let check = sts
             .is_none()
             .then(|| ServerCheck { check: OwnCheck::aws(&name), server: "The AWS account" });
@@ -175,8 +175,7 @@ impl Args {
     }
 }
 
-/// The command line of the `credential_process`. Its program is a full path: AWS's tools run it without a
-/// shell.
+/// The command line of the `credential_process`. Its program is a full path, because AWS tools run it without a shell.
 fn credential_process(setup: &Setup<'_>) -> Result<String> {
     let mut words =
         vec![program::path(setup.env())?, "aws".into(), format!("--profile={}", setup.profile())];
@@ -184,7 +183,7 @@ fn credential_process(setup: &Setup<'_>) -> Result<String> {
     let word = |word: &String| {
         process_word(word).ok_or_else(|| Error::Usage {
             problem: message!(
-                "`{word}` cannot be written in a `credential_process`: AWS's tools do not agree how",
+                "`{word}` cannot be used in a `credential_process`: AWS tools parse it differently",
                 word = ForeignText::new(word)
             ),
             hint: "use a path of letters, digits, `-`, `_`, `.` and spaces".into(),
@@ -224,9 +223,9 @@ fn check_conflicts(
     if others.is_empty() {
         return Ok(());
     }
-    // Not even `--force` deletes keys from the credentials file.
+    // Even `--force` never deletes keys from the credentials file.
     Err(Error::Conflict {
-        problem: message!("`{}` has keys of the name `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
+        problem: message!("`{}` has keys for the profile `{name}`, which would be used instead", shown(&credentials), name = ForeignText::new(name)),
         hint: "choose another name with `--aws-profile`, or remove them there; nothing has been changed".into(),
     })
 }
@@ -290,7 +289,7 @@ aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(c
         policy
     );
     ServerSide {
-        heading: "The account's side",
+        heading: "AWS account",
         printed: commands.clone(),
         content: commands,
         use_as: Use::Script,
@@ -301,7 +300,7 @@ aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(c
 fn server_instructions(trust: &Trust) -> Message {
     let Trust { issuer, subject, audience, note } = trust;
     message!(
-        "# The server's side
+        "# Server
 {note}
 
 Configure it, as its documentation says, to trust tokens with:

@@ -1,5 +1,5 @@
-//! The command line of a `credential_process`. AWS's tools parse it in different ways, so it is limited to
-//! what all of them understand.
+//! The command line of a `credential_process`. AWS tools parse it in different ways, so it is limited to what all of
+//! them understand.
 
 /// The arguments in a command line of this program.
 pub(super) fn arguments(command: &str) -> &str {
@@ -8,8 +8,8 @@ pub(super) fn arguments(command: &str) -> &str {
     })
 }
 
-/// One word of the command line, or `None` if it cannot be written for all tools. botocore splits the command
-/// line as a shell does, other SDKs pass it to a shell, and Windows has neither; all understand `"…"`.
+/// One word of the command line, or `None` if it cannot be written for all tools. botocore splits the command line as a
+/// shell does, other SDKs pass it to a shell, and Windows has neither; all of them understand `"…"`.
 pub(in crate::command::setup) fn process_word(word: &str) -> Option<String> {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c) || (cfg!(windows) && c == '\\')

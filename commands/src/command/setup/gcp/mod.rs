@@ -134,7 +134,7 @@ impl Args {
             provider_question().with_default(context.env.get(rows::PROVIDER.var()).or(only));
         let terminal = self.common.consent.terminal();
         let answer = question.flag_or_answer(self.provider.as_ref(), terminal);
-        // Without a terminal, it is reported later, together with what else is missing.
+        // Without a terminal, it is reported later, together with other missing settings.
         let answer = match terminal {
             Some(_) => answer?,
             None => Missing::default().collect(answer)?.flatten(),
@@ -171,7 +171,7 @@ impl Args {
         Ok(absolute_path("--output", &path.to_string_lossy())?.into())
     }
 
-    /// Where programs get the token; by default, as the existing configuration has it.
+    /// The source of the token; by default, that of the existing configuration.
     fn kind(&self, setup: &Setup<'_>, old: Option<&CredentialFile>) -> Result<Kind> {
         let existing = old.and_then(Kind::of).unwrap_or(Kind::Executable);
         let question = Question::new("--source", "source of the ID token")
@@ -202,12 +202,12 @@ fn provider_question() -> Question {
         .validated_by(provider_problem)
 }
 
-/// The full name of a provider. What is no name stays as it is, for the error.
+/// The full name of a provider. Text that is not a name stays as it is, for the error.
 fn full_name(text: &str) -> String {
     Provider::parse(text).map_or_else(|| text.to_owned(), |provider| provider.name().to_owned())
 }
 
-/// The change of the credential configuration. Fails if the file is another one.
+/// The change of the credential configuration. Fails if the file is not one that may be replaced.
 fn credential_change(
     setup: &Setup<'_>,
     file: EditedFile,
@@ -228,7 +228,7 @@ fn credential_change(
         Some(old) if old.audience() != google.provider.name() => {
             let difference = difference("audience", old.audience(), google.provider.name());
             setup.overwrite_conflict(message!(
-                "`{}` is of another provider: {difference}",
+                "`{}` is for another provider: {difference}",
                 shown(file.path()),
                 difference
             ))?;
@@ -248,7 +248,7 @@ fn credential_change(
     Ok(FileChange::new(FileKind::Google, file, text.to_string(), verify))
 }
 
-/// Notes on the environment variables that some of Google's tools use instead.
+/// Notes on the environment variables that some Google tools use instead.
 fn overriding_variables(env: &Env) -> Option<Message> {
     let set = GCP_IN_THE_WAY.into_iter().filter(|variable| env.get_os(*variable).is_some());
     let names: Vec<Message> = set.map(|variable| variable.name.into()).collect();

@@ -1,4 +1,4 @@
-//! What must be created in Google Cloud: the pool, the provider with its condition, and the rights.
+//! The resources to create in Google Cloud: the pool, the provider with its condition, and the rights.
 
 use super::super::server_side::{ServerSide, Use};
 use super::super::trust::Trust;
@@ -8,7 +8,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 /// The commands that create them. They can be run again. `by_default` is the audience that a provider accepts without a
-/// list of its own.
+/// list of audiences.
 pub(super) fn project_side(
     trust: &Trust,
     google: &GcpConfiguration,
@@ -64,9 +64,9 @@ gcloud iam workload-identity-pools providers describe {provider} --project={proj
         rights
     );
     ServerSide {
-        heading: "The project's side, in Google Cloud",
+        heading: "Google Cloud project",
         printed: message!(
-            "{commands}\nNever leave the condition out: the issuer signs for every customer of the cloud.\nThe same by Terraform: `integrations/gcp/terraform/main.tf` of yc-id-token, with these names.\n",
+            "{commands}\nAlways keep the condition: the issuer signs tokens for every customer of Yandex Cloud.\nThe same by Terraform: `integrations/gcp/terraform/main.tf` of yc-id-token, with these names.\n",
             commands
         ),
         content: commands,

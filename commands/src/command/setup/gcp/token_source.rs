@@ -1,5 +1,4 @@
-//! Where programs get the ID token: by which command line, or from what the agent keeps, which is added to the
-//! configuration of this program.
+//! The source of the ID token: a command line, or the agent, which is added to the configuration of this program.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -28,16 +27,13 @@ pub(super) enum Kind {
     Url,
 }
 
-/// All sources, with their names.
 pub(super) const SOURCES: [(Kind, &str); 3] =
     [(Kind::Executable, "executable"), (Kind::File, "file"), (Kind::Url, "url")];
 
-/// The names of all sources.
 pub(in crate::command) fn names() -> Vec<&'static str> {
     names_of(&SOURCES)
 }
 
-/// What is wrong with the name of a source.
 pub(super) fn problem(text: &str) -> Option<Message> {
     let is_known = by_name(&SOURCES, text).is_some();
     (!is_known).then(|| {
@@ -59,8 +55,7 @@ impl Kind {
 }
 
 impl Args {
-    /// The source for the document, which is at `path`. What the agent does for it is written into the configuration of
-    /// this program.
+    /// The source for the document at `path`. The agent's part is written to the configuration of this program.
     pub(super) fn token_source(
         &self,
         kind: Kind,
@@ -83,7 +78,7 @@ impl Args {
             }
             Kind::Url => {
                 if path.exists() {
-                    // Security: the secret of the agent is written into it.
+                    // Security: the agent's secret is written to it.
                     secret_file::read(WHAT, path, CredentialFile::LIMIT)?;
                 }
                 let path = path.to_string_lossy();
@@ -104,7 +99,7 @@ impl Args {
         }
     }
 
-    /// The address that the agent answers at: that of the flag, of its table, or a free one.
+    /// The agent's address: that of the flag, of its table, or a free one.
     fn address(&self, setup: &Setup<'_>, path: &str) -> Result<SocketAddr> {
         let known = setup.configuration.texts_in_agent("endpoints", "listen");
         let own =
@@ -127,7 +122,7 @@ impl Args {
     }
 }
 
-/// Writes a table of the agent. Fails if one that exists has other values, without `--force`.
+/// Writes a table of the agent. Fails if an existing table has other values, without `--force`.
 fn set_in_agent(
     setup: &mut Setup<'_>,
     list: &'static str,
@@ -153,13 +148,13 @@ fn command_line(setup: &Setup<'_>) -> Result<String> {
     words.extend(setup.config_flag()?);
     for word in &mut words {
         if cfg!(windows) {
-            // A library drops backslashes.
+            // Some libraries drop backslashes.
             *word = word.replace('\\', "/");
         }
         if process_word(word).as_ref() != Some(word) {
             return Err(Error::Usage {
                 problem: message!(
-                    "`{}` cannot be written into the `command` of an executable: Google's libraries split it at spaces, and do not agree about quotes",
+                    "`{}` cannot be used in the `command` of an executable: Google's libraries split it at spaces and treat quotes differently",
                     ForeignText::line(word)
                 ),
                 hint: "use paths of letters, digits, `-`, `_` and `.`, such as a link without spaces to the program; or give `--source=file` or `--source=url`".into(),

@@ -1,7 +1,7 @@
 //! Checks with the installed kubectl that the new kubeconfig has the new user.
 //!
-//! The check fails only if kubectl works and disagrees. If kubectl does not run or prints something else,
-//! there is no result: the program of that name may not be kubectl.
+//! The check fails only if kubectl works and disagrees. If kubectl does not run or prints something else, there is no
+//! result: the program of that name may not be kubectl.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::command::ask::{ask, json};
+use crate::command::query::{json, query};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -23,18 +23,16 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A kubeconfig that every kubectl accepts.
 const EMPTY: &str = "apiVersion: v1\nkind: Config\n";
 
-/// What kubectl must find.
+/// The entries that kubectl must find.
 pub(super) struct Check {
     pub(super) program: PathBuf,
     /// The kubeconfig, for errors.
     pub(super) path: PathBuf,
-    /// Its text before the change.
     pub(super) before: String,
     pub(super) user: String,
     pub(super) exec: Value,
 }
 
-/// The result of running kubectl.
 enum Outcome {
     /// kubectl did not run, or did not print a kubeconfig.
     Unavailable,
@@ -101,7 +99,7 @@ impl Check {
             arguments.iter().map(OsStr::new).chain([file.path().as_os_str()]).collect();
         let mut outcome = Outcome::Unavailable;
         let run = async {
-            let Ok(run) = ask(&self.program, &arguments, CHECK_TIMEOUT).await else {
+            let Ok(run) = query(&self.program, &arguments, CHECK_TIMEOUT).await else {
                 return Ok(());
             };
             if !run.status.success() {

@@ -56,7 +56,7 @@ pub(super) fn choose_cluster(
         if names.contains(&name.as_str()) {
             return Ok(name);
         }
-        terminal.say(&message!("! There is no such cluster: there is {}", list()));
+        terminal.say(&message!("! There is no such cluster. Clusters: {}", list()));
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn check(
     };
     let conflict = |kind: &'static str, name: &str| {
         setup.overwrite_conflict(message!(
-            "the context `{}` of `{}` is of the {kind} `{}`",
+            "the context `{}` of `{}` uses the {kind} `{}`",
             ForeignText::new(&desired.context),
             shown(context.file),
             ForeignText::new(name),

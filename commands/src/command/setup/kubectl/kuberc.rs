@@ -17,9 +17,9 @@ use crate::yaml::Fault;
 const POLICY: &str = "credentialPluginPolicy";
 const LIST: &str = "credentialPluginAllowlist";
 
-/// Allows the plugin `command`: returns the change, if `edit_requested`, and advice for the user. `others`
-/// are the other plugins of the kubeconfig. Without a policy every plugin is allowed; nothing is written
-/// then, because a new list would block the others.
+/// Allows the plugin `command`. Returns the change, if `edit_requested`, and advice for the user. `others` are the
+/// other plugins of the kubeconfig. Without a policy every plugin is allowed; nothing is written then, because a new
+/// list would block the others.
 pub(super) fn allow(
     command: &str,
     edit_requested: bool,
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn policy_and_list_are_read_in_every_yaml_style() {
-        let text = "# credentialPluginAllowlist: none of these\ncredentialPluginAllowlist:\n- command: yc-id-token # ours\n\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
+        let text = "# credentialPluginAllowlist: none of these\ncredentialPluginAllowlist:\n- command: yc-id-token # mine\n\n- name: \"/opt/other\"\ncredentialPluginPolicy: Allowlist\ndefaults:\n- command: get\n";
         let flow = "{credentialPluginPolicy: Allowlist, credentialPluginAllowlist: [{command: yc-id-token}, {name: /opt/other}]}";
         for text in [text, flow] {
             let plugins = plugins(text);

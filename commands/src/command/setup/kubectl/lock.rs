@@ -26,8 +26,8 @@ pub(in crate::command::setup) struct KubeconfigLock {
 }
 
 impl KubeconfigLock {
-    /// Acquires the lock of a kubeconfig. `None` if the folder is missing or not writable. As for kubectl,
-    /// the lock is beside the path itself, not beside the target of a symbolic link.
+    /// Acquires the lock of a kubeconfig. `None` if the folder is missing or not writable. As for kubectl, the lock is
+    /// beside the path itself, not beside the target of a symbolic link.
     pub(in crate::command::setup) fn acquire(kubeconfig: &Path) -> Result<Option<Self>> {
         Self::acquire_within(kubeconfig, LOCK_TIMEOUT)
     }
@@ -44,7 +44,7 @@ impl KubeconfigLock {
             }
             match private_file::create_new(&lock) {
                 Ok(mut file) => {
-                    // The mark is optional: the disk can be full, or the file system without locks.
+                    // The mark is optional, because the disk can be full, or the file system may not support locks.
                     if file.try_lock().is_ok() {
                         let _ = file.write_all(MARK);
                     }
@@ -65,8 +65,8 @@ impl KubeconfigLock {
     }
 }
 
-/// The lock file of a killed run, locked: while the result exists, no other process removes the file or one
-/// that took its place.
+/// The lock file of a killed run, locked. While the result exists, no other process removes the file or one that
+/// replaced it.
 #[cfg(unix)]
 fn stale(lock: &Path) -> Option<File> {
     use std::os::unix::fs::MetadataExt as _;
@@ -79,7 +79,7 @@ fn stale(lock: &Path) -> Option<File> {
     ((here.dev(), here.ino()) == (there.dev(), there.ino())).then_some(file)
 }
 
-/// Never: the Windows standard library cannot compare file identities.
+/// Always fails: the Windows standard library cannot compare file identities.
 #[cfg(windows)]
 const fn stale(_: &Path) -> Option<File> {
     None

@@ -33,7 +33,7 @@ pub(in crate::command) use kubeconfig::kubeconfig_names;
 pub(super) use lock::KubeconfigLock;
 
 const USER: &str = "yandex";
-/// Of the names of users on the API server, in the file below.
+/// The prefix of user names on the API server, in the file below.
 const USER_PREFIX: &str = "yandex:";
 /// The tests check that an API server accepts this file.
 const AUTHENTICATION: &str =
@@ -82,7 +82,7 @@ struct DesiredEntries {
     user: String,
     /// `v1` or `v1beta1`.
     api_version: String,
-    /// Without the flag for the version.
+    /// The arguments, without the flag for the version.
     args: Vec<String>,
     command: String,
     /// Whether the command must be a path.
@@ -148,7 +148,7 @@ impl Args {
         cluster: String,
         needs_cluster: bool,
     ) -> Result<DesiredEntries> {
-        let ask = |flag: &Option<String>, name, what, default| {
+        let value = |flag: &Option<String>, name, what, default| {
             let question = Question::new(name, what).with_default(Some(default));
             let question = question.validated_by(name_problem);
             question.flag_or_answer(flag.as_ref(), setup.terminal).map(Option::unwrap_or_default)
@@ -158,9 +158,9 @@ impl Args {
             || entry_name(USER, profile_choice::profile_of(USER, merged), profile),
             str::to_owned,
         );
-        let user = ask(&self.user, "--user", "user of the kubeconfig", default)?;
+        let user = value(&self.user, "--user", "user of the kubeconfig", default)?;
         let default = format!("{user}@{cluster}");
-        let context = ask(&self.context, "--context", "context of the kubeconfig", default)?;
+        let context = value(&self.context, "--context", "context of the kubeconfig", default)?;
         let env = setup.env();
         let command = if self.absolute { program::path(env)? } else { program::command(env)? };
         let mut args = vec!["kubectl".to_owned(), format!("--profile={}", setup.profile())];
@@ -183,11 +183,11 @@ impl Args {
 fn name_problem(name: &str) -> Option<Message> {
     let is_valid =
         !name.trim().is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c));
-    (!is_valid).then(|| "the name is empty, or has characters that cannot be seen".into())
+    (!is_valid).then(|| "the name is empty, or has invisible characters".into())
 }
 
-/// The audience for the profile, or `None` if the cluster's entry has one. The cluster's entry takes precedence
-/// over the defaults of the configuration file.
+/// The audience for the profile, or `None` if the cluster's entry has one. The cluster's entry takes precedence over
+/// the defaults of the configuration file.
 fn resolve_audience(
     setup: &mut Setup<'_>,
     cluster_audience: Option<&str>,
@@ -252,7 +252,7 @@ fn server_side(trust: &Trust) -> ServerSide {
         shell_word(&format!("{USER_PREFIX}{subject}"))
     );
     ServerSide {
-        heading: "The API server's side",
+        heading: "API server",
         printed: message!(
             "
 {file}

@@ -1,4 +1,4 @@
-//! Chooses the profile and the user of a cluster if the user of `setup` names none.
+//! Chooses the profile and the user for a cluster if the command line names none.
 
 use super::user;
 use crate::command::setup::is_simple;
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kubeconfig::Merged;
 use crate::run::Context;
 
-/// The profile that the cluster uses already, whatever version of this program wrote it, or a new one.
+/// The profile that the cluster already uses, whatever version of this program wrote it, or a new one.
 pub(super) fn choose(context: Context<'_>, cluster: &str, kubeconfig: &Merged) -> Result<String> {
     let entries = entries(kubeconfig);
     let existing = entries.iter().find(|it| it.cluster == cluster && is_simple(it.profile));
@@ -20,7 +20,7 @@ pub(super) fn choose(context: Context<'_>, cluster: &str, kubeconfig: &Merged) -
     })
 }
 
-/// The user that has the profile in a context of the cluster.
+/// The user in a context of the cluster that runs this program with the profile.
 pub(super) fn user_of<'a>(cluster: &str, profile: &str, kubeconfig: &'a Merged) -> Option<&'a str> {
     let mut entries = entries(kubeconfig).into_iter();
     entries.find(|it| it.cluster == cluster && it.profile == profile).map(|it| it.user)

@@ -1,5 +1,4 @@
-//! The kubeconfig's user that runs this program: whether an existing entry may be replaced, and what is
-//! written.
+//! The kubeconfig's user that runs this program: whether an existing entry may be replaced, and what is written.
 
 use std::path::Path;
 
@@ -21,10 +20,10 @@ const INSTALL_HINT: &str =
 Install it, or write its absolute path as `command` of the user in the kubeconfig.
 ";
 
-/// What the kubeconfig has under the name of the user.
+/// The existing entry with the user's name.
 pub(super) enum EntryState {
     Missing,
-    /// The desired entry, in a file that is not written.
+    /// The desired entry is in a file that is not written.
     InOtherFile,
     /// An entry that runs this program.
     Own,
@@ -33,7 +32,7 @@ pub(super) enum EntryState {
 }
 
 impl DesiredEntries {
-    /// The flag names the version for clients that do not send the one they expect.
+    /// The arguments with the flag for the version, for clients that do not send the version they expect.
     fn all_args(&self) -> Vec<String> {
         let flag =
             (self.api_version != "v1").then(|| format!("{VERSION_FLAG}{}", self.api_version));
@@ -50,7 +49,7 @@ impl DesiredEntries {
         ]
     }
 
-    /// A working path of an existing entry stays: programs with another PATH need it.
+    /// The command of the entry. A working path of an existing entry stays, because programs with another PATH need it.
     fn command(&self, existing: Option<&str>) -> String {
         let works = |path: &&str| Path::new(path).is_absolute() && Path::new(path).is_file();
         match existing.filter(works) {
@@ -92,7 +91,7 @@ pub(super) fn check(
     let differences = differences(entry.value, desired);
     if !differences.is_empty() {
         setup.overwrite_conflict(message!(
-            "the user `{}` of `{}` is another one: {}",
+            "the user `{}` of `{}` differs: {}",
             ForeignText::new(&desired.user),
             shown(entry.file),
             Message::join(&differences, ", ")
@@ -112,7 +111,7 @@ pub(super) fn check(
 fn differences(user: &Value, desired: &DesiredEntries) -> Vec<Message> {
     let exec = &user["exec"];
     if !is_own(exec) {
-        return vec!["it signs in by other means".into()];
+        return vec!["it authenticates in another way".into()];
     }
     let mut differences = Vec::new();
     for key in user.as_object().into_iter().flat_map(Map::keys).filter(|key| *key != "exec") {

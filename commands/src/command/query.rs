@@ -1,5 +1,5 @@
-//! Runs other programs for `doctor` and `setup`: kubectl and the like, for what they print. Nothing that they start
-//! outlives them.
+//! Runs other programs, such as kubectl, and reads their output, for `doctor` and `setup`. A program and everything it
+//! starts are killed at the time limit.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -14,71 +14,71 @@ use crate::error::Cause;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// With less time than this, a program is not started.
-const LEAST: Duration = Duration::from_millis(50);
+/// A program is not started with less time than this.
+const MINIMUM_TIME: Duration = Duration::from_millis(50);
 
 /// The kubeconfig of a thousand clusters has some megabytes.
 const LIMIT: usize = 32 * 1024 * 1024;
 
-/// At how many braces the JSON of an answer may begin.
-const BEGINNINGS: usize = 64;
+/// How many opening braces are tried as the start of the JSON document.
+const MAX_JSON_STARTS: usize = 64;
 
-/// Why there is no answer.
+/// Why there is no output.
 #[derive(Clone, Debug)]
-pub(super) enum Silence {
+pub(super) enum NoAnswer {
     /// The time limit was over before the program was started.
     NoTime,
     /// The program was still running at the end of this time, and was killed.
     Late(Duration),
     /// It printed more than [`LIMIT`], and was killed.
     TooMuch,
-    /// It could not be run, or its output not be read.
+    /// It could not be run, or its output could not be read.
     Failed(Cause),
 }
 
 /// Runs a program without a terminal. At the end of `limit`, it is killed with all processes that it has started.
-pub(super) async fn ask(
+pub(super) async fn query(
     program: &Path,
     arguments: &[impl AsRef<OsStr>],
     limit: Duration,
-) -> Result<Answer, Silence> {
-    ask_with(program, arguments, &[], limit).await
+) -> Result<Answer, NoAnswer> {
+    query_with(program, arguments, &[], limit).await
 }
 
-/// The same, with these variables besides those of this process.
-pub(super) async fn ask_with(
+/// Runs a program with additional variables.
+pub(super) async fn query_with(
     program: &Path,
     arguments: &[impl AsRef<OsStr>],
     variables: &[(&'static str, String)],
     limit: Duration,
-) -> Result<Answer, Silence> {
-    if limit < LEAST {
-        return Err(Silence::NoTime);
+) -> Result<Answer, NoAnswer> {
+    if limit < MINIMUM_TIME {
+        return Err(NoAnswer::NoTime);
     }
     let prepare = |command: &mut tokio::process::Command| {
         command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
     };
     let running = child::start(program, "", Kill::Remains, prepare)
-        .map_err(|error| Silence::Failed(error.into()))?;
+        .map_err(|error| NoAnswer::Failed(error.into()))?;
     let outcome = running.with_limit(LIMIT).finish(&[], Deadline::within(limit)).await;
-    outcome.map_err(|silence| match silence {
-        child::Silence::TooMuch => Silence::TooMuch,
-        child::Silence::Unheard(cause) => Silence::Failed(cause),
-        child::Silence::Late { .. } => Silence::Late(limit),
+    outcome.map_err(|reason| match reason {
+        child::Silence::TooMuch => NoAnswer::TooMuch,
+        child::Silence::Unheard(cause) => NoAnswer::Failed(cause),
+        child::Silence::Late { .. } => NoAnswer::Late(limit),
     })
 }
 
-/// The JSON document of an answer for which `is_it` holds, whatever a wrapper prints before and after it.
+/// The first JSON document in the output for which `is_it` holds. A wrapper may print other text around it.
 pub(super) fn json<T: DeserializeOwned>(answer: &Answer, is_it: impl Fn(&T) -> bool) -> Option<T> {
-    let begins = memchr::memchr_iter(b'{', &answer.stdout).take(BEGINNINGS);
+    let begins = memchr::memchr_iter(b'{', &answer.stdout).take(MAX_JSON_STARTS);
     let read = |at: usize| {
         serde_json::Deserializer::from_slice(&answer.stdout[at..]).into_iter().next()?.ok()
     };
     begins.filter_map(read).find(|document| is_it(document))
 }
 
-impl Silence {
-    /// As the end of a sentence that begins with the program.
+impl NoAnswer {
+    /// The end of a sentence that begins with the program's name.
     pub(super) fn describe(&self) -> Message {
         match self {
             Self::NoTime => "was not run, as the time limit is over".into(),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_found_among_the_words_of_a_wrapper() {
+    fn json_is_found_in_the_output_of_a_wrapper() {
         use std::os::unix::process::ExitStatusExt as _;
         use std::process::ExitStatus;
         let read = |stdout: &str| {
@@ -118,7 +118,7 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap()["kind"], 1, "{text}");
         }
-        for text in ["", "{", "no json", "{\"kin\": 1}"] {
+        for text in ["", "{", "no json", "{\"other\": 1}"] {
             assert!(read(text).is_none(), "{text}");
         }
     }
